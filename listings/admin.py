@@ -1,0 +1,164 @@
+"""The catalogue for staff. Every change goes through services, so that it is announced."""
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import display
+from django.db import transaction
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+
+from listings import photos, services
+from listings.errors import DomainError
+from listings.models import Actor, Category, Listing, Photo, Place
+
+
+class ListingForm(forms.ModelForm):
+    """A listing, with one photo to add."""
+
+    add_photo = forms.FileField(required=False, help_text="A JPEG, PNG or WebP file.")
+
+    class Meta:
+        model = Listing
+        fields = (
+            *("external_id", "seller", "title", "description", "price", "condition", "category", "place"),
+            *("latitude", "longitude", "source_version"),
+        )
+
+    def clean_add_photo(self) -> photos.ReceivedPhoto | None:
+        upload = self.cleaned_data["add_photo"]
+        if not upload:
+            return None
+        try:
+            return photos.receive(upload.read(), file_name=upload.name, content_type=upload.content_type)
+        except photos.BadPhoto as error:
+            raise forms.ValidationError(error.detail) from None
+
+
+def _each(verb, done: str):
+    """An admin action that does one verb to every chosen listing and says what was refused."""
+
+    def action(modeladmin, request, queryset):
+        count = 0
+        for listing in queryset:
+            try:
+                verb(listing=listing)
+                count += 1
+            except DomainError as error:
+                modeladmin.message_user(request, error.detail, messages.WARNING)
+        modeladmin.message_user(request, f"{count} listings {done}.", messages.SUCCESS)
+
+    return action
+
+
+@admin.register(Listing)
+class ListingAdmin(admin.ModelAdmin):
+    form = ListingForm
+    list_display = ("thumbnail", "title", "price", "status", "category", "seller", "place", "created_at")
+    list_display_links = ("thumbnail", "title")
+    list_filter = ("status", "condition", ("category__root", admin.RelatedOnlyFieldListFilter), "category")
+    list_select_related = ("category", "seller", "place")
+    list_per_page = 50
+    search_fields = ("title", "description", "external_id", "seller__external_id")
+    autocomplete_fields = ("seller", "category", "place")
+    readonly_fields = (
+        "status",
+        "pictures",
+        "buyer",
+        "sold_at",
+        "content_version",
+        "created_at",
+        "updated_at",
+    )
+    show_full_result_count = False
+    actions = ("mark_sold", "reserve", "release", "publish", "withdraw")
+
+    mark_sold = admin.action(description="Mark as sold")(
+        _each(lambda listing: services.mark_sold(listing=listing, buyer=None, now=timezone.now()), "sold")
+    )
+    reserve = admin.action(description="Reserve")(_each(services.reserve, "reserved"))
+    release = admin.action(description="Release: show again")(_each(services.release, "shown again"))
+    publish = admin.action(description="Publish")(_each(services.publish, "published"))
+    withdraw = admin.action(description="Withdraw")(_each(services.withdraw, "withdrawn"))
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).prefetch_related("photos")
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        """Rows stay: withdraw instead."""
+        return False
+
+    @display(description="")
+    def thumbnail(self, listing: Listing) -> str:
+        first = next(iter(listing.photos.all()), None)
+        return _image(first, 64) if first else "—"
+
+    @display(description="Photos")
+    def pictures(self, listing: Listing) -> str:
+        images = ((_image(photo, 200),) for photo in listing.photos.all())
+        return format_html_join(" ", "{}", images) or "No photos yet."
+
+    @transaction.atomic
+    def save_model(self, request, obj: Listing, form: ListingForm, change: bool) -> None:
+        """Through the services, so that the change is announced."""
+        content = {name: form.cleaned_data[name] for name in services.EDITABLE if name in form.cleaned_data}
+        with services.announcing():
+            if change:
+                services.edit_listing(listing=obj, **content)
+            else:
+                obj.pk = self._create(form, content).pk
+            if received := form.cleaned_data.get("add_photo"):
+                services.add_photo(listing=obj, received=received)
+        obj.refresh_from_db()
+
+    def _create(self, form: ListingForm, content: dict) -> Listing:
+        return services.create_listing(
+            seller=form.cleaned_data["seller"],
+            external_id=form.cleaned_data["external_id"],
+            now=timezone.now(),
+            **content,
+        )
+
+    def get_readonly_fields(self, request, obj=None):
+        return (*self.readonly_fields, "external_id", "seller") if obj else self.readonly_fields
+
+
+def _image(photo: Photo, height: int) -> str:
+    return format_html(
+        '<img src="{}" alt="" loading="lazy" style="height:{}px;border-radius:4px">',
+        photos.url_of(photo.file.name, photos.Size.THUMBNAIL),
+        height,
+    )
+
+
+@admin.register(Actor)
+class ActorAdmin(admin.ModelAdmin):
+    list_display = ("external_id", "kind", "user", "merged_into", "created_at")
+    list_filter = ("kind",)
+    list_select_related = ("user", "merged_into")
+    search_fields = ("external_id", "user__username")
+    autocomplete_fields = ("user", "merged_into")
+    show_full_result_count = False
+
+
+@admin.register(Category)
+class CategoryAdmin(admin.ModelAdmin):
+    list_display = ("path", "root")
+    list_filter = (("root", admin.RelatedOnlyFieldListFilter),)
+    list_select_related = ("root",)
+    search_fields = ("path",)
+    fields = ("path",)
+
+    def save_model(self, request, obj: Category, form, change: bool) -> None:
+        """A new path brings its parents; renaming one would not move what lies below, so paths are final."""
+        obj.pk = services.ensure_category(obj.path).pk
+
+    def get_readonly_fields(self, request, obj=None):
+        return ("path",) if obj else ()
+
+
+@admin.register(Place)
+class PlaceAdmin(admin.ModelAdmin):
+    list_display = ("name", "county", "country", "population", "latitude", "longitude")
+    list_filter = ("country",)
+    search_fields = ("name", "county")
+    show_full_result_count = False

@@ -1,0 +1,179 @@
+"""Upsert many listings by external id in one transaction, with a result for each row."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from listings.announcing import announcing
+from listings.errors import DomainError
+from listings.models import Actor, Category, Listing, Place
+from listings.services import apply_content, ensure_category, is_stale
+
+Status = Listing.Status
+
+
+@dataclass(frozen=True)
+class ListingRow:
+    """One listing as its source describes it. `status` None: active when new, else as it is."""
+
+    external_id: str
+    seller: str  # the actor's external id, made on first sight
+    title: str
+    category: str  # its path
+    price: Decimal
+    description: str = ""
+    condition: str = Listing.Condition.UNKNOWN
+    place: Place | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    status: str | None = None
+    source_version: int | None = None
+    created_at: datetime | None = None
+
+
+class Outcome(StrEnum):
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class RowResult:
+    external_id: str
+    outcome: Outcome
+    reason: str = ""
+    listing_id: int | None = None  # the primary key; None when rejected
+
+
+def upsert_batch(*, rows: list[ListingRow], now: datetime) -> list[RowResult]:
+    """Create or update each row's listing; categories and sellers that are new are made.
+
+    A row that cannot be applied is rejected with its reason and leaves the others alone. An older
+    source_version is stale and changes nothing. Of two rows with one id, the second is rejected.
+    """
+    with announcing() as changes:
+        batch = _Batch(rows, now)
+        results = [batch.apply(row) for row in rows]
+        batch.write()
+        changes.listing_ids.update(listing.pk for listing in batch.created + batch.updated)
+    return [batch.with_key(result) for result in results]
+
+
+class _Batch:
+    """The rows' listings, locked, and their sellers and categories, read and written in a few statements."""
+
+    def __init__(self, rows: list[ListingRow], now: datetime):
+        self.now = now
+        self.sellers = _ensure_actors({row.seller for row in rows})
+        self.categories = _ensure_categories({row.category for row in rows})
+        self.listings = _lock_listings({row.external_id for row in rows})
+        self.created: list[Listing] = []
+        self.updated: list[Listing] = []
+        self.seen: set[str] = set()
+
+    def apply(self, row: ListingRow) -> RowResult:
+        try:
+            return RowResult(row.external_id, self._outcome(row))
+        except DomainError as error:
+            return RowResult(row.external_id, Outcome.REJECTED, error.detail)
+
+    def _outcome(self, row: ListingRow) -> Outcome:
+        category = self.categories[row.category]
+        if isinstance(category, DomainError):
+            raise category
+        if row.external_id in self.seen:
+            raise DomainError("The same external_id stands in this batch twice.")
+        self.seen.add(row.external_id)
+        listing = self.listings.get(row.external_id)
+        return self._create(row, category) if listing is None else self._update(listing, row, category)
+
+    def _create(self, row: ListingRow, category: Category) -> Outcome:
+        listing = Listing(external_id=row.external_id, seller=self.sellers[row.seller])
+        listing.created_at = row.created_at or self.now
+        apply_content(listing, _content(row, category))
+        listing.content_version = 1
+        self._set_status(listing, row.status or Status.ACTIVE)
+        self.listings[row.external_id] = listing
+        self.created.append(listing)
+        return Outcome.CREATED
+
+    def _update(self, listing: Listing, row: ListingRow, category: Category) -> Outcome:
+        if is_stale(listing, row.source_version):
+            return Outcome.STALE
+        if listing.seller_id != self.sellers[row.seller].pk:
+            raise DomainError("The listing belongs to another seller.")
+        moved = self._set_status(listing, row.status or listing.status)
+        if not apply_content(listing, _content(row, category)) and not moved:
+            return Outcome.UNCHANGED
+        self.updated.append(listing)
+        return Outcome.UPDATED
+
+    def _set_status(self, listing: Listing, status: str) -> bool:
+        if listing.status == status and listing.pk:
+            return False
+        if listing.status == Status.SOLD:
+            raise DomainError("The listing is sold and stays sold.")
+        listing.status = status
+        listing.sold_at = self.now if status == Status.SOLD else None
+        return True
+
+    def write(self) -> None:
+        Listing.objects.bulk_create(self.created)
+        for listing in self.updated:
+            listing.updated_at = self.now
+        Listing.objects.bulk_update(self.updated, _UPDATED_FIELDS, batch_size=200)
+
+    def with_key(self, result: RowResult) -> RowResult:
+        listing = self.listings.get(result.external_id)
+        if listing is None or result.outcome == Outcome.REJECTED:
+            return result
+        return RowResult(result.external_id, result.outcome, result.reason, listing.pk)
+
+
+_UPDATED_FIELDS = [
+    *("title", "description", "price", "condition", "category", "place", "latitude", "longitude"),
+    *("status", "sold_at", "content_version", "source_version", "updated_at"),
+]
+
+
+def _content(row: ListingRow, category: Category) -> dict[str, object]:
+    content = {
+        "title": row.title,
+        "description": row.description,
+        "price": row.price,
+        "condition": row.condition,
+        "category": category,
+        "place": row.place,
+        "latitude": row.latitude,
+        "longitude": row.longitude,
+    }
+    if row.source_version is not None:
+        content["source_version"] = row.source_version
+    return content
+
+
+def _ensure_actors(external_ids: set[str]) -> dict[str, Actor]:
+    Actor.objects.bulk_create(
+        [Actor(external_id=external_id) for external_id in sorted(external_ids)], ignore_conflicts=True
+    )
+    return {actor.external_id: actor for actor in Actor.objects.filter(external_id__in=external_ids)}
+
+
+def _ensure_categories(paths: set[str]) -> dict[str, Category | DomainError]:
+    known = {category.path: category for category in Category.objects.filter(path__in=paths)}
+    return {path: known.get(path) or _category_or_error(path) for path in sorted(paths)}
+
+
+def _category_or_error(path: str) -> Category | DomainError:
+    try:
+        return ensure_category(path)
+    except DomainError as error:
+        return error
+
+
+def _lock_listings(external_ids: set[str]) -> dict[str, Listing]:
+    found = Listing.objects.select_for_update().filter(external_id__in=external_ids).order_by("pk")
+    return {listing.external_id: listing for listing in found}

@@ -1,0 +1,83 @@
+"""What exported adverts need before they are listings. Pure functions from text to text or numbers."""
+
+import hashlib
+import re
+from decimal import Decimal
+
+from listings.models import Category
+
+BLANK = frozenset({"", "-", "n/a", "na", "#n/a", "nan", "null", "none"})
+NUMBER = r"(?P<whole>\d{1,3}(?:,\d{3})+|\d{1,10})(?P<pence>\.\d{1,2})?"
+CURRENCY = r"(?:[A-Z]{3}|[A-Z]{0,2}[£$€¥₹])?"
+PRICE = re.compile(rf"{CURRENCY}\s*{NUMBER}\s*{CURRENCY}")
+TITLE_TAIL = re.compile(r"\s*\|\s*in\s[^|]*\|\s*Gumtree\s*$|\s*\|\s*Gumtree\s*$")
+LAST_PIPE = re.compile(r"\s*\|\s*(?P<tail>in\b[^|]*(?:\|[^|]*)?)$")
+MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+DATE = rf"(?:\d{{1,2}}\.? {MONTH},? \d{{4}}|{MONTH} \d{{1,2}},? \d{{4}})"
+POSTED = r"\s*\bPosted by (?:(?!Posted by )[^\r\n])"
+DATED = re.compile(rf"{POSTED}{{1,250}}?\. ?{DATE}")
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class UnreadablePrice(ValueError):
+    """The text holds no price."""
+
+
+def clean_cell(text: str) -> str:
+    """One line of text with single blanks; nothing for cells that say N/A in one way or another."""
+    text = " ".join(UNPRINTABLE.sub(" ", text).split())
+    return "" if text.casefold() in BLANK else text
+
+
+def clean_text(text: str) -> str:
+    """Text of many lines that end in a newline only, without control characters."""
+    text = UNPRINTABLE.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    return "" if text.casefold() in BLANK else text
+
+
+def clean_price(text: str) -> Decimal:
+    """`£1,200.00` and its kin. Raises UnreadablePrice. What it costs may be nothing, never less."""
+    text = clean_cell(text)
+    if text.casefold() == "free":
+        return Decimal("0.00")
+    found = PRICE.fullmatch(text)
+    if found is None:
+        raise UnreadablePrice(text)
+    return Decimal(found["whole"].replace(",", "") + (found["pence"] or "")).quantize(Decimal("0.01"))
+
+
+def clean_category(text: str) -> str:
+    """The path with one separator between its names. A slash without blanks belongs to a name."""
+    names = (clean_cell(name) for name in f" {clean_cell(text)} ".split(Category.SEPARATOR))
+    return Category.SEPARATOR.join(name for name in names if name)
+
+
+def clean_title(text: str, location: str) -> str:
+    """The title without the site's `| in TOWN, COUNTY | Gumtree`, be it whole or cut off anywhere."""
+    title = clean_cell(text)
+    shortened = TITLE_TAIL.sub("", title)
+    found = LAST_PIPE.search(shortened)
+    if found and f"in {location} | Gumtree".startswith(found["tail"].rstrip(" .…")):
+        shortened = shortened[: found.start()]
+    return clean_cell(shortened)
+
+
+def clean_description(text: str, category: str, location: str) -> str:
+    """The description without `Posted by NAME in CATEGORY in TOWN. DATE`, which would give the category away."""
+    text = DATED.sub(" ", text)
+    return clean_text(_undated(category, location).sub(" ", text))
+
+
+def _undated(category: str, location: str) -> re.Pattern[str]:
+    """The same sentence where its date is missing: told from other text by the advert's own words."""
+    town = re.escape(location.split(",")[0])
+    names = "|".join(re.escape(name) for name in category.split(Category.SEPARATOR))
+    of_category = rf"{POSTED}{{1,80}}? in (?:{names})\b[^\r\n]{{0,160}}?(?:\bin {town}\b\.?|$)"
+    of_town = rf"{POSTED}{{1,80}}?(?:,? in |\.){town}\.?\s*$"
+    return re.compile(f"{of_category}|{of_town}" if names and town else r"(?!)")
+
+
+def seller_of(listing_id: str, seller_count: int) -> str:
+    """A made-up seller for an advert whose file names none: always the same one, evenly spread."""
+    number = int.from_bytes(hashlib.sha256(listing_id.encode()).digest()[:8]) % seller_count
+    return f"seller-{number + 1:04d}"

@@ -1,0 +1,84 @@
+"""What became of every row and photo of an import: counts that add up, and a line for each that was left out."""
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from listings.batch import Outcome
+from listings.import_files import BadSource
+
+PRODUCTS, IMAGES, PHOTOS = "Products.csv", "Images.csv", "photo files"
+SOURCES = (PRODUCTS, IMAGES, PHOTOS)
+OUTCOMES = (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED, Outcome.REJECTED)
+EXAMPLE_COUNT = 3
+COLUMNS = ("file", "row", "id", "reason", "detail")
+
+
+class ImportReport:
+    """Counts what happened and writes each problem to a CSV file as it comes, so that none is held in memory."""
+
+    def __init__(self, writer: "csv.Writer"):
+        self.totals: Counter[str] = Counter()
+        self.outcomes: Counter[tuple[str, Outcome]] = Counter()
+        self.reasons: Counter[tuple[str, str]] = Counter()
+        self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self.placed_count = 0
+        self._writer = writer
+
+    def count(self, source: str, outcome: Outcome, number: int = 1) -> None:
+        self.outcomes[source, outcome] += number
+
+    def leave_out(self, source: str, row: int | None, identity: str, reason: str, detail: str = "") -> None:
+        """Count something that was not imported and say why. Row None: it stands in no row."""
+        self.count(source, Outcome.REJECTED)
+        self.reasons[source, reason] += 1
+        if len(examples := self.examples[source, reason]) < EXAMPLE_COUNT:
+            where = f"row {row}: " if row else ""
+            examples.append(where + (detail or identity))
+        self._writer.writerow([source, row or "", identity, reason, detail])
+
+    def adds_up(self, source: str) -> bool:
+        """Whether each row or file that was found has one outcome."""
+        return self.totals[source] == sum(self.outcomes[source, outcome] for outcome in OUTCOMES)
+
+    def show(self, console: Console) -> None:
+        console.print(self._counts())
+        if self.reasons:
+            console.print(self._problems())
+        for source in SOURCES:
+            if not self.adds_up(source):
+                console.print(f"[red]The numbers for {source} do not add up: this is a bug.")
+
+    def _counts(self) -> Table:
+        table = Table("", "found", "created", "updated", "unchanged", "left out")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for source in SOURCES:
+            numbers = [self.totals[source], *(self.outcomes[source, outcome] for outcome in OUTCOMES)]
+            table.add_row(source, *(f"{number:,}" for number in numbers))
+        return table
+
+    def _problems(self) -> Table:
+        table = Table("left out of", "why", "how many", "such as")
+        for (source, reason), number in sorted(self.reasons.items()):
+            table.add_row(source, reason, f"{number:,}", "\n".join(self.examples[source, reason]))
+        return table
+
+
+@contextmanager
+def import_report(path: Path) -> Iterator[ImportReport]:
+    """A report whose problems go to this CSV file. Raises BadSource where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise BadSource(f"{path} cannot be written: {error.strerror}.") from None
+    with file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        yield ImportReport(writer)

@@ -1,0 +1,89 @@
+import time
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from listings.errors import DomainError
+from listings.import_report import PRODUCTS, ImportReport, import_report
+from listings.imports import ImportOptions, import_folder
+from listings.imports import Progress as ImportProgress
+
+
+def _price(text: str) -> Decimal:
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+    if not price.is_finite() or price < 0:
+        raise ValueError(text)
+    return price
+
+
+def _seller_count(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+class Command(BaseCommand):
+    help = (
+        "Import adverts from DIR/Products.csv, DIR/Images.csv and DIR/images_fb.zip or a folder of photos. "
+        "Running it again creates nothing twice and updates what changed."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument("folder", type=Path, metavar="DIR")
+        parser.add_argument(
+            "--sellers", type=_seller_count, default=2000, help="Made-up sellers to spread over."
+        )
+        parser.add_argument("--maximum-price", type=_price, default=settings.ENVIRONMENT.maximum_price)
+        parser.add_argument("--dry-run", action="store_true", help="Report what would happen, write nothing.")
+        parser.add_argument(
+            "--report",
+            type=Path,
+            default=settings.VAR / "import-report.csv",
+            help="Each row left out, and why.",
+        )
+
+    def handle(self, *, folder: Path, report: Path, **options):
+        if not folder.is_dir():
+            raise CommandError(f"{folder} is not a folder.")
+        console, began_at = Console(file=self.stdout._out), time.monotonic()
+        try:
+            with import_report(report) as outcome:
+                self._import(folder, self._options(options), outcome, console)
+        except DomainError as error:
+            raise CommandError(error.detail) from None
+        self._show(outcome, console, seconds=time.monotonic() - began_at)
+        console.print(f"Each row left out, and why: {report}", soft_wrap=True)
+        if options["dry_run"]:
+            console.print("This was a dry run: nothing was written but that report.")
+
+    def _options(self, options: dict) -> ImportOptions:
+        return ImportOptions(
+            maximum_price=options["maximum_price"],
+            country=settings.ENVIRONMENT.country,
+            seller_count=options["sellers"],
+            dry_run=options["dry_run"],
+        )
+
+    def _import(self, folder: Path, options: ImportOptions, report: ImportReport, console: Console) -> None:
+        columns = TextColumn("Importing adverts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("", total=None)
+            progress = ImportProgress(
+                start=lambda total: bar.update(task, total=total),
+                advance=lambda number: bar.advance(task, number),
+            )
+            import_folder(folder, options, report, progress)
+
+    def _show(self, report: ImportReport, console: Console, *, seconds: float) -> None:
+        report.show(console)
+        console.print(
+            f"{report.placed_count:,} of {report.totals[PRODUCTS]:,} adverts have a place. "
+            f"The import took {seconds:.0f} s."
+        )

@@ -1,0 +1,204 @@
+"""The catalogue and who takes part in it. Rules that can be constraints are constraints."""
+
+import secrets
+import uuid
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+
+
+def new_external_id() -> str:
+    return uuid.uuid4().hex
+
+
+def check_external_id(value: str) -> None:
+    """External ids stand in URLs, so slashes and control characters have no place in them."""
+    if not value.isprintable() or "/" in value or value != value.strip():
+        raise ValidationError("An id holds printable characters without '/' and no space at its ends.")
+
+
+class Actor(models.Model):
+    """Who sells and who looks. Nothing else refers to Django's users."""
+
+    class Kind(models.TextChoices):
+        MEMBER = "member"
+        VISITOR = "visitor"
+
+    external_id = models.CharField(max_length=200, unique=True, validators=[check_external_id])
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.MEMBER)
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="actor"
+    )
+    # A visitor who logged in. The visitor's events stay where they are and are read with the member's.
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="merged"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(merged_into=F("pk")), name="actor_not_merged_into_itself"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+    @staticmethod
+    def new_visitor_id() -> str:
+        return f"visitor-{secrets.token_hex(16)}"
+
+
+class Category(models.Model):
+    """A node of the category tree, named by its whole path, such as `Home & Garden / Garden & Patio`."""
+
+    SEPARATOR = " / "
+
+    path = models.CharField(max_length=500, unique=True)
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
+    root = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="descendants", editable=False
+    )
+
+    class Meta:
+        verbose_name_plural = "categories"
+        ordering = ["path"]
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def name(self) -> str:
+        return self.path.rsplit(self.SEPARATOR, 1)[-1]
+
+
+class Place(models.Model):
+    """A town of the gazetteer, or a county (no population), whose point is the mean of its placed towns."""
+
+    name = models.CharField(max_length=200)
+    county = models.CharField(max_length=200, blank=True)
+    country = models.CharField(max_length=2)
+    latitude = models.FloatField()
+    longitude = models.FloatField()
+    population = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["country", "name", "county", "latitude", "longitude"], name="place_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(latitude__range=(-90, 90), longitude__range=(-180, 180)), name="place_on_earth"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return ", ".join(
+            part for part in (self.name, self.county if self.county != self.name else "") if part
+        )
+
+
+class Listing(models.Model):
+    """One thing, sold once. Only an active listing is ever served."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        ACTIVE = "active"
+        RESERVED = "reserved"
+        SOLD = "sold"
+        WITHDRAWN = "withdrawn"
+
+    class Condition(models.TextChoices):
+        UNKNOWN = "unknown"
+        NEW = "new"
+        LIKE_NEW = "like_new"
+        GOOD = "good"
+        FAIR = "fair"
+        FOR_PARTS = "for_parts"
+
+    ON_MARKET = (Status.ACTIVE, Status.RESERVED)
+
+    external_id = models.CharField(
+        max_length=200, unique=True, default=new_external_id, validators=[check_external_id]
+    )
+    seller = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="listings")
+    title = models.CharField(max_length=300)
+    description = models.TextField(blank=True)
+    price = models.DecimalField(max_digits=12, decimal_places=2)
+    condition = models.CharField(max_length=10, choices=Condition, default=Condition.UNKNOWN)
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="listings")
+    place = models.ForeignKey(
+        Place, null=True, blank=True, on_delete=models.SET_NULL, related_name="listings"
+    )
+    latitude = models.FloatField(null=True, blank=True)
+    longitude = models.FloatField(null=True, blank=True)
+    status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT)
+    buyer = models.ForeignKey(
+        Actor, null=True, blank=True, on_delete=models.PROTECT, related_name="purchases"
+    )
+    sold_at = models.DateTimeField(null=True, blank=True)
+    # Counts what an embedding is made of: title, description and photos.
+    content_version = models.PositiveIntegerField(default=1, editable=False)
+    # The version in the marketplace's own system; an older one changes nothing.
+    source_version = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(title=""), name="listing_has_title"),
+            models.CheckConstraint(condition=Q(price__gte=0), name="listing_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(status="sold", sold_at__isnull=False)
+                | (~Q(status="sold") & Q(sold_at__isnull=True, buyer__isnull=True)),
+                name="listing_sold_exactly_when_sold_at",
+            ),
+            models.CheckConstraint(
+                condition=Q(latitude__isnull=True, longitude__isnull=True)
+                | Q(latitude__range=(-90, 90), longitude__range=(-180, 180)),
+                name="listing_on_earth_or_nowhere",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(status="active"), name="listing_active_newest"
+            ),
+            models.Index(
+                fields=["category", "-created_at"], condition=Q(status="active"), name="listing_active_category"
+            ),
+            models.Index(fields=["seller", "-created_at"], name="listing_of_seller"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Photo(models.Model):
+    """A photo as it was re-encoded at reception; the other sizes lie beside `file`."""
+
+    listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="photos")
+    position = models.PositiveSmallIntegerField()
+    external_id = models.CharField(
+        max_length=200, unique=True, default=new_external_id, validators=[check_external_id]
+    )
+    file = models.FileField(max_length=200)
+    sha256 = models.CharField(max_length=64, db_index=True)  # of the bytes that were received
+    perceptual_hash = models.CharField(max_length=16, db_index=True)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["listing", "position"],
+                name="photo_position_once",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.listing_id}/{self.position}"

@@ -1,0 +1,220 @@
+"""Photos at the door: verify, turn upright, strip, re-encode, hash, store. Pillow, no database.
+
+What was sent is never kept: only what this module encoded itself reaches the disk, under a name of its own.
+"""
+
+import hashlib
+import io
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import imagehash
+from django.conf import settings
+from PIL import Image, ImageCms, ImageOps
+
+from listings.errors import Invalid
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+JPEG_QUALITY = 88
+WHITE = (255, 255, 255)
+
+
+class Size(StrEnum):
+    """The sizes in which each photo is kept. A photo smaller than a size is not enlarged."""
+
+    LARGE = "large"
+    MEDIUM = "medium"
+    THUMBNAIL = "thumbnail"
+
+
+LARGE, MEDIUM, THUMBNAIL = Size
+LONGEST_SIDES = {LARGE: 1280, MEDIUM: 640, THUMBNAIL: 256}
+SUFFIXES = {LARGE: "", MEDIUM: "-640", THUMBNAIL: "-256"}
+
+
+class BadPhoto(Invalid):
+    """What was sent is not a photo that can be kept. `detail` says why, in one sentence."""
+
+    def __init__(self, detail: str):
+        super().__init__(detail, field="photo")
+
+
+@dataclass(frozen=True)
+class ReceivedPhoto:
+    """A photo as it will be kept. Sizes that look alike share one bytes object."""
+
+    sha256: str  # of the bytes that were received
+    perceptual_hash: str  # 64 bits of the DCT as 16 hexadecimal digits
+    width: int  # of the large size
+    height: int
+    sizes: dict[Size, bytes]  # JPEG
+
+
+def receive(data: bytes, *, file_name: str | None = None, content_type: str | None = None) -> ReceivedPhoto:
+    """Verify and re-encode one photo. Raises BadPhoto, having written nothing.
+
+    What it is, is told by its content; a name or a content type that says otherwise is refused.
+    """
+    image = _opened(data)
+    _refuse_other_declaration(image, file_name, content_type)
+    large = _decoded(image)
+    pictures = {size: _shrunk(large, side) for size, side in LONGEST_SIDES.items()}
+    return ReceivedPhoto(
+        sha256=hashlib.sha256(data).hexdigest(),
+        perceptual_hash=str(imagehash.phash(pictures[THUMBNAIL])),
+        width=large.width,
+        height=large.height,
+        sizes=_encoded(pictures),
+    )
+
+
+def store(received: ReceivedPhoto) -> str:
+    """Write all sizes and return the name of the large one. Leaves nothing behind when it fails."""
+    key = uuid.uuid4().hex
+    name = f"photos/{key[:2]}/{key}.jpg"
+    try:
+        path_of(name).parent.mkdir(parents=True, exist_ok=True)
+        for size in Size:
+            _write(name, size, received.sizes)
+    except BaseException:
+        delete_files([name])
+        raise
+    return name
+
+
+def delete_files(names: Iterable[str]) -> None:
+    """Remove every size of these photos; what is gone already is no mistake."""
+    for name in names:
+        for size in Size:
+            path_of(name, size).unlink(missing_ok=True)
+
+
+def path_of(name: str, size: Size = LARGE) -> Path:
+    """Where a stored photo lies in this size."""
+    return Path(settings.MEDIA_ROOT) / _sized(name, size)
+
+
+def url_of(name: str, size: Size = LARGE) -> str:
+    """Where a browser finds a stored photo in this size."""
+    return settings.MEDIA_URL + _sized(name, size)
+
+
+def _sized(name: str, size: Size) -> str:
+    return f"{name.removesuffix('.jpg')}{SUFFIXES[size]}.jpg"
+
+
+def _write(name: str, size: Size, sizes: dict[Size, bytes]) -> None:
+    path = path_of(name, size)
+    if size != LARGE and sizes[size] is sizes[LARGE]:
+        # A small photo looks alike in all sizes. Not every file system can give a file two names.
+        with suppress(OSError):
+            path.hardlink_to(path_of(name))
+            return
+    path.write_bytes(sizes[size])
+
+
+def _opened(data: bytes) -> Image.Image:
+    """The image with its header read and its pixels not yet decoded."""
+    limits = settings.ENVIRONMENT
+    if not data:
+        raise BadPhoto("The file is empty.")
+    if len(data) > limits.photo_maximum_bytes:
+        raise BadPhoto(
+            f"The file has {len(data):,} bytes; at most {limits.photo_maximum_bytes:,} are accepted."
+        )
+    image = _identified(data)
+    if image.width * image.height > limits.photo_maximum_pixels:
+        raise _too_many_pixels(f"{image.width:,} x {image.height:,} pixels")
+    # Phones write a JPEG with a preview or a depth map behind it (MPO): the first picture is the photo.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        raise BadPhoto("The image is animated; a photo has one frame.")
+    return image
+
+
+def _identified(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise _too_many_pixels("far too many pixels") from None
+    except Exception:  # a hostile header can raise anything
+        raise BadPhoto("The file is not a JPEG, PNG or WebP image, or it is damaged.") from None
+
+
+def _too_many_pixels(found: str) -> BadPhoto:
+    return BadPhoto(
+        f"The image has {found}; at most {settings.ENVIRONMENT.photo_maximum_pixels:,} are accepted."
+    )
+
+
+def _refuse_other_declaration(image: Image.Image, file_name: str | None, content_type: str | None) -> None:
+    found = "JPEG" if image.format == "MPO" else image.format
+    Image.init()
+    named = Image.registered_extensions().get(Path(file_name or "").suffix.lower())
+    if named not in (None, "MPO" if found == "JPEG" else found, found):
+        raise BadPhoto(f"The file is named {Path(file_name).suffix} but holds a {found} image.")
+    declared = (content_type or "").split(";")[0].strip().lower()
+    accepted = {Image.MIME[found], "image/jpg" if found == "JPEG" else "", "image/*"}
+    if declared.startswith("image/") and declared not in accepted:
+        raise BadPhoto(f"The file was sent as {declared} but holds a {found} image.")
+
+
+def _decoded(image: Image.Image) -> Image.Image:
+    """The large size: RGB in sRGB, upright, without metadata."""
+    try:
+        picture = _plain_mode(image)
+        # Lets a JPEG decode at 1/2, 1/4 or 1/8 of its size where that is enough.
+        picture.thumbnail((LONGEST_SIDES[LARGE],) * 2, reducing_gap=2.0)
+        picture.load()
+        picture = _in_srgb(ImageOps.exif_transpose(picture), image.info.get("icc_profile"))
+    except Exception:  # truncated or hostile data can raise anything
+        raise BadPhoto("The image is damaged or cut short: it cannot be decoded.") from None
+    picture.info.clear()
+    return picture
+
+
+def _plain_mode(image: Image.Image) -> Image.Image:
+    """In a mode that can be resized well and that colour profiles speak of; see-through parts are white."""
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        flat = Image.new("RGBA", image.size, WHITE)
+        flat.alpha_composite(image)
+        return _with_exif(flat.convert("RGB"), image)
+    if image.mode.startswith("I"):  # 16 bits of grey, which convert() would clip
+        return _with_exif(image.convert("I").point(lambda value: value / 257).convert("L"), image)
+    return image if image.mode in ("RGB", "L", "CMYK") else image.convert("RGB")
+
+
+def _with_exif(picture: Image.Image, source: Image.Image) -> Image.Image:
+    picture.info["exif"] = source.getexif().tobytes()
+    return picture
+
+
+def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile:
+        with suppress(ImageCms.PyCMSError, OSError):  # a broken profile is ignored, as browsers do
+            source, target = io.BytesIO(profile), ImageCms.createProfile("sRGB")
+            return ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
+    return picture.convert("RGB")
+
+
+def _shrunk(picture: Image.Image, longest_side: int) -> Image.Image:
+    if max(picture.size) <= longest_side:
+        return picture
+    smaller = picture.copy()
+    smaller.thumbnail((longest_side, longest_side))
+    return smaller
+
+
+def _encoded(pictures: dict[Size, Image.Image]) -> dict[Size, bytes]:
+    encoded = {id(picture): _as_jpeg(picture) for picture in {id(p): p for p in pictures.values()}.values()}
+    return {size: encoded[id(picture)] for size, picture in pictures.items()}
+
+
+def _as_jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()

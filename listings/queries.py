@@ -1,0 +1,77 @@
+"""Reading the catalogue. Whatever is shown to anyone passes through `visible`."""
+
+from django.db.models import Q, QuerySet
+
+from listings.callers import Caller
+from listings.errors import Missing
+from listings.models import Category, Listing
+from listings.services import find_category
+
+SPARE_SHARE = 1.25  # read a few more than asked for at once: some may have been sold a moment ago
+
+
+class NoSuchListing(Missing):
+    def __init__(self, external_id: str):
+        super().__init__(f"There is no listing {external_id!r}.")
+
+
+class NoSuchPhoto(Missing):
+    def __init__(self, external_id: str):
+        super().__init__(f"The listing has no photo {external_id!r}.")
+
+
+def with_details(listings: QuerySet[Listing]) -> QuerySet[Listing]:
+    """With all that a serializer reads, in two queries however many there are."""
+    return listings.select_related("seller", "category", "place").prefetch_related("photos")
+
+
+def visible() -> QuerySet[Listing]:
+    """What anyone may see."""
+    return with_details(Listing.objects.filter(status=Listing.Status.ACTIVE))
+
+
+def first_visible(listing_ids: list[int], limit: int) -> list[Listing]:
+    """The first `limit` listings that are active now, in the order of these ids."""
+    found: list[Listing] = []
+    step = max(int(limit * SPARE_SHARE), 1)
+    for start in range(0, len(listing_ids), step):
+        wanted = listing_ids[start : start + step]
+        by_id = visible().in_bulk(wanted)
+        found += [by_id[pk] for pk in wanted if pk in by_id]
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def newest() -> QuerySet[Listing]:
+    return visible().order_by("-created_at", "-pk")
+
+
+def for_caller(caller: Caller, external_id: str) -> Listing:
+    """One listing, if this caller may see it: drafts and what left the market only its owner, staff and
+    services. Raises NoSuchListing, which does not tell the two cases apart."""
+    shown = Q(status=Listing.Status.ACTIVE)
+    if caller.is_staff or (caller.is_service and "catalogue" in caller.scopes):
+        shown = Q()
+    elif caller.actor is not None:
+        shown |= Q(seller=caller.actor)
+    listing = with_details(Listing.objects.filter(shown, external_id=external_id)).first()
+    if listing is None:
+        raise NoSuchListing(external_id)
+    return listing
+
+
+def once_public(external_id: str) -> Listing:
+    """A listing that is or was on the market: one may ask what is similar to it even when it is sold."""
+    seen = (*Listing.ON_MARKET, Listing.Status.SOLD)
+    listing = Listing.objects.filter(status__in=seen, external_id=external_id).first()
+    if listing is None:
+        raise NoSuchListing(external_id)
+    return listing
+
+
+def categories_below(path: str) -> list[int]:
+    """Primary keys of this category and all below it. Raises NoSuchCategory."""
+    category = find_category(path)
+    inside = Category.objects.filter(path__startswith=category.path + Category.SEPARATOR)
+    return [category.pk, *inside.values_list("pk", flat=True)]

@@ -1,0 +1,157 @@
+"""What the catalogue says and takes over HTTP. Coordinates leave the server rounded to 0.01 degrees."""
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from listings import photos
+from listings.batch import ListingRow, Outcome
+from listings.models import Category, Listing, Photo, Place, check_external_id
+
+COORDINATE_DIGITS = 2
+
+
+class PhotoCard(serializers.ModelSerializer):
+    """A photo in its three sizes."""
+
+    id = serializers.CharField(source="external_id")
+    urls = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Photo
+        fields = ("id", "width", "height", "urls")
+
+    @extend_schema_field(serializers.DictField(child=serializers.CharField()))
+    def get_urls(self, photo: Photo) -> dict[str, str]:
+        return {size.value: photos.url_of(photo.file.name, size) for size in photos.Size}
+
+
+class RoundedCoordinate(serializers.FloatField):
+    """Nobody learns from the API where exactly a seller lives."""
+
+    def to_representation(self, value: float) -> float:
+        return round(super().to_representation(value), COORDINATE_DIGITS)
+
+
+class ListingCard(serializers.ModelSerializer):
+    """A listing as anyone sees it."""
+
+    id = serializers.CharField(source="external_id")
+    seller = serializers.CharField(source="seller.external_id")
+    category = serializers.CharField(source="category.path")
+    place = serializers.StringRelatedField(allow_null=True)
+    currency = serializers.SerializerMethodField()
+    latitude = RoundedCoordinate(allow_null=True)
+    longitude = RoundedCoordinate(allow_null=True)
+    photos = PhotoCard(many=True)
+
+    class Meta:
+        model = Listing
+        fields = (
+            *("id", "seller", "title", "description", "price", "currency", "condition", "category", "place"),
+            *("latitude", "longitude", "status", "created_at", "updated_at", "source_version", "photos"),
+        )
+        read_only_fields = fields
+
+    def get_currency(self, listing: Listing) -> str:
+        return settings.ENVIRONMENT.currency
+
+
+class PlaceField(serializers.CharField):
+    """A town of the gazetteer, such as `Leeds` or `Leeds, West Yorkshire`."""
+
+    def to_internal_value(self, data: object) -> Place:
+        name, _, county = (part.strip() for part in super().to_internal_value(data).partition(","))
+        towns = Place.objects.filter(name__iexact=name, country=settings.ENVIRONMENT.country)
+        place = (towns.filter(county__iexact=county) if county else towns).order_by("-population").first()
+        place = place or towns.order_by("-population").first()
+        if place is None:
+            raise serializers.ValidationError(f"The gazetteer knows no place {data!r}.")
+        return place
+
+
+class ListingContent(serializers.Serializer):
+    """What may be said of a listing, in a new one or an edit."""
+
+    title = serializers.CharField(max_length=300)
+    description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
+    price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0)
+    condition = serializers.ChoiceField(choices=Listing.Condition.choices, required=False)
+    category = serializers.CharField(max_length=500)
+    place = PlaceField(max_length=200, required=False, allow_null=True)
+    latitude = serializers.FloatField(min_value=-90, max_value=90, required=False, allow_null=True)
+    longitude = serializers.FloatField(min_value=-180, max_value=180, required=False, allow_null=True)
+    source_version = serializers.IntegerField(
+        min_value=0, max_value=2**63 - 1, required=False, allow_null=True
+    )
+
+    def validate_price(self, price):
+        if price > settings.ENVIRONMENT.maximum_price:
+            raise serializers.ValidationError(f"A price is at most {settings.ENVIRONMENT.maximum_price}.")
+        return price
+
+    def validate(self, attributes: dict) -> dict:
+        """A place without coordinates lends its own."""
+        if ("latitude" in attributes) != ("longitude" in attributes):
+            raise serializers.ValidationError({"latitude": "latitude and longitude belong together."})
+        if (attributes.get("latitude") is None) != (attributes.get("longitude") is None):
+            raise serializers.ValidationError({"latitude": "latitude and longitude belong together."})
+        if (place := attributes.get("place")) and attributes.get("latitude") is None:
+            attributes |= {"latitude": place.latitude, "longitude": place.longitude}
+        return attributes
+
+
+class NewListing(ListingContent):
+    """A listing to publish, or to keep as a draft. A service names the seller; a person is one."""
+
+    id = serializers.CharField(max_length=200, required=False, validators=[check_external_id])
+    seller = serializers.CharField(max_length=200, required=False, validators=[check_external_id])
+    status = serializers.ChoiceField(choices=["draft", "active"], default="active")
+
+
+class BatchRow(ListingContent):
+    """One listing of a batch; `status` is taken as it is in the marketplace's own system."""
+
+    external_id = serializers.CharField(max_length=200, validators=[check_external_id])
+    seller = serializers.CharField(max_length=200, validators=[check_external_id])
+    status = serializers.ChoiceField(choices=Listing.Status.choices, required=False)
+    created_at = serializers.DateTimeField(required=False)
+
+    def to_row(self) -> ListingRow:
+        return ListingRow(**self.validated_data)
+
+
+class BatchResult(serializers.Serializer):
+    """What became of one row."""
+
+    external_id = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=[outcome.value for outcome in Outcome])
+    reason = serializers.CharField()
+
+
+class Batch(serializers.Serializer):
+    """Up to 500 listings; each row is judged alone."""
+
+    listings = serializers.ListField(child=serializers.DictField(), min_length=1, max_length=500)
+
+
+class BatchReply(serializers.Serializer):
+    results = BatchResult(many=True)
+
+
+class Sale(serializers.Serializer):
+    """Who bought it, where that is known."""
+
+    buyer = serializers.CharField(max_length=200, required=False, validators=[check_external_id])
+
+
+class PhotoUpload(serializers.Serializer):
+    """A JPEG, PNG or WebP file."""
+
+    photo = serializers.FileField()
+
+
+class CategoryCard(serializers.ModelSerializer):
+    class Meta:
+        model = Category
+        fields = ("path",)

@@ -1,0 +1,52 @@
+"""Tokens for persons: a name and a password in, a token out."""
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.signals import user_logged_in
+from drf_spectacular.utils import extend_schema
+from knox.auth import TokenAuthentication
+from knox.models import AuthToken
+from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+
+class Credentials(serializers.Serializer):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=500, trim_whitespace=False)
+
+
+class TokenReply(serializers.Serializer):
+    token = serializers.CharField(help_text="Send it as `Authorization: Token ...`; it is not shown again.")
+    expiry = serializers.DateTimeField(allow_null=True)
+
+
+class LoginApi(APIView):
+    """A token for a person; what they did as a visitor counts for them from now on."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(request=Credentials, responses=TokenReply, tags=["login"])
+    def post(self, request):
+        credentials = Credentials(data=request.data)
+        credentials.is_valid(raise_exception=True)
+        user = authenticate(request._request, **credentials.validated_data)
+        if user is None:
+            raise AuthenticationFailed("This name and password do not belong together.")
+        instance, token = AuthToken.objects.create(user)
+        user_logged_in.send(sender=user.__class__, request=request._request, user=user)
+        return Response(TokenReply({"token": token, "expiry": instance.expiry}).data)
+
+
+class LogoutApi(APIView):
+    """Ends the token that the request carries."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(request=None, responses={204: None}, tags=["login"])
+    def post(self, request):
+        token = TokenAuthentication().authenticate(request)
+        if token is not None:
+            token[1].delete()
+        return Response(status=204)

@@ -1,0 +1,115 @@
+"""Session, visitor cookie, person's token, service key -> request.caller."""
+
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
+from django.http import HttpRequest
+from knox.auth import TokenAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+
+from listings.callers import Caller
+from listings.models import Actor
+from marketplace.models import Scope, ServiceKey
+
+PERSON = frozenset({Scope.FEED, Scope.EVENTS, Scope.CATALOGUE})
+STAFF = PERSON | {Scope.STAFF}
+VISITOR = frozenset({Scope.FEED, Scope.EVENTS})
+KEYWORD = "Api-Key"
+
+
+class CallerAuthentication(BaseAuthentication):
+    """Leaves a Caller on the request, whoever asks. Views ask permissions of it, not of Django's user."""
+
+    def authenticate(self, request):
+        user, caller = self._identify(request)
+        request._request.caller = caller
+        return user and (user, caller)
+
+    def authenticate_header(self, request) -> str:
+        return KEYWORD
+
+    def _identify(self, request):
+        if (key := _service_key(request)) is not None:
+            return None, Caller(source=f"service:{key.name}", scopes=frozenset(key.scopes), is_service=True)
+        token_or_session = TokenAuthentication().authenticate(request) or SessionAuthentication().authenticate(
+            request
+        )
+        if token_or_session is None:
+            return None, _visitor(request)
+        user = token_or_session[0]
+        return user, person(user)
+
+
+def person(user) -> Caller:
+    """The caller that a Django user is; the actor is made at first sight."""
+    actor = actor_of(user)
+    return Caller(
+        source=f"actor:{actor.external_id}",
+        scopes=STAFF if user.is_staff else PERSON,
+        actor=actor,
+        is_staff=user.is_staff,
+    )
+
+
+def actor_of(user) -> Actor:
+    """The member that sells and looks as this Django user."""
+    actor = Actor.objects.filter(user=user).first()
+    return actor or Actor.objects.get_or_create(external_id=f"user-{user.pk}", defaults={"user": user})[0]
+
+
+def _service_key(request) -> ServiceKey | None:
+    keyword, _, secret = get_authorization_header(request).decode("latin-1").partition(" ")
+    if keyword.lower() != KEYWORD.lower():
+        return None
+    key = ServiceKey.objects.filter(digest=ServiceKey.digest_of(secret.strip()), revoked_at=None).first()
+    if key is None:
+        raise AuthenticationFailed("This service key is not known.")
+    return key
+
+
+def _visitor(request) -> Caller:
+    """A visitor known by the signed cookie, else a new one. A visitor who became a member starts anew."""
+    visitor_id = _cookie(request)
+    actor = visitor_id and Actor.objects.filter(external_id=visitor_id).first()
+    if not visitor_id or (actor and actor.merged_into_id):
+        visitor_id, actor = Actor.new_visitor_id(), None
+    return Caller(
+        source=f"actor:{visitor_id}", scopes=VISITOR, actor=actor or None, visitor_id=visitor_id
+    )
+
+
+def _cookie(request) -> str | None:
+    return request.get_signed_cookie(
+        settings.VISITOR_COOKIE, default=None, max_age=settings.VISITOR_COOKIE_AGE_S
+    )
+
+
+class VisitorCookieMiddleware:
+    """Gives a visitor the cookie once their first event has made them an actor."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest):
+        response = self.get_response(request)
+        caller = getattr(request, "caller", None)
+        if caller and caller.visitor_id and caller.actor and _cookie(request) != caller.visitor_id:
+            response.set_signed_cookie(
+                settings.VISITOR_COOKIE,
+                caller.visitor_id,
+                max_age=settings.VISITOR_COOKIE_AGE_S,
+                httponly=True,
+                samesite="Lax",
+                secure=request.is_secure(),
+            )
+        return response
+
+
+@receiver(user_logged_in)
+def merge_visitor(sender, request: HttpRequest | None, user, **_: object) -> None:
+    """What the visitor did counts for the member from now on."""
+    if request is not None and (visitor_id := _cookie(request)):
+        Actor.objects.filter(
+            external_id=visitor_id, kind=Actor.Kind.VISITOR, merged_into__isnull=True
+        ).update(merged_into=actor_of(user))

@@ -1,0 +1,97 @@
+"""The Celery app, its queues, and the one periodic schedule."""
+
+import os
+
+from celery import Celery
+from celery.schedules import crontab
+from celery.signals import beat_init, celeryd_init, worker_process_init
+
+from marketplace import entry
+from marketplace.native_threads import set_native_threads
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
+with entry.plain_errors():
+    from marketplace import settings
+
+VISIBILITY_TIMEOUT_S = 1800
+TASK_TIME_LIMIT_S = 600  # under half the visibility timeout: no task runs while its message is redelivered
+SOFT_TIME_LIMIT_S = 540
+BELL_EXPIRES_S = 30  # a periodic bell that nobody heard in this time is worth nothing: the next one rings
+
+set_native_threads(settings.ENVIRONMENT.native_threads or os.cpu_count() or 1)
+
+
+def broker_address(redis_url: str) -> str:
+    """Celery's spelling of a Redis address: it names a unix socket `redis+socket://`."""
+    if not redis_url.startswith("unix://"):
+        return redis_url
+    return redis_url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+
+
+app = Celery("marketplace")
+app.conf.update(
+    broker_url=broker_address(settings.REDIS_URL),
+    result_backend=broker_address(settings.REDIS_URL),
+    # The visibility timeout stands in each of the places that Celery's Redis manual names:
+    # https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html
+    visibility_timeout=VISIBILITY_TIMEOUT_S,
+    broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S},
+    result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S},
+    broker_connection_retry_on_startup=True,
+    accept_content=["json"],
+    task_serializer="json",
+    result_serializer="json",
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_time_limit=TASK_TIME_LIMIT_S,
+    task_soft_time_limit=SOFT_TIME_LIMIT_S,
+    worker_soft_shutdown_timeout=10,
+    worker_hijack_root_logger=False,
+    task_default_queue="events",
+    task_routes={
+        "recommendations.tasks.embed_pending": {"queue": "embeddings"},
+        "recommendations.tasks.compact_index": {"queue": "training"},
+        "recommendations.tasks.train_collaborative": {"queue": "training"},
+    },
+    timezone=settings.TIME_ZONE,
+    beat_schedule={
+        "embed-pending": {
+            "task": "recommendations.tasks.embed_pending",
+            "schedule": 3.0,
+            "options": {"expires": BELL_EXPIRES_S},
+        },
+        "roll-up-trending": {
+            "task": "recommendations.tasks.roll_up_trending",
+            "schedule": 2.0,
+            "options": {"expires": BELL_EXPIRES_S},
+        },
+        "compact-index": {
+            "task": "recommendations.tasks.compact_index",
+            "schedule": 30.0,
+            "options": {"expires": BELL_EXPIRES_S},
+        },
+        "train-nightly": {
+            "task": "recommendations.tasks.train_collaborative",
+            "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=0),
+        },
+    },
+)
+app.autodiscover_tasks(["recommendations"])
+
+
+@celeryd_init.connect
+@beat_init.connect
+def _hold_servers(**_: object) -> None:
+    """A worker or beat that somebody starts by hand finds its servers running."""
+    with entry.plain_errors():
+        entry.hold_servers(settings.ENVIRONMENT)
+
+
+@worker_process_init.connect
+def _forget_inherited_connections(**_: object) -> None:
+    """A forked child must not speak on its parent's database socket."""
+    from django.db import connections
+
+    connections.close_all()

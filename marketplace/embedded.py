@@ -1,0 +1,153 @@
+"""The PostgreSQL and Redis that this project starts itself where none is configured.
+
+Their addresses follow from the VAR folder alone and are known before they run. Whoever uses them holds
+a shared lock on VAR/servers.lock; the last one that leaves in good order stops them. After a kill -9
+they go on running, or are recovered, and the next holder takes them over.
+"""
+
+import atexit
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from marketplace.postgres_server import PostgresServer
+from marketplace.redis_server import RedisServer
+from marketplace.server_home import EmbeddedError, ServerHome
+
+__all__ = ["EmbeddedError", "EmbeddedServers", "database_url", "hold", "redis_url"]
+
+_held: dict[Path, "EmbeddedServers"] = {}
+
+
+def database_url(folder: Path) -> str:
+    """Where the embedded PostgreSQL of this folder listens. Starts nothing."""
+    return PostgresServer(ServerHome(folder)).url
+
+
+def redis_url(folder: Path) -> str:
+    """Where the embedded Redis of this folder listens. Starts nothing."""
+    return RedisServer(ServerHome(folder)).url
+
+
+def hold(
+    folder: Path, *, postgres: bool = True, redis: bool = True, durable: bool = True
+) -> "EmbeddedServers | None":
+    """Start what does not run and keep it running until this process exits. Safe to call again.
+
+    Returns None when neither is wanted. A SIGTERM or SIGHUP that nothing else handles becomes an
+    orderly exit, since one that ends the process at once would leave the servers behind.
+    Raises EmbeddedError.
+    """
+    if not (postgres or redis):
+        return None
+    key = folder.resolve()
+    if key not in _held:
+        _held[key] = EmbeddedServers(key, durable=durable)
+        atexit.register(_held[key].release)
+        _exit_in_order_on_signals()
+    _held[key].hold(postgres=postgres, redis=redis)
+    return _held[key]
+
+
+class EmbeddedServers:
+    """Both servers of one folder, and this process's share in keeping them up."""
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        self.folder = folder.resolve()
+        self.home = ServerHome(self.folder)
+        self.postgres = PostgresServer(self.home, durable=durable)
+        self.redis = RedisServer(self.home, durable=durable)
+        self._lock: int | None = None
+        self._holder = 0
+
+    def hold(self, *, postgres: bool = True, redis: bool = True) -> None:
+        """Take a share and start what does not run. A second call of a process takes no second share.
+
+        durable=False gives up safety on a power cut for speed: for tests. Raises EmbeddedError.
+        """
+        with _told_in_one_line(self.folder), self._alone():
+            self._take_share()
+            self._make_places()
+            if postgres:
+                self.postgres.start()
+            if redis:
+                self.redis.start()
+
+    def release(self) -> None:
+        """Give the share back, and stop both servers if it was the last. Does nothing in a forked child,
+        which inherited the share: its parent still counts on the servers."""
+        if self._lock is None or self._holder != os.getpid():
+            return
+        with _told_in_one_line(self.folder), self._alone():
+            if _lock_now(self._lock, fcntl.LOCK_EX):
+                self._stop()
+            os.close(self._lock)
+            self._lock = None
+
+    def _stop(self) -> None:
+        self.redis.stop()
+        self.postgres.stop()
+
+    def _take_share(self) -> None:
+        if self._lock is None:
+            self._lock = os.open(self.folder / "servers.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._holder = os.getpid()
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def _make_places(self) -> None:
+        self.home.prepare()
+        if self.home.is_orphaned():
+            self._stop()
+            self.home.set_old_data_aside()
+        self.home.write_link()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time starts or stops: a newcomer waits for the last one to have stopped them."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        start_lock = os.open(self.folder / "servers.start.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(start_lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(start_lock)
+
+
+def _lock_now(lock: int, kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _told_in_one_line(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or folder
+        if error.errno == errno.ENOSPC:
+            raise EmbeddedError(f"the disk that holds {place} is full: make room and start again.") from None
+        raise EmbeddedError(
+            f"{place} cannot be written ({error.strerror}): make it writable, or set VAR to a folder that is."
+        ) from None
+
+
+def _exit_in_order_on_signals() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _exit_in_order)
+
+
+def _exit_in_order(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

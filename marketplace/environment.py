@@ -1,0 +1,144 @@
+"""Every setting, read from the environment once and refused at start when it is bad.
+
+README's table lists the same variables; a test compares the two.
+"""
+
+import difflib
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql")
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+Names = Annotated[list[str], NoDecode]
+
+
+class BadEnvironment(Exception):
+    """A variable holds something that cannot be used. The message is one line for each such variable."""
+
+
+class Environment(BaseSettings):
+    """What may be set, what it means, and what is used when nothing is set."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
+
+    secret_key: str | None = Field(
+        None, min_length=32, description="Signs cookies and sessions. Made and kept under VAR when not set."
+    )
+    debug: bool = Field(False, description="Django's debug pages. Never on a machine that others reach.")
+    allowed_hosts: Names = Field(
+        ["localhost", "127.0.0.1", "[::1]"], description="Host names to answer to, with commas between."
+    )
+    csrf_trusted_origins: Names = Field(
+        [], description="Origins whose forms are trusted, such as `https://shop.example`, with commas between."
+    )
+    port: int = Field(8000, ge=1, le=65535, description="Where `make run` serves, on 127.0.0.1.")
+    var: Path = Field(ROOT / "var", description="The folder for everything that is made at run time.")
+    database_url: str | None = Field(
+        None, description="`postgresql://...`. Its own PostgreSQL is started under VAR when not set."
+    )
+    redis_url: str | None = Field(
+        None, description="`redis://...`, `rediss://...` or `unix://...`. Its own Redis is started when not set."
+    )
+    image_backbone: str = Field(
+        "resnet50", description="The torchvision classifier whose penultimate layer describes a photo."
+    )
+    image_weights: Path | None = Field(
+        None,
+        description="A safetensors or state-dict file for it. When not set: torchvision's download, "
+        "else a small backbone trained on drawn photos.",
+    )
+    weights_download_timeout_s: float = Field(
+        20, ge=0, description="How long the one attempt to download weights may take; 0 does not try."
+    )
+    currency: str = Field("GBP", pattern="^[A-Z]{3}$", description="The one currency, as its ISO 4217 code.")
+    country: str = Field("GB", pattern="^[A-Z]{2}$", description="Where adverts are placed, as ISO 3166 code.")
+    maximum_price: Decimal = Field(
+        Decimal("100000"), gt=0, description="A price above this is taken for a mistake and refused."
+    )
+    photo_maximum_bytes: int = Field(15_000_000, ge=1000, description="A larger upload is refused unread.")
+    photo_maximum_pixels: int = Field(
+        40_000_000, ge=1000, description="A photo of more pixels is refused before it is decoded."
+    )
+    time_zone: str = Field("Europe/London", description="The time zone of the admin.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+    native_threads: int | None = Field(
+        None, ge=1, description="Threads for torch and BLAS in a worker. All cores when not set; web uses one."
+    )
+    retrain_hour: int = Field(3, ge=0, le=23, description="The hour of the nightly training, in TIME_ZONE.")
+
+    @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: str | None) -> str | None:
+        return _with_scheme(value, DATABASE_SCHEMES)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: str | None) -> str | None:
+        return _with_scheme(value, REDIS_SCHEMES)
+
+    @field_validator("image_weights")
+    @classmethod
+    def _is_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("a file that exists")
+        return value and value.resolve()
+
+    @field_validator("var")
+    @classmethod
+    def _is_absolute(cls, value: Path) -> Path:
+        return value.resolve()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_time_zone(cls, value: str) -> str:
+        from zoneinfo import available_timezones
+
+        if value not in available_timezones():
+            near = difflib.get_close_matches(value, available_timezones(), n=1)
+            raise ValueError("a zone such as " + (near[0] if near else "Europe/London"))
+        return value
+
+
+def _with_scheme(value: str | None, schemes: tuple[str, ...]) -> str | None:
+    if value is not None and urlsplit(value).scheme not in schemes:
+        raise ValueError("an address that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
+    return value
+
+
+def read_environment(**overrides: object) -> Environment:
+    """The settings of this process. Raises BadEnvironment with one line for each bad variable."""
+    try:
+        return Environment(**overrides)
+    except ValidationError as error:
+        raise BadEnvironment("\n".join(_one_line(problem) for problem in error.errors())) from None
+
+
+def _one_line(problem) -> str:
+    name = str(problem["loc"][0]).upper()
+    accepted = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    found = "(hidden)" if name in {"SECRET_KEY", "DATABASE_URL", "REDIS_URL"} else _short(problem["input"])
+    return f"{name}: found {found}; accepted: {_plain(accepted)}."
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _plain(message: str) -> str:
+    if "boolean" in message:
+        return "true or false"
+    return message.split(", unable to parse")[0].rstrip(".").replace("String should", "text that should")

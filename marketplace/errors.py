@@ -1,0 +1,96 @@
+"""Every error of the API as RFC 9457 problem+json, in one place."""
+
+import logging
+from http import HTTPStatus
+
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.http import Http404, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from listings.errors import Conflict, DomainError, Forbidden, Invalid, Missing
+
+CONTENT_TYPE = "application/problem+json"
+STATUS_OF = {Invalid: 400, Forbidden: 403, Missing: 404, Conflict: 409}
+logger = logging.getLogger(__name__)
+
+
+def problem(error: Exception, context: dict) -> Response | None:
+    """DRF's exception handler. What it does not know becomes Django's 500."""
+    if isinstance(error, DomainError):
+        return _reply(_status_of(error), error.detail, _field_errors(error))
+    if isinstance(error, OperationalError):
+        logger.error("The database does not answer: %s", error)
+        return _reply(503, "The database does not answer just now.", headers={"Retry-After": "2"})
+    response = exception_handler(_as_api_error(error), context)
+    if response is None:
+        return None
+    kept = {name: response[name] for name in ("WWW-Authenticate", "Retry-After", "Allow") if name in response}
+    return _reply(response.status_code, *_detail_and_errors(error, response.data), headers=kept)
+
+
+def _as_api_error(error: Exception) -> Exception:
+    if isinstance(error, Http404):
+        return exceptions.NotFound()
+    return exceptions.PermissionDenied() if isinstance(error, PermissionDenied) else error
+
+
+def _status_of(error: DomainError) -> int:
+    return next((status for kind, status in STATUS_OF.items() if isinstance(error, kind)), 400)
+
+
+def _field_errors(error: DomainError) -> list[dict[str, str]]:
+    return [{"field": error.field, "detail": error.detail}] if error.field else []
+
+
+def _detail_and_errors(error: Exception, data: object) -> tuple[str, list[dict[str, str]]]:
+    if not isinstance(error, exceptions.ValidationError):
+        return str(data.get("detail", data) if isinstance(data, dict) else data), []
+    errors = list(_flat(data, ""))
+    return "; ".join(f"{e['field']}: {e['detail']}" if e["field"] else e["detail"] for e in errors[:5]), errors
+
+
+def _flat(data: object, field: str):
+    if isinstance(data, dict):
+        for name, inner in data.items():
+            yield from _flat(inner, field if name == "non_field_errors" else f"{field}.{name}".strip("."))
+    elif isinstance(data, list):
+        for position, inner in enumerate(data):
+            yield from _flat(inner, f"{field}.{position}" if isinstance(inner, dict | list) else field)
+    else:
+        yield {"field": field, "detail": str(data)}
+
+
+def _body(status: int, detail: str, errors: list[dict[str, str]]) -> dict:
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return body | ({"errors": errors} if errors else {})
+
+
+def _reply(
+    status: int, detail: str, errors: list[dict[str, str]] = (), headers: dict[str, str] | None = None
+) -> Response:
+    return Response(
+        _body(status, detail, list(errors)), status=status, headers=headers, content_type=CONTENT_TYPE
+    )
+
+
+def _plain(status: int, detail: str) -> JsonResponse:
+    return JsonResponse(_body(status, detail, []), status=status, content_type=CONTENT_TYPE)
+
+
+def bad_request(request, exception=None) -> JsonResponse:
+    return _plain(400, "The request could not be understood.")
+
+
+def forbidden(request, exception=None) -> JsonResponse:
+    return _plain(403, "This is not allowed.")
+
+
+def not_found(request, exception=None) -> JsonResponse:
+    return _plain(404, "There is nothing at this address.")
+
+
+def server_error(request) -> JsonResponse:
+    return _plain(500, "Something went wrong on our side.")

@@ -1,0 +1,223 @@
+"""`manage.py demo`, which `make run` calls: set up what is missing, then serve until it is told to stop."""
+
+import argparse
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand
+from django.db import connections
+from rich.console import Console
+from rich.text import Text
+
+from marketplace import die_with_parent, entry
+from marketplace.environment import ROOT
+from marketplace.processes import BEAT, PREPARATIONS, WEB, WORKERS, Supervisor, with_this_python
+from marketplace.server_home import EmbeddedError
+from marketplace.set_up import Sources, Step, before_workers, holds_another_catalogue, with_workers
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 120
+STOP_STEP_S = 5
+LOOK_EVERY_S = 2
+COLOURS = {"web": "green", "beat": "magenta"}
+ADMIN = "admin"
+
+
+class Command(BaseCommand):
+    help = "Set up what is missing, then run web, workers and beat until Ctrl-C."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--data", type=Path, help="a folder with Products.csv, Images.csv and photos")
+        parser.add_argument("--port", type=int, default=settings.ENVIRONMENT.port)
+        parser.add_argument("--simulate", action="store_true", help="simulate shoppers on --data too")
+
+    def handle(self, *, data: Path | None, port: int, simulate: bool, **_: object) -> None:
+        sources = Sources(data and data.resolve(), simulate or data is None)
+        sources.check()
+        check_port(port)
+        Demo(sources, port).run()
+
+
+class Demo:
+    """One run: steps, processes, and an orderly end on SIGINT, SIGTERM or SIGHUP."""
+
+    def __init__(self, sources: Sources, port: int) -> None:
+        self.sources = sources
+        self.port = port
+        self.console = Console(highlight=False)
+        self.logs = settings.VAR / "log"
+        self.environment = child_environment()
+        self.supervisor = Supervisor(logs=self.logs, environment=self.environment, say=self.say)
+        self.is_serving = False
+        self.is_stopping = False
+
+    def run(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        try:
+            self.set_up()
+            self.serve()
+        finally:
+            self.is_stopping = True
+            self.console.print("Stopping ...")
+            self.supervisor.stop()
+
+    def set_up(self) -> None:
+        self.do(Step("migrate", "Database", PREPARATIONS["migrate"]))
+        if holds_another_catalogue(self.sources):
+            self.console.print("This database holds another catalogue too; another VAR keeps them apart.")
+        self.do_all(before_workers(self.sources))
+        for process in (*WORKERS, BEAT):
+            self.supervisor.start(process, var=str(settings.VAR))
+        self.do_all(with_workers(self.sources))
+
+    def serve(self) -> None:
+        if not self.sources.simulate:
+            self.console.print(
+                "Collaborative filtering waits for events (SIMULATE=1 would simulate shoppers)."
+            )
+        self.supervisor.start(WEB, bind=f"{HOST}:{self.port}")
+        self.wait_until_it_answers()
+        self.print_address(renew_admin())
+        connections.close_all()
+        self.is_serving = True
+        while True:
+            time.sleep(LOOK_EVERY_S)
+            self.keep_servers_up()
+
+    def do_all(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self.do(step)
+
+    def do(self, step: Step) -> None:
+        """Run a step's command to its end unless it was finished before. Raises Unusable where it fails."""
+        if step.is_finished():
+            self.console.print(f"[green]✓[/] {step.title}: done before")
+            return
+        self.console.print(f"[bold]→ {step.title}[/]")
+        connections.close_all()  # nothing of ours is open while a long step runs
+        began = time.monotonic()
+        with self.running(step) as process:
+            code = process.wait()
+        if code:
+            raise entry.Unusable(f"{step.title}: `{' '.join(step.words)}` ended with {code}; see above.")
+        step.remember()
+        self.console.print(f"[green]✓[/] {step.title} ({time.monotonic() - began:.1f} s)")
+
+    @contextlib.contextmanager
+    def running(self, step: Step) -> Iterator[subprocess.Popen[bytes]]:
+        """The step as a process that neither a Ctrl-C nor our own end leaves half stopped.
+
+        A process of its own, so that what it loaded (torch, a whole CSV) is not kept while we serve.
+        """
+        launcher = [sys.executable, "-I", die_with_parent.__file__, str(os.getpid())]
+        command = [*launcher, *with_this_python(step.words)]
+        process = subprocess.Popen(command, cwd=ROOT, env=self.environment, start_new_session=True)
+        try:
+            yield process
+        finally:
+            stop_step(process)
+
+    def wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not answers(f"http://{HOST}:{self.port}/livez"):
+            if time.monotonic() > deadline:
+                raise entry.Unusable(f"the web process does not answer: see {self.logs / 'web.log'}.")
+            time.sleep(0.1)
+
+    def keep_servers_up(self) -> None:
+        """Start our own PostgreSQL or Redis again, should one have been killed."""
+        try:
+            entry.hold_servers(settings.ENVIRONMENT)
+        except EmbeddedError as error:
+            self.say("servers", str(error))
+
+    def print_address(self, password: str) -> None:
+        address = f"http://{HOST}:{self.port}/"
+        self.console.print(f"\n  [bold]{address}[/]")
+        self.console.print(
+            f"  {address}admin/  as [bold]{ADMIN}[/], password [bold]{password}[/] (this run's)"
+        )
+        self.console.print(f"  Logs in {self.logs}. Ctrl-C stops everything.\n", soft_wrap=True)
+
+    def say(self, name: str, line: str) -> None:
+        self.console.print(Text(f"{name:>17} ", COLOURS.get(name, "cyan")) + Text(line), soft_wrap=True)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """The first signal ends the run, 0 where it was serving; a further one ends it without waiting."""
+        if self.is_stopping:
+            self.supervisor.hurry()
+            return
+        self.is_stopping = True
+        sys.exit(0 if self.is_serving else 128 + number)
+
+
+def check_port(port: int) -> None:
+    """Raises Unusable when another program listens there."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            found = f"{port}, which cannot be used ({error.strerror})"
+            raise entry.Unusable(f"PORT: found {found}; accepted: a free port, as in PORT=8001.") from None
+
+
+def child_environment() -> dict[str, str]:
+    """Children are told where the servers are, so that they only use them and never start or stop them."""
+    from marketplace import embedded
+
+    given = settings.ENVIRONMENT
+    addresses = {
+        "DATABASE_URL": given.database_url or embedded.database_url(settings.VAR),
+        "REDIS_URL": given.redis_url or embedded.redis_url(settings.VAR),
+    }
+    paths = {"VAR": str(settings.VAR)} | (
+        {"IMAGE_WEIGHTS": str(given.image_weights)} if given.image_weights else {}
+    )
+    return {**os.environ, **addresses, **paths, "PYTHONUNBUFFERED": "1"}
+
+
+def renew_admin() -> str:
+    """A new password for the demo's admin, which is made when missing."""
+    admin, _ = get_user_model().objects.update_or_create(
+        username=ADMIN, defaults={"is_staff": True, "is_superuser": True, "is_active": True}
+    )
+    password = secrets.token_urlsafe(9)
+    admin.set_password(password)
+    admin.save()
+    return password
+
+
+def answers(address: str) -> bool:
+    """Whether anything speaks HTTP there. A refused Host is an answer too."""
+    try:
+        urllib.request.urlopen(address, timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def stop_step(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=STOP_STEP_S)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

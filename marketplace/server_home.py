@@ -1,0 +1,194 @@
+"""Where the embedded servers keep data and sockets, and the account they run under."""
+
+import contextlib
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+# PostgreSQL refuses to run as root. Then both servers run as nobody, and nothing of theirs lies
+# inside a home: no folder of a user has to be opened to another account.
+ROOT_HOMES = Path("/var/lib/marketplace")
+UNPRIVILEGED = "nobody"
+# Not TMPDIR or XDG_RUNTIME_DIR: two processes with another environment must find the same socket.
+SOCKETS = Path("/tmp")
+
+
+class EmbeddedError(Exception):
+    """An embedded server cannot be started. The message is one line and says what to do about it."""
+
+
+class ServerHome:
+    """The places that belong to one VAR folder, as pure functions of its path and of who runs.
+
+    `data` is VAR itself, or for root a folder of its own which VAR/servers points to.
+    `sockets` is short (a socket's path may have 107 bytes at most) and closed to others.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.for_root = os.geteuid() == 0
+        key = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
+        self.data = ROOT_HOMES / key if self.for_root else self.folder
+        self.sockets = SOCKETS / f"marketplace-{os.geteuid()}-{key}"
+
+    @property
+    def link(self) -> Path:
+        """For root only. Whoever deletes VAR deletes the link, and means the data behind it too."""
+        return self.folder / "servers"
+
+    def prepare(self) -> None:
+        """Make the folders, private to the account that the servers run under."""
+        if self.for_root:
+            ROOT_HOMES.mkdir(parents=True, exist_ok=True)
+            ROOT_HOMES.chmod(0o755)  # whatever the umask
+            self.make_private(self.data)
+        self.make_private(self.sockets)
+
+    def is_orphaned(self) -> bool:
+        """Whether VAR was deleted while its data, which for root lie elsewhere, stayed behind."""
+        return self.for_root and not self.link.is_symlink() and any(self.data.iterdir())
+
+    def set_old_data_aside(self) -> None:
+        """Keep one earlier generation of data that nobody points to any more. No server may run."""
+        aside = self.data.with_suffix(".old")
+        shutil.rmtree(aside, ignore_errors=True)
+        self.data.rename(aside)
+        self.make_private(self.data)
+
+    def write_link(self) -> None:
+        if self.for_root and not self.link.is_symlink():
+            self.link.symlink_to(self.data)
+
+    def make_private(self, path: Path) -> None:
+        """Make a folder that only the servers' account may enter. Raises EmbeddedError if it is another's."""
+        owner = _unprivileged_account().pw_uid if self.for_root else os.geteuid()
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            if self.for_root:
+                os.chown(path, owner, _unprivileged_account().pw_gid)
+        found = path.lstat()
+        # Anyone may write in /tmp: a folder that somebody else made there first must not be trusted.
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
+            raise EmbeddedError(f"{path} is not a private folder of this account: remove it and start again.")
+
+    def run(self, *command: str | Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a server's own tool to its end, under the server's account. Never raises for its exit code.
+
+        Raises EmbeddedError where the program cannot even be loaded, with the loader's own line.
+        """
+        done = self._run([str(part) for part in command], timeout_s)
+        if done.returncode in (126, 127):
+            raise EmbeddedError(
+                f"{Path(command[0]).name} does not run on this system: {last_line(done.stderr)} "
+                "(install that library, or set DATABASE_URL and REDIS_URL)."
+            )
+        return done
+
+    def spawn(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        """Start a server in a session of its own, so that a Ctrl-C does not reach it before its users."""
+        try:
+            return subprocess.Popen([str(part) for part in command], **self._start_options())
+        except OSError as error:
+            raise EmbeddedError(f"{command[0]} cannot be started: {error.strerror}.") from None
+
+    def _run(self, command: list[str], timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        options = self._start_options() | {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        try:
+            return subprocess.run(command, text=True, errors="replace", timeout=timeout_s, **options)
+        except subprocess.TimeoutExpired:
+            raise EmbeddedError(f"{Path(command[0]).name} did not end within {timeout_s:.0f} s.") from None
+        except OSError as error:
+            raise EmbeddedError(f"{command[0]} cannot be started: {error.strerror}.") from None
+
+    def _start_options(self) -> dict:
+        options = {
+            "cwd": self.data,
+            "env": without_postgres_settings(os.environ),
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+            "start_new_session": True,
+            "umask": 0o077,
+        }
+        return options | (_unprivileged_identity() if self.for_root else {})
+
+
+def readable_copy(name: str, parts: Mapping[str, Path]) -> Path:
+    """Copy programs (path inside the copy -> source) to where nobody can run them. Once for each name.
+
+    Built aside and renamed into place, so that a copy is whole or absent. For root only.
+    """
+    copy = ROOT_HOMES / name
+    if not copy.exists():
+        aside = ROOT_HOMES / f"{name}.{os.getpid()}"
+        for inside, source in parts.items():
+            _copy(source, aside / inside)
+        for path in (aside, *aside.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755)  # whatever the umask was when the wheel was installed
+        with contextlib.suppress(OSError):  # another process was first
+            aside.rename(copy)
+        shutil.rmtree(aside, ignore_errors=True)
+    return copy
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    elif source.exists():
+        shutil.copy(source, target)
+
+
+def last_line(text: str, *, holding: tuple[str, ...] = ()) -> str:
+    """The last line that is not blank, and that holds one of some words where any does."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if any(word in line for word in holding)]
+    return (telling or lines or ["no message"])[-1]
+
+
+def without_postgres_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """PGDATA, PGPORT and their kin would lead the tools astray. Messages are read, so they are in English."""
+    kept = {name: value for name, value in environment.items() if not name.startswith("PG")}
+    return kept | {"LC_ALL": "C", "TZ": "UTC"}
+
+
+def process_in(folder: Path, pid: int) -> bool:
+    """Whether this pid lives and works in `folder`, as both servers do: a pid alone may be reused."""
+    link = Path(f"/proc/{pid}/cwd")
+    if Path("/proc/self/cwd").exists():
+        with contextlib.suppress(OSError):
+            return str(link.readlink()).removesuffix(" (deleted)") == str(folder)
+        return False
+    listed = subprocess.run(
+        ["lsof", "-a", "-p", str(pid), "-d", "cwd", "-Fn"], capture_output=True, text=True
+    )
+    return f"n{folder}" in listed.stdout.splitlines()
+
+
+def pid_in(file: Path) -> int | None:
+    """The pid on a file's first line, or None where there is no such file or no such line."""
+    try:
+        return int(file.read_text().splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _unprivileged_account() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(UNPRIVILEGED)
+    except KeyError:
+        raise EmbeddedError(
+            f"PostgreSQL refuses to run as root and there is no account '{UNPRIVILEGED}': "
+            "run as another user, or set DATABASE_URL and REDIS_URL."
+        ) from None
+
+
+def _unprivileged_identity() -> dict:
+    account = _unprivileged_account()
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}

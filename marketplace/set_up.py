@@ -1,0 +1,125 @@
+"""What the demo does before it serves, as a table of steps; what was finished is not done again."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from marketplace.entry import Unusable
+from marketplace.models import FinishedStep
+from marketplace.processes import PREPARATIONS
+
+DRAWN = "drawn by draw_catalogue, version 1"
+TABLES = ("Products.csv", "Images.csv")
+PHOTOS = ("images_fb.zip", "images_fb")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the catalogue comes from (drawn, when there is no folder) and whether shoppers are simulated."""
+
+    data: Path | None
+    simulate: bool
+
+    def check(self) -> None:
+        """Raises Unusable with one line where the folder does not hold what the importer reads."""
+        if self.data is None:
+            return
+        missing = [name for name in TABLES if not (self.data / name).is_file()]
+        if missing or not any((self.data / name).exists() for name in PHOTOS):
+            missing += [] if missing else [" or ".join(PHOTOS)]
+            raise Unusable(
+                f"DATA: found {self.data} without {', '.join(missing)}; accepted: a folder that holds it."
+            )
+
+    @property
+    def catalogue(self) -> str:
+        """Changes when a file of the folder does."""
+        if self.data is None:
+            return digest(DRAWN)
+        return digest(str(self.data.resolve()), *(_stamp(path) for path in self._files()))
+
+    @property
+    def shoppers(self) -> str:
+        return digest(self.catalogue, self.simulate)
+
+    @property
+    def vectors(self) -> str:
+        asked = settings.ENVIRONMENT
+        return digest(self.catalogue, asked.image_backbone, str(asked.image_weights))
+
+    def _files(self) -> Iterator[Path]:
+        yield from (self.data / name for name in TABLES)
+        for photos in (self.data / name for name in PHOTOS):
+            if photos.is_file():
+                yield photos
+            yield from sorted(photos.rglob("*"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of manage.py. With a fingerprint it is done once for each; without, on every start."""
+
+    name: str
+    title: str
+    command: str
+    arguments: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        return [*self.command.split(), *self.arguments]
+
+    def is_finished(self) -> bool:
+        done = FinishedStep.objects.filter(name=self.name, fingerprint=self.fingerprint)
+        return bool(self.fingerprint) and done.exists()
+
+    def remember(self) -> None:
+        if self.fingerprint:
+            FinishedStep.objects.update_or_create(name=self.name, defaults={"fingerprint": self.fingerprint})
+
+
+def before_workers(sources: Sources) -> list[Step]:
+    """The catalogue, and the choice of the encoder, which workers must find made."""
+    places = Step("places", "Places", PREPARATIONS["places"], fingerprint=digest(PREPARATIONS["places"]))
+    if sources.data is None:
+        catalogue = Step("catalogue", "Demo catalogue", "python manage.py draw_catalogue")
+    else:
+        title = f"Catalogue of {sources.data}"
+        catalogue = Step("catalogue", title, "python manage.py import_listings", (str(sources.data),))
+    return [places, _with(catalogue, sources.catalogue), _encoder()]
+
+
+def with_workers(sources: Sources) -> list[Step]:
+    """What workers compute, or what is learned from what they computed."""
+    steps = [Step("embeddings", "Embeddings", "python manage.py embed")]
+    if sources.simulate:
+        steps.append(Step("shoppers", "Simulated shoppers", "python manage.py simulate"))
+        steps.append(Step("collaborative", "Collaborative model", "python manage.py train collaborative"))
+    steps = [steps[0], *(_with(step, sources.shoppers) for step in steps[1:])]
+    return [*steps, Step("index", "Index", "python manage.py rebuild_index", fingerprint=sources.vectors)]
+
+
+def holds_another_catalogue(sources: Sources) -> bool:
+    """Whether an earlier run filled this database from somewhere else."""
+    return FinishedStep.objects.filter(name="catalogue").exclude(fingerprint=sources.catalogue).exists()
+
+
+def digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _encoder() -> Step:
+    return Step("encoder", "Encoder of photos and words", "python manage.py embed", ("--choose-only",))
+
+
+def _with(step: Step, fingerprint: str) -> Step:
+    return Step(step.name, step.title, step.command, step.arguments, fingerprint)
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    found = path.stat()
+    return str(path), found.st_size, found.st_mtime_ns

@@ -1,0 +1,1 @@
+"""The numerical rooms: numpy, torch, faiss and implicit. No Django, no database, no settings."""

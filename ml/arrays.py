@@ -1,0 +1,64 @@
+"""Array types, and the checks that stand at the doors of this package.
+
+Every public function says shape and dtype beside its arrays and asks one of these checks when it is entered.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.floating]  # (n, d), float16 or float32
+Vector = npt.NDArray[np.floating]  # (d,) or (n,), float32
+Rows = npt.NDArray[np.integer]  # (m,), positions in a matrix
+Bitmap = npt.NDArray[np.uint8]  # (ceil(n / 8),), bit i of byte j is row 8 j + i
+
+FLOATS = (np.float16, np.float32, np.float64)
+
+
+class ShapeError(ValueError):
+    """An array came to a door with another shape or dtype than the door promises."""
+
+
+def require_matrix(
+    array: np.ndarray, *, rows: int | None = None, columns: int | None = None, dtypes: Iterable[type] = FLOATS
+) -> Matrix:
+    """The array itself, if it is (rows, columns) of one of the dtypes. Raises ShapeError."""
+    _require(array, (rows, columns), dtypes)
+    return array
+
+
+def require_vector(
+    array: np.ndarray, *, length: int | None = None, dtypes: Iterable[type] = FLOATS
+) -> np.ndarray:
+    """The array itself, if it is (length,) of one of the dtypes. Raises ShapeError."""
+    _require(array, (length,), dtypes)
+    return array
+
+
+def _require(array: np.ndarray, shape: tuple[int | None, ...], dtypes: Iterable[type]) -> None:
+    fits = len(shape) == array.ndim and all(
+        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+    )
+    accepted = [np.dtype(dtype) for dtype in dtypes]
+    if not fits or array.dtype not in accepted:
+        wanted = f"{tuple('any' if side is None else side for side in shape)} of {[d.name for d in accepted]}"
+        raise ShapeError(f"expected {wanted}, found {array.shape} of {array.dtype.name}")
+
+
+def unit_rows(matrix: Matrix) -> Matrix:
+    """Every row at length 1, as float32; a row of zeros stays zeros.   (n, d) -> (n, d)"""
+    wide = np.asarray(matrix, dtype=np.float32)
+    lengths = np.linalg.norm(wide, axis=1, keepdims=True)  # (n, 1)
+    return np.divide(wide, lengths, out=np.zeros_like(wide), where=lengths > 0)
+
+
+def pack_mask(mask: np.ndarray) -> Bitmap:
+    """A boolean mask as bits in the order that FAISS reads (little).   (n,) bool -> (ceil(n / 8),) uint8"""
+    require_vector(mask, dtypes=[np.bool_])
+    return np.packbits(mask, bitorder="little")
+
+
+def count_allowed(bitmap: Bitmap) -> int:
+    """How many rows a bitmap lets through."""
+    return int(np.bitwise_count(bitmap).sum())

@@ -1,0 +1,134 @@
+"""A listing's vector in its three blocks, and how two vectors are compared. Serving imports this module.
+
+A block is unit length, or zeros where a listing lacks what it describes; a comparison counts the blocks that both
+sides have. Cosines of photos start from a higher level than those of words (two photos of anything are both
+photos), so each block is measured from the level of a random pair: without that, a listing without photos is
+outranked by any listing with a photo, and never seen.
+"""
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from ml.arrays import Bitmap, Matrix, Rows, Vector, require_matrix, require_vector, unit_rows
+from ml.blending import weighted_mean
+from ml.vector_index import VectorIndex
+
+NAMES = ("look", "meaning", "words")
+# Chosen on real adverts for category agreement and for the share of photo-less listings among the results.
+DEFAULT_WEIGHTS = np.array([0.2, 0.2, 0.6], dtype=np.float32)
+WORDS_ONLY = np.array([0, 0, 1], dtype=np.float32)
+DEFAULT_LEVELS = np.array([0.14, 0.14, 0.02], dtype=np.float32)  # until a catalogue is there to measure
+LEAST_ROWS = 30  # fewer listings with a block do not tell its level
+MOST_ROWS = 20_000  # more do not tell it better
+HIGHEST_LEVEL = 0.9  # a catalogue of look-alikes must not blow up the little that tells them apart
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How many dimensions each block has, in the order in which they lie in a vector."""
+
+    look: int = 96
+    meaning: int = 96
+    words: int = 320
+
+    @property
+    def dimension(self) -> int:
+        return self.look + self.meaning + self.words
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """Where each block lies, in the order of NAMES."""
+        photos = self.look + self.meaning
+        return slice(0, self.look), slice(self.look, photos), slice(photos, self.dimension)
+
+    def to_json(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
+class Comparison:
+    """How two listings are compared: by which blocks, with what weights, measured from which levels."""
+
+    blocks: Blocks = field(default_factory=Blocks)
+    weights: Vector = field(default_factory=DEFAULT_WEIGHTS.copy)  # (3,) float32, >= 0
+    levels: Vector = field(default_factory=DEFAULT_LEVELS.copy)  # (3,) float32, < 1
+
+    def scores(self, query: Vector, vectors: Matrix) -> Vector:
+        """How alike a query and each vector are.   (D,), (n, D) -> (n,) float32, NaN where no block is shared"""
+        return weigh(block_scores(query, vectors, self.blocks), self.weights, self.levels)
+
+    def queries(self, query: Vector) -> Matrix:
+        """What to ask an inner-product index so that its best are the best by `scores`.   (D,) -> (q, D) float32
+
+        One question orders the listings that have every block of the query; the other, of words alone, finds
+        those that lack photos, which would never reach the top of the first.
+        """
+        full = weighted_query(query, self.weights, self.levels, self.blocks)
+        words = weighted_query(query, WORDS_ONLY, self.levels, self.blocks)
+        asked = np.stack([full, words])
+        return asked[np.any(asked, axis=1)]
+
+
+def block_scores(query: Vector, vectors: Matrix, blocks: Blocks) -> Matrix:
+    """Cosine by block, NaN where either side lacks the block.   (D,), (n, D) -> (n, 3) float32"""
+    require_vector(query, length=blocks.dimension)
+    require_matrix(vectors, columns=blocks.dimension)
+    cosines = [_cosines(query[block], vectors[:, block]) for block in blocks.slices]
+    return np.stack(cosines, axis=1)
+
+
+def weigh(scores: Matrix, weights: Vector, levels: Vector) -> Vector:
+    """Weighted mean over the known blocks of how far each lies above its level, as a share of the way to 1.
+
+    scores (n, 3) by `block_scores`; weights, levels (3,) -> (n,) float32, NaN where no weighted block is known
+    """
+    return weighted_mean((scores - levels) / (1 - levels), weights)
+
+
+def weighted_query(query: Vector, weights: Vector, levels: Vector, blocks: Blocks) -> Vector:
+    """A query whose inner product orders listings with all its blocks as `weigh` does.   (D,) -> (D,) float32"""
+    weighted = np.asarray(query, dtype=np.float32).copy()
+    for block, weight, level in zip(blocks.slices, weights, levels, strict=True):
+        weighted[block] *= weight / (1 - level)
+    return weighted
+
+
+def measure_levels(vectors: Matrix, blocks: Blocks) -> Vector:
+    """The mean cosine of two different listings of a catalogue, by block.   (n, D) -> (3,) float32
+
+    A block that too few listings have keeps its default.
+    """
+    sample = vectors[:: max(1, -(-len(vectors) // MOST_ROWS))]
+    levels = [_level(unit_rows(sample[:, block])) for block in blocks.slices]
+    return np.where(np.isnan(levels), DEFAULT_LEVELS, levels).astype(np.float32)
+
+
+def nearest(
+    query: Vector, k: int, *, index: VectorIndex, vectors: Matrix, comparison: Comparison, allowed: Bitmap | None = None
+) -> tuple[Rows, Vector]:
+    """The at most k rows most alike a query: the index proposes k by each question, the vectors decide.
+
+    query (D,); vectors (n, D) float16, by row -> rows (m,) int32 and scores (m,) float32, best first
+    """
+    proposed, _ = index.search(comparison.queries(query), k, allowed)  # (q, k)
+    rows = np.unique(proposed[proposed >= 0])
+    scores = comparison.scores(query, vectors[rows])
+    best = np.argsort(-scores, kind="stable")[:k]  # a row that shares no block scores NaN and sorts last
+    best = best[~np.isnan(scores[best])]
+    return rows[best], scores[best]
+
+
+def _cosines(query: Vector, vectors: Matrix) -> Vector:
+    """(d,), (n, d), each unit or zeros -> (n,) float32, NaN where one is zeros"""
+    cosines = np.asarray(vectors, dtype=np.float32) @ np.asarray(query, dtype=np.float32)
+    return np.where(np.any(query) & np.any(vectors, axis=1), cosines, np.float32(np.nan))
+
+
+def _level(units: Matrix) -> float:
+    """Mean cosine over all pairs of different rows that are not zeros, from the length of their sum; NaN if few."""
+    count = int(np.any(units, axis=1).sum())
+    if count < LEAST_ROWS:
+        return np.nan
+    total = units.sum(axis=0, dtype=np.float64)
+    return float(np.clip((total @ total - count) / (count * (count - 1)), 0, HIGHEST_LEVEL))

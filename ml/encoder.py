@@ -1,0 +1,132 @@
+"""From stored photo features and words to a listing's vector, before anything was trained.
+
+Only workers import this module: it loads scikit-learn. Serving compares the vectors with `ml.blocks`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from ml.arrays import Matrix, Rows, require_matrix, require_vector, unit_rows
+from ml.blocks import Blocks
+from ml.text import NGRAM_COUNT, RECIPE, hash_texts
+
+KIND = "projection"
+LOOK_STREAM, MEANING_STREAM, WORDS_STREAM = 0, 1, 2  # each block draws from a random stream of its own
+COLUMNS_PER_NGRAM = 4  # a n-gram in several columns collides wholly with no other
+
+
+class EncoderError(ValueError):
+    """A saved encoder is not one that this module can bring back."""
+
+
+@dataclass(frozen=True)
+class ProjectionEncoder:
+    """Seeded random projections (Johnson & Lindenstrauss 1984) of photo features and of hashed n-grams.
+
+    Its parts are derived from these few values, so that is all there is to save, and `version` names it.
+    """
+
+    backbone: str  # version of the backbone whose features it takes
+    feature_dimension: int
+    seed: int = 0
+    blocks: Blocks = field(default_factory=Blocks)
+
+    @property
+    def version(self) -> str:
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return f"{KIND}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def dimension(self) -> int:
+        return self.blocks.dimension
+
+    def encode(
+        self, features: Matrix, owners: Rows, titles: Sequence[str], descriptions: Sequence[str]
+    ) -> Matrix:
+        """Vectors of listings: the mean of their photos, twice projected, beside their words.
+
+        features (p, feature_dimension) float16, a row a photo; owners (p,) int, which listing each belongs to.
+        Returns (n, dimension) float16; a listing without photos has zeros for look and meaning.
+        """
+        require_matrix(features, columns=self.feature_dimension)
+        require_vector(owners, length=len(features), dtypes=[np.int32, np.int64])
+        photos = pool_photos(features, owners, len(titles))  # (n, feature_dimension)
+        words = hash_texts(titles, descriptions) @ self._words  # (n, words), sparse
+        blocks = [photos @ self._look, photos @ self._meaning, words.toarray()]
+        return np.hstack([unit_rows(block) for block in blocks]).astype(np.float16)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": KIND,
+            "text": RECIPE,
+            "backbone": self.backbone,
+            "feature_dimension": self.feature_dimension,
+            "seed": self.seed,
+            "blocks": self.blocks.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "ProjectionEncoder":
+        """Bring back what `to_json` gave.   Raises EncoderError."""
+        try:
+            encoder = cls(
+                backbone=saved["backbone"],
+                feature_dimension=int(saved["feature_dimension"]),
+                seed=int(saved["seed"]),
+                blocks=Blocks(**saved["blocks"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise EncoderError(f"a saved encoder lacks or misstates {error}") from error
+        if encoder.to_json() != dict(saved):
+            raise EncoderError(f"expected an encoder of kind {KIND}, text {RECIPE}; found {dict(saved)}")
+        return encoder
+
+    @cached_property
+    def _look(self) -> Matrix:
+        return self._gaussian(LOOK_STREAM, self.blocks.look)
+
+    @cached_property
+    def _meaning(self) -> Matrix:
+        return self._gaussian(MEANING_STREAM, self.blocks.meaning)
+
+    @cached_property
+    def _words(self) -> csr_matrix:
+        rng = np.random.default_rng([self.seed, WORDS_STREAM])
+        return sparse_signs(NGRAM_COUNT, self.blocks.words, rng)
+
+    def _gaussian(self, stream: int, columns: int) -> Matrix:
+        """-> (feature_dimension, columns) float32"""
+        rng = np.random.default_rng([self.seed, stream])
+        return rng.standard_normal((self.feature_dimension, columns), dtype=np.float32)
+
+
+def pool_photos(features: Matrix, owners: Rows, listing_count: int) -> Matrix:
+    """One unit row a listing: the mean of its photos' unit rows.   (p, d) -> (n, d) float32, zeros without photos"""
+    pooled = np.zeros((listing_count, features.shape[1]), dtype=np.float32)
+    np.add.at(pooled, owners, unit_rows(_contrasted(features)))
+    return unit_rows(pooled)
+
+
+def sparse_signs(rows: int, columns: int, rng: np.random.Generator) -> csr_matrix:
+    """A random projection that is mostly zeros (Achlioptas 2003; Kane & Nelson 2014).   -> (rows, columns) float32"""
+    count = rows * COLUMNS_PER_NGRAM
+    signs = rng.integers(0, 2, count).astype(np.float32) * 2 - 1
+    places = rng.integers(0, columns, count)
+    return csr_matrix((signs, places, np.arange(0, count + 1, COLUMNS_PER_NGRAM)), shape=(rows, columns))
+
+
+def _contrasted(features: Matrix) -> Matrix:
+    """Features with large values damped and the level of the photo taken off.   (p, d) -> (p, d) float32
+
+    Without the second, two photos of anything have a cosine of .6 (measured with MobileNetV2), with both of .14.
+    """
+    wide = np.asarray(features, dtype=np.float32)
+    roots = np.sign(wide) * np.sqrt(np.abs(wide))
+    return roots - roots.mean(axis=1, keepdims=True)

@@ -1,0 +1,94 @@
+"""Events, work and models for staff: read, not written, but for what a person may decide."""
+
+from django.contrib import admin, messages
+
+from listings.admin import ListingAdmin
+from listings.models import Listing
+from recommendations import embedding
+from recommendations.models import (
+    CatalogueChange,
+    EmbeddingJob,
+    Interaction,
+    ListingEmbedding,
+    PhotoFeatures,
+    TrainedModel,
+)
+from recommendations.tasks import ring_for_embeddings
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """For what only the system writes."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False
+
+
+admin.site.unregister(Listing)
+
+
+@admin.register(Listing)
+class RecommendedListingAdmin(ListingAdmin):
+    """The catalogue's admin, with what recommendations add to it."""
+
+    actions = (*ListingAdmin.actions, "embed_again")
+
+    @admin.action(description="Embed again: photos and words are read anew")
+    def embed_again(self, request, queryset):
+        count = embedding.forget_and_request(list(queryset.values_list("pk", flat=True)))
+        ring_for_embeddings()
+        self.message_user(request, f"{count} listings will be embedded again.", messages.SUCCESS)
+
+
+@admin.register(Interaction)
+class InteractionAdmin(ReadOnlyAdmin):
+    list_display = ("occurred_at", "actor", "kind", "listing", "source", "event_id")
+    list_filter = ("kind",)
+    list_select_related = ("actor", "listing")
+    search_fields = ("actor__external_id", "listing__external_id", "event_id")
+
+
+@admin.register(EmbeddingJob)
+class EmbeddingJobAdmin(ReadOnlyAdmin):
+    list_display = ("listing", "attempts", "claimed_until", "failed_at", "last_error")
+    list_filter = (("failed_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("listing",)
+    actions = ("retry",)
+
+    @admin.action(description="Try again", permissions=["view"])
+    def retry(self, request, queryset):
+        count = queryset.update(attempts=0, claimed_until=None, failed_at=None)
+        ring_for_embeddings()
+        self.message_user(request, f"{count} jobs will be tried again.", messages.SUCCESS)
+
+
+@admin.register(TrainedModel)
+class TrainedModelAdmin(ReadOnlyAdmin):
+    list_display = ("kind", "version", "status", "created_at", "metrics")
+    list_filter = ("kind", "status")
+
+
+@admin.register(CatalogueChange)
+class CatalogueChangeAdmin(ReadOnlyAdmin):
+    list_display = ("seq", "op", "listing_id")
+    list_filter = ("op",)
+
+
+@admin.register(ListingEmbedding)
+class ListingEmbeddingAdmin(ReadOnlyAdmin):
+    list_display = ("listing", "encoder_version", "content_version")
+    list_select_related = ("listing",)
+    exclude = ("vector",)
+
+
+@admin.register(PhotoFeatures)
+class PhotoFeaturesAdmin(ReadOnlyAdmin):
+    list_display = ("photo", "backbone")
+    exclude = ("features",)

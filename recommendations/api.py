@@ -1,0 +1,139 @@
+"""Events in, recommendations out: parse, one verb, reply."""
+
+from django.utils import timezone
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from rest_framework.permissions import BasePermission
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from listings import queries
+from listings.callers import READ_METHODS, Caller
+from listings.errors import Forbidden, Invalid
+from listings.models import Actor
+from recommendations.feed import build_feed
+from recommendations.interactions import Event, EventResult, Outcome, record
+from recommendations.serializers import (
+    EventBatch,
+    EventBody,
+    EventReply,
+    FeedQuery,
+    PageCard,
+    SimilarQuery,
+)
+from recommendations.similar import By, find_similar
+
+TAGS = ["recommendations"]
+
+
+class ReadsOrSendsEvents(BasePermission):
+    """Anyone reads; to send events needs the events scope, which visitors have too."""
+
+    message = "This needs a credential that may send events."
+
+    def has_permission(self, request, view) -> bool:
+        return request.method in READ_METHODS or "events" in request.caller.scopes
+
+
+class RecommendationApi(APIView):
+    permission_classes = [ReadsOrSendsEvents]
+
+
+class FeedApi(RecommendationApi):
+    """The personalised feed; without anything known of the caller, what is trending and new."""
+
+    @extend_schema(parameters=[FeedQuery], responses=PageCard, tags=TAGS)
+    def get(self, request):
+        query = FeedQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        page = build_feed(
+            actor=_asked_for(request.caller, query.validated_data.get("actor")),
+            filters=query.filters,
+            limit=query.validated_data["limit"],
+            now=timezone.now(),
+        )
+        return Response(PageCard(page).data)
+
+
+class SimilarApi(RecommendationApi):
+    """Listings like this one."""
+
+    @extend_schema(parameters=[SimilarQuery], responses=PageCard, tags=TAGS)
+    def get(self, request, listing_id: str):
+        query = SimilarQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        page = find_similar(
+            listing=queries.once_public(listing_id),
+            by=By(query.validated_data["by"]),
+            filters=query.filters,
+            limit=query.validated_data["limit"],
+        )
+        return Response(PageCard(page).data)
+
+
+class InteractionsApi(RecommendationApi):
+    """Takes one event, or `{"events": [...]}` with up to 500; replies with a result for each."""
+
+    @extend_schema(
+        request=PolymorphicProxySerializer(
+            "OneEventOrMany", serializers=[EventBody, EventBatch], resource_type_field_name=None
+        ),
+        responses=EventReply,
+        tags=TAGS,
+    )
+    def post(self, request):
+        bodies = [EventBody(data=body) for body in _bodies(request.data)]
+        acting = _Acting(request.caller)
+        judged = [_event(body, acting) for body in bodies]
+        events = [event for event in judged if isinstance(event, Event)]
+        recorded = iter(record(source=request.caller.source, events=events, now=timezone.now()))
+        results = [next(recorded) if isinstance(event, Event) else event for event in judged]
+        return Response(EventReply({"results": results}).data)
+
+
+class _Acting:
+    """Who did it: the caller, or for a service the actor it names, each looked up once."""
+
+    def __init__(self, caller: Caller):
+        self.caller = caller
+        self.actors: dict[str, Actor] = {}
+
+    def actor(self, named: str | None) -> Actor:
+        """Raises Forbidden when a person names somebody else, or a service nobody."""
+        if named is None:
+            return self.caller.acting()
+        if not self.caller.is_service:
+            raise Forbidden("Only a service sends events of somebody else.", field="actor")
+        if named not in self.actors:
+            self.actors[named] = Actor.objects.get_or_create(external_id=named)[0]
+        return self.actors[named]
+
+
+def _bodies(data: object) -> list[object]:
+    if not isinstance(data, dict):
+        raise Invalid("Send one event, or an object with a list of 'events'.")
+    if "events" not in data:
+        return [data]
+    batch = EventBatch(data=data)
+    batch.is_valid(raise_exception=True)
+    return batch.validated_data["events"]
+
+
+def _event(body: EventBody, acting: _Acting) -> Event | EventResult:
+    event_id = str(body.initial_data.get("event_id", ""))
+    if not body.is_valid():
+        reason = "; ".join(f"{field}: {' '.join(map(str, said))}" for field, said in body.errors.items())
+        return EventResult(event_id, Outcome.REJECTED, reason)
+    content = dict(body.validated_data)
+    try:
+        return Event(actor=acting.actor(content.pop("actor", None)), **content)
+    except Forbidden as error:
+        return EventResult(event_id, Outcome.REJECTED, error.detail)
+
+
+def _asked_for(caller: Caller, named: str | None) -> Actor | None:
+    """Whose feed: the caller's own; a service or staff may name an actor."""
+    if named is None:
+        return caller.actor
+    if "feed" not in caller.scopes or not (caller.is_service or caller.is_staff):
+        raise Forbidden("Only a service or staff may ask for somebody else's feed.", field="actor")
+    return Actor.objects.filter(external_id=named).first()

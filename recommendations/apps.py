@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class RecommendationsConfig(AppConfig):
+    name = "recommendations"
+
+    def ready(self) -> None:
+        from recommendations import receivers  # noqa: F401  connects them

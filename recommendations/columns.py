@@ -1,0 +1,65 @@
+"""Live listings as columns: what a serving process knows of each row, and how it is read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from listings.models import Listing
+from ml.arrays import Matrix
+
+ATTRIBUTES = np.dtype(
+    [
+        ("listing_id", np.int64),
+        ("seller_id", np.int64),
+        ("category_id", np.int64),
+        ("price_pence", np.int64),
+        ("created_at", np.float64),  # seconds since 1970
+        ("latitude", np.float32),  # NaN when it has no place
+        ("longitude", np.float32),
+        ("condition", np.int8),  # position in CONDITIONS
+    ]
+)
+CONDITIONS: list[str] = list(Listing.Condition.values)
+NO_LISTING = -1  # the listing_id of a row that is dead for good
+CHUNK = 5000
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Some rows: attributes (n,) ATTRIBUTES and vectors (n, d) float16."""
+
+    attributes: np.ndarray
+    vectors: Matrix
+
+    def __len__(self) -> int:
+        return len(self.attributes)
+
+
+def read_live(
+    encoder_version: str, dimension: int, listing_ids: Iterable[int] | None = None
+) -> Columns:
+    """Active listings that have a vector of this encoder, as of now; of these ids, or all of them."""
+    live = Listing.objects.filter(
+        status=Listing.Status.ACTIVE, embedding__encoder_version=encoder_version
+    ).order_by("pk")
+    if listing_ids is not None:
+        live = live.filter(pk__in=list(listing_ids))
+    fields = (*("pk", "seller_id", "category_id", "price", "created_at"),)
+    fields += ("latitude", "longitude", "condition", "embedding__vector")
+    rows = list(live.values_list(*fields).iterator(chunk_size=CHUNK))
+    attributes = np.array([_attributes(row) for row in rows], dtype=ATTRIBUTES)
+    vectors = np.frombuffer(b"".join(bytes(row[-1]) for row in rows), dtype="<f2").reshape(-1, dimension)
+    return Columns(attributes, vectors)
+
+
+def _attributes(row: tuple) -> tuple:
+    pk, seller_id, category_id, price, created_at, latitude, longitude, condition, _ = row
+    return (
+        *(pk, seller_id, category_id, int(price * 100), created_at.timestamp()),
+        *(_or_nan(latitude), _or_nan(longitude), CONDITIONS.index(condition)),
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value

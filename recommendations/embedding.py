@@ -1,0 +1,191 @@
+"""From waiting jobs to vectors: request, claim, compute, finish."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from listings import photos
+from listings.models import Listing, Photo
+from recommendations import encoders
+from recommendations.changes import append_changes
+from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures
+
+BATCH = 32
+LEASE = timedelta(minutes=5)
+MAXIMUM_ATTEMPTS = 5
+FIRST_PAUSE = timedelta(seconds=5)  # doubled by each further attempt
+
+logger = logging.getLogger(__name__)
+
+
+def request_embeddings(listing_ids: list[int]) -> None:
+    """Write a job for each of these listings that is on the market and whose vector is missing or old.
+
+    Called in the transaction that makes the work needed. An edit during a claim frees the job again.
+    """
+    listings = _without_vector().filter(pk__in=listing_ids)
+    _free([EmbeddingJob(listing_id=pk) for pk in listings.values_list("pk", flat=True)])
+
+
+def request_missing() -> None:
+    """Write the jobs that are missing over the whole catalogue; claimed and failed ones stay as they are."""
+    listings = _without_vector().filter(embedding_job=None)
+    jobs = (EmbeddingJob(listing_id=pk) for pk in listings.values_list("pk", flat=True).iterator())
+    EmbeddingJob.objects.bulk_create(jobs, batch_size=2000, ignore_conflicts=True)
+
+
+def forget_and_request(listing_ids: list[int]) -> int:
+    """Have these listings embedded anew, their photos looked at again; how many are on the market."""
+    with transaction.atomic():
+        PhotoFeatures.objects.filter(photo__listing__in=listing_ids).delete()
+        listings = Listing.objects.filter(pk__in=listing_ids, status__in=Listing.ON_MARKET)
+        jobs = [EmbeddingJob(listing=listing) for listing in listings]
+        _free(jobs)
+    return len(jobs)
+
+
+def _free(jobs: list[EmbeddingJob]) -> None:
+    """Write jobs, or set those that exist back to where nobody has claimed or tried them."""
+    EmbeddingJob.objects.bulk_create(
+        jobs,
+        update_conflicts=True,
+        unique_fields=["listing"],
+        update_fields=["attempts", "claimed_until", "failed_at", "last_error"],
+    )
+
+
+def _without_vector() -> QuerySet[Listing]:
+    current = ListingEmbedding.objects.filter(
+        listing=OuterRef("pk"),
+        content_version=OuterRef("content_version"),
+        encoder_version=encoders.target_version(),
+    )
+    return Listing.objects.filter(~Exists(current), status__in=Listing.ON_MARKET)
+
+
+def embed_claimed_batches(*, clock: Callable[[], datetime]) -> dict[str, int]:
+    """Embed until no job waits. Safe to run at any time, by any number of workers."""
+    counts: Counter[str] = Counter(embedded=0, failed=0)
+    while claimed := _claim(now=clock()):
+        counts += _embed(claimed, clock)
+    return dict(counts)
+
+
+def waiting_count() -> int:
+    """Jobs that somebody will still try."""
+    return EmbeddingJob.objects.filter(failed_at=None).count()
+
+
+def _claim(*, now: datetime) -> list[EmbeddingJob]:
+    """Take a batch and count the attempt before the work starts, so that a killed process counts too.
+
+    A job that was tried before is taken alone: what broke one batch does not break another.
+    """
+    free = EmbeddingJob.objects.filter(failed_at=None).filter(
+        Q(claimed_until=None) | Q(claimed_until__lt=now)
+    )
+    with transaction.atomic():
+        jobs = list(free.filter(attempts=0).order_by("pk").select_for_update(skip_locked=True)[:BATCH])
+        jobs = jobs or list(free.order_by("pk").select_for_update(skip_locked=True)[:1])
+        keys = [job.pk for job in jobs]
+        EmbeddingJob.objects.filter(pk__in=keys).update(attempts=F("attempts") + 1, claimed_until=now + LEASE)
+    return jobs
+
+
+def _embed(jobs: list[EmbeddingJob], clock: Callable[[], datetime]) -> Counter[str]:
+    """Compute and finish one batch; a failure is noted in its jobs, and the rest moves on."""
+    try:
+        vectors = _compute([job.listing_id for job in jobs])
+    except (encoders.EncoderUnavailable, OSError, RuntimeError, ValueError) as error:
+        logger.exception("Embedding %d listings failed", len(jobs))
+        _give_back(jobs, str(error), now=clock())
+        return Counter(failed=len(jobs))
+    return Counter(embedded=_finish(vectors))
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of some listings, and the content that they describe."""
+
+    encoder_version: str
+    content_versions: dict[int, int]  # listing id -> content_version
+    matrix: np.ndarray  # (n, d) float16, in the order of content_versions
+
+
+def _compute(listing_ids: list[int]) -> Vectors:
+    encoder = encoders.load_target()
+    listings = list(Listing.objects.filter(pk__in=listing_ids).order_by("pk"))
+    pictures = list(Photo.objects.filter(listing__in=listings).order_by("listing_id", "position"))
+    features = _features(encoder, pictures)  # (m, f) float16
+    row_of = {listing.pk: row for row, listing in enumerate(listings)}
+    owners = np.array([row_of[photo.listing_id] for photo in pictures], dtype=np.int32)  # (m,)
+    words = [(listing.title, listing.description) for listing in listings]
+    matrix = encoder.encode(words, features, owners)
+    return Vectors(encoder.version, {item.pk: item.content_version for item in listings}, matrix)
+
+
+def _features(encoder, pictures: list[Photo]) -> np.ndarray:
+    """Features of each photo, (m, f) float16: read where they are stored, else computed and stored."""
+    name = encoder.backbone_version
+    stored = dict(
+        PhotoFeatures.objects.filter(photo__in=pictures, backbone=name).values_list("photo_id", "features")
+    )
+    missing = [photo for photo in pictures if photo.pk not in stored]
+    if missing:
+        paths = [photos.path_of(photo.file.name, photos.Size.MEDIUM) for photo in missing]
+        computed = encoder.features(paths)  # (len(missing), f) float16
+        fresh = {photo.pk: row.astype("<f2").tobytes() for photo, row in zip(missing, computed, strict=True)}
+        PhotoFeatures.objects.bulk_create(
+            [PhotoFeatures(photo_id=pk, backbone=name, features=data) for pk, data in fresh.items()],
+            ignore_conflicts=True,
+        )
+        stored |= fresh
+    rows = [np.frombuffer(stored[photo.pk], dtype="<f2") for photo in pictures]
+    return np.stack(rows) if rows else np.empty((0, encoder.feature_dimension), np.float16)
+
+
+@transaction.atomic
+def _finish(vectors: Vectors) -> int:
+    """Store the vectors, end their jobs and log the changes, all or nothing.
+
+    A listing that was edited meanwhile keeps its job: the job rows are locked first, so an edit
+    either is seen here or writes a new job after this.
+    """
+    ids = list(vectors.content_versions)
+    jobs = EmbeddingJob.objects.filter(listing__in=ids)
+    list(jobs.order_by("pk").select_for_update().values_list("pk"))
+    versions = dict(Listing.objects.filter(pk__in=ids).values_list("pk", "content_version"))
+    current = [pk for pk, version in vectors.content_versions.items() if versions.get(pk) == version]
+    row_of = {pk: row for row, pk in enumerate(ids)}
+    ListingEmbedding.objects.bulk_create(
+        [
+            ListingEmbedding(
+                listing_id=pk,
+                encoder_version=vectors.encoder_version,
+                content_version=vectors.content_versions[pk],
+                vector=vectors.matrix[row_of[pk]].astype("<f2").tobytes(),
+            )
+            for pk in current
+        ],
+        update_conflicts=True,
+        unique_fields=["listing"],
+        update_fields=["encoder_version", "content_version", "vector"],
+    )
+    jobs.filter(listing__in=current).delete()
+    append_changes(current)
+    return len(current)
+
+
+def _give_back(jobs: list[EmbeddingJob], error: str, *, now: datetime) -> None:
+    """Note why, and free the jobs after a pause; one that was tried too often is set aside."""
+    for job in EmbeddingJob.objects.filter(pk__in=[job.pk for job in jobs]):
+        job.last_error = error[:2000]
+        job.claimed_until = now + FIRST_PAUSE * 2 ** (job.attempts - 1)
+        job.failed_at = now if job.attempts >= MAXIMUM_ATTEMPTS else None
+        job.save(update_fields=["last_error", "claimed_until", "failed_at"])

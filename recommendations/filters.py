@@ -1,0 +1,66 @@
+"""Which rows may be shown: what the caller asks for, and what an actor is not shown."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from listings.errors import Invalid
+from listings.queries import categories_below
+from recommendations.columns import CONDITIONS
+from recommendations.view import View
+
+EARTH_RADIUS_KM = 6371.0
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a caller wants to see; None wants anything."""
+
+    category: str | None = None  # a path; what lies below it is included
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+    condition: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+    radius_km: float | None = None
+
+    def __post_init__(self) -> None:
+        if None not in (self.min_price, self.max_price) and self.min_price > self.max_price:
+            raise Invalid("min_price is above max_price.", field="min_price")
+        if (self.lat is None) != (self.lon is None):
+            raise Invalid("lat and lon belong together.", field="lat")
+        if self.radius_km is not None and self.lat is None:
+            raise Invalid("radius_km needs lat and lon.", field="radius_km")
+
+
+def allowed_rows(view: View, filters: Filters, unwanted: frozenset[int] = frozenset()) -> np.ndarray:
+    """(rows,) bool: live, passing the filters, and not unwanted. Raises NoSuchCategory."""
+    allowed = view.alive.copy()
+    attributes = view.attributes
+    if filters.category is not None:
+        allowed &= np.isin(attributes["category_id"], categories_below(filters.category))
+    if filters.min_price is not None:
+        allowed &= attributes["price_pence"] >= int(filters.min_price * 100)
+    if filters.max_price is not None:
+        allowed &= attributes["price_pence"] <= int(filters.max_price * 100)
+    if filters.condition is not None:
+        allowed &= attributes["condition"] == CONDITIONS.index(filters.condition)
+    if filters.radius_km is not None:
+        allowed &= distances_km(view, filters.lat, filters.lon) <= filters.radius_km  # NaN is not near
+    if unwanted:
+        rows = view.rows_of(np.fromiter(unwanted, np.int64, len(unwanted)))
+        allowed[rows[rows >= 0]] = False
+    return allowed
+
+
+def distances_km(view: View, latitude: float, longitude: float) -> np.ndarray:
+    """(rows,) float32 by the haversine formula (Sinnott 1984); NaN for listings without a place."""
+    here_latitude, here_longitude = np.radians([latitude, longitude]).astype(np.float32)
+    latitudes = np.radians(view.attributes["latitude"])
+    longitudes = np.radians(view.attributes["longitude"])
+    chord = (
+        np.sin((latitudes - here_latitude) / 2) ** 2
+        + np.cos(latitudes) * np.cos(here_latitude) * np.sin((longitudes - here_longitude) / 2) ** 2
+    )
+    return 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(chord.clip(0, 1)))

@@ -1,0 +1,185 @@
+"""Index generations on disk: built aside, verified, synced, renamed into place; the one before is kept."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+
+from ml.vector_index import IndexFileError, VectorIndex, build_index, load_index
+from recommendations.columns import ATTRIBUTES, Columns
+
+KEPT = 2
+SEED = 7
+SELF_SEARCH_SAMPLE = 50
+FILES = ("vectors.npy", "attributes.npy", "index.faiss")
+
+logger = logging.getLogger(__name__)
+
+
+class BadGeneration(Exception):
+    """The files of a generation do not hold together."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A sealed state of the live catalogue: its rows, its index, and the change it reaches to."""
+
+    number: int
+    encoder_version: str
+    seq: int
+    columns: Columns  # vectors memory-mapped, shared by all processes of a host
+    index: VectorIndex | None  # None for an empty catalogue
+
+
+def newest(encoder_version: str) -> Generation | None:
+    """The newest generation that is whole. A damaged one is logged and passed over."""
+    for folder in _folders(encoder_version):
+        try:
+            return _open(folder)
+        except (BadGeneration, IndexFileError, OSError, ValueError, KeyError) as error:
+            logger.error("Index generation %s is damaged, the one before is used: %s", folder, error)
+    return None
+
+
+def newest_number(encoder_version: str) -> int:
+    """The number of the newest generation, whole or not; 0 when there is none."""
+    return next((int(folder.name) for folder in _folders(encoder_version)), 0)
+
+
+def oldest_kept_seq(encoder_version: str) -> int:
+    """The change that the oldest kept generation reaches to: what lies before it may be pruned."""
+    seqs = [_meta(folder)["seq"] for folder in _folders(encoder_version)]
+    return min(seqs, default=0)
+
+
+def publish(
+    encoder_version: str, columns: Columns, seq: int, *, grown_from: Generation | None = None
+) -> Generation:
+    """Write a generation aside, verify it, and rename it into place.
+
+    With grown_from, whose rows must be the first rows of `columns`, its index is extended by the rest
+    (IVF keeps its centroids); else the index is built from nothing. Raises BadGeneration.
+    """
+    root = _root(encoder_version)
+    root.mkdir(parents=True, exist_ok=True)
+    aside = root / f".building-{os.getpid()}"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        _write(aside, encoder_version, columns, seq, grown_from)
+        _verify(_open(aside, number=0), columns)
+        place = root / f"{newest_number(encoder_version) + 1:08d}"
+        aside.rename(place)
+        _sync(root)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    _drop_old(encoder_version)
+    return _open(place)
+
+
+def _write(folder: Path, encoder_version: str, columns: Columns, seq: int, grown_from) -> None:
+    np.save(folder / "vectors.npy", columns.vectors)
+    np.save(folder / "attributes.npy", columns.attributes)
+    index = index_of(columns) if grown_from is None else _grow(grown_from, columns)
+    (folder / "index.faiss").touch()
+    if index is not None:
+        index.save(folder / "index.faiss")
+    meta = {
+        "encoder_version": encoder_version,
+        "dimension": int(columns.vectors.shape[1]),
+        "count": len(columns),
+        "seq": seq,
+        "sha256": {name: _sha256(folder / name) for name in FILES},
+    }
+    (folder / "meta.json").write_text(json.dumps(meta, indent=1))
+    for file in folder.iterdir():
+        _sync(file)
+    _sync(folder)
+
+
+def index_of(columns: Columns) -> VectorIndex | None:
+    """An index over these rows, built from nothing; None for no rows."""
+    return build_index(columns.vectors, seed=SEED) if len(columns) else None
+
+
+def _grow(generation: Generation, columns: Columns) -> VectorIndex | None:
+    """The generation's index with the further rows of `columns`; built anew only when it is outgrown."""
+    if generation.index is None:
+        return index_of(columns)
+    folder = _root(generation.encoder_version) / f"{generation.number:08d}"
+    index = load_index(folder / "index.faiss", share=False)
+    index.add(columns.vectors[index.count :])
+    return index_of(columns) if index.outgrown else index
+
+
+def _open(folder: Path, number: int | None = None) -> Generation:
+    meta = _meta(folder)
+    for name, digest in meta["sha256"].items():
+        if _sha256(folder / name) != digest:
+            raise BadGeneration(f"{name} has another digest than meta.json says")
+    columns = Columns(
+        np.load(folder / "attributes.npy"), np.load(folder / "vectors.npy", mmap_mode="r")
+    )
+    if columns.attributes.dtype != ATTRIBUTES or len(columns.vectors) != meta["count"]:
+        raise BadGeneration("the columns are not those that meta.json names")
+    index = load_index(folder / "index.faiss") if meta["count"] else None
+    return Generation(
+        int(folder.name) if number is None else number, meta["encoder_version"], meta["seq"], columns, index
+    )
+
+
+def _verify(generation: Generation, columns: Columns) -> None:
+    """Every row is there, and a sample of rows is found by its own vector."""
+    count = generation.index.count if generation.index else 0
+    if count != len(columns):
+        raise BadGeneration(f"the index holds {count} rows of {len(columns)}")
+    if generation.index is None:
+        return
+    rows = np.random.default_rng(SEED).choice(count, size=min(SELF_SEARCH_SAMPLE, count), replace=False)
+    queries = columns.vectors[rows].astype(np.float32)
+    found, scores = generation.index.search(queries, 1)
+    own = (queries**2).sum(axis=1)
+    if not (scores[:, 0] >= 0.98 * own).mean() >= 0.9:
+        raise BadGeneration("rows are not found by their own vectors")
+
+
+def _drop_old(encoder_version: str) -> None:
+    for folder in _folders(encoder_version)[KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders(encoder_version: str) -> list[Path]:
+    """Newest first."""
+    return sorted((f for f in _existing(_root(encoder_version)) if f.name.isdigit()), reverse=True)
+
+
+def _existing(root: Path) -> Iterator[Path]:
+    return root.iterdir() if root.is_dir() else iter(())
+
+
+def _root(encoder_version: str) -> Path:
+    return settings.INDEX_ROOT / encoder_version
+
+
+def _meta(folder: Path) -> dict:
+    return json.loads((folder / "meta.json").read_text())
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,32 @@
+from django.core.management.base import BaseCommand, CommandError
+
+from recommendations.compaction import Verdict, verify
+from recommendations.replica import NotReady
+
+SHOWN = 20
+
+
+class Command(BaseCommand):
+    help = (
+        "Open the newest index generation, apply the change log, and compare the live listings and the hash "
+        "of each vector with the database. Exits with status 1 when they differ."
+    )
+
+    def handle(self, **options):
+        try:
+            verdict = verify()
+        except NotReady as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(f"{verdict.checked} listings checked; {verdict.waiting} wait to be embedded.")
+        if not verdict.agrees:
+            raise CommandError(self._differences(verdict), returncode=1)
+        self.stdout.write(self.style.SUCCESS("Database and index agree."))
+
+    def _differences(self, verdict: Verdict) -> str:
+        named = {
+            "not in the index": verdict.missing,
+            "in the index alone": verdict.surplus,
+            "with another vector": verdict.different,
+        }
+        parts = [f"{len(ids)} {what} (ids {ids[:SHOWN]})" for what, ids in named.items() if ids]
+        return "Database and index differ: " + "; ".join(parts) + ". Mend it with `manage.py rebuild_index`."

@@ -1,0 +1,160 @@
+"""Events, the work they cause, and what is derived from them but kept in PostgreSQL."""
+
+from django.db import models
+from django.db.models import Func, Q
+from django.utils import timezone
+
+from listings.models import Actor, Listing, Photo
+
+
+class TransactionIdField(models.Field):
+    """PostgreSQL's xid8: the transaction that wrote the row."""
+
+    def db_type(self, connection) -> str:
+        return "xid8"
+
+    def from_db_value(self, value, expression, connection) -> int | None:
+        return None if value is None else int(value)
+
+    def get_db_prep_value(self, value, connection, prepared=False):
+        return value if hasattr(value, "resolve_expression") or value is None else str(value)
+
+
+class Interaction(models.Model):
+    """What an actor did with a listing. Append-only."""
+
+    class Kind(models.TextChoices):
+        VIEW = "view"
+        CLICK = "click"
+        FAVOURITE = "favourite"
+        MESSAGE = "message"
+        OFFER = "offer"
+        PURCHASE = "purchase"
+        HIDE = "hide"
+        REPORT = "report"
+
+    source = models.CharField(max_length=200)  # who vouches for it: from the credential, never the body
+    event_id = models.CharField(max_length=200)
+    actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="interactions")
+    listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="interactions")
+    kind = models.CharField(max_length=12, choices=Kind)
+    slate = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  unknown is not ""
+    position = models.PositiveSmallIntegerField(null=True, blank=True)
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField(default=timezone.now)
+    # Ids commit out of order: a reader by watermark stops at pg_snapshot_xmin(pg_current_snapshot()).
+    transaction_id = TransactionIdField(db_default=Func(function="pg_current_xact_id"), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source", "event_id"], name="interaction_event_once"),
+        ]
+        indexes = [
+            models.Index(fields=["actor", "-occurred_at"], name="interaction_of_actor"),
+            models.Index(fields=["transaction_id"], name="interaction_by_transaction"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_id} {self.kind} {self.listing_id}"
+
+
+class EmbeddingJob(models.Model):
+    """Outbox, lease, attempt counter and dead letter for one listing that waits for its vector."""
+
+    listing = models.OneToOneField(Listing, on_delete=models.CASCADE, related_name="embedding_job")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["claimed_until"],
+                condition=Q(failed_at__isnull=True),
+                name="embedding_job_waiting",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"embed {self.listing_id}"
+
+
+class PhotoFeatures(models.Model):
+    """What a backbone sees in a photo: little-endian float16, computed once for photo and backbone."""
+
+    photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="features")
+    backbone = models.CharField(max_length=100)  # its name and the digest of its weights
+    features = models.BinaryField()
+
+    class Meta:
+        verbose_name_plural = "photo features"
+        constraints = [models.UniqueConstraint(fields=["photo", "backbone"], name="features_once")]
+
+    def __str__(self) -> str:
+        return f"{self.photo_id} by {self.backbone}"
+
+
+class ListingEmbedding(models.Model):
+    """A listing's vector: little-endian float16, in the space of one encoder version."""
+
+    listing = models.OneToOneField(
+        Listing, primary_key=True, on_delete=models.CASCADE, related_name="embedding"
+    )
+    encoder_version = models.CharField(max_length=100)
+    content_version = models.PositiveIntegerField()
+    vector = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.listing_id} by {self.encoder_version}"
+
+
+class CatalogueChange(models.Model):
+    """The log that serving processes tail. Its seq order is the order of commits (see changes.py)."""
+
+    class Op(models.TextChoices):
+        UPSERT = "upsert"
+        REMOVE = "remove"
+
+    seq = models.BigAutoField(primary_key=True)
+    listing_id = models.BigIntegerField()
+    op = models.CharField(max_length=6, choices=Op)
+
+    def __str__(self) -> str:
+        return f"{self.seq}: {self.op} {self.listing_id}"
+
+
+class TrainedModel(models.Model):
+    """The registry of what was trained: one active row for each kind."""
+
+    class Kind(models.TextChoices):
+        ENCODER = "encoder"
+        CLASSIFIER = "classifier"
+        COLLABORATIVE = "collaborative"
+        RANKER = "ranker"
+
+    class Status(models.TextChoices):
+        CANDIDATE = "candidate"
+        ACTIVE = "active"
+        RETIRED = "retired"
+        REJECTED = "rejected"
+
+    kind = models.CharField(max_length=15, choices=Kind)
+    version = models.CharField(max_length=100)
+    status = models.CharField(max_length=10, choices=Status, default=Status.CANDIDATE)
+    metrics = models.JSONField(default=dict, blank=True)
+    path = models.CharField(max_length=300)  # a folder or file under MODEL_ROOT
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "version"], name="model_version_once"),
+            models.UniqueConstraint(
+                fields=["kind"], condition=Q(status="active"), name="one_active_model_of_a_kind"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.version}"

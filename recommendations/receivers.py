@@ -1,0 +1,17 @@
+"""What the catalogue announces, turned into work and into the change log."""
+
+from django.db import transaction
+from django.dispatch import receiver
+
+from listings.signals import listings_changed
+from recommendations import embedding
+from recommendations.changes import append_changes
+from recommendations.tasks import ring_for_embeddings
+
+
+@receiver(listings_changed)
+def note_changes(sender, listing_ids: list[int], **_: object) -> None:
+    """Runs inside the transaction that changed the listings, as its last step."""
+    embedding.request_embeddings(listing_ids)
+    append_changes(listing_ids)
+    transaction.on_commit(ring_for_embeddings)

@@ -1,0 +1,164 @@
+"""This process's view of the live catalogue: loaded once, then kept current by a thread that tails the log.
+
+Requests read a reference and never wait. The thread starts after the fork, at the first call.
+"""
+
+import logging
+import os
+import threading
+import time
+
+import numpy as np
+from django.db import DatabaseError, connection
+from redis.exceptions import RedisError
+
+from recommendations import changes, encoders, generations, model_store, trending
+from recommendations.columns import read_live
+from recommendations.models import TrainedModel
+from recommendations.view import View
+
+TAIL_EVERY_S = 0.15
+LOOK_AROUND_EVERY_S = 1.0  # for a new generation, encoder or model, and for what is trending
+
+logger = logging.getLogger(__name__)
+
+
+class NotReady(Exception):
+    """No encoder was chosen yet, so there is no space to search in."""
+
+
+class Replica:
+    """Holds the view and moves it forward. Only its own thread, or a test, calls `tail`."""
+
+    def __init__(self) -> None:
+        self.view: View | None = None
+        self.degraded: frozenset[str] = frozenset()
+        self._pid: int | None = None
+        self._starting = threading.Lock()
+
+    def start(self) -> None:
+        """Load the view and start its thread, once in each process."""
+        with self._starting:
+            if self._pid == os.getpid():
+                return
+            self._try(self.look_around)
+            self._pid = os.getpid()
+            threading.Thread(target=self._run, name="replica", daemon=True).start()
+
+    def _run(self) -> None:
+        looked_at = 0.0
+        while True:
+            time.sleep(TAIL_EVERY_S)
+            self._try(self.tail)
+            if time.monotonic() - looked_at > LOOK_AROUND_EVERY_S:
+                self._try(self.look_around)
+                looked_at = time.monotonic()
+
+    def _try(self, step) -> None:
+        """A reader outlives its database: what fails now is tried again at the next turn."""
+        try:
+            step()
+        except (DatabaseError, OSError, RedisError, encoders.EncoderUnavailable) as error:
+            logger.warning("The replica stays as it is for now: %s", error)
+            connection.close()
+
+    def tail(self) -> None:
+        """Apply what was committed since the last turn; reload when the log was pruned past this view."""
+        if self.view is None:
+            return
+        news = changes.changed_since(self.view.seq)
+        if not news:
+            return
+        if changes.is_pruned_past(self.view.seq):
+            self.view = load(TrainedModel.objects.get(version=self.view.encoder_version), self.view)
+            return
+        self.view = apply(self.view, news)
+
+    def look_around(self) -> None:
+        """Adopt a new encoder, a new generation, a new model, and what is trending now."""
+        model = encoders.active()
+        if model is None:
+            return
+        if self.view is None or self._has_newer(model):
+            self.view = load(model, self.view)
+        collaborative = model_store.active_collaborative(self.view.collaborative)
+        if collaborative is not self.view.collaborative:
+            self.view = self.view.with_collaborative(collaborative)
+        self._take_trending()
+
+    def _has_newer(self, model: TrainedModel) -> bool:
+        if model.version != self.view.encoder_version:
+            return True
+        return generations.newest_number(model.version) > self.view.generation
+
+    def _take_trending(self) -> None:
+        try:
+            self.view = self.view.with_trending(*trending.top())
+            self.degraded -= {"trending"}
+        except RedisError:
+            self.degraded |= {"trending"}
+
+
+_replica = Replica()
+
+
+def start() -> None:
+    """Begin to follow the catalogue in this process."""
+    _replica.start()
+
+
+def view() -> View:
+    """What this process knows now. Raises NotReady before the first encoder was chosen."""
+    if _replica._pid != os.getpid():
+        _replica.start()
+    if _replica.view is None:
+        raise NotReady("No listing was embedded yet: run `manage.py embed`.")
+    return _replica.view
+
+
+def degraded() -> list[str]:
+    """The sources that cannot be asked just now."""
+    return sorted(_replica.degraded)
+
+
+def load(model: TrainedModel, current: View | None = None) -> View:
+    """The view from the newest generation and the changes after it, or from the tables.
+
+    The collaborative model and what is trending are carried over from the current view.
+    """
+    fresh = _from_generation(model) or from_table(model)
+    while news := changes.changed_since(fresh.seq):
+        fresh = apply(fresh, news)
+    if current is None:
+        return fresh
+    hot = np.flatnonzero(current.trending)
+    fresh = fresh.with_trending(current.attributes["listing_id"][hot], current.trending[hot])
+    return fresh.with_collaborative(current.collaborative)
+
+
+def _from_generation(model: TrainedModel) -> View | None:
+    generation = generations.newest(model.version)
+    if generation is None or changes.is_pruned_past(generation.seq):
+        return None
+    blocks = encoders.blocks_of(model)
+    return View.load(
+        model.version, blocks, generation.columns, generation.index, generation.seq, generation.number
+    )
+
+
+def from_table(model: TrainedModel) -> View:
+    """The view built from nothing.
+
+    The position is read before the rows: what commits in between is applied once more, which changes nothing.
+    """
+    blocks = encoders.blocks_of(model)
+    seq = changes.last_seq()
+    columns = read_live(model.version, blocks.dimension)
+    return View.load(model.version, blocks, columns, generations.index_of(columns), seq)
+
+
+def apply(view: View, news: list[tuple[int, int]]) -> View:
+    """The view after these (seq, listing id): the log says which listings changed, the tables how they are."""
+    listing_ids = np.unique(np.array([pk for _, pk in news], dtype=np.int64))
+    live = read_live(view.encoder_version, view.dimension, listing_ids.tolist())
+    return view.with_changes(listing_ids, live, seq=news[-1][0])

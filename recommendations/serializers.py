@@ -1,0 +1,117 @@
+"""What the recommendation endpoints take and say."""
+
+from dataclasses import fields
+from datetime import datetime
+
+from rest_framework import serializers
+
+from listings.models import Listing, check_external_id
+from listings.serializers import ListingCard
+from recommendations.candidates import SOURCES
+from recommendations.filters import Filters
+from recommendations.interactions import MAXIMUM_BATCH, Outcome
+from recommendations.models import Interaction
+from recommendations.similar import By
+
+FILTERS = tuple(field.name for field in fields(Filters))
+
+
+class ListQuery(serializers.Serializer):
+    """How many listings, and which."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
+    category = serializers.CharField(
+        max_length=500, required=False, help_text="A category path; what lies below it is included."
+    )
+    min_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0, required=False)
+    max_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0, required=False)
+    condition = serializers.ChoiceField(choices=Listing.Condition.choices, required=False)
+    lat = serializers.FloatField(min_value=-90, max_value=90, required=False)
+    lon = serializers.FloatField(min_value=-180, max_value=180, required=False)
+    radius_km = serializers.FloatField(min_value=0.1, max_value=20_040, required=False)
+
+    @property
+    def filters(self) -> Filters:
+        """Raises Invalid for filters that contradict each other."""
+        return Filters(**{name: self.validated_data[name] for name in FILTERS if name in self.validated_data})
+
+
+class FeedQuery(ListQuery):
+    """A service says whose feed it asks for."""
+
+    actor = serializers.CharField(
+        max_length=200,
+        required=False,
+        validators=[check_external_id],
+        help_text="For services: whose feed.",
+    )
+
+
+class SimilarQuery(ListQuery):
+    by = serializers.ChoiceField(choices=[by.value for by in By], default=By.BOTH.value)
+
+
+class ItemCard(serializers.Serializer):
+    """A recommended listing; `scores` holds what each source thought, null where it does not know it."""
+
+    listing = ListingCard()
+    score = serializers.FloatField()
+    scores = serializers.DictField(
+        child=serializers.FloatField(allow_null=True), help_text=f"By source: {', '.join(SOURCES)}."
+    )
+
+
+class PageCard(serializers.Serializer):
+    items = ItemCard(many=True)
+    degraded = serializers.ListField(
+        child=serializers.CharField(), help_text="What could not be asked just now."
+    )
+    slate_id = serializers.CharField(allow_null=True)
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+def parse_datetime_or_refuse(value: str) -> datetime:
+    """An ISO 8601 time, with or without a zone; anything else is a validation error."""
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise serializers.ValidationError("This is not an ISO 8601 time.") from None
+
+
+class EventBody(serializers.Serializer):
+    """One event. `event_id` is the sender's own and makes sending it again harmless."""
+
+    event_id = serializers.CharField(max_length=200)
+    listing = serializers.CharField(max_length=200)
+    kind = serializers.ChoiceField(choices=Interaction.Kind.choices)
+    actor = serializers.CharField(
+        max_length=200, required=False, validators=[check_external_id], help_text="For services: who did it."
+    )
+    occurred_at = serializers.CharField(
+        max_length=40, required=False, help_text="ISO 8601 with a time zone; just now when left out."
+    )
+    slate = serializers.CharField(max_length=64, required=False, allow_null=True)
+    position = serializers.IntegerField(min_value=0, max_value=10_000, required=False, allow_null=True)
+
+    def validate_occurred_at(self, value: str):
+        """Naive times are refused: nobody knows which hour they mean."""
+        parsed = parse_datetime_or_refuse(value)
+        if parsed.tzinfo is None:
+            raise serializers.ValidationError("A time needs a time zone, such as Z or +01:00.")
+        return parsed
+
+
+class EventBatch(serializers.Serializer):
+    """Up to 500 events; each is judged alone."""
+
+    events = serializers.ListField(child=serializers.DictField(), min_length=1, max_length=MAXIMUM_BATCH)
+
+
+class EventOutcome(serializers.Serializer):
+    event_id = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=[outcome.value for outcome in Outcome])
+    reason = serializers.CharField()
+
+
+class EventReply(serializers.Serializer):
+    results = EventOutcome(many=True)

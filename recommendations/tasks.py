@@ -1,0 +1,48 @@
+"""Doors to the verbs that work in the background. Messages carry nothing: the work is in PostgreSQL."""
+
+import logging
+import os
+import subprocess
+import sys
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from recommendations import compaction, embedding, trending
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def embed_pending() -> dict[str, int]:
+    """Embed every listing that waits for it. Safe to run at any time, by any number of workers."""
+    return embedding.embed_claimed_batches(clock=timezone.now)
+
+
+@shared_task
+def roll_up_trending() -> int:
+    """Count the events that came since the last time."""
+    return trending.roll_up(now=timezone.now())
+
+
+@shared_task
+def compact_index() -> dict[str, int]:
+    """Merge what changed into a new index generation, when it is worth one."""
+    return compaction.compact()
+
+
+@shared_task
+def train_collaborative() -> None:
+    """Start a training as a process of its own: it outlives the time limits of tasks."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "train", "collaborative"]
+    subprocess.Popen(command, start_new_session=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
+
+
+def ring_for_embeddings() -> None:
+    """Wake a worker after a commit. A lost bell costs seconds: beat rings too, and the job is a row."""
+    try:
+        embed_pending.apply_async(retry=False, expires=30)
+    except (OperationalError, OSError) as error:
+        logger.warning("The bell for the embedding workers was not heard: %s", error)

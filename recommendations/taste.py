@@ -1,0 +1,113 @@
+"""What an actor likes, read from their last events at the moment they ask."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from django.db.models import Q
+
+from listings.models import Actor, Listing
+from ml.arrays import Matrix, Vector, unit_rows
+from ml.interests import choose_interests
+from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
+from recommendations.models import Interaction, ListingEmbedding
+from recommendations.view import View
+
+LAST_EVENTS = 100
+INTERESTS = 4
+
+
+@dataclass(frozen=True)
+class Taste:
+    """Empty for whoever did nothing yet, or is not known."""
+
+    listing_ids: np.ndarray  # (m,) int64: touched and liked, sold ones included
+    weights: Vector  # (m,) float32, > 0
+    interests: Matrix  # (i, d) float32: vectors of up to four touched listings that stand for all
+    interest_weights: Vector  # (i,) float32, the greatest is 1
+    factors: Vector | None = None  # (k,) float32, folded in; None when the model knows none of it
+    unwanted: frozenset[int] = field(default_factory=frozenset)  # listing ids never to show
+
+    @property
+    def event_weight(self) -> float:
+        """How much is known: about the number of views that it is worth."""
+        return float(self.weights.sum())
+
+
+def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
+    """The taste that the last events of this actor, and of the visitors merged into them, speak of."""
+    if actor is None:
+        return _nothing(view)
+    same = Q(actor=actor) | Q(actor__merged_into=actor)
+    touched = _touched(same, now)
+    unwanted = _unwanted(actor, same) | touched.keys()
+    liked = {pk: weight for pk, weight in touched.items() if weight > 0}
+    listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
+    weights = np.fromiter(liked.values(), np.float32, len(liked))
+    interests, interest_weights = _interests(listing_ids, weights, view)
+    return Taste(
+        listing_ids=listing_ids,
+        weights=weights,
+        interests=interests,
+        interest_weights=interest_weights,
+        factors=_fold_in(listing_ids, weights, view),
+        unwanted=frozenset(unwanted),
+    )
+
+
+def _nothing(view: View) -> Taste:
+    empty = np.empty(0, np.float32)
+    return Taste(np.empty(0, np.int64), empty, np.empty((0, view.dimension), np.float32), empty)
+
+
+def _touched(same: Q, now: datetime) -> dict[int, float]:
+    """Listing id -> weight: kinds weighed, halved by age, capped for each listing."""
+    events = Interaction.objects.filter(same).order_by("-occurred_at")
+    totals: dict[int, float] = {}
+    for pk, kind, at in events.values_list("listing_id", "kind", "occurred_at")[:LAST_EVENTS]:
+        weight = WEIGHTS[kind] * 0.5 ** ((now - at) / TASTE_HALF_LIFE)
+        totals[pk] = min(totals.get(pk, 0.0) + weight, WEIGHT_CAP)
+    return totals
+
+
+def _unwanted(actor: Actor, same: Q) -> set[int]:
+    """Own listings, and all that the actor ever hid or reported."""
+    hidden = Interaction.objects.filter(same, kind__in=UNWANTED).values_list("listing_id", flat=True)
+    own = Listing.objects.filter(seller=actor, status=Listing.Status.ACTIVE).values_list("pk", flat=True)
+    return set(hidden) | set(own)
+
+
+def _interests(listing_ids: np.ndarray, weights: Vector, view: View) -> tuple[Matrix, Vector]:
+    """Vectors (i, d) float32 of the listings that stand for the others, and their weights (i,)."""
+    vectors, known = vectors_of(listing_ids, view)
+    if not known.any():
+        nothing = _nothing(view)
+        return nothing.interests, nothing.interest_weights
+    vectors, weights = vectors[known].astype(np.float32), weights[known]
+    chosen = choose_interests(unit_rows(vectors), weights, limit=INTERESTS)
+    share = weights[chosen]
+    return vectors[chosen], (share / share.max()).astype(np.float32)
+
+
+def vectors_of(listing_ids: np.ndarray, view: View) -> tuple[Matrix, np.ndarray]:
+    """Vectors (m, d) float16 and which are known (m,) bool; those of sold listings come from the table."""
+    rows = view.rows_of(listing_ids)
+    known = rows >= 0
+    vectors = np.zeros((len(listing_ids), view.dimension), np.float16)
+    vectors[known] = view.vectors(rows[known])
+    gone = {int(pk): place for place, pk in enumerate(listing_ids) if not known[place]}
+    stored = ListingEmbedding.objects.filter(pk__in=gone.keys(), encoder_version=view.encoder_version)
+    for pk, vector in stored.values_list("pk", "vector"):
+        vectors[gone[pk]] = np.frombuffer(vector, dtype="<f2")
+        known[gone[pk]] = True
+    return vectors, known
+
+
+def _fold_in(listing_ids: np.ndarray, weights: Vector, view: View) -> Vector | None:
+    if view.collaborative is None:
+        return None
+    items = view.collaborative.items_of(listing_ids)
+    known = items >= 0
+    if not known.any():
+        return None
+    return view.collaborative.fold_in(items[known], weights[known])

@@ -1,0 +1,108 @@
+"""What many people touch now: forward-decayed counts in Redis, rebuilt from the interactions at any time.
+
+A count is the sum of weight x 2^((t - t0) / half-life) (Cormode et al. 2009, "Forward decay"): new events
+weigh more instead of old ones less, so nothing has to be updated as time goes by.
+"""
+
+import math
+from datetime import datetime, timedelta
+
+import numpy as np
+import redis
+from django.conf import settings
+from django.db import connection, transaction
+
+from recommendations.interaction_weights import WEIGHTS
+
+HALF_LIFE = timedelta(hours=24)
+HORIZON = 20 * HALF_LIFE  # an older event counts a millionth: not worth reading
+REBASE_AFTER = 500 * HALF_LIFE  # 2^500 still fits a double
+TOP = 2000
+LOCK = 7_301_002
+
+SCORES, STATE = "trending:scores", "trending:state"
+
+_client: redis.Redis | None = None
+
+
+def client() -> redis.Redis:
+    """This process's connection to Redis. Short timeouts: trending is never worth waiting for."""
+    global _client
+    if _client is None:
+        _client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+    return _client
+
+
+def top(count: int = TOP) -> tuple[np.ndarray, np.ndarray]:
+    """The most touched listings: ids (m,) int64 and scores (m,) float32 as shares of the highest."""
+    found = client().zrevrange(SCORES, 0, count - 1, withscores=True)
+    ids = np.array([int(pk) for pk, _ in found], dtype=np.int64)
+    scores = np.array([score for _, score in found], dtype=np.float64)
+    return ids, (scores / scores[0]).astype(np.float32) if len(scores) else scores.astype(np.float32)
+
+
+def roll_up(*, now: datetime) -> int:
+    """Add the interactions that were committed since the last time; how many listings they touched.
+
+    The counts and the position move in one MULTI, under one lock: each event counts once. When Redis
+    was emptied, or t0 lies too far back, all is counted anew.
+    """
+    with transaction.atomic():
+        if not _alone():
+            return 0
+        state = {key.decode(): value.decode() for key, value in client().hgetall(STATE).items()}
+        t0 = datetime.fromisoformat(state["t0"]) if state else None
+        anew = t0 is None or now - t0 > REBASE_AFTER
+        t0 = now if anew else t0
+        horizon = _horizon()
+        counts = _counts(since=0 if anew else int(state["position"]), until=horizon, t0=t0, now=now)
+        _write(counts, horizon, t0, anew)
+    return len(counts)
+
+
+def _alone() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        return cursor.fetchone()[0]
+
+
+def _horizon() -> int:
+    """Every transaction before this id has ended: ids commit out of order, so reading stops here."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
+        return int(cursor.fetchone()[0])
+
+
+_COUNTS = """
+    SELECT listing_id, sum(weight * power(2::float8, extract(epoch FROM occurred_at - %(t0)s) / %(half_life)s))
+    FROM recommendations_interaction
+    JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weights (kind, weight) USING (kind)
+    WHERE transaction_id >= %(since)s::text::xid8 AND transaction_id < %(until)s::text::xid8
+      AND occurred_at > %(oldest)s AND weight > 0
+    GROUP BY listing_id
+"""
+
+
+def _counts(*, since: int, until: int, t0: datetime, now: datetime) -> list[tuple[int, float]]:
+    parameters = {
+        "t0": t0,
+        "half_life": HALF_LIFE.total_seconds(),
+        "kinds": list(WEIGHTS),
+        "weights": list(WEIGHTS.values()),
+        "since": str(since),
+        "until": str(until),
+        "oldest": now - HORIZON,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS, parameters)
+        return [(pk, score) for pk, score in cursor.fetchall() if math.isfinite(score)]
+
+
+def _write(counts: list[tuple[int, float]], position: int, t0: datetime, anew: bool) -> None:
+    with client().pipeline(transaction=True) as pipe:
+        if anew:
+            pipe.delete(SCORES)
+        for pk, score in counts:
+            pipe.zincrby(SCORES, score, pk)
+        pipe.hset(STATE, mapping={"position": position, "t0": t0.isoformat()})
+        pipe.execute()

@@ -1,0 +1,223 @@
+"""The live catalogue as one immutable value: a request takes it once and uses it to the end.
+
+Rows never change: an edit is a tombstone and a new row. The base is a generation (memory-mapped, indexed);
+what came after lies in the tail, of which the older part is sealed in an index and the delta is scanned.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ml.arrays import Matrix, Rows, Vector, pack_mask
+from ml.blocks import Blocks, Comparison, measure_levels
+from ml.vector_index import VectorIndex, build_index
+from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns
+from recommendations.model_store import Collaborative
+
+SEALED_AT = 512  # a delta of more rows is sealed: scanning it takes about 0.2 ms by then
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Base:
+    """The rows that were there when the view was loaded, and where each listing stands among them."""
+
+    columns: Columns
+    index: VectorIndex | None
+    sorted_ids: np.ndarray  # (n,) int64
+    order: np.ndarray  # (n,) int64: the row of each sorted id
+
+    @classmethod
+    def of(cls, columns: Columns, index: VectorIndex | None) -> "Base":
+        order = np.argsort(columns.attributes["listing_id"], kind="stable")
+        return cls(columns, index, columns.attributes["listing_id"][order], order)
+
+    def rows_of(self, listing_ids: np.ndarray) -> Rows:
+        """(m,) int64 -> (m,) int64, -1 for listings that are not here."""
+        if not len(self.sorted_ids):
+            return np.full(len(listing_ids), -1)
+        places = np.searchsorted(self.sorted_ids, listing_ids).clip(max=len(self.sorted_ids) - 1)
+        return np.where(self.sorted_ids[places] == listing_ids, self.order[places], -1)
+
+
+@dataclass(frozen=True)
+class View:
+    """All that serving knows. `rows` count base rows first, then tail rows."""
+
+    encoder_version: str
+    comparison: Comparison  # how two vectors are compared, levels measured on the base
+    seq: int  # the last change that it reflects
+    base: Base
+    tail: Columns
+    attributes: np.ndarray  # (rows,) ATTRIBUTES, of base and tail
+    alive: np.ndarray  # (rows,) bool
+    trending: Vector  # (rows,) float32, 0 where nothing happens
+    sealed: VectorIndex | None = None  # over the first rows of the tail
+    tail_row_of: dict[int, int] = field(default_factory=dict)  # listing id -> row
+    collaborative: Collaborative | None = None
+    items: Rows = field(default_factory=lambda: np.empty(0, np.int32))  # (rows,) item of the model, -1 unknown
+    generation: int = 0
+
+    @classmethod
+    def load(
+        cls,
+        encoder_version: str,
+        blocks: Blocks,
+        columns: Columns,
+        index: VectorIndex | None,
+        seq: int,
+        generation: int = 0,
+    ) -> "View":
+        """A view of sealed columns, with nothing in its tail."""
+        tail = Columns(np.empty(0, ATTRIBUTES), np.empty((0, columns.vectors.shape[1]), np.float16))
+        return cls(
+            encoder_version=encoder_version,
+            comparison=Comparison(blocks, levels=measure_levels(columns.vectors, blocks)),
+            seq=seq,
+            base=Base.of(columns, index),
+            tail=tail,
+            attributes=columns.attributes,
+            alive=columns.attributes["listing_id"] != NO_LISTING,
+            trending=np.zeros(len(columns), np.float32),
+            items=np.full(len(columns), -1, np.int32),
+            generation=generation,
+        )
+
+    @property
+    def dimension(self) -> int:
+        return self.comparison.blocks.dimension
+
+    @property
+    def row_count(self) -> int:
+        return len(self.alive)
+
+    def rows_of(self, listing_ids: np.ndarray) -> Rows:
+        """Rows of live listings: (m,) int64 -> (m,) int64, -1 for those that are not live."""
+        rows = self.base.rows_of(listing_ids)
+        if self.tail_row_of:
+            newer = np.array([self.tail_row_of.get(int(pk), -1) for pk in listing_ids], dtype=np.int64)
+            rows = np.where(newer >= 0, newer, rows)
+        return np.where((rows >= 0) & self.alive[rows], rows, -1) if self.row_count else rows
+
+    def vectors(self, rows: Rows) -> Matrix:
+        """(m,) -> (m, d) float16"""
+        base_count = len(self.base.columns)
+        out = np.empty((len(rows), self.dimension), np.float16)
+        old = rows < base_count
+        out[old] = self.base.columns.vectors[rows[old]]
+        out[~old] = self.tail.vectors[rows[~old] - base_count]
+        return out
+
+    def columns(self) -> Columns:
+        """All rows; dead ones bear NO_LISTING. For writing the next generation."""
+        attributes = self.attributes.copy()
+        attributes["listing_id"][~self.alive] = NO_LISTING
+        return Columns(attributes, np.concatenate([self.base.columns.vectors, self.tail.vectors]))
+
+    def nearest(
+        self, query: Vector, k: int, allowed: np.ndarray, weights: Vector | None = None
+    ) -> tuple[Rows, Vector]:
+        """The k allowed rows most similar to a vector, best first: (<= k,) int64 and (<= k,) float32.
+
+        query (d,) float32, unweighted; weights (3,) of the blocks, the comparison's own when None.
+        The index proposes, the float16 vectors decide.
+        """
+        comparison = self.comparison if weights is None else replace(self.comparison, weights=weights)
+        found = [self.propose(asked, k, allowed) for asked in comparison.queries(query)]
+        rows = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+        scores = comparison.scores(query, self.vectors(rows))
+        rows, scores = rows[~np.isnan(scores)], scores[~np.isnan(scores)]
+        best = np.argsort(-scores, kind="stable")[:k]
+        return rows[best], scores[best]
+
+    def propose(self, query: Vector, k: int, allowed: np.ndarray) -> Rows:
+        """About k rows of highest inner product among the allowed.
+
+        query (d,) float32, allowed (rows,) bool, dead rows excluded by the caller -> (<= 3k,) int64, unordered
+        """
+        parts = [(self.base.index, 0, len(self.base.columns))]
+        sealed_end = len(self.base.columns) + (self.sealed.count if self.sealed else 0)
+        parts.append((self.sealed, len(self.base.columns), sealed_end))
+        found = [
+            _search(index, query, k, allowed[start:end]) + start for index, start, end in parts if index
+        ]
+        return np.concatenate([*found, self._scan_delta(query, k, allowed, sealed_end)])
+
+    def _scan_delta(self, query: Vector, k: int, allowed: np.ndarray, start: int) -> Rows:
+        rows = start + np.flatnonzero(allowed[start:])
+        scores = self.tail.vectors[rows - len(self.base.columns)].astype(np.float32) @ query
+        return rows if len(rows) <= k else rows[np.argpartition(-scores, k)[:k]]
+
+    def with_changes(self, listing_ids: np.ndarray, live: Columns, seq: int) -> "View":
+        """The view after these listings changed; `live` is what they are now, without those that went.
+
+        listing_ids (m,) int64, each once.
+        """
+        before = self.rows_of(listing_ids)
+        fresh = self._really_new(live)
+        fresh_ids = live.attributes["listing_id"][fresh]
+        unchanged = np.isin(listing_ids, live.attributes["listing_id"][~fresh])
+        alive = self.alive.copy()
+        alive[before[(before >= 0) & ~unchanged]] = False
+        gone = set(listing_ids[~unchanged].tolist())
+        numbers = range(self.row_count, self.row_count + len(fresh_ids))
+        kept = {pk: row for pk, row in self.tail_row_of.items() if pk not in gone}
+        old_row = dict(zip(listing_ids.tolist(), before.tolist(), strict=True))
+        heat = [self.trending[old_row[pk]] if old_row.get(pk, -1) >= 0 else 0 for pk in fresh_ids.tolist()]
+        grown = replace(
+            self,
+            seq=seq,
+            tail=_joined(self.tail, Columns(live.attributes[fresh], live.vectors[fresh])),
+            attributes=np.concatenate([self.attributes, live.attributes[fresh]]),
+            alive=np.concatenate([alive, np.ones(len(fresh_ids), bool)]),
+            trending=np.concatenate([self.trending, np.array(heat, np.float32)]),
+            tail_row_of=kept | dict(zip(fresh_ids.tolist(), numbers, strict=True)),
+            items=np.concatenate([self.items, _items_of(self.collaborative, fresh_ids)]),
+        )
+        return grown._seal()
+
+    def _really_new(self, live: Columns) -> np.ndarray:
+        """(n,) bool: which of these rows differ from what the view holds of their listings."""
+        rows = self.rows_of(live.attributes["listing_id"])
+        fresh = np.ones(len(live), bool)
+        known = np.flatnonzero(rows >= 0)
+        same_vectors = (self.vectors(rows[known]) == live.vectors[known]).all(axis=1)
+        same_attributes = [
+            self.attributes[rows[i]].tobytes() == live.attributes[i].tobytes() for i in known
+        ]
+        fresh[known] = ~(same_vectors & np.array(same_attributes, dtype=bool))
+        return fresh
+
+    def _seal(self) -> "View":
+        sealed_count = self.sealed.count if self.sealed else 0
+        if len(self.tail) - sealed_count < SEALED_AT:
+            return self
+        return replace(self, sealed=build_index(self.tail.vectors, seed=SEED))
+
+    def with_collaborative(self, model: Collaborative | None) -> "View":
+        """The view beside another collaborative model, its items aligned with the rows."""
+        return replace(self, collaborative=model, items=_items_of(model, self.attributes["listing_id"]))
+
+    def with_trending(self, listing_ids: np.ndarray, scores: Vector) -> "View":
+        """The view with what is trending now: listing_ids (m,) int64, scores (m,) float32."""
+        trending = np.zeros(self.row_count, np.float32)
+        rows = self.rows_of(listing_ids)
+        trending[rows[rows >= 0]] = scores[rows >= 0]
+        return replace(self, trending=trending)
+
+
+def _search(index: VectorIndex, query: Vector, k: int, allowed: np.ndarray) -> Rows:
+    rows, _ = index.search(query[None, :], min(k, index.count), pack_mask(allowed))
+    return rows[0][rows[0] >= 0].astype(np.int64)
+
+
+def _joined(tail: Columns, more: Columns) -> Columns:
+    return Columns(
+        np.concatenate([tail.attributes, more.attributes]), np.concatenate([tail.vectors, more.vectors])
+    )
+
+
+def _items_of(model: Collaborative | None, listing_ids: np.ndarray) -> Rows:
+    if model is None:
+        return np.full(len(listing_ids), -1, np.int32)
+    return model.items_of(listing_ids).astype(np.int32)

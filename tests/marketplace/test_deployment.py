@@ -1,0 +1,103 @@
+"""docker-compose.yml and the Dockerfile run what the demo runs. Only read: there is no Docker here."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from marketplace.environment import Environment
+from marketplace.native_threads import VARIABLES
+from marketplace.processes import PREPARATIONS, PROCESSES
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+SERVERS = {"postgres", "redis"}
+BIND = "0.0.0.0:8000"
+SETTINGS = {name.upper() for name in Environment.model_fields}
+
+
+def is_one_shot(service: dict) -> bool:
+    return service.get("restart") == "no"
+
+
+def dockerfile(instruction: str) -> list[str]:
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    return re.findall(rf"^{instruction} +(.*)$", text, flags=re.MULTILINE)
+
+
+class TestCommands:
+    @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
+    def test_each_process_of_the_demo_is_a_service_with_the_same_command(self, process):
+        assert shlex.split(SERVICES[process.name]["command"]) == process.words(bind=BIND)
+
+    @pytest.mark.parametrize("name", PREPARATIONS)
+    def test_each_preparation_of_the_demo_is_a_one_shot(self, name):
+        assert SERVICES[name]["command"] == PREPARATIONS[name]
+        assert is_one_shot(SERVICES[name])
+
+    def test_there_is_no_service_that_the_demo_does_not_know(self):
+        assert set(SERVICES) == {process.name for process in PROCESSES} | set(PREPARATIONS) | SERVERS
+
+    def test_the_image_alone_serves_the_web(self):
+        web = next(process for process in PROCESSES if process.name == "web")
+        assert json.loads(dockerfile("CMD")[-1]) == web.words(bind=BIND)
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize("name", set(SERVICES) - SERVERS)
+    def test_settings_know_every_variable(self, name):
+        assert set(SERVICES[name]["environment"]) <= SETTINGS | set(VARIABLES)
+
+    @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
+    def test_native_threads_are_those_of_the_demo(self, process):
+        given = SERVICES[process.name]["environment"]
+        assert {name: given[name] for name in VARIABLES if name in given} == dict(process.environment)
+
+    def test_secrets_come_from_outside(self):
+        text = (ROOT / "docker-compose.yml").read_text()
+        secrets = re.findall(r"(?:SECRET_KEY|PASSWORD)\}?: *(.*)", text)
+        assert all(value.startswith("${") for value in secrets)
+        assert SERVICES["web"]["environment"]["SECRET_KEY"].startswith("${SECRET_KEY:?")
+        assert "${POSTGRES_PASSWORD:?" in SERVICES["web"]["environment"]["DATABASE_URL"]
+
+    def test_values_that_compose_fills_in_are_accepted(self):
+        filled = {
+            name.lower(): re.sub(r"\$\{\w+:(?:-([^}]*)|\?[^}]*)\}", lambda m: m[1] or "x" * 40, value)
+            for name, value in SERVICES["web"]["environment"].items()
+            if name in SETTINGS
+        }
+        Environment(**{name: value for name, value in filled.items() if value})
+
+
+class TestSafety:
+    @pytest.mark.parametrize("name", SERVICES)
+    def test_every_service_has_a_healthcheck_or_ends_by_itself(self, name):
+        assert is_one_shot(SERVICES[name]) or SERVICES[name]["healthcheck"]["test"]
+
+    @pytest.mark.parametrize("name", SERVICES)
+    def test_no_service_runs_as_root(self, name):
+        assert SERVICES[name]["user"] not in ("", "root", "0")
+
+    def test_the_image_does_not_run_as_root_either(self):
+        assert dockerfile("USER")[-1] not in ("root", "0")
+        assert f"--uid {SERVICES['web']['user']}" in dockerfile("RUN")[-1]
+
+    def test_only_web_is_published_and_only_to_this_host(self):
+        assert [name for name, service in SERVICES.items() if "ports" in service] == ["web"]
+        assert all(port.startswith("127.0.0.1:") for port in SERVICES["web"]["ports"])
+
+    @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
+    def test_nothing_starts_before_the_tables_are_there(self, process):
+        assert (
+            SERVICES[process.name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+        )
+
+    def test_what_is_written_outlives_the_containers(self):
+        mounted = {
+            volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])
+        }
+        assert mounted == set(COMPOSE["volumes"]) == {"var", "pgdata", "redisdata"}
