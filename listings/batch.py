@@ -91,10 +91,12 @@ class _Batch:
         return self._create(row, category) if listing is None else self._update(listing, row, category)
 
     def _create(self, row: ListingRow, category: Category) -> Outcome:
-        listing = Listing(external_id=row.external_id, seller=self.sellers[row.seller])
-        listing.created_at = row.created_at or self.now
-        apply_content(listing, _content(row, category))
-        listing.content_version = 1
+        listing = Listing(
+            external_id=row.external_id,
+            seller=self.sellers[row.seller],
+            created_at=row.created_at or self.now,
+            **_content(row, category),
+        )
         self._set_status(listing, row.status or Status.ACTIVE)
         self.listings[row.external_id] = listing
         self.created.append(listing)
@@ -175,5 +177,6 @@ def _category_or_error(path: str) -> Category | DomainError:
 
 
 def _lock_listings(external_ids: set[str]) -> dict[str, Listing]:
-    found = Listing.objects.select_for_update().filter(external_id__in=external_ids).order_by("pk")
+    locked = Listing.objects.select_for_update(of=("self",)).filter(external_id__in=external_ids)
+    found = locked.select_related("category", "place").order_by("pk")
     return {listing.external_id: listing for listing in found}

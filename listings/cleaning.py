@@ -63,7 +63,7 @@ def clean_title(text: str, location: str) -> str:
 
 
 def clean_description(text: str, category: str, location: str) -> str:
-    """The description without `Posted by NAME in CATEGORY in TOWN. DATE`, which would give the category away."""
+    """The description without `Posted by NAME in CATEGORY in TOWN. DATE`, which gives the category away."""
     text = DATED.sub(" ", text)
     return clean_text(_undated(category, location).sub(" ", text))
 

@@ -1,4 +1,4 @@
-"""The four ways in which a verb refuses. Typed errors beside the verbs inherit from one of them.
+"""The five ways in which a verb refuses. Typed errors beside the verbs inherit from one of them.
 
 marketplace/errors.py turns them into problem+json; commands print them in one line.
 """
@@ -27,3 +27,7 @@ class Missing(DomainError):
 
 class Conflict(DomainError):
     """It clashes with how things are now."""
+
+
+class Unavailable(DomainError):
+    """It cannot be answered just now; trying again later may help."""

@@ -1,4 +1,4 @@
-"""Which photos belong to which advert, kept on disk while an import runs: any number of rows, the same memory."""
+"""Which photos belong to which advert, on disk while an import runs: any number of rows, the same memory."""
 
 import sqlite3
 import tempfile

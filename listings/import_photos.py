@@ -4,6 +4,8 @@ import hashlib
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from django.core.exceptions import ValidationError
+
 from listings import photos
 from listings.batch import Outcome
 from listings.import_files import PhotosInFolder, ZippedPhotos
@@ -12,6 +14,7 @@ from listings.import_report import IMAGES, PHOTOS, ImportReport
 from listings.models import Photo
 from listings.photo_batch import PhotoResult, PhotoRow, upsert_photos
 
+PHOTO_ID = Photo._meta.get_field("external_id")
 NO_FILE = "there is no photo file for it"
 NO_LISTING = "its listing was not imported"
 NO_IMAGE = "no row of Images.csv names it"
@@ -44,11 +47,14 @@ class PhotoImport:
         if row.file_name is None:
             return Image(row)
         try:
+            PHOTO_ID.run_validators(row.image_id)
             data = self.files.read(row.file_name)
             if (row.image_id, row.listing_id, hashlib.sha256(data).hexdigest()) in known:
                 return Image(row)
             # Exports rename files freely, so what a file is called is no reason to leave it out.
             return Image(row, received=photos.receive(data))
+        except ValidationError as error:
+            return Image(row, problem=" ".join(error.messages))
         except photos.BadPhoto as error:
             return Image(row, problem=error.detail)
 
@@ -70,7 +76,7 @@ class PhotoImport:
             if image.row.file_name is None:
                 self._leave_out(image.row, NO_FILE)
             elif image.problem:
-                self._leave_out(image.row, "an unreadable photo", image.problem)
+                self._leave_out(image.row, "a photo that cannot be used", image.problem)
             elif listing_ids[image.row.listing_id] is None:
                 self._leave_out(image.row, NO_LISTING)
             else:

@@ -1,4 +1,4 @@
-"""What became of every row and photo of an import: counts that add up, and a line for each that was left out."""
+"""What became of every row and photo of an import: counts that add up, a line for each left out."""
 
 import csv
 from collections import Counter, defaultdict
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from listings.batch import Outcome
 from listings.import_files import BadSource
@@ -20,7 +20,7 @@ COLUMNS = ("file", "row", "id", "reason", "detail")
 
 
 class ImportReport:
-    """Counts what happened and writes each problem to a CSV file as it comes, so that none is held in memory."""
+    """Counts what happened. Problems go to a CSV file as they come, so that none is held in memory."""
 
     def __init__(self, writer: "csv.Writer"):
         self.totals: Counter[str] = Counter()
@@ -42,6 +42,10 @@ class ImportReport:
             examples.append(where + (detail or identity))
         self._writer.writerow([source, row or "", identity, reason, detail])
 
+    @property
+    def imported_count(self) -> int:
+        return self.totals[PRODUCTS] - self.outcomes[PRODUCTS, Outcome.REJECTED]
+
     def adds_up(self, source: str) -> bool:
         """Whether each row or file that was found has one outcome."""
         return self.totals[source] == sum(self.outcomes[source, outcome] for outcome in OUTCOMES)
@@ -55,18 +59,19 @@ class ImportReport:
                 console.print(f"[red]The numbers for {source} do not add up: this is a bug.")
 
     def _counts(self) -> Table:
-        table = Table("", "found", "created", "updated", "unchanged", "left out")
-        for column in table.columns[1:]:
-            column.justify = "right"
+        names = ("found", "created", "updated", "unchanged", "left out")
+        table = Table("", *(Column(name, justify="right") for name in names))
         for source in SOURCES:
             numbers = [self.totals[source], *(self.outcomes[source, outcome] for outcome in OUTCOMES)]
             table.add_row(source, *(f"{number:,}" for number in numbers))
         return table
 
     def _problems(self) -> Table:
-        table = Table("left out of", "why", "how many", "such as")
-        for (source, reason), number in sorted(self.reasons.items()):
-            table.add_row(source, reason, f"{number:,}", "\n".join(self.examples[source, reason]))
+        table = Table("left out of", "why", "how many", Column("such as", overflow="fold"))
+        for source in SOURCES:
+            for (of_source, reason), number in self.reasons.most_common():
+                if of_source == source:
+                    table.add_row(source, reason, f"{number:,}", "\n".join(self.examples[source, reason]))
         return table
 
 

@@ -1,4 +1,4 @@
-"""Products.csv + Images.csv + photos -> listings. What cannot be imported is reported and stops nothing else."""
+"""Products.csv + Images.csv + photos -> listings. What cannot be imported is reported and stops nothing."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -158,12 +158,12 @@ class _ListingImport:
         return listing
 
     def _count(self, number: int, row: ListingRow, result: RowResult) -> None:
-        self.report.placed_count += row.place is not None
         if result.outcome == Outcome.REJECTED:
             self.report.leave_out(
                 PRODUCTS, number, row.external_id, "refused by the catalogue", result.reason
             )
         else:
+            self.report.placed_count += row.place is not None
             self.report.count(PRODUCTS, result.outcome)
 
 

@@ -37,7 +37,7 @@ def place_locations(locations: Iterable[str], country: str) -> dict[str, Place |
     """Where each `TOWN, COUNTY` or `TOWN` lies; None where nobody knows.
 
     Of several towns with the name it is the one nearest to the others of its county, else the largest.
-    A town that is not found stands at its county's point, the mean of the county's placed towns.
+    An unknown town stands at its county's point, the mean of the county's placed towns.
     Counties met here are kept: on the towns, and as places of their own.
     """
     parts = {location: _town_and_county(location) for location in sorted(set(locations))}
@@ -49,9 +49,10 @@ def place_locations(locations: Iterable[str], country: str) -> dict[str, Place |
 
 
 def plain_name(name: str) -> str:
-    """A name without what its spellings differ in: accents, St and Saint, on and upon, hyphens, City Centre."""
-    name = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
-    name = re.sub(r"['.]", "", name).replace("-", " ").replace("&", " and ")
+    """A name without what spellings differ in: accents, hyphens, St and Saint, on and upon, City Centre."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    name = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    name = re.sub(r"['’.]", "", name).replace("-", " ").replace("&", " and ")
     name = re.sub(r"\b(?:city|town) centre$", "", name)
     return " ".join({"saint": "st", "upon": "on"}.get(word, word) for word in name.split())
 

@@ -46,7 +46,8 @@ class Stale(Conflict):
 
 def ensure_category(path: str) -> Category:
     """The category with this path, made together with its parents when it is new."""
-    parts = [part.strip() for part in path.split(Category.SEPARATOR.strip())]
+    # A slash without blanks belongs to a name, as in `Ham/Amateur Radios`.
+    parts = [part.strip() for part in f" {path} ".split(Category.SEPARATOR)]
     if not all(parts):
         raise Invalid(f"{path!r} is not a category path such as 'Home / Garden'.", field="category")
     parent = None

@@ -10,20 +10,22 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from listings.errors import Conflict, DomainError, Forbidden, Invalid, Missing
+from listings.errors import Conflict, DomainError, Forbidden, Invalid, Missing, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
-STATUS_OF = {Invalid: 400, Forbidden: 403, Missing: 404, Conflict: 409}
+STATUS_OF = {Invalid: 400, Forbidden: 403, Missing: 404, Conflict: 409, Unavailable: 503}
+TRY_AGAIN = {"Retry-After": "2"}
 logger = logging.getLogger(__name__)
 
 
 def problem(error: Exception, context: dict) -> Response | None:
     """DRF's exception handler. What it does not know becomes Django's 500."""
     if isinstance(error, DomainError):
-        return _reply(_status_of(error), error.detail, _field_errors(error))
+        headers = TRY_AGAIN if isinstance(error, Unavailable) else None
+        return _reply(_status_of(error), error.detail, _field_errors(error), headers)
     if isinstance(error, OperationalError):
         logger.error("The database does not answer: %s", error)
-        return _reply(503, "The database does not answer just now.", headers={"Retry-After": "2"})
+        return _reply(503, "The database does not answer just now.", headers=TRY_AGAIN)
     response = exception_handler(_as_api_error(error), context)
     if response is None:
         return None

@@ -80,7 +80,7 @@ PROCESSES = (*WORKERS, BEAT, WEB)
 
 # What runs once before them, in this order.
 PREPARATIONS = {
-    "migrate": "python manage.py migrate --no-input",
+    "migrate": "python manage.py migrate --no-input --verbosity 0",
     "places": "python manage.py load_places",
 }
 

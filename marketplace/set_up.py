@@ -42,15 +42,6 @@ class Sources:
             return digest(DRAWN)
         return digest(str(self.data.resolve()), *(_stamp(path) for path in self._files()))
 
-    @property
-    def shoppers(self) -> str:
-        return digest(self.catalogue, self.simulate)
-
-    @property
-    def vectors(self) -> str:
-        asked = settings.ENVIRONMENT
-        return digest(self.catalogue, asked.image_backbone, str(asked.image_weights))
-
     def _files(self) -> Iterator[Path]:
         yield from (self.data / name for name in TABLES)
         for photos in (self.data / name for name in PHOTOS):
@@ -84,23 +75,29 @@ class Step:
 
 def before_workers(sources: Sources) -> list[Step]:
     """The catalogue, and the choice of the encoder, which workers must find made."""
-    places = Step("places", "Places", PREPARATIONS["places"], fingerprint=digest(PREPARATIONS["places"]))
-    if sources.data is None:
-        catalogue = Step("catalogue", "Demo catalogue", "python manage.py draw_catalogue")
-    else:
-        title = f"Catalogue of {sources.data}"
-        catalogue = Step("catalogue", title, "python manage.py import_listings", (str(sources.data),))
-    return [places, _with(catalogue, sources.catalogue), _encoder()]
+    asked = settings.ENVIRONMENT
+    return [
+        Step("places", "Places", PREPARATIONS["places"], fingerprint=digest(asked.country)),
+        _catalogue(sources),
+        Step(
+            "encoder",
+            "Encoder of photos and words",
+            "python manage.py embed --no-wait",
+            fingerprint=digest(asked.image_backbone, str(asked.image_weights)),
+        ),
+    ]
 
 
 def with_workers(sources: Sources) -> list[Step]:
     """What workers compute, or what is learned from what they computed."""
     steps = [Step("embeddings", "Embeddings", "python manage.py embed")]
     if sources.simulate:
-        steps.append(Step("shoppers", "Simulated shoppers", "python manage.py simulate"))
-        steps.append(Step("collaborative", "Collaborative model", "python manage.py train collaborative"))
-    steps = [steps[0], *(_with(step, sources.shoppers) for step in steps[1:])]
-    return [*steps, Step("index", "Index", "python manage.py rebuild_index", fingerprint=sources.vectors)]
+        once = sources.catalogue
+        steps += [
+            Step("shoppers", "Simulated shoppers", "python manage.py simulate", fingerprint=once),
+            Step("training", "Collaborative model", "python manage.py train collaborative", fingerprint=once),
+        ]
+    return steps
 
 
 def holds_another_catalogue(sources: Sources) -> bool:
@@ -112,12 +109,12 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _encoder() -> Step:
-    return Step("encoder", "Encoder of photos and words", "python manage.py embed", ("--choose-only",))
-
-
-def _with(step: Step, fingerprint: str) -> Step:
-    return Step(step.name, step.title, step.command, step.arguments, fingerprint)
+def _catalogue(sources: Sources) -> Step:
+    once = sources.catalogue
+    if sources.data is None:
+        return Step("catalogue", "Demo catalogue", "python manage.py draw_catalogue", fingerprint=once)
+    folder = str(sources.data)
+    return Step("catalogue", f"Catalogue of {folder}", "python manage.py import_listings", (folder,), once)
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

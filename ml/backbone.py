@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ml.arrays import Matrix
-from ml.photos import Photo, open_photos
+from ml.photos import Photo, open_photos, square_pixels
 from ml.weights import FETCH_TIMEOUT_S, BadBackbone, Weights, WeightsError, find_weights, models
 
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # of ImageNet, by channel, in [0, 1]
@@ -21,13 +21,13 @@ class Backbone:
     """Penultimate features of one classifier with one set of weights. `version` names both."""
 
     def __init__(self, weights: Weights):
-        """Raises BadBackbone when the classifier does not end in a linear layer, WeightsError when they do not fit."""
+        """Raises BadBackbone when the classifier has no linear end, WeightsError when weights do not fit."""
         model, self.dimension = headless(weights)
         self.name, self.digest, self.source = weights.name, weights.digest, weights.source
         self.input_size = weights.input_size
         self.version = f"{weights.name}-{weights.digest[:12]}"
         self._dtype = fastest_dtype()
-        self._model = model.eval().to(dtype=self._dtype, memory_format=torch.channels_last)
+        self._model = model.eval().to(self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, photos: Sequence[Photo]) -> Matrix:
         """Features of photos (paths, open files or pictures), decoded a batch at a time.
@@ -80,11 +80,8 @@ def last_linear(model: nn.Module, name: str) -> str:
 
 
 def as_inputs(pictures: list[Image.Image], size: int) -> Tensor:
-    """RGB pictures, squeezed to a square, with ImageNet's mean and deviation.   -> (n, 3, size, size) float32
-
-    Squeezed, not cropped: sellers do not centre what they sell.
-    """
-    pixels = np.stack([_square(picture, size) for picture in pictures])  # (n, size, size, 3)
+    """RGB pictures as squares, less ImageNet's mean, by its deviation.   -> (n, 3, size, size) float32"""
+    pixels = np.stack([square_pixels(picture, size) for picture in pictures])  # (n, size, size, 3) uint8
     return torch.from_numpy((pixels / np.float32(255) - MEAN) / DEVIATION).permute(0, 3, 1, 2)
 
 
@@ -92,10 +89,6 @@ def fastest_dtype() -> torch.dtype:
     """bfloat16 where the CPU multiplies it natively, which is then about twice as fast; else float32."""
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32
-
-
-def _square(picture: Image.Image, size: int) -> np.ndarray:
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)
 
 
 def _class_count(weights: Weights) -> int:

@@ -10,7 +10,7 @@ LEAST_DEVIATION = 1e-6  # of the largest value: below it a column is flat, and w
 def z_scores(scores: Matrix) -> Matrix:
     """Every column moved to mean 0 and scaled to deviation 1 over the rows it knows; NaN, for unknown, stays.
 
-    A column that knows fewer than two rows, or scores them all alike, cannot order anything: zeros where it knows.
+    A column that knows fewer than two rows, or scores them all alike, orders nothing: zeros where it knows.
     scores (n, s), NaN = unknown -> (n, s) float32
     """
     require_matrix(scores)
@@ -27,14 +27,14 @@ def z_scores(scores: Matrix) -> Matrix:
 def blend(scores: Matrix, weights: Vector) -> Vector:
     """Weighted mean of z-scored columns, over the columns that know the row.
 
-    scores (n, s), NaN = unknown; weights (s,), >= 0 -> (n,) float32, NaN where no column of positive weight knows.
+    scores (n, s), NaN = unknown; weights (s,), >= 0 -> (n,) float32, NaN where no weighted column knows.
     """
     require_vector(weights, length=scores.shape[1])
     return weighted_mean(z_scores(scores), weights)
 
 
 def weighted_mean(scores: Matrix, weights: Vector) -> Vector:
-    """Mean of each row over what it knows.   scores (n, s), NaN = unknown; weights (s,) -> (n,) float32, or NaN"""
+    """Mean of each row over what it knows, NaN where that is nothing.   (n, s), (s,) -> (n,) float32"""
     known = ~np.isnan(scores)
     weight = known @ weights  # (n,)
     total = np.where(known, scores, 0) @ weights  # (n,)

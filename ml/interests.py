@@ -8,11 +8,11 @@ LEAST_GAIN = 0.05  # of what is covered in all: a further interest must explain 
 
 
 def choose_interests(vectors: Matrix, weights: Vector, limit: int = 4) -> Rows:
-    """Positions of the touched listings that together stand best for all that were touched, most telling first.
+    """Positions of the touched listings that together stand best for all of them, most telling first.
 
-    Greedy facility location: each step adds the listing that raises most the weighted sum, over all listings, of
-    the cosine to the nearest chosen one, and stops when that gain is small. Greedy comes within 1 - 1/e of the
-    best choice (Nemhauser, Wolsey & Fisher 1978).
+    Greedy facility location: each step adds the listing that raises most the weighted sum, over all listings,
+    of the cosine to the nearest chosen one, and stops when that gain is small. Greedy comes within 1 - 1/e of
+    the best choice (Nemhauser, Wolsey & Fisher 1978).
     vectors (m, d) unit float32; weights (m,), > 0 -> (at most limit,) int32
     """
     require_matrix(vectors)

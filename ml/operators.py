@@ -14,11 +14,11 @@ SCHEMAS = {
 
 @cache  # torch forgets a definition when its library object is collected, so the answer is kept
 def declare_missing_operators() -> Any:
-    """Make `import torchvision` possible. Call it before the first such import; calling it again does nothing.
+    """Make `import torchvision` possible. Call it before the first one; calling it again does nothing.
 
-    torchvision passes in silence over compiled operators that do not load, then describes `nms` to torch, which
-    fails with "operator torchvision::nms does not exist". A declaration without a body satisfies it: no
-    classifier calls these two.
+    torchvision passes in silence over compiled operators that do not load, then describes `nms` to torch,
+    which fails with "operator torchvision::nms does not exist". A declaration without a body satisfies it:
+    no classifier calls these two.
     """
     import torch
 
@@ -31,7 +31,7 @@ def declare_missing_operators() -> Any:
 
 
 def _load_compiled_operators() -> None:
-    """Load them as torchvision would a moment later: defined by us first, they would be refused as twice defined."""
+    """Load them as torchvision would a moment later: declared before that, they would be refused."""
     import torch
 
     spec = find_spec("torchvision")

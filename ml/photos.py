@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import IO, cast
 
+import numpy as np
 from PIL import Image, ImageOps
 
 Photo = str | PathLike[str] | IO[bytes] | Image.Image
 
 
 class UnreadablePhoto(ValueError):
-    """A photo cannot be decoded. `photo` is its name, `position` its place in the batch it came with, if any."""
+    """A photo cannot be decoded. `photo` is its name, `position` its place among those it came with."""
 
     def __init__(self, photo: str, reason: str, position: int | None = None):
         super().__init__(f"photo {photo} cannot be decoded: {reason}")
@@ -33,7 +34,7 @@ def open_photo(photo: Photo, size: int) -> Image.Image:
 
 
 def open_photos(photos: Sequence[Photo], size: int, first: int = 0) -> list[Image.Image]:
-    """A batch of photos; `first` is the position of the first one.   Raises UnreadablePhoto with its position."""
+    """A batch of photos, the first of them at position `first`.   Raises UnreadablePhoto, with position."""
     pictures = []
     for position, photo in enumerate(photos, start=first):
         try:
@@ -41,6 +42,11 @@ def open_photos(photos: Sequence[Photo], size: int, first: int = 0) -> list[Imag
         except UnreadablePhoto as error:
             raise UnreadablePhoto(error.photo, error.reason, position) from error
     return pictures
+
+
+def square_pixels(picture: Image.Image, size: int) -> np.ndarray:
+    """The picture squeezed to a square, whole: sellers do not centre what they sell.   -> (s, s, 3) uint8"""
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _name_of(photo: Photo) -> str:

@@ -16,9 +16,11 @@ HASH_SIZE = 2**17  # of words and of characters, each
 NGRAM_COUNT = 2 * HASH_SIZE  # columns of what `hash_texts` returns
 # What adverts say whatever they sell; with it, collection-only sofas look like collection-only phones.
 ADVERT_WORDS = frozenset(
-    "available box brand bought call cash collect collection condition contact deliver delivery excellent free "
-    "good great home like message need new ono only original perfect pet phone pick pickup please price quality "
-    "sale sell selling size smoke text up used wanted work working works offer offers one".split()
+    """
+    available bought box brand call cash collect collection condition contact deliver delivery excellent free
+    good great home like message need new offer offers ono original perfect pet phone pick pickup please price
+    quality sale sell selling size smoke text used wanted work working works
+    """.split()  # noqa: SIM905  one word after another is what is to be read here
 )
 IGNORED = ENGLISH_STOP_WORDS | ADVERT_WORDS
 WORD = re.compile(r"[^\W_]+")

@@ -1,8 +1,8 @@
 """Nearest vectors by inner product, under row numbers that never change.
 
 Rows are only ever added; what must not be found is masked by a bitmap. `build_index` picks the kind by size:
-every row compared up to EXACT_ROWS, inverted lists (IVF) beyond. Codes are float16: half the memory, and close
-enough to propose what the caller's own float16 array then rescores.
+every row compared up to EXACT_ROWS, inverted lists (IVF) beyond. Codes are float16: half the memory, and
+close enough to propose what the caller's own float16 array then rescores.
 """
 
 from abc import ABC, abstractmethod
@@ -16,10 +16,9 @@ from ml.arrays import Bitmap, Matrix, Rows, ShapeError, count_allowed, require_m
 
 EXACT_ROWS = 20_000  # about 0.6 ms a query at 512 dimensions on one thread
 RECALL, RECALL_AT, RECALL_SAMPLE = 0.97, 200, 100
-TRAINING_ROWS_PER_LIST = (
-    256  # more do not improve the centroids (FAISS wiki, "Guidelines to choose an index")
-)
+TRAINING_ROWS_PER_LIST = 256  # FAISS's own default: more do not improve the centroids
 CHUNK_ROWS = 65_536  # float32 copies of a large catalogue are made in pieces of this many rows
+Selector = faiss.IDSelector | None  # (FAISS's stubs lack what its Python layer adds, hence the ignores)
 FLOAT16, INNER_PRODUCT = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
 
 
@@ -28,13 +27,13 @@ class IndexFileError(ValueError):
 
 
 class IndexIsShared(RuntimeError):
-    """The index lies in a file that other processes map, so rows cannot be added; load it with share=False."""
+    """The index lies in a file that other processes map: to add rows, load it with share=False."""
 
 
 class VectorIndex(ABC):
     """What serving and compaction ask of an index. Searching is safe from many threads, adding is not."""
 
-    def __init__(self, native: Any, *, shared: bool = False):
+    def __init__(self, native: Any, *, shared: bool = False) -> None:
         self._native, self._shared = native, shared
 
     @property
@@ -51,10 +50,10 @@ class VectorIndex(ABC):
         """Whether so many rows were added that building anew would give a better kind or better lists."""
 
     @abstractmethod
-    def _parameters(self, selector: faiss.IDSelector | None, kept: int) -> faiss.SearchParameters: ...
+    def _parameters(self, selector: Selector, kept: int) -> faiss.SearchParameters: ...
 
     def search(self, queries: Matrix, k: int, allowed: Bitmap | None = None) -> tuple[Rows, Matrix]:
-        """The k rows of highest inner product for each query, best first, among the rows that `allowed` lets through.
+        """The k rows of highest inner product for each query, best first, among those that `allowed` lets by.
 
         queries (q, d) float32; allowed: bits by `pack_mask`, a row past its end is not allowed.
         Returns rows (q, k) int32, -1 where there are no more, and scores (q, k) float32, -inf there.
@@ -81,7 +80,8 @@ class VectorIndex(ABC):
         if allowed is None:
             return self._parameters(None, self.count)
         require_vector(allowed, dtypes=[np.uint8])
-        return self._parameters(faiss.IDSelectorBitmap(np.ascontiguousarray(allowed)), count_allowed(allowed))
+        selector = faiss.IDSelectorBitmap(np.ascontiguousarray(allowed))  # type: ignore[call-arg, arg-type]
+        return self._parameters(selector, count_allowed(allowed))
 
 
 class ExactIndex(VectorIndex):
@@ -89,23 +89,21 @@ class ExactIndex(VectorIndex):
 
     @property
     def outgrown(self) -> bool:
-        return (
-            self.count > 1.25 * EXACT_ROWS
-        )  # not at the threshold itself: building is dear, a little slack is not
+        return self.count > 1.25 * EXACT_ROWS  # not at the threshold itself: slack is cheap, building is not
 
-    def _parameters(self, selector: faiss.IDSelector | None, kept: int) -> faiss.SearchParameters:
-        return faiss.SearchParameters(sel=selector)
+    def _parameters(self, selector: Selector, kept: int) -> faiss.SearchParameters:
+        return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
 
 class IvfIndex(VectorIndex):
-    """Only the rows in the lists nearest to the query are compared; how many lists was settled when it was built."""
+    """Only rows in the lists nearest to the query are compared; how many lists was settled when built."""
 
     @property
     def outgrown(self) -> bool:
         return list_count(self.count) > 2 * self._native.nlist  # the catalogue has become four times as large
 
-    def _parameters(self, selector: faiss.IDSelector | None, kept: int) -> faiss.SearchParameters:
-        return faiss.SearchParametersIVF(sel=selector, nprobe=self._lists_to_visit(kept))
+    def _parameters(self, selector: Selector, kept: int) -> faiss.SearchParameters:
+        return _visiting(self._lists_to_visit(kept), selector)
 
     def _lists_to_visit(self, kept: int) -> int:
         """All of them when few rows are kept, and so exact; else as many more as the mask thins them out."""
@@ -128,9 +126,10 @@ def build_index(
             ExactIndex(faiss.IndexScalarQuantizer(vectors.shape[1], FLOAT16, INNER_PRODUCT)), vectors
         )
     rng = np.random.default_rng(seed)
-    index = _filled(IvfIndex(_trained_lists(vectors, rng)), vectors)
+    lists = _trained_lists(vectors, rng)
+    index = _filled(IvfIndex(lists), vectors)
     asked = _sample(vectors, RECALL_SAMPLE, rng) if queries is None else queries
-    index._native.nprobe = _probes_for_recall(index._native, asked)
+    lists.nprobe = _probes_for_recall(lists, asked)
     return index
 
 
@@ -188,7 +187,11 @@ def _probes_for_recall(native: faiss.IndexIVFScalarQuantizer, queries: Matrix) -
 
 
 def _visit(native: faiss.IndexIVFScalarQuantizer, queries: Matrix, k: int, probes: int) -> np.ndarray:
-    return native.search(queries, k, params=faiss.SearchParametersIVF(nprobe=probes))[1]  # (q, k)
+    return native.search(queries, k, params=_visiting(probes))[1]  # (q, k)
+
+
+def _visiting(probes: int, selector: Selector = None) -> faiss.SearchParameters:
+    return faiss.SearchParametersIVF(sel=selector, nprobe=probes)  # type: ignore[call-arg]
 
 
 def _recall(found: np.ndarray, truth: np.ndarray) -> float:

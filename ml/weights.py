@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: a file that was given, else one bounded attempt at torchvision's download."""
+"""Where a backbone's weights come from: a given file, else one bounded attempt at torchvision's download."""
 
 import hashlib
 import subprocess
@@ -30,7 +30,7 @@ FETCH = (
 
 
 class WeightsError(ValueError):
-    """A weights file was given that cannot serve; the message is one line: what was found, what is accepted."""
+    """A weights file cannot serve; the message is one line: what was found, what is accepted."""
 
 
 class WeightsUnavailable(RuntimeError):
@@ -58,7 +58,7 @@ def find_weights(
     """Weights for a backbone: the given file, else torchvision's own, in its cache or fetched once.
 
     Without a name the file must record one, as the files of `ml.small_backbone` do.
-    Raises BadBackbone, WeightsError (the file cannot serve) or WeightsUnavailable (nothing given, no network).
+    Raises BadBackbone, WeightsError (the file cannot serve) or WeightsUnavailable (none given, no network).
     """
     if name is not None:
         require_classifier(name)

@@ -109,7 +109,7 @@ class _Acting:
 
 
 def _bodies(data: object) -> list[object]:
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or not data:
         raise Invalid("Send one event, or an object with a list of 'events'.")
     if "events" not in data:
         return [data]

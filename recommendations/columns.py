@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from django.db.models import QuerySet
 
 from listings.models import Listing
 from ml.arrays import Matrix
@@ -23,6 +24,7 @@ ATTRIBUTES = np.dtype(
 CONDITIONS: list[str] = list(Listing.Condition.values)
 NO_LISTING = -1  # the listing_id of a row that is dead for good
 CHUNK = 5000
+FIELDS = ("pk", "seller_id", "category_id", "price", "created_at", "latitude", "longitude", "condition")
 
 
 @dataclass(frozen=True)
@@ -36,25 +38,39 @@ class Columns:
         return len(self.attributes)
 
 
+def joined(first: Columns, second: Columns) -> Columns:
+    """The rows of both, in this order."""
+    return Columns(
+        np.concatenate([first.attributes, second.attributes]),
+        np.concatenate([first.vectors, second.vectors]),
+    )
+
+
 def read_live(
     encoder_version: str, dimension: int, listing_ids: Iterable[int] | None = None
 ) -> Columns:
     """Active listings that have a vector of this encoder, as of now; of these ids, or all of them."""
-    live = Listing.objects.filter(
-        status=Listing.Status.ACTIVE, embedding__encoder_version=encoder_version
-    ).order_by("pk")
-    if listing_ids is not None:
-        live = live.filter(pk__in=list(listing_ids))
-    fields = (*("pk", "seller_id", "category_id", "price", "created_at"),)
-    fields += ("latitude", "longitude", "condition", "embedding__vector")
-    rows = list(live.values_list(*fields).iterator(chunk_size=CHUNK))
-    attributes = np.array([_attributes(row) for row in rows], dtype=ATTRIBUTES)
+    live = _active(listing_ids).filter(embedding__encoder_version=encoder_version)
+    rows = list(live.values_list(*FIELDS, "embedding__vector").iterator(chunk_size=CHUNK))
     vectors = np.frombuffer(b"".join(bytes(row[-1]) for row in rows), dtype="<f2").reshape(-1, dimension)
-    return Columns(attributes, vectors)
+    return Columns(_attributes(rows), vectors)
 
 
-def _attributes(row: tuple) -> tuple:
-    pk, seller_id, category_id, price, created_at, latitude, longitude, condition, _ = row
+def read_attributes(listing_ids: Iterable[int]) -> np.ndarray:
+    """Attributes (n,) ATTRIBUTES of those of these listings that are active, whatever vectors they have."""
+    return _attributes(list(_active(listing_ids).values_list(*FIELDS)))
+
+
+def _active(listing_ids: Iterable[int] | None) -> QuerySet[Listing]:
+    active = Listing.objects.filter(status=Listing.Status.ACTIVE).order_by("pk")
+    return active if listing_ids is None else active.filter(pk__in=list(listing_ids))
+
+
+def _attributes(rows: list[tuple]) -> np.ndarray:
+    return np.array([_attributes_of(*row[: len(FIELDS)]) for row in rows], dtype=ATTRIBUTES)
+
+
+def _attributes_of(pk, seller_id, category_id, price, created_at, latitude, longitude, condition) -> tuple:
     return (
         *(pk, seller_id, category_id, int(price * 100), created_at.timestamp()),
         *(_or_nan(latitude), _or_nan(longitude), CONDITIONS.index(condition)),

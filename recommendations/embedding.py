@@ -69,11 +69,14 @@ def _without_vector() -> QuerySet[Listing]:
     return Listing.objects.filter(~Exists(current), status__in=Listing.ON_MARKET)
 
 
-def embed_claimed_batches(*, clock: Callable[[], datetime]) -> dict[str, int]:
-    """Embed until no job waits. Safe to run at any time, by any number of workers."""
-    counts: Counter[str] = Counter(embedded=0, failed=0)
-    while claimed := _claim(now=clock()):
-        counts += _embed(claimed, clock)
+def embed_claimed_batches(
+    *, clock: Callable[[], datetime], budget: timedelta | None = None
+) -> dict[str, int]:
+    """Embed until no job waits, or until the budget is spent. Safe to run at any time, by any number of workers."""
+    counts: Counter[str] = Counter()
+    until = None if budget is None else clock() + budget
+    while (until is None or clock() < until) and (claimed := _claim(now=clock())):
+        counts.update(_embed(claimed, clock))
     return dict(counts)
 
 
@@ -85,13 +88,14 @@ def waiting_count() -> int:
 def _claim(*, now: datetime) -> list[EmbeddingJob]:
     """Take a batch and count the attempt before the work starts, so that a killed process counts too.
 
-    A job that was tried before is taken alone: what broke one batch does not break another.
+    The newest comes first: a listing that was published now does not wait for a backlog. A job that
+    was tried before is taken alone: what broke one batch does not break another.
     """
     free = EmbeddingJob.objects.filter(failed_at=None).filter(
         Q(claimed_until=None) | Q(claimed_until__lt=now)
     )
     with transaction.atomic():
-        jobs = list(free.filter(attempts=0).order_by("pk").select_for_update(skip_locked=True)[:BATCH])
+        jobs = list(free.filter(attempts=0).order_by("-pk").select_for_update(skip_locked=True)[:BATCH])
         jobs = jobs or list(free.order_by("pk").select_for_update(skip_locked=True)[:1])
         keys = [job.pk for job in jobs]
         EmbeddingJob.objects.filter(pk__in=keys).update(attempts=F("attempts") + 1, claimed_until=now + LEASE)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from django.conf import settings
 from django.db import transaction
+from filelock import FileLock
 
 from ml.blocks import Blocks
+from recommendations import backbones
 from recommendations.models import TrainedModel
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 KIND = TrainedModel.Kind.ENCODER
 SEED = 20260302
-DRAWN_PHOTO_COUNT = 1500
-DRAWN_TRAINING_S = 75
 
 
 class EncoderUnavailable(Exception):
@@ -136,19 +136,27 @@ def requested() -> str:
     return f"{settings.ENVIRONMENT.image_backbone} {given or ''}".strip()
 
 
+def ensure_any(say: Callable[[str], None]) -> None:
+    """Choose an encoder if none was chosen yet: a fresh installation embeds its first listing by itself."""
+    if target() is None:
+        ensure_encoder(say)
+
+
 def ensure_encoder(say: Callable[[str], None] = print) -> TrainedModel:
     """The encoder that the environment asks for, chosen and recorded when it is not the target already.
 
     The first one is active at once. A later one is a candidate until every listing is embedded with it
     and an index generation is built (generations.py), so that readers never see two spaces mixed.
     """
-    current = target()
-    if current and _answers(current):
-        say(f"Photos: {EncoderRecord.read(current).source} (chosen before).")
-        return current
-    record = _choose(say)
-    say(f"Photos: {record.source}.")
-    return _publish(record)
+    settings.MODEL_ROOT.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings.MODEL_ROOT / "encoder.lock"):  # two workers must not both train a backbone
+        current = target()
+        if current and _answers(current):
+            say(f"Photos: {EncoderRecord.read(current).source} (chosen before).")
+            return current
+        record = _choose(say)
+        say(f"Photos: {record.source}.")
+        return _publish(record)
 
 
 def _answers(model: TrainedModel) -> bool:
@@ -162,12 +170,13 @@ def _answers(model: TrainedModel) -> bool:
 def _choose(say: Callable[[str], None]) -> EncoderRecord:
     from ml.backbone import load_backbone
     from ml.encoder import ProjectionEncoder
-    from recommendations.backbones import choose_weights
 
-    name, weights, source = choose_weights(settings.ENVIRONMENT, settings.MODEL_ROOT, say)
-    backbone = load_backbone(name, weights)
+    choice = backbones.choose(say)
+    backbone = load_backbone(choice.backbone, choice.weights)
     projection = ProjectionEncoder(backbone.version, backbone.dimension, seed=SEED)
-    return EncoderRecord(requested(), name, str(weights), source, projection.to_json())
+    return EncoderRecord(
+        requested(), choice.backbone, str(choice.weights), choice.source, projection.to_json()
+    )
 
 
 @transaction.atomic

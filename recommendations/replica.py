@@ -12,8 +12,9 @@ import numpy as np
 from django.db import DatabaseError, connection
 from redis.exceptions import RedisError
 
+from listings.errors import Unavailable
 from recommendations import changes, encoders, generations, model_store, trending
-from recommendations.columns import read_live
+from recommendations.columns import Columns, joined, read_attributes, read_live
 from recommendations.models import TrainedModel
 from recommendations.view import View
 
@@ -23,7 +24,7 @@ LOOK_AROUND_EVERY_S = 1.0  # for a new generation, encoder or model, and for wha
 logger = logging.getLogger(__name__)
 
 
-class NotReady(Exception):
+class NotReady(Unavailable):
     """No encoder was chosen yet, so there is no space to search in."""
 
 
@@ -161,4 +162,12 @@ def apply(view: View, news: list[tuple[int, int]]) -> View:
     """The view after these (seq, listing id): the log says which listings changed, the tables how they are."""
     listing_ids = np.unique(np.array([pk for _, pk in news], dtype=np.int64))
     live = read_live(view.encoder_version, view.dimension, listing_ids.tolist())
-    return view.with_changes(listing_ids, live, seq=news[-1][0])
+    kept = _in_this_space(view, np.setdiff1d(listing_ids, live.attributes["listing_id"]))
+    return view.with_changes(listing_ids, joined(live, kept), seq=news[-1][0])
+
+
+def _in_this_space(view: View, listing_ids: np.ndarray) -> Columns:
+    """Active listings that were embedded anew for the next encoder: here they keep the vector they had."""
+    attributes = read_attributes(listing_ids.tolist())
+    rows = view.rows_of(attributes["listing_id"])
+    return Columns(attributes[rows >= 0], view.vectors(rows[rows >= 0]))

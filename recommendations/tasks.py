@@ -4,21 +4,28 @@ import logging
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from recommendations import compaction, embedding, trending
+from recommendations import compaction, embedding, encoders, trending
+
+EMBEDDING_BUDGET = timedelta(minutes=1)  # a large catalogue takes many turns, each far below the time limits
 
 logger = logging.getLogger(__name__)
 
 
 @shared_task
 def embed_pending() -> dict[str, int]:
-    """Embed every listing that waits for it. Safe to run at any time, by any number of workers."""
-    return embedding.embed_claimed_batches(clock=timezone.now)
+    """Embed what waits. Safe to run at any time, by any number of workers; what is left rings again."""
+    encoders.ensure_any(logger.info)
+    counts = embedding.embed_claimed_batches(clock=timezone.now, budget=EMBEDDING_BUDGET)
+    if counts and embedding.waiting_count():
+        ring_for_embeddings()
+    return counts
 
 
 @shared_task

@@ -77,9 +77,10 @@ _BEHAVIOUR = """
     SELECT coalesce(actor.merged_into_id, actor.id), listing_id, count(*),
            least(sum(weight * power(0.5::float8, extract(epoch FROM %(now)s - occurred_at) / %(half_life)s)),
                  %(cap)s)
-    FROM recommendations_interaction
+    FROM recommendations_interaction interaction
     JOIN listings_actor actor ON actor.id = actor_id
-    JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weights (kind, weight) USING (kind)
+    JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
+         ON interaction.kind = weighed.name
     WHERE weight > 0
     GROUP BY 1, 2
 """

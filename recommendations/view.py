@@ -11,7 +11,7 @@ import numpy as np
 from ml.arrays import Matrix, Rows, Vector, pack_mask
 from ml.blocks import Blocks, Comparison, measure_levels
 from ml.vector_index import VectorIndex, build_index
-from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns
+from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, joined
 from recommendations.model_store import Collaborative
 
 SEALED_AT = 512  # a delta of more rows is sealed: scanning it takes about 0.2 ms by then
@@ -167,7 +167,7 @@ class View:
         grown = replace(
             self,
             seq=seq,
-            tail=_joined(self.tail, Columns(live.attributes[fresh], live.vectors[fresh])),
+            tail=joined(self.tail, Columns(live.attributes[fresh], live.vectors[fresh])),
             attributes=np.concatenate([self.attributes, live.attributes[fresh]]),
             alive=np.concatenate([alive, np.ones(len(fresh_ids), bool)]),
             trending=np.concatenate([self.trending, np.array(heat, np.float32)]),
@@ -209,12 +209,6 @@ class View:
 def _search(index: VectorIndex, query: Vector, k: int, allowed: np.ndarray) -> Rows:
     rows, _ = index.search(query[None, :], min(k, index.count), pack_mask(allowed))
     return rows[0][rows[0] >= 0].astype(np.int64)
-
-
-def _joined(tail: Columns, more: Columns) -> Columns:
-    return Columns(
-        np.concatenate([tail.attributes, more.attributes]), np.concatenate([tail.vectors, more.vectors])
-    )
 
 
 def _items_of(model: Collaborative | None, listing_ids: np.ndarray) -> Rows:

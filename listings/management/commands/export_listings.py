@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     def handle(self, *, output: Path | None, **options):
         try:
-            with output.open("w", encoding="utf-8") if output else nullcontext(self.stdout._out) as file:
+            with output.open("w", encoding="utf-8") if output else nullcontext(self.stdout) as file:
                 for row in exported_listings():
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
         except OSError as error:

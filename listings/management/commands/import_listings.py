@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from listings.errors import DomainError
-from listings.import_report import PRODUCTS, ImportReport, import_report
+from listings.import_report import ImportReport, import_report
 from listings.imports import ImportOptions, import_folder
 from listings.imports import Progress as ImportProgress
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
     def handle(self, *, folder: Path, report: Path, **options):
         if not folder.is_dir():
             raise CommandError(f"{folder} is not a folder.")
-        console, began_at = Console(file=self.stdout._out), time.monotonic()
+        console, began_at = self._console(), time.monotonic()
         try:
             with import_report(report) as outcome:
                 self._import(folder, self._options(options), outcome, console)
@@ -62,6 +62,10 @@ class Command(BaseCommand):
         console.print(f"Each row left out, and why: {report}", soft_wrap=True)
         if options["dry_run"]:
             console.print("This was a dry run: nothing was written but that report.")
+
+    def _console(self) -> Console:
+        self.stdout.ending = ""  # rich ends its lines itself
+        return Console(file=self.stdout)
 
     def _options(self, options: dict) -> ImportOptions:
         return ImportOptions(
@@ -84,6 +88,6 @@ class Command(BaseCommand):
     def _show(self, report: ImportReport, console: Console, *, seconds: float) -> None:
         report.show(console)
         console.print(
-            f"{report.placed_count:,} of {report.totals[PRODUCTS]:,} adverts have a place. "
+            f"{report.placed_count:,} of {report.imported_count:,} imported adverts have a place. "
             f"The import took {seconds:.0f} s."
         )

@@ -32,6 +32,7 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 120
 STOP_STEP_S = 5
 LOOK_EVERY_S = 2
+SAME_SIGNAL_S = 1
 COLOURS = {"web": "green", "beat": "magenta"}
 ADMIN = "admin"
 
@@ -62,7 +63,7 @@ class Demo:
         self.environment = child_environment()
         self.supervisor = Supervisor(logs=self.logs, environment=self.environment, say=self.say)
         self.is_serving = False
-        self.is_stopping = False
+        self.told_to_stop_at: float | None = None
 
     def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -71,7 +72,7 @@ class Demo:
             self.set_up()
             self.serve()
         finally:
-            self.is_stopping = True
+            self.told_to_stop_at = self.told_to_stop_at or time.monotonic()
             self.console.print("Stopping ...")
             self.supervisor.stop()
 
@@ -157,12 +158,16 @@ class Demo:
         self.console.print(Text(f"{name:>17} ", COLOURS.get(name, "cyan")) + Text(line), soft_wrap=True)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The first signal ends the run, 0 where it was serving; a further one ends it without waiting."""
-        if self.is_stopping:
-            self.supervisor.hurry()
+        """The first signal ends the run; one that comes later cuts the grace period short.
+
+        Not one that comes at once: a signal to the process group arrives a second time through make.
+        """
+        if self.told_to_stop_at is not None:
+            if time.monotonic() - self.told_to_stop_at > SAME_SIGNAL_S:
+                self.supervisor.hurry()
             return
-        self.is_stopping = True
-        sys.exit(0 if self.is_serving else 128 + number)
+        self.told_to_stop_at = time.monotonic()
+        sys.exit(0 if self.is_serving or number == signal.SIGINT else 128 + number)
 
 
 def check_port(port: int) -> None:

@@ -1,0 +1,48 @@
+"""Photos of second-hand things, drawn: shape says what a thing is, colour says which. Pillow, no Django.
+
+Nothing here is random but what comes from the generator or seed that is passed in.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+from PIL import Image
+
+from listings.drawings.canvas import Canvas, random_pose
+from listings.drawings.kinds import KINDS
+from listings.drawings.palette import COLOURS
+from listings.drawings.scenes import photograph
+
+__all__ = ["COLOURS", "KINDS", "draw", "labelled_drawings"]
+
+SIDE = 400  # pixels
+LABELLED_SIDE = 128
+
+
+def draw(
+    kind: str,
+    colour: str,
+    rng: Random,
+    *,
+    variant: str | None = None,
+    form: int | None = None,
+    side: int = SIDE,
+) -> Image.Image:
+    """A photo of one thing, RGB, `side` x `side` pixels.
+
+    Variant and form make up the thing itself and are drawn by lot when not given; passed again, they
+    show the same thing. Pose, scene and light always come from `rng`.
+    """
+    chosen = KINDS[kind]
+    variant = variant or rng.choice(chosen.variants)
+    thing = Canvas(side, random_pose(rng, tilt=chosen.tilt))
+    chosen.draw(thing, COLOURS[colour], variant, Random(rng.getrandbits(32) if form is None else form))
+    return photograph(thing, rng.choice(chosen.scenes), rng)
+
+
+def labelled_drawings(count: int, seed: int, side: int = LABELLED_SIDE) -> Iterator[tuple[Image.Image, str]]:
+    """So many drawings with the names of their kinds, all kinds equally often, to train a backbone on."""
+    rng = Random(seed)
+    for number in range(count):
+        kind = list(KINDS.values())[number % len(KINDS)]
+        yield draw(kind.name, rng.choice(kind.colours), rng, side=side), kind.name

@@ -1,0 +1,68 @@
+"""Where the backbone's weights come from: the given file, torchvision, else photos that are drawn here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from recommendations.progress import progress_bar
+
+DRAWN_PHOTO_COUNT = 1560
+DRAWN_TRAINING_S = 75.0  # its share of the 90 s that setting up a backbone may take
+SEED = 11
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backbone by torchvision's name, the file of its weights, and in words where they came from."""
+
+    backbone: str
+    weights: Path
+    source: str
+
+
+def choose(say: Callable[[str], None]) -> Choice:
+    """IMAGE_WEIGHTS, else one bounded attempt at torchvision's download, else a small backbone trained here.
+
+    Raises BadBackbone or WeightsError for what the environment names wrongly.
+    """
+    from ml.weights import WeightsUnavailable, require_classifier
+
+    name = settings.ENVIRONMENT.image_backbone
+    require_classifier(name)
+    if (given := settings.ENVIRONMENT.image_weights) is not None:
+        return Choice(name, given, f"{name} with the weights in {given.name}, from IMAGE_WEIGHTS")
+    try:
+        return _downloaded(name)
+    except WeightsUnavailable as error:
+        say(f"No pretrained weights ({error}); a small backbone is trained on drawn photos instead.")
+        return _drawn()
+
+
+def _downloaded(name: str) -> Choice:
+    from ml.weights import WeightsUnavailable, fetch_weights
+
+    timeout_s = settings.ENVIRONMENT.weights_download_timeout_s
+    if not timeout_s:
+        raise WeightsUnavailable("WEIGHTS_DOWNLOAD_TIMEOUT_S is 0")
+    file = fetch_weights(name, timeout_s=timeout_s)
+    return Choice(name, file, f"{name} with torchvision's pretrained weights")
+
+
+def _drawn() -> Choice:
+    """A small backbone trained on drawn photos: it tells shapes and colours, not much more."""
+    from listings.drawings import labelled_drawings
+    from ml.small_backbone import train_small_backbone
+
+    file = settings.MODEL_ROOT / "backbone" / f"drawn-{SEED}-{DRAWN_PHOTO_COUNT}.safetensors"
+    if not file.is_file():
+        pictures, labels = zip(*labelled_drawings(DRAWN_PHOTO_COUNT, seed=SEED), strict=True)
+        with progress_bar("Training a small backbone") as progress:
+            train_small_backbone(
+                pictures, labels, file, seconds=DRAWN_TRAINING_S, seed=SEED, progress=progress
+            )
+    from ml.weights import read_weights
+
+    name = read_weights(file).name
+    return Choice(name, file, f"{name} trained here on {DRAWN_PHOTO_COUNT} drawn photos")

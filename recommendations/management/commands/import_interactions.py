@@ -1,0 +1,41 @@
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from rich.console import Console
+from rich.table import Table
+
+from listings.errors import Invalid
+from recommendations.event_files import Report, import_events
+from recommendations.progress import progress_bar
+
+
+class Command(BaseCommand):
+    help = (
+        "Import events from a CSV or JSON lines file (also .gz) with event_id, occurred_at, actor, listing, kind "
+        "and optionally slate and position. Running it twice adds nothing twice."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--source", default="import", help="who vouches for the events (default: import)")
+
+    def handle(self, file: Path, source: str, **options):
+        try:
+            with progress_bar("Importing events") as progress:
+                report = import_events(
+                    file, source=source, now=timezone.now(), progress=lambda done: progress(done, None)
+                )
+        except (Invalid, OSError) as error:
+            raise CommandError(str(error)) from None
+        self._print(report)
+
+    def _print(self, report: Report) -> None:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.counts.items()))
+        self.stdout.write(counts or "The file holds no events.")
+        if not report.refused:
+            return
+        table = Table("line", "event_id", "reason", title="Not taken (the first few)")
+        for number, event_id, reason in report.refused:
+            table.add_row(str(number), event_id, reason)
+        Console(file=self.stdout._out).print(table)

@@ -1,0 +1,149 @@
+"""The cast and the stage. Alice sells, Bob buys, Charlie must have no access."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+from knox.models import AuthToken
+from rest_framework.test import APIClient
+
+from listings import photos
+from listings.models import Actor
+from marketplace.models import ServiceKey
+from recommendations import compaction, embedding, encoders, replica, trending
+from recommendations.backbones import Choice
+from tests import factories
+
+
+@pytest.fixture(autouse=True)
+def own_folders(settings, tmp_path: Path):
+    """Photos, models and index of each test lie in its own folder."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.MODEL_ROOT = tmp_path / "models"
+    settings.INDEX_ROOT = tmp_path / "index"
+
+
+@pytest.fixture(autouse=True)
+def clean_redis():
+    """Each test finds Redis empty."""
+    trending.client().flushdb()
+
+
+@pytest.fixture
+def now():
+    return timezone.now()
+
+
+@pytest.fixture
+def alice(db) -> Actor:
+    return factories.actor("alice")
+
+
+@pytest.fixture
+def bob(db) -> Actor:
+    return factories.actor("bob")
+
+
+@pytest.fixture
+def charlie(db) -> Actor:
+    return factories.actor("charlie")
+
+
+def client_of(actor: Actor) -> APIClient:
+    """A client with this person's token."""
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(actor.user)[1]}")
+    return client
+
+
+@pytest.fixture
+def as_alice(alice) -> APIClient:
+    return client_of(alice)
+
+
+@pytest.fixture
+def as_bob(bob) -> APIClient:
+    return client_of(bob)
+
+
+@pytest.fixture
+def as_charlie(charlie) -> APIClient:
+    return client_of(charlie)
+
+
+@pytest.fixture
+def as_staff(db) -> APIClient:
+    staff = factories.actor("staff")
+    User.objects.filter(pk=staff.user_id).update(is_staff=True, is_superuser=True)
+    return client_of(Actor.objects.get(pk=staff.pk))
+
+
+@pytest.fixture
+def as_service(db) -> APIClient:
+    return service_client("shop", ["feed", "events", "catalogue"])
+
+
+def service_client(name: str, scopes: list[str]) -> APIClient:
+    _, secret = ServiceKey.issue(name=name, scopes=scopes)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Api-Key {secret}")
+    return client
+
+
+@pytest.fixture
+def anyone() -> APIClient:
+    """A client without a credential, who keeps cookies."""
+    return APIClient()
+
+
+@pytest.fixture(scope="session")
+def weights_file(tmp_path_factory) -> Path:
+    """A very small real backbone with seeded random weights: it tells pictures apart, not what they show."""
+    import torch
+    from safetensors.torch import save_file
+
+    from ml.operators import declare_missing_operators
+
+    declare_missing_operators()
+    from torchvision import models
+
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("weights") / "shufflenet.safetensors"
+    state = models.get_model("shufflenet_v2_x0_5", weights=None).state_dict()
+    save_file(state, file, metadata={"backbone": "shufflenet_v2_x0_5", "input_size": "64"})
+    return file
+
+
+@pytest.fixture
+def encoder(db, settings, weights_file: Path, monkeypatch):
+    """An active encoder over the very small backbone."""
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
+        update={"image_backbone": "shufflenet_v2_x0_5", "image_weights": weights_file}
+    )
+    return encoders.ensure_encoder(lambda line: None)
+
+
+@pytest.fixture
+def follow(encoder, monkeypatch):
+    """A replica without its thread: `follow()` embeds what waits and reads the change log to its end."""
+    own = replica.Replica()
+    own._pid = os.getpid()
+    monkeypatch.setattr(replica, "_replica", own)
+
+    def step() -> replica.View:
+        embedding.embed_claimed_batches(clock=timezone.now)
+        own.look_around()
+        own.tail()
+        return own.view
+
+    step()
+    return step
+
+
+@pytest.fixture
+def ago(now):
+    """ago(hours=3) is a time."""
+    return lambda **span: now - timedelta(**span)

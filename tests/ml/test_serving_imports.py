@@ -1,0 +1,31 @@
+"""A serving process holds no training library: torch alone would cost it hundreds of megabytes."""
+
+import subprocess
+import sys
+
+SERVED = ("arrays", "als", "blending", "blocks", "interests", "vector_index")
+HEAVY = ("torch", "torchvision", "sklearn", "implicit", "transformers", "django")
+PROGRAM = """
+import sys
+import numpy as np
+for name in sys.argv[1].split(","):
+    __import__(f"ml.{name}")
+from ml.als import fold_in
+factors = np.eye(3, dtype=np.float32)
+fold_in(factors, factors, np.array([1]), np.ones(1, np.float32), 0.1)
+print(",".join(name for name in sys.argv[2].split(",") if name in sys.modules))
+"""
+
+
+def heavy_after_importing(*names: str) -> set[str]:
+    command = [sys.executable, "-c", PROGRAM, ",".join(names), ",".join(HEAVY)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return set(output.split(",")) - {""}
+
+
+def test_what_serving_imports_brings_no_training_library_with_it():
+    assert heavy_after_importing(*SERVED) == set()
+
+
+def test_this_check_would_notice_one():
+    assert "sklearn" in heavy_after_importing("text")

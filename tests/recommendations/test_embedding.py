@@ -1,0 +1,158 @@
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.utils import timezone
+
+from listings import photos, services
+from recommendations import embedding, encoders
+from recommendations.models import CatalogueChange, EmbeddingJob, ListingEmbedding, PhotoFeatures
+from tests import factories
+
+pytestmark = pytest.mark.usefixtures("encoder")
+
+
+def embed(clock=timezone.now):
+    return embedding.embed_claimed_batches(clock=clock)
+
+
+@pytest.fixture
+def sofa(alice):
+    return factories.listing(alice)
+
+
+def vector_of(listing) -> np.ndarray:
+    return np.frombuffer(ListingEmbedding.objects.get(pk=listing.pk).vector, "<f2")
+
+
+class TestRequesting:
+    def test_publishing_writes_a_job_and_a_change_in_the_same_transaction(self, sofa):
+        assert EmbeddingJob.objects.get().listing == sofa
+        assert CatalogueChange.objects.get().listing_id == sofa.pk
+
+    def test_a_draft_waits_until_it_is_published(self, alice):
+        draft = factories.listing(alice, status="draft")
+        assert not EmbeddingJob.objects.exists()
+        services.publish(listing=draft)
+        assert EmbeddingJob.objects.get().listing == draft
+
+    def test_a_price_needs_no_new_vector_but_other_words_do(self, sofa):
+        embed()
+        services.edit_listing(listing=sofa, price=70)
+        assert not EmbeddingJob.objects.exists()
+        services.edit_listing(listing=sofa, title="Green sofa")
+        assert EmbeddingJob.objects.exists()
+
+    def test_what_is_missing_over_the_whole_catalogue_is_requested_once(self, sofa):
+        EmbeddingJob.objects.all().delete()
+        embedding.request_missing()
+        embedding.request_missing()
+        assert EmbeddingJob.objects.count() == 1
+        embed()
+        embedding.request_missing()
+        assert not EmbeddingJob.objects.exists()
+
+
+class TestEmbedding:
+    def test_vector_job_and_change_move_together(self, sofa):
+        assert embed() == {"embedded": 1}
+        assert not EmbeddingJob.objects.exists()
+        stored = ListingEmbedding.objects.get()
+        assert stored.encoder_version == encoders.active().version
+        assert stored.content_version == sofa.content_version
+        assert CatalogueChange.objects.filter(listing_id=sofa.pk, op="upsert").count() == 2
+
+    def test_blocks_are_unit_length_and_photo_blocks_are_empty_without_photos(self, sofa, alice):
+        pictured = factories.listing(alice, "Red sofa")
+        factories.photo(pictured)
+        embed()
+        slices = encoders.blocks_of(encoders.active()).slices
+        lengths = [[np.linalg.norm(vector_of(each)[part].astype(float)) for part in slices] for each in (sofa, pictured)]
+        assert lengths[0] == pytest.approx([0, 0, 1], abs=0.01)
+        assert lengths[1] == pytest.approx([1, 1, 1], abs=0.01)
+
+    def test_features_are_computed_once_and_a_changed_photo_alone_anew(self, sofa):
+        first = factories.photo(sofa)
+        embed()
+        before = PhotoFeatures.objects.get(photo=first).pk
+        factories.photo(sofa, "red")
+        embed()
+        assert PhotoFeatures.objects.count() == 2
+        assert PhotoFeatures.objects.get(photo=first).pk == before
+
+    def test_an_edit_in_the_middle_keeps_its_job(self, sofa, monkeypatch):
+        compute = embedding._compute
+
+        def edited_meanwhile(ids):
+            vectors = compute(ids)
+            monkeypatch.setattr(embedding, "_compute", compute)
+            services.edit_listing(listing=sofa, title="Green sofa")
+            return vectors
+
+        monkeypatch.setattr(embedding, "_compute", edited_meanwhile)
+        embed()
+        sofa.refresh_from_db()
+        assert ListingEmbedding.objects.get().content_version == sofa.content_version == 2
+        assert not EmbeddingJob.objects.exists()
+
+    def test_sold_while_waiting_does_no_harm(self, sofa):
+        services.mark_sold(listing=sofa, buyer=None, now=timezone.now())
+        embed()
+        assert CatalogueChange.objects.order_by("-seq").first().op == "remove"
+
+    def test_the_budget_ends_a_turn(self, alice):
+        for number in range(3):
+            factories.listing(alice, f"Sofa {number}")
+        times = iter([timezone.now() + timedelta(minutes=m) for m in range(10)])
+        assert embedding.embed_claimed_batches(clock=lambda: next(times), budget=timedelta(0)) == {}
+        assert EmbeddingJob.objects.count() == 3
+
+
+class TestFailing:
+    def test_a_photo_that_is_gone_fails_its_listing_alone_and_is_set_aside_in_the_end(self, alice):
+        broken, whole = factories.listing(alice, "Broken"), factories.listing(alice, "Whole")
+        photos.path_of(factories.photo(broken).file.name, photos.Size.MEDIUM).unlink()
+        time = timezone.now()
+        for _ in range(12):
+            embed(clock=lambda: time)
+            time += timedelta(minutes=10)
+        assert ListingEmbedding.objects.get().listing == whole
+        job = EmbeddingJob.objects.get()
+        assert job.listing == broken
+        assert job.attempts == embedding.MAXIMUM_ATTEMPTS
+        assert job.failed_at is not None
+        assert "decoded" in job.last_error
+
+    def test_the_attempt_is_counted_before_the_work_starts(self, sofa):
+        embedding._claim(now=timezone.now())
+        assert EmbeddingJob.objects.get().attempts == 1
+
+    def test_a_claim_that_nobody_finished_is_free_again_after_its_lease(self, sofa):
+        start = timezone.now()
+        embedding._claim(now=start)
+        assert embed(clock=lambda: start) == {}
+        later = start + embedding.LEASE + timedelta(seconds=1)
+        assert embed(clock=lambda: later) == {"embedded": 1}
+
+
+class TestChoosingAnEncoder:
+    def test_the_first_is_active_and_the_same_wish_changes_nothing(self):
+        said = []
+        again = encoders.ensure_encoder(said.append)
+        assert again == encoders.active()
+        assert "chosen before" in said[0]
+
+    def test_another_wish_is_a_candidate_that_listings_are_embedded_with(
+        self, settings, sofa, tmp_path, weights_file, monkeypatch
+    ):
+        embed()
+        other = tmp_path / "other.safetensors"
+        other.write_bytes(weights_file.read_bytes())
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"image_weights": other})
+        monkeypatch.setattr(encoders, "SEED", encoders.SEED + 1)
+        candidate = encoders.ensure_encoder(lambda line: None)
+        assert candidate.status == "candidate"
+        assert encoders.active() != candidate
+        embedding.request_missing()
+        embed()
+        assert ListingEmbedding.objects.get().encoder_version == candidate.version

@@ -1,0 +1,182 @@
+"""Generations on disk, compaction, and the check that database and index agree."""
+
+import json
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from filelock import FileLock
+
+from listings import services
+from recommendations import compaction, embedding, encoders, generations, replica
+from recommendations.models import CatalogueChange, ListingEmbedding, TrainedModel
+from tests import factories
+
+
+def embed():
+    embedding.embed_claimed_batches(clock=timezone.now)
+
+
+@pytest.fixture
+def sofas(encoder, alice):
+    made = [factories.listing(alice, f"Blue sofa number {number}") for number in range(8)]
+    embed()
+    return made
+
+
+def newest() -> generations.Generation:
+    return generations.newest(encoders.active().version)
+
+
+def compact():
+    return compaction.compact(least_changes=1)
+
+
+def live_ids(view) -> set[int]:
+    return set(view.attributes["listing_id"][view.alive].tolist())
+
+
+class TestGenerations:
+    def test_the_first_compaction_writes_one_that_holds_every_live_listing(self, sofas):
+        compact()
+        generation = newest()
+        assert sorted(generation.columns.attributes["listing_id"]) == [sofa.pk for sofa in sofas]
+        assert generation.index.count == len(sofas)
+        assert generation.seq == CatalogueChange.objects.order_by("-seq").first().seq
+
+    def test_the_next_one_grows_from_it_and_keeps_its_rows(self, sofas, alice):
+        compact()
+        first = newest()
+        factories.listing(alice, "Green armchair")
+        services.mark_sold(listing=sofas[0], buyer=None, now=timezone.now())
+        embed()
+        compact()
+        second = newest()
+        assert second.number == first.number + 1
+        assert np.array_equal(second.columns.vectors[: len(sofas)], first.columns.vectors)
+        assert second.columns.attributes["listing_id"][0] == -1
+        assert compaction.verify().agrees
+
+    def test_mostly_dead_rows_are_left_behind(self, sofas):
+        compact()
+        for sofa in sofas[:6]:
+            services.withdraw(listing=sofa)
+        compact()
+        assert len(newest().columns) == 2
+        assert compaction.verify().agrees
+
+    def test_few_changes_are_not_worth_a_generation(self, sofas, alice):
+        compact()
+        services.withdraw(listing=sofas[0])
+        compaction.compact()
+        assert newest().number == 1
+
+    def test_two_are_kept_and_the_log_is_pruned_behind_the_older(self, sofas):
+        for sofa in sofas[:3]:
+            compact()
+            services.withdraw(listing=sofa)
+        root = compaction.settings.INDEX_ROOT / encoders.active().version
+        kept = sorted(folder.name for folder in root.iterdir())
+        assert kept == ["00000002", "00000003"]
+        oldest = json.loads((root / kept[0] / "meta.json").read_text())["seq"]
+        assert CatalogueChange.objects.order_by("seq").first().seq == oldest
+
+    @pytest.mark.parametrize("name", generations.FILES)
+    def test_a_damaged_generation_is_passed_over_for_the_one_before(self, sofas, name):
+        compact()
+        services.withdraw(listing=sofas[0])
+        compact()
+        file = compaction.settings.INDEX_ROOT / encoders.active().version / "00000002" / name
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+        assert newest().number == 1
+        assert compaction.verify().agrees
+
+    def test_with_no_generation_left_the_tables_are_enough(self, sofas):
+        compact()
+        for folder in (compaction.settings.INDEX_ROOT / encoders.active().version).iterdir():
+            (folder / "index.faiss").unlink()
+        assert live_ids(replica.load(encoders.active())) == {sofa.pk for sofa in sofas}
+
+    def test_only_one_process_compacts(self, sofas):
+        compact()
+        services.withdraw(listing=sofas[0])
+        with FileLock(compaction.settings.INDEX_ROOT / "compaction.lock"):
+            assert compact() == {"rows": 0, "changes": 0}
+            with pytest.raises(compaction.AlreadyCompacting):
+                compaction.rebuild()
+
+    def test_an_empty_catalogue_has_a_generation_too(self, encoder):
+        assert len(compaction.rebuild().columns) == 0
+        assert compaction.verify().agrees
+
+
+class TestFollowing:
+    def test_a_reader_behind_the_pruned_log_reloads(self, sofas, follow, alice):
+        compact()
+        view = follow()
+        reader = replica._replica
+        for number in range(4):
+            factories.listing(alice, f"Lamp {number}")
+            embed()
+            compact()
+        assert CatalogueChange.objects.order_by("seq").first().seq > view.seq
+        reader.tail()
+        assert live_ids(reader.view) == live_ids(replica.from_table(encoders.active()))
+
+    def test_a_running_process_adopts_a_new_generation(self, sofas, follow):
+        assert follow().generation == 0
+        compact()
+        assert follow().generation == 1
+
+    def test_a_new_encoder_is_adopted_once_every_listing_is_embedded_with_it(self, sofas, follow, monkeypatch):
+        compact()
+        old = follow().encoder_version
+        monkeypatch.setattr(encoders, "SEED", encoders.SEED + 1)
+        monkeypatch.setattr(encoders, "_answers", lambda model: False)
+        candidate = encoders.ensure_encoder(lambda line: None)
+        embedding.request_missing()
+        compact()
+        assert follow().encoder_version == old, "nothing is embedded yet"
+        embed()
+        assert live_ids(replica._replica.view) == {sofa.pk for sofa in sofas}, "the old space still answers"
+        compact()
+        view = follow()
+        assert view.encoder_version == candidate.version
+        assert live_ids(view) == {sofa.pk for sofa in sofas}
+        assert TrainedModel.objects.get(version=old).status == "retired"
+        assert compaction.verify().agrees
+
+
+class TestVerifyIndex:
+    def test_it_agrees_and_reports_waiting_jobs_apart(self, sofas, alice, capsys):
+        compact()
+        factories.listing(alice, "Not embedded yet")
+        call_command("verify_index")
+        said = capsys.readouterr().out
+        assert "8 listings checked; 1 wait" in said
+        assert "agree" in said
+
+    def test_it_finds_another_vector_a_missing_and_a_surplus_listing(self, sofas):
+        compact()
+        other, missing, surplus = sofas[:3]
+        row = ListingEmbedding.objects.get(pk=other.pk)
+        row.vector = bytes(reversed(bytes(row.vector)))
+        row.save()
+        columns = newest().columns
+        keep = columns.attributes["listing_id"] != missing.pk
+        broken = generations.Columns(columns.attributes[keep], columns.vectors[keep])
+        generations.publish(encoders.active().version, broken, newest().seq)
+        ListingEmbedding.objects.filter(pk=surplus.pk).delete()
+        verdict = compaction.verify()
+        assert (verdict.different, verdict.missing, verdict.surplus) == ([other.pk], [missing.pk], [surplus.pk])
+        with pytest.raises(CommandError, match="rebuild_index"):
+            call_command("verify_index")
+        call_command("rebuild_index")
+        assert compaction.verify().agrees
+
+    def test_before_the_first_encoder_it_says_what_to_do(self, db):
+        with pytest.raises(CommandError, match="manage.py embed"):
+            call_command("verify_index")

@@ -1,0 +1,117 @@
+"""The view on a world small enough to check by eye: listings 1, 2, 3 ... with made-up vectors."""
+
+import numpy as np
+import pytest
+
+from ml.blocks import Blocks
+from ml.vector_index import build_index
+from recommendations import view as view_module
+from recommendations.columns import ATTRIBUTES, Columns
+from recommendations.view import View
+
+BLOCKS = Blocks(look=2, meaning=2, words=4)
+
+
+def columns(*listings: tuple[int, int]) -> Columns:
+    """(listing id, direction of its words) with no photos."""
+    attributes = np.zeros(len(listings), ATTRIBUTES)
+    vectors = np.zeros((len(listings), BLOCKS.dimension), np.float16)
+    for row, (listing_id, direction) in enumerate(listings):
+        attributes[row]["listing_id"] = listing_id
+        vectors[row, 4 + direction] = 1
+    return Columns(attributes, vectors)
+
+
+def load(*listings) -> View:
+    base = columns(*listings)
+    index = build_index(base.vectors, seed=0) if listings else None
+    return View.load("v", BLOCKS, base, index, seq=0)
+
+
+def changed(view: View, listing_ids, *live, seq=1) -> View:
+    return view.with_changes(np.array(listing_ids), columns(*live), seq)
+
+
+def ids(view: View, direction: int, allowed=None) -> set[int]:
+    """Listings whose words point this way."""
+    query = np.zeros(BLOCKS.dimension, np.float32)
+    query[4 + direction] = 1
+    rows, scores = view.nearest(query, 10, view.alive if allowed is None else allowed)
+    return {int(view.attributes["listing_id"][row]) for row, score in zip(rows, scores, strict=True) if score > 0.5}
+
+
+class TestChanges:
+    def test_what_is_loaded_is_found(self):
+        assert ids(load((1, 0), (2, 1), (3, 0)), 0) == {1, 3}
+
+    def test_an_empty_catalogue_finds_nothing(self):
+        assert ids(load(), 0) == set()
+
+    def test_a_new_listing_is_found_and_the_old_view_does_not_change(self):
+        before = load((1, 0))
+        after = changed(before, [2], (2, 0))
+        assert ids(after, 0) == {1, 2}
+        assert ids(before, 0) == {1}
+        assert (before.seq, after.seq) == (0, 1)
+
+    def test_a_sold_listing_is_gone_and_comes_back(self):
+        view = changed(load((1, 0), (2, 0)), [1])
+        assert ids(view, 0) == {2}
+        assert view.rows_of(np.array([1]))[0] == -1
+        assert ids(changed(view, [1], (1, 0)), 0) == {1, 2}
+
+    def test_an_edit_is_a_tombstone_and_a_new_row(self):
+        view = changed(load((1, 0)), [1], (1, 1))
+        assert (ids(view, 0), ids(view, 1)) == (set(), {1})
+        assert view.row_count == 2
+        assert view.alive.tolist() == [False, True]
+
+    def test_the_same_again_adds_no_row(self):
+        view = changed(load((1, 0)), [1], (1, 0))
+        assert view.row_count == 1
+        assert ids(view, 0) == {1}
+
+    def test_edited_twice_only_the_last_counts(self):
+        view = changed(changed(load((1, 0)), [1], (1, 1)), [1], (1, 2))
+        assert [ids(view, direction) for direction in range(3)] == [set(), set(), {1}]
+
+    def test_a_full_delta_is_sealed_and_still_found_edited_and_removed(self, monkeypatch):
+        monkeypatch.setattr(view_module, "SEALED_AT", 4)
+        view = load((1, 0))
+        for number in range(2, 20):
+            view = changed(view, [number], (number, number % 3), seq=number)
+        assert view.sealed is not None
+        assert ids(view, 0) == {1, 3, 6, 9, 12, 15, 18}
+        view = changed(view, [3, 6], (3, 1))
+        assert 3 in ids(view, 1)
+        assert ids(view, 0) == {1, 9, 12, 15, 18}
+
+    def test_what_is_not_allowed_is_not_found(self):
+        view = load((1, 0), (2, 0))
+        assert ids(view, 0, allowed=np.array([False, True])) == {2}
+
+    def test_heat_stays_with_an_edited_listing(self):
+        view = load((1, 0), (2, 0)).with_trending(np.array([1]), np.array([0.7], np.float32))
+        view = changed(view, [1], (1, 1))
+        row = view.rows_of(np.array([1]))[0]
+        assert view.trending[row] == pytest.approx(0.7)
+
+    def test_rows_for_the_next_generation_leave_the_dead_without_a_listing(self):
+        view = changed(load((1, 0), (2, 0)), [1], (1, 1))
+        assert view.columns().attributes["listing_id"].tolist() == [-1, 2, 1]
+
+    def test_against_a_dictionary_over_many_random_changes(self, monkeypatch):
+        monkeypatch.setattr(view_module, "SEALED_AT", 16)
+        rng = np.random.default_rng(3)
+        truth = {number: int(rng.integers(4)) for number in range(30)}
+        view = load(*truth.items())
+        for seq in range(1, 120):
+            touched = rng.choice(60, size=int(rng.integers(1, 5)), replace=False).tolist()
+            live = [(pk, int(rng.integers(4))) for pk in touched if rng.random() < 0.7]
+            view = changed(view, touched, *live, seq=seq)
+            truth = {pk: way for pk, way in truth.items() if pk not in touched} | dict(live)
+        alive = view.attributes["listing_id"][view.alive]
+        assert sorted(alive.tolist()) == sorted(truth)
+        rows = view.rows_of(np.array(sorted(truth)))
+        ways = view.vectors(rows)[:, 4:].argmax(axis=1)
+        assert ways.tolist() == [truth[pk] for pk in sorted(truth)]
