@@ -4,6 +4,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import display
 from django.db import transaction
+from django.http import HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
@@ -34,6 +35,17 @@ class ListingForm(forms.ModelForm):
             raise forms.ValidationError(error.detail) from None
 
 
+class PlainRefusals:
+    """For an admin that saves through services: what they refuse becomes a message, and nothing is saved."""
+
+    def changeform_view(self, request, *arguments, **options):
+        try:
+            return super().changeform_view(request, *arguments, **options)
+        except DomainError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+
 def _each(verb, done: str):
     """An admin action that does one verb to every chosen listing and says what was refused."""
 
@@ -51,7 +63,7 @@ def _each(verb, done: str):
 
 
 @admin.register(Listing)
-class ListingAdmin(admin.ModelAdmin):
+class ListingAdmin(PlainRefusals, admin.ModelAdmin):
     form = ListingForm
     list_display = ("thumbnail", "title", "price", "status", "category", "seller", "place", "created_at")
     list_display_links = ("thumbnail", "title")
@@ -141,7 +153,7 @@ class ActorAdmin(admin.ModelAdmin):
 
 
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
+class CategoryAdmin(PlainRefusals, admin.ModelAdmin):
     list_display = ("path", "root")
     list_filter = (("root", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("root",)

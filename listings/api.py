@@ -2,7 +2,10 @@
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import MultiPartParser
@@ -46,6 +49,13 @@ class NewestFirst(CursorPagination):
     page_size = 20
     page_size_query_param = "limit"
     max_page_size = 100
+    offset_cutoff = 100_000  # listings of one batch share their created_at: pages count on within it
+
+    def decode_cursor(self, request):
+        cursor = super().decode_cursor(request)
+        if cursor and cursor.position is not None and not _is_time(cursor.position):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
 
 
 class CatalogueApi(APIView):
@@ -64,6 +74,7 @@ class ListingsApi(CatalogueApi, ListAPIView):
 
     serializer_class = ListingCard
     pagination_class = NewestFirst
+    filter_backends = [DjangoFilterBackend]
     filterset_class = ListingFilter
     queryset = queries.visible()
 
@@ -150,7 +161,8 @@ class SoldApi(CatalogueApi):
         sale.is_valid(raise_exception=True)
         listing = self.changeable(listing_id)
         buyer = sale.validated_data.get("buyer")
-        sold = services.mark_sold(listing=listing, buyer=buyer and _actor(buyer), now=timezone.now())
+        buyer = buyer and _buyer(request.caller, buyer)
+        sold = services.mark_sold(listing=listing, buyer=buyer, now=timezone.now())
         return Response(ListingCard(sold).data)
 
 
@@ -191,7 +203,9 @@ class BatchApi(CatalogueApi):
             raise Forbidden("Only a service or staff may write batches.")
         batch = Batch(data=request.data)
         batch.is_valid(raise_exception=True)
-        rows = [BatchRow(data=row) for row in batch.validated_data["listings"]]
+        bodies = batch.validated_data["listings"]
+        places = queries.places_named(str(body["place"]).strip() for body in bodies if body.get("place"))
+        rows = [BatchRow(data=body, context={"places": places}) for body in bodies]
         good = [row.to_row() for row in rows if row.is_valid()]
         applied = iter(upsert_batch(rows=good, now=timezone.now()))
         results = [next(applied) if row.is_valid() else _rejected(row) for row in rows]
@@ -205,6 +219,14 @@ class CategoriesApi(ListAPIView):
     serializer_class = CategoryCard
     queryset = Category.objects.order_by("path")
     pagination_class = None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        time = parse_datetime(text)
+    except ValueError:
+        return False
+    return time is not None and time.tzinfo is not None
 
 
 def _received(upload) -> photos.ReceivedPhoto:
@@ -224,6 +246,16 @@ def _seller(caller: Caller, named: str | None) -> Actor:
     if not (caller.is_service or caller.is_staff):
         raise Forbidden("Only a service or staff may publish for somebody else.", field="seller")
     return _actor(named)
+
+
+def _buyer(caller: Caller, named: str) -> Actor:
+    """Services make actors by naming them; what a person names has to exist."""
+    if caller.is_service or caller.is_staff:
+        return _actor(named)
+    buyer = Actor.objects.filter(external_id=named).first()
+    if buyer is None:
+        raise Invalid(f"There is no actor {named!r}.", field="buyer")
+    return buyer
 
 
 def _actor(external_id: str) -> Actor:

@@ -94,7 +94,7 @@ class _Batch:
         listing = Listing(
             external_id=row.external_id,
             seller=self.sellers[row.seller],
-            created_at=row.created_at or self.now,
+            created_at=min(row.created_at or self.now, self.now),  # nothing is newer than new
             **_content(row, category),
         )
         self._set_status(listing, row.status or Status.ACTIVE)

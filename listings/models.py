@@ -8,6 +8,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 
+RESERVED_IDS = frozenset({".", "..", "batch"})
+
 
 def new_external_id() -> str:
     return uuid.uuid4().hex
@@ -17,6 +19,8 @@ def check_external_id(value: str) -> None:
     """External ids stand in URLs, so slashes and control characters have no place in them."""
     if not value.isprintable() or "/" in value or value != value.strip():
         raise ValidationError("An id holds printable characters without '/' and no space at its ends.")
+    if value in RESERVED_IDS:
+        raise ValidationError(f"{value!r} cannot be an id: it means something else in an address.")
 
 
 class Actor(models.Model):
@@ -167,7 +171,9 @@ class Listing(models.Model):
                 fields=["-created_at", "-id"], condition=Q(status="active"), name="listing_active_newest"
             ),
             models.Index(
-                fields=["category", "-created_at"], condition=Q(status="active"), name="listing_active_category"
+                fields=["category", "-created_at"],
+                condition=Q(status="active"),
+                name="listing_active_category",
             ),
             models.Index(fields=["seller", "-created_at"], name="listing_of_seller"),
         ]

@@ -1,10 +1,15 @@
 """Reading the catalogue. Whatever is shown to anyone passes through `visible`."""
 
+from collections import defaultdict
+from collections.abc import Iterable
+
+from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
 
 from listings.callers import Caller
 from listings.errors import Missing
-from listings.models import Category, Listing
+from listings.models import Category, Listing, Place
 from listings.services import find_category
 
 SPARE_SHARE = 1.25  # read a few more than asked for at once: some may have been sold a moment ago
@@ -68,6 +73,25 @@ def once_public(external_id: str) -> Listing:
     if listing is None:
         raise NoSuchListing(external_id)
     return listing
+
+
+def places_named(names: Iterable[str]) -> dict[str, Place]:
+    """What each `Town` or `Town, County` means, in one query: the town in that county, else the largest."""
+    printable = {name for name in names if name.isprintable()}
+    parts = {name: [part.strip().lower() for part in name.partition(",")[::2]] for name in printable}
+    towns = Place.objects.filter(country=settings.ENVIRONMENT.country).alias(town=Lower("name"))
+    by_name: dict[str, list[Place]] = defaultdict(list)
+    for place in towns.filter(town__in={town for town, _ in parts.values()}):
+        by_name[place.name.lower()].append(place)
+
+    def likeness(place: Place, county: str) -> tuple[bool, int]:
+        return place.county.lower() == county, place.population or 0
+
+    return {
+        name: max(by_name[town], key=lambda place: likeness(place, county))
+        for name, (town, county) in parts.items()
+        if town in by_name
+    }
 
 
 def categories_below(path: str) -> list[int]:

@@ -4,7 +4,7 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from listings import photos
+from listings import photos, queries
 from listings.batch import ListingRow, Outcome
 from listings.models import Category, Listing, Photo, Place, check_external_id
 
@@ -57,19 +57,6 @@ class ListingCard(serializers.ModelSerializer):
         return settings.ENVIRONMENT.currency
 
 
-class PlaceField(serializers.CharField):
-    """A town of the gazetteer, such as `Leeds` or `Leeds, West Yorkshire`."""
-
-    def to_internal_value(self, data: object) -> Place:
-        name, _, county = (part.strip() for part in super().to_internal_value(data).partition(","))
-        towns = Place.objects.filter(name__iexact=name, country=settings.ENVIRONMENT.country)
-        place = (towns.filter(county__iexact=county) if county else towns).order_by("-population").first()
-        place = place or towns.order_by("-population").first()
-        if place is None:
-            raise serializers.ValidationError(f"The gazetteer knows no place {data!r}.")
-        return place
-
-
 class ListingContent(serializers.Serializer):
     """What may be said of a listing, in a new one or an edit."""
 
@@ -78,7 +65,12 @@ class ListingContent(serializers.Serializer):
     price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0)
     condition = serializers.ChoiceField(choices=Listing.Condition.choices, required=False)
     category = serializers.CharField(max_length=500)
-    place = PlaceField(max_length=200, required=False, allow_null=True)
+    place = serializers.CharField(
+        max_length=200,
+        required=False,
+        allow_null=True,
+        help_text="A town of the gazetteer, such as `Leeds` or `Leeds, West Yorkshire`.",
+    )
     latitude = serializers.FloatField(min_value=-90, max_value=90, required=False, allow_null=True)
     longitude = serializers.FloatField(min_value=-180, max_value=180, required=False, allow_null=True)
     source_version = serializers.IntegerField(
@@ -89,6 +81,15 @@ class ListingContent(serializers.Serializer):
         if price > settings.ENVIRONMENT.maximum_price:
             raise serializers.ValidationError(f"A price is at most {settings.ENVIRONMENT.maximum_price}.")
         return price
+
+    def validate_place(self, name: str | None) -> Place | None:
+        if name is None:
+            return None
+        places = self.context.get("places")  # of a batch, asked for once
+        place = (queries.places_named([name]) if places is None else places).get(name)
+        if place is None:
+            raise serializers.ValidationError(f"The gazetteer knows no place {name!r}.")
+        return place
 
     def validate(self, attributes: dict) -> dict:
         """A place without coordinates lends its own."""

@@ -86,9 +86,14 @@ def create_listing(
 
 
 def edit_listing(*, listing: Listing, **content: Any) -> Listing:
-    """Change what a listing says. Raises Stale for a source_version that is not newer than the stored one."""
+    """Change what a listing says. Raises Stale for a source_version that is older than the stored one.
+
+    Without a source_version, or with None, the stored one stays.
+    """
     if unknown := content.keys() - EDITABLE:
         raise Invalid(f"{', '.join(sorted(unknown))} cannot be edited.")
+    if content.get("source_version") is None:
+        content.pop("source_version", None)
     with announcing() as changes:
         listing = _locked(listing)
         _refuse_stale(listing, content.get("source_version"))

@@ -1,6 +1,7 @@
 """Session, visitor cookie, person's token, service key -> request.caller."""
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -24,17 +25,19 @@ class CallerAuthentication(BaseAuthentication):
     def authenticate(self, request):
         user, caller = self._identify(request)
         request._request.caller = caller
-        return user and (user, caller)
+        # A service has no user and yet is authenticated: what its scopes forbid is a 403, not a 401.
+        return (user, caller) if user or caller.is_service else None
 
     def authenticate_header(self, request) -> str:
         return KEYWORD
 
     def _identify(self, request):
         if (key := _service_key(request)) is not None:
-            return None, Caller(source=f"service:{key.name}", scopes=frozenset(key.scopes), is_service=True)
-        token_or_session = TokenAuthentication().authenticate(request) or SessionAuthentication().authenticate(
+            caller = Caller(source=f"service:{key.name}", scopes=frozenset(key.scopes), is_service=True)
+            return AnonymousUser(), caller
+        token_or_session = TokenAuthentication().authenticate(
             request
-        )
+        ) or SessionAuthentication().authenticate(request)
         if token_or_session is None:
             return None, _visitor(request)
         user = token_or_session[0]
@@ -59,7 +62,10 @@ def actor_of(user) -> Actor:
 
 
 def _service_key(request) -> ServiceKey | None:
-    keyword, _, secret = get_authorization_header(request).decode("latin-1").partition(" ")
+    header = get_authorization_header(request)
+    if not header.isascii():
+        raise AuthenticationFailed("The Authorization header is not plain text.")
+    keyword, _, secret = header.decode().partition(" ")
     if keyword.lower() != KEYWORD.lower():
         return None
     key = ServiceKey.objects.filter(digest=ServiceKey.digest_of(secret.strip()), revoked_at=None).first()
@@ -74,9 +80,7 @@ def _visitor(request) -> Caller:
     actor = visitor_id and Actor.objects.filter(external_id=visitor_id).first()
     if not visitor_id or (actor and actor.merged_into_id):
         visitor_id, actor = Actor.new_visitor_id(), None
-    return Caller(
-        source=f"actor:{visitor_id}", scopes=VISITOR, actor=actor or None, visitor_id=visitor_id
-    )
+    return Caller(source=f"actor:{visitor_id}", scopes=VISITOR, actor=actor or None, visitor_id=visitor_id)
 
 
 def _cookie(request) -> str | None:

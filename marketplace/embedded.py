@@ -50,7 +50,7 @@ def hold(
     key = folder.resolve()
     if key not in _held:
         _held[key] = EmbeddedServers(key, durable=durable)
-        atexit.register(_held[key].release)
+        atexit.register(_release_at_exit, _held[key])
         _exit_in_order_on_signals()
     _held[key].hold(postgres=postgres, redis=redis)
     return _held[key]
@@ -118,6 +118,13 @@ class EmbeddedServers:
             yield
         finally:
             os.close(start_lock)
+
+
+def _release_at_exit(servers: EmbeddedServers) -> None:
+    try:
+        servers.release()
+    except EmbeddedError as error:
+        print(error, file=sys.stderr)
 
 
 def _lock_now(lock: int, kind: int) -> bool:

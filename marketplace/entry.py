@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from listings.errors import DomainError
 from marketplace import embedded
 from marketplace.environment import BadEnvironment, Environment, read_environment
 
@@ -22,12 +23,14 @@ def plain_errors() -> Iterator[None]:
     """End with exit status 2 and the message alone for mistakes that the user can mend."""
     try:
         yield
-    except (BadEnvironment, embedded.EmbeddedError, Unusable) as error:
+    except (BadEnvironment, embedded.EmbeddedError, Unusable, DomainError) as error:
         sys.exit(_refuse(str(error)))
     except ImportError as error:
         if "shared object" not in str(error):
             raise
-        sys.exit(_refuse(f"A system library is missing: {error}. Install it with the system's package manager."))
+        sys.exit(
+            _refuse(f"A system library is missing: {error}. Install it with the system's package manager.")
+        )
     except Exception as error:
         if (line := _database_line(error)) is None:
             raise
@@ -57,7 +60,8 @@ def _database_line(error: Exception) -> str | None:
     from django.db import OperationalError
     from redis.exceptions import ConnectionError as RedisConnectionError
 
-    if isinstance(error, OperationalError):
+    # With a state the server answered: a deadlock, say, which is a failure of its own.
+    if isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", None) is None:
         return f"DATABASE_URL: the database cannot be reached: {str(error).splitlines()[0]}"
     if isinstance(error, RedisConnectionError):
         return f"REDIS_URL: Redis cannot be reached: {error}"

@@ -37,7 +37,8 @@ class Environment(BaseSettings):
         ["localhost", "127.0.0.1", "[::1]"], description="Host names to answer to, with commas between."
     )
     csrf_trusted_origins: Names = Field(
-        [], description="Origins whose forms are trusted, such as `https://shop.example`, with commas between."
+        [],
+        description="Origins whose forms are trusted, such as `https://shop.example`, with commas between.",
     )
     port: int = Field(8000, ge=1, le=65535, description="Where `make run` serves, on 127.0.0.1.")
     var: Path = Field(ROOT / "var", description="The folder for everything that is made at run time.")
@@ -45,7 +46,8 @@ class Environment(BaseSettings):
         None, description="`postgresql://...`. Its own PostgreSQL is started under VAR when not set."
     )
     redis_url: str | None = Field(
-        None, description="`redis://...`, `rediss://...` or `unix://...`. Its own Redis is started when not set."
+        None,
+        description="`redis://...`, `rediss://...` or `unix://...`. Its own Redis is started when not set.",
     )
     image_backbone: str = Field(
         "resnet50", description="The torchvision classifier whose penultimate layer describes a photo."
@@ -59,7 +61,9 @@ class Environment(BaseSettings):
         20, ge=0, description="How long the one attempt to download weights may take; 0 does not try."
     )
     currency: str = Field("GBP", pattern="^[A-Z]{3}$", description="The one currency, as its ISO 4217 code.")
-    country: str = Field("GB", pattern="^[A-Z]{2}$", description="Where adverts are placed, as ISO 3166 code.")
+    country: str = Field(
+        "GB", pattern="^[A-Z]{2}$", description="Where adverts are placed, as ISO 3166 code."
+    )
     maximum_price: Decimal = Field(
         Decimal("100000"), gt=0, description="A price above this is taken for a mistake and refused."
     )
@@ -70,14 +74,18 @@ class Environment(BaseSettings):
     time_zone: str = Field("Europe/London", description="The time zone of the admin.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
     native_threads: int | None = Field(
-        None, ge=1, description="Threads for torch and BLAS in a worker. All cores when not set; web uses one."
+        None,
+        ge=1,
+        description="Threads for torch and BLAS in a worker. All cores when not set; web uses one.",
     )
     retrain_hour: int = Field(3, ge=0, le=23, description="The hour of the nightly training, in TIME_ZONE.")
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
 
     @field_validator("database_url")
     @classmethod
@@ -113,9 +121,17 @@ class Environment(BaseSettings):
 
 
 def _with_scheme(value: str | None, schemes: tuple[str, ...]) -> str | None:
-    if value is not None and urlsplit(value).scheme not in schemes:
+    if value is not None and not _is_address(value, schemes):
         raise ValueError("an address that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
     return value
+
+
+def _is_address(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and parts.port != 0  # a port that is no number is a ValueError
+    except ValueError:
+        return False
 
 
 def read_environment(**overrides: object) -> Environment:

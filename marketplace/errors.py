@@ -4,7 +4,7 @@ import logging
 from http import HTTPStatus
 
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -26,6 +26,12 @@ def problem(error: Exception, context: dict) -> Response | None:
     if isinstance(error, OperationalError):
         logger.error("The database does not answer: %s", error)
         return _reply(503, "The database does not answer just now.", headers=TRY_AGAIN)
+    if isinstance(error, IntegrityError):
+        logger.warning("Two writes clashed: %s", error)
+        return _reply(409, "It clashes with what somebody else wrote at the same moment; send it again.")
+    if isinstance(error, DataError | RecursionError):  # a NUL in an address, JSON of a thousand brackets
+        logger.warning("Refused: %s", error)
+        return _reply(400, "It holds something that cannot be stored.")
     response = exception_handler(_as_api_error(error), context)
     if response is None:
         return None
@@ -51,7 +57,9 @@ def _detail_and_errors(error: Exception, data: object) -> tuple[str, list[dict[s
     if not isinstance(error, exceptions.ValidationError):
         return str(data.get("detail", data) if isinstance(data, dict) else data), []
     errors = list(_flat(data, ""))
-    return "; ".join(f"{e['field']}: {e['detail']}" if e["field"] else e["detail"] for e in errors[:5]), errors
+    return "; ".join(
+        f"{e['field']}: {e['detail']}" if e["field"] else e["detail"] for e in errors[:5]
+    ), errors
 
 
 def _flat(data: object, field: str):

@@ -190,8 +190,7 @@ class Supervisor:
         child.failure_count = 1 if steady else child.failure_count + 1
         pause_s = min(LONGEST_PAUSE_S, 0.5 * 2**child.failure_count)
         child.restart_at = now + pause_s
-        ending = f"ended with {child.running.returncode}; starts again in {pause_s:.0f} s"
-        self._say(child.process.name, f"{ending} ({child.last_line or 'it said nothing'})")
+        self._say(child.process.name, f"{_how_it_ended(child)}; starts again in {pause_s:.0f} s")
 
     def _stop(self, children: list[_Child]) -> None:
         for child in children:
@@ -217,10 +216,10 @@ class Supervisor:
 
     def _copy_output(self, child: _Child, running: subprocess.Popen[str]) -> None:
         loud = False
-        with self._log(child.process).open("a") as log:
+        with self._log(child.process).open("a", buffering=1) as log:
             for line in running.stdout or ():
-                log.write(line)
-                log.flush()
+                with contextlib.suppress(OSError):  # a full disk must not leave the child with a full pipe
+                    log.write(line)
                 loud = is_loud(line, after_loud=loud)
                 child.last_line = line.strip() or child.last_line
                 if loud and not self._stopped.is_set():
@@ -232,6 +231,13 @@ def is_loud(line: str, *, after_loud: bool) -> bool:
     if RECORD.match(line):
         return LOUD.search(line) is not None
     return after_loud or line.startswith("Traceback ")
+
+
+def _how_it_ended(child: _Child) -> str:
+    code = child.running.returncode
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with {code} ({child.last_line or 'it said nothing'})"
 
 
 def _kill_session(pid: int) -> None:

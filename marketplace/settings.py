@@ -1,12 +1,14 @@
 """Django's settings, all of them derived from marketplace/environment.py."""
 
+import contextlib
 import secrets
+import tempfile
 from pathlib import Path
 
 import dj_database_url
 
 from marketplace import embedded
-from marketplace.environment import ROOT, Environment, read_environment
+from marketplace.environment import ROOT, BadEnvironment, Environment, read_environment
 
 ENVIRONMENT: Environment = read_environment()
 BASE_DIR = ROOT
@@ -15,11 +17,24 @@ VAR = ENVIRONMENT.var
 
 def _kept_secret(file: Path) -> str:
     """A secret of this installation's own, made once; whoever runs in production sets SECRET_KEY."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(50))
-    return file.read_text()
+    try:
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(file, secrets.token_urlsafe(50))
+        return file.read_text()
+    except OSError as error:
+        raise BadEnvironment(
+            f'VAR: found "{file.parent}" ({error.strerror}); accepted: a folder that can be written.'
+        ) from None
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Written aside and linked into place: of two processes that start at once, both read the first one's."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent) as aside:  # with mode 600
+        aside.write(text)
+        aside.flush()
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(aside.name)
 
 
 SECRET_KEY = ENVIRONMENT.secret_key or _kept_secret(VAR / "secret_key")
@@ -105,7 +120,7 @@ VISITOR_COOKIE_AGE_S = 180 * 24 * 3600
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["marketplace.authentication.CallerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["marketplace.renderers.TolerantJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "marketplace.errors.problem",

@@ -61,12 +61,13 @@ class Comparison:
         """What to ask an inner-product index, so that the best by `scores` are among what it proposes.
 
         One question orders the listings that have every block of the query; the other, of words alone, finds
-        those that lack photos, which would never reach the top of the first. (D,) -> (1 or 2, D) float32
+        those that lack photos, which would never reach the top of the first. (D,) -> (0 to 2, D) float32
         """
         full = weighted_query(query, self.weights, self.levels, self.blocks)
-        words = weighted_query(query, WORDS_ONLY, self.levels, self.blocks)
-        asked = np.stack([full, words])
-        return asked[np.any(asked, axis=1)]
+        words = np.zeros_like(full)
+        words[self.blocks.slices[2]] = full[self.blocks.slices[2]]
+        different = [full, words] if np.any(full - words) else [full]
+        return np.array([asked for asked in different if asked.any()]).reshape(-1, len(full))
 
 
 def sample_questions(vectors: Matrix, comparison: Comparison, *, seed: int, count: int = 50) -> Matrix:

@@ -25,9 +25,7 @@ def open_photo(photo: Photo, size: int) -> Image.Image:
     """
     try:
         picture = photo if isinstance(photo, Image.Image) else Image.open(cast(IO[bytes], photo))
-        picture.draft(
-            "RGB", (size, size)
-        )  # a JPEG decodes at 1/2, 1/4 or 1/8 where that is still large enough
+        picture.draft("RGB", (size, size))  # a JPEG decodes at 1/2, 1/4 or 1/8 where that is large enough
         return ImageOps.exif_transpose(picture).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnreadablePhoto(_name_of(photo), str(error) or type(error).__name__) from error

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, HashingVectorizer
 from sklearn.preprocessing import normalize
 
-RECIPE = "ngrams-1"  # changes whenever a text would come out otherwise
+TEXT_RECIPE = "ngrams-1"  # changes whenever a text would come out otherwise
 HASH_SIZE = 2**17  # of words and of characters, each
 NGRAM_COUNT = 2 * HASH_SIZE  # columns of what `hash_texts` returns
 # What adverts say whatever they sell; with it, collection-only sofas look like collection-only phones.

@@ -57,8 +57,12 @@ def picture(colour: str = "navy", size: tuple[int, int] = (96, 64), image_format
     return stream.getvalue()
 
 
+def add_picture(of: Listing, data: bytes) -> Photo:
+    return services.add_photo(listing=of, received=photos.receive(data))
+
+
 def photo(of: Listing, colour: str = "navy") -> Photo:
-    return services.add_photo(listing=of, received=photos.receive(picture(colour)))
+    return add_picture(of, picture(colour))
 
 
 def event(who: Actor, what: Listing, kind: str = "view", at: datetime | None = None) -> EventResult:

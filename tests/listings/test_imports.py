@@ -218,7 +218,7 @@ class TestWhatIsLeftOut:
     def test_rows_that_are_broken_are_reported(self, export, run):
         export.write()
         with (export.folder / "Products.csv").open("a") as file:
-            row = advert("a9", product_description="", location="", price="5")
+            row = advert("a9", product_name="Desk", product_description="", location="", price="5")
             file.write("only,three,fields\n" + ",".join(["9", *row.values()]) + "\n")
         report = run()
         assert counts(report, PRODUCTS) == {Outcome.CREATED: 4, Outcome.REJECTED: 1}

@@ -106,12 +106,12 @@ class TestSupervisor:
         os.kill(first_number("alice"), signal.SIGKILL)
         assert within(5, lambda: len(numbers(tmp_path / "alice.log")) == 2)
         assert said[0][0] == "alice"
-        assert "ended with -9; starts again" in said[0][1]
+        assert "was ended by SIGKILL; starts again" in said[0][1]
 
     def test_the_pause_grows_while_it_keeps_failing(self, supervisor, said):
         supervisor.start(Process("alice", python("raise SystemExit('no such database')")))
         assert within(8, lambda: len(said) >= 2)
-        assert "starts again in 1 s (no such database)" in said[0][1]
+        assert "ended with 1 (no such database); starts again in 1 s" in said[0][1]
         assert "starts again in 2 s" in said[1][1]
 
     def test_children_of_a_killed_process_go_too(self, supervisor, tmp_path, first_number):

@@ -88,6 +88,14 @@ class TestQuestions:
         assert asked.shape == (2, BLOCKS.dimension) and asked.dtype == np.float32
         assert not asked[1, : BLOCKS.slices[2].start].any()
 
+    @pytest.mark.parametrize("weights", [[0.5, 0.5, 0], [0, 0, 1]])
+    def test_a_question_of_photos_alone_or_words_alone_is_one(self, rng, weights):
+        comparison = Comparison(BLOCKS, np.array(weights, np.float32))
+        assert len(comparison.queries(listings(rng, 1)[0])) == 1
+
+    def test_a_listing_without_photos_asks_one(self, rng):
+        assert len(Comparison(BLOCKS).queries(listings(rng, 1, without_photos=1)[0])) == 1
+
     def test_a_listing_without_words_asks_one(self, rng):
         silent = listings(rng, 1)[0]
         silent[BLOCKS.slices[2]] = 0

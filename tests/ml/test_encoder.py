@@ -96,7 +96,14 @@ class TestSavedEncoder:
         assert other.version != ProjectionEncoder("resnet50-abc", FEATURES, seed=3).version
 
     @pytest.mark.parametrize(
-        "change", [{"kind": "joint"}, {"text": "ngrams-0"}, {"seed": None}, {"blocks": {"sound": 3}}]
+        "change",
+        [
+            {"kind": "joint"},
+            {"text": "ngrams-0"},
+            {"photos": "raw"},
+            {"seed": None},
+            {"blocks": {"sound": 3}},
+        ],
     )
     def test_an_encoder_of_another_making_is_refused(self, encoder, change):
         with pytest.raises(EncoderError):

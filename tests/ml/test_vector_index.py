@@ -205,11 +205,15 @@ class TestIvfIndex(VectorIndexContract):
         assert hard._native.nprobe > easy._native.nprobe
 
     def test_a_mask_that_keeps_many_makes_it_visit_as_many_more_lists(self, index, monkeypatch):
-        monkeypatch.setattr(vector_index, "EXACT_ROWS", 50)
+        monkeypatch.setattr(vector_index, "EXACT_ROWS", 250)
         probes = index._native.nprobe = 5
         assert index._lists_to_visit(COUNT) == probes
         assert index._lists_to_visit(COUNT // 2) == 2 * probes
-        assert index._lists_to_visit(40) == index._native.nlist
+
+    def test_a_mask_that_keeps_few_makes_it_visit_every_list(self, index, monkeypatch):
+        monkeypatch.setattr(vector_index, "EXACT_ROWS", 250)
+        index._native.nprobe = 5
+        assert index._lists_to_visit(250) == index._native.nlist
 
 
 class TestLoadIndex:

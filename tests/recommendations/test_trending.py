@@ -82,3 +82,12 @@ class TestTrending:
         thread.join()
         trending.roll_up(now=timezone.now())
         assert set(hottest()) == {sofa.pk, bike.pk}
+
+    def test_the_feed_of_a_stranger_begins_with_it(self, anyone, bob, alice, follow, now):
+        sofas = [factories.listing(alice, f"Blue sofa {number}") for number in range(12)]
+        for _ in range(5):
+            factories.event(bob, sofas[7], "favourite")
+        trending.roll_up(now=now)
+        follow()
+        first = anyone.get("/api/v1/feed/").json()["items"][0]
+        assert first["listing"]["id"] == sofas[7].external_id

@@ -33,6 +33,7 @@ START_TIMEOUT_S = 120
 STOP_STEP_S = 5
 LOOK_EVERY_S = 2
 SAME_SIGNAL_S = 1
+ALREADY_TOLD = 2  # how manage.py ends after one line about a mistake that the user can mend
 COLOURS = {"web": "green", "beat": "magenta"}
 ADMIN = "admin"
 
@@ -72,8 +73,8 @@ class Demo:
             self.set_up()
             self.serve()
         finally:
+            # Also after a failure: a signal that comes now must not break the orderly end.
             self.told_to_stop_at = self.told_to_stop_at or time.monotonic()
-            self.console.print("Stopping ...")
             self.supervisor.stop()
 
     def set_up(self) -> None:
@@ -113,6 +114,8 @@ class Demo:
         began = time.monotonic()
         with self.running(step) as process:
             code = process.wait()
+        if code == ALREADY_TOLD:
+            sys.exit(ALREADY_TOLD)
         if code:
             raise entry.Unusable(f"{step.title}: `{' '.join(step.words)}` ended with {code}; see above.")
         step.remember()
@@ -167,6 +170,7 @@ class Demo:
                 self.supervisor.hurry()
             return
         self.told_to_stop_at = time.monotonic()
+        self.console.print("Stopping ...")
         sys.exit(0 if self.is_serving or number == signal.SIGINT else 128 + number)
 
 

@@ -1,8 +1,10 @@
 import time
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from listings.errors import Invalid
 from recommendations import embedding, encoders
 from recommendations.compaction import compact
 from recommendations.models import EmbeddingJob
@@ -24,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--patience", type=float, default=60, help="seconds without progress to wait for")
 
     def handle(self, here: bool, no_wait: bool, retry_failed: bool, patience: float, **options):
-        encoders.ensure_encoder(self.stdout.write)
+        self._choose_encoder()
         if retry_failed:
             EmbeddingJob.objects.exclude(failed_at=None).update(failed_at=None, attempts=0, claimed_until=None)
         embedding.request_missing()
@@ -38,6 +40,19 @@ class Command(BaseCommand):
             self._wait(waiting, patience)
             compact(least_changes=1)
             self._report()
+
+    def _choose_encoder(self) -> None:
+        """Raises Invalid, which names the variable to mend."""
+        from ml.weights import BadBackbone, WeightsError
+
+        try:
+            encoders.ensure_encoder(self.stdout.write)
+        except BadBackbone as error:
+            name = settings.ENVIRONMENT.image_backbone
+            accepted = f"accepted: a classifier of torchvision ({error})"
+            raise Invalid(f'IMAGE_BACKBONE: found "{name}"; {accepted}.') from None
+        except WeightsError as error:
+            raise Invalid(f"IMAGE_WEIGHTS: found {error}.") from None
 
     def _wait(self, total: int, patience: float) -> None:
         """Watch the workers; raises CommandError when nothing moves."""

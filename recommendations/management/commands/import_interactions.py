@@ -35,7 +35,7 @@ class Command(BaseCommand):
         self.stdout.write(counts or "The file holds no events.")
         if not report.refused:
             return
-        table = Table("line", "event_id", "reason", title="Not taken (the first few)")
+        table = Table("row", "event_id", "reason", title="Not taken (the first few)")
         for number, event_id, reason in report.refused:
             table.add_row(str(number), event_id, reason)
         Console(file=self.stdout._out).print(table)

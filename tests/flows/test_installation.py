@@ -1,0 +1,98 @@
+"""From a listing or an event over HTTP, through real workers, to what other processes answer."""
+
+import io
+
+import pytest
+from django.core.management import call_command
+
+from listings.models import Listing
+from recommendations import compaction
+from recommendations.models import EmbeddingJob, ListingEmbedding
+from tests import factories
+from tests.conftest import ServiceKey
+from tests.flows.conftest import EMBEDDINGS, eventually, kill
+
+CHAIRS = "Home & Garden / Office Furniture & Equipment"
+
+
+@pytest.fixture
+def key(transactional_db) -> dict[str, str]:
+    return {"Authorization": f"Api-Key {ServiceKey.issue(name='shop', scopes=['feed', 'events', 'catalogue'])[1]}"}
+
+
+def ids(page: dict) -> list[str]:
+    return [item["listing"]["id"] for item in page["items"]]
+
+
+class TestTheWholeWay:
+    def test_a_listing_is_published_found_similar_sold_and_gone(self, installation, workers, key):
+        installation.serve()
+        for number in range(5):
+            new = {
+                **{"id": f"sofa-{number}", "seller": "alice", "title": f"Blue velvet sofa {number}"},
+                **{"price": "50", "category": "Home / Sofas"},
+            }
+            assert installation.post("/api/v1/listings/", new, **key)[0] == 201
+            status, _ = installation.post_photo(
+                f"/api/v1/listings/sofa-{number}/photos/", factories.picture(), **key
+            )
+            assert status == 201
+        similar = "/api/v1/listings/sofa-0/similar/"
+
+        def complete_everywhere() -> bool:
+            """Both web processes answer in turn, so several answers in a row come from both."""
+            answers = [set(ids(installation.get(similar)[1])) for _ in range(6)]
+            return all(found == {f"sofa-{n}" for n in range(1, 5)} for found in answers)
+
+        eventually(complete_everywhere, "every process finds every sofa, photos and all")
+        assert ListingEmbedding.objects.filter(content_version=2).count() == 5
+        assert installation.post("/api/v1/listings/sofa-3/sold/", {"buyer": "bob"}, **key)[0] == 200
+        for _ in range(10):
+            assert "sofa-3" not in ids(installation.get(similar)[1])
+            assert "sofa-3" not in ids(installation.get("/api/v1/feed/")[1])
+        assert installation.get("/api/v1/listings/sofa-3/")[0] == 404
+
+    def test_with_all_workers_stopped_the_next_feed_still_follows_the_shopper(self, installation, key):
+        alice = factories.actor("alice")
+        for number in range(25):
+            factories.listing(alice, f"Winter coat {number}", path="Clothing / Coats")
+            factories.listing(alice, f"Swivel office chair {number}", path=CHAIRS)
+            factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles")
+        call_command("embed", "--here", stdout=io.StringIO())
+        installation.serve()
+
+        def office_share() -> int:
+            page = installation.get("/api/v1/feed/?actor=bob", **key)[1]
+            return sum(item["listing"]["category"] == CHAIRS for item in page["items"])
+
+        before = office_share()
+        chairs = Listing.objects.filter(category__path=CHAIRS).order_by("pk")[:2]
+        for number, chair in enumerate(chairs):
+            body = {"event_id": str(number), "actor": "bob", "listing": chair.external_id, "kind": "view"}
+            status, reply = installation.post("/api/v1/interactions/", body, **key)
+            assert (status, reply["results"][0]["outcome"]) == (200, "accepted")
+        assert office_share() > before
+
+
+class TestAWorkerKilledInTheMiddle:
+    def test_nothing_is_lost_and_database_and_index_agree(self, installation, settings):
+        alice = factories.actor("alice")
+        for number in range(500):
+            listing = factories.listing(alice, f"Sofa number {number}")
+            if number % 5 == 0:
+                factories.photo(listing)
+        first = installation.start(EMBEDDINGS)
+        from recommendations.tasks import ring_for_embeddings
+
+        ring_for_embeddings()
+        eventually(lambda: ListingEmbedding.objects.count() > 30, "some listings are embedded")
+        kill(first)
+        assert EmbeddingJob.objects.exists(), "it was killed in the middle"
+        EmbeddingJob.objects.exclude(claimed_until=None).update(claimed_until=None)  # their lease passes
+        installation.start(EMBEDDINGS)
+        ring_for_embeddings()
+        eventually(lambda: not EmbeddingJob.objects.exists(), "every listing is embedded")
+        assert ListingEmbedding.objects.count() == 500
+        compaction.compact(least_changes=1)
+        verdict = compaction.verify()
+        assert (verdict.checked, verdict.agrees, verdict.waiting) == (500, True, 0)

@@ -1,0 +1,93 @@
+import pytest
+from django.utils import timezone
+
+from listings import services
+from tests import factories
+
+
+@pytest.fixture
+def sofas(alice, encoder):
+    return [factories.listing(alice, f"Corner sofa in blue velvet {number}") for number in range(4)]
+
+
+@pytest.fixture
+def bikes(alice, encoder):
+    return [factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles") for number in range(30)]
+
+
+def similar(client, listing, **query):
+    response = client.get(f"/api/v1/listings/{listing.external_id}/similar/", query)
+    assert response.status_code == 200, response.content
+    return [item["listing"]["id"] for item in response.json()["items"]]
+
+
+class TestSimilarListings:
+    def test_the_like_come_first_and_never_the_listing_itself(self, anyone, sofas, bikes, follow):
+        follow()
+        found = similar(anyone, sofas[0])
+        assert set(found[:3]) == {sofa.external_id for sofa in sofas[1:]}
+        assert sofas[0].external_id not in found
+
+    def test_a_new_listing_is_there_once_it_is_embedded(self, anyone, alice, sofas, bikes, follow):
+        follow()
+        new = factories.listing(alice, "Corner sofa in green velvet")
+        follow()
+        assert new.external_id in similar(anyone, sofas[0], limit=5)
+
+    def test_a_sold_one_is_gone_before_the_index_knows(self, anyone, sofas, bikes, follow):
+        follow()
+        services.mark_sold(listing=sofas[1], buyer=None, now=timezone.now())
+        assert sofas[1].external_id not in similar(anyone, sofas[0])
+
+    def test_one_may_ask_what_is_like_a_sold_listing(self, anyone, sofas, bikes, follow):
+        services.mark_sold(listing=sofas[0], buyer=None, now=timezone.now())
+        follow()
+        assert similar(anyone, sofas[0])[0] in {sofa.external_id for sofa in sofas[1:]}
+
+    def test_a_draft_is_nobodys_business(self, anyone, alice, follow):
+        draft = factories.listing(alice, status="draft")
+        assert anyone.get(f"/api/v1/listings/{draft.external_id}/similar/").status_code == 404
+
+    def test_filters_hold(self, anyone, sofas, bikes, follow):
+        follow()
+        assert set(similar(anyone, sofas[0], category="Sports")) <= {bike.external_id for bike in bikes}
+
+    def test_before_it_is_embedded_the_answer_says_so(self, anyone, alice, follow):
+        new = factories.listing(alice)
+        page = anyone.get(f"/api/v1/listings/{new.external_id}/similar/").json()
+        assert (page["items"], page["degraded"]) == ([], ["not_embedded_yet"])
+
+
+class TestByPhotoOrWords:
+    @pytest.fixture
+    def mixed(self, alice, encoder):
+        """Two pictures alike under different words, and words alike under another picture."""
+        asked, same_look, same_words, no_photo = (
+            factories.listing(alice, title)
+            for title in ("Oak table", "Garden gnome", "Oak table extending", "Oak table round")
+        )
+        look, other = factories.picture("darkred"), factories.picture("black", size=(40, 96))
+        for listing, data in ((asked, look), (same_look, look), (same_words, other)):
+            factories.add_picture(listing, data)
+        return asked, same_look, same_words, no_photo
+
+    def test_by_photo_the_same_picture_comes_first(self, anyone, mixed, follow):
+        follow()
+        asked, same_look, _, no_photo = mixed
+        found = similar(anyone, asked, by="photo")
+        assert found[0] == same_look.external_id
+        assert no_photo.external_id not in found
+
+    def test_by_text_the_same_words_come_first_with_and_without_photos(self, anyone, mixed, follow):
+        follow()
+        asked, _, same_words, no_photo = mixed
+        assert set(similar(anyone, asked, by="text")[:2]) == {same_words.external_id, no_photo.external_id}
+
+    def test_by_photo_nothing_is_like_a_listing_without_one(self, anyone, mixed, follow):
+        follow()
+        assert similar(anyone, mixed[3], by="photo") == []
+
+    def test_any_other_way_is_refused(self, anyone, sofas, follow):
+        follow()
+        response = anyone.get(f"/api/v1/listings/{sofas[0].external_id}/similar/", {"by": "smell"})
+        assert response.status_code == 400
