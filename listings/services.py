@@ -14,7 +14,10 @@ from listings.models import Actor, Category, Listing, Photo
 
 # What an edit may set, and what of it an embedding is made of.
 EDITABLE = frozenset(
-    "title description price condition category place latitude longitude source_version".split()
+    {
+        *("title", "description", "price", "condition", "category"),
+        *("place", "latitude", "longitude", "source_version"),
+    }
 )
 EMBEDDED = frozenset({"title", "description"})
 MAXIMUM_PHOTOS = 20
@@ -75,7 +78,10 @@ def create_listing(
     status: str = Listing.Status.ACTIVE,
     **content: Any,
 ) -> Listing:
-    """Put a new listing on the market, or keep it as a draft. Raises Conflict when the external id is taken."""
+    """Put a new listing on the market, or keep it as a draft.
+
+    Raises Conflict when the external id is taken.
+    """
     if external_id is not None:
         content["external_id"] = external_id
     with announcing() as changes:

@@ -10,7 +10,19 @@ from marketplace.environment import BadEnvironment, Environment, read_environmen
 
 # Commands that neither read nor write what the servers hold.
 WITHOUT_SERVERS = frozenset(
-    "help version --help -h --version check makemigrations collectstatic spectacular startapp diffsettings".split()
+    [
+        "help",
+        "version",
+        "--help",
+        "-h",
+        "--version",
+        "check",
+        "makemigrations",
+        "collectstatic",
+        "spectacular",
+        "startapp",
+        "diffsettings",
+    ]
 )
 
 

@@ -131,7 +131,7 @@ REST_KNOX = {"TOKEN_TTL": None, "AUTO_REFRESH": False}
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Marketplace recommendations",
-    "DESCRIPTION": "A feed, similar listings and a catalogue for marketplaces where every listing is one of a kind.",
+    "DESCRIPTION": "A feed, similar listings and a catalogue, for marketplaces where each listing is unique.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

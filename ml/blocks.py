@@ -57,6 +57,16 @@ class Comparison:
         """How alike a query and each vector are, NaN where they share no block.   (D,), (n, D) -> (n,)"""
         return weigh(block_scores(query, vectors, self.blocks), self.weights, self.levels)
 
+    def weighted(self, vectors: Matrix) -> Matrix:
+        """The vectors with each block at its weight, at length 1: their cosines count blocks as `scores` does.
+
+        (n, D) -> (n, D) float32
+        """
+        scales = np.sqrt(self.weights / (1 - self.levels))  # once on each side of an inner product
+        blocks = self.blocks.slices
+        scaled = [vectors[:, block] * scale for block, scale in zip(blocks, scales, strict=True)]
+        return unit_rows(np.hstack(scaled))
+
     def queries(self, query: Vector) -> Matrix:
         """What to ask an inner-product index, so that the best by `scores` are among what it proposes.
 

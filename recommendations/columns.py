@@ -46,9 +46,7 @@ def joined(first: Columns, second: Columns) -> Columns:
     )
 
 
-def read_live(
-    encoder_version: str, dimension: int, listing_ids: Iterable[int] | None = None
-) -> Columns:
+def read_live(encoder_version: str, dimension: int, listing_ids: Iterable[int] | None = None) -> Columns:
     """Active listings that have a vector of this encoder, as of now; of these ids, or all of them."""
     live = _active(listing_ids).filter(embedding__encoder_version=encoder_version)
     rows = list(live.values_list(*FIELDS, "embedding__vector").iterator(chunk_size=CHUNK))

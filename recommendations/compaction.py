@@ -54,12 +54,12 @@ def _compact(model: TrainedModel, least_changes: int) -> dict[str, int]:
     change_count = view.seq - newest.seq if newest else view.seq
     if newest and change_count < least_changes:
         return {"rows": view.row_count, "changes": 0}
-    columns = view.columns()
+    blocks, columns = view.comparison.blocks, view.columns()
     dead = float((~view.alive).mean()) if view.row_count else 0.0
     if newest is None or newest.number != view.generation or dead > DEAD_SHARE:
         _publish_whole(model, view)
     else:
-        generations.publish(model.version, columns, view.seq, grown_from=newest)
+        generations.publish(model.version, blocks, columns, view.seq, grown_from=newest)
         _finish(model)
     return {"rows": len(columns), "changes": change_count}
 
@@ -69,7 +69,7 @@ def _publish_whole(model: TrainedModel, view: View) -> generations.Generation:
     columns = view.columns()
     live = columns.attributes["listing_id"] != NO_LISTING
     kept = Columns(columns.attributes[live], columns.vectors[live])
-    generation = generations.publish(model.version, kept, view.seq)
+    generation = generations.publish(model.version, view.comparison.blocks, kept, view.seq)
     _finish(model)
     return generation
 

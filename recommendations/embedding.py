@@ -72,7 +72,10 @@ def _without_vector() -> QuerySet[Listing]:
 def embed_claimed_batches(
     *, clock: Callable[[], datetime], budget: timedelta | None = None
 ) -> dict[str, int]:
-    """Embed until no job waits, or until the budget is spent. Safe to run at any time, by any number of workers."""
+    """Embed until no job waits, or until the budget is spent.
+
+    Safe to run at any time, by any number of workers.
+    """
     counts: Counter[str] = Counter()
     until = None if budget is None else clock() + budget
     while (until is None or clock() < until) and (claimed := _claim(now=clock())):

@@ -73,7 +73,9 @@ class Encoder:
         """Backbone features of photos, (n, f) float16."""
         return _backbone(self.record.backbone, self.record.weights).features(paths)
 
-    def encode(self, words: Sequence[tuple[str, str]], features: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    def encode(
+        self, words: Sequence[tuple[str, str]], features: np.ndarray, owners: np.ndarray
+    ) -> np.ndarray:
         """Vectors of n listings: words (title, description) of each, features (m, f) float16 of their
         photos, owners (m,) int32 naming the listing of each photo -> (n, d) float16."""
         titles, descriptions = [title for title, _ in words], [text for _, text in words]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 
+from ml.blocks import Blocks, Comparison, measure_levels, sample_questions
 from ml.vector_index import IndexFileError, VectorIndex, build_index, load_index
 from recommendations.columns import ATTRIBUTES, Columns
 
@@ -60,7 +61,12 @@ def oldest_kept_seq(encoder_version: str) -> int:
 
 
 def publish(
-    encoder_version: str, columns: Columns, seq: int, *, grown_from: Generation | None = None
+    encoder_version: str,
+    blocks: Blocks,
+    columns: Columns,
+    seq: int,
+    *,
+    grown_from: Generation | None = None,
 ) -> Generation:
     """Write a generation aside, verify it, and rename it into place.
 
@@ -73,7 +79,8 @@ def publish(
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
-        _write(aside, encoder_version, columns, seq, grown_from)
+        index = index_of(columns, blocks) if grown_from is None else _grow(grown_from, columns, blocks)
+        _write(aside, encoder_version, columns, index, seq)
         _verify(_open(aside, number=0), columns)
         place = root / f"{newest_number(encoder_version) + 1:08d}"
         aside.rename(place)
@@ -84,10 +91,9 @@ def publish(
     return _open(place)
 
 
-def _write(folder: Path, encoder_version: str, columns: Columns, seq: int, grown_from) -> None:
+def _write(folder: Path, encoder_version: str, columns: Columns, index: VectorIndex | None, seq: int) -> None:
     np.save(folder / "vectors.npy", columns.vectors)
     np.save(folder / "attributes.npy", columns.attributes)
-    index = index_of(columns) if grown_from is None else _grow(grown_from, columns)
     (folder / "index.faiss").touch()
     if index is not None:
         index.save(folder / "index.faiss")
@@ -104,19 +110,23 @@ def _write(folder: Path, encoder_version: str, columns: Columns, seq: int, grown
     _sync(folder)
 
 
-def index_of(columns: Columns) -> VectorIndex | None:
-    """An index over these rows, built from nothing; None for no rows."""
-    return build_index(columns.vectors, seed=SEED) if len(columns) else None
+def index_of(columns: Columns, blocks: Blocks) -> VectorIndex | None:
+    """An index over these rows, built from nothing and tuned on what serving asks; None for no rows."""
+    if not len(columns):
+        return None
+    comparison = Comparison(blocks, levels=measure_levels(columns.vectors, blocks))
+    questions = sample_questions(columns.vectors, comparison, seed=SEED)
+    return build_index(columns.vectors, seed=SEED, queries=questions)
 
 
-def _grow(generation: Generation, columns: Columns) -> VectorIndex | None:
+def _grow(generation: Generation, columns: Columns, blocks: Blocks) -> VectorIndex | None:
     """The generation's index with the further rows of `columns`; built anew only when it is outgrown."""
     if generation.index is None:
-        return index_of(columns)
+        return index_of(columns, blocks)
     folder = _root(generation.encoder_version) / f"{generation.number:08d}"
     index = load_index(folder / "index.faiss", share=False)
     index.add(columns.vectors[index.count :])
-    return index_of(columns) if index.outgrown else index
+    return index_of(columns, blocks) if index.outgrown else index
 
 
 def _open(folder: Path, number: int | None = None) -> Generation:
@@ -124,9 +134,7 @@ def _open(folder: Path, number: int | None = None) -> Generation:
     for name, digest in meta["sha256"].items():
         if _sha256(folder / name) != digest:
             raise BadGeneration(f"{name} has another digest than meta.json says")
-    columns = Columns(
-        np.load(folder / "attributes.npy"), np.load(folder / "vectors.npy", mmap_mode="r")
-    )
+    columns = Columns(np.load(folder / "attributes.npy"), np.load(folder / "vectors.npy", mmap_mode="r"))
     if columns.attributes.dtype != ATTRIBUTES or len(columns.vectors) != meta["count"]:
         raise BadGeneration("the columns are not those that meta.json names")
     index = load_index(folder / "index.faiss") if meta["count"] else None
@@ -144,7 +152,7 @@ def _verify(generation: Generation, columns: Columns) -> None:
         return
     rows = np.random.default_rng(SEED).choice(count, size=min(SELF_SEARCH_SAMPLE, count), replace=False)
     queries = columns.vectors[rows].astype(np.float32)
-    found, scores = generation.index.search(queries, 1)
+    _, scores = generation.index.search(queries, 1)
     own = (queries**2).sum(axis=1)
     if not (scores[:, 0] >= 0.98 * own).mean() >= 0.9:
         raise BadGeneration("rows are not found by their own vectors")

@@ -74,7 +74,7 @@ def activate(model: TrainedModel) -> TrainedModel:
 
 
 def active_collaborative(current: Collaborative | None) -> Collaborative | None:
-    """The model that should serve: `current` when it still is the active one, or when a newer one is damaged."""
+    """The model that should serve: `current` while it is the active one, or when a newer one is damaged."""
     row = TrainedModel.objects.filter(
         kind=TrainedModel.Kind.COLLABORATIVE, status=TrainedModel.Status.ACTIVE
     ).first()
@@ -91,7 +91,9 @@ def _load(row: TrainedModel) -> Collaborative:
     folder = settings.MODEL_ROOT / row.path
     if digest_of(folder) != row.sha256:
         raise AlsFileError(f"{folder} is not what was published")
-    return Collaborative.of(row.version, AlsModel.load(folder), row.metrics["alpha"], load_index(folder / "items.faiss"))
+    return Collaborative.of(
+        row.version, AlsModel.load(folder), row.metrics["alpha"], load_index(folder / "items.faiss")
+    )
 
 
 def digest_of(folder: Path) -> str:

@@ -155,11 +155,11 @@ def from_table(model: TrainedModel) -> View:
     blocks = encoders.blocks_of(model)
     seq = changes.last_seq()
     columns = read_live(model.version, blocks.dimension)
-    return View.load(model.version, blocks, columns, generations.index_of(columns), seq)
+    return View.load(model.version, blocks, columns, generations.index_of(columns, blocks), seq)
 
 
 def apply(view: View, news: list[tuple[int, int]]) -> View:
-    """The view after these (seq, listing id): the log says which listings changed, the tables how they are."""
+    """The view after these (seq, listing id): the log says what changed, the tables how it is now."""
     listing_ids = np.unique(np.array([pk for _, pk in news], dtype=np.int64))
     live = read_live(view.encoder_version, view.dimension, listing_ids.tolist())
     kept = _in_this_space(view, np.setdiff1d(listing_ids, live.attributes["listing_id"]))

@@ -93,7 +93,8 @@ def _stall() -> Stall:
 def _appeal(stall: Stall, rng: np.random.Generator) -> np.ndarray:
     """How much one new shopper would like each listing: (n,) float64.
 
-    Their taste grows around a few listings that chance picks: their categories, some of their words, their price.
+    Their taste grows around a few listings that chance picks: their categories, some of their words,
+    their price.
     """
     count = len(stall.external_ids)
     models = rng.choice(count, size=min(int(rng.integers(1, 4)), count), replace=False)

@@ -7,7 +7,7 @@ import numpy as np
 from django.db.models import Q
 
 from listings.models import Actor, Listing
-from ml.arrays import Matrix, Vector, unit_rows
+from ml.arrays import Matrix, Vector
 from ml.interests import choose_interests
 from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
 from recommendations.models import Interaction, ListingEmbedding
@@ -84,7 +84,7 @@ def _interests(listing_ids: np.ndarray, weights: Vector, view: View) -> tuple[Ma
         nothing = _nothing(view)
         return nothing.interests, nothing.interest_weights
     vectors, weights = vectors[known].astype(np.float32), weights[known]
-    chosen = choose_interests(unit_rows(vectors), weights, limit=INTERESTS)
+    chosen = choose_interests(view.comparison.weighted(vectors), weights, limit=INTERESTS)
     share = weights[chosen]
     return vectors[chosen], (share / share.max()).astype(np.float32)
 

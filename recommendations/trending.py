@@ -74,9 +74,11 @@ def _horizon() -> int:
 
 
 _COUNTS = """
-    SELECT listing_id, sum(weight * power(2::float8, extract(epoch FROM occurred_at - %(t0)s) / %(half_life)s))
-    FROM recommendations_interaction
-    JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (weighed_kind, weight) ON kind = weighed_kind
+    SELECT listing_id,
+           sum(weight * power(2::float8, extract(epoch FROM occurred_at - %(t0)s) / %(half_life)s))
+    FROM recommendations_interaction interaction
+    JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
+         ON interaction.kind = weighed.name
     WHERE transaction_id >= %(since)s::text::xid8 AND transaction_id < %(until)s::text::xid8
       AND occurred_at > %(oldest)s AND weight > 0
     GROUP BY listing_id

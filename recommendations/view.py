@@ -55,7 +55,9 @@ class View:
     sealed: VectorIndex | None = None  # over the first rows of the tail
     tail_row_of: dict[int, int] = field(default_factory=dict)  # listing id -> row
     collaborative: Collaborative | None = None
-    items: Rows = field(default_factory=lambda: np.empty(0, np.int32))  # (rows,) item of the model, -1 unknown
+    items: Rows = field(
+        default_factory=lambda: np.empty(0, np.int32)
+    )  # (rows,) item of the model, -1 unknown
     generation: int = 0
 
     @classmethod
@@ -133,14 +135,12 @@ class View:
     def propose(self, query: Vector, k: int, allowed: np.ndarray) -> Rows:
         """About k rows of highest inner product among the allowed.
 
-        query (d,) float32, allowed (rows,) bool, dead rows excluded by the caller -> (<= 3k,) int64, unordered
+        query (d,) float32; allowed (rows,) bool, without dead rows -> (<= 3k,) int64, unordered
         """
         parts = [(self.base.index, 0, len(self.base.columns))]
         sealed_end = len(self.base.columns) + (self.sealed.count if self.sealed else 0)
         parts.append((self.sealed, len(self.base.columns), sealed_end))
-        found = [
-            _search(index, query, k, allowed[start:end]) + start for index, start, end in parts if index
-        ]
+        found = [_search(index, query, k, allowed[start:end]) + start for index, start, end in parts if index]
         return np.concatenate([*found, self._scan_delta(query, k, allowed, sealed_end)])
 
     def _scan_delta(self, query: Vector, k: int, allowed: np.ndarray, start: int) -> Rows:
@@ -182,9 +182,7 @@ class View:
         fresh = np.ones(len(live), bool)
         known = np.flatnonzero(rows >= 0)
         same_vectors = (self.vectors(rows[known]) == live.vectors[known]).all(axis=1)
-        same_attributes = [
-            self.attributes[rows[i]].tobytes() == live.attributes[i].tobytes() for i in known
-        ]
+        same_attributes = [self.attributes[rows[i]].tobytes() == live.attributes[i].tobytes() for i in known]
         fresh[known] = ~(same_vectors & np.array(same_attributes, dtype=bool))
         return fresh
 

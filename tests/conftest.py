@@ -10,11 +10,9 @@ from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from listings import photos
 from listings.models import Actor
 from marketplace.models import ServiceKey
-from recommendations import compaction, embedding, encoders, replica, trending
-from recommendations.backbones import Choice
+from recommendations import embedding, encoders, replica, trending
 from tests import factories
 
 
@@ -24,6 +22,12 @@ def own_folders(settings, tmp_path: Path):
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.MODEL_ROOT = tmp_path / "models"
     settings.INDEX_ROOT = tmp_path / "index"
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings):
+    """The whole cast has passwords, which are made to be slow to hash."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
@@ -135,8 +139,8 @@ def follow(encoder, monkeypatch):
 
     def step() -> replica.View:
         embedding.embed_claimed_batches(clock=timezone.now)
-        own.look_around()
         own.tail()
+        own.look_around()
         return own.view
 
     step()

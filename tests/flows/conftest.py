@@ -56,7 +56,12 @@ class Installation:
         environment = self.environment | dict(process.environment)
         with (self.folder / f"{process.name}.log").open("ab") as log:
             started = subprocess.Popen(
-                with_this_python(words), cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+                with_this_python(words),
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.running.append(started)
         return started

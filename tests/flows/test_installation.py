@@ -17,7 +17,9 @@ CHAIRS = "Home & Garden / Office Furniture & Equipment"
 
 @pytest.fixture
 def key(transactional_db) -> dict[str, str]:
-    return {"Authorization": f"Api-Key {ServiceKey.issue(name='shop', scopes=['feed', 'events', 'catalogue'])[1]}"}
+    return {
+        "Authorization": f"Api-Key {ServiceKey.issue(name='shop', scopes=['feed', 'events', 'catalogue'])[1]}"
+    }
 
 
 def ids(page: dict) -> list[str]:

@@ -296,7 +296,7 @@ class TestAnnouncing:
             services.remove_photo(photo=photo)
             raise RuntimeError
         assert stored_files(settings.MEDIA_ROOT) == before
-        assert Photo.objects.get() == photo
+        assert Photo.objects.get().listing == sofa
 
     def test_after_a_failure_the_next_verb_announces_again(self, sofa, announced):
         with pytest.raises(NotForSale):
@@ -331,9 +331,11 @@ class TestTheDatabaseRefuses:
         self.refused(lambda: Listing.objects.filter(pk=sofa.pk).update(buyer=bob))
 
     def test_two_listings_with_one_id(self, sofa, alice):
-        self.refused(lambda: Listing.objects.filter(pk=factories.listing(alice).pk).update(
-            external_id=sofa.external_id
-        ))
+        self.refused(
+            lambda: Listing.objects.filter(pk=factories.listing(alice).pk).update(
+                external_id=sofa.external_id
+            )
+        )
 
     def test_two_photos_in_one_place(self, sofa):
         first, second = factories.photo(sofa), factories.photo(sofa)

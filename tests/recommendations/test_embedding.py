@@ -67,7 +67,10 @@ class TestEmbedding:
         factories.photo(pictured)
         embed()
         slices = encoders.blocks_of(encoders.active()).slices
-        lengths = [[np.linalg.norm(vector_of(each)[part].astype(float)) for part in slices] for each in (sofa, pictured)]
+        lengths = [
+            [np.linalg.norm(vector_of(each)[part].astype(float)) for part in slices]
+            for each in (sofa, pictured)
+        ]
         assert lengths[0] == pytest.approx([0, 0, 1], abs=0.01)
         assert lengths[1] == pytest.approx([1, 1, 1], abs=0.01)
 
@@ -112,10 +115,10 @@ class TestFailing:
     def test_a_photo_that_is_gone_fails_its_listing_alone_and_is_set_aside_in_the_end(self, alice):
         broken, whole = factories.listing(alice, "Broken"), factories.listing(alice, "Whole")
         photos.path_of(factories.photo(broken).file.name, photos.Size.MEDIUM).unlink()
-        time = timezone.now()
-        for _ in range(12):
-            embed(clock=lambda: time)
-            time += timedelta(minutes=10)
+        start = timezone.now()
+        for turn in range(12):
+            time = start + turn * timedelta(minutes=10)
+            embed(clock=lambda time=time: time)
         assert ListingEmbedding.objects.get().listing == whole
         job = EmbeddingJob.objects.get()
         assert job.listing == broken

@@ -102,7 +102,9 @@ class TestFeedFollowsTheShopper:
         assert catalogue[1].external_id not in ids(items)
         assert of_category(items, "Sports / Bicycles") >= 5
 
-    def test_a_taste_of_yesterday_weighs_more_than_one_of_last_month(self, bob, as_bob, catalogue, feed_of, ago):
+    def test_a_taste_of_yesterday_weighs_more_than_one_of_last_month(
+        self, bob, as_bob, catalogue, feed_of, ago
+    ):
         factories.event(bob, catalogue[0], "view", at=ago(days=30))
         factories.event(bob, catalogue[1], "view", at=ago(hours=1))
         items = feed_of(as_bob)
@@ -198,7 +200,9 @@ class TestWhoMayAsk:
         follow()
         assert as_charlie.get("/api/v1/feed/", {"actor": "bob"}).status_code == 403
 
-    def test_a_service_may_and_an_unknown_actor_gets_the_feed_of_a_stranger(self, as_service, bob, catalogue, feed_of):
+    def test_a_service_may_and_an_unknown_actor_gets_the_feed_of_a_stranger(
+        self, as_service, bob, catalogue, feed_of
+    ):
         for chair in catalogue[4:60:6]:
             factories.event(bob, chair, "favourite")
         assert feed_of(as_service, actor="bob")[0]["scores"]["content"] is not None
@@ -217,7 +221,9 @@ class TestCollaborative:
         assert known.pop(newcomer.external_id) is None
         assert any(score is not None for score in known.values())
 
-    def test_a_damaged_model_leaves_the_one_before_serving(self, as_service, catalogue, feed_of, now, settings):
+    def test_a_damaged_model_leaves_the_one_before_serving(
+        self, as_service, catalogue, feed_of, now, settings
+    ):
         simulate(shopper_count=40, seed=5, now=now)
         first = train_collaborative(now=now)
         assert feed_of(as_service, actor="shopper-5-3")

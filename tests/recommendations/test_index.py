@@ -9,6 +9,7 @@ from django.utils import timezone
 from filelock import FileLock
 
 from listings import services
+from ml.blocks import Blocks
 from recommendations import compaction, embedding, encoders, generations, replica
 from recommendations.models import CatalogueChange, ListingEmbedding, TrainedModel
 from tests import factories
@@ -131,7 +132,9 @@ class TestFollowing:
         compact()
         assert follow().generation == 1
 
-    def test_a_new_encoder_is_adopted_once_every_listing_is_embedded_with_it(self, sofas, follow, monkeypatch):
+    def test_a_new_encoder_is_adopted_once_every_listing_is_embedded_with_it(
+        self, sofas, follow, monkeypatch
+    ):
         compact()
         old = follow().encoder_version
         monkeypatch.setattr(encoders, "SEED", encoders.SEED + 1)
@@ -168,10 +171,14 @@ class TestVerifyIndex:
         columns = newest().columns
         keep = columns.attributes["listing_id"] != missing.pk
         broken = generations.Columns(columns.attributes[keep], columns.vectors[keep])
-        generations.publish(encoders.active().version, broken, newest().seq)
+        generations.publish(encoders.active().version, Blocks(), broken, newest().seq)
         ListingEmbedding.objects.filter(pk=surplus.pk).delete()
         verdict = compaction.verify()
-        assert (verdict.different, verdict.missing, verdict.surplus) == ([other.pk], [missing.pk], [surplus.pk])
+        assert (verdict.different, verdict.missing, verdict.surplus) == (
+            [other.pk],
+            [missing.pk],
+            [surplus.pk],
+        )
         with pytest.raises(CommandError, match="rebuild_index"):
             call_command("verify_index")
         call_command("rebuild_index")

@@ -12,7 +12,9 @@ def sofas(alice, encoder):
 
 @pytest.fixture
 def bikes(alice, encoder):
-    return [factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles") for number in range(30)]
+    return [
+        factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles") for number in range(30)
+    ]
 
 
 def similar(client, listing, **query):

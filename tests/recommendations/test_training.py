@@ -62,9 +62,9 @@ class TestTrain:
     def test_it_publishes_by_switching_one_row(self, shoppers, capsys):
         call_command("train", "collaborative")
         call_command("train", "collaborative")
-        assert [model.status for model in TrainedModel.objects.filter(kind="collaborative").order_by("pk")] == [
-            *("retired", "active")
-        ]
+        assert [
+            model.status for model in TrainedModel.objects.filter(kind="collaborative").order_by("pk")
+        ] == [*("retired", "active")]
         assert "events of 30 actors" in capsys.readouterr().out
 
     def test_its_files_hold_no_pickle(self, shoppers, settings, now):
@@ -126,7 +126,12 @@ class TestSimulate:
 class TestImportInteractions:
     ROWS = [
         {"event_id": "1", "occurred_at": "2026-03-02T00:57:13Z", "actor": "shopper", "kind": "view"},
-        {"event_id": "2", "occurred_at": "2026-03-02T00:58:13+01:00", "actor": "shopper", "kind": "favourite"},
+        {
+            "event_id": "2",
+            "occurred_at": "2026-03-02T00:58:13+01:00",
+            "actor": "shopper",
+            "kind": "favourite",
+        },
         {"event_id": "3", "occurred_at": "2026-03-02T00:59:13", "actor": "shopper", "kind": "view"},
         {"event_id": "4", "occurred_at": "2026-03-02T00:59:13Z", "actor": "shopper", "kind": "dance"},
         {"event_id": "5", "occurred_at": "2026-03-02T00:59:13Z", "kind": "view"},

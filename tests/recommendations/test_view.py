@@ -37,7 +37,11 @@ def ids(view: View, direction: int, allowed=None) -> set[int]:
     query = np.zeros(BLOCKS.dimension, np.float32)
     query[4 + direction] = 1
     rows, scores = view.nearest(query, 10, view.alive if allowed is None else allowed)
-    return {int(view.attributes["listing_id"][row]) for row, score in zip(rows, scores, strict=True) if score > 0.5}
+    return {
+        int(view.attributes["listing_id"][row])
+        for row, score in zip(rows, scores, strict=True)
+        if score > 0.5
+    }
 
 
 class TestChanges:

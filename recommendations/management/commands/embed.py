@@ -28,7 +28,9 @@ class Command(BaseCommand):
     def handle(self, here: bool, no_wait: bool, retry_failed: bool, patience: float, **options):
         self._choose_encoder()
         if retry_failed:
-            EmbeddingJob.objects.exclude(failed_at=None).update(failed_at=None, attempts=0, claimed_until=None)
+            EmbeddingJob.objects.exclude(failed_at=None).update(
+                failed_at=None, attempts=0, claimed_until=None
+            )
         embedding.request_missing()
         waiting = embedding.waiting_count()
         self.stdout.write(f"{waiting} listings wait for their vectors.")
@@ -73,4 +75,6 @@ class Command(BaseCommand):
         failed = EmbeddingJob.objects.exclude(failed_at=None).count()
         if failed:
             self.stderr.write(f"{failed} listings could not be embedded; the admin says why.")
-        self.stdout.write("Every other listing has its vector." if failed else "Every listing has its vector.")
+        self.stdout.write(
+            "Every other listing has its vector." if failed else "Every listing has its vector."
+        )

@@ -12,8 +12,8 @@ from recommendations.progress import progress_bar
 
 class Command(BaseCommand):
     help = (
-        "Import events from a CSV or JSON lines file (also .gz) with event_id, occurred_at, actor, listing, kind "
-        "and optionally slate and position. Running it twice adds nothing twice."
+        "Import events from a CSV or JSON lines file (also .gz) with event_id, occurred_at, actor, listing, "
+        "kind and optionally slate and position. Running it twice adds nothing twice."
     )
 
     def add_arguments(self, parser):

@@ -5,7 +5,9 @@ from recommendations.replica import NotReady
 
 
 class Command(BaseCommand):
-    help = "Build a new index generation from the database alone. Serving goes on and adopts it within seconds."
+    help = (
+        "Build a new index generation from the database alone. Serving goes on and adopts it within seconds."
+    )
 
     def handle(self, **options):
         try:

@@ -7,13 +7,15 @@ from recommendations.simulation import DAYS, simulate
 
 class Command(BaseCommand):
     help = (
-        "Add SIMULATED shoppers with known tastes over whatever catalogue is loaded: for demos and trials, not for "
-        "a marketplace with real people. The same seed is simulated once."
+        "Add SIMULATED shoppers with known tastes over whatever catalogue is loaded: for demos and trials, "
+        "not for a marketplace with real people. The same seed is simulated once."
     )
 
     def add_arguments(self, parser):
         parser.add_argument("--shoppers", type=int, default=600, help="how many (default: 600)")
-        parser.add_argument("--seed", type=int, default=1, help="another seed adds other shoppers (default: 1)")
+        parser.add_argument(
+            "--seed", type=int, default=1, help="another seed adds other shoppers (default: 1)"
+        )
 
     def handle(self, shoppers: int, seed: int, **options):
         with progress_bar("Simulating shoppers") as progress:
