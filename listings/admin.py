@@ -1,6 +1,9 @@
 """The catalogue for staff. Every change goes through services, so that it is announced."""
 
+from decimal import Decimal
+
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import display
 from django.db import transaction
@@ -24,6 +27,12 @@ class ListingForm(forms.ModelForm):
             *("external_id", "seller", "title", "description", "price", "condition", "category", "place"),
             *("latitude", "longitude", "source_version"),
         )
+
+    def clean_price(self) -> Decimal:
+        price, most = self.cleaned_data["price"], settings.ENVIRONMENT.maximum_price
+        if price > most:
+            raise forms.ValidationError(f"A price is at most {most}.")
+        return price
 
     def clean_add_photo(self) -> photos.ReceivedPhoto | None:
         upload = self.cleaned_data["add_photo"]
@@ -67,7 +76,7 @@ class ListingAdmin(PlainRefusals, admin.ModelAdmin):
     form = ListingForm
     list_display = ("thumbnail", "title", "price", "status", "category", "seller", "place", "created_at")
     list_display_links = ("thumbnail", "title")
-    list_filter = ("status", "condition", ("category__root", admin.RelatedOnlyFieldListFilter), "category")
+    list_filter = ("status", "condition", ("category__root", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("category", "seller", "place")
     list_per_page = 50
     search_fields = ("title", "description", "external_id", "seller__external_id")

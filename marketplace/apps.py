@@ -8,4 +8,5 @@ class MarketplaceConfig(AppConfig):
         from marketplace import (
             authentication,  # noqa: F401  merges visitors at login
             celery,  # noqa: F401  so that shared tasks know their broker
+            schema,  # noqa: F401  describes the credentials
         )

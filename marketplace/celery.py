@@ -1,6 +1,7 @@
 """The Celery app, its queues, and the one periodic schedule."""
 
 import os
+from urllib.parse import parse_qsl, urlencode
 
 from celery import Celery
 from celery.schedules import crontab
@@ -22,10 +23,15 @@ set_native_threads(settings.ENVIRONMENT.native_threads or os.cpu_count() or 1)
 
 
 def broker_address(redis_url: str) -> str:
-    """Celery's spelling of a Redis address: it names a unix socket `redis+socket://`."""
-    if not redis_url.startswith("unix://"):
-        return redis_url
-    return redis_url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+    """Celery's spelling of a Redis address: a socket is `redis+socket://`, and TLS says what it checks."""
+    address, _, query = redis_url.partition("?")
+    options = dict(parse_qsl(query))
+    if address.startswith("unix://"):
+        address = address.replace("unix://", "redis+socket://", 1)
+        options = {"virtual_host": options.pop("db", "0")} | options
+    elif address.startswith("rediss://"):
+        options = {"ssl_cert_reqs": "required"} | options
+    return f"{address}?{urlencode(options)}" if options else address
 
 
 app = Celery("marketplace")

@@ -1,4 +1,4 @@
-"""How a process of this project begins: settings checked, its own servers held, known mistakes in one line."""
+"""How a process of this project begins: settings checked, its own servers held, mistakes in one line."""
 
 import sys
 from collections.abc import Iterator

@@ -58,14 +58,20 @@ class Environment(BaseSettings):
         "else a small backbone trained on drawn photos.",
     )
     weights_download_timeout_s: float = Field(
-        20, ge=0, description="How long the one attempt to download weights may take; 0 does not try."
+        20,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long the one attempt to download weights may take; 0 does not try.",
     )
     currency: str = Field("GBP", pattern="^[A-Z]{3}$", description="The one currency, as its ISO 4217 code.")
     country: str = Field(
         "GB", pattern="^[A-Z]{2}$", description="Where adverts are placed, as ISO 3166 code."
     )
     maximum_price: Decimal = Field(
-        Decimal("100000"), gt=0, description="A price above this is taken for a mistake and refused."
+        Decimal("100000"),
+        gt=0,
+        lt=10**10,  # what the column holds
+        description="A price above this is taken for a mistake and refused.",
     )
     photo_maximum_bytes: int = Field(15_000_000, ge=1000, description="A larger upload is refused unread.")
     photo_maximum_pixels: int = Field(
@@ -90,12 +96,25 @@ class Environment(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: str | None) -> str | None:
-        return _with_scheme(value, DATABASE_SCHEMES)
+        if value is not None and not (
+            _is_address(value, DATABASE_SCHEMES) and urlsplit(value).path.strip("/")
+        ):
+            raise ValueError("an address such as postgresql://user:password@host:5432/name")
+        return value
 
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
-        return _with_scheme(value, REDIS_SCHEMES)
+        if value is not None and not _is_address(value, REDIS_SCHEMES):
+            raise ValueError("an address that begins with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("csrf_trusted_origins")
+    @classmethod
+    def _are_origins(cls, values: list[str]) -> list[str]:
+        if not all(value.startswith(("https://", "http://")) for value in values):
+            raise ValueError("origins that begin with https:// or http://, with commas between")
+        return values
 
     @field_validator("image_weights")
     @classmethod
@@ -118,12 +137,6 @@ class Environment(BaseSettings):
             near = difflib.get_close_matches(value, available_timezones(), n=1)
             raise ValueError("a zone such as " + (near[0] if near else "Europe/London"))
         return value
-
-
-def _with_scheme(value: str | None, schemes: tuple[str, ...]) -> str | None:
-    if value is not None and not _is_address(value, schemes):
-        raise ValueError("an address that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
-    return value
 
 
 def _is_address(value: str, schemes: tuple[str, ...]) -> bool:

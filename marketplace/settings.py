@@ -145,6 +145,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"faiss.loader": {"level": "WARNING"}},  # it tells which processor features it looks for
+    "loggers": {
+        "faiss.loader": {"level": "WARNING"},  # it tells which processor features it looks for
+        "django.request": {"level": "ERROR"},  # what a caller did wrong is told to the caller
+    },
     "root": {"handlers": ["console"], "level": ENVIRONMENT.log_level},
 }

@@ -1,5 +1,7 @@
 """The web process. Its threads start here, which a server that forks loads after the fork."""
 
+import sys
+
 from marketplace.native_threads import set_native_threads
 
 set_native_threads(1)
@@ -8,9 +10,14 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 from marketplace import entry  # noqa: E402
 
-with entry.plain_errors():
-    entry.prepare(["web"])
-    application = get_wsgi_application()
+GIVE_UP = 3  # gunicorn starts a worker that ends otherwise again, for ever
+
+try:
+    with entry.plain_errors():
+        entry.prepare(["web"])
+        application = get_wsgi_application()
+except SystemExit:
+    sys.exit(GIVE_UP)
 
 from recommendations import replica  # noqa: E402
 

@@ -69,6 +69,10 @@ class Encoder:
     def feature_dimension(self) -> int:
         return self.projection.feature_dimension
 
+    def warm_up(self) -> None:
+        """Load what is loaded once in a process. Raises EncoderUnavailable."""
+        _backbone(self.record.backbone, self.record.weights)
+
     def features(self, paths: Sequence[Path]) -> np.ndarray:
         """Backbone features of photos, (n, f) float16."""
         return _backbone(self.record.backbone, self.record.weights).features(paths)

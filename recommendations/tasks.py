@@ -20,8 +20,12 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def embed_pending() -> dict[str, int]:
-    """Embed what waits. Safe to run at any time, by any number of workers; what is left rings again."""
+    """Embed what waits. Safe to run at any time, by any number of workers; what is left rings again.
+
+    The first bell after a start loads the models, so that the first listing does not wait for them.
+    """
     encoders.ensure_any(logger.info)
+    encoders.load_target().warm_up()
     counts = embedding.embed_claimed_batches(clock=timezone.now, budget=EMBEDDING_BUDGET)
     if counts and embedding.waiting_count():
         ring_for_embeddings()

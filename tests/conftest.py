@@ -130,12 +130,19 @@ def encoder(db, settings, weights_file: Path, monkeypatch):
     return encoders.ensure_encoder(lambda line: None)
 
 
-@pytest.fixture
-def follow(encoder, monkeypatch):
-    """A replica without its thread: `follow()` embeds what waits and reads the change log to its end."""
+@pytest.fixture(autouse=True)
+def still_replica(monkeypatch) -> replica.Replica:
+    """A replica without its thread, which would outlive the test and hold its database."""
     own = replica.Replica()
     own._pid = os.getpid()
     monkeypatch.setattr(replica, "_replica", own)
+    return own
+
+
+@pytest.fixture
+def follow(encoder, still_replica):
+    """`follow()` embeds what waits and reads the change log to its end."""
+    own = still_replica
 
     def step() -> replica.View:
         embedding.embed_claimed_batches(clock=timezone.now)

@@ -8,7 +8,6 @@ from listings import services
 from listings.batch import ListingRow, Outcome, upsert_batch
 from listings.models import Actor, Category, Listing
 from tests import factories
-from tests.listings.test_services import announced  # noqa: F401  a fixture
 
 SOFA = ListingRow(
     external_id="sofa", seller="alice", title="Blue sofa", category="Home / Sofas", price=Decimal(50)
@@ -146,7 +145,7 @@ class TestWhatIsMade:
 
 
 class TestAnnouncing:
-    def test_one_announcement_names_what_was_written(self, upsert, announced):  # noqa: F811
+    def test_one_announcement_names_what_was_written(self, upsert, announced):
         upsert(SOFA)
         announced.clear()
         upsert(
@@ -156,7 +155,7 @@ class TestAnnouncing:
         )
         assert announced == [[Listing.objects.get(external_id="new").pk]]
 
-    def test_a_batch_that_changes_nothing_says_nothing(self, upsert, announced):  # noqa: F811
+    def test_a_batch_that_changes_nothing_says_nothing(self, upsert, announced):
         upsert(SOFA)
         announced.clear()
         upsert(SOFA)

@@ -21,19 +21,6 @@ def sofa(alice) -> Listing:
 
 
 @pytest.fixture
-def announced():
-    """The announcements so far, each the list of ids it was sent with."""
-    heard: list[list[int]] = []
-
-    def hear(sender, listing_ids, **_):
-        heard.append(listing_ids)
-
-    listings_changed.connect(hear)
-    yield heard
-    listings_changed.disconnect(hear)
-
-
-@pytest.fixture
 def refusing_receiver():
     """Somebody who fails while the announcement is made."""
 

@@ -64,7 +64,9 @@ class TestEnvironment:
 
     def test_values_that_compose_fills_in_are_accepted(self):
         filled = {
-            name.lower(): re.sub(r"\$\{\w+:(?:-([^}]*)|\?[^}]*)\}", lambda m: m[1] or "x" * 40, value)
+            name.lower(): re.sub(
+                r"\$\{\w+:(?:-([^}]*)|\?[^}]*)\}", lambda m: "x" * 40 if m[1] is None else m[1], value
+            )
             for name, value in SERVICES["web"]["environment"].items()
             if name in SETTINGS
         }

@@ -1,0 +1,16 @@
+import pytest
+
+from listings.signals import listings_changed
+
+
+@pytest.fixture
+def announced():
+    """The announcements so far, each the list of ids it was sent with."""
+    heard: list[list[int]] = []
+
+    def hear(sender, listing_ids, **_):
+        heard.append(listing_ids)
+
+    listings_changed.connect(hear)
+    yield heard
+    listings_changed.disconnect(hear)

@@ -1,0 +1,237 @@
+"""The catalogue's admin, used as a browser uses it."""
+
+from pathlib import Path
+
+import pytest
+from django.contrib.messages import get_messages
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from listings.models import Actor, Category, Listing, Photo
+from tests import factories
+
+CHANGELIST = "/admin/listings/listing/"
+
+
+@pytest.fixture
+def sofa(alice) -> Listing:
+    return factories.listing(alice)
+
+
+@pytest.fixture
+def browser(admin_client) -> Client:
+    """A browser in which staff are logged in."""
+    return admin_client
+
+
+def change_page(listing: Listing) -> str:
+    return reverse("admin:listings_listing_change", args=[listing.pk])
+
+
+def form(**changes) -> dict:
+    """What the form of a blue sofa would send."""
+    fields = {
+        "title": "Blue sofa",
+        "description": "",
+        "price": "50",
+        "condition": "good",
+        "category": Category.objects.get(path="Home & Garden / Sofas").pk,
+        "place": "",
+        "latitude": "",
+        "longitude": "",
+        "source_version": "",
+    }
+    return fields | changes
+
+
+def said(response) -> str:
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+class TestTheList:
+    def test_it_shows_thumbnails(self, browser, sofa):
+        photo = factories.photo(sofa)
+        page = browser.get(CHANGELIST).content.decode()
+        assert photo.file.name.replace(".jpg", "-256.jpg") in page
+
+    def test_a_longer_list_takes_no_more_queries(self, browser, alice, django_assert_max_num_queries):
+        for number in range(6):
+            factories.photo(factories.listing(alice, f"Sofa {number}"))
+        with django_assert_max_num_queries(12):
+            assert browser.get(CHANGELIST).content.decode().count('loading="lazy"') == 6
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ({"status__exact": "active"}, True),
+            ({"status__exact": "sold"}, False),
+            ({"condition__exact": "unknown"}, True),
+            ({"q": "blue"}, True),
+            ({"q": "alice"}, True),
+            ({"q": "green"}, False),
+        ],
+        ids=str,
+    )
+    def test_it_is_filtered_and_searched(self, browser, sofa, query, found):
+        assert (change_page(sofa) in browser.get(CHANGELIST, query).content.decode()) == found
+
+    def test_it_is_filtered_by_category_and_by_root(self, browser, alice, sofa):
+        boat = factories.listing(alice, "Canoe", path="Boats / Canoes")
+        for query in (
+            {"category__id__exact": boat.category_id},
+            {"category__root__id__exact": boat.category.root_id},
+        ):
+            page = browser.get(CHANGELIST, query).content.decode()
+            assert change_page(boat) in page
+            assert change_page(sofa) not in page
+
+    def test_it_is_for_staff(self, client, sofa):
+        assert client.get(CHANGELIST).headers["Location"].startswith("/admin/login/")
+
+
+class TestActions:
+    def act(self, browser: Client, action: str, *listings: Listing):
+        chosen = {"action": action, "_selected_action": [listing.pk for listing in listings]}
+        return browser.post(CHANGELIST, chosen)
+
+    @pytest.mark.parametrize(
+        ("before", "action", "after"),
+        [
+            ("active", "mark_sold", "sold"),
+            ("active", "reserve", "reserved"),
+            ("reserved", "release", "active"),
+            ("draft", "publish", "active"),
+            ("active", "withdraw", "withdrawn"),
+        ],
+    )
+    def test_they_go_through_services(self, browser, sofa, announced, before, action, after):
+        Listing.objects.filter(pk=sofa.pk).update(status=before)
+        response = self.act(browser, action, sofa)
+        assert "1 listings" in said(response)
+        assert Listing.objects.get().status == after
+        assert announced == [[sofa.pk]]
+
+    def test_what_is_refused_is_said_and_the_rest_is_done(self, browser, alice, sofa):
+        draft = factories.listing(alice, status="draft")
+        said_in_the_end = said(self.act(browser, "mark_sold", sofa, draft))
+        assert f"{draft.external_id} is draft" in said_in_the_end
+        assert "1 listings sold" in said_in_the_end
+        sofa.refresh_from_db()
+        assert sofa.status == "sold"
+
+    def test_nothing_can_be_deleted(self, browser, sofa):
+        self.act(browser, "delete_selected", sofa)
+        url = reverse("admin:listings_listing_delete", args=[sofa.pk])
+        assert browser.post(url, {"post": "yes"}).status_code == 403
+        assert Listing.objects.get() == sofa
+
+
+class TestAdding:
+    ADD = "/admin/listings/listing/add/"
+
+    @pytest.fixture
+    def sofas(self, db) -> Category:
+        return factories.category()
+
+    def test_with_a_photo(self, browser, alice, sofas, announced, settings):
+        photo = SimpleUploadedFile("sofa.jpg", factories.picture(), "image/jpeg")
+        fields = form(external_id="sofa-1", seller=alice.pk, add_photo=photo)
+        assert browser.post(self.ADD, fields).status_code == 302
+        sofa = Listing.objects.get()
+        assert (sofa.external_id, sofa.seller, sofa.status) == ("sofa-1", alice, "active")
+        assert (settings.MEDIA_ROOT / sofa.photos.get().file.name).is_file()
+        assert announced == [[sofa.pk]]
+
+    def test_an_empty_form_can_be_opened(self, browser, sofas):
+        assert browser.get(self.ADD).status_code == 200
+
+    @pytest.mark.parametrize("data", [b"", b"no photo", factories.picture(image_format="PNG")])
+    def test_a_bad_photo_is_an_error_of_the_form(self, browser, alice, sofas, settings, data):
+        photo = SimpleUploadedFile("sofa.jpg", data, "image/jpeg")
+        response = browser.post(self.ADD, form(external_id="x", seller=alice.pk, add_photo=photo))
+        assert response.status_code == 200
+        assert "add_photo" in response.context["adminform"].form.errors
+        assert not Listing.objects.exists()
+        assert not [path for path in Path(settings.MEDIA_ROOT).rglob("*") if path.is_file()]
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"title": ""},
+            {"price": "-1"},
+            {"price": "NaN"},
+            {"price": "100000.01"},
+            {"latitude": "91", "longitude": "0"},
+            {"latitude": "nan", "longitude": "0"},
+            {"latitude": "1"},
+            {"external_id": "a/b"},
+            {"title": "a\0b"},
+        ],
+        ids=str,
+    )
+    def test_bad_values_are_errors_of_the_form(self, browser, alice, sofas, bad):
+        response = browser.post(self.ADD, form(external_id="x", seller=alice.pk) | bad)
+        assert response.status_code == 200
+        assert response.context["adminform"].form.errors
+        assert not Listing.objects.exists()
+
+
+class TestEditing:
+    def test_the_page_shows_the_photos(self, browser, sofa):
+        photo = factories.photo(sofa)
+        assert photo.file.name.removesuffix(".jpg") in browser.get(change_page(sofa)).content.decode()
+
+    def test_a_change_is_saved_and_announced(self, browser, sofa, announced):
+        fields = form(title="Green sofa", price="45", latitude="53.8", longitude="-1.5")
+        assert browser.post(change_page(sofa), fields).status_code == 302
+        sofa.refresh_from_db()
+        assert (sofa.title, sofa.price, sofa.latitude) == ("Green sofa", 45, 53.8)
+        assert sofa.content_version == 2
+        assert announced == [[sofa.pk]]
+
+    def test_a_photo_can_be_added(self, browser, sofa):
+        photo = SimpleUploadedFile("sofa.png", factories.picture(image_format="PNG"), "image/png")
+        browser.post(change_page(sofa), form(add_photo=photo))
+        assert Photo.objects.get().listing == sofa
+
+    def test_status_seller_and_id_are_not_fields(self, browser, sofa, bob):
+        browser.post(change_page(sofa), form(status="sold", seller=bob.pk, external_id="other"))
+        after = Listing.objects.get()
+        assert (after.status, after.seller, after.external_id) == ("active", sofa.seller, sofa.external_id)
+
+    def test_what_the_services_refuse_is_said(self, browser, sofa):
+        browser.post(change_page(sofa), form(source_version="5"))
+        response = browser.post(change_page(sofa), form(title="Old", source_version="4"))
+        assert "source_version 5" in said(response)
+        assert Listing.objects.get().title == "Blue sofa"
+
+
+class TestCategories:
+    ADD = "/admin/listings/category/add/"
+
+    def test_a_new_one_brings_its_parents(self, browser):
+        assert browser.post(self.ADD, {"path": "Boats / Canoes"}).status_code == 302
+        assert Category.objects.get(path="Boats / Canoes").parent.path == "Boats"
+
+    def test_a_path_that_is_none_is_refused(self, browser):
+        assert "not a category path" in said(browser.post(self.ADD, {"path": "Boats / "}))
+        assert not Category.objects.exists()
+
+    def test_a_path_is_final(self, browser, sofa):
+        url = reverse("admin:listings_category_change", args=[sofa.category_id])
+        browser.post(url, {"path": "Elsewhere"})
+        assert not Category.objects.filter(path="Elsewhere").exists()
+
+
+class TestTheRest:
+    @pytest.mark.parametrize("model", ["actor", "category", "place", "listing"])
+    def test_every_list_opens_and_searches(self, browser, sofa, model):
+        assert browser.get(f"/admin/listings/{model}/").status_code == 200
+        assert browser.get(f"/admin/listings/{model}/", {"q": "a"}).status_code == 200
+
+    def test_an_actor_can_be_edited(self, browser, bob):
+        url = reverse("admin:listings_actor_change", args=[bob.pk])
+        assert browser.get(url).status_code == 200
+        browser.post(url, {"external_id": "robert", "kind": "member", "user": "", "merged_into": ""})
+        assert Actor.objects.get(pk=bob.pk).external_id == "robert"

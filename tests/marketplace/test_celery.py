@@ -1,0 +1,113 @@
+"""What Celery is told. That messages really arrive is shown by tests/flows."""
+
+import pytest
+from kombu.serialization import dumps, loads
+
+from marketplace import settings
+from marketplace.celery import app, broker_address
+from marketplace.processes import WORKERS
+
+conf = app.conf
+TASKS = sorted(name for name in app.tasks if not name.startswith("celery."))
+QUEUES = {process.words()[process.words().index("--queues") + 1] for process in WORKERS}
+
+
+def queue_of(task: str) -> str:
+    return conf.task_routes.get(task, {}).get("queue", conf.task_default_queue)
+
+
+class TestTimeouts:
+    def test_the_visibility_timeout_stands_in_all_three_places(self):
+        places = [
+            conf.visibility_timeout,
+            conf.broker_transport_options["visibility_timeout"],
+            conf.result_backend_transport_options["visibility_timeout"],
+        ]
+        assert len(set(places)) == 1
+        assert places[0] > 0
+
+    def test_time_limits_are_under_half_of_it(self):
+        assert conf.task_soft_time_limit < conf.task_time_limit < conf.visibility_timeout / 2
+
+    def test_so_are_the_limits_of_every_task(self):
+        for name in TASKS:
+            limits = (app.tasks[name].time_limit, app.tasks[name].soft_time_limit)
+            assert all(limit is None or limit < conf.visibility_timeout / 2 for limit in limits), name
+
+
+class TestDelivery:
+    def test_a_task_is_acknowledged_when_it_is_done(self):
+        assert conf.task_acks_late
+        assert conf.task_reject_on_worker_lost
+        assert all(app.tasks[name].acks_late for name in TASKS)
+
+    def test_no_worker_keeps_messages_in_hand(self):
+        assert conf.worker_prefetch_multiplier == 1
+
+    def test_a_worker_is_given_time_to_finish(self):
+        assert conf.worker_soft_shutdown_timeout > 0
+
+    def test_results_are_not_kept(self):
+        assert conf.task_ignore_result
+
+
+class TestMessages:
+    def test_json_only(self):
+        assert conf.accept_content == ["json"]
+        assert (conf.task_serializer, conf.result_serializer) == ("json", "json")
+
+    def test_a_pickle_is_refused(self):
+        kind, encoding, body = dumps({"a": 1}, serializer="pickle")
+        with pytest.raises(Exception, match="pickle"):
+            loads(body, kind, encoding, accept=conf.accept_content)
+
+    def test_no_scheduled_task_carries_anything(self):
+        for entry in conf.beat_schedule.values():
+            assert not entry.get("args")
+            assert not entry.get("kwargs")
+
+
+class TestQueues:
+    def test_there_are_tasks(self):
+        assert "recommendations.tasks.embed_pending" in TASKS
+
+    @pytest.mark.parametrize("task", TASKS)
+    def test_every_task_has_a_queue_that_a_worker_listens_to(self, task):
+        assert queue_of(task) in QUEUES
+
+    def test_every_route_and_schedule_names_a_task(self):
+        named = {*conf.task_routes, *(entry["task"] for entry in conf.beat_schedule.values())}
+        assert named <= set(TASKS)
+
+    def test_embedding_and_training_do_not_wait_for_each_other(self):
+        assert queue_of("recommendations.tasks.embed_pending") == "embeddings"
+        assert queue_of("recommendations.tasks.train_collaborative") == "training"
+        assert queue_of("recommendations.tasks.roll_up_trending") == "events"
+
+    def test_a_bell_that_nobody_heard_does_not_pile_up(self):
+        for entry in conf.beat_schedule.values():
+            if isinstance(entry["schedule"], float):
+                assert entry["options"]["expires"] <= 60
+
+
+class TestBrokerAddress:
+    @pytest.mark.parametrize(
+        ("redis_url", "expected"),
+        [
+            ("redis://localhost:6379/1", "redis://localhost:6379/1"),
+            ("redis://:p%40ss@localhost?socket_timeout=3", "redis://:p%40ss@localhost?socket_timeout=3"),
+            ("redis://[::1]:6379", "redis://[::1]:6379"),
+            ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+            ("unix:///run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
+            ("unix://:secret@/run/r.sock?db=2", "redis+socket://:secret@/run/r.sock?virtual_host=2"),
+            ("rediss://localhost", "rediss://localhost?ssl_cert_reqs=required"),
+            ("rediss://localhost?ssl_cert_reqs=none", "rediss://localhost?ssl_cert_reqs=none"),
+        ],
+    )
+    def test_celery_spells_some_addresses_in_its_own_way(self, redis_url, expected):
+        assert broker_address(redis_url) == expected
+
+    def test_the_spelling_leads_to_our_redis(self):
+        assert conf.broker_url == broker_address(settings.REDIS_URL)
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=5)

@@ -1,0 +1,177 @@
+"""A bad environment is refused at start, in one line, by whatever is started."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+
+from marketplace import entry
+from marketplace.environment import BadEnvironment, Environment, read_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "hunter2-hunter2"
+NOWHERE = "postgresql://shop:hunter2-hunter2@127.0.0.1:1/shop"
+
+BAD = {
+    "PORT": ["abc", "0", "65536", "80.5"],
+    "DEBUG": ["maybe"],
+    "SECRET_KEY": [SECRET],
+    "DATABASE_URL": [
+        f"mysql://shop:{SECRET}@localhost/shop",
+        f"postgresql://shop:{SECRET}@localhost:port/shop",
+        f"postgresql://shop:{SECRET}@localhost",
+        f"postgresql://shop:{SECRET}@[::1/shop",
+        "shop.db",
+    ],
+    "REDIS_URL": [f"http://:{SECRET}@localhost", f"redis://:{SECRET}@localhost:99999999", "localhost:6379"],
+    "IMAGE_WEIGHTS": ["/nowhere/weights.safetensors", "/tmp"],
+    "WEIGHTS_DOWNLOAD_TIMEOUT_S": ["soon", "-1", "nan", "inf"],
+    "CURRENCY": ["pounds", "gbp"],
+    "COUNTRY": ["Britain", "gb"],
+    "MAXIMUM_PRICE": ["free", "0", "-1", "NaN", "1e30"],
+    "PHOTO_MAXIMUM_BYTES": ["many", "1"],
+    "PHOTO_MAXIMUM_PIXELS": ["many", "1"],
+    "TIME_ZONE": ["Europe/Londn", "../etc/passwd"],
+    "LOG_LEVEL": ["LOUD"],
+    "NATIVE_THREADS": ["0", "all"],
+    "RETRAIN_HOUR": ["24", "-1", "noon"],
+    "CSRF_TRUSTED_ORIGINS": ["shop.example", "https://a.example,b.example"],
+}
+
+
+def started(*command: str, **variables: str) -> subprocess.CompletedProcess:
+    """The command as it ends by itself, with nothing of this environment but what it needs."""
+    environment = {"PATH": os.environ["PATH"], "VAR": os.environ["VAR"], **variables}
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
+    )
+
+
+class TestReading:
+    @pytest.mark.parametrize(("name", "value"), [(name, value) for name in BAD for value in BAD[name]])
+    def test_a_bad_value_is_refused_in_one_line(self, monkeypatch, name, value):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(BadEnvironment) as refusal:
+            read_environment()
+        line = str(refusal.value)
+        assert re.fullmatch(rf"{name}: found .+; accepted: .+\.", line), line
+        assert SECRET not in line
+        assert name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL") or value in line
+
+    def test_every_bad_variable_has_a_line_of_its_own(self, monkeypatch):
+        monkeypatch.setenv("PORT", "abc")
+        monkeypatch.setenv("DEBUG", "maybe")
+        with pytest.raises(BadEnvironment) as refusal:
+            read_environment()
+        assert sorted(line.split(":")[0] for line in str(refusal.value).splitlines()) == ["DEBUG", "PORT"]
+
+    @pytest.mark.parametrize("name", sorted(name.upper() for name in Environment.model_fields))
+    def test_an_empty_value_is_none_at_all(self, monkeypatch, name):
+        monkeypatch.delenv(name, raising=False)
+        expected = read_environment()
+        monkeypatch.setenv(name, "")
+        assert read_environment() == expected
+
+    @pytest.mark.parametrize(
+        ("name", "value", "expected"),
+        [
+            ("PORT", "8001", 8001),
+            ("DEBUG", "true", True),
+            ("ALLOWED_HOSTS", "shop.example, www.shop.example", ["shop.example", "www.shop.example"]),
+            ("CSRF_TRUSTED_ORIGINS", "https://shop.example", ["https://shop.example"]),
+            ("DATABASE_URL", NOWHERE, NOWHERE),
+            ("REDIS_URL", "unix:///run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
+            ("NATIVE_THREADS", "2", 2),
+            ("IMAGE_WEIGHTS", __file__, Path(__file__).resolve()),
+        ],
+    )
+    def test_a_good_value_changes_what_it_says(self, monkeypatch, name, value, expected):
+        monkeypatch.setenv(name, value)
+        assert getattr(read_environment(), name.lower()) == expected
+
+
+class TestStarting:
+    """Each of these starts a process; all end with status 2 and one line."""
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["manage.py", "check"],
+            ["manage.py", "migrate"],
+            ["-m", "celery", "-A", "marketplace", "worker"],
+            ["-m", "celery", "-A", "marketplace", "beat"],
+        ],
+        ids=lambda command: command[-1],
+    )
+    def test_with_a_bad_variable(self, command):
+        ended = started(*command, PORT="abc")
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr == 'PORT: found "abc"; accepted: a valid integer.\n'
+
+    def test_gunicorn_gives_up_instead_of_trying_for_ever(self):
+        command = ["-m", "gunicorn", "marketplace.wsgi:application", "--bind", "127.0.0.1:0"]
+        ended = started(*command, PORT="abc")
+        assert ended.returncode == 3
+        assert ended.stderr.count('PORT: found "abc"; accepted: a valid integer.') == 1
+        assert "Traceback" not in ended.stderr
+
+    def test_with_a_database_that_cannot_be_reached(self):
+        ended = started("manage.py", "migrate", DATABASE_URL=NOWHERE, REDIS_URL="redis://127.0.0.1:1")
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert re.fullmatch(r"DATABASE_URL: the database cannot be reached: .+\n", ended.stderr)
+        assert SECRET not in ended.stderr
+
+    @pytest.mark.parametrize(
+        ("command", "variables"),
+        [
+            (["manage.py", "check"], {}),
+            (["manage.py", "migrate"], {}),
+            (["manage.py", "migrate"], {"DATABASE_URL": NOWHERE, "REDIS_URL": "redis://127.0.0.1:1"}),
+            (["-m", "celery", "-A", "marketplace", "worker"], {}),
+        ],
+        ids=["check", "own servers", "other servers", "celery"],
+    )
+    def test_with_a_folder_that_cannot_be_written(self, command, variables):
+        ended = started(*command, VAR="/dev/null/var", **variables)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.count("\n") == 1
+        assert "VAR" in ended.stderr
+        assert "/dev/null/var" in ended.stderr
+
+    def test_with_a_redis_that_cannot_be_reached(self, capsys):
+        with pytest.raises(SystemExit) as end, entry.plain_errors():
+            redis.Redis.from_url("redis://127.0.0.1:1").ping()
+        assert end.value.code == 2
+        assert re.fullmatch(r"REDIS_URL: Redis cannot be reached: .+\n", capsys.readouterr().err)
+
+    def test_a_mistake_of_our_own_keeps_its_traceback(self):
+        with pytest.raises(ZeroDivisionError), entry.plain_errors():
+            print(1 / 0)
+
+    @pytest.mark.parametrize("variable", ["IMAGE_BACKBONE", "IMAGE_WEIGHTS"])
+    def test_embed_with_a_backbone_that_cannot_be_used(self, variable, tmp_path, test_database):
+        weights = tmp_path / "broken.safetensors"
+        weights.write_bytes(b"no weights")
+        values = {"IMAGE_BACKBONE": "resnet5000", "IMAGE_WEIGHTS": str(weights)}
+        chosen = {variable: values[variable]}
+        ended = started("manage.py", "embed", "--no-wait", **chosen, **test_database)
+        assert ended.returncode == 2
+        found = "resnet5000" if variable == "IMAGE_BACKBONE" else weights.name
+        assert re.fullmatch(rf"{variable}: found .*{found}.*; accepted: .+\.\n", ended.stderr), ended.stderr
+
+    @pytest.fixture
+    def test_database(self, transactional_db, settings) -> dict[str, str]:
+        """The variables that lead a process of its own to the database of this test."""
+        database = settings.DATABASES["default"]
+        address = f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}"
+        return {"DATABASE_URL": address, "REDIS_URL": settings.REDIS_URL}
+
+
+class TestReadme:
+    def test_its_table_holds_every_variable_and_no_other(self):
+        rows = re.findall(r"^\| `([A-Z_]+)`", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+        assert sorted(rows) == sorted({name.upper() for name in Environment.model_fields})
