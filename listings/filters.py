@@ -2,6 +2,7 @@
 
 import django_filters
 
+from listings.errors import Invalid
 from listings.models import Listing
 from listings.queries import categories_below
 
@@ -17,6 +18,13 @@ class ListingFilter(django_filters.FilterSet):
     class Meta:
         model = Listing
         fields = ("condition",)
+
+    def filter_queryset(self, listings):
+        """Raises Invalid for prices that leave nothing between them."""
+        least, most = (self.form.cleaned_data.get(name) for name in ("min_price", "max_price"))
+        if None not in (least, most) and least > most:
+            raise Invalid("min_price is above max_price.", field="min_price")
+        return super().filter_queryset(listings)
 
     def below(self, listings, name, path):
         return listings.filter(category__in=categories_below(path))

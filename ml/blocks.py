@@ -58,7 +58,7 @@ class Comparison:
         return weigh(block_scores(query, vectors, self.blocks), self.weights, self.levels)
 
     def weighted(self, vectors: Matrix) -> Matrix:
-        """The vectors with each block at its weight, at length 1: their cosines count blocks as `scores` does.
+        """The vectors with each block at its weight, at length 1: their cosines count blocks as `scores`.
 
         (n, D) -> (n, D) float32
         """

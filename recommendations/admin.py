@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 
 from listings.admin import ListingAdmin
 from listings.models import Listing
-from recommendations import embedding
+from recommendations import bell, embedding
 from recommendations.models import (
     CatalogueChange,
     EmbeddingJob,
@@ -13,7 +13,6 @@ from recommendations.models import (
     PhotoFeatures,
     TrainedModel,
 )
-from recommendations.tasks import ring_for_embeddings
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -43,7 +42,7 @@ class RecommendedListingAdmin(ListingAdmin):
     @admin.action(description="Embed again: photos and words are read anew")
     def embed_again(self, request, queryset):
         count = embedding.forget_and_request(list(queryset.values_list("pk", flat=True)))
-        ring_for_embeddings()
+        bell.ring()
         self.message_user(request, f"{count} listings will be embedded again.", messages.SUCCESS)
 
 
@@ -65,7 +64,7 @@ class EmbeddingJobAdmin(ReadOnlyAdmin):
     @admin.action(description="Try again", permissions=["view"])
     def retry(self, request, queryset):
         count = queryset.update(attempts=0, claimed_until=None, failed_at=None)
-        ring_for_embeddings()
+        bell.ring()
         self.message_user(request, f"{count} jobs will be tried again.", messages.SUCCESS)
 
 

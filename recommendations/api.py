@@ -1,5 +1,7 @@
 """Events in, recommendations out: parse, one verb, reply."""
 
+from collections.abc import Container
+
 from django.utils import timezone
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.permissions import BasePermission
@@ -11,7 +13,14 @@ from listings.callers import READ_METHODS, Caller
 from listings.errors import Forbidden, Invalid
 from listings.models import Actor
 from recommendations.feed import build_feed
-from recommendations.interactions import Event, EventResult, Outcome, record
+from recommendations.interactions import (
+    NO_SUCH_LISTING,
+    Event,
+    EventResult,
+    Outcome,
+    known_listings,
+    record,
+)
 from recommendations.serializers import (
     EventBatch,
     EventBody,
@@ -83,7 +92,8 @@ class InteractionsApi(RecommendationApi):
     def post(self, request):
         bodies = [EventBody(data=body) for body in _bodies(request.data)]
         acting = _Acting(request.caller)
-        judged = [_event(body, acting) for body in bodies]
+        known = known_listings({str(body.initial_data.get("listing")) for body in bodies})
+        judged = [_event(body, acting, known) for body in bodies]
         events = [event for event in judged if isinstance(event, Event)]
         recorded = iter(record(source=request.caller.source, events=events, now=timezone.now()))
         results = [next(recorded) if isinstance(event, Event) else event for event in judged]
@@ -118,12 +128,15 @@ def _bodies(data: object) -> list[object]:
     return batch.validated_data["events"]
 
 
-def _event(body: EventBody, acting: _Acting) -> Event | EventResult:
+def _event(body: EventBody, acting: _Acting, known: Container[str]) -> Event | EventResult:
+    """The event, or why not. Who did it is looked up last: a refused event makes no actor."""
     event_id = str(body.initial_data.get("event_id", ""))
     if not body.is_valid():
         reason = "; ".join(f"{field}: {' '.join(map(str, said))}" for field, said in body.errors.items())
         return EventResult(event_id, Outcome.REJECTED, reason)
     content = dict(body.validated_data)
+    if content["listing"] not in known:
+        return EventResult(event_id, Outcome.REJECTED, NO_SUCH_LISTING)
     try:
         return Event(actor=acting.actor(content.pop("actor", None)), **content)
     except Forbidden as error:

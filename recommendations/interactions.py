@@ -6,11 +6,11 @@ from enum import StrEnum
 
 from django.db import connection, transaction
 
-from listings.errors import Invalid
 from listings.models import Actor, Listing
 from recommendations.models import Interaction
 
 MAXIMUM_BATCH = 500
+NO_SUCH_LISTING = "There is no such listing."
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def record(*, source: str, events: list[Event], now: datetime) -> list[EventResu
     stored stays. Naive times are refused, future ones are set to now. A listing that does not exist
     rejects its row only. A purchase is a statement, not a sale: no status changes here.
     """
-    listing_ids = _listing_ids(events)
+    listing_ids = known_listings({event.listing for event in events})
     with transaction.atomic():
         good = [event for event in events if event.listing in listing_ids and _has_zone(event)]
         inserted = _insert(source, _firsts(good), listing_ids, now)
@@ -60,7 +60,7 @@ def _result(
 ) -> EventResult:
     """Judge one event. The first of its id uses up the insertion; what follows is a repeat."""
     if event.listing not in listing_ids:
-        return EventResult(event.event_id, Outcome.REJECTED, "There is no such listing.")
+        return EventResult(event.event_id, Outcome.REJECTED, NO_SUCH_LISTING)
     if not _has_zone(event):
         return EventResult(event.event_id, Outcome.REJECTED, "occurred_at needs a time zone.")
     if not _same(event, stored[event.event_id], listing_ids):
@@ -121,12 +121,7 @@ def _same(event: Event, row: Interaction, listing_ids: dict[str, int]) -> bool:
     return event.occurred_at is None or min(event.occurred_at, row.received_at) == row.occurred_at
 
 
-def _listing_ids(events: list[Event]) -> dict[str, int]:
-    wanted = {event.listing for event in events}
+def known_listings(external_ids: set[str]) -> dict[str, int]:
+    """External id -> primary key of those that exist."""
+    wanted = {name for name in external_ids if "\x00" not in name}
     return dict(Listing.objects.filter(external_id__in=wanted).values_list("external_id", "pk"))
-
-
-def refuse_large_batch(count: int) -> None:
-    """Raises Invalid for more events than one request may carry."""
-    if count > MAXIMUM_BATCH:
-        raise Invalid(f"A batch holds at most {MAXIMUM_BATCH} events, not {count}.", field="events")

@@ -33,7 +33,7 @@ class Interaction(models.Model):
         HIDE = "hide"
         REPORT = "report"
 
-    source = models.CharField(max_length=200)  # who vouches for it: from the credential, never the body
+    source = models.CharField(max_length=250)  # who vouches for it: from the credential, never the body
     event_id = models.CharField(max_length=200)
     actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="interactions")
     listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="interactions")

@@ -4,9 +4,8 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from listings.signals import listings_changed
-from recommendations import embedding
+from recommendations import bell, embedding
 from recommendations.changes import append_changes
-from recommendations.tasks import ring_for_embeddings
 
 
 @receiver(listings_changed)
@@ -14,4 +13,4 @@ def note_changes(sender, listing_ids: list[int], **_: object) -> None:
     """Runs inside the transaction that changed the listings, as its last step."""
     embedding.request_embeddings(listing_ids)
     append_changes(listing_ids)
-    transaction.on_commit(ring_for_embeddings)
+    transaction.on_commit(bell.ring)

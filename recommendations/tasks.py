@@ -9,10 +9,10 @@ from datetime import timedelta
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from recommendations import compaction, embedding, encoders, trending
 
+BELL_EXPIRES_S = 30
 EMBEDDING_BUDGET = timedelta(minutes=1)  # a large catalogue takes many turns, each far below the time limits
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def embed_pending() -> dict[str, int]:
     encoders.load_target().warm_up()
     counts = embedding.embed_claimed_batches(clock=timezone.now, budget=EMBEDDING_BUDGET)
     if counts and embedding.waiting_count():
-        ring_for_embeddings()
+        embed_pending.apply_async(expires=BELL_EXPIRES_S)
     return counts
 
 
@@ -49,11 +49,3 @@ def train_collaborative() -> None:
     """Start a training as a process of its own: it outlives the time limits of tasks."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "train", "collaborative"]
     subprocess.Popen(command, start_new_session=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
-
-
-def ring_for_embeddings() -> None:
-    """Wake a worker after a commit. A lost bell costs seconds: beat rings too, and the job is a row."""
-    try:
-        embed_pending.apply_async(retry=False, expires=30)
-    except (OperationalError, OSError) as error:
-        logger.warning("The bell for the embedding workers was not heard: %s", error)

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from listings.models import Listing
-from recommendations import compaction
+from recommendations import bell, compaction
 from recommendations.models import EmbeddingJob, ListingEmbedding
 from tests import factories
 from tests.conftest import ServiceKey
@@ -84,15 +84,13 @@ class TestAWorkerKilledInTheMiddle:
             if number % 5 == 0:
                 factories.photo(listing)
         first = installation.start(EMBEDDINGS)
-        from recommendations.tasks import ring_for_embeddings
-
-        ring_for_embeddings()
+        bell.send()
         eventually(lambda: ListingEmbedding.objects.count() > 30, "some listings are embedded")
         kill(first)
         assert EmbeddingJob.objects.exists(), "it was killed in the middle"
         EmbeddingJob.objects.exclude(claimed_until=None).update(claimed_until=None)  # their lease passes
         installation.start(EMBEDDINGS)
-        ring_for_embeddings()
+        bell.send()
         eventually(lambda: not EmbeddingJob.objects.exists(), "every listing is embedded")
         assert ListingEmbedding.objects.count() == 500
         compaction.compact(least_changes=1)

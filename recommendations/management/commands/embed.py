@@ -5,11 +5,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from listings.errors import Invalid
-from recommendations import embedding, encoders
+from recommendations import bell, embedding, encoders
 from recommendations.compaction import compact
 from recommendations.models import EmbeddingJob
 from recommendations.progress import progress_bar
-from recommendations.tasks import ring_for_embeddings
 
 
 class Command(BaseCommand):
@@ -37,7 +36,7 @@ class Command(BaseCommand):
         if here:
             embedding.embed_claimed_batches(clock=timezone.now)
         elif waiting:
-            ring_for_embeddings()
+            bell.send()
         if not no_wait:
             self._wait(waiting, patience)
             compact(least_changes=1)
