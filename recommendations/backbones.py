@@ -3,10 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from listings.errors import Invalid
 from recommendations.progress import progress_bar
+
+if TYPE_CHECKING:
+    from ml.backbone import Backbone
 
 DRAWN_PHOTO_COUNT = 1560
 DRAWN_TRAINING_S = 75.0  # its share of the 90 s that setting up a backbone may take
@@ -22,11 +27,28 @@ class Choice:
     source: str
 
 
-def choose(say: Callable[[str], None]) -> Choice:
-    """IMAGE_WEIGHTS, else one bounded attempt at torchvision's download, else a small backbone trained here.
+class BadWish(Invalid):
+    """IMAGE_BACKBONE or IMAGE_WEIGHTS names what cannot be had; the message is one line that says which."""
 
-    Raises BadBackbone or WeightsError for what the environment names wrongly.
-    """
+
+def choose(say: Callable[[str], None]) -> tuple[Choice, "Backbone"]:
+    """The choice, and the backbone loaded with it. Raises BadWish."""
+    from ml.backbone import load_backbone
+    from ml.weights import BadBackbone, WeightsError
+
+    try:
+        choice = _choose(say)
+        return choice, load_backbone(choice.backbone, choice.weights)
+    except BadBackbone as error:
+        name = settings.ENVIRONMENT.image_backbone
+        accepted = f"a classifier of torchvision ({error})"
+        raise BadWish(f'IMAGE_BACKBONE: found "{name}"; accepted: {accepted}.') from None
+    except WeightsError as error:
+        raise BadWish(f"IMAGE_WEIGHTS: found {error}.") from None
+
+
+def _choose(say: Callable[[str], None]) -> Choice:
+    """IMAGE_WEIGHTS, else one bounded attempt at torchvision's download, else a small backbone trained here."""
     from ml.weights import WeightsUnavailable, require_classifier
 
     name = settings.ENVIRONMENT.image_backbone

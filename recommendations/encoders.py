@@ -151,7 +151,7 @@ def ensure_any(say: Callable[[str], None]) -> None:
 def ensure_encoder(say: Callable[[str], None] = print) -> TrainedModel:
     """The encoder that the environment asks for, chosen and recorded when it is not the target already.
 
-    The first one is active at once. A later one is a candidate until every listing is embedded with it
+    Raises BadWish when a variable names what cannot be had. The first one is active at once. A later one is a candidate until every listing is embedded with it
     and an index generation is built (generations.py), so that readers never see two spaces mixed.
     """
     settings.MODEL_ROOT.mkdir(parents=True, exist_ok=True)
@@ -174,11 +174,9 @@ def _answers(model: TrainedModel) -> bool:
 
 
 def _choose(say: Callable[[str], None]) -> EncoderRecord:
-    from ml.backbone import load_backbone
     from ml.encoder import ProjectionEncoder
 
-    choice = backbones.choose(say)
-    backbone = load_backbone(choice.backbone, choice.weights)
+    choice, backbone = backbones.choose(say)
     projection = ProjectionEncoder(backbone.version, backbone.dimension, seed=SEED)
     return EncoderRecord(
         requested(), choice.backbone, str(choice.weights), choice.source, projection.to_json()

@@ -52,6 +52,11 @@ class Interaction(models.Model):
         indexes = [
             models.Index(fields=["actor", "-occurred_at"], name="interaction_of_actor"),
             models.Index(fields=["transaction_id"], name="interaction_by_transaction"),
+            models.Index(
+                fields=["actor", "listing"],
+                condition=Q(kind__in=["hide", "report"]),
+                name="interaction_unwanted",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,10 +1,8 @@
 import time
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from listings.errors import Invalid
 from recommendations import bell, embedding, encoders
 from recommendations.compaction import compact
 from recommendations.models import EmbeddingJob
@@ -25,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--patience", type=float, default=60, help="seconds without progress to wait for")
 
     def handle(self, here: bool, no_wait: bool, retry_failed: bool, patience: float, **options):
-        self._choose_encoder()
+        encoders.ensure_encoder(self.stdout.write)
         if retry_failed:
             EmbeddingJob.objects.exclude(failed_at=None).update(
                 failed_at=None, attempts=0, claimed_until=None
@@ -41,19 +39,6 @@ class Command(BaseCommand):
             self._wait(waiting, patience)
             compact(least_changes=1)
             self._report()
-
-    def _choose_encoder(self) -> None:
-        """Raises Invalid, which names the variable to mend."""
-        from ml.weights import BadBackbone, WeightsError
-
-        try:
-            encoders.ensure_encoder(self.stdout.write)
-        except BadBackbone as error:
-            name = settings.ENVIRONMENT.image_backbone
-            accepted = f"accepted: a classifier of torchvision ({error})"
-            raise Invalid(f'IMAGE_BACKBONE: found "{name}"; {accepted}.') from None
-        except WeightsError as error:
-            raise Invalid(f"IMAGE_WEIGHTS: found {error}.") from None
 
     def _wait(self, total: int, patience: float) -> None:
         """Watch the workers; raises CommandError when nothing moves."""
