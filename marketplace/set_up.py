@@ -11,6 +11,7 @@ from django.conf import settings
 from marketplace.entry import Unusable
 from marketplace.models import FinishedStep
 from marketplace.processes import PREPARATIONS
+from recommendations import embedding
 
 DRAWN = "drawn by draw_catalogue, version 1"
 TABLES = ("Products.csv", "Images.csv")
@@ -90,7 +91,7 @@ def before_workers(sources: Sources) -> list[Step]:
 
 def with_workers(sources: Sources) -> list[Step]:
     """What workers compute, or what is learned from what they computed."""
-    steps = [Step("embeddings", "Embeddings", "python manage.py embed")]
+    steps = [] if embedding.is_complete() else [Step("embeddings", "Embeddings", "python manage.py embed")]
     if sources.simulate:
         once = sources.catalogue
         steps += [

@@ -48,7 +48,7 @@ def choose(say: Callable[[str], None]) -> tuple[Choice, "Backbone"]:
 
 
 def _choose(say: Callable[[str], None]) -> Choice:
-    """IMAGE_WEIGHTS, else one bounded attempt at torchvision's download, else a small backbone trained here."""
+    """IMAGE_WEIGHTS, else one attempt at torchvision's download, else a small backbone trained here."""
     from ml.weights import WeightsUnavailable, require_classifier
 
     name = settings.ENVIRONMENT.image_backbone

@@ -40,6 +40,11 @@ def request_missing() -> None:
     EmbeddingJob.objects.bulk_create(jobs, batch_size=2000, ignore_conflicts=True)
 
 
+def is_complete() -> bool:
+    """Whether nobody waits for a vector: no job, and no listing without one that has no job either."""
+    return not waiting_count() and not _without_vector().filter(embedding_job=None).exists()
+
+
 def forget_and_request(listing_ids: list[int]) -> int:
     """Have these listings embedded anew, their photos looked at again; how many are on the market."""
     with transaction.atomic():

@@ -151,8 +151,9 @@ def ensure_any(say: Callable[[str], None]) -> None:
 def ensure_encoder(say: Callable[[str], None] = print) -> TrainedModel:
     """The encoder that the environment asks for, chosen and recorded when it is not the target already.
 
-    Raises BadWish when a variable names what cannot be had. The first one is active at once. A later one is a candidate until every listing is embedded with it
-    and an index generation is built (generations.py), so that readers never see two spaces mixed.
+    The first one is active at once. A later one is a candidate until every listing is embedded with it
+    and an index generation is built, so that readers never see two spaces mixed.
+    Raises BadWish when a variable names what cannot be had.
     """
     settings.MODEL_ROOT.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.MODEL_ROOT / "encoder.lock"):  # two workers must not both train a backbone

@@ -27,6 +27,7 @@ from marketplace.environment import ROOT
 from marketplace.processes import BEAT, PREPARATIONS, WEB, WORKERS, Supervisor, with_this_python
 from marketplace.server_home import EmbeddedError
 from marketplace.set_up import Sources, Step, before_workers, holds_another_catalogue, with_workers
+from recommendations import trending
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 120
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         sources = Sources(data and data.resolve(), simulate or data is None)
         sources.check()
         check_port(port)
+        trending.client().ping()  # a Redis that cannot be reached is told now, not after minutes
         Demo(sources, port).run()
 
 
@@ -82,11 +84,27 @@ class Demo:
         if holds_another_catalogue(self.sources):
             self.console.print("This database holds another catalogue too; another VAR keeps them apart.")
         self.do_all(before_workers(self.sources))
-        for process in (*WORKERS, BEAT):
-            self.supervisor.start(process, var=str(settings.VAR))
-        self.do_all(with_workers(self.sources))
 
     def serve(self) -> None:
+        """Where nothing is left to compute the web comes first: it need not wait for workers to load torch."""
+        steps = with_workers(self.sources)
+        if all(step.is_finished() for step in steps):
+            self.start_web()
+            self.start_workers()
+        else:
+            self.start_workers()
+            self.do_all(steps)
+            self.start_web()
+        self.is_serving = True
+        while True:
+            time.sleep(LOOK_EVERY_S)
+            self.keep_servers_up()
+
+    def start_workers(self) -> None:
+        for process in (*WORKERS, BEAT):
+            self.supervisor.start(process, var=str(settings.VAR))
+
+    def start_web(self) -> None:
         if not self.sources.simulate:
             self.console.print(
                 "Collaborative filtering waits for events (SIMULATE=1 would simulate shoppers)."
@@ -95,10 +113,6 @@ class Demo:
         self.wait_until_it_answers()
         self.print_address(renew_admin())
         connections.close_all()
-        self.is_serving = True
-        while True:
-            time.sleep(LOOK_EVERY_S)
-            self.keep_servers_up()
 
     def do_all(self, steps: Iterable[Step]) -> None:
         for step in steps:
