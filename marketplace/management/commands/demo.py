@@ -86,7 +86,7 @@ class Demo:
         self.do_all(before_workers(self.sources))
 
     def serve(self) -> None:
-        """Where nothing is left to compute the web comes first: it need not wait for workers to load torch."""
+        """Where nothing is left to compute the web comes first: it need not wait for workers to start."""
         steps = with_workers(self.sources)
         if all(step.is_finished() for step in steps):
             self.start_web()
