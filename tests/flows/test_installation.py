@@ -1,16 +1,18 @@
 """From a listing or an event over HTTP, through real workers, to what other processes answer."""
 
 import io
+import json
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from listings.models import Listing
-from recommendations import bell, compaction
+from recommendations import bell, compaction, embedding
 from recommendations.models import EmbeddingJob, ListingEmbedding
 from tests import factories
 from tests.conftest import ServiceKey
-from tests.flows.conftest import EMBEDDINGS, eventually, kill
+from tests.flows.conftest import EMBEDDINGS, eventually, free_port, kill
 
 CHAIRS = "Home & Garden / Office Furniture & Equipment"
 
@@ -96,3 +98,32 @@ class TestAWorkerKilledInTheMiddle:
         compaction.compact(least_changes=1)
         verdict = compaction.verify()
         assert (verdict.checked, verdict.agrees, verdict.waiting) == (500, True, 0)
+
+
+class TestWithoutRedis:
+    def test_listings_and_events_are_accepted_and_the_feed_says_what_it_lacks(self, installation, key):
+        installation.environment["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+        installation.serve()
+        new = {"id": "sofa", "seller": "alice", "title": "Sofa", "price": "50", "category": "Home / Sofas"}
+        assert installation.post("/api/v1/listings/", new, **key)[0] == 201
+        event = {"event_id": "1", "actor": "bob", "listing": "sofa", "kind": "view"}
+        assert installation.post("/api/v1/interactions/", event, **key)[0] == 200
+        embedding.embed_claimed_batches(clock=timezone.now)
+        eventually(
+            lambda: ids(installation.get("/api/v1/feed/")[1]) == ["sofa"], "the feed shows the new listing"
+        )
+        assert installation.get("/api/v1/feed/")[1]["degraded"] == ["trending"]
+
+
+class TestMovingACatalogue:
+    def test_what_is_exported_comes_in_again_through_the_batch_endpoint(self, as_service, alice, encoder):
+        for number in range(3):
+            factories.listing(alice, f"Sofa {number}", latitude=53.8, longitude=-1.55, source_version=number)
+        lines = io.StringIO()
+        call_command("export_listings", stdout=lines)
+        rows = [json.loads(line) for line in lines.getvalue().splitlines()]
+        reply = as_service.put("/api/v1/listings/batch/", {"listings": rows})
+        assert [result["outcome"] for result in reply.json()["results"]] == ["unchanged"] * 3
+        changed = [row | {"external_id": f"copy-{row['external_id']}"} for row in rows]
+        reply = as_service.put("/api/v1/listings/batch/", {"listings": changed})
+        assert [result["outcome"] for result in reply.json()["results"]] == ["created"] * 3
