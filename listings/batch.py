@@ -177,6 +177,6 @@ def _category_or_error(path: str) -> Category | DomainError:
 
 
 def _lock_listings(external_ids: set[str]) -> dict[str, Listing]:
-    locked = Listing.objects.select_for_update(of=("self",)).filter(external_id__in=external_ids)
+    locked = Listing.objects.select_for_update(of=("self",), no_key=True).filter(external_id__in=external_ids)
     found = locked.select_related("category", "place").order_by("pk")
     return {listing.external_id: listing for listing in found}

@@ -128,7 +128,7 @@ class Listing(models.Model):
     external_id = models.CharField(
         max_length=200, unique=True, default=new_external_id, validators=[check_external_id]
     )
-    seller = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="listings")
+    seller = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="listings", db_index=False)
     title = models.CharField(max_length=300)
     description = models.TextField(blank=True)
     price = models.DecimalField(max_digits=12, decimal_places=2)

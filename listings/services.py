@@ -195,7 +195,8 @@ def _next_position(listing: Listing) -> int:
 
 
 def _locked(listing: Listing) -> Listing:
-    return Listing.objects.select_for_update().get(pk=listing.pk)
+    """The row as it is now, locked against other edits, but not against rows that refer to it."""
+    return Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
 
 
 def _refuse_stale(listing: Listing, source_version: int | None) -> None:

@@ -18,6 +18,7 @@ from recommendations.interactions import (
     Event,
     EventResult,
     Outcome,
+    ensure_actors,
     known_listings,
     record,
 )
@@ -91,8 +92,10 @@ class InteractionsApi(RecommendationApi):
     )
     def post(self, request):
         bodies = [EventBody(data=body) for body in _bodies(request.data)]
-        acting = _Acting(request.caller)
-        known = known_listings({str(body.initial_data.get("listing")) for body in bodies})
+        good = [body.validated_data for body in bodies if body.is_valid()]
+        known = known_listings({event["listing"] for event in good})
+        named = {event["actor"] for event in good if "actor" in event and event["listing"] in known}
+        acting = _Acting(request.caller, named)
         judged = [_event(body, acting, known) for body in bodies]
         events = [event for event in judged if isinstance(event, Event)]
         recorded = iter(record(source=request.caller.source, events=events, now=timezone.now()))
@@ -101,11 +104,11 @@ class InteractionsApi(RecommendationApi):
 
 
 class _Acting:
-    """Who did it: the caller, or for a service the actor it names, each looked up once."""
+    """Who did it: the caller, or for a service the actors that good events name, looked up at once."""
 
-    def __init__(self, caller: Caller):
+    def __init__(self, caller: Caller, named: set[str]):
         self.caller = caller
-        self.actors: dict[str, Actor] = {}
+        self.actors = ensure_actors(named) if caller.is_service else {}
 
     def actor(self, named: str | None) -> Actor:
         """Raises Forbidden when a person names somebody else, or a service nobody."""
@@ -113,8 +116,6 @@ class _Acting:
             return self.caller.acting()
         if not self.caller.is_service:
             raise Forbidden("Only a service sends events of somebody else.", field="actor")
-        if named not in self.actors:
-            self.actors[named] = Actor.objects.get_or_create(external_id=named)[0]
         return self.actors[named]
 
 
@@ -144,9 +145,10 @@ def _event(body: EventBody, acting: _Acting, known: Container[str]) -> Event | E
 
 
 def _asked_for(caller: Caller, named: str | None) -> Actor | None:
-    """Whose feed: the caller's own; a service or staff may name an actor."""
+    """Whose feed: the caller's own; a service or staff may name an actor. A merged visitor is the member."""
     if named is None:
         return caller.actor
     if "feed" not in caller.scopes or not (caller.is_service or caller.is_staff):
         raise Forbidden("Only a service or staff may ask for somebody else's feed.", field="actor")
-    return Actor.objects.filter(external_id=named).first()
+    actor = Actor.objects.select_related("merged_into").filter(external_id=named).first()
+    return actor and (actor.merged_into or actor)

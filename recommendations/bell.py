@@ -39,7 +39,10 @@ class Bell:
             self._rung.wait()
             time.sleep(COALESCE_S)
             self._rung.clear()
-            send()
+            try:
+                send()
+            except Exception:  # the thread outlives whatever the broker's client raises
+                logger.exception("The bell for the embedding workers broke")
 
 
 def send() -> None:

@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from django.db import connection
 
 from listings.models import Listing
+from recommendations import locks
 from recommendations.models import CatalogueChange
-
-LOG_LOCK = 7_301_001  # any number that no other advisory lock of the project uses
 
 
 def append_changes(listing_ids: Iterable[int]) -> None:
@@ -20,7 +19,7 @@ def append_changes(listing_ids: Iterable[int]) -> None:
     if not ids:
         return
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOG_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.CHANGE_LOG])
     active = set(
         Listing.objects.filter(pk__in=ids, status=Listing.Status.ACTIVE).values_list("pk", flat=True)
     )

@@ -48,15 +48,10 @@ def joined(first: Columns, second: Columns) -> Columns:
 
 def read_live(encoder_version: str, dimension: int, listing_ids: Iterable[int] | None = None) -> Columns:
     """Active listings that have a vector of this encoder, as of now; of these ids, or all of them."""
-    live = _active(listing_ids).filter(embedding__encoder_version=encoder_version)
-    rows = list(live.values_list(*FIELDS, "embedding__vector").iterator(chunk_size=CHUNK))
+    live = _active(listing_ids).filter(embeddings__encoder_version=encoder_version)
+    rows = list(live.values_list(*FIELDS, "embeddings__vector").iterator(chunk_size=CHUNK))
     vectors = np.frombuffer(b"".join(bytes(row[-1]) for row in rows), dtype="<f2").reshape(-1, dimension)
     return Columns(_attributes(rows), vectors)
-
-
-def read_attributes(listing_ids: Iterable[int]) -> np.ndarray:
-    """Attributes (n,) ATTRIBUTES of those of these listings that are active, whatever vectors they have."""
-    return _attributes(list(_active(listing_ids).values_list(*FIELDS)))
 
 
 def _active(listing_ids: Iterable[int] | None) -> QuerySet[Listing]:

@@ -1,18 +1,23 @@
 """From the newest generation and the log to the next generation; and the check that both agree."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from django.conf import settings
+from django.db import connection, transaction
 from filelock import FileLock, Timeout
 
+from listings.models import Listing
 from recommendations import changes, embedding, encoders, generations, model_store, replica
 from recommendations.columns import NO_LISTING, Columns
 from recommendations.models import ListingEmbedding, TrainedModel
 from recommendations.view import View
 
 WORTH_CHANGES = 256  # fewer than this wait in each process's tail
+TOLERATED_SHARE = 0.01  # of listings that may be left behind, failed, when a new encoder is served
 DEAD_SHARE = 0.5  # a generation of more dead rows than this is written without them
 
 
@@ -29,16 +34,16 @@ def compact(*, least_changes: int = WORTH_CHANGES) -> dict[str, int]:
     try:
         with _alone():
             model = _promotable() or encoders.active()
-            if model is None:
+            if model is None or not _is_worth_it(model, least_changes):
                 return {"rows": 0, "changes": 0}
-            return _compact(model, least_changes)
+            return _compact(model)
     except Timeout:
         return {"rows": 0, "changes": 0}
 
 
 def rebuild() -> generations.Generation:
     """A generation from the tables, whatever is on disk. Raises AlreadyCompacting, NotReady."""
-    model = _promotable() or encoders.active()
+    model = encoders.active()
     if model is None:
         raise replica.NotReady("No listing was embedded yet: run `manage.py embed`.")
     try:
@@ -48,20 +53,26 @@ def rebuild() -> generations.Generation:
         raise AlreadyCompacting("Another process is writing an index generation; try again later.") from None
 
 
-def _compact(model: TrainedModel, least_changes: int) -> dict[str, int]:
+def _is_worth_it(model: TrainedModel, least_changes: int) -> bool:
+    """Told from the numbers alone, before any file of an index is read."""
+    seq = generations.newest_seq(model.version)
+    if model.status != TrainedModel.Status.ACTIVE or seq is None:
+        return ListingEmbedding.objects.filter(encoder_version=model.version).exists()
+    return changes.last_seq() - seq >= least_changes
+
+
+def _compact(model: TrainedModel) -> dict[str, int]:
     newest = generations.newest(model.version)
-    view = replica.load(model)
-    change_count = view.seq - newest.seq if newest else view.seq
-    if newest and change_count < least_changes:
-        return {"rows": view.row_count, "changes": 0}
-    blocks, columns = view.comparison.blocks, view.columns()
+    view = replica.load(model, generation=newest)
+    change_count = view.seq - (newest.seq if newest else 0)
     dead = float((~view.alive).mean()) if view.row_count else 0.0
     if newest is None or newest.number != view.generation or dead > DEAD_SHARE:
         _publish_whole(model, view)
     else:
+        blocks, columns = view.comparison.blocks, view.columns()
         generations.publish(model.version, blocks, columns, view.seq, grown_from=newest)
         _finish(model)
-    return {"rows": len(columns), "changes": change_count}
+    return {"rows": view.row_count, "changes": change_count}
 
 
 def _publish_whole(model: TrainedModel, view: View) -> generations.Generation:
@@ -74,17 +85,31 @@ def _publish_whole(model: TrainedModel, view: View) -> generations.Generation:
     return generation
 
 
+@transaction.atomic
 def _finish(model: TrainedModel) -> None:
-    changes.prune_to(generations.oldest_kept_seq(model.version))
+    """Serve the model if it is not served yet, then give up what no reader needs any more.
+
+    In one transaction: a reader that finds the log pruned must find the new encoder active.
+    """
     if model.status != TrainedModel.Status.ACTIVE:
         model_store.activate(model)
+        ListingEmbedding.objects.exclude(encoder_version=model.version).delete()
+        generations.drop_other_encoders(model.version)
+    changes.prune_to(generations.oldest_kept_seq(model.version))
 
 
 def _promotable() -> TrainedModel | None:
-    """The candidate encoder, once nothing waits to be embedded with it."""
+    """The candidate encoder, once every listing on the market has its vector in the new space.
+
+    A few that failed for good, one in a hundred at most, do not hold up the others.
+    """
     model = encoders.target()
-    waits = model is None or model.status == TrainedModel.Status.ACTIVE or embedding.waiting_count()
-    return None if waits else model
+    if model is None or model.status == TrainedModel.Status.ACTIVE:
+        return None
+    lacking = embedding.lacking_vector()
+    failed = lacking.exclude(embedding_job__failed_at=None).count()
+    done = ListingEmbedding.objects.filter(encoder_version=model.version).count()
+    return model if lacking.count() == failed and failed <= TOLERATED_SHARE * done else None
 
 
 def _alone() -> FileLock:
@@ -115,12 +140,17 @@ def verify() -> Verdict:
     model = encoders.active()
     if model is None:
         raise replica.NotReady("No listing was embedded yet: run `manage.py embed`.")
-    view = replica.load(model)
+    generation = generations.newest(model.version)
+    with _one_moment():
+        view = replica.load(model, generation=generation)
+        stored = ListingEmbedding.objects.filter(
+            encoder_version=model.version, listing__status=Listing.Status.ACTIVE
+        )
+        in_database = {
+            pk: hashlib.sha256(vector).digest()
+            for pk, vector in stored.values_list("listing_id", "vector").iterator()
+        }
     in_index = _digests(view)
-    stored = ListingEmbedding.objects.filter(
-        encoder_version=model.version, listing__status="active"
-    ).values_list("pk", "vector")
-    in_database = {pk: hashlib.sha256(vector).digest() for pk, vector in stored.iterator()}
     both = in_index.keys() & in_database.keys()
     return Verdict(
         checked=len(in_database),
@@ -129,6 +159,16 @@ def verify() -> Verdict:
         different=sorted(pk for pk in both if in_index[pk] != in_database[pk]),
         waiting=embedding.waiting_count(),
     )
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """A transaction whose queries all see one state: a worker that finishes meanwhile is no difference."""
+    nested = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not nested:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
 
 
 def _digests(view: View) -> dict[int, bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from listings import photos
@@ -17,9 +17,11 @@ from recommendations.changes import append_changes
 from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures
 
 BATCH = 32
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=1)  # far longer than a batch takes; what a killed worker held waits so long
 MAXIMUM_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=5)  # doubled by each further attempt
+
+KILLED = "Its worker was killed at each attempt."
 
 logger = logging.getLogger(__name__)
 
@@ -29,20 +31,15 @@ def request_embeddings(listing_ids: list[int]) -> None:
 
     Called in the transaction that makes the work needed. An edit during a claim frees the job again.
     """
-    listings = _without_vector().filter(pk__in=listing_ids)
+    listings = lacking_vector().filter(pk__in=listing_ids).order_by("pk")
     _free([EmbeddingJob(listing_id=pk) for pk in listings.values_list("pk", flat=True)])
 
 
 def request_missing() -> None:
     """Write the jobs that are missing over the whole catalogue; claimed and failed ones stay as they are."""
-    listings = _without_vector().filter(embedding_job=None)
+    listings = lacking_vector().filter(embedding_job=None)
     jobs = (EmbeddingJob(listing_id=pk) for pk in listings.values_list("pk", flat=True).iterator())
     EmbeddingJob.objects.bulk_create(jobs, batch_size=2000, ignore_conflicts=True)
-
-
-def is_complete() -> bool:
-    """Whether nobody waits for a vector: no job, and no listing without one that has no job either."""
-    return not waiting_count() and not _without_vector().filter(embedding_job=None).exists()
 
 
 def forget_and_request(listing_ids: list[int]) -> int:
@@ -65,7 +62,8 @@ def _free(jobs: list[EmbeddingJob]) -> None:
     )
 
 
-def _without_vector() -> QuerySet[Listing]:
+def lacking_vector() -> QuerySet[Listing]:
+    """Listings on the market without a vector of what they say now in the target encoder's space."""
     current = ListingEmbedding.objects.filter(
         listing=OuterRef("pk"),
         content_version=OuterRef("content_version"),
@@ -84,7 +82,8 @@ def embed_claimed_batches(
     counts: Counter[str] = Counter()
     until = None if budget is None else clock() + budget
     while (until is None or clock() < until) and (claimed := _claim(now=clock())):
-        counts.update(_embed(claimed, clock))
+        for jobs in claimed:
+            counts.update(_embed(jobs, clock))
     return dict(counts)
 
 
@@ -93,32 +92,39 @@ def waiting_count() -> int:
     return EmbeddingJob.objects.filter(failed_at=None).count()
 
 
-def _claim(*, now: datetime) -> list[EmbeddingJob]:
-    """Take a batch and count the attempt before the work starts, so that a killed process counts too.
+def is_complete() -> bool:
+    """Whether nobody waits for a vector: no job, and no listing without one that has no job either."""
+    return not waiting_count() and not lacking_vector().filter(embedding_job=None).exists()
 
-    The newest comes first: a listing that was published now does not wait for a backlog. A job that
-    was tried before is taken alone: what broke one batch does not break another.
+
+@transaction.atomic
+def _claim(*, now: datetime) -> list[list[EmbeddingJob]]:
+    """Take a batch, and count the attempt before the work starts, so that a killed process counts too.
+
+    The newest comes first: a listing that was published now does not wait for a backlog. One job that was
+    tried before is taken apart from the batch: what broke one batch does not break another.
     """
     free = EmbeddingJob.objects.filter(failed_at=None).filter(
         Q(claimed_until=None) | Q(claimed_until__lt=now)
     )
-    with transaction.atomic():
-        jobs = list(free.filter(attempts=0).order_by("-pk").select_for_update(skip_locked=True)[:BATCH])
-        jobs = jobs or list(free.order_by("pk").select_for_update(skip_locked=True)[:1])
-        keys = [job.pk for job in jobs]
-        EmbeddingJob.objects.filter(pk__in=keys).update(attempts=F("attempts") + 1, claimed_until=now + LEASE)
-    return jobs
+    free.filter(attempts__gte=MAXIMUM_ATTEMPTS).update(failed_at=now, last_error=KILLED)
+    free = free.order_by("-listing").select_for_update(skip_locked=True)
+    claimed = [list(free.filter(attempts=0)[:BATCH]), list(free.filter(attempts__gt=0)[:1])]
+    keys = [job.pk for jobs in claimed for job in jobs]
+    EmbeddingJob.objects.filter(pk__in=keys).update(attempts=F("attempts") + 1, claimed_until=now + LEASE)
+    return [jobs for jobs in claimed if jobs]
 
 
 def _embed(jobs: list[EmbeddingJob], clock: Callable[[], datetime]) -> Counter[str]:
     """Compute and finish one batch; a failure is noted in its jobs, and the rest moves on."""
+    listing_ids = [job.listing_id for job in jobs]
     try:
-        vectors = _compute([job.listing_id for job in jobs])
-    except (encoders.EncoderUnavailable, OSError, RuntimeError, ValueError) as error:
+        spaces = [_compute(encoder, listing_ids) for encoder in encoders.load_in_use()]
+        return Counter(embedded=_finish(spaces))
+    except (encoders.EncoderUnavailable, DatabaseError, OSError, RuntimeError, ValueError) as error:
         logger.exception("Embedding %d listings failed", len(jobs))
         _give_back(jobs, str(error), now=clock())
         return Counter(failed=len(jobs))
-    return Counter(embedded=_finish(vectors))
 
 
 @dataclass(frozen=True)
@@ -129,9 +135,22 @@ class Vectors:
     content_versions: dict[int, int]  # listing id -> content_version
     matrix: np.ndarray  # (n, d) float16, in the order of content_versions
 
+    def rows(self, listing_ids: list[int]) -> list[ListingEmbedding]:
+        """What to store of these listings."""
+        row_of = {pk: row for row, pk in enumerate(self.content_versions)}
+        return [
+            ListingEmbedding(
+                listing_id=pk,
+                encoder_version=self.encoder_version,
+                content_version=self.content_versions[pk],
+                vector=self.matrix[row_of[pk]].astype("<f2").tobytes(),
+            )
+            for pk in listing_ids
+        ]
 
-def _compute(listing_ids: list[int]) -> Vectors:
-    encoder = encoders.load_target()
+
+def _compute(encoder: encoders.Encoder, listing_ids: list[int]) -> Vectors:
+    """Vectors of these listings in one space."""
     listings = list(Listing.objects.filter(pk__in=listing_ids).order_by("pk"))
     pictures = list(Photo.objects.filter(listing__in=listings).order_by("listing_id", "position"))
     features = _features(encoder, pictures)  # (m, f) float16
@@ -163,31 +182,24 @@ def _features(encoder, pictures: list[Photo]) -> np.ndarray:
 
 
 @transaction.atomic
-def _finish(vectors: Vectors) -> int:
-    """Store the vectors, end their jobs and log the changes, all or nothing.
+def _finish(spaces: list[Vectors]) -> int:
+    """Store the vectors, end their jobs and log the changes, all or nothing; how many listings that were.
 
     A listing that was edited meanwhile keeps its job: the job rows are locked first, so an edit
     either is seen here or writes a new job after this.
     """
-    ids = list(vectors.content_versions)
+    ids = sorted(spaces[0].content_versions)
     jobs = EmbeddingJob.objects.filter(listing__in=ids)
-    list(jobs.order_by("pk").select_for_update().values_list("pk"))
+    list(jobs.order_by("listing").select_for_update().values_list("pk"))
     versions = dict(Listing.objects.filter(pk__in=ids).values_list("pk", "content_version"))
-    current = [pk for pk, version in vectors.content_versions.items() if versions.get(pk) == version]
-    row_of = {pk: row for row, pk in enumerate(ids)}
+    current = [
+        pk for pk in ids if all(vectors.content_versions.get(pk) == versions.get(pk) for vectors in spaces)
+    ]
     ListingEmbedding.objects.bulk_create(
-        [
-            ListingEmbedding(
-                listing_id=pk,
-                encoder_version=vectors.encoder_version,
-                content_version=vectors.content_versions[pk],
-                vector=vectors.matrix[row_of[pk]].astype("<f2").tobytes(),
-            )
-            for pk in current
-        ],
+        [row for vectors in spaces for row in vectors.rows(current)],
         update_conflicts=True,
-        unique_fields=["listing"],
-        update_fields=["encoder_version", "content_version", "vector"],
+        unique_fields=["listing", "encoder_version"],
+        update_fields=["content_version", "vector"],
     )
     jobs.filter(listing__in=current).delete()
     append_changes(current)

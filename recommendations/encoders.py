@@ -6,6 +6,7 @@ Serving processes read versions and blocks from here; torch is imported only whe
 import functools
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 KIND = TrainedModel.Kind.ENCODER
 SEED = 20260302
+
+logger = logging.getLogger(__name__)
 
 
 class EncoderUnavailable(Exception):
@@ -116,6 +119,21 @@ def load_target() -> Encoder:
     return _load(model.pk, model.sha256)
 
 
+def load_in_use() -> list[Encoder]:
+    """The target and, while it is not served yet, the active one. Raises EncoderUnavailable.
+
+    Weights of the active one that are gone do not keep the target waiting.
+    """
+    wanted, served = load_target(), active()
+    if served is None or served.version == wanted.version:
+        return [wanted]
+    try:
+        return [wanted, _load(served.pk, served.sha256)]
+    except EncoderUnavailable as error:
+        logger.warning("New listings wait for the next encoder, the one in service is gone: %s", error)
+        return [wanted]
+
+
 @functools.lru_cache(maxsize=2)
 def _load(model_id: int, sha256: str) -> Encoder:
     from ml.encoder import ProjectionEncoder
@@ -125,7 +143,7 @@ def _load(model_id: int, sha256: str) -> Encoder:
     return Encoder(model.version, record, ProjectionEncoder.from_json(record.projection))
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)
 def _backbone(name: str, weights: str):
     from ml.backbone import load_backbone
     from ml.weights import WeightsError

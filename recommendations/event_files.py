@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from listings.errors import Invalid
-from listings.models import Actor
-from recommendations.interactions import MAXIMUM_BATCH, Event, Outcome, record
+from recommendations.interactions import MAXIMUM_BATCH, Event, Outcome, ensure_actors, record
 from recommendations.serializers import EventBody
 
 COLUMNS = ("event_id", "occurred_at", "actor", "listing", "kind", "slate", "position")
@@ -57,7 +56,7 @@ def _import_batch(batch: list[tuple[int, dict]], source: str, now: datetime, rep
         if body.errors:
             reason = "; ".join(f"{name}: {' '.join(map(str, said))}" for name, said in body.errors.items())
             report.add(number, str(body.initial_data.get("event_id")), Outcome.REJECTED, reason)
-    actors = _actors({data.get("actor", "") for _, data in good} - {""})
+    actors = ensure_actors({data.get("actor", "") for _, data in good} - {""})
     named = [(number, data) for number, data in good if data.get("actor") in actors]
     events = [Event(**(data | {"actor": actors[data["actor"]]})) for _, data in named]
     for (number, _), result in zip(named, record(source=source, events=events, now=now), strict=True):
@@ -65,13 +64,6 @@ def _import_batch(batch: list[tuple[int, dict]], source: str, now: datetime, rep
     for number, data in good:
         if data.get("actor") not in actors:
             report.add(number, data["event_id"], Outcome.REJECTED, "actor: This field is required.")
-
-
-def _actors(external_ids: set[str]) -> dict[str, Actor]:
-    Actor.objects.bulk_create(
-        [Actor(external_id=name) for name in sorted(external_ids)], ignore_conflicts=True
-    )
-    return {actor.external_id: actor for actor in Actor.objects.filter(external_id__in=external_ids)}
 
 
 def _chunks(path: Path) -> Iterator[pd.DataFrame]:

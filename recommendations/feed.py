@@ -36,7 +36,7 @@ def build_feed(*, actor: Actor | None, filters: Filters, limit: int, now: dateti
     """The listings to show this actor now. Raises NotReady, NoSuchCategory."""
     view = replica.view()
     taste = read_taste(actor, view, now=now)
-    allowed = allowed_rows(view, filters, taste.unwanted)
+    allowed = allowed_rows(view, filters, without=taste.seen, not_of=taste.actor_id)
     candidates = gather(view, taste, allowed, now=now)
     ranked = rank(candidates, taste)
     return Page(hydrate(view, ranked, limit), degraded=replica.degraded())

@@ -30,12 +30,17 @@ class Filters:
             raise Invalid("min_price is above max_price.", field="min_price")
         if (self.lat is None) != (self.lon is None):
             raise Invalid("lat and lon belong together.", field="lat")
-        if self.radius_km is not None and self.lat is None:
-            raise Invalid("radius_km needs lat and lon.", field="radius_km")
+        if (self.radius_km is None) != (self.lat is None):
+            raise Invalid("radius_km goes with lat and lon.", field="radius_km")
 
 
-def allowed_rows(view: View, filters: Filters, unwanted: frozenset[int] = frozenset()) -> np.ndarray:
-    """(rows,) bool: live, passing the filters, and not unwanted. Raises NoSuchCategory."""
+def allowed_rows(
+    view: View, filters: Filters, *, without: frozenset[int] = frozenset(), not_of: int | None = None
+) -> np.ndarray:
+    """(rows,) bool: live, passing the filters, without these listings and those of this seller.
+
+    Raises NoSuchCategory.
+    """
     allowed = view.alive.copy()
     attributes = view.attributes
     if filters.category is not None:
@@ -48,8 +53,10 @@ def allowed_rows(view: View, filters: Filters, unwanted: frozenset[int] = frozen
         allowed &= attributes["condition"] == CONDITIONS.index(filters.condition)
     if filters.radius_km is not None:
         allowed &= distances_km(view, filters.lat, filters.lon) <= filters.radius_km  # NaN is not near
-    if unwanted:
-        rows = view.rows_of(np.fromiter(unwanted, np.int64, len(unwanted)))
+    if not_of is not None:
+        allowed &= attributes["seller_id"] != not_of
+    if without:
+        rows = view.rows_of(np.fromiter(without, np.int64, len(without)))
         allowed[rows[rows >= 0]] = False
     return allowed
 

@@ -19,6 +19,7 @@ from recommendations.columns import ATTRIBUTES, Columns
 KEPT = 2
 SEED = 7
 SELF_SEARCH_SAMPLE = 50
+BUILDING = ".building"
 FILES = ("vectors.npy", "attributes.npy", "index.faiss")
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,18 @@ def newest_number(encoder_version: str) -> int:
     return next((int(folder.name) for folder in _folders(encoder_version)), 0)
 
 
+def newest_seq(encoder_version: str) -> int | None:
+    """The change that the newest generation reaches to, by its own word; None when there is none."""
+    return next((_meta(folder)["seq"] for folder in _folders(encoder_version)), None)
+
+
+def drop_other_encoders(encoder_version: str) -> None:
+    """Delete the generations of encoders that are not served any more."""
+    for folder in _existing(settings.INDEX_ROOT):
+        if folder.is_dir() and folder.name != encoder_version:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def oldest_kept_seq(encoder_version: str) -> int:
     """The change that the oldest kept generation reaches to: what lies before it may be pruned."""
     seqs = [_meta(folder)["seq"] for folder in _folders(encoder_version)]
@@ -71,13 +84,13 @@ def publish(
     """Write a generation aside, verify it, and rename it into place.
 
     With grown_from, whose rows must be the first rows of `columns`, its index is extended by the rest
-    (IVF keeps its centroids); else the index is built from nothing. Raises BadGeneration.
+    (IVF keeps its centroids); else the index is built from nothing. The caller sees to it that one
+    process builds at a time. Raises BadGeneration.
     """
     root = _root(encoder_version)
-    root.mkdir(parents=True, exist_ok=True)
-    aside = root / f".building-{os.getpid()}"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+    aside = root / BUILDING
+    shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed: one builds at a time
+    aside.mkdir(parents=True)
     try:
         index = index_of(columns, blocks) if grown_from is None else _grow(grown_from, columns, blocks)
         _write(aside, encoder_version, columns, index, seq)

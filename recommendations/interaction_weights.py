@@ -18,6 +18,7 @@ WEIGHTS: dict[str, float] = {
     Kind.REPORT: 0.0,
 }
 UNWANTED: tuple[str, ...] = (Kind.HIDE, Kind.REPORT)
-WEIGHT_CAP = 12.0  # of one actor for one listing: a hundred views are not a hundred times the interest
+# Of one actor for one listing, in taste and training: a hundred views are not a hundred times the interest.
+WEIGHT_CAP = 12.0
 TASTE_HALF_LIFE = timedelta(days=3)
 TRAINING_HALF_LIFE = timedelta(days=30)

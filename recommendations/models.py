@@ -35,7 +35,7 @@ class Interaction(models.Model):
 
     source = models.CharField(max_length=250)  # who vouches for it: from the credential, never the body
     event_id = models.CharField(max_length=200)
-    actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="interactions")
+    actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="interactions", db_index=False)
     listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="interactions")
     kind = models.CharField(max_length=12, choices=Kind)
     slate = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  unknown is not ""
@@ -89,7 +89,7 @@ class EmbeddingJob(models.Model):
 class PhotoFeatures(models.Model):
     """What a backbone sees in a photo: little-endian float16, computed once for photo and backbone."""
 
-    photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="features")
+    photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="features", db_index=False)
     backbone = models.CharField(max_length=100)  # its name and the digest of its weights
     features = models.BinaryField()
 
@@ -102,14 +102,20 @@ class PhotoFeatures(models.Model):
 
 
 class ListingEmbedding(models.Model):
-    """A listing's vector: little-endian float16, in the space of one encoder version."""
+    """A listing's vector: little-endian float16, in the space of one encoder version.
 
-    listing = models.OneToOneField(
-        Listing, primary_key=True, on_delete=models.CASCADE, related_name="embedding"
-    )
+    One row a listing and version: while a new encoder is made ready, the old space stays whole.
+    """
+
+    listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="embeddings", db_index=False)
     encoder_version = models.CharField(max_length=100)
     content_version = models.PositiveIntegerField()
     vector = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["listing", "encoder_version"], name="embedding_once"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.listing_id} by {self.encoder_version}"

@@ -9,12 +9,13 @@ import threading
 import time
 
 import numpy as np
-from django.db import DatabaseError, connection
+from django.db import connection
 from redis.exceptions import RedisError
 
 from listings.errors import Unavailable
 from recommendations import changes, encoders, generations, model_store, trending
-from recommendations.columns import Columns, joined, read_attributes, read_live
+from recommendations.columns import read_live
+from recommendations.generations import Generation
 from recommendations.models import TrainedModel
 from recommendations.view import View
 
@@ -34,6 +35,7 @@ class Replica:
     def __init__(self) -> None:
         self.view: View | None = None
         self.degraded: frozenset[str] = frozenset()
+        self._looked_at: tuple[str, int] = ("", 0)  # encoder and generation, adopted or found damaged
         self._pid: int | None = None
         self._starting = threading.Lock()
 
@@ -56,11 +58,13 @@ class Replica:
                 looked_at = time.monotonic()
 
     def _try(self, step) -> None:
-        """A reader outlives its database: what fails now is tried again at the next turn."""
+        """A reader outlives whatever goes wrong: it serves on, says so, and tries again at the next turn."""
         try:
             step()
-        except (DatabaseError, OSError, RedisError, encoders.EncoderUnavailable) as error:
-            logger.warning("The replica stays as it is for now: %s", error)
+            self.degraded -= {"catalogue"}
+        except Exception:
+            logger.exception("The view of the catalogue stays as it is for now")
+            self.degraded |= {"catalogue"}
             connection.close()
 
     def tail(self) -> None:
@@ -71,7 +75,7 @@ class Replica:
         if not news:
             return
         if changes.is_pruned_past(self.view.seq):
-            self.view = load(TrainedModel.objects.get(version=self.view.encoder_version), self.view)
+            self.view = load(encoders.active(), self.view)
             return
         self.view = apply(self.view, news)
 
@@ -80,17 +84,14 @@ class Replica:
         model = encoders.active()
         if model is None:
             return
-        if self.view is None or self._has_newer(model):
+        newest = (model.version, generations.newest_number(model.version))
+        if self.view is None or newest != self._looked_at:
             self.view = load(model, self.view)
+            self._looked_at = newest
         collaborative = model_store.active_collaborative(self.view.collaborative)
         if collaborative is not self.view.collaborative:
             self.view = self.view.with_collaborative(collaborative)
         self._take_trending()
-
-    def _has_newer(self, model: TrainedModel) -> bool:
-        if model.version != self.view.encoder_version:
-            return True
-        return generations.newest_number(model.version) > self.view.generation
 
     def _take_trending(self) -> None:
         try:
@@ -122,12 +123,12 @@ def degraded() -> list[str]:
     return sorted(_replica.degraded)
 
 
-def load(model: TrainedModel, current: View | None = None) -> View:
-    """The view from the newest generation and the changes after it, or from the tables.
+def load(model: TrainedModel, current: View | None = None, *, generation: Generation | None = None) -> View:
+    """The view from a generation (the newest, unless one is given) and what came after, or from the tables.
 
     The collaborative model and what is trending are carried over from the current view.
     """
-    fresh = _from_generation(model) or from_table(model)
+    fresh = _from_generation(model, generation or generations.newest(model.version)) or from_table(model)
     while news := changes.changed_since(fresh.seq):
         fresh = apply(fresh, news)
     if current is None:
@@ -137,8 +138,7 @@ def load(model: TrainedModel, current: View | None = None) -> View:
     return fresh.with_collaborative(current.collaborative)
 
 
-def _from_generation(model: TrainedModel) -> View | None:
-    generation = generations.newest(model.version)
+def _from_generation(model: TrainedModel, generation: Generation | None) -> View | None:
     if generation is None or changes.is_pruned_past(generation.seq):
         return None
     blocks = encoders.blocks_of(model)
@@ -162,12 +162,4 @@ def apply(view: View, news: list[tuple[int, int]]) -> View:
     """The view after these (seq, listing id): the log says what changed, the tables how it is now."""
     listing_ids = np.unique(np.array([pk for _, pk in news], dtype=np.int64))
     live = read_live(view.encoder_version, view.dimension, listing_ids.tolist())
-    kept = _in_this_space(view, np.setdiff1d(listing_ids, live.attributes["listing_id"]))
-    return view.with_changes(listing_ids, joined(live, kept), seq=news[-1][0])
-
-
-def _in_this_space(view: View, listing_ids: np.ndarray) -> Columns:
-    """Active listings that were embedded anew for the next encoder: here they keep the vector they had."""
-    attributes = read_attributes(listing_ids.tolist())
-    rows = view.rows_of(attributes["listing_id"])
-    return Columns(attributes[rows >= 0], view.vectors(rows[rows >= 0]))
+    return view.with_changes(listing_ids, live, seq=news[-1][0])

@@ -13,6 +13,7 @@ from recommendations.interactions import MAXIMUM_BATCH, Outcome
 from recommendations.models import Interaction
 from recommendations.similar import By
 
+EARLIEST_YEAR = 2000
 FILTERS = tuple(field.name for field in fields(Filters))
 
 
@@ -98,6 +99,8 @@ class EventBody(serializers.Serializer):
         parsed = parse_datetime_or_refuse(value)
         if parsed.tzinfo is None:
             raise serializers.ValidationError("A time needs a time zone, such as Z or +01:00.")
+        if parsed.year < EARLIEST_YEAR:
+            raise serializers.ValidationError(f"A time before {EARLIEST_YEAR} cannot be meant.")
         return parsed
 
 

@@ -38,7 +38,7 @@ def find_similar(*, listing: Listing, by: By, filters: Filters, limit: int) -> P
     vectors, known = vectors_of(np.array([listing.pk]), view)
     if not known[0]:
         return Page([], degraded=["not_embedded_yet"])
-    allowed = allowed_rows(view, filters, frozenset({listing.pk}))
+    allowed = allowed_rows(view, filters, without=frozenset({listing.pk}))
     query = vectors[0].astype(np.float32)
     rows, scores = view.nearest(query, limit + SPARE, allowed, WEIGHTS[by])
     ids = view.attributes["listing_id"][rows].tolist()

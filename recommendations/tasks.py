@@ -48,4 +48,4 @@ def compact_index() -> dict[str, int]:
 def train_collaborative() -> None:
     """Start a training as a process of its own: it outlives the time limits of tasks."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "train", "collaborative"]
-    subprocess.Popen(command, start_new_session=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
+    subprocess.Popen(command, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})

@@ -1,12 +1,12 @@
 """What an actor likes, read from their last events at the moment they ask."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from django.db.models import QuerySet
 
-from listings.models import Actor, Listing
+from listings.models import Actor
 from ml.arrays import Matrix, Vector
 from ml.interests import choose_interests
 from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
@@ -26,7 +26,8 @@ class Taste:
     interests: Matrix  # (i, d) float32: vectors of up to four touched listings that stand for all
     interest_weights: Vector  # (i,) float32, the greatest is 1
     factors: Vector | None = None  # (k,) float32, folded in; None when the model knows none of it
-    unwanted: frozenset[int] = field(default_factory=frozenset)  # listing ids never to show
+    seen: frozenset[int] = frozenset()  # listing ids not to show again: touched, hidden, reported
+    actor_id: int | None = None  # whose own listings are not shown either
 
     @property
     def event_weight(self) -> float:
@@ -39,9 +40,9 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
     if actor is None:
         return _nothing(view)
     own = Interaction.objects.filter(actor__in=_merged_ids(actor))
-    touched = _touched(own, now)
-    unwanted = _unwanted(actor, own) | touched.keys()
-    liked = {pk: weight for pk, weight in touched.items() if weight > 0}
+    touched = _touched(own, actor.pk, now)
+    unwanted = set(own.filter(kind__in=UNWANTED).values_list("listing_id", flat=True))
+    liked = {pk: weight for pk, weight in touched.items() if weight > 0 and pk not in unwanted}
     listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
     weights = np.fromiter(liked.values(), np.float32, len(liked))
     interests, interest_weights = _interests(listing_ids, weights, view)
@@ -51,7 +52,8 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
         interests=interests,
         interest_weights=interest_weights,
         factors=_fold_in(listing_ids, weights, view),
-        unwanted=frozenset(unwanted),
+        seen=frozenset(unwanted | touched.keys()),
+        actor_id=actor.pk,
     )
 
 
@@ -65,21 +67,17 @@ def _merged_ids(actor: Actor) -> list[int]:
     return [actor.pk, *Actor.objects.filter(merged_into=actor).values_list("pk", flat=True)]
 
 
-def _touched(own: QuerySet[Interaction], now: datetime) -> dict[int, float]:
-    """Listing id -> weight: kinds weighed, halved by age, capped for each listing."""
-    events = own.order_by("-occurred_at").values_list("listing_id", "kind", "occurred_at")
+def _touched(own: QuerySet[Interaction], actor_id: int, now: datetime) -> dict[int, float]:
+    """Listing id -> weight: kinds weighed, halved by age, capped for each listing.
+
+    What somebody does with a listing of their own weighs nothing.
+    """
+    events = own.order_by("-occurred_at").values_list("listing_id", "kind", "occurred_at", "listing__seller")
     totals: dict[int, float] = {}
-    for pk, kind, at in events[:LAST_EVENTS]:
-        weight = WEIGHTS[kind] * 0.5 ** ((now - at) / TASTE_HALF_LIFE)
+    for pk, kind, at, seller_id in events[:LAST_EVENTS]:
+        weight = 0.0 if seller_id == actor_id else WEIGHTS[kind] * 0.5 ** ((now - at) / TASTE_HALF_LIFE)
         totals[pk] = min(totals.get(pk, 0.0) + weight, WEIGHT_CAP)
     return totals
-
-
-def _unwanted(actor: Actor, own: QuerySet[Interaction]) -> set[int]:
-    """What the actor sells, and all that they ever hid or reported."""
-    hidden = own.filter(kind__in=UNWANTED).values_list("listing_id", flat=True)
-    selling = Listing.objects.filter(seller=actor, status=Listing.Status.ACTIVE)
-    return {*hidden, *selling.values_list("pk", flat=True)}
 
 
 def _interests(listing_ids: np.ndarray, weights: Vector, view: View) -> tuple[Matrix, Vector]:
@@ -101,8 +99,8 @@ def vectors_of(listing_ids: np.ndarray, view: View) -> tuple[Matrix, np.ndarray]
     vectors = np.zeros((len(listing_ids), view.dimension), np.float16)
     vectors[known] = view.vectors(rows[known])
     gone = {int(pk): place for place, pk in enumerate(listing_ids) if not known[place]}
-    stored = ListingEmbedding.objects.filter(pk__in=gone.keys(), encoder_version=view.encoder_version)
-    for pk, vector in stored.values_list("pk", "vector"):
+    stored = ListingEmbedding.objects.filter(listing__in=gone.keys(), encoder_version=view.encoder_version)
+    for pk, vector in stored.values_list("listing_id", "vector"):
         vectors[gone[pk]] = np.frombuffer(vector, dtype="<f2")
         known[gone[pk]] = True
     return vectors, known

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 from listings.errors import DomainError
 from ml import als
+from recommendations import locks
 from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHT_CAP, WEIGHTS
 from recommendations.model_store import publish_collaborative
 from recommendations.models import TrainedModel
@@ -21,7 +22,6 @@ ITERATIONS = 15
 REGULARISATION = 5.0
 ALPHA = 8.0
 SEED = 42
-LOCK = 7_301_003
 
 
 class TooFewEvents(DomainError):
@@ -49,7 +49,9 @@ def train_collaborative(*, now: datetime, progress: Callable[[int, int], None] |
 
     Raises TooFewEvents, AlreadyTraining; the model before serves on.
     """
-    with _alone():
+    with locks.alone(locks.TRAINING) as acquired:
+        if not acquired:
+            raise AlreadyTraining("Another process trains a collaborative model just now.")
         behaviour = export_behaviour(now=now)
         confidence = behaviour.weights.copy()
         confidence.data = 1 + ALPHA * confidence.data
@@ -72,16 +74,18 @@ def train_collaborative(*, now: datetime, progress: Callable[[int, int], None] |
         return publish_collaborative(model, f"{now:%Y%m%dT%H%M%S%f}", metrics)
 
 
-# A visitor who logged in is one actor with the member. One pass, aggregated where the rows lie.
+# A visitor who logged in is one actor with the member; what sellers do with their own listings says
+# nothing. One pass, aggregated where the rows lie.
 _BEHAVIOUR = """
     SELECT coalesce(actor.merged_into_id, actor.id), listing_id, count(*),
            least(sum(weight * power(0.5::float8, extract(epoch FROM %(now)s - occurred_at) / %(half_life)s)),
                  %(cap)s)
     FROM recommendations_interaction interaction
     JOIN listings_actor actor ON actor.id = actor_id
+    JOIN listings_listing listing ON listing.id = listing_id
     JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
          ON interaction.kind = weighed.name
-    WHERE weight > 0
+    WHERE weight > 0 AND listing.seller_id <> actor_id
     GROUP BY 1, 2
 """
 
@@ -112,17 +116,3 @@ def export_behaviour(*, now: datetime) -> Behaviour:
     weights = columns[3].astype(np.float32).clip(min=1e-6)  # ancient events still say that they happened
     matrix = csr_matrix((weights, (actors, listings)), shape=(len(actor_ids), len(listing_ids)))
     return Behaviour(matrix, listing_ids, event_count)
-
-
-class _alone:  # noqa: N801  reads as a verb where it is used
-    """One training at a time, also across machines: a lock of the session, freed when the process dies."""
-
-    def __enter__(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-            if not cursor.fetchone()[0]:
-                raise AlreadyTraining("Another process trains a collaborative model just now.")
-
-    def __exit__(self, *_: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])

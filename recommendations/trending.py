@@ -10,15 +10,16 @@ from datetime import datetime, timedelta
 import numpy as np
 import redis
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
+from recommendations import locks
 from recommendations.interaction_weights import WEIGHTS
 
 HALF_LIFE = timedelta(hours=24)
 HORIZON = 20 * HALF_LIFE  # an older event counts a millionth: not worth reading
 REBASE_AFTER = 500 * HALF_LIFE  # 2^500 still fits a double
 TOP = 2000
-LOCK = 7_301_002
+KEPT = 10 * TOP  # what is colder will not come back by decay alone
 
 SCORES, STATE = "trending:scores", "trending:state"
 
@@ -47,8 +48,8 @@ def roll_up(*, now: datetime) -> int:
     The counts and the position move in one MULTI, under one lock: each event counts once. When Redis
     was emptied, or t0 lies too far back, all is counted anew.
     """
-    with transaction.atomic():
-        if not _alone():
+    with locks.alone(locks.TRENDING) as acquired:
+        if not acquired:
             return 0
         state = {key.decode(): value.decode() for key, value in client().hgetall(STATE).items()}
         t0 = datetime.fromisoformat(state["t0"]) if state else None
@@ -58,12 +59,6 @@ def roll_up(*, now: datetime) -> int:
         counts = _counts(since=0 if anew else int(state["position"]), until=horizon, t0=t0, now=now)
         _write(counts, horizon, t0, anew)
     return len(counts)
-
-
-def _alone() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
-        return cursor.fetchone()[0]
 
 
 def _horizon() -> int:
@@ -79,6 +74,7 @@ _COUNTS = """
     FROM recommendations_interaction interaction
     JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
          ON interaction.kind = weighed.name
+    JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> actor_id
     WHERE transaction_id >= %(since)s::text::xid8 AND transaction_id < %(until)s::text::xid8
       AND occurred_at > %(oldest)s AND weight > 0
     GROUP BY listing_id
@@ -106,5 +102,6 @@ def _write(counts: list[tuple[int, float]], position: int, t0: datetime, anew: b
             pipe.delete(SCORES)
         for pk, score in counts:
             pipe.zincrby(SCORES, score, pk)
+        pipe.zremrangebyrank(SCORES, 0, -KEPT - 1)
         pipe.hset(STATE, mapping={"position": position, "t0": t0.isoformat()})
         pipe.execute()

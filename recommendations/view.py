@@ -14,7 +14,7 @@ from ml.vector_index import VectorIndex, build_index
 from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, joined
 from recommendations.model_store import Collaborative
 
-SEALED_AT = 512  # a delta of more rows is sealed: scanning it takes about 0.2 ms by then
+SEALED_AT = 512  # a delta of so many rows is sealed: scanning it takes about 0.2 ms by then
 SEED = 7
 
 
@@ -52,7 +52,7 @@ class View:
     attributes: np.ndarray  # (rows,) ATTRIBUTES, of base and tail
     alive: np.ndarray  # (rows,) bool
     trending: Vector  # (rows,) float32, 0 where nothing happens
-    sealed: VectorIndex | None = None  # over the first rows of the tail
+    sealed: tuple[VectorIndex, ...] = ()  # each over SEALED_AT rows of the tail, from its first row on
     tail_row_of: dict[int, int] = field(default_factory=dict)  # listing id -> row
     collaborative: Collaborative | None = None
     items: Rows = field(
@@ -135,13 +135,15 @@ class View:
     def propose(self, query: Vector, k: int, allowed: np.ndarray) -> Rows:
         """About k rows of highest inner product among the allowed.
 
-        query (d,) float32; allowed (rows,) bool, without dead rows -> (<= 3k,) int64, unordered
+        query (d,) float32; allowed (rows,) bool, without dead rows -> (m,) int64, unordered
         """
-        parts = [(self.base.index, 0, len(self.base.columns))]
-        sealed_end = len(self.base.columns) + (self.sealed.count if self.sealed else 0)
-        parts.append((self.sealed, len(self.base.columns), sealed_end))
-        found = [_search(index, query, k, allowed[start:end]) + start for index, start, end in parts if index]
-        return np.concatenate([*found, self._scan_delta(query, k, allowed, sealed_end)])
+        found, start = [], 0
+        for index in (self.base.index, *self.sealed):
+            if index is not None:
+                end = start + index.count
+                found.append(_search(index, query, k, allowed[start:end]) + start)
+                start = end
+        return np.concatenate([*found, self._scan_delta(query, k, allowed, start)])
 
     def _scan_delta(self, query: Vector, k: int, allowed: np.ndarray, start: int) -> Rows:
         rows = start + np.flatnonzero(allowed[start:])
@@ -187,10 +189,13 @@ class View:
         return fresh
 
     def _seal(self) -> "View":
-        sealed_count = self.sealed.count if self.sealed else 0
-        if len(self.tail) - sealed_count < SEALED_AT:
+        """The view with its delta in an index of its own, once the delta is long."""
+        start = len(self.sealed) * SEALED_AT
+        if len(self.tail) - start < SEALED_AT:
             return self
-        return replace(self, sealed=build_index(self.tail.vectors, seed=SEED))
+        rows = self.tail.vectors[start : start + SEALED_AT]
+        index = build_index(rows, seed=SEED, exact_rows=SEALED_AT)
+        return replace(self, sealed=(*self.sealed, index))._seal()
 
     def with_collaborative(self, model: Collaborative | None) -> "View":
         """The view beside another collaborative model, its items aligned with the rows."""

@@ -165,14 +165,14 @@ class TestVerifyIndex:
     def test_it_finds_another_vector_a_missing_and_a_surplus_listing(self, sofas):
         compact()
         other, missing, surplus = sofas[:3]
-        row = ListingEmbedding.objects.get(pk=other.pk)
+        row = ListingEmbedding.objects.get(listing=other)
         row.vector = bytes(reversed(bytes(row.vector)))
         row.save()
         columns = newest().columns
         keep = columns.attributes["listing_id"] != missing.pk
         broken = generations.Columns(columns.attributes[keep], columns.vectors[keep])
         generations.publish(encoders.active().version, Blocks(), broken, newest().seq)
-        ListingEmbedding.objects.filter(pk=surplus.pk).delete()
+        ListingEmbedding.objects.filter(listing=surplus).delete()
         verdict = compaction.verify()
         assert (verdict.different, verdict.missing, verdict.surplus) == (
             [other.pk],

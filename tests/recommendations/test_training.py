@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 
-from recommendations import training
+from recommendations import locks, training
 from recommendations.interaction_weights import WEIGHT_CAP
 from recommendations.models import Interaction, TrainedModel
 from recommendations.simulation import simulate
@@ -88,7 +88,7 @@ class TestTrain:
         other = connections.create_connection("default")
         try:
             with other.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_lock(%s)", [training.LOCK])
+                cursor.execute("SELECT pg_advisory_lock(%s)", [locks.TRAINING])
             with pytest.raises(CommandError, match="Another process"):
                 call_command("train", "collaborative")
         finally:
