@@ -9,7 +9,7 @@ import threading
 import time
 
 import numpy as np
-from django.db import connection
+from django.db import Error, connection
 from redis.exceptions import RedisError
 
 from listings.errors import Unavailable
@@ -62,10 +62,12 @@ class Replica:
         try:
             step()
             self.degraded -= {"catalogue"}
-        except Exception:
-            logger.exception("The view of the catalogue stays as it is for now")
+        except Exception as error:
+            if "catalogue" not in self.degraded:  # said once, not at each turn until it heals
+                logger.exception("The view of the catalogue stays as it is for now")
             self.degraded |= {"catalogue"}
-            connection.close()
+            if isinstance(error, Error):
+                connection.close()
 
     def tail(self) -> None:
         """Apply what was committed since the last turn; reload when the log was pruned past this view."""

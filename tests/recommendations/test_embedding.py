@@ -1,10 +1,13 @@
+import threading
 from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from listings import photos, services
+from listings.announcing import announcing
 from recommendations import embedding, encoders
 from recommendations.models import CatalogueChange, EmbeddingJob, ListingEmbedding, PhotoFeatures
 from tests import factories
@@ -86,8 +89,8 @@ class TestEmbedding:
     def test_an_edit_in_the_middle_keeps_its_job(self, sofa, monkeypatch):
         compute = embedding._compute
 
-        def edited_meanwhile(ids):
-            vectors = compute(ids)
+        def edited_meanwhile(encoder, ids):
+            vectors = compute(encoder, ids)
             monkeypatch.setattr(embedding, "_compute", compute)
             services.edit_listing(listing=sofa, title="Green sofa")
             return vectors
@@ -130,6 +133,35 @@ class TestFailing:
         embedding._claim(now=timezone.now())
         assert EmbeddingJob.objects.get().attempts == 1
 
+    def test_a_listing_that_kills_its_worker_each_time_is_set_aside(self, sofa):
+        time = timezone.now()
+        for _ in range(embedding.MAXIMUM_ATTEMPTS):
+            assert embedding._claim(now=time), "claimed, and then the worker is killed"
+            time += embedding.LEASE + timedelta(seconds=1)
+        assert embedding._claim(now=time) == []
+        job = EmbeddingJob.objects.get()
+        assert job.failed_at == time
+        assert "killed" in job.last_error
+
+    def test_a_database_error_gives_the_jobs_back_with_its_reason(self, sofa, monkeypatch):
+        def refuse(spaces):
+            raise OperationalError("deadlock detected")
+
+        monkeypatch.setattr(embedding, "_finish", refuse)
+        assert embed() == {"failed": 1}
+        job = EmbeddingJob.objects.get()
+        assert job.last_error == "deadlock detected"
+        assert job.claimed_until < timezone.now() + embedding.LEASE
+
+    def test_a_retried_job_does_not_wait_for_a_long_import(self, alice, sofa):
+        embedding._claim(now=timezone.now())
+        for number in range(embedding.BATCH + 5):
+            factories.listing(alice, f"Lamp {number}")
+        later = timezone.now() + embedding.LEASE + timedelta(seconds=1)
+        fresh, retried = embedding._claim(now=later)
+        assert len(fresh) == embedding.BATCH
+        assert [job.listing for job in retried] == [sofa]
+
     def test_a_claim_that_nobody_finished_is_free_again_after_its_lease(self, sofa):
         start = timezone.now()
         embedding._claim(now=start)
@@ -159,3 +191,28 @@ class TestChoosingAnEncoder:
         embedding.request_missing()
         embed()
         assert ListingEmbedding.objects.filter(encoder_version=candidate.version).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+class TestBesideAnEdit:
+    def test_storing_vectors_does_not_wait_for_an_edit_nor_the_other_way_round(self, encoder):
+        """Both lock rows of one listing; neither may need what the other holds."""
+        sofa = factories.listing(factories.actor("alice"))
+        held, finished = threading.Event(), threading.Event()
+
+        def edit():
+            with announcing() as changes:
+                services._locked(sofa)
+                held.set()
+                changes.listing_ids.add(sofa.pk)
+                assert finished.wait(30), "the vectors wait for the edit"
+            connection.close()
+
+        thread = threading.Thread(target=edit)
+        thread.start()
+        assert held.wait(10)
+        try:
+            assert embed() == {"embedded": 1}
+        finally:
+            finished.set()
+            thread.join()

@@ -118,6 +118,15 @@ class TestFeedFollowsTheShopper:
         anyone.post("/api/v1/login/", {"username": "bob", "password": factories.PASSWORD})
         assert of_category(feed_of(as_bob), "Sports / Bicycles") >= 5
 
+    def test_what_was_hidden_after_a_look_is_no_taste(self, bob, as_bob, catalogue, feed_of):
+        factories.event(bob, catalogue[1], "view")
+        factories.event(bob, catalogue[1], "hide")
+        assert feed_of(as_bob)[0]["scores"]["content"] is None
+
+    def test_a_look_at_ones_own_listing_is_no_taste(self, alice, as_bob, bob, catalogue, feed_of):
+        factories.event(bob, factories.listing(bob, "My own blue sofa"))
+        assert feed_of(as_bob)[0]["scores"]["content"] is None
+
 
 class TestWhatIsNeverShown:
     def test_ones_own_listings(self, as_alice, catalogue, feed_of):
@@ -182,6 +191,7 @@ class TestFilters:
             ({"min_price": "NaN"}, "min_price"),
             ({"radius_km": 5}, "radius_km"),
             ({"lat": 5}, "lat"),
+            ({"lat": 5, "lon": 5}, "radius_km"),
             ({"lat": "nan", "lon": "nan", "radius_km": 5}, "lat"),
             ({"lat": 91, "lon": 0}, "lat"),
             ({"condition": "shiny"}, "condition"),

@@ -132,6 +132,31 @@ class TestFollowing:
         compact()
         assert follow().generation == 1
 
+    def test_a_damaged_generation_is_looked_at_once(self, sofas, follow, monkeypatch):
+        compact()
+        services.withdraw(listing=sofas[0])
+        compact()
+        (compaction.settings.INDEX_ROOT / encoders.active().version / "00000002" / "index.faiss").unlink()
+        loads = []
+        monkeypatch.setattr(
+            replica, "load", lambda *a, load=replica.load, **k: loads.append(1) or load(*a, **k)
+        )
+        for _ in range(3):
+            follow()
+        assert len(loads) == 1
+
+    def test_whatever_goes_wrong_the_reader_serves_on_and_says_so(self, sofas, follow):
+        view = follow()
+
+        def broken():
+            raise ValueError("a row of another shape")
+
+        replica._replica._try(broken)
+        assert replica.view() is view
+        assert replica.degraded() == ["catalogue"]
+        replica._replica._try(replica._replica.tail)
+        assert replica.degraded() == []
+
     def test_a_new_encoder_is_adopted_once_every_listing_is_embedded_with_it(
         self, sofas, follow, monkeypatch
     ):
@@ -151,6 +176,59 @@ class TestFollowing:
         assert live_ids(view) == {sofa.pk for sofa in sofas}
         assert TrainedModel.objects.get(version=old).status == "retired"
         assert compaction.verify().agrees
+        assert set(ListingEmbedding.objects.values_list("encoder_version", flat=True)) == {
+            view.encoder_version
+        }
+
+
+class TestWhileAnEncoderIsMadeReady:
+    @pytest.fixture
+    def candidate(self, sofas, follow, monkeypatch) -> TrainedModel:
+        compact()
+        monkeypatch.setattr(encoders, "SEED", encoders.SEED + 1)
+        monkeypatch.setattr(encoders, "_answers", lambda model: False)
+        return encoders.ensure_encoder(lambda line: None)
+
+    def status(self, model) -> str:
+        model.refresh_from_db()
+        return model.status
+
+    def test_it_is_not_served_before_its_work_was_even_requested(self, candidate):
+        compact()
+        assert self.status(candidate) == "candidate"
+
+    def test_it_is_not_served_when_every_job_failed(self, candidate):
+        embedding.request_missing()
+        embedding.EmbeddingJob.objects.update(failed_at=timezone.now())
+        compact()
+        assert self.status(candidate) == "candidate"
+
+    def test_a_listing_published_meanwhile_is_found_in_the_old_space_too(self, candidate, alice, follow):
+        new = factories.listing(alice, "Blue sofa that just came")
+        view = follow()
+        assert view.encoder_version != candidate.version
+        assert new.pk in live_ids(view)
+
+    def test_a_rebuild_keeps_the_whole_catalogue(self, candidate, sofas):
+        embedding.request_missing()
+        embed()
+        assert compaction.verify().agrees
+        assert len(compaction.rebuild().columns) == len(sofas)
+
+    def test_a_crash_between_its_index_and_its_activation_is_mended_by_the_next_compaction(
+        self, candidate, sofas, monkeypatch
+    ):
+        embedding.request_missing()
+        embed()
+        with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
+            crash.setattr(
+                compaction.model_store, "activate", lambda model: (_ for _ in ()).throw(KeyboardInterrupt)
+            )
+            compact()
+        assert self.status(candidate) == "candidate"
+        assert live_ids(replica.load(encoders.active())) == {sofa.pk for sofa in sofas}
+        compaction.compact()
+        assert self.status(candidate) == "active"
 
 
 class TestVerifyIndex:

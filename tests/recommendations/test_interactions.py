@@ -86,6 +86,25 @@ class TestSendingEvents:
     def test_garbage_is_a_400(self, as_bob, garbage):
         assert as_bob.post(ADDRESS, garbage).status_code == 400
 
+    @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "soon"])
+    def test_a_time_that_cannot_be_meant_rejects_its_row_only(self, as_bob, sofa, time):
+        events = [body(sofa, "a", occurred_at=time), body(sofa, "b")]
+        assert outcomes(as_bob.post(ADDRESS, {"events": events})) == ["rejected", "accepted"]
+
+    def test_a_lone_surrogate_is_refused_and_not_a_500(self, as_bob, sofa):
+        text = '{"event_id": "1", "kind": "view", "listing": "\\ud800"}'
+        assert outcomes(as_bob.post(ADDRESS, text, content_type="application/json")) == ["rejected"]
+
+    def test_a_visitors_refused_event_makes_no_actor(self, anyone, alice):
+        gone = {"event_id": "1", "kind": "view", "listing": "gone"}
+        assert outcomes(anyone.post(ADDRESS, gone)) == ["rejected"]
+        assert not Actor.objects.filter(kind="visitor").exists()
+
+    def test_a_batch_of_many_actors_takes_few_queries(self, as_service, sofa, django_assert_max_num_queries):
+        events = [body(sofa, str(number), actor=f"customer-{number}") for number in range(200)]
+        with django_assert_max_num_queries(12):
+            assert set(outcomes(as_service.post(ADDRESS, {"events": events}))) == {"accepted"}
+
     def test_null_bytes_are_refused_and_not_a_500(self, as_bob, sofa):
         assert outcomes(as_bob.post(ADDRESS, body(sofa, "a\x00b"))) == ["rejected"]
         assert outcomes(as_bob.post(ADDRESS, body(sofa, "a", slate="\x00"))) == ["rejected"]

@@ -62,6 +62,13 @@ class TestTrending:
         trending.roll_up(now=now)
         assert hottest() == [sofa.pk]
 
+    def test_nobody_makes_their_own_listing_trend(self, alice, bob, sofa, bike, now):
+        for _ in range(50):
+            factories.event(alice, sofa)
+        factories.event(bob, bike)
+        trending.roll_up(now=now)
+        assert hottest() == [bike.pk]
+
     def test_an_event_that_commits_late_is_not_missed(self, bob, sofa, bike, now):
         """Its id is older than that of one which was counted already."""
         started, finish = threading.Event(), threading.Event()
