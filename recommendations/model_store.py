@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ml.vector_index import IndexFileError, VectorIndex, build_index, load_index
 from recommendations.models import TrainedModel
 
 SEED = 7
+KEPT = 3  # models of a kind whose files stay, for going back
 logger = logging.getLogger(__name__)
 
 
@@ -52,7 +54,7 @@ def publish_collaborative(model: AlsModel, version: str, metrics: dict) -> Train
     folder.mkdir(parents=True)
     model.save(folder)
     build_index(model.item_factors, seed=SEED).save(folder / "items.faiss")
-    return activate(
+    published = activate(
         TrainedModel(
             kind=TrainedModel.Kind.COLLABORATIVE,
             version=version,
@@ -61,6 +63,15 @@ def publish_collaborative(model: AlsModel, version: str, metrics: dict) -> Train
             sha256=digest_of(folder),
         )
     )
+    _drop_old_files(TrainedModel.Kind.COLLABORATIVE)
+    return published
+
+
+def _drop_old_files(kind: str) -> None:
+    """Delete the files of all but the newest models of a kind; their rows stay, as the record of what was."""
+    for model in TrainedModel.objects.filter(kind=kind).order_by("-pk")[KEPT:]:
+        if model.status != TrainedModel.Status.ACTIVE:
+            shutil.rmtree(settings.MODEL_ROOT / model.path, ignore_errors=True)
 
 
 @transaction.atomic

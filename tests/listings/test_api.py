@@ -260,8 +260,10 @@ class TestWhoMayWrite:
     def test_a_user_who_was_no_actor_becomes_one_by_selling(self, alice, as_alice, sofa):
         user_pk = alice.user_id
         Actor.objects.filter(pk=alice.pk).update(user=None)
-        assert as_alice.post(LISTINGS, NEW).json()["seller"] == f"user-{user_pk}"
-        assert as_alice.post(LISTINGS, NEW).json()["seller"] == f"user-{user_pk}"
+        seller = as_alice.post(LISTINGS, NEW).json()["seller"]
+        assert Actor.objects.get(external_id=seller).user_id == user_pk
+        seller = as_alice.post(LISTINGS, NEW).json()["seller"]
+        assert Actor.objects.get(external_id=seller).user_id == user_pk
 
     def test_a_service_publishes_for_the_seller_it_names(self, as_service):
         response = as_service.post(LISTINGS, NEW | {"seller": "shop-77", "id": "advert-5"})

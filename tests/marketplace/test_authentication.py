@@ -260,3 +260,18 @@ class TestIssuing:
         )
         assert ServiceKey.objects.get().scopes == ["feed"]
         assert as_service.get("/api/v1/listings/").status_code == 200
+
+
+class TestPersonsAndServicesNameActorsApart:
+    def test_a_new_person_never_becomes_an_actor_that_a_service_named(self, as_service, sofa, db):
+        from django.contrib.auth.models import User
+
+        user = User.objects.create_user("dora", password=PASSWORD)
+        as_service.post(INTERACTIONS, view(sofa, actor=f"user-{user.pk}"))
+        as_service.post(INTERACTIONS, view(sofa, "2", actor="dora"))
+        dora = APIClient()
+        token = dora.post(LOGIN, {"username": "dora", "password": PASSWORD}).json()["token"]
+        dora.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+        assert outcomes(dora.post(INTERACTIONS, view(sofa, "3"))) == ["accepted"]
+        assert Interaction.objects.get(event_id="3").actor.user == user
+        assert not Actor.objects.filter(external_id__in=[f"user-{user.pk}", "dora"], user=user).exists()

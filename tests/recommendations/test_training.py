@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
+from django.utils import timezone
 
 from recommendations import locks, training
 from recommendations.interaction_weights import WEIGHT_CAP
@@ -66,6 +67,12 @@ class TestTrain:
             model.status for model in TrainedModel.objects.filter(kind="collaborative").order_by("pk")
         ] == [*("retired", "active")]
         assert "events of 30 actors" in capsys.readouterr().out
+
+    def test_files_of_old_models_go_away_and_their_rows_stay(self, shoppers, settings):
+        models = [training.train_collaborative(now=timezone.now()) for _ in range(5)]
+        kept = [(settings.MODEL_ROOT / model.path).exists() for model in models]
+        assert kept == [False, False, True, True, True]
+        assert TrainedModel.objects.filter(kind="collaborative").count() == 5
 
     def test_its_files_hold_no_pickle(self, shoppers, settings, now):
         model = training.train_collaborative(now=now)
