@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from marketplace.environment import Environment
-from marketplace.native_threads import VARIABLES
+from marketplace.native_threads import COUNTS
 from marketplace.processes import PREPARATIONS, PROCESSES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,12 +50,12 @@ class TestCommands:
 class TestEnvironment:
     @pytest.mark.parametrize("name", set(SERVICES) - SERVERS)
     def test_settings_know_every_variable(self, name):
-        assert set(SERVICES[name]["environment"]) <= SETTINGS | set(VARIABLES)
+        assert set(SERVICES[name]["environment"]) <= SETTINGS | set(COUNTS)
 
     @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
     def test_native_threads_are_those_of_the_demo(self, process):
         given = SERVICES[process.name]["environment"]
-        assert {name: given[name] for name in VARIABLES if name in given} == dict(process.environment)
+        assert {name: given[name] for name in COUNTS if name in given} == dict(process.environment)
 
     def test_secrets_come_from_outside(self):
         assert SERVICES["web"]["environment"]["SECRET_KEY"].startswith("${SECRET_KEY:?")
