@@ -65,8 +65,9 @@ def _each(verb, done: str):
                 verb(listing=listing)
                 count += 1
             except DomainError as error:
-                modeladmin.message_user(request, error.detail, messages.WARNING)
-        modeladmin.message_user(request, f"{count} listings {done}.", messages.SUCCESS)
+                modeladmin.message_user(request, f"Left alone: {error.detail}", messages.WARNING)
+        if count:
+            modeladmin.message_user(request, f"{done.capitalize()}: {count}.", messages.SUCCESS)
 
     return action
 
@@ -140,7 +141,8 @@ class ListingAdmin(PlainRefusals, admin.ModelAdmin):
         )
 
     def get_readonly_fields(self, request, obj=None):
-        return (*self.readonly_fields, "external_id", "seller") if obj else self.readonly_fields
+        """What a listing has only once it exists is shown only then."""
+        return ("external_id", "seller", *self.readonly_fields) if obj else ()
 
 
 def _image(photo: Photo, height: int) -> str:
@@ -157,6 +159,7 @@ class ActorAdmin(admin.ModelAdmin):
     list_filter = ("kind",)
     list_select_related = ("user", "merged_into")
     search_fields = ("external_id", "user__username")
+    ordering = ("-pk",)
     autocomplete_fields = ("user", "merged_into")
     show_full_result_count = False
 
@@ -182,4 +185,5 @@ class PlaceAdmin(admin.ModelAdmin):
     list_display = ("name", "county", "country", "population", "latitude", "longitude")
     list_filter = ("country",)
     search_fields = ("name", "county")
+    ordering = ("name", "county", "pk")
     show_full_result_count = False

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
@@ -69,6 +69,7 @@ class CatalogueApi(APIView):
         return listing
 
 
+@extend_schema_view(get=extend_schema(tags=[CATALOGUE]))
 class ListingsApi(CatalogueApi, ListAPIView):
     """What is for sale, newest first."""
 
@@ -212,6 +213,7 @@ class BatchApi(CatalogueApi):
         return Response(BatchReply({"results": results}).data)
 
 
+@extend_schema_view(get=extend_schema(tags=[CATALOGUE]))
 class CategoriesApi(ListAPIView):
     """Every category path."""
 

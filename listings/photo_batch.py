@@ -48,7 +48,7 @@ class _PhotoBatch:
 
     def __init__(self, rows: list[PhotoRow]):
         listings = Listing.objects.filter(pk__in={row.listing_id for row in rows}).order_by("pk")
-        self.listing_ids = {listing.pk for listing in listings.select_for_update().only("pk")}
+        self.listing_ids = {listing.pk for listing in listings.select_for_update(no_key=True).only("pk")}
         external_ids = {row.external_id for row in rows}
         self.stored = {
             photo.external_id: photo for photo in Photo.objects.filter(external_id__in=external_ids)

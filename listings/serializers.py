@@ -7,6 +7,7 @@ from rest_framework import serializers
 from listings import photos, queries
 from listings.batch import ListingRow, Outcome
 from listings.models import Category, Listing, Photo, Place, check_external_id
+from listings.strict import StrictSerializer
 
 COORDINATE_DIGITS = 2
 
@@ -57,7 +58,7 @@ class ListingCard(serializers.ModelSerializer):
         return settings.ENVIRONMENT.currency
 
 
-class ListingContent(serializers.Serializer):
+class ListingContent(StrictSerializer):
     """What may be said of a listing, in a new one or an edit."""
 
     title = serializers.CharField(max_length=300)
@@ -140,7 +141,7 @@ class BatchReply(serializers.Serializer):
     results = BatchResult(many=True)
 
 
-class Sale(serializers.Serializer):
+class Sale(StrictSerializer):
     """Who bought it, where that is known."""
 
     buyer = serializers.CharField(max_length=200, required=False, validators=[check_external_id])

@@ -231,7 +231,7 @@ def _move(
 
 
 def _insert_once(listing: Listing) -> None:
-    taken = Conflict(f"There is a listing {listing.external_id} already.", field="external_id")
+    taken = Conflict(f"There is a listing {listing.external_id} already.", field="id")
     if Listing.objects.filter(external_id=listing.external_id).exists():
         raise taken
     try:

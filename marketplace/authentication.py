@@ -69,6 +69,10 @@ def _service_key(request) -> ServiceKey | None:
         raise AuthenticationFailed("The Authorization header is not plain text.")
     keyword, _, secret = header.decode().partition(" ")
     if keyword.lower() != KEYWORD.lower():
+        if keyword and keyword.lower() != "token":
+            raise AuthenticationFailed(
+                "Authorization is 'Token ...' for persons or 'Api-Key ...' for services."
+            )
         return None
     key = ServiceKey.objects.filter(digest=ServiceKey.digest_of(secret.strip()), revoked_at=None).first()
     if key is None:

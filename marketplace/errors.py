@@ -3,7 +3,7 @@
 import logging
 from http import HTTPStatus
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
@@ -91,6 +91,8 @@ def _plain(status: int, detail: str) -> JsonResponse:
 
 
 def bad_request(request, exception=None) -> JsonResponse:
+    if isinstance(exception, DisallowedHost):
+        return _plain(400, "This host is not one that the site answers to; its operator sets ALLOWED_HOSTS.")
     return _plain(400, "The request could not be understood.")
 
 
@@ -99,7 +101,7 @@ def forbidden(request, exception=None) -> JsonResponse:
 
 
 def not_found(request, exception=None) -> JsonResponse:
-    return _plain(404, "There is nothing at this address.")
+    return _plain(404, "There is nothing at this address; /api/docs/ lists what there is.")
 
 
 def server_error(request) -> JsonResponse:

@@ -1,6 +1,7 @@
 """What the OpenAPI document says of credentials."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 
 from listings.callers import READ_METHODS
 
@@ -44,3 +45,10 @@ class CallerScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema) -> list[dict[str, str]]:
         return list(SCHEMES.values())
+
+
+class SummarisedSchema(AutoSchema):
+    """The first sentence of a view's docstring stands beside its address."""
+
+    def get_summary(self) -> str | None:
+        return super().get_summary() or self.get_description().split(".")[0].split("\n")[0]

@@ -78,14 +78,14 @@ def before_workers(sources: Sources) -> list[Step]:
     """The catalogue, and the choice of the encoder, which workers must find made."""
     asked = settings.ENVIRONMENT
     return [
-        Step("places", "Places", PREPARATIONS["places"], fingerprint=digest(asked.country)),
-        _catalogue(sources),
-        Step(
+        Step(  # first: a backbone that does not exist is refused at the start
             "encoder",
             "Encoder of photos and words",
             "python manage.py embed --no-wait",
             fingerprint=digest(asked.image_backbone, str(asked.image_weights)),
         ),
+        Step("places", "Places", PREPARATIONS["places"], fingerprint=digest(asked.country)),
+        _catalogue(sources),
     ]
 
 

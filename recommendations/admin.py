@@ -43,7 +43,7 @@ class RecommendedListingAdmin(ListingAdmin):
     def embed_again(self, request, queryset):
         count = embedding.forget_and_request(list(queryset.values_list("pk", flat=True)))
         bell.ring()
-        self.message_user(request, f"{count} listings will be embedded again.", messages.SUCCESS)
+        self.message_user(request, f"To be embedded again: {count}.", messages.SUCCESS)
 
 
 @admin.register(Interaction)
@@ -65,7 +65,7 @@ class EmbeddingJobAdmin(ReadOnlyAdmin):
     def retry(self, request, queryset):
         count = queryset.update(attempts=0, claimed_until=None, failed_at=None)
         bell.ring()
-        self.message_user(request, f"{count} jobs will be tried again.", messages.SUCCESS)
+        self.message_user(request, f"To be tried again: {count}.", messages.SUCCESS)
 
 
 @admin.register(TrainedModel)

@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from listings.models import Listing, check_external_id
 from listings.serializers import ListingCard
+from listings.strict import StrictSerializer
 from recommendations.candidates import SOURCES
 from recommendations.filters import Filters
 from recommendations.interactions import MAXIMUM_BATCH, Outcome
@@ -17,7 +18,7 @@ EARLIEST_YEAR = 2000
 FILTERS = tuple(field.name for field in fields(Filters))
 
 
-class ListQuery(serializers.Serializer):
+class ListQuery(StrictSerializer):
     """How many listings, and which."""
 
     limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
@@ -79,7 +80,7 @@ def parse_datetime_or_refuse(value: str) -> datetime:
         raise serializers.ValidationError("This is not an ISO 8601 time.") from None
 
 
-class EventBody(serializers.Serializer):
+class EventBody(StrictSerializer):
     """One event. `event_id` is the sender's own and makes sending it again harmless."""
 
     event_id = serializers.CharField(max_length=200)

@@ -219,6 +219,14 @@ class TestPages:
         assert ids(anyone.get(LISTINGS, {"limit": limit})) == [sofa.external_id]
 
 
+class TestUnknownFields:
+    def test_a_field_that_nobody_knows_is_refused_by_name(self, as_alice, sofa):
+        address = f"{LISTINGS}{sofa.external_id}/"
+        response = as_alice.patch(address, {"status": "sold", "colour": "red"})
+        assert is_problem(response, 400)
+        assert {error["field"] for error in response.json()["errors"]} == {"status", "colour"}
+
+
 class TestWhoMayWrite:
     def test_nobody_without_a_credential(self, anyone, sofa):
         photo = factories.photo(sofa)
@@ -328,7 +336,7 @@ class TestPublishing:
     def test_an_id_that_is_taken_is_a_conflict(self, as_alice, sofa):
         response = as_alice.post(LISTINGS, NEW | {"id": sofa.external_id})
         assert is_problem(response, 409)
-        assert response.json()["errors"][0]["field"] == "external_id"
+        assert response.json()["errors"][0]["field"] == "id"
 
     @pytest.mark.parametrize("external_id", ["a/b", "a\nb", "..", ".", "batch", "a\0b", "x" * 201, ""])
     def test_an_id_that_cannot_stand_in_an_address_is_refused(self, as_alice, sofa, external_id):

@@ -53,7 +53,7 @@ class TestCreating:
         factories.listing(alice, external_id="sofa-1")
         with pytest.raises(Conflict) as refusal:
             factories.listing(bob, external_id="sofa-1")
-        assert refusal.value.field == "external_id"
+        assert refusal.value.field == "id"
         assert Listing.objects.get().seller == alice
 
     def test_a_draft_stays_a_draft(self, alice):

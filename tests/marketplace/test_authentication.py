@@ -226,7 +226,9 @@ class TestServices:
         assert client.get("/api/v1/listings/").status_code == 200
 
     def test_nobody_elses_source_can_be_claimed(self, as_service, as_bob, sofa):
-        as_service.post(INTERACTIONS, view(sofa, actor="bob", source="service:other"))
+        claimed = as_service.post(INTERACTIONS, view(sofa, actor="bob", source="service:other"))
+        assert outcomes(claimed) == ["rejected"]
+        as_service.post(INTERACTIONS, view(sofa, actor="bob"))
         as_bob.post(INTERACTIONS, view(sofa))
         assert set(Interaction.objects.values_list("source", flat=True)) == {"service:shop", "actor:bob"}
 
@@ -275,3 +277,10 @@ class TestPersonsAndServicesNameActorsApart:
         assert outcomes(dora.post(INTERACTIONS, view(sofa, "3"))) == ["accepted"]
         assert Interaction.objects.get(event_id="3").actor.user == user
         assert not Actor.objects.filter(external_id__in=[f"user-{user.pk}", "dora"], user=user).exists()
+
+
+class TestAnUnknownKindOfCredential:
+    def test_it_is_refused_and_not_taken_for_a_stranger(self, anyone, sofa):
+        response = anyone.get("/api/v1/listings/", headers={"authorization": "Bearer abc"})
+        assert is_problem(response, 401)
+        assert "Api-Key" in response.json()["detail"]

@@ -65,8 +65,17 @@ class TestShape:
     def test_a_503_says_when_to_try_again(self, replies):
         assert replies[503]().headers["Retry-After"]
 
+    def test_a_forgotten_slash_is_put_right_for_reading(self, client, db):
+        response = client.get("/api/v1/listings?limit=3")
+        assert (response.status_code, response["Location"]) == (301, "/api/v1/listings/?limit=3")
+
+    def test_another_host_is_told_what_sets_hosts(self, client, db):
+        response = client.get("/livez", headers={"host": "elsewhere.example"})
+        assert response.status_code == response.json()["status"] == 400
+        assert "ALLOWED_HOSTS" in response.json()["detail"]
+
     @pytest.mark.parametrize(
-        "path", ["/api/v1/nothing/", "/api/v2/listings/", "/api/v1/listings", "/api/", "/%00", "/api/v1/%FF/"]
+        "path", ["/api/v1/nothing/", "/api/v2/listings/", "/api/", "/%00", "/api/v1/%FF/"]
     )
     def test_an_address_that_leads_nowhere(self, client, db, path):
         response = client.get(path)

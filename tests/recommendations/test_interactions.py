@@ -127,7 +127,8 @@ class TestWhoDidIt:
         assert not Interaction.objects.exists()
 
     def test_the_body_cannot_name_its_own_source(self, as_bob, sofa):
-        as_bob.post(ADDRESS, body(sofa, source="service:shop"))
+        assert outcomes(as_bob.post(ADDRESS, body(sofa, source="service:shop"))) == ["rejected"]
+        as_bob.post(ADDRESS, body(sofa))
         assert Interaction.objects.get().source == "actor:bob"
 
     def test_a_visitor_becomes_an_actor_by_the_first_event_and_never_by_a_get(self, anyone, sofa, follow):

@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -18,5 +20,7 @@ class Command(BaseCommand):
             with output.open("w", encoding="utf-8") if output else nullcontext(self.stdout) as file:
                 for row in exported_listings():
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        except BrokenPipeError:  # whoever reads has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             raise CommandError(f"{output or 'The output'} cannot be written: {error.strerror}.") from None

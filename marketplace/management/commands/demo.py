@@ -19,6 +19,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
 from django.db import connections
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.text import Text
 
@@ -52,7 +53,13 @@ class Command(BaseCommand):
         sources.check()
         check_port(port)
         trending.client().ping()  # a Redis that cannot be reached is told now, not after minutes
-        Demo(sources, port).run()
+        try:
+            with FileLock(settings.VAR / "demo.lock", timeout=0):
+                Demo(sources, port).run()
+        except Timeout:
+            raise entry.Unusable(
+                f"VAR: {settings.VAR} is served by another `make run`; stop that one, or set another VAR."
+            ) from None
 
 
 class Demo:

@@ -1,0 +1,15 @@
+"""Bodies and queries in which a field that nobody knows is a mistake, not silence."""
+
+from collections.abc import Mapping
+
+from rest_framework import serializers
+
+
+class StrictSerializer(serializers.Serializer):
+    """Refuses what it does not know: a misspelt field, or one that is changed in another way."""
+
+    def to_internal_value(self, data: object) -> dict:
+        if isinstance(data, Mapping) and (unknown := set(data) - set(self.fields)):
+            refusal = "There is no such field here."
+            raise serializers.ValidationError({str(name): [refusal] for name in sorted(unknown, key=str)})
+        return super().to_internal_value(data)
