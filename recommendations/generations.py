@@ -57,7 +57,7 @@ def newest_number(encoder_version: str) -> int:
 
 def newest_seq(encoder_version: str) -> int | None:
     """The change that the newest generation reaches to, by its own word; None when there is none."""
-    return next((_meta(folder)["seq"] for folder in _folders(encoder_version)), None)
+    return next((_seq_of(folder) for folder in _folders(encoder_version)), None)
 
 
 def drop_other_encoders(encoder_version: str) -> None:
@@ -69,8 +69,8 @@ def drop_other_encoders(encoder_version: str) -> None:
 
 def oldest_kept_seq(encoder_version: str) -> int:
     """The change that the oldest kept generation reaches to: what lies before it may be pruned."""
-    seqs = [_meta(folder)["seq"] for folder in _folders(encoder_version)]
-    return min(seqs, default=0)
+    seqs = [_seq_of(folder) for folder in _folders(encoder_version)]
+    return min((seq for seq in seqs if seq is not None), default=0)
 
 
 def publish(
@@ -187,6 +187,14 @@ def _existing(root: Path) -> Iterator[Path]:
 
 def _root(encoder_version: str) -> Path:
     return settings.INDEX_ROOT / encoder_version
+
+
+def _seq_of(folder: Path) -> int | None:
+    """The change that a generation reaches to; None when its own word cannot be read."""
+    try:
+        return _meta(folder)["seq"]
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _meta(folder: Path) -> dict:

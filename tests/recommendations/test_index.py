@@ -95,6 +95,15 @@ class TestGenerations:
         assert newest().number == 1
         assert compaction.verify().agrees
 
+    @pytest.mark.parametrize("meta", ["", "{}", "not json"])
+    def test_without_its_own_word_a_generation_is_replaced_by_the_next_compaction(self, sofas, meta):
+        compact()
+        folder = compaction.settings.INDEX_ROOT / encoders.active().version
+        (folder / "00000001" / "meta.json").write_text(meta)
+        compact()
+        assert newest().number == 2
+        assert compaction.verify().agrees
+
     def test_with_no_generation_left_the_tables_are_enough(self, sofas):
         compact()
         for folder in (compaction.settings.INDEX_ROOT / encoders.active().version).iterdir():
