@@ -49,7 +49,7 @@ class RecommendedListingAdmin(ListingAdmin):
 @admin.register(Interaction)
 class InteractionAdmin(ReadOnlyAdmin):
     list_display = ("occurred_at", "actor", "kind", "listing", "source", "event_id")
-    list_filter = ("kind",)
+    list_filter = ("kind", "occurred_at")
     list_select_related = ("actor", "listing")
     search_fields = ("actor__external_id", "listing__external_id", "event_id")
 
@@ -70,8 +70,14 @@ class EmbeddingJobAdmin(ReadOnlyAdmin):
 
 @admin.register(TrainedModel)
 class TrainedModelAdmin(ReadOnlyAdmin):
-    list_display = ("kind", "version", "status", "created_at", "metrics")
+    list_display = ("kind", "version", "status", "created_at", "measured")
     list_filter = ("kind", "status")
+    readonly_fields = ("created_at", "measured")
+    exclude = ("metrics",)
+
+    @admin.display(description="metrics")
+    def measured(self, model: TrainedModel) -> str:
+        return ", ".join(f"{name} {value}" for name, value in model.metrics.items()) or "—"
 
 
 @admin.register(CatalogueChange)

@@ -60,7 +60,7 @@ class Interaction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.actor_id} {self.kind} {self.listing_id}"
+        return f"{self.kind} of listing {self.listing_id} by actor {self.actor_id}"
 
 
 class EmbeddingJob(models.Model):
@@ -83,7 +83,7 @@ class EmbeddingJob(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"embed {self.listing_id}"
+        return f"job for listing {self.listing_id}"
 
 
 class PhotoFeatures(models.Model):
@@ -98,7 +98,7 @@ class PhotoFeatures(models.Model):
         constraints = [models.UniqueConstraint(fields=["photo", "backbone"], name="features_once")]
 
     def __str__(self) -> str:
-        return f"{self.photo_id} by {self.backbone}"
+        return f"features of photo {self.photo_id} by {self.backbone}"
 
 
 class ListingEmbedding(models.Model):
@@ -118,7 +118,7 @@ class ListingEmbedding(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.listing_id} by {self.encoder_version}"
+        return f"vector of listing {self.listing_id} by {self.encoder_version}"
 
 
 class CatalogueChange(models.Model):
