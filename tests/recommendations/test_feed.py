@@ -195,6 +195,7 @@ class TestFilters:
             ({"lat": "nan", "lon": "nan", "radius_km": 5}, "lat"),
             ({"lat": 91, "lon": 0}, "lat"),
             ({"condition": "shiny"}, "condition"),
+            ({"nonsense": 1}, "nonsense"),
         ],
     )
     def test_a_bad_one_is_a_400_that_names_the_field(self, anyone, catalogue, follow, query, field):
