@@ -77,7 +77,6 @@ class ListingsApi(CatalogueApi, ListAPIView):
     pagination_class = NewestFirst
     filter_backends = [DjangoFilterBackend]
     filterset_class = ListingFilter
-    queryset = queries.visible()
 
     def get_queryset(self):
         return queries.visible()
@@ -238,8 +237,7 @@ def _received(upload) -> photos.ReceivedPhoto:
 
 
 def _rejected(row: BatchRow) -> RowResult:
-    reason = "; ".join(f"{field}: {' '.join(map(str, said))}" for field, said in row.errors.items())
-    return RowResult(str(row.initial_data.get("external_id", "")), Outcome.REJECTED, reason)
+    return RowResult(str(row.initial_data.get("external_id", "")), Outcome.REJECTED, row.refusal)
 
 
 def _seller(caller: Caller, named: str | None) -> Actor:

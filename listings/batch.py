@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from listings.announcing import announcing
 from listings.errors import DomainError
-from listings.models import Actor, Category, Listing, Place
-from listings.services import apply_content, ensure_category, is_stale
+from listings.models import Category, Listing, Place
+from listings.services import apply_content, ensure_actors, ensure_category, is_stale
 
 Status = Listing.Status
 
@@ -67,7 +67,7 @@ class _Batch:
 
     def __init__(self, rows: list[ListingRow], now: datetime):
         self.now = now
-        self.sellers = _ensure_actors({row.seller for row in rows})
+        self.sellers = ensure_actors({row.seller for row in rows})
         self.categories = _ensure_categories({row.category for row in rows})
         self.listings = _lock_listings({row.external_id for row in rows})
         self.created: list[Listing] = []
@@ -155,13 +155,6 @@ def _content(row: ListingRow, category: Category) -> dict[str, object]:
     if row.source_version is not None:
         content["source_version"] = row.source_version
     return content
-
-
-def _ensure_actors(external_ids: set[str]) -> dict[str, Actor]:
-    Actor.objects.bulk_create(
-        [Actor(external_id=external_id) for external_id in sorted(external_ids)], ignore_conflicts=True
-    )
-    return {actor.external_id: actor for actor in Actor.objects.filter(external_id__in=external_ids)}
 
 
 def _ensure_categories(paths: set[str]) -> dict[str, Category | DomainError]:

@@ -9,7 +9,7 @@ from listings import photos
 from listings.announcing import Changes, announcing
 from listings.batch import Outcome
 from listings.models import Listing, Photo
-from listings.services import MAXIMUM_PHOTOS
+from listings.services import MAXIMUM_PHOTOS, stored_photo
 
 
 @dataclass(frozen=True)
@@ -91,27 +91,15 @@ class _PhotoBatch:
     def write(self, changes: Changes) -> None:
         changes.dropped_files.extend(photo.file.name for photo in self.replaced)
         Photo.objects.filter(pk__in=[photo.pk for photo in self.replaced]).delete()
-        Photo.objects.bulk_create([_stored(row, position, changes) for row, position in self.created])
+        Photo.objects.bulk_create(
+            stored_photo(changes, row.listing_id, row.received, position, row.external_id)
+            for row, position in self.created
+        )
         touched = {row.listing_id for row, _ in self.created}
         Listing.objects.filter(pk__in=touched).update(
             content_version=F("content_version") + 1, updated_at=timezone.now()
         )
         changes.listing_ids.update(touched)
-
-
-def _stored(row: PhotoRow, position: int, changes: Changes) -> Photo:
-    name = photos.store(row.received)
-    changes.stored_files.append(name)
-    return Photo(
-        listing_id=row.listing_id,
-        external_id=row.external_id,
-        position=position,
-        file=name,
-        sha256=row.received.sha256,
-        perceptual_hash=row.received.perceptual_hash,
-        width=row.received.width,
-        height=row.received.height,
-    )
 
 
 def _ends(listing_ids: set[int]) -> dict[int, tuple[int, int]]:

@@ -48,10 +48,6 @@ def first_visible(listing_ids: list[int], limit: int) -> list[Listing]:
     return found[:limit]
 
 
-def newest() -> QuerySet[Listing]:
-    return visible().order_by("-created_at", "-pk")
-
-
 def for_caller(caller: Caller, external_id: str) -> Listing:
     """One listing, if this caller may see it: drafts and what left the market only its owner, staff and
     services. Raises NoSuchListing, which does not tell the two cases apart."""

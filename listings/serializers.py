@@ -94,9 +94,9 @@ class ListingContent(StrictSerializer):
 
     def validate(self, attributes: dict) -> dict:
         """A place without coordinates lends its own."""
-        if ("latitude" in attributes) != ("longitude" in attributes):
-            raise serializers.ValidationError({"latitude": "latitude and longitude belong together."})
-        if (attributes.get("latitude") is None) != (attributes.get("longitude") is None):
+        given = [name in attributes for name in ("latitude", "longitude")]
+        known = [attributes.get(name) is not None for name in ("latitude", "longitude")]
+        if given[0] != given[1] or known[0] != known[1]:
             raise serializers.ValidationError({"latitude": "latitude and longitude belong together."})
         if (place := attributes.get("place")) and attributes.get("latitude") is None:
             attributes |= {"latitude": place.latitude, "longitude": place.longitude}

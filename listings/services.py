@@ -8,9 +8,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from listings import photos
-from listings.announcing import announcing
+from listings.announcing import Changes, announcing
 from listings.errors import Conflict, Invalid
-from listings.models import Actor, Category, Listing, Photo
+from listings.models import Actor, Category, Listing, Photo, new_external_id
 
 # What an edit may set, and what of it an embedding is made of.
 EDITABLE = frozenset(
@@ -60,6 +60,14 @@ def ensure_category(path: str) -> Category:
             defaults={"parent": parent, "root": parent and (parent.root or parent)},
         )
     return parent
+
+
+def ensure_actors(external_ids: set[str]) -> dict[str, Actor]:
+    """The actors of these ids, made on first sight, in two queries however many there are."""
+    Actor.objects.bulk_create(
+        [Actor(external_id=name) for name in sorted(external_ids)], ignore_conflicts=True
+    )
+    return {actor.external_id: actor for actor in Actor.objects.filter(external_id__in=external_ids)}
 
 
 def find_category(path: str) -> Category:
@@ -157,21 +165,32 @@ def add_photo(*, listing: Listing, received: photos.ReceivedPhoto, external_id: 
         listing = _locked(listing)
         if listing.photos.count() >= MAXIMUM_PHOTOS:
             raise Invalid(f"A listing has at most {MAXIMUM_PHOTOS} photos.", field="photo")
-        name = photos.store(received)
-        changes.stored_files.append(name)
-        photo = Photo(
-            listing=listing,
-            position=_next_position(listing),
-            file=name,
-            sha256=received.sha256,
-            perceptual_hash=received.perceptual_hash,
-            width=received.width,
-            height=received.height,
-            **({"external_id": external_id} if external_id else {}),
-        )
+        photo = stored_photo(changes, listing.pk, received, _next_position(listing), external_id)
         photo.save(force_insert=True)
         _photos_changed(listing, changes.listing_ids)
     return photo
+
+
+def stored_photo(
+    changes: Changes,
+    listing_id: int,
+    received: photos.ReceivedPhoto,
+    position: int,
+    external_id: str | None = None,
+) -> Photo:
+    """A photo whose files are written, its row not yet; a transaction that fails takes the files back."""
+    name = photos.store(received)
+    changes.stored_files.append(name)
+    return Photo(
+        listing_id=listing_id,
+        external_id=external_id or new_external_id(),
+        position=position,
+        file=name,
+        sha256=received.sha256,
+        perceptual_hash=received.perceptual_hash,
+        width=received.width,
+        height=received.height,
+    )
 
 
 def remove_photo(*, photo: Photo) -> None:

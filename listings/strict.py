@@ -13,3 +13,8 @@ class StrictSerializer(serializers.Serializer):
             refusal = "There is no such field here."
             raise serializers.ValidationError({str(name): [refusal] for name in sorted(unknown, key=str)})
         return super().to_internal_value(data)
+
+    @property
+    def refusal(self) -> str:
+        """Why this row of a batch is not taken, in one line."""
+        return "; ".join(f"{name}: {' '.join(map(str, said))}" for name, said in self.errors.items())

@@ -10,19 +10,10 @@ from marketplace.environment import BadEnvironment, Environment, read_environmen
 
 # Commands that neither read nor write what the servers hold.
 WITHOUT_SERVERS = frozenset(
-    [
-        "help",
-        "version",
-        "--help",
-        "-h",
-        "--version",
-        "check",
-        "makemigrations",
-        "collectstatic",
-        "spectacular",
-        "startapp",
-        "diffsettings",
-    ]
+    {
+        *("help", "--help", "-h", "version", "--version"),
+        *("check", "makemigrations", "spectacular", "startapp", "diffsettings"),
+    }
 )
 
 

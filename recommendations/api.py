@@ -12,13 +12,13 @@ from listings import queries
 from listings.callers import READ_METHODS, Caller
 from listings.errors import Forbidden, Invalid
 from listings.models import Actor
+from listings.services import ensure_actors
 from recommendations.feed import build_feed
 from recommendations.interactions import (
     NO_SUCH_LISTING,
     Event,
     EventResult,
     Outcome,
-    ensure_actors,
     known_listings,
     record,
 )
@@ -133,8 +133,7 @@ def _event(body: EventBody, acting: _Acting, known: Container[str]) -> Event | E
     """The event, or why not. Who did it is looked up last: a refused event makes no actor."""
     event_id = str(body.initial_data.get("event_id", ""))
     if not body.is_valid():
-        reason = "; ".join(f"{field}: {' '.join(map(str, said))}" for field, said in body.errors.items())
-        return EventResult(event_id, Outcome.REJECTED, reason)
+        return EventResult(event_id, Outcome.REJECTED, body.refusal)
     content = dict(body.validated_data)
     if content["listing"] not in known:
         return EventResult(event_id, Outcome.REJECTED, NO_SUCH_LISTING)

@@ -7,7 +7,7 @@ import numpy as np
 from django.db.models import QuerySet
 
 from listings.models import Listing
-from ml.arrays import Matrix
+from ml.arrays import Matrix, Rows
 
 ATTRIBUTES = np.dtype(
     [
@@ -25,6 +25,26 @@ CONDITIONS: list[str] = list(Listing.Condition.values)
 NO_LISTING = -1  # the listing_id of a row that is dead for good
 CHUNK = 5000
 FIELDS = ("pk", "seller_id", "category_id", "price", "created_at", "latitude", "longitude", "condition")
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where each id stands in an array of ids."""
+
+    sorted_ids: np.ndarray  # (n,) int64
+    order: np.ndarray  # (n,) int64: the position of each sorted id
+
+    @classmethod
+    def of(cls, ids: np.ndarray) -> "Positions":
+        order = np.argsort(ids, kind="stable")
+        return cls(ids[order], order)
+
+    def find(self, ids: np.ndarray) -> Rows:
+        """(m,) int64 -> (m,) int64, -1 for ids that are not there."""
+        if not len(self.sorted_ids):
+            return np.full(len(ids), -1)
+        found = np.searchsorted(self.sorted_ids, ids).clip(max=len(self.sorted_ids) - 1)
+        return np.where(self.sorted_ids[found] == ids, self.order[found], -1)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from listings.errors import Invalid
-from recommendations.interactions import MAXIMUM_BATCH, Event, Outcome, ensure_actors, record
+from listings.services import ensure_actors
+from recommendations.interactions import MAXIMUM_BATCH, Event, Outcome, record
 from recommendations.serializers import EventBody
 
 COLUMNS = ("event_id", "occurred_at", "actor", "listing", "kind", "slate", "position")
@@ -54,8 +55,7 @@ def _import_batch(batch: list[tuple[int, dict]], source: str, now: datetime, rep
     good = [(number, body.validated_data) for number, body in bodies if body.is_valid()]
     for number, body in bodies:
         if body.errors:
-            reason = "; ".join(f"{name}: {' '.join(map(str, said))}" for name, said in body.errors.items())
-            report.add(number, str(body.initial_data.get("event_id")), Outcome.REJECTED, reason)
+            report.add(number, str(body.initial_data.get("event_id")), Outcome.REJECTED, body.refusal)
     actors = ensure_actors({data.get("actor", "") for _, data in good} - {""})
     named = [(number, data) for number, data in good if data.get("actor") in actors]
     events = [Event(**(data | {"actor": actors[data["actor"]]})) for _, data in named]

@@ -124,11 +124,3 @@ def _same(event: Event, row: Interaction, listing_ids: dict[str, int]) -> bool:
 def known_listings(external_ids: set[str]) -> dict[str, int]:
     """External id -> primary key of those that exist."""
     return dict(Listing.objects.filter(external_id__in=external_ids).values_list("external_id", "pk"))
-
-
-def ensure_actors(external_ids: set[str]) -> dict[str, Actor]:
-    """The actors of these ids, made on first sight, in two queries however many there are."""
-    Actor.objects.bulk_create(
-        [Actor(external_id=name) for name in sorted(external_ids)], ignore_conflicts=True
-    )
-    return {actor.external_id: actor for actor in Actor.objects.filter(external_id__in=external_ids)}

@@ -13,6 +13,7 @@ from django.db import transaction
 from ml.als import AlsFileError, AlsModel
 from ml.arrays import Rows, Vector
 from ml.vector_index import IndexFileError, VectorIndex, build_index, load_index
+from recommendations.columns import Positions
 from recommendations.models import TrainedModel
 
 SEED = 7
@@ -28,13 +29,11 @@ class Collaborative:
     model: AlsModel
     alpha: float  # confidence is 1 + alpha x weight (Hu, Koren & Volinsky 2008, eq. 3)
     index: VectorIndex  # over the item factors, to retrieve before scoring
-    sorted_ids: np.ndarray  # (n,) int64
-    order: np.ndarray  # (n,) the item of each sorted id
+    positions: Positions  # of listings among the items
 
     @classmethod
     def of(cls, version: str, model: AlsModel, alpha: float, index: VectorIndex) -> "Collaborative":
-        order = np.argsort(model.listing_ids, kind="stable")
-        return cls(version, model, alpha, index, model.listing_ids[order], order)
+        return cls(version, model, alpha, index, Positions.of(model.listing_ids))
 
     def fold_in(self, items: Rows, weights: Vector) -> Vector:
         """Factors (k,) float32 of an actor who touched these items (m,), each once, with weights (m,) > 0."""
@@ -42,10 +41,7 @@ class Collaborative:
 
     def items_of(self, listing_ids: np.ndarray) -> Rows:
         """(m,) int64 -> (m,) int64, -1 for listings that the model does not know."""
-        if not len(self.sorted_ids):
-            return np.full(len(listing_ids), -1)
-        places = np.searchsorted(self.sorted_ids, listing_ids).clip(max=len(self.sorted_ids) - 1)
-        return np.where(self.sorted_ids[places] == listing_ids, self.order[places], -1)
+        return self.positions.find(listing_ids)
 
 
 def publish_collaborative(model: AlsModel, version: str, metrics: dict) -> TrainedModel:

@@ -11,7 +11,7 @@ import numpy as np
 from ml.arrays import Matrix, Rows, Vector, pack_mask
 from ml.blocks import Blocks, Comparison, measure_levels
 from ml.vector_index import VectorIndex, build_index
-from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, joined
+from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, Positions, joined
 from recommendations.model_store import Collaborative
 
 SEALED_AT = 512  # a delta of so many rows is sealed: scanning it takes about 0.2 ms by then
@@ -24,20 +24,11 @@ class Base:
 
     columns: Columns
     index: VectorIndex | None
-    sorted_ids: np.ndarray  # (n,) int64
-    order: np.ndarray  # (n,) int64: the row of each sorted id
+    positions: Positions  # of listings among the rows
 
     @classmethod
     def of(cls, columns: Columns, index: VectorIndex | None) -> "Base":
-        order = np.argsort(columns.attributes["listing_id"], kind="stable")
-        return cls(columns, index, columns.attributes["listing_id"][order], order)
-
-    def rows_of(self, listing_ids: np.ndarray) -> Rows:
-        """(m,) int64 -> (m,) int64, -1 for listings that are not here."""
-        if not len(self.sorted_ids):
-            return np.full(len(listing_ids), -1)
-        places = np.searchsorted(self.sorted_ids, listing_ids).clip(max=len(self.sorted_ids) - 1)
-        return np.where(self.sorted_ids[places] == listing_ids, self.order[places], -1)
+        return cls(columns, index, Positions.of(columns.attributes["listing_id"]))
 
 
 @dataclass(frozen=True)
@@ -55,9 +46,8 @@ class View:
     sealed: tuple[VectorIndex, ...] = ()  # each over SEALED_AT rows of the tail, from its first row on
     tail_row_of: dict[int, int] = field(default_factory=dict)  # listing id -> row
     collaborative: Collaborative | None = None
-    items: Rows = field(
-        default_factory=lambda: np.empty(0, np.int32)
-    )  # (rows,) item of the model, -1 unknown
+    # (rows,) item of the model, -1 unknown
+    items: Rows = field(default_factory=lambda: np.empty(0, np.int32))
     generation: int = 0
 
     @classmethod
@@ -95,7 +85,7 @@ class View:
 
     def rows_of(self, listing_ids: np.ndarray) -> Rows:
         """Rows of live listings: (m,) int64 -> (m,) int64, -1 for those that are not live."""
-        rows = self.base.rows_of(listing_ids)
+        rows = self.base.positions.find(listing_ids)
         if self.tail_row_of:
             newer = np.array([self.tail_row_of.get(int(pk), -1) for pk in listing_ids], dtype=np.int64)
             rows = np.where(newer >= 0, newer, rows)
