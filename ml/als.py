@@ -1,28 +1,27 @@
-"""Collaborative filtering by alternating least squares (implicit), and folding an actor in at read time.
+"""Collaborative filtering by alternating least squares (implicit), and folding in at read time.
 
 Serving imports this module: `fit` alone imports implicit, and only when it is called.
 """
 
-import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dposv
 from scipy.sparse import csr_matrix
 
 from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
+from ml.model_files import ModelFileError, read_arrays, read_settings, write_arrays, write_settings
 
-ARRAYS, SETTINGS, FORMAT = "als.npz", "als.json", "als-1"
+ARRAYS, SETTINGS, FORM = "als.npz", "als.json", "als-2"
+NAMES = ("listing_ids", "item_factors", "gram", "actor_gram")
 ROUNDING = 1e-4  # by which the gram matrix in a file may differ from that of its factors
 
 Progress = Callable[[int, int], None]  # iterations done, iterations in all
-
-
-class AlsFileError(ValueError):
-    """Saved factors are missing, damaged, or contradict themselves."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +30,73 @@ class AlsModel:
 
     listing_ids: npt.NDArray[np.int64]  # (n,)
     item_factors: Matrix  # (n, k) float32
-    gram: Matrix  # (k, k) float32, item_factors.T @ item_factors
+    gram: Matrix  # (k, k) float32, item_factors.T @ item_factors: to fold an actor in
+    actor_gram: Matrix  # (k, k) float32, the same of the actors' factors: to fold a listing in
     regularisation: float
 
-    def fold_in(self, rows: Rows, confidence: Vector) -> Vector:
-        """Factors of one actor from what they touched; see `fold_in`.   -> (k,) float32"""
-        return fold_in(self.item_factors, self.gram, rows, confidence, self.regularisation)
+    @property
+    def factor_count(self) -> int:
+        return self.item_factors.shape[1]
+
+    @cached_property
+    def _actor_side(self) -> Matrix:
+        return regularised(self.gram, self.regularisation)
+
+    @cached_property
+    def _listing_side(self) -> Matrix:
+        return regularised(self.actor_gram, self.regularisation)
+
+    def fold_in(self, items: Rows, confidence: Vector) -> Vector:
+        """Factors of one actor from what they touched; see `solve`.   -> (k,) float32"""
+        return solve(self.item_factors[items], confidence, self._actor_side)
+
+    def fold_in_listing(self, actor_factors: Matrix, confidence: Vector) -> Vector:
+        """Factors of one listing from who touched it: actor_factors (m, k).   -> (k,) float32"""
+        return solve(actor_factors, confidence, self._listing_side)
+
+    def with_listings(self, listing_ids: npt.NDArray[np.int64], factors: Matrix) -> "AlsModel":
+        """The model with these listings' factors put in place or added at the end.
+
+        listing_ids (m,) int64, each once; factors (m, k) float32.
+        """
+        require_matrix(factors, rows=len(listing_ids), columns=self.factor_count, dtypes=[np.float32])
+        place = {pk: row for row, pk in enumerate(self.listing_ids.tolist())}
+        rows = np.array([place.get(pk, -1) for pk in listing_ids.tolist()], dtype=np.int64)
+        changed = self.item_factors.copy()
+        changed[rows[rows >= 0]] = factors[rows >= 0]
+        return of_factors(
+            np.concatenate([self.listing_ids, listing_ids[rows < 0]]),
+            np.concatenate([changed, factors[rows < 0]]),
+            self.actor_gram,
+            self.regularisation,
+        )
 
     def save(self, folder: Path) -> None:
         """Write als.npz and als.json into a folder, which is made if need be."""
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {"listing_ids": self.listing_ids, "item_factors": self.item_factors, "gram": self.gram}
-        np.savez(folder / ARRAYS, allow_pickle=False, **arrays)  # type: ignore[arg-type]
-        settings = {"format": FORMAT, "regularisation": self.regularisation}
-        (folder / SETTINGS).write_text(json.dumps(settings))
+        write_arrays(folder / ARRAYS, {name: getattr(self, name) for name in NAMES})
+        write_settings(folder / SETTINGS, {"regularisation": self.regularisation}, form=FORM)
 
     @classmethod
     def load(cls, folder: Path) -> "AlsModel":
-        """Read what `save` wrote.   Raises AlsFileError, whatever is wrong with the files."""
-        model = cls(**_read_arrays(folder / ARRAYS), regularisation=_read_regularisation(folder / SETTINGS))
-        _require_consistent(model)
+        """Read what `save` wrote.   Raises ModelFileError, whatever is wrong with the files."""
+        settings = read_settings(folder / SETTINGS, form=FORM)
+        try:
+            model = cls(
+                **read_arrays(folder / ARRAYS, NAMES), regularisation=float(settings["regularisation"])
+            )
+            _require_consistent(model)
+        except (ShapeError, KeyError, TypeError) as error:
+            raise ModelFileError(f"saved factors contradict themselves: {error}") from error
         return model
+
+
+def of_factors(
+    listing_ids: npt.NDArray[np.int64], item_factors: Matrix, actor_gram: Matrix, regularisation: float
+) -> AlsModel:
+    """A model of these factors: listing_ids (n,) int64, item_factors (n, k) and actor_gram (k, k) float32."""
+    return AlsModel(
+        listing_ids, item_factors, item_factors.T @ item_factors, actor_gram, float(regularisation)
+    )
 
 
 def fit(
@@ -64,11 +109,12 @@ def fit(
     seed: int,
     progress: Progress | None = None,
     thread_count: int = 0,
-) -> AlsModel:
+) -> tuple[AlsModel, Matrix]:
     """Factorise how much actors cared for listings (Hu, Koren & Volinsky 2008), by implicit's CPU solver.
 
     confidence (actors, listings) float32, > 0 where an actor touched a listing and absent elsewhere: c of the
     paper itself, nothing is multiplied on. listing_ids (listings,) int64. thread_count 0: every core.
+    Returns the model and the actors' factors (actors, k) float32.
     """
     require_vector(listing_ids, length=confidence.shape[1], dtypes=[np.int64])
     from implicit.cpu.als import AlternatingLeastSquares
@@ -84,28 +130,33 @@ def fit(
             calculate_training_loss=False,
         )
         solver.fit(_sorted_float32(confidence), show_progress=False, callback=_reporter(progress, iterations))
-    return _model(listing_ids, solver.item_factors, regularisation)
+    actors = solver.user_factors
+    return of_factors(listing_ids, solver.item_factors, actors.T @ actors, regularisation), actors
 
 
-def fold_in(
-    item_factors: Matrix, gram: Matrix, rows: Rows, confidence: Vector, regularisation: float
-) -> Vector:
-    """Factors of one actor from what they touched, the item factors held fixed.
+def regularised(gram: Matrix, regularisation: float) -> Matrix:
+    """What every fold-in begins with, made once: gram + rI, (k, k) float64 in the order that LAPACK reads."""
+    columns = gram.shape[1]
+    require_matrix(gram, rows=columns, columns=columns)
+    return np.asfortranarray(gram.astype(np.float64) + regularisation * np.eye(columns))
 
-    Solves (YtY + Yt(C - I)Y + rI) x = YtC1, eq. 4 of Hu, Koren & Volinsky 2008.
-    item_factors (n, k) float32; gram = YtY (k, k); rows (m,) int, unique; confidence (m,) float32, > 0.
-    Returns (k,) float32. An actor who touched nothing gets zeros. Raises ShapeError.
+
+def solve(factors: Matrix, confidence: Vector, start: Matrix) -> Vector:
+    """Factors of one actor from the factors of what they touched, or of one listing from who touched it.
+
+    Solves (YtY + rI + Yt(C - I)Y) x = YtC1, eq. 4 of Hu, Koren & Volinsky 2008, by Cholesky.
+    factors (m, k), of different items; confidence (m,), >= 1; start (k, k) of `regularised`.
+    Returns (k,) float32. Who touched nothing gets zeros. Raises ShapeError.
     """
-    require_matrix(gram, rows=item_factors.shape[1], columns=item_factors.shape[1])
-    require_vector(confidence, length=len(rows))
-    y = np.asarray(item_factors[rows], dtype=np.float64)  # (m, k); a solve in float32 would lose four digits
-    a = gram + (y.T * (confidence - 1)) @ y  # (k, k)
-    a[np.diag_indices_from(a)] += regularisation
-    return np.linalg.solve(a, y.T @ confidence).astype(np.float32)  # (k,)
-
-
-def _model(listing_ids: npt.NDArray[np.int64], item_factors: Matrix, regularisation: float) -> AlsModel:
-    return AlsModel(listing_ids, item_factors, item_factors.T @ item_factors, float(regularisation))
+    require_matrix(factors, columns=len(start))
+    require_vector(confidence, length=len(factors))
+    y = factors.astype(np.float64)  # (m, k); a solve in float32 would lose four digits
+    excess = np.sqrt(np.maximum(confidence - 1, 0, dtype=np.float64))  # (m,)
+    a = dsyrk(1.0, (y * excess[:, None]).T, beta=1.0, c=start, lower=1) if len(y) else start
+    _, x, failed = dposv(a, confidence @ y, lower=1)
+    if failed:
+        raise np.linalg.LinAlgError("the factors and the regularisation give no positive definite system")
+    return x.astype(np.float32)  # (k,)
 
 
 def _sorted_float32(confidence: csr_matrix) -> csr_matrix:
@@ -123,39 +174,17 @@ def _reporter(progress: Progress | None, iterations: int) -> Callable[[int, floa
     return report
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ("listing_ids", "item_factors", "gram")}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise AlsFileError(f"{path} cannot be read: {error}") from error
-
-
-def _read_regularisation(path: Path) -> float:
-    try:
-        settings = json.loads(path.read_text())
-        if settings["format"] != FORMAT:
-            raise ValueError(f"format {settings['format']!r}, expected {FORMAT!r}")
-        return float(settings["regularisation"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AlsFileError(f"{path} cannot be read: {error}") from error
-
-
 def _require_consistent(model: AlsModel) -> None:
-    """Raises AlsFileError unless shapes, dtypes and values belong together."""
-    try:
-        require_vector(model.listing_ids, dtypes=[np.int64])
-        require_matrix(model.item_factors, rows=len(model.listing_ids), dtypes=[np.float32])
-        _require_gram(model)
-    except ShapeError as error:
-        raise AlsFileError(f"saved factors contradict themselves: {error}") from error
-
-
-def _require_gram(model: AlsModel) -> None:
-    columns = model.item_factors.shape[1]
-    require_matrix(model.gram, rows=columns, columns=columns, dtypes=[np.float32])
+    """Raises ShapeError unless shapes, dtypes and values belong together."""
+    require_vector(model.listing_ids, dtypes=[np.int64])
+    require_matrix(model.item_factors, rows=len(model.listing_ids), dtypes=[np.float32])
+    columns = model.factor_count
+    for gram in (model.gram, model.actor_gram):
+        require_matrix(gram, rows=columns, columns=columns, dtypes=[np.float32])
     expected = model.item_factors.T @ model.item_factors
     # Another machine sums in another order: equal to rounding, relative to the largest entry. NaN is refused.
     largest = np.abs(expected).max(initial=0)
     if not np.abs(model.gram - expected).max(initial=0) <= ROUNDING * largest:
         raise ShapeError("gram is not that of the item factors")
+    if not np.isfinite(model.actor_gram).all():
+        raise ShapeError("the actors' gram holds what is no number")

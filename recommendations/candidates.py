@@ -72,7 +72,7 @@ def _by_collaborative(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
         taste.factors[None, :], min(PER_SOURCE, model.index.count), pack_mask(live_items)
     )
     items = found[0][found[0] >= 0]
-    rows = view.rows_of(model.model.listing_ids[items])
+    rows = view.rows_of(model.listing_ids[items])
     return rows[rows >= 0]
 
 
@@ -82,7 +82,7 @@ def _collaborative_scores(view: View, taste: Taste, rows: Rows) -> np.ndarray:
         return scores
     items = view.items[rows]
     known = items >= 0
-    scores[known] = view.collaborative.model.item_factors[items[known]] @ taste.factors
+    scores[known] = view.collaborative.als.item_factors[items[known]] @ taste.factors
     return scores
 
 

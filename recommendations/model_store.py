@@ -3,57 +3,34 @@
 import hashlib
 import logging
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from django.conf import settings
 from django.db import transaction
 
-from ml.als import AlsFileError, AlsModel
-from ml.arrays import Rows, Vector
-from ml.vector_index import IndexFileError, VectorIndex, build_index, load_index
-from recommendations.columns import Positions
+from ml.als import AlsModel
+from ml.content_prior import ContentPrior
+from ml.covisitation import Counts, Neighbours
+from ml.model_files import ModelFileError, read_settings, write_settings
+from ml.vector_index import IndexFileError, load_index
+from recommendations.collaborative import Collaborative
 from recommendations.models import TrainedModel
+from recommendations.recipe import Recipe
 
-SEED = 7
+ABOUT, FORM = "model.json", "collaborative-1"
 KEPT = 3  # models of a kind whose files stay, for going back
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Collaborative:
-    """A trained ALS model, ready to be asked: its items are listings, sold ones included."""
-
-    version: str
-    model: AlsModel
-    alpha: float  # confidence is 1 + alpha x weight (Hu, Koren & Volinsky 2008, eq. 3)
-    index: VectorIndex  # over the item factors, to retrieve before scoring
-    positions: Positions  # of listings among the items
-
-    @classmethod
-    def of(cls, version: str, model: AlsModel, alpha: float, index: VectorIndex) -> "Collaborative":
-        return cls(version, model, alpha, index, Positions.of(model.listing_ids))
-
-    def fold_in(self, items: Rows, weights: Vector) -> Vector:
-        """Factors (k,) float32 of an actor who touched these items (m,), each once, with weights (m,) > 0."""
-        return self.model.fold_in(items, 1 + self.alpha * weights)
-
-    def items_of(self, listing_ids: np.ndarray) -> Rows:
-        """(m,) int64 -> (m,) int64, -1 for listings that the model does not know."""
-        return self.positions.find(listing_ids)
-
-
-def publish_collaborative(model: AlsModel, version: str, metrics: dict) -> TrainedModel:
+def publish_collaborative(model: Collaborative, counts: Counts, metrics: dict) -> TrainedModel:
     """Write the model's files and switch the one active row to it."""
-    folder = settings.MODEL_ROOT / TrainedModel.Kind.COLLABORATIVE / version
+    folder = settings.MODEL_ROOT / TrainedModel.Kind.COLLABORATIVE / model.version
     folder.mkdir(parents=True)
-    model.save(folder)
-    build_index(model.item_factors, seed=SEED).save(folder / "items.faiss")
+    save_collaborative(model, counts, folder)
     published = activate(
         TrainedModel(
             kind=TrainedModel.Kind.COLLABORATIVE,
-            version=version,
+            version=model.version,
             metrics=metrics,
             path=str(folder.relative_to(settings.MODEL_ROOT)),
             sha256=digest_of(folder),
@@ -61,6 +38,40 @@ def publish_collaborative(model: AlsModel, version: str, metrics: dict) -> Train
     )
     _drop_old_files(TrainedModel.Kind.COLLABORATIVE)
     return published
+
+
+def save_collaborative(model: Collaborative, counts: Counts, folder: Path) -> None:
+    """Write a model's files into a folder."""
+    model.als.save(folder)
+    model.neighbours.save(folder / "neighbours.npz")
+    counts.save(folder / "counts.npz")
+    model.index.save(folder / "items.faiss")
+    if model.prior:
+        model.prior.save(folder / "prior.npz")
+    about = {
+        "version": model.version,
+        "recipe": model.recipe.to_json(),
+        "encoder_version": model.encoder_version,
+        "has_prior": model.prior is not None,
+    }
+    write_settings(folder / ABOUT, about, form=FORM)
+
+
+def load_collaborative(folder: Path) -> Collaborative:
+    """Read what `save_collaborative` wrote.   Raises ModelFileError, IndexFileError."""
+    about = read_settings(folder / ABOUT, form=FORM)
+    try:
+        return Collaborative(
+            version=about["version"],
+            recipe=Recipe.from_json(about["recipe"]),
+            als=AlsModel.load(folder),
+            neighbours=Neighbours.load(folder / "neighbours.npz"),
+            index=load_index(folder / "items.faiss"),
+            prior=ContentPrior.load(folder / "prior.npz") if about["has_prior"] else None,
+            encoder_version=about["encoder_version"],
+        )
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{folder / ABOUT} cannot be read: {error}") from error
 
 
 def _drop_old_files(kind: str) -> None:
@@ -89,7 +100,7 @@ def active_collaborative(current: Collaborative | None) -> Collaborative | None:
         return current if row else None
     try:
         return _load(row)
-    except (AlsFileError, IndexFileError, OSError) as error:
+    except (ModelFileError, IndexFileError, OSError) as error:
         logger.error("The model %s cannot be loaded, the one before serves on: %s", row, error)
         return current
 
@@ -97,10 +108,8 @@ def active_collaborative(current: Collaborative | None) -> Collaborative | None:
 def _load(row: TrainedModel) -> Collaborative:
     folder = settings.MODEL_ROOT / row.path
     if digest_of(folder) != row.sha256:
-        raise AlsFileError(f"{folder} is not what was published")
-    return Collaborative.of(
-        row.version, AlsModel.load(folder), row.metrics["alpha"], load_index(folder / "items.faiss")
-    )
+        raise ModelFileError(f"{folder} is not what was published")
+    return load_collaborative(folder)
 
 
 def digest_of(folder: Path) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 from ml.arrays import Matrix, Rows, Vector, pack_mask
 from ml.blocks import Blocks, Comparison, measure_levels
 from ml.vector_index import VectorIndex, build_index
+from recommendations.collaborative import Collaborative
 from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, Positions, joined
-from recommendations.model_store import Collaborative
 
 SEALED_AT = 512  # a delta of so many rows is sealed: scanning it takes about 0.2 ms by then
 SEED = 7

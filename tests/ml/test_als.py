@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from ml.als import ARRAYS, SETTINGS, AlsFileError, AlsModel, fit, fold_in
+from ml.als import ARRAYS, NAMES, SETTINGS, AlsModel, fit, regularised, solve
 from ml.arrays import ShapeError
+from ml.model_files import ModelFileError
 
 FACTORS = 8
 
@@ -21,7 +22,7 @@ def confidence(rng) -> csr_matrix:
 def fitted(confidence, seed=1, **options) -> AlsModel:
     ids = np.arange(40, dtype=np.int64) + 1000
     settings = {"factors": FACTORS, "iterations": 8, "regularisation": 0.1, "thread_count": 1} | options
-    return fit(confidence, ids, seed=seed, **settings)
+    return fit(confidence, ids, seed=seed, **settings)[0]
 
 
 @pytest.fixture
@@ -95,7 +96,29 @@ class TestFoldIn:
 
     def test_a_confidence_for_each_row_is_demanded(self, model):
         with pytest.raises(ShapeError):
-            fold_in(model.item_factors, model.gram, np.array([1, 2]), np.ones(1, np.float32), 0.1)
+            solve(model.item_factors[:2], np.ones(1, np.float32), regularised(model.gram, 0.1))
+
+
+class TestFoldInListing:
+    def test_a_listing_folded_in_stands_where_training_put_it(self, confidence):
+        ids = np.arange(40, dtype=np.int64)
+        model, actors = fit(confidence, ids, factors=FACTORS, iterations=60, regularisation=1.0, seed=1)
+        column = confidence.tocsc()[:, 7]
+        folded = model.fold_in_listing(actors[column.indices], column.data)
+        assert np.allclose(folded, model.item_factors[7], atol=0.02)
+
+    def test_known_listings_move_and_new_ones_are_added(self, model):
+        factors = np.ones((2, FACTORS), np.float32)
+        grown = model.with_listings(np.array([1003, 5000]), factors)
+        assert grown.listing_ids.tolist() == [*range(1000, 1040), 5000]
+        assert (grown.item_factors[[3, 40]] == 1).all()
+        assert (grown.item_factors[4] == model.item_factors[4]).all()
+        assert np.allclose(grown.gram, grown.item_factors.T @ grown.item_factors)
+
+    def test_the_model_before_stays_as_it_was(self, model):
+        before = model.item_factors.copy()
+        model.with_listings(np.array([1003]), np.ones((1, FACTORS), np.float32))
+        assert (model.item_factors == before).all()
 
 
 class TestSavedFactors:
@@ -115,26 +138,26 @@ class TestSavedFactors:
     @pytest.mark.parametrize("content", [None, b"", b"junk", b"[]"])
     def test_a_missing_or_damaged_file_is_refused(self, folder, name, content):
         (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
-        with pytest.raises(AlsFileError, match=name):
+        with pytest.raises(ModelFileError, match=name):
             AlsModel.load(folder)
 
     def test_half_a_file_is_refused(self, folder):
         whole = (folder / ARRAYS).read_bytes()
         (folder / ARRAYS).write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(AlsFileError):
+        with pytest.raises(ModelFileError):
             AlsModel.load(folder)
 
     def test_a_flipped_byte_is_noticed(self, folder):
         content = bytearray((folder / ARRAYS).read_bytes())
         content[len(content) // 2] ^= 0xFF
         (folder / ARRAYS).write_bytes(content)
-        with pytest.raises(AlsFileError):
+        with pytest.raises(ModelFileError):
             AlsModel.load(folder)
 
     def test_pickled_objects_are_never_loaded(self, folder, model):
         hostile = {"listing_ids": np.array([object()]), "item_factors": model.item_factors}
-        np.savez(folder / ARRAYS, gram=model.gram, **hostile)
-        with pytest.raises(AlsFileError, match="pickle"):
+        np.savez(folder / ARRAYS, gram=model.gram, actor_gram=model.actor_gram, **hostile)
+        with pytest.raises(ModelFileError, match="pickle"):
             AlsModel.load(folder)
 
     @pytest.mark.parametrize(
@@ -146,15 +169,17 @@ class TestSavedFactors:
             {"item_factors": np.full((40, FACTORS), np.nan, np.float32)},
             {"gram": np.eye(FACTORS, dtype=np.float32) * 9},
             {"gram": np.full((FACTORS, FACTORS), np.nan, np.float32)},
+            {"actor_gram": np.full((FACTORS, FACTORS), np.nan, np.float32)},
+            {"actor_gram": np.eye(FACTORS - 1, dtype=np.float32)},
         ],
     )
     def test_arrays_that_contradict_each_other_are_refused(self, folder, model, change):
-        arrays = {name: getattr(model, name) for name in ("listing_ids", "item_factors", "gram")}
+        arrays = {name: getattr(model, name) for name in NAMES}
         np.savez(folder / ARRAYS, **(arrays | change))
-        with pytest.raises(AlsFileError):
+        with pytest.raises(ModelFileError):
             AlsModel.load(folder)
 
     def test_another_format_is_refused(self, folder):
         (folder / SETTINGS).write_text(json.dumps({"format": "als-0", "regularisation": 1}))
-        with pytest.raises(AlsFileError, match="als-0"):
+        with pytest.raises(ModelFileError, match="als-0"):
             AlsModel.load(folder)

@@ -8,7 +8,8 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from recommendations import locks, training
-from recommendations.interaction_weights import WEIGHT_CAP
+from recommendations.behaviour import read_behaviour
+from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHT_CAP
 from recommendations.models import Interaction, TrainedModel
 from recommendations.simulation import simulate
 from tests import factories
@@ -35,15 +36,15 @@ def few_are_enough(monkeypatch):
 
 class TestBehaviour:
     def test_kinds_are_weighed_decayed_and_capped(self, bob, sofas, now, ago, few_are_enough):
-        half_life = training.TRAINING_HALF_LIFE
+        half_life = TRAINING_HALF_LIFE
         factories.event(bob, sofas[0], "view", at=now)
         factories.event(bob, sofas[1], "favourite", at=now)
         factories.event(bob, sofas[2], "view", at=now - half_life)
         for _ in range(30):
             factories.event(bob, sofas[3], "view", at=now)
         factories.event(bob, sofas[4], "hide", at=now)
-        behaviour = training.export_behaviour(now=now)
-        weights = dict(zip(behaviour.listing_ids.tolist(), behaviour.weights.toarray()[0], strict=True))
+        behaviour = read_behaviour(until=now)
+        weights = dict(zip(behaviour.listing_ids.tolist(), behaviour.weights, strict=True))
         expected = {sofas[0].pk: 1, sofas[1].pk: 4, sofas[2].pk: 0.5, sofas[3].pk: WEIGHT_CAP}
         assert weights == pytest.approx(expected, rel=1e-3)
 
@@ -51,12 +52,12 @@ class TestBehaviour:
         visitor = factories.Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
         factories.event(visitor, sofas[0])
         factories.event(bob, sofas[1])
-        assert training.export_behaviour(now=now).weights.shape == (1, 2)
+        assert read_behaviour(until=timezone.now()).actors.tolist() == [bob.pk]
 
     def test_sold_listings_stay(self, bob, sofas, now, few_are_enough):
         factories.event(bob, sofas[0])
         factories.services.mark_sold(listing=sofas[0], buyer=bob, now=now)
-        assert training.export_behaviour(now=now).listing_ids.tolist() == [sofas[0].pk]
+        assert read_behaviour(until=timezone.now()).listing_ids.tolist() == [sofas[0].pk]
 
 
 class TestTrain:

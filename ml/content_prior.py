@@ -1,0 +1,88 @@
+"""Collaborative scores for a listing that nobody has touched, from what it looks and reads like.
+
+Serving imports this module.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ml.arrays import Matrix, ShapeError, Vector, require_matrix, require_vector
+from ml.model_files import ModelFileError, read_arrays, write_arrays
+
+NAMES = ("weights", "bias")
+
+
+@dataclass(frozen=True)
+class ContentPrior:
+    """A linear map from a listing's vector to the factors that it will have once people have met it.
+
+    weights (d, k) float32, bias (k,) float32.
+    """
+
+    weights: Matrix
+    bias: Vector
+
+    def factors(self, vectors: Matrix) -> Matrix:
+        """Expected factors of listings: (n, d) -> (n, k) float32"""
+        require_matrix(vectors, columns=len(self.weights))
+        return vectors.astype(np.float32) @ self.weights + self.bias
+
+    def question(self, actor_factors: Vector) -> tuple[Vector, float]:
+        """An actor's factors as a question to listing vectors: score = vector @ question + offset.
+
+        (k,) -> (d,) float32 and a float. So no factors need to be kept for listings that nobody knows yet.
+        """
+        require_vector(actor_factors, length=len(self.bias))
+        return self.weights @ actor_factors, float(self.bias @ actor_factors)
+
+    def save(self, path: Path) -> None:
+        """Write it to one npz file."""
+        write_arrays(path, {name: getattr(self, name) for name in NAMES})
+
+    @classmethod
+    def load(cls, path: Path) -> "ContentPrior":
+        """Read what `save` wrote.   Raises ModelFileError."""
+        prior = cls(**read_arrays(path, NAMES))
+        try:
+            require_matrix(prior.weights, columns=len(prior.bias), dtypes=[np.float32])
+            require_vector(prior.bias, dtypes=[np.float32])
+        except (ShapeError, TypeError) as error:
+            raise ModelFileError(f"{path} contradicts itself: {error}") from error
+        return prior
+
+
+def fit(vectors: Matrix, factors: Matrix, trust: Vector, *, regularisation: float) -> ContentPrior:
+    """Ridge regression (Hoerl & Kennard 1970) of item factors on listing vectors.
+
+    vectors (n, d), factors (n, k); trust (n,) >= 0: how much is known of each listing's factors;
+    regularisation > 0 is in units of one listing of mean trust.
+    """
+    require_matrix(factors, rows=len(vectors))
+    require_vector(trust, length=len(vectors))
+    share = (trust / max(float(np.mean(trust)), 1e-12)).astype(np.float64)  # (n,)
+    x, y = vectors.astype(np.float64), factors.astype(np.float64)
+    x_mean, y_mean = np.average(x, axis=0, weights=share), np.average(y, axis=0, weights=share)
+    x, y = x - x_mean, y - y_mean
+    gram = (x.T * share) @ x + regularisation * np.eye(x.shape[1])  # (d, d)
+    weights = np.linalg.solve(gram, (x.T * share) @ y)  # (d, k)
+    return ContentPrior(weights.astype(np.float32), (y_mean - x_mean @ weights).astype(np.float32))
+
+
+def borrowed(scores: Vector, likeness: Matrix, *, neighbour_count: int) -> Vector:
+    """Scores for listings without any, lent by the scored listings that they are most like.
+
+    scores (m,) of listings that people know; likeness (n, m): of each unknown listing to each of them,
+    where 0 or less, or NaN, lends nothing. Returns (n,) float32: the mean over the nearest
+    `neighbour_count`, weighed by likeness and counted at 0 where fewer are alike; NaN where none is.
+    """
+    require_matrix(likeness, columns=len(scores))
+    lent = np.nan_to_num(np.maximum(likeness, 0), nan=0.0)
+    count = min(neighbour_count, lent.shape[1])
+    if not count:
+        return np.full(len(lent), np.nan, np.float32)
+    nearest = np.argpartition(-lent, count - 1, axis=1)[:, :count]  # (n, count)
+    weights = np.take_along_axis(lent, nearest, axis=1)
+    total = (weights * scores[nearest]).sum(axis=1) / count
+    return np.where(weights.any(axis=1), total, np.nan).astype(np.float32)

@@ -1,0 +1,290 @@
+"""Item-item weights from who touched what after what: counted whole, normalised and pruned for serving.
+
+Serving imports this module.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix, diags
+
+from ml.arrays import Rows, ShapeError, Vector, require_matrix, require_vector
+from ml.model_files import ModelFileError, read_arrays, write_arrays
+
+KEPT_NEIGHBOURS = 200
+DUST = 1e-9  # what floating point leaves of a count that was taken back; the smallest true one is far above
+CHUNK_PAIRS = 8_000_000  # pairs that are collected before they are summed
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What each actor touched, in the order of time, every item at most once an actor.
+
+    starts (a + 1,) int64: the entries of actor i are starts[i] to starts[i + 1]; items (m,) int32;
+    weights (m,) float32, > 0: how much each was cared for.
+    """
+
+    starts: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
+    weights: Vector
+
+    def __post_init__(self) -> None:
+        require_vector(self.starts, dtypes=[np.int64])
+        require_vector(self.items, length=int(self.starts[-1]), dtypes=[np.int32])
+        require_vector(self.weights, length=len(self.items), dtypes=[np.float32])
+
+    @classmethod
+    def of_lengths(cls, lengths: np.ndarray, items: np.ndarray, weights: np.ndarray) -> "Sequences":
+        """From how many entries each actor has: lengths (a,)."""
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return cls(starts, items.astype(np.int32), weights.astype(np.float32))
+
+    @classmethod
+    def of_matrix(cls, matrix: csr_matrix) -> "Sequences":
+        """From (actors, items) > 0, each actor's entries in the order in which the matrix stores them."""
+        return cls.of_lengths(np.diff(matrix.indptr), matrix.indices, matrix.data)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.starts)
+
+    @property
+    def actors(self) -> np.ndarray:
+        """Whose each entry is: (m,) int64"""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How two items of one sequence count for each other."""
+
+    window: int | None = None  # entries that a pair may lie apart; None: any
+    distance_decay: float = 1.0  # for each further entry between the two
+    backward_weight: float = 1.0  # what came before, against what came after at 1
+    actor_exponent: float = 0.5  # an actor of m entries counts m ** -actor_exponent
+
+    @property
+    def is_ordered(self) -> bool:
+        return self.window is not None or self.distance_decay != 1 or self.backward_weight != 1
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """How counts become weights: (count / (d_source^source_exponent d_target^target_exponent))^sharpness.
+
+    Degree exponents on both sides follow LinkProp (Fu, Zhang & Liu 2022, "Revisiting Neighborhood-based Link
+    Prediction for Collaborative Filtering"). With a sharpness above 1 strong pairs outvote many weak ones.
+    """
+
+    source_exponent: float = 0.5
+    target_exponent: float = 0.5
+    sharpness: float = 1.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was counted, kept whole, so that new events can be added and old ones taken back.
+
+    pairs (n, n) float64: row i, column j says how much j is for who touched i; degrees (n,) float64.
+    """
+
+    pairs: csr_matrix
+    degrees: Vector
+
+    @property
+    def item_count(self) -> int:
+        return len(self.degrees)
+
+    def save(self, path: Path) -> None:
+        """Write them to one npz file."""
+        pairs = {"data": self.pairs.data, "indices": self.pairs.indices, "indptr": self.pairs.indptr}
+        write_arrays(path, {**pairs, "degrees": self.degrees})
+
+    @classmethod
+    def load(cls, path: Path) -> "Counts":
+        """Read what `save` wrote.   Raises ModelFileError."""
+        arrays = read_arrays(path, ("data", "indices", "indptr", "degrees"))
+        size = len(arrays["degrees"])
+        try:
+            pairs = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
+        except ValueError as error:
+            raise ModelFileError(f"{path} contradicts itself: {error}") from error
+        return cls(pairs, arrays["degrees"])
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The strongest neighbours of each item, strongest first.
+
+    items (n, k) int32, weights (n, k) float16 >= 0; an item with fewer is filled up with item 0 at weight 0.
+    """
+
+    items: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float16]
+
+    def __post_init__(self) -> None:
+        require_matrix(self.items, dtypes=[np.int32])
+        require_matrix(self.weights, rows=len(self.items), columns=self.items.shape[1], dtypes=[np.float16])
+
+    def save(self, path: Path) -> None:
+        """Write them to one npz file."""
+        write_arrays(path, {"items": self.items, "weights": self.weights})
+
+    @classmethod
+    def load(cls, path: Path) -> "Neighbours":
+        """Read what `save` wrote.   Raises ModelFileError."""
+        arrays = read_arrays(path, ("items", "weights"))
+        try:
+            neighbours = cls(**arrays)
+        except ShapeError as error:
+            raise ModelFileError(f"{path} contradicts itself: {error}") from error
+        if len(neighbours.items) and not 0 <= neighbours.items.min() <= neighbours.items.max() < len(
+            neighbours.items
+        ):
+            raise ModelFileError(f"{path} contradicts itself: a neighbour is not among the items")
+        return neighbours
+
+    def score(self, touched: Rows, weights: Vector) -> Vector:
+        """What an actor who touched these items may want: the weighted sum of their neighbour lists.
+
+        touched (m,) int; weights (m,) float, > 0: care and recency -> (n,) float32, 0 where nothing leads.
+        """
+        require_vector(weights, length=len(touched))
+        votes = self.weights[touched].astype(np.float32) * np.asarray(weights, np.float32)[:, None]
+        total = np.bincount(self.items[touched].ravel(), votes.ravel(), minlength=len(self.items))
+        return total.astype(np.float32)
+
+
+def count(sequences: Sequences, *, item_count: int, counting: Counting) -> Counts:
+    """Count every pair of items that the same actor touched. A pair weighs the geometric mean of the two.
+
+    Without an order (no window, no decay, both directions alike) this is the Gram matrix of the
+    (actors, items) matrix without its diagonal, each actor weighed by their length.
+    """
+    care = np.sqrt(sequences.weights, dtype=np.float64)  # (m,)
+    degrees: Vector = np.bincount(sequences.items, care, minlength=item_count).astype(np.float64)
+    pairs = _ordered_pairs if counting.is_ordered else _gram
+    return Counts(_without_diagonal(pairs(sequences, care, item_count, counting)), degrees)
+
+
+def update(
+    counts: Counts, *, before: Sequences, after: Sequences, item_count: int, counting: Counting
+) -> Counts:
+    """The counts after some actors' sequences changed: what a count of all sequences anew would say.
+
+    before, after: the same actors' whole sequences as they were counted and as they are now; items may
+    be new, item_count >= what it was.   Raises ShapeError.
+    """
+    if item_count < counts.item_count:
+        raise ShapeError(f"{counts.item_count} items were counted, now there are only {item_count}")
+    old = count(before, item_count=item_count, counting=counting)
+    new = count(after, item_count=item_count, counting=counting)
+    grown = csr_matrix(
+        (counts.pairs.data, counts.pairs.indices, _padded(counts.pairs.indptr, item_count)),
+        shape=(item_count, item_count),
+    )
+    pairs = (grown - old.pairs + new.pairs).tocsr()
+    pairs.data[np.abs(pairs.data) < DUST] = 0
+    pairs.eliminate_zeros()
+    degrees = np.zeros(item_count)
+    degrees[: counts.item_count] = counts.degrees
+    return Counts(pairs, np.asarray(degrees - old.degrees + new.degrees))
+
+
+def normalise(counts: Counts, normalisation: Normalisation) -> csr_matrix:
+    """Weights (n, n) float32, the greatest is 1, stronger where a pair says more than two degrees do."""
+    source = diags(_power(counts.degrees, -normalisation.source_exponent))
+    target = diags(_power(counts.degrees, -normalisation.target_exponent))
+    weights = (source @ counts.pairs @ target).tocsr()
+    weights.data = (weights.data / weights.data.max(initial=DUST)) ** normalisation.sharpness
+    return weights.astype(np.float32)
+
+
+def prune(
+    weights: csr_matrix, *, keep: int = KEPT_NEIGHBOURS, targets: np.ndarray | None = None
+) -> Neighbours:
+    """The strongest neighbours of each item, among the targets (n,) bool where they are given."""
+    if targets is not None:
+        weights = (weights @ diags(targets.astype(np.float32))).tocsr()
+        weights.eliminate_zeros()
+    item_count = weights.shape[0]
+    width = min(keep, int(np.diff(weights.indptr).max(initial=0))) or 1
+    items = np.zeros((item_count, width), np.int32)
+    kept = np.zeros((item_count, width), np.float16)
+    for row in np.flatnonzero(np.diff(weights.indptr)):
+        cells = slice(weights.indptr[row], weights.indptr[row + 1])
+        strongest = _strongest(weights.data[cells], width)
+        items[row, : len(strongest)] = weights.indices[cells][strongest]
+        kept[row, : len(strongest)] = weights.data[cells][strongest]
+    return Neighbours(items, kept)
+
+
+def recency(lengths: np.ndarray, decay: float) -> Vector:
+    """decay^(entries since) for each entry of sequences of these lengths.   (a,) -> (sum,) float32"""
+    ends = np.repeat(np.cumsum(lengths), lengths)  # (m,)
+    return (decay ** (ends - 1 - np.arange(len(ends)))).astype(np.float32)
+
+
+def _gram(sequences: Sequences, care: Vector, item_count: int, counting: Counting) -> csr_matrix:
+    shape = (len(sequences.lengths), item_count)
+    touched = csr_matrix((care, sequences.items, sequences.starts), shape=shape)
+    return (touched.T @ diags(_power(sequences.lengths, -counting.actor_exponent)) @ touched).tocsr()
+
+
+def _ordered_pairs(sequences: Sequences, care: Vector, item_count: int, counting: Counting) -> csr_matrix:
+    forward = csr_matrix((item_count, item_count))
+    for chunk in _chunked(_pairs_by_gap(sequences, care, counting)):
+        earlier, later, weights = (np.concatenate(parts) for parts in zip(*chunk, strict=True))
+        forward = forward + csr_matrix((weights, (earlier, later)), shape=forward.shape)
+    return (forward + counting.backward_weight * forward.T).tocsr()
+
+
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # earlier items, later items, weights
+
+
+def _pairs_by_gap(sequences: Sequences, care: Vector, counting: Counting) -> Iterator[Pairs]:
+    """All pairs that lie one entry apart, then two, to the window's end."""
+    actors, items = sequences.actors, sequences.items
+    share = _power(sequences.lengths, -counting.actor_exponent)[actors]  # (m,)
+    longest = int(sequences.lengths.max(initial=0))
+    for gap in range(1, min(longest, (counting.window or longest) + 1)):
+        first = np.flatnonzero(actors[:-gap] == actors[gap:])
+        weights = share[first] * care[first] * care[first + gap] * counting.distance_decay ** (gap - 1)
+        yield items[first], items[first + gap], weights
+
+
+def _chunked(pairs: Iterator[Pairs]) -> Iterator[list[Pairs]]:
+    chunk: list[Pairs] = []
+    for some in pairs:
+        chunk.append(some)
+        if sum(len(weights) for _, _, weights in chunk) >= CHUNK_PAIRS:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _without_diagonal(pairs: csr_matrix) -> csr_matrix:
+    pairs.setdiag(0)
+    pairs.eliminate_zeros()
+    pairs.sort_indices()
+    return pairs
+
+
+def _padded(indptr: np.ndarray, item_count: int) -> np.ndarray:
+    return np.concatenate([indptr, np.full(item_count + 1 - len(indptr), indptr[-1])])
+
+
+def _power(values: np.ndarray, exponent: float) -> Vector:
+    """values^exponent, 0 where the value is 0.   (n,) -> (n,) float64"""
+    wide = np.asarray(values, np.float64)
+    return np.where(wide > DUST, np.maximum(wide, DUST) ** exponent, 0)
+
+
+def _strongest(weights: np.ndarray, keep: int) -> np.ndarray:
+    """Positions of the greatest weights, greatest first."""
+    some = np.argpartition(-weights, keep - 1)[:keep] if len(weights) > keep else np.arange(len(weights))
+    return some[np.argsort(-weights[some], kind="stable")]

@@ -1,0 +1,106 @@
+"""What actors did with listings, read from the interactions for training and evaluation."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from django.db import connection
+from scipy.sparse import csr_matrix
+
+from ml.covisitation import Sequences
+from recommendations.columns import Positions
+from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHT_CAP, WEIGHTS
+
+ANCIENT = 1e-6  # an event whose weight time has halved away still says that it happened
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """One entry for each listing that an actor touched, by actor and then by when they last touched it.
+
+    A visitor who logged in is one actor with the member; what sellers do with their own listings is left out.
+    """
+
+    actor_ids: np.ndarray  # (m,) int64
+    listing_ids: np.ndarray  # (m,) int64
+    weights: np.ndarray  # (m,) float32, > 0: kinds weighed, halved by age, capped
+    care: np.ndarray  # (m,) float32, > 0: the same whatever its age
+    event_count: int
+    until: datetime
+
+    def __len__(self) -> int:
+        return len(self.actor_ids)
+
+    @property
+    def actors(self) -> np.ndarray:
+        """Who touched anything: (a,) int64, sorted."""
+        return np.unique(self.actor_ids)
+
+    @property
+    def listings(self) -> np.ndarray:
+        """What was touched: (n,) int64, sorted."""
+        return np.unique(self.listing_ids)
+
+    def matrix(self, listing_ids: np.ndarray) -> csr_matrix:
+        """(a, n) float32 weights: a row for each of `actors`, a column for each of listing_ids (n,) int64.
+
+        What was touched must be among listing_ids.
+        """
+        rows = np.searchsorted(self.actors, self.actor_ids)
+        columns = Positions.of(listing_ids).find(self.listing_ids)
+        return csr_matrix((self.weights, (rows, columns)), shape=(len(self.actors), len(listing_ids)))
+
+    def sequences(self, listing_ids: np.ndarray) -> Sequences:
+        """What each of `actors` touched in order; items are positions in listing_ids (n,) int64."""
+        lengths = np.unique(self.actor_ids, return_counts=True)[1]
+        return Sequences.of_lengths(lengths, Positions.of(listing_ids).find(self.listing_ids), self.care)
+
+
+# One pass, aggregated where the rows lie.
+_BEHAVIOUR = """
+    SELECT coalesce(actor.merged_into_id, actor.id), listing_id, count(*),
+           least(%(cap)s,
+                 sum(weight * power(0.5::float8, extract(epoch FROM %(until)s - occurred_at) / %(half)s))),
+           least(%(cap)s, sum(weight))
+    FROM recommendations_interaction interaction
+    JOIN listings_actor actor ON actor.id = actor_id
+    JOIN listings_listing listing ON listing.id = listing_id
+    JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
+         ON interaction.kind = weighed.name
+    WHERE weight > 0 AND listing.seller_id <> coalesce(actor.merged_into_id, actor.id)
+      AND occurred_at <= %(until)s
+      AND (%(before)s::text IS NULL OR transaction_id < %(before)s::text::xid8)
+      AND (%(actors)s::bigint[] IS NULL OR coalesce(actor.merged_into_id, actor.id) = ANY(%(actors)s))
+    GROUP BY 1, 2
+    ORDER BY 1, max(occurred_at), 2
+"""
+
+
+def read_behaviour(
+    *, until: datetime, before: int | None = None, actor_ids: Iterable[int] | None = None
+) -> Behaviour:
+    """All that happened up to a time; of these actors, and committed before this transaction, if given.
+
+    No error when that is nothing: whoever needs a least amount says so.
+    """
+    parameters = {
+        "until": until,
+        "half": TRAINING_HALF_LIFE.total_seconds(),
+        "cap": WEIGHT_CAP,
+        "kinds": list(WEIGHTS),
+        "weights": list(WEIGHTS.values()),
+        "before": None if before is None else str(before),
+        "actors": None if actor_ids is None else [int(pk) for pk in actor_ids],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_BEHAVIOUR, parameters)
+        columns = list(zip(*cursor.fetchall(), strict=True)) or [()] * 5
+    return Behaviour(
+        actor_ids=np.array(columns[0], np.int64),
+        listing_ids=np.array(columns[1], np.int64),
+        weights=np.array(columns[3], np.float32).clip(min=ANCIENT),
+        care=np.array(columns[4], np.float32),
+        event_count=int(sum(columns[2])),
+        until=until,
+    )
