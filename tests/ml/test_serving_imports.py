@@ -3,16 +3,16 @@
 import subprocess
 import sys
 
-SERVED = ("arrays", "als", "blending", "blocks", "interests", "vector_index")
+SERVED = "arrays als blending blocks content_prior covisitation interests model_files vector_index".split()
 HEAVY = ("torch", "torchvision", "sklearn", "implicit", "transformers", "django")
 PROGRAM = """
 import sys
 import numpy as np
 for name in sys.argv[1].split(","):
     __import__(f"ml.{name}")
-from ml.als import fold_in
+from ml.als import of_factors
 factors = np.eye(3, dtype=np.float32)
-fold_in(factors, factors, np.array([1]), np.ones(1, np.float32), 0.1)
+of_factors(np.arange(3), factors, factors, 0.1).fold_in(np.array([1]), np.ones(1, np.float32))
 print(",".join(name for name in sys.argv[2].split(",") if name in sys.modules))
 """
 
