@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
-SERVED = "arrays als blending blocks content_prior covisitation interests model_files vector_index".split()
+SERVED = [
+    *("arrays", "als", "blending", "blocks", "content_prior", "covisitation", "interests", "model_files"),
+    "vector_index",
+]
 HEAVY = ("torch", "torchvision", "sklearn", "implicit", "transformers", "django")
 PROGRAM = """
 import sys
