@@ -70,6 +70,47 @@ def fit(vectors: Matrix, factors: Matrix, trust: Vector, *, regularisation: floa
     return ContentPrior(weights.astype(np.float32), (y_mean - x_mean @ weights).astype(np.float32))
 
 
+@dataclass(frozen=True)
+class ContentSmoother:
+    """Spreads scores that listings have earned to those that nobody has met, over what they have in common.
+
+    The ridge regression of the scores on listing vectors, its costly half done once: for whatever scores
+    come, the question is scores @ vectors @ inverse.   inverse (d, d) float32, symmetric
+    """
+
+    inverse: Matrix
+
+    def question(self, vectors: Matrix, scores: Matrix | Vector) -> Matrix | Vector:
+        """What to ask listing vectors: vectors (m, d) and scores (m,) of who has any -> (d,) float32.
+
+        Every listing that the smoother was fitted on and that is not named here counts with score 0.
+        Several actors' scores (a, m) give several questions (a, d).
+        """
+        require_matrix(vectors, rows=scores.shape[-1], columns=len(self.inverse))
+        return scores.astype(np.float32) @ vectors.astype(np.float32) @ self.inverse  # inverse is symmetric
+
+    def save(self, path: Path) -> None:
+        """Write it to one npz file."""
+        write_arrays(path, {"inverse": self.inverse})
+
+    @classmethod
+    def load(cls, path: Path) -> "ContentSmoother":
+        """Read what `save` wrote.   Raises ModelFileError."""
+        smoother = cls(**read_arrays(path, ("inverse",)))
+        try:
+            require_matrix(smoother.inverse, columns=len(smoother.inverse), dtypes=[np.float32])
+        except (ShapeError, TypeError) as error:
+            raise ModelFileError(f"{path} contradicts itself: {error}") from error
+        return smoother
+
+
+def fit_smoother(vectors: Matrix, *, regularisation: float) -> ContentSmoother:
+    """The smoother over listings that people have met: vectors (n, d); regularisation > 0, in listings."""
+    x = vectors.astype(np.float64)
+    gram = x.T @ x + regularisation * np.eye(x.shape[1])  # (d, d)
+    return ContentSmoother(np.linalg.inv(gram).astype(np.float32))
+
+
 def borrowed(scores: Vector, likeness: Matrix, *, neighbour_count: int) -> Vector:
     """Scores for listings without any, lent by the scored listings that they are most like.
 

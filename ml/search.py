@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-LEAST_GAIN = 1e-3  # of the score: what is below it is chance, and not worth a trial
+LEAST_GAIN = 3e-4  # of the score: what is below it is chance, and not worth a trial
 
 Values = dict[str, float]
 Measure = Callable[[Values], float]

@@ -1,0 +1,151 @@
+"""What the benchmarks share: arguments, processor time, data, and how a ranking is judged."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from ml import metrics
+from ml.arrays import Matrix, Vector
+from ml.blending import blend
+from ml.covisitation import Neighbours
+from ml.search import Dial, Measure, Trial, search
+
+K = 20
+PROPOSED = 200  # by each model for each actor, as in serving
+BATCH = 500  # actors that are scored at once
+
+
+class BadData(Exception):
+    """The files are not what the benchmark reads. The message says which line."""
+
+
+def arguments(description: str, data: str) -> argparse.Namespace:
+    """--data and --json, the same for every benchmark."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, required=True, help=data)
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return parser.parse_args()
+
+
+def run(benchmark: Callable[[Path], dict], options: argparse.Namespace) -> None:
+    """Run it, and print its figures; bad files end it with a message and exit status 1."""
+    try:
+        result = benchmark(options.data)
+    except (BadData, OSError) as error:
+        sys.exit(f"{error}")
+    if options.json:
+        print(json.dumps(result))
+        return
+    for name, value in result.items():
+        print(f"{name:32}{value}")
+
+
+def say(text: str) -> None:
+    """Progress, beside the figures."""
+    print(f"{time.process_time():8.1f} s  {text}", file=sys.stderr, flush=True)
+
+
+class CpuClock:
+    """Processor seconds of this process since it was made, all threads together."""
+
+    def __init__(self) -> None:
+        self._start = time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        return round(time.process_time() - self._start, 1)
+
+
+def read_lists(path: Path) -> Iterator[list[int]]:
+    """Each line's numbers: a user and then their items.   Raises BadData."""
+    with path.open() as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield [int(word) for word in line.split()]
+            except ValueError:
+                raise BadData(
+                    f"{path}, line {number}: found {line.strip()!r}; accepted: whole numbers."
+                ) from None
+
+
+def tuned(
+    name: str,
+    measure: Measure,
+    dials: list[Dial],
+    *,
+    trials: int,
+    rounds: int = 2,
+) -> dict[str, float]:
+    """The best values of at most so many trials, each of which is told."""
+    told: list[Trial] = []
+
+    def tell(trial: Trial) -> None:
+        told.append(trial)
+        say(f"{name}: {trial.score:.4f} with {trial.values}")
+
+    return search(measure, dials, rounds=rounds, expired=lambda: len(told) >= trials, told=tell).values
+
+
+def in_batches(actors: np.ndarray) -> Iterator[np.ndarray]:
+    """The same actors, some at a time."""
+    for start in range(0, len(actors), BATCH):
+        yield actors[start : start + BATCH]
+
+
+def ranked(
+    score: Callable[[np.ndarray], Matrix], actors: np.ndarray, touched: csr_matrix, *, k: int = K
+) -> np.ndarray:
+    """Each actor's best items over the whole catalogue, what they touched left out.
+
+    score(actors) -> (b, n); touched (all actors, n) -> (len(actors), k) int64
+    """
+    return np.concatenate([metrics.top_k(score(some), k, touched[some]) for some in in_batches(actors)])
+
+
+def judged(ranking: np.ndarray, relevant: csr_matrix, *, k: int = K) -> dict[str, float]:
+    """Mean recall and NDCG at k over the actors with anything relevant."""
+    return {
+        "recall": float(np.nanmean(metrics.recall(ranking, relevant, k))),
+        "ndcg": float(np.nanmean(metrics.ndcg(ranking, relevant, k))),
+    }
+
+
+def candidate_sets(
+    columns: list[Callable[[np.ndarray], Matrix]], actors: np.ndarray, touched: csr_matrix
+) -> Iterator[tuple[np.ndarray, Matrix]]:
+    """For each actor what serving would score: the best of each model, scored by all of them.
+
+    Yields items (c,) int64 and scores (c, models) float32.
+    """
+    for some in in_batches(actors):
+        scores = [column(some) for column in columns]
+        proposed = [metrics.top_k(matrix, PROPOSED, touched[some]) for matrix in scores]
+        for row in range(len(some)):
+            items = np.unique(np.concatenate([best[row] for best in proposed]))
+            items = items[items >= 0]
+            yield items, np.column_stack([matrix[row, items] for matrix in scores]).astype(np.float32)
+
+
+def ranked_by_blend(sets: Iterator[tuple[np.ndarray, Matrix]], weights: Vector, *, k: int = K) -> np.ndarray:
+    """Each actor's candidates in the order of their blended score: (a, k) int64, -1 where none is left."""
+    rows = []
+    for items, scores in sets:
+        best = items[np.argsort(-blend(scores, weights), kind="stable")][:k]
+        rows.append(np.concatenate([best, np.full(k - len(best), -1)]))
+    return np.array(rows, np.int64)
+
+
+def as_matrix(neighbours: Neighbours) -> csr_matrix:
+    """The neighbour lists as a sparse (n, n) matrix, to score many users at once."""
+    item_count, width = neighbours.items.shape
+    starts = np.arange(item_count + 1) * width
+    return csr_matrix(
+        (neighbours.weights.ravel().astype(np.float32), neighbours.items.ravel(), starts),
+        shape=(item_count, item_count),
+    )
