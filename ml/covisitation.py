@@ -107,9 +107,10 @@ class Counts:
     def load(cls, path: Path) -> "Counts":
         """Read what `save` wrote.   Raises ModelFileError."""
         arrays = read_arrays(path, ("data", "indices", "indptr", "degrees"))
-        size = len(arrays["degrees"])
         try:
+            size = len(require_vector(arrays["degrees"]))
             pairs = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
+            pairs.check_format(full_check=True)  # without it, an item beyond the last is read past the end
         except ValueError as error:
             raise ModelFileError(f"{path} contradicts itself: {error}") from error
         return cls(pairs, arrays["degrees"])
@@ -141,9 +142,7 @@ class Neighbours:
             neighbours = cls(**arrays)
         except ShapeError as error:
             raise ModelFileError(f"{path} contradicts itself: {error}") from error
-        if len(neighbours.items) and not 0 <= neighbours.items.min() <= neighbours.items.max() < len(
-            neighbours.items
-        ):
+        if not ((neighbours.items >= 0) & (neighbours.items < len(neighbours.items))).all():
             raise ModelFileError(f"{path} contradicts itself: a neighbour is not among the items")
         return neighbours
 

@@ -5,12 +5,16 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from ml.arrays import Matrix, Rows, pack_mask
+from ml.arrays import Matrix, Rows, Vector, pack_mask
+from ml.content_prior import borrowed
 from recommendations.taste import Taste
 from recommendations.view import View
 
-SOURCES = ("content", "collaborative", "trending", "fresh")
+SOURCES = ("content", "collaborative", "covisitation", "trending", "fresh")
 PER_SOURCE = 200
+# Of the live listings with the highest co-visitation scores so many are asked to lend to one that the model
+# does not know, and those of them lend that it is most like. More lenders rank no better.
+LENDERS, LENDERS_EACH = 100, 10
 FRESH_HALF_LIFE = timedelta(days=3)
 
 
@@ -18,7 +22,7 @@ FRESH_HALF_LIFE = timedelta(days=3)
 class Candidates:
     """Rows of the view with what each source thinks of them.
 
-    rows (n,) int64, each once; scores (n, len(SOURCES)) float32, NaN where a source does not know a row.
+    rows (n,) int32, each once; scores (n, len(SOURCES)) float32, NaN where a source does not know a row.
     """
 
     rows: Rows
@@ -26,45 +30,61 @@ class Candidates:
 
 
 def gather(view: View, taste: Taste, allowed: np.ndarray, *, now: datetime) -> Candidates:
-    """The union of what each source proposes among the allowed rows, scored by all of them.
+    """What the sources propose among the allowed rows (rows,) bool, scored by all of them."""
+    rows = propose(view, taste, allowed)
+    return Candidates(rows, score_rows(view, taste, rows, now=now))
 
-    allowed (rows,) bool.
+
+def propose(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
+    """The union of the best of each source.
+
+    allowed (rows,) bool, without dead rows -> (n,) int32, sorted.
     """
     proposed = [
-        _by_content(view, taste, allowed),
-        _by_collaborative(view, taste, allowed),
+        *(view.nearest(interest, PER_SOURCE, allowed)[0] for interest in taste.interests),
+        _by_factors(view, taste, allowed),
+        _by_prior(view, taste, allowed),
+        _most_covisited(view, taste, allowed, PER_SOURCE),
         _hottest(view, allowed),
-        _newest(view, allowed),
+        view.newest(PER_SOURCE, allowed),
     ]
-    rows = np.unique(np.concatenate(proposed))
-    scores = [
-        _content_scores(view, taste, rows),
-        _collaborative_scores(view, taste, rows),
-        _trending_scores(view, rows),
-        _fresh_scores(view, rows, now),
+    return np.unique(np.concatenate(proposed)).astype(np.int32)
+
+
+def score_rows(view: View, taste: Taste, rows: Rows, *, now: datetime) -> Matrix:
+    """What each source thinks of these rows, whoever proposed them, one row's score whatever the others are.
+
+    rows (n,) int -> (n, len(SOURCES)) float32, NaN where a source does not know a row.
+    """
+    scores = [*_taste_scores(view, taste, rows), _trending_scores(view, rows), _fresh_scores(view, rows, now)]
+    return np.column_stack(scores).astype(np.float32)
+
+
+def _taste_scores(view: View, taste: Taste, rows: Rows) -> list[np.ndarray]:
+    """By content, collaborative, covisitation: what has to do with who asks."""
+    if not len(taste.listing_ids):
+        return [np.full(len(rows), np.nan)] * 3
+    vectors = view.vectors(rows).astype(np.float32)  # (n, d): read and widened once for all three
+    return [
+        _content_scores(view, taste, vectors),
+        _collaborative_scores(view, taste, rows, vectors),
+        _covisitation_scores(view, taste, rows, vectors),
     ]
-    return Candidates(rows, np.column_stack(scores).astype(np.float32))
 
 
-def _by_content(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
-    found = [view.nearest(interest, PER_SOURCE, allowed)[0] for interest in taste.interests]
-    return np.concatenate(found) if found else np.empty(0, np.int64)
-
-
-def _content_scores(view: View, taste: Taste, rows: Rows) -> np.ndarray:
+def _content_scores(view: View, taste: Taste, vectors: Matrix) -> np.ndarray:
     """The nearest interest speaks: a mean over interests would be near to none of them."""
     if not len(taste.interests):
-        return np.full(len(rows), np.nan)
-    vectors = view.vectors(rows)
-    nearness = [view.comparison.scores(interest, vectors) for interest in taste.interests]
-    return np.max(np.array(nearness) * np.sqrt(taste.interest_weights)[:, None], axis=0)
+        return np.full(len(vectors), np.nan)
+    nearness = view.likeness(taste.interests, vectors) * np.sqrt(taste.interest_weights)[:, None]  # (i, n)
+    return np.fmax.reduce(nearness)
 
 
-def _by_collaborative(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
+def _by_factors(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
     """Retrieved from the index of item factors: scoring every item costs more than the rest of a request."""
     model = view.collaborative
     if model is None or taste.factors is None:
-        return np.empty(0, np.int64)
+        return _none()
     known = allowed & (view.items >= 0)
     live_items = np.zeros(model.index.count, bool)
     live_items[view.items[known]] = True
@@ -76,14 +96,56 @@ def _by_collaborative(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
     return rows[rows >= 0]
 
 
-def _collaborative_scores(view: View, taste: Taste, rows: Rows) -> np.ndarray:
+def _by_prior(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
+    """Of what nobody touched before the model was trained: what people like this actor are to like."""
+    if view.prior is None or taste.factors is None:
+        return _none()
+    question, _ = view.prior.question(taste.factors)
+    return view.propose(question, PER_SOURCE, allowed & (view.items < 0))
+
+
+def _collaborative_scores(view: View, taste: Taste, rows: Rows, vectors: Matrix) -> np.ndarray:
     scores = np.full(len(rows), np.nan, np.float32)
     if view.collaborative is None or taste.factors is None:
         return scores
     items = view.items[rows]
     known = items >= 0
     scores[known] = view.collaborative.als.item_factors[items[known]] @ taste.factors
+    if view.prior is not None:
+        question, offset = view.prior.question(taste.factors)
+        scores[~known] = vectors[~known] @ question + offset
     return scores
+
+
+def _most_covisited(view: View, taste: Taste, allowed: np.ndarray, count: int) -> Rows:
+    """Where people who touched the same went on to; nothing that nobody went on to."""
+    if taste.covisited is None:
+        return _none()
+    votes = taste.covisited[view.items]  # (rows,); an unknown row, -1, reads the last item's and is masked
+    rows = np.flatnonzero((votes > 0) & (view.items >= 0) & allowed)
+    return rows[_largest(votes[rows], count)]
+
+
+def _covisitation_scores(view: View, taste: Taste, rows: Rows, vectors: Matrix) -> np.ndarray:
+    scores = np.full(len(rows), np.nan, np.float32)
+    if taste.covisited is None:
+        return scores
+    items = view.items[rows]
+    known = items >= 0
+    scores[known] = taste.covisited[items[known]]
+    scores[~known] = _borrowed_scores(view, taste, vectors[~known])
+    return scores
+
+
+def _borrowed_scores(view: View, taste: Taste, vectors: Matrix) -> Vector:
+    """Co-visitation scores of listings that the model does not know.   (n, d) float32 -> (n,) float32
+
+    Only the live listings with the highest scores are asked to lend: what scores 0 would add 0 to the sum
+    however alike it is. They lend where filters hide them, too.
+    """
+    lenders = _most_covisited(view, taste, view.alive, LENDERS)
+    likeness = view.likeness(vectors, view.vectors(lenders).astype(np.float32))
+    return borrowed(taste.covisited[view.items[lenders]], likeness, neighbour_count=LENDERS_EACH)
 
 
 def _hottest(view: View, allowed: np.ndarray) -> Rows:
@@ -95,11 +157,6 @@ def _trending_scores(view: View, rows: Rows) -> np.ndarray:
     return np.sqrt(view.trending[rows])  # the hottest is many times hotter than the second
 
 
-def _newest(view: View, allowed: np.ndarray) -> Rows:
-    rows = np.flatnonzero(allowed)
-    return rows[_largest(view.attributes["created_at"][rows], PER_SOURCE)]
-
-
 def _fresh_scores(view: View, rows: Rows, now: datetime) -> np.ndarray:
     age_s = np.maximum(now.timestamp() - view.attributes["created_at"][rows], 0)
     return 0.5 ** (age_s / FRESH_HALF_LIFE.total_seconds())
@@ -108,3 +165,7 @@ def _fresh_scores(view: View, rows: Rows, now: datetime) -> np.ndarray:
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
     """Positions of the largest values, unordered."""
     return np.arange(len(values)) if len(values) <= count else np.argpartition(-values, count)[:count]
+
+
+def _none() -> Rows:
+    return np.empty(0, np.int64)

@@ -38,7 +38,7 @@ def build_feed(*, actor: Actor | None, filters: Filters, limit: int, now: dateti
     taste = read_taste(actor, view, now=now)
     allowed = allowed_rows(view, filters, without=taste.seen, not_of=taste.actor_id)
     candidates = gather(view, taste, allowed, now=now)
-    ranked = rank(candidates, taste)
+    ranked = rank(candidates, taste, view.blend)
     return Page(hydrate(view, ranked, limit), degraded=replica.degraded())
 
 

@@ -25,7 +25,9 @@ class Taste:
     weights: Vector  # (m,) float32, > 0
     interests: Matrix  # (i, d) float32: vectors of up to four touched listings that stand for all
     interest_weights: Vector  # (i,) float32, the greatest is 1
-    factors: Vector | None = None  # (k,) float32, folded in; None when the model knows none of it
+    # What the collaborative model says of it; None when the model knows none of it.
+    factors: Vector | None = None  # (k,) float32, folded in
+    covisited: Vector | None = None  # (n,) float32: how much each of the model's items comes after it
     seen: frozenset[int] = frozenset()  # listing ids not to show again: touched, hidden, reported
     actor_id: int | None = None  # whose own listings are not shown either
 
@@ -36,22 +38,27 @@ class Taste:
 
 
 def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
-    """The taste that the last events of this actor, and of the visitors merged into them, speak of."""
+    """The taste that the last events of this actor, and of the visitors merged into them, speak of.
+
+    What happened after `now` is left out: evaluation asks what somebody liked at an earlier time.
+    """
     if actor is None:
         return _nothing(view)
-    own = Interaction.objects.filter(actor__in=_merged_ids(actor))
+    own = Interaction.objects.filter(actor__in=_merged_ids(actor), occurred_at__lte=now)
     touched = _touched(own, actor.pk, now)
     unwanted = set(own.filter(kind__in=UNWANTED).values_list("listing_id", flat=True))
     liked = {pk: weight for pk, weight in touched.items() if weight > 0 and pk not in unwanted}
     listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
     weights = np.fromiter(liked.values(), np.float32, len(liked))
     interests, interest_weights = _interests(listing_ids, weights, view)
+    factors, covisited = _by_behaviour(listing_ids, weights, view)
     return Taste(
         listing_ids=listing_ids,
         weights=weights,
         interests=interests,
         interest_weights=interest_weights,
-        factors=_fold_in(listing_ids, weights, view),
+        factors=factors,
+        covisited=covisited,
         seen=frozenset(unwanted | touched.keys()),
         actor_id=actor.pk,
     )
@@ -106,11 +113,15 @@ def vectors_of(listing_ids: np.ndarray, view: View) -> tuple[Matrix, np.ndarray]
     return vectors, known
 
 
-def _fold_in(listing_ids: np.ndarray, weights: Vector, view: View) -> Vector | None:
-    if view.collaborative is None:
-        return None
-    items = view.collaborative.items_of(listing_ids)
+def _by_behaviour(
+    listing_ids: np.ndarray, weights: Vector, view: View
+) -> tuple[Vector | None, Vector | None]:
+    """Factors and co-visitation, as `Taste` has them."""
+    model = view.collaborative
+    if model is None:
+        return None, None
+    items = model.items_of(listing_ids)
     known = items >= 0
     if not known.any():
-        return None
-    return view.collaborative.fold_in(items[known], weights[known])
+        return None, None
+    return model.fold_in(items[known], weights[known]), model.covisited(items[known], weights[known])

@@ -5,17 +5,21 @@ what came after lies in the tail, of which the older part is sealed in an index 
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from ml.arrays import Matrix, Rows, Vector, pack_mask
 from ml.blocks import Blocks, Comparison, measure_levels
+from ml.content_prior import ContentPrior
 from ml.vector_index import VectorIndex, build_index
 from recommendations.collaborative import Collaborative
 from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, Positions, joined
+from recommendations.recipe import Warmth
 
 SEALED_AT = 512  # a delta of so many rows is sealed: scanning it takes about 0.2 ms by then
 SEED = 7
+NEWEST_LOOKED_AT = 8  # times as many as are asked for
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,12 @@ class Base:
     columns: Columns
     index: VectorIndex | None
     positions: Positions  # of listings among the rows
+    newest_first: Rows  # (n,) int32: the rows by when they were published, so that no request sorts them
 
     @classmethod
     def of(cls, columns: Columns, index: VectorIndex | None) -> "Base":
-        return cls(columns, index, Positions.of(columns.attributes["listing_id"]))
+        newest_first = np.argsort(-columns.attributes["created_at"], kind="stable").astype(np.int32)
+        return cls(columns, index, Positions.of(columns.attributes["listing_id"]), newest_first)
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,17 @@ class View:
     def row_count(self) -> int:
         return len(self.alive)
 
+    @property
+    def prior(self) -> ContentPrior | None:
+        """What content says of behaviour, if the model has it for the vectors of this view."""
+        model = self.collaborative
+        return model.prior if model and model.encoder_version == self.encoder_version else None
+
+    @property
+    def blend(self) -> tuple[Warmth, ...]:
+        """How the sources weigh, as fitted with the model; empty when they were not."""
+        return self.collaborative.recipe.blend if self.collaborative else ()
+
     def rows_of(self, listing_ids: np.ndarray) -> Rows:
         """Rows of live listings: (m,) int64 -> (m,) int64, -1 for those that are not live."""
         rows = self.base.positions.find(listing_ids)
@@ -117,10 +134,39 @@ class View:
         comparison = self.comparison if weights is None else replace(self.comparison, weights=weights)
         found = [self.propose(asked, k, allowed) for asked in comparison.queries(query)]
         rows = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
-        scores = comparison.scores(query, self.vectors(rows))
+        # Widened once: block by block, float16 takes seven times as long.
+        scores = comparison.scores(query, self.vectors(rows).astype(np.float32))
         rows, scores = rows[~np.isnan(scores)], scores[~np.isnan(scores)]
         best = np.argsort(-scores, kind="stable")[:k]
         return rows[best], scores[best]
+
+    def likeness(self, queries: Matrix, vectors: Matrix) -> Matrix:
+        """What `Comparison.scores` says of each query and each vector, in one matrix product.
+
+        queries (q, d), vectors (n, d) float32 -> (q, n) float32, NaN where the two share no block.
+        """
+        comparison, slices = self.comparison, self.comparison.blocks.slices
+        gains = comparison.weights / (1 - comparison.levels)  # (3,)
+        scale = np.repeat(gains, [block.stop - block.start for block in slices])  # (d,)
+        asked, had = _has_blocks(queries, slices), _has_blocks(vectors, slices)  # (q, 3), (n, 3)
+        total = (queries * scale) @ vectors.T - (asked * gains * comparison.levels) @ had.T
+        weight = (asked * comparison.weights) @ had.T
+        return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
+
+    def newest(self, k: int, allowed: np.ndarray) -> Rows:
+        """The k allowed rows that were published last, unordered.   allowed (rows,) bool -> (<= k,) int64
+
+        Among the newest of the base and all of the tail; only when few of them are allowed, among all rows.
+        """
+        start = self.base.newest_first[: NEWEST_LOOKED_AT * k]
+        recent = start[allowed[start]]
+        base_count = len(self.base.columns)
+        if len(recent) >= k or len(start) == base_count:
+            rows = np.concatenate([recent[:k], base_count + np.flatnonzero(allowed[base_count:])])
+        else:
+            rows = np.flatnonzero(allowed)
+        created_at = self.attributes["created_at"][rows]
+        return rows if len(rows) <= k else rows[np.argpartition(-created_at, k)[:k]]
 
     def propose(self, query: Vector, k: int, allowed: np.ndarray) -> Rows:
         """About k rows of highest inner product among the allowed.
@@ -136,9 +182,16 @@ class View:
         return np.concatenate([*found, self._scan_delta(query, k, allowed, start)])
 
     def _scan_delta(self, query: Vector, k: int, allowed: np.ndarray, start: int) -> Rows:
-        rows = start + np.flatnonzero(allowed[start:])
-        scores = self.tail.vectors[rows - len(self.base.columns)].astype(np.float32) @ query
-        return rows if len(rows) <= k else rows[np.argpartition(-scores, k)[:k]]
+        places = np.flatnonzero(allowed[start:])
+        if len(places) > k:
+            scores = self._delta @ query
+            places = places[np.argpartition(-scores[places], k)[:k]]
+        return start + places
+
+    @cached_property
+    def _delta(self) -> Matrix:
+        """Vectors of the rows that no index holds yet, widened once a view: (m, d) float32"""
+        return self.tail.vectors[len(self.sealed) * SEALED_AT :].astype(np.float32)
 
     def with_changes(self, listing_ids: np.ndarray, live: Columns, seq: int) -> "View":
         """The view after these listings changed; `live` is what they are now, without those that went.
@@ -202,6 +255,11 @@ class View:
 def _search(index: VectorIndex, query: Vector, k: int, allowed: np.ndarray) -> Rows:
     rows, _ = index.search(query[None, :], min(k, index.count), pack_mask(allowed))
     return rows[0][rows[0] >= 0].astype(np.int64)
+
+
+def _has_blocks(vectors: Matrix, slices: tuple[slice, ...]) -> Matrix:
+    """Which blocks each vector has.   (n, d) -> (n, 3) float32, 1 or 0"""
+    return np.stack([np.any(vectors[:, block], axis=1) for block in slices], axis=1).astype(np.float32)
 
 
 def _items_of(model: Collaborative | None, listing_ids: np.ndarray) -> Rows:

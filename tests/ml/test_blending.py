@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from ml.arrays import ShapeError
-from ml.blending import blend, weighted_mean, z_scores
+from ml.blending import Trials, blend, fit_weights, weighted_mean, z_scores
 
 UNKNOWN = np.nan
 scores_with_gaps = arrays.arrays(
@@ -74,3 +74,113 @@ class TestBlend:
         for row, mean in zip(scores, found, strict=True):
             known = row[~np.isnan(row)]
             assert np.isnan(mean) if not len(known) else known.min() - 0.1 <= mean <= known.max() + 0.1
+
+
+class TestFitWeights:
+    """Candidates of 40 actors by three sources: one that tells, one of chance, and the first reversed."""
+
+    @pytest.fixture
+    def world(self, rng):
+        telling = [rng.standard_normal(30) for _ in range(40)]
+        scores = [np.column_stack([x, rng.standard_normal(30), -x]).astype(np.float32) for x in telling]
+        relevant = [x + 0.5 * rng.standard_normal(30) > 1.2 for x in telling]
+        return scores, relevant
+
+    def test_what_tells_is_weighed_up_and_what_misleads_down(self, world):
+        found = fit_weights(*world, start=np.array([1.0, 1.0, 1.0]))
+        assert found.dtype == np.float32
+        assert found[0] - found[2] > 4 * found[1]
+        assert found.min() >= 0
+
+    def test_the_order_becomes_better(self, world):
+        start = np.array([1.0, 1.0, 1.0])
+        assert ndcg_of(*world, fit_weights(*world, start=start)) > ndcg_of(*world, start) + 0.1
+
+    @given(st.integers(0, 1000), st.lists(st.floats(0, 2, width=16), min_size=2, max_size=2))
+    def test_never_worse_than_the_start(self, seed, start):
+        world = drawn_world(seed)
+        found = fit_weights(*world, start=np.array(start), k=3)
+        assert ndcg_of(*world, found, k=3) >= ndcg_of(*world, np.array(start), k=3) - 1e-6
+
+    def test_the_same_again_gives_the_same_weights(self, world):
+        one, other = (fit_weights(*world, start=np.array([0.5, 1, 0])) for _ in range(2))
+        assert one.tolist() == other.tolist()
+
+    @pytest.mark.parametrize("actor_count", [0, 3])
+    def test_where_nothing_is_relevant_the_start_stays(self, rng, actor_count):
+        scores = [rng.standard_normal((9, 2)) for _ in range(actor_count)]
+        relevant = [np.zeros(9, bool)] * actor_count
+        assert fit_weights(scores, relevant, start=np.array([0.5, 2.0])).tolist() == [0.5, 2.0]
+
+    def test_a_gain_that_may_be_chance_does_not_move_the_weights(self, world):
+        start = np.array([1.0, 1.0, 1.0])
+        assert fit_weights(*world, start=start, least_gain=1.0).tolist() == start.tolist()
+
+    def test_actors_may_have_no_candidates_or_unknown_scores(self, world):
+        scores, relevant = world
+        nobody = np.empty((0, 3), np.float32)
+        unknown = np.full((5, 3), UNKNOWN, np.float32)
+        found = fit_weights(
+            [*scores, nobody, unknown],
+            [*relevant, np.empty(0, bool), np.ones(5, bool)],
+            start=np.array([1.0, 1.0, 1.0]),
+        )
+        assert found[0] - found[2] > 4 * found[1]
+
+    @pytest.mark.parametrize(
+        ("scores", "relevant", "start"),
+        [
+            ([np.zeros((2, 3))], [], np.ones(3)),
+            ([np.zeros((2, 3))], [np.ones(2, bool)], np.ones(2)),
+            ([np.zeros((2, 3))], [np.ones(3, bool)], np.ones(3)),
+            ([np.zeros((2, 3))], [np.ones(2)], np.ones(3)),
+            ([np.zeros(3)], [np.ones(3, bool)], np.ones(3)),
+            ([np.zeros((2, 3))], [np.ones(2, bool)], np.ones((3, 1))),
+        ],
+    )
+    def test_arrays_that_do_not_fit_are_refused(self, scores, relevant, start):
+        with pytest.raises(ShapeError):
+            fit_weights(scores, relevant, start=start)
+
+
+class TestTrials:
+    @given(st.integers(0, 1000), st.sampled_from([1, 3, 20]))
+    def test_they_count_as_blend_and_a_sort_do(self, seed, k):
+        scores, relevant = drawn_world(seed)
+        trials = Trials.of(scores, relevant, source_count=2, k=k)
+        for weights in ([1.0, 1.0], [0.2, 3.0], [0.0, 1.0], [0.0, 0.0]):
+            expected = ndcg_of(scores, relevant, np.array(weights), k=k)
+            assert trials.ndcg(np.array(weights)) == pytest.approx(expected, abs=1e-6)
+
+    def test_a_source_that_scores_all_alike_earns_nothing(self):
+        alike, relevant = np.ones((30, 1), np.float32), np.arange(30) < 3
+        assert Trials.of([alike], [relevant], source_count=1, k=20).ndcg(np.ones(1)) == 0
+
+
+def drawn_world(seed: int) -> tuple[list, list]:
+    """A few actors with 0 to 12 candidates by two sources, some scores unknown, no two alike."""
+    rng = np.random.default_rng(seed)
+    scores, relevant = [], []
+    for _ in range(int(rng.integers(0, 5))):
+        drawn = rng.standard_normal((int(rng.integers(0, 13)), 2)).astype(np.float32)
+        drawn[rng.random(drawn.shape) < 0.3] = UNKNOWN
+        scores.append(drawn)
+        relevant.append(rng.random(len(drawn)) < 0.3)
+    return scores, relevant
+
+
+def ndcg_of(scores, relevant, weights, k=20) -> float:
+    """Mean NDCG@k, actor by actor and rank by rank; what ties is behind all that it ties with."""
+    found = []
+    for matrix, wanted in zip(scores, relevant, strict=True):
+        if wanted.any():
+            blended = np.nan_to_num(blend(matrix, weights), nan=-np.inf)
+            ranks = [int((blended >= own).sum()) for own in blended[wanted]]  # from 1
+            ideal = sum(1 / np.log2(rank + 1) for rank in range(1, min(k, wanted.sum()) + 1))
+            gains = [
+                1 / np.log2(rank + 1)
+                for rank, own in zip(ranks, blended[wanted], strict=True)
+                if rank <= k and np.isfinite(own)
+            ]
+            found.append(sum(gains) / ideal)
+    return float(np.mean(found)) if found else 0.0

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from listings import services
-from recommendations import replica
+from recommendations import collaborative, replica, training
 from recommendations.model_store import activate
 from recommendations.models import TrainedModel
 from recommendations.simulation import simulate
@@ -58,8 +58,9 @@ class TestAnyone:
         items = feed_of(anyone)
         assert len(items) == 20
         assert len(set(ids(items))) == 20
-        assert set(items[0]["scores"]) == {"content", "collaborative", "trending", "fresh"}
-        assert items[0]["scores"]["content"] is None, "nothing is known of a visitor"
+        unknown = {source for source, score in items[0]["scores"].items() if score is None}
+        assert unknown == {"content", "collaborative", "covisitation"}, "nothing is known of a visitor"
+        assert set(items[0]["scores"]) - unknown == {"trending", "fresh"}
 
     def test_an_empty_catalogue_has_an_empty_feed(self, anyone, feed_of):
         assert feed_of(anyone) == []
@@ -220,22 +221,48 @@ class TestWhoMayAsk:
         assert feed_of(as_service, actor="nobody-yet")[0]["scores"]["content"] is None
 
 
+def scores_of(items, source) -> dict[str, float | None]:
+    return {item["listing"]["id"]: item["scores"][source] for item in items}
+
+
 class TestCollaborative:
-    def test_listings_that_the_model_knows_get_a_score_and_new_ones_none(
-        self, as_service, alice, catalogue, feed_of, now
-    ):
+    @pytest.fixture
+    def shopped(self, catalogue, now):
+        """Forty simulated shoppers have looked around."""
         simulate(shopper_count=40, seed=5, now=now)
+
+    @pytest.mark.parametrize("source", ["collaborative", "covisitation"])
+    def test_a_listing_that_nobody_touched_has_a_score(
+        self, as_service, alice, shopped, feed_of, now, monkeypatch, source
+    ):
+        monkeypatch.setattr(collaborative, "LEAST_FOR_PRIOR", 10)
         train_collaborative(now=now)
         newcomer = factories.listing(alice, "Blue three seater sofa 11", path="Home & Garden / Sofas")
-        items = feed_of(as_service, actor="shopper-5-3", limit=100)
-        known = {item["listing"]["id"]: item["scores"]["collaborative"] for item in items}
-        assert known.pop(newcomer.external_id) is None
-        assert any(score is not None for score in known.values())
+        scores = scores_of(feed_of(as_service, actor="shopper-5-3", limit=100), source)
+        assert scores[newcomer.external_id] is not None
+        assert None not in scores.values()
 
-    def test_a_damaged_model_leaves_the_one_before_serving(
-        self, as_service, catalogue, feed_of, now, settings
+    def test_without_a_prior_the_factors_say_nothing_of_it(
+        self, as_service, alice, shopped, feed_of, now, monkeypatch
     ):
-        simulate(shopper_count=40, seed=5, now=now)
+        monkeypatch.setattr(collaborative, "LEAST_FOR_PRIOR", 1000)
+        train_collaborative(now=now)
+        newcomer = factories.listing(alice, "Blue three seater sofa 11", path="Home & Garden / Sofas")
+        scores = scores_of(feed_of(as_service, actor="shopper-5-3", limit=100), "collaborative")
+        assert scores.pop(newcomer.external_id) is None
+        assert any(score is not None for score in scores.values())
+
+    def test_a_newcomer_like_what_others_went_on_to_outscores_one_like_nothing_of_theirs(
+        self, as_service, alice, shopped, feed_of, now, bob, as_bob, catalogue
+    ):
+        train_collaborative(now=now)
+        factories.event(bob, catalogue[1], "favourite")  # a bike
+        bike = factories.listing(alice, "Mountain bike with gears 11", path="Sports / Bicycles")
+        coat = factories.listing(alice, "Winter coat for women 11", path="Clothing / Coats")
+        scores = scores_of(feed_of(as_bob, limit=100), "covisitation")
+        assert scores[bike.external_id] > (scores[coat.external_id] or 0)
+
+    def test_a_damaged_model_leaves_the_one_before_serving(self, as_service, shopped, feed_of, now, settings):
         first = train_collaborative(now=now)
         assert feed_of(as_service, actor="shopper-5-3")
         second = train_collaborative(now=timezone.now())
@@ -244,6 +271,59 @@ class TestCollaborative:
         assert replica.view().collaborative.version == first.version
         activate(TrainedModel.objects.get(pk=first.pk))
         assert TrainedModel.objects.filter(kind="collaborative", status="active").get() == first
+
+
+class TestCovisitation:
+    """A handful of people, each of whom goes from the sofa to the bike and from the coat to the sofa."""
+
+    @pytest.fixture
+    def trained(self, catalogue, follow, now, ago, monkeypatch):
+        monkeypatch.setattr(training, "LEAST_EVENTS", 1)
+        monkeypatch.setattr(training, "LEAST_ACTORS", 1)
+        sofa, bike, coat, phone = catalogue[:4]
+        for number in range(3):
+            person = factories.actor(f"person-{number}")
+            for hours, what in enumerate([phone, coat, sofa, bike]):
+                factories.event(person, what, at=ago(hours=48 - hours))
+        train_collaborative(now=now)
+
+    @pytest.fixture
+    def covisited(self, bob, as_bob, catalogue, trained, feed_of):
+        """covisited() is what co-visitation says to Bob, who looked at the sofa."""
+        factories.event(bob, catalogue[0])
+        return lambda **query: scores_of(feed_of(as_bob, limit=100, **query), "covisitation")
+
+    def test_what_people_touched_after_it_outscores_what_they_touched_before(self, catalogue, covisited):
+        _, bike, coat, phone = (each.external_id for each in catalogue[:4])
+        scores = covisited()
+        assert scores[bike] > scores[coat] > scores[phone] > 0, "the nearer the more"
+
+    def test_what_people_touched_after_it_comes_up(self, catalogue, as_bob, covisited, feed_of):
+        assert covisited()
+        items = feed_of(as_bob, category="Sports", limit=100)
+        assert items[0]["listing"]["id"] == catalogue[1].external_id
+
+    def test_a_sold_listing_still_votes_for_its_neighbours(self, catalogue, covisited):
+        services.mark_sold(listing=catalogue[0], buyer=None, now=timezone.now())
+        scores = covisited()
+        assert catalogue[0].external_id not in scores
+        assert scores[catalogue[1].external_id] > 0
+
+    def test_what_is_sold_itself_is_not_shown(self, catalogue, covisited):
+        services.mark_sold(listing=catalogue[1], buyer=None, now=timezone.now())
+        assert catalogue[1].external_id not in covisited()
+
+    def test_its_like_borrow_its_score(self, catalogue, covisited):
+        """No bike but the first was ever touched."""
+        scores = covisited(category="Sports")
+        assert len(scores) == 10
+        first = scores.pop(catalogue[1].external_id)
+        assert all(0 < score < first for score in scores.values())
+
+    def test_a_look_at_something_else_is_followed_at_once(self, bob, catalogue, covisited):
+        before = covisited()[catalogue[2].external_id]
+        factories.event(bob, catalogue[3], "favourite")  # the phone, from which people went on to the coat
+        assert covisited()[catalogue[2].external_id] > before
 
 
 class TestQueries:

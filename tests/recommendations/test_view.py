@@ -1,42 +1,22 @@
 """The view on a world small enough to check by eye: listings 1, 2, 3 ... with made-up vectors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ml.blocks import Blocks
-from ml.vector_index import build_index
+from ml.arrays import unit_rows
+from ml.blocks import Comparison
+from ml.content_prior import ContentPrior
 from recommendations import view as view_module
-from recommendations.columns import ATTRIBUTES, Columns
+from recommendations.recipe import Recipe
 from recommendations.view import View
-
-BLOCKS = Blocks(look=2, meaning=2, words=4)
-
-
-def columns(*listings: tuple[int, int]) -> Columns:
-    """(listing id, direction of its words) with no photos."""
-    attributes = np.zeros(len(listings), ATTRIBUTES)
-    vectors = np.zeros((len(listings), BLOCKS.dimension), np.float16)
-    for row, (listing_id, direction) in enumerate(listings):
-        attributes[row]["listing_id"] = listing_id
-        vectors[row, 4 + direction] = 1
-    return Columns(attributes, vectors)
-
-
-def load(*listings) -> View:
-    base = columns(*listings)
-    index = build_index(base.vectors, seed=0) if listings else None
-    return View.load("v", BLOCKS, base, index, seq=0)
-
-
-def changed(view: View, listing_ids, *live, seq=1) -> View:
-    return view.with_changes(np.array(listing_ids), columns(*live), seq)
+from tests.recommendations.small_world import BLOCKS, changed, load, model, words
 
 
 def ids(view: View, direction: int, allowed=None) -> set[int]:
     """Listings whose words point this way."""
-    query = np.zeros(BLOCKS.dimension, np.float32)
-    query[4 + direction] = 1
-    rows, scores = view.nearest(query, 10, view.alive if allowed is None else allowed)
+    rows, scores = view.nearest(words(direction), 10, view.alive if allowed is None else allowed)
     return {
         int(view.attributes["listing_id"][row])
         for row, score in zip(rows, scores, strict=True)
@@ -119,3 +99,68 @@ class TestChanges:
         rows = view.rows_of(np.array(sorted(truth)))
         ways = view.vectors(rows)[:, 4:].argmax(axis=1)
         assert ways.tolist() == [truth[pk] for pk in sorted(truth)]
+
+
+class TestLikeness:
+    @pytest.fixture
+    def vectors(self):
+        """40 vectors, of which a third each lack photos, lack words, and have all."""
+        vectors = np.random.default_rng(3).standard_normal((40, BLOCKS.dimension)).astype(np.float32)
+        for block in BLOCKS.slices:
+            vectors[:, block] = unit_rows(vectors[:, block])
+        vectors[::3, :4] = 0
+        vectors[1::3, 4:] = 0
+        return vectors
+
+    def test_it_says_of_each_pair_what_the_comparison_says(self, vectors):
+        levels = np.array([0.3, 0.1, 0.0], np.float32)
+        view = replace(load((1, 0)), comparison=Comparison(BLOCKS, levels=levels))
+        found = view.likeness(vectors[:7], vectors)
+        expected = [view.comparison.scores(query, vectors) for query in vectors[:7]]
+        assert np.isnan(found).any()
+        assert np.allclose(found, expected, atol=1e-5, equal_nan=True)
+
+    def test_nobody_is_like_nobody(self, vectors):
+        view = load((1, 0))
+        assert view.likeness(vectors[:0], vectors).shape == (0, 40)
+        assert view.likeness(vectors, vectors[:0]).shape == (40, 0)
+
+
+class TestNewest:
+    @pytest.mark.parametrize("looked_at", [1, 2, 8])
+    @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+    def test_against_a_sort_whatever_is_allowed(self, monkeypatch, looked_at, share):
+        monkeypatch.setattr(view_module, "NEWEST_LOOKED_AT", looked_at)
+        rng = np.random.default_rng(5)
+        view = load(*((int(number), 0) for number in rng.permutation(60)))
+        view = changed(view, [3, 58, 70, 71], (58, 1), (70, 1), (71, 1))  # 3 went, 58 was edited
+        allowed = view.alive & (rng.random(view.row_count) < share)
+        newest = sorted(view.attributes["listing_id"][allowed].tolist(), reverse=True)[:5]
+        found = view.attributes["listing_id"][view.newest(5, allowed)]
+        assert sorted(found.tolist(), reverse=True) == newest
+
+    def test_an_empty_catalogue_has_none(self):
+        assert load().newest(5, np.empty(0, bool)).tolist() == []
+
+
+class TestModelBeside:
+    PRIOR = ContentPrior(np.zeros((BLOCKS.dimension, 2), np.float32), np.zeros(2, np.float32))
+
+    def test_rows_know_their_items_and_new_rows_too(self):
+        view = load((1, 0), (2, 0)).with_collaborative(model({2: (1, 0), 3: (0, 1)}))
+        view = changed(view, [3, 4], (3, 0), (4, 0))
+        assert view.items.tolist() == [-1, 0, 1, -1]
+        assert view.with_collaborative(None).items.tolist() == [-1, -1, -1, -1]
+
+    @pytest.mark.parametrize(("version", "is_asked"), [("v", True), ("another", False)])
+    def test_a_prior_is_asked_about_vectors_of_its_own_encoder_alone(self, version, is_asked):
+        trained = model({1: (1, 0)}, prior=self.PRIOR, encoder_version=version)
+        assert (load((1, 0)).with_collaborative(trained).prior is self.PRIOR) == is_asked
+
+    def test_without_a_model_there_is_no_prior_and_no_blend(self):
+        assert (load((1, 0)).prior, load((1, 0)).blend) == (None, ())
+
+    def test_the_blend_is_the_one_fitted_with_the_model(self):
+        fitted = ((0.0, (1.0, 2.0, 3.0, 4.0, 5.0)),)
+        trained = model({1: (1, 0)}, recipe=Recipe(blend=fitted))
+        assert load((1, 0)).with_collaborative(trained).blend == fitted

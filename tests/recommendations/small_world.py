@@ -1,0 +1,86 @@
+"""A catalogue and a model small enough to check by eye: listings 1, 2, 3 ... with made-up vectors."""
+
+import numpy as np
+
+from ml import als
+from ml.blocks import Blocks
+from ml.content_prior import ContentPrior
+from ml.covisitation import Neighbours
+from ml.vector_index import build_index
+from recommendations.collaborative import Collaborative
+from recommendations.columns import ATTRIBUTES, Columns
+from recommendations.recipe import Recipe
+from recommendations.taste import Taste
+from recommendations.view import View
+
+BLOCKS = Blocks(look=2, meaning=2, words=4)
+ENCODER = "v"
+
+
+def words(direction: int) -> np.ndarray:
+    """A vector of words alone, which point one of four ways."""
+    vector = np.zeros(BLOCKS.dimension, np.float32)
+    vector[4 + direction] = 1
+    return vector
+
+
+def columns(*listings: tuple[int, int]) -> Columns:
+    """(listing id, direction of its words) with no photos, published in the order of their ids."""
+    attributes = np.zeros(len(listings), ATTRIBUTES)
+    for name in ("listing_id", "created_at"):
+        attributes[name] = [listing_id for listing_id, _ in listings]
+    vectors = np.array([words(direction) for _, direction in listings], np.float16)
+    return Columns(attributes, vectors.reshape(-1, BLOCKS.dimension))
+
+
+def load(*listings: tuple[int, int]) -> View:
+    """A view of these, with nothing in its tail."""
+    base = columns(*listings)
+    index = build_index(base.vectors, seed=0) if listings else None
+    return View.load(ENCODER, BLOCKS, base, index, seq=0)
+
+
+def changed(view: View, listing_ids, *live: tuple[int, int], seq=1) -> View:
+    return view.with_changes(np.array(listing_ids), columns(*live), seq)
+
+
+def model(
+    factors: dict[int, tuple[float, float]],
+    leads: dict[int, dict[int, float]] | None = None,
+    *,
+    prior: ContentPrior | None = None,
+    encoder_version: str = ENCODER,
+    recipe: Recipe | None = None,
+) -> Collaborative:
+    """A model of listings with these factors; leads: listing -> {listing: weight}, where people go on to."""
+    ids = np.array(list(factors), np.int64)
+    item_factors = np.array(list(factors.values()), np.float32)
+    items, weights = np.zeros((len(ids), len(ids)), np.int32), np.zeros((len(ids), len(ids)), np.float16)
+    for source, targets in (leads or {}).items():
+        for place, (target, weight) in enumerate(targets.items()):
+            row = ids.tolist().index(source)
+            items[row, place], weights[row, place] = ids.tolist().index(target), weight
+    return Collaborative(
+        version="1",
+        recipe=recipe or Recipe(),
+        als=als.of_factors(ids, item_factors, np.eye(2, dtype=np.float32), 1.0),
+        neighbours=Neighbours(items, weights),
+        index=build_index(item_factors, seed=0),
+        prior=prior,
+        encoder_version=encoder_version,
+    )
+
+
+def taste(view: View, touched: dict[int, float], *, interests: tuple[np.ndarray, ...] = ()) -> Taste:
+    """Of somebody who touched these listings, live or sold, with these weights."""
+    listing_ids, weights = np.array(list(touched), np.int64), np.array(list(touched.values()), np.float32)
+    model = view.collaborative
+    items = model.items_of(listing_ids) if model else None
+    return Taste(
+        listing_ids=listing_ids,
+        weights=weights,
+        interests=np.array(interests, np.float32).reshape(-1, view.dimension),
+        interest_weights=np.ones(len(interests), np.float32),
+        factors=model and model.fold_in(items, weights),
+        covisited=model and model.covisited(items, weights),
+    )

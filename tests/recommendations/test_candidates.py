@@ -1,0 +1,161 @@
+"""What each source proposes and says, on a world small enough to check by eye."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from ml.content_prior import ContentPrior
+from recommendations import candidates
+from recommendations.candidates import SOURCES, gather, propose, score_rows
+from recommendations.view import View
+from tests.recommendations.small_world import BLOCKS, changed, load, model, taste, words
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+FACTORS = {1: (1.0, 0.0), 2: (0.5, 0.5), 3: (0.0, 1.0)}
+SOFAS, BIKES, COATS = 0, 1, 2  # directions of words
+# Whoever likes what 1 is like is to like sofas, and coats half as much.
+PRIOR = ContentPrior(
+    np.array([[0, 0]] * 4 + [[1, 0], [0, 1], [0.5, 0], [0, 0]], np.float32), np.ones(2, "f4")
+)
+
+
+def listings(view: View, rows) -> list[int]:
+    return view.attributes["listing_id"][rows].tolist()
+
+
+def said(view: View, liking, source: str) -> dict[int, float]:
+    """What a source says of each live listing, rounded; unknown is left out."""
+    rows = np.flatnonzero(view.alive).astype(np.int32)
+    scores = score_rows(view, liking, rows, now=NOW)[:, SOURCES.index(source)]
+    told = zip(listings(view, rows), scores.tolist(), strict=True)
+    return {pk: round(score, 3) for pk, score in told if not np.isnan(score)}
+
+
+def proposed_by_each(monkeypatch, view: View, liking, count: int = 1, allowed=None) -> set[int]:
+    """What is proposed when each source names so many."""
+    monkeypatch.setattr(candidates, "PER_SOURCE", count)
+    return set(listings(view, propose(view, liking, view.alive if allowed is None else allowed)))
+
+
+class TestGather:
+    @pytest.fixture
+    def view(self):
+        return load((1, SOFAS), (2, SOFAS), (3, BIKES), (4, COATS)).with_collaborative(model(FACTORS))
+
+    def test_rows_are_int32_each_once_and_scores_float32(self, view):
+        found = gather(view, taste(view, {1: 1.0}, interests=(words(SOFAS),)), view.alive, now=NOW)
+        assert found.rows.tolist() == [0, 1, 2, 3]
+        assert found.rows.dtype == np.int32
+        assert found.scores.shape == (4, len(SOURCES))
+        assert found.scores.dtype == np.float32
+
+    def test_only_what_is_allowed_is_proposed(self, view):
+        liking = taste(view, {1: 1.0}, interests=(words(SOFAS),))
+        allowed = np.array([False, True, False, True])
+        assert gather(view, liking, allowed, now=NOW).rows.tolist() == [1, 3]
+        assert gather(view, liking, np.zeros(4, bool), now=NOW).scores.shape == (0, len(SOURCES))
+
+    def test_of_a_stranger_nothing_is_known_that_has_to_do_with_taste(self, view):
+        scores = gather(view, taste(view, {}), view.alive, now=NOW).scores
+        assert np.isnan(scores[:, :3]).all()
+        assert not np.isnan(scores[:, 3:]).any()
+
+    def test_a_row_is_scored_the_same_whatever_is_scored_beside_it(self):
+        trained = model(FACTORS, {1: {2: 0.5, 3: 0.25}}, prior=PRIOR)
+        view = load((1, SOFAS), (2, SOFAS), (3, BIKES), (4, SOFAS), (5, COATS)).with_collaborative(trained)
+        liking = taste(view, {1: 1.0}, interests=(words(SOFAS),))
+        together = score_rows(view, liking, np.arange(5), now=NOW)
+        alone = [score_rows(view, liking, np.array([row]), now=NOW)[0] for row in range(5)]
+        assert np.allclose(together, alone, equal_nan=True)
+
+
+class TestContent:
+    def test_an_interest_that_shares_nothing_with_a_listing_does_not_silence_another(self):
+        view = load((1, SOFAS))
+        look = np.zeros(BLOCKS.dimension, np.float32)
+        look[0] = 1
+        assert said(view, taste(view, {1: 1.0}, interests=(look, words(SOFAS))), "content") == {1: 1.0}
+        assert said(view, taste(view, {1: 1.0}, interests=(look,)), "content") == {}
+
+
+class TestCollaborative:
+    def test_what_the_model_knows_is_scored_by_its_factors(self):
+        view = load((1, SOFAS), (2, SOFAS), (9, COATS)).with_collaborative(model(FACTORS))
+        liking = replace(taste(view, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
+        assert said(view, liking, "collaborative") == {1: 2.0, 2: 1.5}
+
+    def test_what_it_does_not_know_is_scored_by_the_prior(self):
+        view = load((1, BIKES), (8, BIKES), (9, COATS)).with_collaborative(model(FACTORS, prior=PRIOR))
+        liking = replace(taste(view, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
+        assert said(view, liking, "collaborative") == {1: 2.0, 8: 1 + 3, 9: 1 + 3}
+
+    def test_a_prior_that_reads_other_vectors_is_not_asked(self):
+        trained = model(FACTORS, prior=PRIOR, encoder_version="another")
+        view = load((1, BIKES), (8, BIKES)).with_collaborative(trained)
+        assert said(view, taste(view, {1: 1.0}), "collaborative").keys() == {1}
+
+    def test_the_best_of_both_are_proposed(self, monkeypatch):
+        """Listing 9, the newest, comes up by that."""
+        world = load((1, BIKES), (2, BIKES), (3, BIKES), (7, SOFAS), (8, COATS), (9, BIKES))
+        liking = {"factors": np.array([2.0, 0.1], np.float32)}
+        view = world.with_collaborative(model(FACTORS))
+        assert proposed_by_each(monkeypatch, view, replace(taste(view, {3: 1.0}), **liking)) == {1, 9}
+        view = world.with_collaborative(model(FACTORS, prior=PRIOR))
+        asked = replace(taste(view, {3: 1.0}), **liking)
+        assert proposed_by_each(monkeypatch, view, asked) == {1, 7, 9}
+        allowed = view.alive & ~np.isin(view.attributes["listing_id"], [1, 7])
+        assert proposed_by_each(monkeypatch, view, asked, allowed=allowed) == {2, 8, 9}
+
+
+class TestCovisitation:
+    LEADS = {1: {2: 0.5, 3: 0.25}, 4: {3: 1.0}}
+
+    @pytest.fixture
+    def trained(self):
+        return model(FACTORS | {4: (0.0, 0.0)}, self.LEADS)
+
+    def test_a_listing_scores_what_leads_to_it(self, trained):
+        view = load((1, SOFAS), (2, SOFAS), (3, BIKES)).with_collaborative(trained)
+        assert said(view, taste(view, {1: 2.0}), "covisitation") == {1: 0, 2: 1.0, 3: 0.5}
+
+    def test_a_sold_listing_still_votes(self, trained):
+        view = load((1, SOFAS), (2, SOFAS), (3, BIKES)).with_collaborative(trained)
+        assert said(view, taste(view, {1: 1.0, 4: 0.5}), "covisitation") == {1: 0, 2: 0.5, 3: 0.75}
+
+    def test_the_best_are_proposed_and_nothing_that_nobody_went_on_to(self, trained, monkeypatch):
+        world = load((1, SOFAS), (2, SOFAS), (3, BIKES), (5, COATS)).with_collaborative(trained)
+        liking = replace(taste(world, {1: 1.0}), factors=None)  # 5 is the newest
+        assert proposed_by_each(monkeypatch, world, liking) == {2, 5}
+        assert proposed_by_each(monkeypatch, world, liking, count=2) == {2, 3, 5}
+        allowed = world.alive & (world.attributes["listing_id"] != 2)
+        assert proposed_by_each(monkeypatch, world, liking, allowed=allowed) == {3, 5}
+
+    def test_a_listing_that_the_model_does_not_know_borrows_from_what_it_is_like(self, trained):
+        view = load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS), (9, BIKES)).with_collaborative(trained)
+        scores = said(view, taste(view, {1: 1.0}), "covisitation")
+        assert scores[8] == pytest.approx(2 * scores[9], rel=0.01), "as 2 and 3 stand to each other"
+        assert scores[8] > 0
+
+    def test_where_nothing_is_alike_it_stays_unknown(self, trained):
+        view = load((1, COATS), (2, SOFAS), (3, BIKES), (9, COATS)).with_collaborative(trained)
+        scores = said(view, taste(view, {1: 1.0}), "covisitation")
+        assert scores.keys() == {1, 2, 3}, "1 is like 9, but scores nothing that it could lend"
+
+    def test_what_left_the_market_does_not_lend(self, trained):
+        view = changed(load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS)), [2]).with_collaborative(trained)
+        scores = said(view, taste(view, {1: 1.0}), "covisitation")
+        assert scores.keys() == {1, 3}
+
+    def test_what_a_filter_hides_lends_all_the_same(self, trained):
+        view = load((1, COATS), (2, SOFAS), (8, SOFAS)).with_collaborative(trained)
+        allowed = view.attributes["listing_id"] == 8
+        found = gather(view, taste(view, {1: 1.0}), allowed, now=NOW)
+        assert listings(view, found.rows) == [8]
+        assert found.scores[0, SOURCES.index("covisitation")] > 0
+
+    def test_an_actor_the_model_knows_nothing_of_has_no_scores(self, trained):
+        view = load((1, SOFAS), (2, SOFAS)).with_collaborative(trained)
+        unknown = replace(taste(view, {1: 1.0}), factors=None, covisited=None)
+        assert said(view, unknown, "covisitation") == said(view, unknown, "collaborative") == {}

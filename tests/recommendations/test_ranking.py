@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from recommendations.candidates import SOURCES, Candidates
+from recommendations.ranking import COLD_WEIGHTS, WARMTH_WEIGHTS, rank, weights_for
+from tests.recommendations.small_world import load, taste
+
+FITTED = ((8.0, (1.0, 2.0, 3.0, 4.0, 5.0)), (2.0, (5.0, 4.0, 3.0, 2.0, 1.0)))
+UNKNOWN = np.nan
+
+
+def warm(event_weight: float):
+    return taste(load(), {1: event_weight} if event_weight else {})
+
+
+def candidates(*scores: tuple[float, ...]) -> Candidates:
+    return Candidates(np.arange(len(scores), dtype=np.int32), np.array(scores, np.float32))
+
+
+class TestWeights:
+    def test_there_is_one_for_each_source(self):
+        assert {len(weights) for _, weights in WARMTH_WEIGHTS} == {len(COLD_WEIGHTS)} == {len(SOURCES)}
+
+    def test_the_warmer_the_actor_the_more_the_behaviour_of_others_says(self):
+        behaviour = [weights_for(warm(known))[1:3].sum() for known in (0, 1, 6, 30)]
+        assert behaviour == sorted(behaviour)
+        assert behaviour[0] == 0 < behaviour[1] < behaviour[2] < behaviour[3]
+
+    @pytest.mark.parametrize(("known", "expected"), [(9.0, FITTED[0][1]), (2.5, FITTED[1][1])])
+    def test_those_fitted_with_a_model_come_first(self, known, expected):
+        assert weights_for(warm(known), FITTED).tolist() == list(expected)
+
+    def test_a_warmth_that_was_not_fitted_is_weighed_by_hand(self):
+        assert weights_for(warm(1.0), FITTED).tolist() == pytest.approx(WARMTH_WEIGHTS[-1][1])
+        assert weights_for(warm(0), FITTED).tolist() == pytest.approx(COLD_WEIGHTS)
+
+    def test_weights_fitted_for_other_sources_are_not_used(self):
+        others = ((0.0, (1.0, 1.0, 1.0, 1.0)),)
+        for known in (1.0, 30.0):
+            assert weights_for(warm(known), others).tolist() == weights_for(warm(known)).tolist()
+        assert weights_for(warm(9.0), (FITTED[0], *others)).tolist() == weights_for(warm(9.0)).tolist()
+
+
+class TestRank:
+    CONTENT_OR_VISITS = candidates((1, UNKNOWN, 0, 0, 0), (0, UNKNOWN, 1, 0, 0), (-1, UNKNOWN, -1, 0, 0))
+
+    @pytest.mark.parametrize(
+        ("weights", "order"),
+        [((1.0, 0.0, 0.5, 0.0, 0.0), [0, 1, 2]), ((0.5, 0.0, 1.0, 0.0, 0.0), [1, 0, 2])],
+    )
+    def test_fitted_weights_decide_the_order(self, weights, order):
+        ranked = rank(self.CONTENT_OR_VISITS, warm(1.0), ((0.0, weights),))
+        assert ranked.rows.tolist() == order
+        assert ranked.rows.dtype == np.int32
+        assert (ranked.sources[:, 0] == self.CONTENT_OR_VISITS.scores[order, 0]).all()
+
+    def test_equal_scores_keep_the_newer_row_first(self):
+        alike = candidates(*[(1.0, 1.0, 1.0, 1.0, 1.0)] * 4)
+        assert rank(alike, warm(1.0)).rows.tolist() == [3, 2, 1, 0]
+
+    def test_what_no_source_knows_comes_last(self):
+        nothing = (UNKNOWN,) * 5
+        ranked = rank(candidates((-9, -9, -9, -9, -9), nothing, (9, 9, 9, 9, 9)), warm(1.0))
+        assert ranked.rows.tolist() == [2, 0, 1]
+
+    def test_nothing_to_rank_is_no_trouble(self):
+        empty = Candidates(np.empty(0, np.int32), np.empty((0, len(SOURCES)), np.float32))
+        assert rank(empty, warm(1.0)).rows.shape == (0,)
