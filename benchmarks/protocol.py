@@ -26,17 +26,29 @@ class BadData(Exception):
 
 
 def arguments(description: str, data: str) -> argparse.Namespace:
-    """--data and --json, the same for every benchmark."""
-    parser = argparse.ArgumentParser(description=description)
+    """--data and --json, the same for every benchmark that reads data."""
+    parser = _parser(description)
     parser.add_argument("--data", type=Path, required=True, help=data)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser.parse_args()
 
 
-def run(benchmark: Callable[[Path], dict], options: argparse.Namespace) -> None:
+def report_options(description: str) -> argparse.Namespace:
+    """--json alone, for a benchmark that reads nothing."""
+    return _parser(description).parse_args()
+
+
+def _parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return parser
+
+
+def run(benchmark: Callable[..., dict], options: argparse.Namespace) -> None:
     """Run it, and print its figures; bad files end it with a message and exit status 1."""
     try:
-        result = benchmark(options.data)
+        result = benchmark(options.data) if "data" in options else benchmark()
     except (BadData, OSError) as error:
         sys.exit(f"{error}")
     if options.json:
