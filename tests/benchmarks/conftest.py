@@ -15,6 +15,7 @@ def few_trials(monkeypatch):
     for module in (cold_start, gowalla, sequences):
         monkeypatch.setattr(module, "FACTORS", 8)
         monkeypatch.setattr(module, "ITERATIONS", 3)
+    monkeypatch.setattr(gowalla, "TUNING_FACTORS", 8)
     for module, name in (
         *((gowalla, "ITEM_ITEM_TRIALS"), (gowalla, "ALS_TRIALS")),
         *((sequences, "ORDER_TRIALS"), (sequences, "ALS_TRIALS")),
