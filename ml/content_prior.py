@@ -109,21 +109,3 @@ def fit_smoother(vectors: Matrix, *, regularisation: float) -> ContentSmoother:
     x = vectors.astype(np.float64)
     gram = x.T @ x + regularisation * np.eye(x.shape[1])  # (d, d)
     return ContentSmoother(np.linalg.inv(gram).astype(np.float32))
-
-
-def borrowed(scores: Vector, likeness: Matrix, *, neighbour_count: int) -> Vector:
-    """Scores for listings without any, lent by the scored listings that they are most like.
-
-    scores (m,) of listings that people know; likeness (n, m): of each unknown listing to each of them,
-    where 0 or less, or NaN, lends nothing. Returns (n,) float32: the mean over the nearest
-    `neighbour_count`, weighed by likeness and counted at 0 where fewer are alike; NaN where none is.
-    """
-    require_matrix(likeness, columns=len(scores))
-    lent = np.nan_to_num(np.maximum(likeness, 0), nan=0.0)
-    count = min(neighbour_count, lent.shape[1])
-    if not count:
-        return np.full(len(lent), np.nan, np.float32)
-    nearest = np.argpartition(-lent, count - 1, axis=1)[:, :count]  # (n, count)
-    weights = np.take_along_axis(lent, nearest, axis=1)
-    total = (weights * scores[nearest]).sum(axis=1) / count
-    return np.where(weights.any(axis=1), total, np.nan).astype(np.float32)

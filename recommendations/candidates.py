@@ -6,15 +6,12 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from ml.arrays import Matrix, Rows, Vector, pack_mask
-from ml.content_prior import borrowed
 from recommendations.taste import Taste
 from recommendations.view import View
 
 SOURCES = ("content", "collaborative", "covisitation", "trending", "fresh")
 PER_SOURCE = 200
-# Of the live listings with the highest co-visitation scores so many are asked to lend to one that the model
-# does not know, and those of them lend that it is most like. More lenders rank no better.
-LENDERS, LENDERS_EACH = 100, 10
+LENDERS = 200  # live listings whose co-visitation scores are spread to those that nobody has touched
 FRESH_HALF_LIFE = timedelta(days=3)
 
 
@@ -45,6 +42,7 @@ def propose(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
         _by_factors(view, taste, allowed),
         _by_prior(view, taste, allowed),
         _most_covisited(view, taste, allowed, PER_SOURCE),
+        _by_smoother(view, taste, allowed),
         _hottest(view, allowed),
         view.newest(PER_SOURCE, allowed),
     ]
@@ -133,19 +131,27 @@ def _covisitation_scores(view: View, taste: Taste, rows: Rows, vectors: Matrix) 
     items = view.items[rows]
     known = items >= 0
     scores[known] = taste.covisited[items[known]]
-    scores[~known] = _borrowed_scores(view, taste, vectors[~known])
+    question = _smoothed_question(view, taste)
+    if question is not None:
+        scores[~known] = vectors[~known] @ question
     return scores
 
 
-def _borrowed_scores(view: View, taste: Taste, vectors: Matrix) -> Vector:
-    """Co-visitation scores of listings that the model does not know.   (n, d) float32 -> (n,) float32
+def _by_smoother(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
+    """Of what nobody touched before the model was trained: what is like where people went on to."""
+    question = _smoothed_question(view, taste)
+    return _none() if question is None else view.propose(question, PER_SOURCE, allowed & (view.items < 0))
 
-    Only the live listings with the highest scores are asked to lend: what scores 0 would add 0 to the sum
-    however alike it is. They lend where filters hide them, too.
+
+def _smoothed_question(view: View, taste: Taste) -> Vector | None:
+    """What to ask the vectors of listings that the model does not know: (d,) float32
+
+    From the live listings with the highest co-visitation scores, where filters hide them, too.
     """
+    if view.smoother is None or taste.covisited is None:
+        return None
     lenders = _most_covisited(view, taste, view.alive, LENDERS)
-    likeness = view.likeness(vectors, view.vectors(lenders).astype(np.float32))
-    return borrowed(taste.covisited[view.items[lenders]], likeness, neighbour_count=LENDERS_EACH)
+    return view.smoother.question(view.vectors(lenders), taste.covisited[view.items[lenders]])
 
 
 def _hottest(view: View, allowed: np.ndarray) -> Rows:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ml.arrays import Matrix, Rows, Vector, pack_mask
 from ml.blocks import Blocks, Comparison, measure_levels
-from ml.content_prior import ContentPrior
+from ml.content_prior import ContentPrior, ContentSmoother
 from ml.vector_index import VectorIndex, build_index
 from recommendations.collaborative import Collaborative
 from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, Positions, joined
@@ -91,9 +91,15 @@ class View:
 
     @property
     def prior(self) -> ContentPrior | None:
-        """What content says of behaviour, if the model has it for the vectors of this view."""
+        """What content says of factors, if the model has it for the vectors of this view."""
         model = self.collaborative
         return model.prior if model and model.encoder_version == self.encoder_version else None
+
+    @property
+    def smoother(self) -> ContentSmoother | None:
+        """The same of co-visitation scores."""
+        model = self.collaborative
+        return model.smoother if model and model.encoder_version == self.encoder_version else None
 
     @property
     def blend(self) -> tuple[Warmth, ...]:

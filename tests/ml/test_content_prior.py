@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ml.arrays import ShapeError
-from ml.content_prior import NAMES, ContentPrior, ContentSmoother, borrowed, fit, fit_smoother
+from ml.content_prior import NAMES, ContentPrior, ContentSmoother, fit, fit_smoother
 from ml.model_files import ModelFileError, read_arrays
 
 
@@ -106,39 +106,6 @@ class TestSmoother:
         np.savez(tmp_path / "smoother.npz", inverse=inverse)
         with pytest.raises(ModelFileError, match=r"smoother\.npz"):
             ContentSmoother.load(tmp_path / "smoother.npz")
-
-
-class TestBorrowed:
-    SCORES = np.array([8, 4, 2], np.float32)
-
-    def test_the_nearest_lend_each_by_its_likeness(self):
-        likeness = np.array([[1, 0.5, 0.1], [0, 0.1, 0.5]], np.float32)
-        found = borrowed(self.SCORES, likeness, neighbour_count=2)
-        assert found.tolist() == pytest.approx([(8 + 2) / 2, (0.4 + 1) / 2])
-        assert found.dtype == np.float32
-
-    def test_whatever_is_unlike_or_unknown_lends_nothing(self):
-        likeness = np.array([[np.nan, -0.9, 0.5]], np.float32)
-        assert borrowed(self.SCORES, likeness, neighbour_count=3).tolist() == pytest.approx([1 / 3])
-
-    def test_where_nothing_is_alike_the_score_is_unknown(self):
-        likeness = np.array([[np.nan, -0.9, 0], [1, 0, 0]], np.float32)
-        assert np.isnan(borrowed(self.SCORES, likeness, neighbour_count=3)).tolist() == [True, False]
-
-    def test_where_nobody_can_lend_all_is_unknown(self):
-        nobody = borrowed(np.empty(0, np.float32), np.empty((2, 0), np.float32), neighbour_count=3)
-        assert np.isnan(nobody).tolist() == [True, True]
-
-    def test_without_borrowers_there_is_no_answer(self):
-        assert borrowed(self.SCORES, np.empty((0, 3), np.float32), neighbour_count=2).shape == (0,)
-
-    def test_more_neighbours_than_there_are_are_all_there_are(self):
-        likeness = np.ones((1, 3), np.float32)
-        assert borrowed(self.SCORES, likeness, neighbour_count=50).tolist() == pytest.approx([14 / 3])
-
-    def test_a_likeness_to_each_lender_is_demanded(self):
-        with pytest.raises(ShapeError):
-            borrowed(self.SCORES, np.ones((1, 2), np.float32), neighbour_count=1)
 
 
 class TestSavedPrior:

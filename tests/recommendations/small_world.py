@@ -4,7 +4,7 @@ import numpy as np
 
 from ml import als
 from ml.blocks import Blocks
-from ml.content_prior import ContentPrior
+from ml.content_prior import ContentPrior, ContentSmoother
 from ml.covisitation import Neighbours
 from ml.vector_index import build_index
 from recommendations.collaborative import Collaborative
@@ -49,6 +49,7 @@ def model(
     leads: dict[int, dict[int, float]] | None = None,
     *,
     prior: ContentPrior | None = None,
+    smoother: ContentSmoother | None = None,
     encoder_version: str = ENCODER,
     recipe: Recipe | None = None,
 ) -> Collaborative:
@@ -67,6 +68,7 @@ def model(
         neighbours=Neighbours(items, weights),
         index=build_index(item_factors, seed=0),
         prior=prior,
+        smoother=smoother,
         encoder_version=encoder_version,
     )
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ml.content_prior import ContentPrior
+from ml.content_prior import ContentPrior, ContentSmoother
 from recommendations import candidates
 from recommendations.candidates import SOURCES, gather, propose, score_rows
 from recommendations.view import View
@@ -114,7 +114,8 @@ class TestCovisitation:
 
     @pytest.fixture
     def trained(self):
-        return model(FACTORS | {4: (0.0, 0.0)}, self.LEADS)
+        smoother = ContentSmoother(np.eye(BLOCKS.dimension, dtype=np.float32))
+        return model(FACTORS | {4: (0.0, 0.0)}, self.LEADS, smoother=smoother)
 
     def test_a_listing_scores_what_leads_to_it(self, trained):
         view = load((1, SOFAS), (2, SOFAS), (3, BIKES)).with_collaborative(trained)
@@ -132,21 +133,33 @@ class TestCovisitation:
         allowed = world.alive & (world.attributes["listing_id"] != 2)
         assert proposed_by_each(monkeypatch, world, liking, allowed=allowed) == {3, 5}
 
-    def test_a_listing_that_the_model_does_not_know_borrows_from_what_it_is_like(self, trained):
+    def test_a_listing_that_the_model_does_not_know_scores_as_what_it_is_like(self, trained):
         view = load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS), (9, BIKES)).with_collaborative(trained)
         scores = said(view, taste(view, {1: 1.0}), "covisitation")
         assert scores[8] == pytest.approx(2 * scores[9], rel=0.01), "as 2 and 3 stand to each other"
         assert scores[8] > 0
 
-    def test_where_nothing_is_alike_it_stays_unknown(self, trained):
+    def test_where_nothing_is_alike_it_scores_nothing(self, trained):
         view = load((1, COATS), (2, SOFAS), (3, BIKES), (9, COATS)).with_collaborative(trained)
-        scores = said(view, taste(view, {1: 1.0}), "covisitation")
-        assert scores.keys() == {1, 2, 3}, "1 is like 9, but scores nothing that it could lend"
+        assert said(view, taste(view, {1: 1.0}), "covisitation")[9] == 0, (
+            "1 is like 9, but nobody went on to it"
+        )
+
+    def test_it_is_proposed_before_what_is_less_alike(self, trained, monkeypatch):
+        world = load((1, SOFAS), (2, SOFAS), (3, BIKES), (7, SOFAS), (8, BIKES), (9, COATS))
+        view = world.with_collaborative(trained)
+        liking = replace(taste(view, {1: 1.0}), factors=None)  # 9 is the newest
+        assert proposed_by_each(monkeypatch, view, liking) == {2, 7, 9}
+
+    def test_without_a_smoother_for_these_vectors_it_stays_unknown(self, trained):
+        view = load((1, COATS), (2, SOFAS), (8, SOFAS))
+        for other in (replace(trained, smoother=None), replace(trained, encoder_version="another")):
+            asked = view.with_collaborative(other)
+            assert said(asked, taste(asked, {1: 1.0}), "covisitation").keys() == {1, 2}
 
     def test_what_left_the_market_does_not_lend(self, trained):
         view = changed(load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS)), [2]).with_collaborative(trained)
-        scores = said(view, taste(view, {1: 1.0}), "covisitation")
-        assert scores.keys() == {1, 3}
+        assert said(view, taste(view, {1: 1.0}), "covisitation")[8] == 0
 
     def test_what_a_filter_hides_lends_all_the_same(self, trained):
         view = load((1, COATS), (2, SOFAS), (8, SOFAS)).with_collaborative(trained)

@@ -280,6 +280,7 @@ class TestCovisitation:
     def trained(self, catalogue, follow, now, ago, monkeypatch):
         monkeypatch.setattr(training, "LEAST_EVENTS", 1)
         monkeypatch.setattr(training, "LEAST_ACTORS", 1)
+        monkeypatch.setattr(collaborative, "LEAST_FOR_PRIOR", 1)
         sofa, bike, coat, phone = catalogue[:4]
         for number in range(3):
             person = factories.actor(f"person-{number}")
@@ -313,7 +314,7 @@ class TestCovisitation:
         services.mark_sold(listing=catalogue[1], buyer=None, now=timezone.now())
         assert catalogue[1].external_id not in covisited()
 
-    def test_its_like_borrow_its_score(self, catalogue, covisited):
+    def test_its_like_score_too(self, catalogue, covisited):
         """No bike but the first was ever touched."""
         scores = covisited(category="Sports")
         assert len(scores) == 10
