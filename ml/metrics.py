@@ -3,21 +3,22 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ml.arrays import Matrix, Rows, Vector, require_matrix, require_vector
+from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 
 NOBODY = -1  # in a ranking: nothing was left to recommend
-CHUNK = 100  # bootstrap samples that are drawn at once
 
 
 def top_k(scores: Matrix, k: int, excluded: csr_matrix | None = None) -> Rows:
     """The k best items of each actor, best first; of equal scores the lower item first.
 
     scores (a, n), where NaN and -inf are never recommended, nor what is stored in excluded (a, n).
-    Returns (a, min(k, n)) int64, -1 where nothing is left.
+    Returns (a, min(k, n)) int64, -1 where nothing is left.   Raises ShapeError.
     """
     require_matrix(scores)
+    _require_depth(k)
     usable = np.where(np.isnan(scores), -np.inf, scores)
     if excluded is not None:
+        _require_sparse(excluded, rows=len(scores), columns=scores.shape[1])
         rows = np.repeat(np.arange(len(usable)), np.diff(excluded.indptr))
         usable[rows, excluded.indices] = -np.inf
     best = _candidates(usable, min(k, usable.shape[1]))
@@ -28,22 +29,34 @@ def top_k(scores: Matrix, k: int, excluded: csr_matrix | None = None) -> Rows:
 
 
 def _candidates(scores: Matrix, k: int) -> Rows:
-    """The items of the k greatest scores in each row, unordered; at the edge the lower of equal ones."""
-    if k == scores.shape[1]:
+    """The items of the k greatest scores in each row, unordered; at the edge the lower of equal ones.
+
+    scores (a, n) without NaN, k <= n -> (a, k) int64
+    """
+    item_count = scores.shape[1]
+    if k == item_count:
         return np.tile(np.arange(k), (len(scores), 1))
-    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    edge = np.take_along_axis(scores, best, axis=1).min(axis=1, keepdims=True)
-    is_tied = np.isfinite(edge[:, 0]) & ((scores >= edge).sum(axis=1) > k)
-    for row in np.flatnonzero(is_tied):
-        best[row] = np.lexsort([np.arange(scores.shape[1]), -scores[row]])[:k]
+    best = np.argpartition(scores, item_count - k, axis=1)[:, item_count - k :]
+    edge = np.take_along_axis(scores, best[:, :1], axis=1)  # (a, 1), the least of the k
+    is_tied = ((scores >= edge).sum(axis=1) > k) & ~np.isneginf(edge[:, 0])
+    best[is_tied] = _lower_of_equals(scores[is_tied], edge[is_tied], k)
     return best
+
+
+def _lower_of_equals(scores: Matrix, edge: Matrix, k: int) -> Rows:
+    """What lies above the edge (a, 1), and of what lies on it the lowest items: (a, n) -> (a, k) int64"""
+    above, equal = scores > edge, scores == edge
+    room = k - above.sum(axis=1, keepdims=True)  # (a, 1)
+    kept = above | (equal & (equal.cumsum(axis=1, dtype=np.int32) <= room))
+    return np.nonzero(kept)[1].reshape(-1, k)
 
 
 def recall(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
     """Which share of what is relevant is among the first k, as LightGCN counts it (He et al. 2020).
 
-    Of this and the measures below: ranked (a, >= k) int, -1 where nothing; relevant (a, n), what is stored
-    counts -> (a,) float64, NaN for an actor with nothing relevant.
+    Of this and the three measures below: ranked (a, any) int, no item twice, -1 where there is nothing; a
+    ranking narrower than k counts as one with nothing behind it. relevant (a, n): what is stored counts.
+    Returns (a,) float64, NaN for an actor with nothing relevant.   Raises ShapeError.
     """
     return _over(_hits(ranked, relevant, k).sum(axis=1), _count(relevant))
 
@@ -56,41 +69,53 @@ def hit_rate(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
 
 def ndcg(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
     """Gains discounted by log2 of the place, over the best that was possible (Järvelin & Kekäläinen 2002)."""
-    gains = 1 / np.log2(np.arange(k) + 2)
-    ideal = np.concatenate([[0], np.cumsum(gains)])[np.minimum(_count(relevant), k)]
     hits = _hits(ranked, relevant, k)
+    gains = 1 / np.log2(np.arange(k) + 2)  # (k,)
+    ideal = np.concatenate([[0], np.cumsum(gains)])[np.minimum(_count(relevant), k)]
     return _over(hits @ gains[: hits.shape[1]], ideal)
 
 
 def average_precision(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
-    """Mean precision at each hit among the first k, over the hits that were possible."""
+    """Precision at each hit among the first k, summed, over the hits that were possible.
+
+    Averaged over actors it is MAP@k (Manning, Raghavan & Schütze 2008, section 8.4, cut off at k).
+    """
     hits = _hits(ranked, relevant, k)
-    precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+    precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)  # (a, <= k)
     return _over((precision * hits).sum(axis=1), np.minimum(_count(relevant), k))
 
 
 def coverage(ranked: Rows, item_count: int) -> float:
-    """The share of all items that anybody is recommended."""
+    """The share of all items that anybody is recommended, 0 where there are none.   Raises ShapeError."""
+    _require_ranking(ranked, item_count)
     return len(np.unique(ranked[ranked >= 0])) / max(item_count, 1)
 
 
 def novelty(ranked: Rows, popularity: Vector) -> float:
     """Mean -log2 of the share of people who touched what is recommended (Zhou et al. 2010), in bits.
 
-    popularity (n,): that share, in [0, 1]; one that nobody touched counts as half of the least touched.
-    NaN where nothing is recommended.
+    ranked (a, k) int, -1 where there is nothing; popularity (n,): that share, in [0, 1]. What nobody touched
+    counts as half as popular as the least touched, so that it is finite and newer than all the rest.
+    NaN where nothing is recommended, or nobody touched anything.   Raises ShapeError.
     """
     require_vector(popularity)
-    touched = popularity[popularity > 0]
-    floor = touched.min() / 2 if len(touched) else 1.0
-    shown = popularity[ranked[ranked >= 0]]
-    return float(-np.log2(np.maximum(shown, floor)).mean()) if len(shown) else float("nan")
+    _require_ranking(ranked, len(popularity))
+    if not ((popularity >= 0) & (popularity <= 1)).all():
+        raise ShapeError("expected popularity as shares in [0, 1]")
+    touched, shown = popularity[popularity > 0], popularity[ranked[ranked >= 0]]
+    if not len(touched) or not len(shown):
+        return float("nan")
+    return float(-np.log2(np.maximum(shown, touched.min() / 2), dtype=np.float64).mean())
 
 
 def bootstrap_interval(
     values: Vector, *, rng: np.random.Generator, sample_count: int = 1000, level: float = 0.95
 ) -> tuple[float, float]:
-    """Between what the mean over actors lies, NaN left out: the percentile bootstrap (Efron 1979)."""
+    """Between what the mean over actors (a,) lies, NaN left out: the percentile bootstrap (Efron 1979).
+
+    NaN, NaN where nothing is left.   Raises ShapeError.
+    """
+    require_vector(values)
     means = _resampled_means(values[:, None], rng, sample_count)
     return _percentiles(means[:, 0], level)
 
@@ -98,7 +123,12 @@ def bootstrap_interval(
 def bootstrap_difference(
     first: Vector, second: Vector, *, rng: np.random.Generator, sample_count: int = 1000, level: float = 0.95
 ) -> tuple[float, float]:
-    """Between what mean(first - second) lies, the actors being the same in both."""
+    """Between what mean(first - second) lies, the actors (a,) being the same in both; see bootstrap_interval.
+
+    An actor for whom either is NaN is left out.
+    """
+    require_vector(first)
+    require_vector(second, length=len(first))
     return bootstrap_interval(first - second, rng=rng, sample_count=sample_count, level=level)
 
 
@@ -110,20 +140,29 @@ def bootstrap_ratio(
     sample_count: int = 1000,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Between what mean(numerator) / mean(denominator) lies, the actors being the same in both."""
+    """Between what mean(numerator) / mean(denominator) lies, the actors (a,) being the same in both.
+
+    denominator >= 0. An actor for whom either is NaN is left out. NaN, NaN where the denominator may as well
+    be 0: some sample had nothing else.   Raises ShapeError.
+    """
+    require_vector(numerator)
     require_vector(denominator, length=len(numerator))
     means = _resampled_means(np.column_stack([numerator, denominator]), rng, sample_count)
     return _percentiles(_over(means[:, 0], means[:, 1]), level)
 
 
 def _resampled_means(values: Matrix, rng: np.random.Generator, sample_count: int) -> Matrix:
-    """Means of as many actors drawn with replacement, again and again: (a, c) -> (sample_count, c)"""
-    told = values[~np.isnan(values).any(axis=1)]
-    if not len(told):
-        return np.full((sample_count, values.shape[1]), np.nan)
-    chances = np.full(len(told), 1 / len(told))
-    sizes = [CHUNK] * (sample_count // CHUNK) + [sample_count % CHUNK]
-    return np.concatenate([rng.multinomial(len(told), chances, size) @ told / len(told) for size in sizes])
+    """Means of as many actors drawn with replacement, again and again: (a, c) -> (sample_count, c) float64
+
+    Samples are drawn one by one, so that what is held is no more than one count for each actor.
+    """
+    told = values[~np.isnan(values).any(axis=1)].astype(np.float64)
+    means = np.full((sample_count, values.shape[1]), np.nan)
+    if actor_count := len(told):
+        for sample in means:
+            times = np.bincount(rng.integers(actor_count, size=actor_count), minlength=actor_count)
+            sample[:] = times @ told / actor_count
+    return means
 
 
 def _percentiles(values: Vector, level: float) -> tuple[float, float]:
@@ -132,16 +171,48 @@ def _percentiles(values: Vector, level: float) -> tuple[float, float]:
 
 
 def _hits(ranked: Rows, relevant: csr_matrix, k: int) -> np.ndarray:
-    """Which places hold something relevant: (a, <= k) bool"""
-    item_count = relevant.shape[1]
-    actors = np.arange(len(ranked))[:, None]
-    keys = actors * item_count + ranked[:, :k]
-    wanted = np.repeat(np.arange(len(ranked)), _count(relevant)) * item_count + relevant.indices
-    return np.isin(keys, wanted) & (ranked[:, :k] >= 0)
+    """Which of the first k places hold something relevant: (a, <= k) bool.   Raises ShapeError."""
+    _require_depth(k)
+    _require_sparse(relevant, rows=len(ranked))
+    _require_once(relevant)
+    _require_ranking(ranked, relevant.shape[1])
+    first = ranked[:, :k]
+    # Actor and item as one number, so that one look-up serves all actors.
+    keys = np.arange(len(first))[:, None] * relevant.shape[1] + first
+    wanted = np.repeat(np.arange(len(first)), _count(relevant)) * relevant.shape[1] + relevant.indices
+    return np.isin(keys, wanted) & (first >= 0)
 
 
-def _count(relevant: csr_matrix) -> np.ndarray:
+def _count(relevant: csr_matrix) -> Rows:
+    """How many entries each row stores: (a,)"""
     return np.diff(relevant.indptr)
+
+
+def _require_ranking(ranked: Rows, item_count: int) -> None:
+    require_matrix(ranked, dtypes=[np.int64, np.int32])
+    if ranked.max(initial=NOBODY) >= item_count:
+        raise ShapeError(f"expected items below {item_count}, found item {ranked.max()}")
+
+
+def _require_sparse(matrix: csr_matrix, *, rows: int, columns: int | None = None) -> None:
+    fits = matrix.shape[0] == rows and columns in (None, matrix.shape[1])
+    if matrix.format != "csr" or not fits:
+        wanted = f"a csr matrix {(rows, columns or 'any')}"
+        raise ShapeError(f"expected {wanted}, found {matrix.format} {matrix.shape}")
+
+
+def _require_once(matrix: csr_matrix) -> None:
+    """What is stored twice would be counted twice."""
+    if not matrix.has_canonical_format:
+        canonical = matrix.copy()
+        canonical.sum_duplicates()
+        if canonical.nnz < matrix.nnz:
+            raise ShapeError("expected each entry to be stored once, as sum_duplicates() leaves them")
+
+
+def _require_depth(k: int) -> None:
+    if k < 1:
+        raise ShapeError(f"expected a ranking of 1 place or more, found k = {k}")
 
 
 def _over(values: np.ndarray, counts: np.ndarray) -> Vector:

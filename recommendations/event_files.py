@@ -1,21 +1,31 @@
 """Events from files: JSON lines or CSV, plain or gzipped, through the door that the API uses."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
+from django.db import transaction
+from rest_framework import serializers
 
 from listings.errors import Invalid
 from listings.services import ensure_actors
 from recommendations.interactions import MAXIMUM_BATCH, Event, Outcome, record
 from recommendations.serializers import EventBody
 
-COLUMNS = ("event_id", "occurred_at", "actor", "listing", "kind", "slate", "position")
+COLUMNS = ("event_id", "occurred_at", "actor", "listing", "kind", "slate", "position", "source")
 REQUIRED = frozenset({"event_id", "occurred_at", "actor", "listing", "kind"})
+CSV, JSON_LINES = ".csv", (".jsonl", ".ndjson", ".json")
+SOURCE = "import"  # of rows that name none
 SHOWN = 20
+
+
+class FileEvent(EventBody):
+    """One event of a file, which says itself who vouches for it: whoever imports is the operator."""
+
+    source = serializers.CharField(max_length=250, required=False, trim_whitespace=False)
 
 
 @dataclass
@@ -32,12 +42,13 @@ class Report:
 
 
 def import_events(
-    path: Path, *, source: str, now: datetime, progress: Callable[[int], None] = lambda done: None
+    path: Path, *, source: str | None, now: datetime, progress: Callable[[int], None] = lambda done: None
 ) -> Report:
     """Record every event of a file, in batches, reading it as it goes. Twice is harmless.
 
-    Old events get their own times, so what is trending now hardly moves. Raises Invalid for a file
-    that is neither CSV with these columns nor JSON lines.
+    source None: each row's own, SOURCE where it names none. Old events get their own times, so what is
+    trending now hardly moves. Raises Invalid for a file that is neither CSV with these columns nor JSON
+    lines.
     """
     report = Report()
     try:
@@ -50,29 +61,48 @@ def import_events(
     return report
 
 
-def _import_batch(batch: list[tuple[int, dict]], source: str, now: datetime, report: Report) -> None:
-    bodies = [(number, EventBody(data=row)) for number, row in batch]
+def _import_batch(batch: list[tuple[int, dict]], source: str | None, now: datetime, report: Report) -> None:
+    bodies = [(number, FileEvent(data=row)) for number, row in batch]
     good = [(number, body.validated_data) for number, body in bodies if body.is_valid()]
     for number, body in bodies:
         if body.errors:
             report.add(number, str(body.initial_data.get("event_id")), Outcome.REJECTED, body.refusal)
     actors = ensure_actors({data.get("actor", "") for _, data in good} - {""})
-    named = [(number, data) for number, data in good if data.get("actor") in actors]
-    events = [Event(**(data | {"actor": actors[data["actor"]]})) for _, data in named]
-    for (number, _), result in zip(named, record(source=source, events=events, now=now), strict=True):
-        report.add(number, result.event_id, result.outcome, result.reason)
+    by_source: dict[str, list[tuple[int, Event]]] = defaultdict(list)
     for number, data in good:
-        if data.get("actor") not in actors:
+        own = data.pop("source", SOURCE)
+        if data.get("actor") in actors:
+            event = Event(**(data | {"actor": actors[data["actor"]]}))
+            by_source[source or own].append((number, event))
+        else:
             report.add(number, data["event_id"], Outcome.REJECTED, "actor: This field is required.")
+    _record(by_source, now, report)
+
+
+def _record(by_source: dict[str, list[tuple[int, Event]]], now: datetime, report: Report) -> None:
+    """In one transaction: each shopper may be a source, and a commit for each of them would take its time.
+
+    In the order of the sources, so that two imports cannot deadlock.
+    """
+    with transaction.atomic():
+        for source, numbered in sorted(by_source.items()):
+            results = record(source=source, events=[event for _, event in numbered], now=now)
+            for (number, _), result in zip(numbered, results, strict=True):
+                report.add(number, result.event_id, result.outcome, result.reason)
 
 
 def _chunks(path: Path) -> Iterator[pd.DataFrame]:
     """The file in frames of at most MAXIMUM_BATCH rows, every cell as it is written."""
-    names = [suffix for suffix in path.suffixes if suffix != ".gz"]
-    if names[-1:] == [".csv"]:
+    if ending(path) == CSV:
         return pd.read_csv(path, chunksize=MAXIMUM_BATCH, dtype=str, keep_default_na=False)
-    if names[-1:] in ([".jsonl"], [".ndjson"], [".json"]):
-        return pd.read_json(path, lines=True, chunksize=MAXIMUM_BATCH, dtype=False)
+    return pd.read_json(path, lines=True, chunksize=MAXIMUM_BATCH, dtype=False)
+
+
+def ending(path: Path) -> str:
+    """CSV or one of JSON_LINES, .gz put aside.   Raises Invalid."""
+    endings = [suffix for suffix in path.suffixes if suffix != ".gz"]
+    if endings and endings[-1] in (CSV, *JSON_LINES):
+        return endings[-1]
     raise Invalid(f"{path}: found {path.suffix or 'no ending'}; accepted: .csv or .jsonl, also with .gz.")
 
 

@@ -6,21 +6,26 @@ from rich.console import Console
 from rich.table import Table
 
 from listings.errors import Invalid
-from recommendations.event_files import Report, import_events
+from recommendations.event_files import SOURCE, Report, import_events
 from recommendations.progress import progress_bar
 
 
 class Command(BaseCommand):
     help = (
         "Import events from a CSV or JSON lines file (also .gz) with event_id, occurred_at, actor, listing, "
-        "kind and optionally slate and position. Running it twice adds nothing twice."
+        "kind and optionally slate, position and source, who vouches for the event. Running it twice adds "
+        "nothing twice."
     )
 
     def add_arguments(self, parser):
         parser.add_argument("file", type=Path)
-        parser.add_argument("--source", default="import", help="who vouches for the events (default: import)")
+        parser.add_argument(
+            "--source",
+            metavar="NAME",
+            help=f"who vouches for the events, whatever the file says (default: what it says, else {SOURCE})",
+        )
 
-    def handle(self, file: Path, source: str, **options):
+    def handle(self, file: Path, source: str | None, **options):
         try:
             with progress_bar("Importing events") as progress:
                 report = import_events(

@@ -1,0 +1,76 @@
+import os
+import sys
+from argparse import ArgumentTypeError
+from datetime import datetime
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from listings.errors import DomainError
+from recommendations.event_exports import chosen_events, export_events, export_lines
+from recommendations.progress import progress_bar
+
+STANDARD_OUTPUT = "-"
+
+
+class Command(BaseCommand):
+    help = (
+        "Write events to a CSV or JSON lines file (also .gz) that import_interactions reads, in the order in "
+        "which they happened: event_id, occurred_at, actor, listing, kind, slate, position and source. Event "
+        "ids are unique within their source, so each row names it, and the import keeps it: what is imported "
+        "where it came from is a duplicate. Listings are not part of the file: import them first. The file "
+        "appears when it is whole. Exits with status 1 when there is nothing to write."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument(
+            "file", help="ends in .csv, .jsonl, .csv.gz or .jsonl.gz; - for JSON lines on standard output"
+        )
+        parser.add_argument(
+            "--since",
+            type=_time,
+            metavar="TIME",
+            help="only what happened then or later: 2026-03-14 or 2026-03-14T12:00Z, else in TIME_ZONE",
+        )
+        parser.add_argument("--until", type=_time, metavar="TIME", help="only what happened before")
+        parser.add_argument(
+            "--source", metavar="NAME", help="only what this one vouched for, as service:shop"
+        )
+
+    def handle(
+        self, *, file: str, source: str | None, since: datetime | None, until: datetime | None, **options
+    ):
+        try:
+            events = chosen_events(source=source, since=since, until=until)
+            if file == STANDARD_OUTPUT:
+                self._print(events)
+            else:
+                self._write(events, Path(file))
+        except DomainError as error:
+            raise CommandError(error.detail) from None
+        except OSError as error:
+            raise CommandError(f"{file} cannot be written: {error.strerror}.") from None
+
+    def _write(self, events: QuerySet, path: Path) -> None:
+        with progress_bar("Exporting events") as progress:
+            count = export_events(events, path, progress=progress)
+        self.stdout.write(f"{count} events written to {path}.")
+
+    def _print(self, events: QuerySet) -> None:
+        """What is said goes to the standard error, out of the way of the lines."""
+        try:
+            count = export_lines(events, self.stdout._out)
+            self.stdout.flush()
+            self.stderr.write(f"{count} events written.")
+        except BrokenPipeError:  # whoever reads has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError("a time in ISO 8601, such as 2026-03-14 or 2026-03-14T12:00Z") from None
+    return at if at.tzinfo else timezone.make_aware(at)
