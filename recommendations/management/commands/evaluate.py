@@ -1,0 +1,150 @@
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from rich.console import Console
+
+from listings.errors import DomainError
+from recommendations import evaluation_report
+from recommendations.contenders import CONTENDERS
+from recommendations.evaluation import AT, MOST_ACTORS, SEED
+from recommendations.progress import progress_bar
+from recommendations.rehearsal import SHARE, Rehearsal, rehearse
+
+PLAIN_WIDTH = 110  # where the tables go to a file
+
+
+class Command(BaseCommand):
+    help = (
+        "Measure how well the feed, its sources, and plain methods would have recommended what actors "
+        "did last: models are fitted on the events before a split and asked about those after it, for each "
+        "actor over every listing that was on the market. Publishes nothing and changes nothing. Exits with "
+        "status 1 when there is too little to learn from or nothing to ask about."
+    )
+
+    def add_arguments(self, parser):
+        split = parser.add_mutually_exclusive_group()
+        split.add_argument(
+            "--split",
+            type=_share,
+            default=SHARE,
+            metavar="SHARE",
+            help=f"the share of the events that is learned from (default: {SHARE:g})",
+        )
+        split.add_argument(
+            "--since",
+            type=_time,
+            metavar="TIME",
+            help="split at a time, such as 2026-03-14 or 2026-03-14T12:00Z",
+        )
+        parser.add_argument("--k", type=_count, default=AT, help=f"places that count (default: {AT})")
+        parser.add_argument(
+            "--actors",
+            type=_count,
+            default=MOST_ACTORS,
+            help=f"how many to ask for at most, drawn by chance (default: {MOST_ACTORS})",
+        )
+        parser.add_argument("--seed", type=int, default=SEED, help="of whatever is drawn by chance")
+        parser.add_argument(
+            "--methods", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), help="default: all"
+        )
+        parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON")
+        parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
+        parser.add_argument("--chart", type=Path, metavar="FILE", help="draw a chart as PNG")
+        parser.add_argument(
+            "--output", type=Path, metavar="DIR", help="write evaluation.json, .md and .png into a folder"
+        )
+
+    def handle(self, *, split: float, since: datetime | None, output: Path | None, **options):
+        files = self._files(output, options)
+        try:
+            _make_room(files.values())  # first: what cannot be written is told before the work is done
+            found = rehearse(
+                share=split,
+                since=since,
+                k=options["k"],
+                most=options["actors"],
+                seed=options["seed"],
+                methods=list(dict.fromkeys(options["methods"])),
+                steps=self._step,
+            )
+            self._show(found)
+            for kind, path in files.items():
+                WRITERS[kind](found, path)
+                self.stdout.write(f"Written: {path}")
+        except DomainError as error:
+            raise CommandError(error.detail) from None
+        except OSError as error:
+            raise CommandError(f"The results cannot be written: {error}") from None
+
+    def _files(self, output: Path | None, options: dict[str, Any]) -> dict[str, Path]:
+        named = {"json": "evaluation.json", "markdown": "evaluation.md", "chart": "evaluation.png"}
+        chosen = {kind: options[kind] or (output and output / name) for kind, name in named.items()}
+        return {kind: path for kind, path in chosen.items() if path}
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        self.stdout.write(f"{name} ...")
+        with progress_bar(name) as progress:
+            yield progress
+
+    def _show(self, found: Rehearsal) -> None:
+        out = self.stdout._out
+        console = Console(file=out) if out.isatty() else Console(file=out, width=PLAIN_WIDTH)
+        for sentence in evaluation_report.sentences(found):
+            console.print(sentence, highlight=False)
+        for table in evaluation_report.tables(found):
+            console.print(table)
+
+
+def _make_room(paths: Iterable[Path]) -> None:
+    """Raises OSError."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+
+
+def _write_json(found: Rehearsal, path: Path) -> None:
+    path.write_text(json.dumps(found.to_json(), indent=1) + "\n")
+
+
+def _write_markdown(found: Rehearsal, path: Path) -> None:
+    path.write_text(evaluation_report.markdown(found))
+
+
+WRITERS: dict[str, Callable[[Rehearsal, Path], None]] = {
+    "json": _write_json,
+    "markdown": _write_markdown,
+    "chart": evaluation_report.draw,
+}
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0
+    if not 0 < share < 1:
+        raise ArgumentTypeError("a share between 0 and 1, such as 0.9")
+    return share
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError("a whole number of 1 or more")
+    return int(text)
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError("a time in ISO 8601, such as 2026-03-14 or 2026-03-14T12:00Z") from None
+    return at if at.tzinfo else timezone.make_aware(at)

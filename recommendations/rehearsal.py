@@ -1,0 +1,157 @@
+"""`manage.py evaluate`: the models fitted on what came first, and asked about what came after.
+
+Nothing is published and nothing in the database changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from math import isnan
+from typing import Any
+
+from django.utils import timezone
+
+from listings.errors import DomainError
+from recommendations import hindsight
+from recommendations.behaviour import Behaviour, read_behaviour
+from recommendations.collaborative import Collaborative, Content, fit
+from recommendations.contenders import CONTENDERS, Known
+from recommendations.content import read_content
+from recommendations.evaluation import AT, MOST_ACTORS, SEED, Measured, measure
+from recommendations.models import Interaction
+from recommendations.recipe import Recipe
+from recommendations.simulation import SOURCE as SIMULATION
+from recommendations.training import Steps, TooFewEvents, enough, in_silence, recipe_in_use
+from recommendations.view import View
+from recommendations.weighing import fit_blend
+
+SHARE = 0.9  # of the events, what comes first
+
+
+class NothingAfter(DomainError):
+    """Nobody did anything after the split that rankings could be held against."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was measured, and on what."""
+
+    moment: datetime  # events up to here were known
+    end: datetime  # events from there up to here were not, and are the answers
+    event_count: int  # known
+    actor_count: int  # known, with a taste
+    answer_count: int  # events after the moment
+    simulated_count: int  # of all these events
+    encoder: str
+    recipe: Recipe
+    measured: Measured
+
+    def to_json(self) -> dict[str, Any]:
+        """Times in ISO 8601; what could not be measured is null."""
+        plain = asdict(self) | {"recipe": self.recipe.to_json()}
+        return _plain(plain)
+
+
+def rehearse(
+    *,
+    share: float = SHARE,
+    since: datetime | None = None,
+    k: int = AT,
+    most: int = MOST_ACTORS,
+    seed: int = SEED,
+    methods: Sequence[str] = tuple(CONTENDERS),
+    steps: Steps = in_silence,
+) -> Rehearsal:
+    """Fit on the events up to a moment, and measure on those after it how well each method would have done.
+
+    The moment is where this share of the events has come, or `since`. The recipe is that of the active
+    model; the weights of its sources are fitted anew, on a split of the same share before the moment.
+    The seed draws the actors, where there are more than `most`, and the bootstrap's samples.
+    Raises TooFewEvents, NothingAfter, NoWorld.
+    """
+    end = hindsight.last_event()
+    moment = since or hindsight.split_time(share)
+    behaviour = _known_at(moment, end)
+    world = hindsight.world_at(moment, end=end)
+    after = hindsight.aftermath(world, moment, end=end, most=most, seed=seed)
+    if not len(after):
+        raise NothingAfter(_nothing_after(moment, end))
+    content, recipe = read_content(), recipe_in_use().as_set()
+    if "blend" in methods:
+        recipe = _weighed(recipe, content, moment, share, steps)
+    model = _fitted("Fitting on what came first", behaviour, recipe, content, world, steps)
+    known = Known(world.with_collaborative(model), behaviour)
+    with steps(f"Asking for {len(after):,} actors") as progress:
+        measured = measure(known, after, methods=methods, k=k, seed=seed, progress=progress)
+    events = Interaction.objects.filter(occurred_at__lte=end)
+    return Rehearsal(
+        moment=moment,
+        end=end,
+        event_count=events.filter(occurred_at__lte=moment).count(),
+        actor_count=len(behaviour.actors),
+        answer_count=events.filter(occurred_at__gt=moment).count(),
+        simulated_count=events.filter(source=SIMULATION).count(),
+        encoder=world.encoder_version,
+        recipe=recipe,
+        measured=measured,
+    )
+
+
+def _known_at(moment: datetime | None, end: datetime | None) -> Behaviour:
+    if moment is None or end is None:
+        raise TooFewEvents("There are no events yet: send some, or run `manage.py simulate`.")
+    behaviour = read_behaviour(until=min(moment, end))
+    if not len(behaviour):
+        raise TooFewEvents(f"There are no events before {shown(moment)} to learn from: split later.")
+    enough(behaviour)
+    if moment >= end:
+        raise NothingAfter(_nothing_after(moment, end))
+    return behaviour
+
+
+def _nothing_after(moment: datetime, end: datetime) -> str:
+    return (
+        f"Nobody touched anything new after {shown(moment)} that could have been recommended; the last event "
+        f"is of {shown(end)}. Split earlier."
+    )
+
+
+def _weighed(recipe: Recipe, content: Content | None, moment: datetime, share: float, steps: Steps) -> Recipe:
+    """The recipe with weights that were fitted on what came last before the moment, by what came before that.
+
+    As set by hand where nothing came before that.
+    """
+    earlier = read_behaviour(until=hindsight.split_time(share, until=moment))
+    if not len(earlier):
+        return recipe.changed(blend=())
+    world = hindsight.world_at(earlier.until, end=moment)
+    model = _fitted("Fitting to weigh the sources", earlier, recipe, content, world, steps)
+    with steps("Weighing the sources") as progress:
+        return recipe.changed(blend=fit_blend(model, earlier.until, end=moment, progress=progress))
+
+
+def _fitted(
+    step: str, behaviour: Behaviour, recipe: Recipe, content: Content | None, world: View, steps: Steps
+) -> Collaborative:
+    with steps(step) as progress:
+        showable = world.attributes["listing_id"]
+        return fit(behaviour, recipe, version="", content=content, showable=showable, progress=progress)[0]
+
+
+def shown(at: datetime) -> str:
+    """A time for people, in the time zone of the installation."""
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M %Z}"
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _plain(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+        case datetime():
+            return value.isoformat()
+        case float() if isnan(value):
+            return None
+        case _:
+            return value
