@@ -5,6 +5,7 @@ README's table lists the same variables; a test compares the two.
 
 import difflib
 import json
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
+# What each kind of event says about taste. Views are many and cheap; who writes to a seller means it.
+EVENT_WEIGHTS = {"view": 1.0, "click": 1.5, "favourite": 4.0, "message": 6.0, "offer": 7.0, "purchase": 8.0}
+
 Names = Annotated[list[str], NoDecode]
+Weights = Annotated[dict[str, float], NoDecode]
+Exponent = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 
 
 class BadEnvironment(Exception):
@@ -85,6 +91,20 @@ class Environment(BaseSettings):
         description="Threads for torch and BLAS in a worker. All cores when not set; web uses one.",
     )
     retrain_hour: int = Field(3, ge=0, le=23, description="The hour of the nightly training, in TIME_ZONE.")
+    retrain_after_events: int = Field(
+        5000, ge=0, description="New events after which a training starts before the night; 0: none does."
+    )
+    event_weights: Weights = Field(
+        EVENT_WEIGHTS,
+        description="What each kind of event says about taste, in training, feeds and trending, such as "
+        "`view=0.5,message=10`; kinds that are left out keep their weight.",
+    )
+    covisitation_source_exponent: Exponent | None = Field(
+        None, description="How much less a listing leads on that many people touched. As tuned when not set."
+    )
+    covisitation_target_exponent: Exponent | None = Field(
+        None, description="How much less a listing is led to that many people touched. As tuned when not set."
+    )
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
     @classmethod
@@ -92,6 +112,19 @@ class Environment(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("event_weights", mode="before")
+    @classmethod
+    def _are_weights(cls, value: object) -> object:
+        given = _weights(value) if isinstance(value, str) else value
+        weights = EVENT_WEIGHTS | given if isinstance(given, dict) else {}
+        if weights.keys() != EVENT_WEIGHTS.keys() or not _can_weigh(list(weights.values())):
+            raise ValueError(
+                "numbers of 0 or more, one of them above 0, for "
+                + ", ".join(EVENT_WEIGHTS)
+                + ", as in view=1,message=6"
+            )
+        return weights
 
     @field_validator("database_url")
     @classmethod
@@ -137,6 +170,20 @@ class Environment(BaseSettings):
             near = difflib.get_close_matches(value, available_timezones(), n=1)
             raise ValueError("a zone such as " + (near[0] if near else "Europe/London"))
         return value
+
+
+def _weights(text: str) -> dict[str, float] | None:
+    """What `view=1,click=1.5` says; None when it does not read like that, or names a kind twice."""
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    try:
+        weights = {kind.strip(): float(weight) for kind, _, weight in pairs}
+    except ValueError:
+        return None
+    return weights if len(weights) == len(pairs) else None
+
+
+def _can_weigh(weights: list[float]) -> bool:
+    return all(math.isfinite(weight) and weight >= 0 for weight in weights) and any(weights)
 
 
 def _is_address(value: str, schemes: tuple[str, ...]) -> bool:

@@ -6,12 +6,16 @@ from datetime import datetime
 
 import numpy as np
 from django.db import connection
+from django.db.models import Q
+from django.db.models.functions import Coalesce
 from scipy.sparse import csr_matrix
 
+from listings.models import Actor
 from ml.covisitation import Sequences
 from recommendations.columns import Positions
 from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHT_CAP, WEIGHTS
 
+MOST_HALVINGS = 100  # PostgreSQL makes an error of a weight that has halved away to nothing
 ANCIENT = 1e-6  # an event whose weight time has halved away still says that it happened
 
 
@@ -57,11 +61,12 @@ class Behaviour:
         return Sequences.of_lengths(lengths, Positions.of(listing_ids).find(self.listing_ids), self.care)
 
 
-# One pass, aggregated where the rows lie.
+# One pass, aggregated where the rows lie. An id that this server has not given yet came with a restored dump.
 _BEHAVIOUR = """
     SELECT coalesce(actor.merged_into_id, actor.id), listing_id, count(*),
-           least(%(cap)s,
-                 sum(weight * power(0.5::float8, extract(epoch FROM %(until)s - occurred_at) / %(half)s))),
+           least(%(cap)s, sum(weight * power(
+               0.5::float8, least(%(most_halvings)s, extract(epoch FROM %(until)s - occurred_at) / %(half)s)
+           ))),
            least(%(cap)s, sum(weight))
     FROM recommendations_interaction interaction
     JOIN listings_actor actor ON actor.id = actor_id
@@ -70,8 +75,9 @@ _BEHAVIOUR = """
          ON interaction.kind = weighed.name
     WHERE weight > 0 AND listing.seller_id <> coalesce(actor.merged_into_id, actor.id)
       AND occurred_at <= %(until)s
-      AND (%(before)s::text IS NULL OR transaction_id < %(before)s::text::xid8)
-      AND (%(actors)s::bigint[] IS NULL OR coalesce(actor.merged_into_id, actor.id) = ANY(%(actors)s))
+      AND (%(before)s::text IS NULL OR transaction_id < %(before)s::text::xid8
+           OR transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
+      AND (%(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s))
     GROUP BY 1, 2
     ORDER BY 1, max(occurred_at), 2
 """
@@ -86,12 +92,13 @@ def read_behaviour(
     """
     parameters = {
         "until": until,
+        "most_halvings": MOST_HALVINGS,
         "half": TRAINING_HALF_LIFE.total_seconds(),
         "cap": WEIGHT_CAP,
         "kinds": list(WEIGHTS),
         "weights": list(WEIGHTS.values()),
         "before": None if before is None else str(before),
-        "actors": None if actor_ids is None else [int(pk) for pk in actor_ids],
+        "actors": None if actor_ids is None else with_merged(actor_ids),
     }
     with connection.cursor() as cursor:
         cursor.execute(_BEHAVIOUR, parameters)
@@ -103,4 +110,16 @@ def read_behaviour(
         care=np.array(columns[4], np.float32),
         event_count=int(sum(columns[2])),
         until=until,
+    )
+
+
+def with_merged(actor_ids: Iterable[int]) -> list[int]:
+    """These actors with all who are one with them: members, and the visitors that they came as.
+
+    Asked for first, so that their events are found by the index on actors.
+    """
+    given = Actor.objects.filter(pk__in=[int(pk) for pk in actor_ids])
+    selves = list(given.values_list(Coalesce("merged_into_id", "pk"), flat=True))
+    return list(
+        Actor.objects.filter(Q(pk__in=selves) | Q(merged_into__in=selves)).values_list("pk", flat=True)
     )

@@ -2,22 +2,15 @@
 
 from datetime import timedelta
 
+from django.conf import settings
+
 from recommendations.models import Interaction
 
 Kind = Interaction.Kind
 
-# Views are many and cheap; who writes to a seller means it. Negative kinds say what to leave out.
-WEIGHTS: dict[str, float] = {
-    Kind.VIEW: 1.0,
-    Kind.CLICK: 1.5,
-    Kind.FAVOURITE: 4.0,
-    Kind.MESSAGE: 6.0,
-    Kind.OFFER: 7.0,
-    Kind.PURCHASE: 8.0,
-    Kind.HIDE: 0.0,
-    Kind.REPORT: 0.0,
-}
-UNWANTED: tuple[str, ...] = (Kind.HIDE, Kind.REPORT)
+UNWANTED: tuple[str, ...] = (Kind.HIDE, Kind.REPORT)  # they say what to leave out, and nothing of taste
+# As EVENT_WEIGHTS has them; in the units of one view.
+WEIGHTS: dict[str, float] = {kind: settings.ENVIRONMENT.event_weights.get(kind, 0.0) for kind in Kind.values}
 # Of one actor for one listing, in taste and training: a hundred views are not a hundred times the interest.
 WEIGHT_CAP = 12.0
 TASTE_HALF_LIFE = timedelta(days=3)

@@ -12,7 +12,7 @@ import redis
 from django.conf import settings
 from django.db import connection
 
-from recommendations import locks
+from recommendations import locks, watermark
 from recommendations.interaction_weights import WEIGHTS
 
 HALF_LIFE = timedelta(hours=24)
@@ -53,19 +53,13 @@ def roll_up(*, now: datetime) -> int:
             return 0
         state = {key.decode(): value.decode() for key, value in client().hgetall(STATE).items()}
         t0 = datetime.fromisoformat(state["t0"]) if state else None
-        anew = t0 is None or now - t0 > REBASE_AFTER
+        horizon = watermark.horizon()
+        since = watermark.position(int(state.get("position", 0)), horizon=horizon)
+        anew = t0 is None or now - t0 > REBASE_AFTER or not since
         t0 = now if anew else t0
-        horizon = _horizon()
-        counts = _counts(since=0 if anew else int(state["position"]), until=horizon, t0=t0, now=now)
+        counts = _counts(since=0 if anew else since, until=horizon, t0=t0, now=now)
         _write(counts, horizon, t0, anew)
     return len(counts)
-
-
-def _horizon() -> int:
-    """Every transaction before this id has ended: ids commit out of order, so reading stops here."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
-        return int(cursor.fetchone()[0])
 
 
 _COUNTS = """
@@ -75,7 +69,9 @@ _COUNTS = """
     JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
          ON interaction.kind = weighed.name
     JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> actor_id
-    WHERE transaction_id >= %(since)s::text::xid8 AND transaction_id < %(until)s::text::xid8
+    WHERE transaction_id >= %(since)s::text::xid8
+      AND (transaction_id < %(until)s::text::xid8
+           OR %(since)s = '0' AND transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
       AND occurred_at > %(oldest)s AND weight > 0
     GROUP BY listing_id
 """

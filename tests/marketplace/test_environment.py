@@ -10,7 +10,9 @@ import pytest
 import redis
 
 from marketplace import entry
-from marketplace.environment import BadEnvironment, Environment, read_environment
+from marketplace.environment import EVENT_WEIGHTS, BadEnvironment, Environment, read_environment
+from recommendations import behaviour, interaction_weights, taste, trending
+from recommendations.models import Interaction
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hunter2-hunter2"
@@ -39,6 +41,13 @@ BAD = {
     "LOG_LEVEL": ["LOUD"],
     "NATIVE_THREADS": ["0", "all"],
     "RETRAIN_HOUR": ["24", "-1", "noon"],
+    "RETRAIN_AFTER_EVENTS": ["-1", "many", "1.5"],
+    "EVENT_WEIGHTS": [
+        *("dance=3", "view", "view=", "view=-1", "view=nan", "view=inf", "view=1,view=2", "hide=1"),
+        "view=0,click=0,favourite=0,message=0,offer=0,purchase=0",
+    ],
+    "COVISITATION_SOURCE_EXPONENT": ["-0.1", "2.1", "nan", "half"],
+    "COVISITATION_TARGET_EXPONENT": ["-0.1", "2.1", "inf", "half"],
     "CSRF_TRUSTED_ORIGINS": ["shop.example", "https://a.example,b.example"],
 }
 
@@ -87,6 +96,9 @@ class TestReading:
             ("REDIS_URL", "unix:///run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
             ("NATIVE_THREADS", "2", 2),
             ("IMAGE_WEIGHTS", __file__, Path(__file__).resolve()),
+            ("RETRAIN_AFTER_EVENTS", "0", 0),
+            ("EVENT_WEIGHTS", " view = 0.5 ,message=10,", EVENT_WEIGHTS | {"view": 0.5, "message": 10.0}),
+            ("COVISITATION_SOURCE_EXPONENT", "0", 0.0),
         ],
     )
     def test_a_good_value_changes_what_it_says(self, monkeypatch, name, value, expected):
@@ -169,6 +181,21 @@ class TestStarting:
         database = settings.DATABASES["default"]
         address = f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}"
         return {"DATABASE_URL": address, "REDIS_URL": settings.REDIS_URL}
+
+
+class TestEventWeights:
+    def test_every_kind_that_tells_of_taste_has_one(self):
+        assert set(EVENT_WEIGHTS) == set(Interaction.Kind.values) - set(interaction_weights.UNWANTED)
+
+    def test_training_taste_and_trending_read_the_same_table(self):
+        readers = (behaviour, taste, trending)
+        assert all(reader.WEIGHTS is interaction_weights.WEIGHTS for reader in readers)
+
+    def test_the_environment_decides_what_it_holds(self):
+        code = "from recommendations.interaction_weights import WEIGHTS as w; print(w['view'], w['hide'])"
+        servers = {"DATABASE_URL": NOWHERE, "REDIS_URL": "redis://127.0.0.1:1"}
+        told = started("manage.py", "shell", "-c", code, EVENT_WEIGHTS="view=0.25", **servers)
+        assert told.stdout.splitlines()[-1] == "0.25 0.0", told.stderr
 
 
 class TestReadme:
