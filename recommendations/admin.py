@@ -1,6 +1,7 @@
 """Events, work and models for staff: read, not written, but for what a person may decide."""
 
 from django.contrib import admin, messages
+from django.utils import timezone
 
 from listings.admin import ListingAdmin
 from listings.models import Listing
@@ -70,10 +71,17 @@ class EmbeddingJobAdmin(ReadOnlyAdmin):
 
 @admin.register(TrainedModel)
 class TrainedModelAdmin(ReadOnlyAdmin):
-    list_display = ("kind", "version", "status", "created_at", "measured")
-    list_filter = ("kind", "status")
-    readonly_fields = ("created_at", "measured")
-    exclude = ("metrics",)
+    list_display = ("kind", "version", "status", "created_at", "trouble", "verdict", "measured")
+    list_filter = ("kind", "status", ("problem", admin.EmptyFieldListFilter))
+    readonly_fields = ("trouble", "created_at", "measured")
+    exclude = ("metrics", "problem", "problem_at")
+
+    @admin.display(description="problem", ordering="problem_at")
+    def trouble(self, model: TrainedModel) -> str:
+        if not model.problem:
+            return "—"
+        since = timezone.localtime(model.problem_at)
+        return f"⚠ {model.problem} Since {since:%Y-%m-%d %H:%M}; serving goes on without it."
 
     @admin.display(description="metrics")
     def measured(self, model: TrainedModel) -> str:

@@ -3,7 +3,8 @@
 Training makes it, the model store keeps it, serving asks it; nothing here reads the database.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ml import als, content_prior, covisitation
 from ml.als import AlsModel
 from ml.arrays import Matrix, Rows, Vector
-from ml.content_prior import ContentPrior
+from ml.content_prior import ContentPrior, ContentSmoother
 from ml.covisitation import Counts, Neighbours
 from ml.vector_index import VectorIndex, build_index
 from recommendations.behaviour import Behaviour
@@ -31,8 +32,11 @@ class Collaborative:
     als: AlsModel
     neighbours: Neighbours  # over the same items; only what may still be shown is anybody's neighbour
     index: VectorIndex  # over the item factors, to retrieve before scoring
-    prior: ContentPrior | None = None  # for listings that nobody touched yet
-    encoder_version: str = ""  # whose vectors the prior reads
+    prior: ContentPrior | None = None  # for listings that nobody touched yet: their factors
+    smoother: ContentSmoother | None = None  # and their co-visitation scores
+    encoder_version: str = ""  # whose vectors these two read
+    trained_until: datetime | None = None  # what happened later it has not seen
+    digest: str = ""  # of its files, once it was loaded from them
 
     @property
     def listing_ids(self) -> np.ndarray:
@@ -50,6 +54,22 @@ class Collaborative:
     def fold_in(self, items: Rows, weights: Vector) -> Vector:
         """Factors (k,) float32 of an actor who touched these items (m,), each once, with weights (m,) > 0."""
         return self.als.fold_in(items, 1 + self.recipe.alpha * weights)
+
+    def brought_up_to_date(
+        self, als: AlsModel, counts: Counts, *, showable: np.ndarray, until: datetime
+    ) -> "Collaborative":
+        """The model after listings were folded in and counted, without a refit; its prior stays.
+
+        showable (s,) int64: listings that may still be shown.
+        """
+        return replace(
+            self,
+            als=als,
+            neighbours=_neighbours(counts, self.recipe, als.listing_ids, showable),
+            index=build_index(als.item_factors, seed=INDEX_SEED),
+            trained_until=until,
+            digest="",
+        )
 
     def covisited(self, items: Rows, weights: Vector) -> Vector:
         """How much who touched these items (m,), with these weights (m,), goes on to each item: (n,)."""
@@ -79,11 +99,8 @@ def fit(
     showable (s,) int64: listings that may still be shown; None: all may.
     """
     listing_ids = behaviour.listings
-    weights = behaviour.matrix(listing_ids)
-    confidence = weights.copy()
-    confidence.data = 1 + recipe.alpha * confidence.data
     model, _ = als.fit(
-        confidence,
+        recipe.confidence(behaviour.matrix(listing_ids)),
         listing_ids,
         factors=recipe.factors,
         iterations=recipe.iterations,
@@ -94,43 +111,39 @@ def fit(
     counts = covisitation.count(
         behaviour.sequences(listing_ids), item_count=len(listing_ids), counting=recipe.counting
     )
-    return assemble(version, recipe, model, counts, content=content, showable=showable), counts
-
-
-def assemble(
-    version: str,
-    recipe: Recipe,
-    model: AlsModel,
-    counts: Counts,
-    *,
-    content: Content | None,
-    showable: np.ndarray | None,
-) -> Collaborative:
-    """A model to be asked, from what was fitted and counted."""
-    targets = None if showable is None else np.isin(model.listing_ids, showable)
-    weights = covisitation.normalise(counts, recipe.normalisation)
-    return Collaborative(
+    prior, smoother = _fit_content(model, counts.degrees, content, recipe)
+    fitted = Collaborative(
         version=version,
         recipe=recipe,
         als=model,
-        neighbours=covisitation.prune(weights, keep=recipe.neighbours, targets=targets),
+        neighbours=_neighbours(counts, recipe, listing_ids, showable),
         index=build_index(model.item_factors, seed=INDEX_SEED),
-        prior=_fit_prior(model, counts.degrees, content, recipe),
+        prior=prior,
+        smoother=smoother,
         encoder_version=content.encoder_version if content else "",
+        trained_until=behaviour.until,
     )
+    return fitted, counts
 
 
-def _fit_prior(
+def _neighbours(
+    counts: Counts, recipe: Recipe, listing_ids: np.ndarray, showable: np.ndarray | None
+) -> Neighbours:
+    targets = None if showable is None else np.isin(listing_ids, showable)
+    weights = covisitation.normalise(counts, recipe.normalisation)
+    return covisitation.prune(weights, keep=recipe.neighbours, targets=targets)
+
+
+def _fit_content(
     model: AlsModel, degrees: Vector, content: Content | None, recipe: Recipe
-) -> ContentPrior | None:
+) -> tuple[ContentPrior | None, ContentSmoother | None]:
     """degrees (n,): how many touched each item, so how far its factors are to be trusted."""
     if content is None:
-        return None
+        return None, None
     items = Positions.of(model.listing_ids).find(content.listing_ids)
     known = items >= 0
     if known.sum() < LEAST_FOR_PRIOR:
-        return None
-    factors, trust = model.item_factors[items[known]], degrees[items[known]]
-    return content_prior.fit(
-        content.vectors[known], factors, trust, regularisation=recipe.prior_regularisation
-    )
+        return None, None
+    vectors, factors, trust = content.vectors[known], model.item_factors[items[known]], degrees[items[known]]
+    prior = content_prior.fit(vectors, factors, trust, regularisation=recipe.prior_regularisation)
+    return prior, content_prior.fit_smoother(vectors, regularisation=recipe.smoother_regularisation)

@@ -9,13 +9,18 @@ from django.db import connection
 CHANGE_LOG = 7_301_001  # of a transaction: see changes.py
 TRENDING = 7_301_002
 TRAINING = 7_301_003
+REFRESHING = 7_301_004
 
 
 @contextmanager
-def alone(lock: int) -> Iterator[bool]:
-    """Whether this process got the lock, which it then holds to the end of the block, or of its life."""
+def alone(lock: int, *, wait: bool = False) -> Iterator[bool]:
+    """Whether this process got the lock, which it then holds to the end of the block, or of its life.
+
+    With `wait` it gets it, however long another process holds it.
+    """
+    take = "SELECT pg_advisory_lock(%s) IS NOT NULL" if wait else "SELECT pg_try_advisory_lock(%s)"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+        cursor.execute(take, [lock])
         acquired = cursor.fetchone()[0]
     try:
         yield acquired
@@ -23,3 +28,20 @@ def alone(lock: int) -> Iterator[bool]:
         if acquired and connection.connection is not None:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
+
+
+def is_held(lock: int) -> bool:
+    """Whether some process holds it now. Asking does not take it, and so is in nobody's way."""
+    with connection.cursor() as cursor:
+        cursor.execute(_IS_HELD, [lock])
+        return cursor.fetchone()[0]
+
+
+# A lock named by one bigint shows as its two halves: https://www.postgresql.org/docs/current/view-pg-locks.html
+_IS_HELD = """
+    SELECT EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s AND objsubid = 1
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+"""

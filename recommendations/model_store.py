@@ -1,122 +1,226 @@
-"""The active models: noticed in the registry, loaded beside the ones that serve, then swapped in."""
+"""The registry of collaborative models and their files: one row is active, and switching it is publishing."""
 
-import hashlib
 import logging
-import shutil
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
+from listings.errors import DomainError
 from ml.als import AlsModel
-from ml.content_prior import ContentPrior
-from ml.covisitation import Counts, Neighbours
-from ml.model_files import ModelFileError, read_settings, write_settings
+from ml.content_prior import ContentPrior, ContentSmoother
+from ml.covisitation import Neighbours
+from ml.model_files import ModelFileError
 from ml.vector_index import IndexFileError, load_index
+from recommendations import counted, model_folders
 from recommendations.collaborative import Collaborative
+from recommendations.counted import Counted
+from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
 from recommendations.recipe import Recipe
 
-ABOUT, FORM = "model.json", "collaborative-1"
-KEPT = 3  # models of a kind whose files stay, for going back
+KIND, Status = TrainedModel.Kind.COLLABORATIVE, TrainedModel.Status
+KEPT = 3  # models whose files stay: the active one and those to go back to
+ROLLED_BACK = "rolled_back_at"  # in the metrics of a model that somebody left
+
 logger = logging.getLogger(__name__)
 
 
-def publish_collaborative(model: Collaborative, counts: Counts, metrics: dict) -> TrainedModel:
-    """Write the model's files and switch the one active row to it."""
-    folder = settings.MODEL_ROOT / TrainedModel.Kind.COLLABORATIVE / model.version
-    folder.mkdir(parents=True)
-    save_collaborative(model, counts, folder)
-    published = activate(
-        TrainedModel(
-            kind=TrainedModel.Kind.COLLABORATIVE,
-            version=model.version,
-            metrics=metrics,
-            path=str(folder.relative_to(settings.MODEL_ROOT)),
-            sha256=digest_of(folder),
-        )
+class NoModelBefore(DomainError):
+    """There is nothing to go back to."""
+
+
+def publish(
+    model: Collaborative, made_of: Counted, *, horizon: int, metrics: dict[str, Any], verdict: str
+) -> TrainedModel:
+    """Write the model's files and switch the one active row to it. Raises OSError; then nothing has changed.
+
+    horizon: the transactions that were read. The files of the model before stay.
+    """
+    path = f"{KIND}/{model.version}"
+    digest = _write(path, model, made_of, horizon)
+    row = TrainedModel(
+        kind=KIND,
+        version=model.version,
+        metrics=metrics,
+        path=path,
+        sha256=digest,
+        verdict=verdict,
+        horizon=horizon,
     )
-    _drop_old_files(TrainedModel.Kind.COLLABORATIVE)
+    published = activate(row)
+    sweep()
     return published
 
 
-def save_collaborative(model: Collaborative, counts: Counts, folder: Path) -> None:
-    """Write a model's files into a folder."""
-    model.als.save(folder)
-    model.neighbours.save(folder / "neighbours.npz")
-    counts.save(folder / "counts.npz")
-    model.index.save(folder / "items.faiss")
-    if model.prior:
-        model.prior.save(folder / "prior.npz")
-    about = {
-        "version": model.version,
-        "recipe": model.recipe.to_json(),
-        "encoder_version": model.encoder_version,
-        "has_prior": model.prior is not None,
-    }
-    write_settings(folder / ABOUT, about, form=FORM)
+def switch_files(
+    row: TrainedModel, model: Collaborative, made_of: Counted, *, horizon: int, metrics: dict[str, Any]
+) -> bool:
+    """Give the active row the files of the same model brought up to date; whether it still was to have them.
 
-
-def load_collaborative(folder: Path) -> Collaborative:
-    """Read what `save_collaborative` wrote.   Raises ModelFileError, IndexFileError."""
-    about = read_settings(folder / ABOUT, form=FORM)
-    try:
-        return Collaborative(
-            version=about["version"],
-            recipe=Recipe.from_json(about["recipe"]),
-            als=AlsModel.load(folder),
-            neighbours=Neighbours.load(folder / "neighbours.npz"),
-            index=load_index(folder / "items.faiss"),
-            prior=ContentPrior.load(folder / "prior.npz") if about["has_prior"] else None,
-            encoder_version=about["encoder_version"],
+    It was not if another model was published, or somebody rolled back, in the meantime. Raises OSError.
+    """
+    count = int(row.metrics.get("refresh_count", 0)) + 1
+    path = f"{KIND}/{row.version}.{count}"
+    digest = _write(path, model, made_of, horizon)
+    unchanged = TrainedModel.objects.filter(pk=row.pk, status=Status.ACTIVE, sha256=row.sha256)
+    switched = bool(
+        unchanged.update(
+            path=path,
+            sha256=digest,
+            metrics=row.metrics | metrics | {"refresh_count": count},
+            problem="",
+            problem_at=None,
         )
-    except (KeyError, TypeError) as error:
-        raise ModelFileError(f"{folder / ABOUT} cannot be read: {error}") from error
+    )
+    model_folders.begin_grace(row.path if switched else path)
+    return switched
 
 
-def _drop_old_files(kind: str) -> None:
-    """Delete the files of all but the newest models of a kind; their rows stay, as the record of what was."""
-    for model in TrainedModel.objects.filter(kind=kind).order_by("-pk")[KEPT:]:
-        if model.status != TrainedModel.Status.ACTIVE:
-            shutil.rmtree(settings.MODEL_ROOT / model.path, ignore_errors=True)
+def reject(version: str, *, horizon: int, metrics: dict[str, Any], verdict: str) -> TrainedModel:
+    """Record a model that is not published; none of its files are kept."""
+    return TrainedModel.objects.create(
+        kind=KIND,
+        version=version,
+        status=Status.REJECTED,
+        metrics=metrics,
+        verdict=verdict,
+        horizon=horizon,
+    )
 
 
 @transaction.atomic
 def activate(model: TrainedModel) -> TrainedModel:
     """Make this the one active model of its kind; the one before is retired."""
-    active = TrainedModel.objects.filter(kind=model.kind, status=TrainedModel.Status.ACTIVE)
-    active.exclude(pk=model.pk).update(status=TrainedModel.Status.RETIRED)
-    model.status = TrainedModel.Status.ACTIVE
+    active = TrainedModel.objects.filter(kind=model.kind, status=Status.ACTIVE)
+    active.exclude(pk=model.pk).update(status=Status.RETIRED)
+    model.status = Status.ACTIVE
     model.save()
     return model
 
 
-def active_collaborative(current: Collaborative | None) -> Collaborative | None:
-    """The model that should serve: `current` while it is the active one, or when a newer one is damaged."""
-    row = TrainedModel.objects.filter(
-        kind=TrainedModel.Kind.COLLABORATIVE, status=TrainedModel.Status.ACTIVE
-    ).first()
-    if row is None or (current is not None and current.version == row.version):
-        return current if row else None
+def rollback(*, now: datetime) -> TrainedModel:
+    """Make the model before the active one again, the newest whose files are whole.
+
+    The one that is left is not gone back to. Raises NoModelBefore; then nothing has changed.
+    """
+    for row in earlier():
+        try:
+            load(row)
+            load_counted(row)
+        except ModelDamaged as error:
+            logger.error("%s cannot be gone back to: %s", row, error)
+            continue
+        return _go_back_to(row, now)
+    raise NoModelBefore("There is no earlier collaborative model whose files are whole.")
+
+
+@transaction.atomic
+def _go_back_to(row: TrainedModel, now: datetime) -> TrainedModel:
+    for left in trainings().select_for_update().filter(status=Status.ACTIVE):
+        left.metrics[ROLLED_BACK] = now.isoformat(timespec="seconds")
+        left.save(update_fields=["metrics"])
+    row.problem, row.problem_at = "", None
+    return activate(row)
+
+
+def trainings() -> QuerySet[TrainedModel]:
+    """All that were ever trained to an end, those that were refused too."""
+    return TrainedModel.objects.filter(kind=KIND)
+
+
+def active() -> TrainedModel | None:
+    """The row of the model that should serve."""
+    return trainings().filter(status=Status.ACTIVE).first()
+
+
+def earlier() -> QuerySet[TrainedModel]:
+    """Models that served before and may serve again, newest first."""
+    retired = trainings().filter(status=Status.RETIRED)
+    return retired.exclude(Q(metrics__has_key=ROLLED_BACK) | Q(path="")).order_by("-pk")
+
+
+def sweep() -> None:
+    """Delete the files of all but the newest models, and what a training that broke off left behind.
+
+    Rows stay, as the record of what was, without a path.
+    """
+    kept = [*trainings().filter(status=Status.ACTIVE), *earlier()[: KEPT - 1]]
+    trainings().exclude(pk__in=[row.pk for row in kept]).update(path="")
+    model_folders.sweep(KIND, [row.path for row in kept])
+
+
+def about(row: TrainedModel) -> dict[str, Any]:
+    """What the model's files say of themselves: recipe, horizon, files.   Raises ModelDamaged."""
+    return model_folders.read_about(row.path, row.sha256)
+
+
+def load(row: TrainedModel) -> Collaborative:
+    """The model of a row, its files checked.   Raises ModelDamaged."""
+    said = about(row)
+    names = set(said["files"]) - set(counted.FILES)  # serving does not read those
+    folder = model_folders.check(row.path, said, sorted(names))
     try:
-        return _load(row)
-    except (ModelFileError, IndexFileError, OSError) as error:
-        logger.error("The model %s cannot be loaded, the one before serves on: %s", row, error)
-        return current
+        return Collaborative(
+            version=said["version"],
+            recipe=Recipe.from_json(said["recipe"]),
+            als=AlsModel.load(folder),
+            neighbours=Neighbours.load(folder / "neighbours.npz"),
+            # Not mapped: a file that is cut short under a map ends the process.
+            index=load_index(folder / "items.faiss", share=False),
+            prior=ContentPrior.load(folder / "prior.npz") if "prior.npz" in names else None,
+            smoother=ContentSmoother.load(folder / "smoother.npz") if "smoother.npz" in names else None,
+            encoder_version=said["encoder_version"],
+            trained_until=datetime.fromisoformat(said["trained_until"]),
+            digest=row.sha256,
+        )
+    except (ModelFileError, IndexFileError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelDamaged(f"{folder} cannot be read: {error}") from error
 
 
-def _load(row: TrainedModel) -> Collaborative:
-    folder = settings.MODEL_ROOT / row.path
-    if digest_of(folder) != row.sha256:
-        raise ModelFileError(f"{folder} is not what was published")
-    return load_collaborative(folder)
+def load_counted(row: TrainedModel) -> Counted:
+    """The raw counts of a row's model, their files checked.   Raises ModelDamaged."""
+    folder = model_folders.check(row.path, about(row), counted.FILES)
+    try:
+        return Counted.load(folder)
+    except (ModelFileError, OSError) as error:
+        raise ModelDamaged(f"{folder} cannot be read: {error}") from error
 
 
-def digest_of(folder: Path) -> str:
-    """One sha256 over all files of a folder, by name."""
-    total = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        total.update(file.name.encode())
-        with file.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
+def _write(path: str, model: Collaborative, made_of: Counted, horizon: int) -> str:
+    said = {
+        "version": model.version,
+        "recipe": model.recipe.to_json(),
+        "encoder_version": model.encoder_version,
+        "trained_until": model.trained_until.isoformat(),
+        "horizon": horizon,
+    }
+
+    def write(folder: Path) -> None:
+        model.als.save(folder)
+        model.neighbours.save(folder / "neighbours.npz")
+        model.index.save(folder / "items.faiss")
+        if model.prior:
+            model.prior.save(folder / "prior.npz")
+        if model.smoother:
+            model.smoother.save(folder / "smoother.npz")
+        made_of.save(folder)
+
+    return model_folders.publish(path, said, write)
+
+
+def note_problem(row: TrainedModel, error: ModelDamaged, now: datetime) -> None:
+    """Log that a model cannot be loaded and show it in the admin: once, however often it is found."""
+    text = f"Cannot be loaded: {error}."
+    same_files = TrainedModel.objects.filter(pk=row.pk, sha256=row.sha256)
+    if same_files.exclude(problem=text).update(problem=text, problem_at=now):
+        logger.error("The model %s cannot be loaded, serving goes on without it: %s", row, error)
+
+
+def clear_problem(row: TrainedModel) -> None:
+    """The model could be loaded."""
+    if row.problem:
+        TrainedModel.objects.filter(pk=row.pk).update(problem="", problem_at=None)
+        logger.warning("The model %s can be loaded again", row)

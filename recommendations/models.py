@@ -155,8 +155,14 @@ class TrainedModel(models.Model):
     version = models.CharField(max_length=100)
     status = models.CharField(max_length=10, choices=Status, default=Status.CANDIDATE)
     metrics = models.JSONField(default=dict, blank=True)
-    path = models.CharField(max_length=300)  # a folder or file under MODEL_ROOT
-    sha256 = models.CharField(max_length=64)
+    path = models.CharField(max_length=300, blank=True)  # under MODEL_ROOT; none if it was rejected
+    sha256 = models.CharField(max_length=64, blank=True)  # of the file, or of a folder's digests
+    verdict = models.TextField(blank=True)  # why it was published, or was not
+    # Of a training on events, refused ones too: every transaction before this one was read.
+    horizon = TransactionIdField(null=True, editable=False)
+    # What kept a process from loading it; empty again once one could.
+    problem = models.TextField(blank=True)
+    problem_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
+from scipy.sparse import csr_matrix
+
 from ml.covisitation import KEPT_NEIGHBOURS, Counting, Normalisation
 
 # Blend weights of candidates.SOURCES by how many views' worth is known of an actor, warmest first.
@@ -11,7 +14,7 @@ Warmth = tuple[float, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Chosen by hand, by `train collaborative --tune`, or by the environment."""
+    """Chosen by hand, by `train collaborative --tune`, or by the environment, which has the last word."""
 
     factors: int = 64
     iterations: int = 15
@@ -26,9 +29,16 @@ class Recipe:
         default_factory=lambda: Normalisation(source_exponent=0.5, target_exponent=0.35)
     )
     neighbours: int = KEPT_NEIGHBOURS
-    prior_regularisation: float = 10.0
+    prior_regularisation: float = 1.0
+    smoother_regularisation: float = 3.0
     blend: tuple[Warmth, ...] = ()  # empty: ranking's own, set by hand
     seed: int = 42
+
+    def confidence(self, weights: csr_matrix) -> csr_matrix:
+        """What ALS is told of how much actors cared: the same cells, 1 + alpha x weight in each."""
+        return csr_matrix(
+            (1 + self.alpha * weights.data, weights.indices, weights.indptr), shape=weights.shape
+        )
 
     def changed(self, **values: Any) -> "Recipe":
         """The recipe with other values; those of counting and normalisation go by their own names."""
@@ -41,6 +51,15 @@ class Recipe:
             normalisation=replace(self.normalisation, **normalisation),
             **own,
         )
+
+    def as_set(self) -> "Recipe":
+        """The recipe with what the environment sets in place of its own values."""
+        asked = settings.ENVIRONMENT
+        exponents = {
+            "source_exponent": asked.covisitation_source_exponent,
+            "target_exponent": asked.covisitation_target_exponent,
+        }
+        return self.changed(**{name: value for name, value in exponents.items() if value is not None})
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

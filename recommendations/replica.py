@@ -13,9 +13,10 @@ from django.db import Error, connection
 from redis.exceptions import RedisError
 
 from listings.errors import Unavailable
-from recommendations import changes, encoders, generations, model_store, trending
+from recommendations import changes, encoders, generations, trending
 from recommendations.columns import read_live
 from recommendations.generations import Generation
+from recommendations.model_watch import ModelWatch
 from recommendations.models import TrainedModel
 from recommendations.view import View
 
@@ -35,6 +36,7 @@ class Replica:
     def __init__(self) -> None:
         self.view: View | None = None
         self.degraded: frozenset[str] = frozenset()
+        self._models = ModelWatch()
         self._looked_at: tuple[str, int] = ("", 0)  # encoder and generation, adopted or found damaged
         self._pid: int | None = None
         self._starting = threading.Lock()
@@ -90,10 +92,15 @@ class Replica:
         if self.view is None or newest != self._looked_at:
             self.view = load(model, self.view)
             self._looked_at = newest
-        collaborative = model_store.active_collaborative(self.view.collaborative)
-        if collaborative is not self.view.collaborative:
-            self.view = self.view.with_collaborative(collaborative)
+        self._take_collaborative()
         self._take_trending()
+
+    def _take_collaborative(self) -> None:
+        model = self._models.look()
+        if model is not self.view.collaborative:
+            self.view = self.view.with_collaborative(model)
+        missing = {"collaborative"} if self._models.is_missing else set()
+        self.degraded = self.degraded - {"collaborative"} | missing
 
     def _take_trending(self) -> None:
         try:

@@ -1,21 +1,34 @@
-"""Fit a collaborative model on the interactions and publish it."""
+"""Fit a collaborative model on the interactions, ask whether it is worse than what serves, and publish it."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
-
-import numpy as np
+from functools import cached_property
+from typing import Any, NoReturn
 
 from listings.errors import DomainError
-from recommendations import encoders, locks
+from ml.covisitation import Counts
+from recommendations import evaluation, gate, hindsight, locks, model_store, tuning, watermark
 from recommendations.behaviour import Behaviour, read_behaviour
-from recommendations.collaborative import Content, fit
-from recommendations.columns import CHUNK
-from recommendations.model_store import publish_collaborative
-from recommendations.models import ListingEmbedding, TrainedModel
+from recommendations.collaborative import Collaborative, Content, fit
+from recommendations.content import read_content, read_showable
+from recommendations.counted import Counted
+from recommendations.gate import Verdict
+from recommendations.model_folders import ModelDamaged
+from recommendations.models import TrainedModel
 from recommendations.recipe import Recipe
+from recommendations.weighing import fit_blend
 
 LEAST_EVENTS = 200
 LEAST_ACTORS = 10
+TEST_SHARE = 0.1  # of the events, the last, is what the gate asks about
+
+# Opens a step of the work by its name; what it yields is told how much of it is done, of how much.
+Steps = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+logger = logging.getLogger(__name__)
 
 
 class TooFewEvents(DomainError):
@@ -26,24 +39,87 @@ class AlreadyTraining(DomainError):
     """Another process trains this kind of model."""
 
 
-def train_collaborative(*, now: datetime, progress: Callable[[int, int], None] | None = None) -> TrainedModel:
+class Refused(DomainError):
+    """The model that was trained is worse than what it would replace."""
+
+
+def in_silence(step: str) -> AbstractContextManager[Callable[[int, int], None]]:
+    """Steps that nobody watches."""
+    return nullcontext(lambda done, total: None)
+
+
+def train_collaborative(
+    *,
+    now: datetime,
+    force: bool = False,
+    recipe: Recipe | None = None,
+    tune_for_s: float | None = None,
+    wait: bool = False,
+    steps: Steps = in_silence,
+    report: tuning.Report = lambda tried: None,
+) -> TrainedModel:
     """Fit on all interactions, those with sold listings included, and make it the active model.
 
-    Raises TooFewEvents, AlreadyTraining; the model before serves on.
+    recipe None: that of the active model. tune_for_s: search so long for a better one first, and report each
+    that is tried. force: publish a model that the gate refuses, and say so in its row. wait: for a training
+    that is under way.
+    Raises TooFewEvents, AlreadyTraining, Refused, OSError; then the model before serves on.
     """
-    with locks.alone(locks.TRAINING) as acquired:
+    with _alone(wait):
+        model_store.sweep()
+        material = _read_material(now)
+        chosen = (recipe or recipe_in_use()).as_set()
+        if tune_for_s is not None:
+            chosen = _tuned(material, chosen, tune_for_s, report).as_set()
+        chosen = _weighed(material, chosen, steps)
+        verdict = _examine(material, chosen, steps)
+        if not verdict.accepted and not force:
+            _reject(material, verdict)
+        return _publish(material, chosen, verdict, steps)
+
+
+@contextmanager
+def _alone(wait: bool) -> Iterator[None]:
+    with locks.alone(locks.TRAINING, wait=wait) as acquired:
         if not acquired:
             raise AlreadyTraining("Another process trains a collaborative model just now.")
-        behaviour = enough(read_behaviour(until=now))
-        model, counts = fit(
-            behaviour, Recipe(), version=f"{now:%Y%m%dT%H%M%S%f}", content=read_content(), progress=progress
-        )
-        metrics = {
-            "actors": len(behaviour.actors),
-            "listings": len(behaviour.listings),
-            "events": behaviour.event_count,
-        }
-        return publish_collaborative(model, counts, metrics)
+        yield
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training has to go on, all of it as of one position in the interactions.
+
+    In three parts of time, each reaching on from the one before. The gate asks about what came after the
+    second; what is tuned and weighed before it is asked about what came between the first two.
+    """
+
+    version: str
+    horizon: int
+    whole: Behaviour
+    content: Content | None
+
+    @cached_property
+    def first(self) -> Behaviour:
+        return self._without_last(2 * TEST_SHARE)
+
+    @cached_property
+    def second(self) -> Behaviour:
+        return self._without_last(TEST_SHARE)
+
+    def _without_last(self, last_share: float) -> Behaviour:
+        moment = hindsight.split_time(1 - last_share, until=self.whole.until)
+        return read_behaviour(until=moment, before=self.horizon)
+
+    def fit(self, behaviour: Behaviour, recipe: Recipe, **how: Any) -> tuple[Collaborative, Counts]:
+        return fit(behaviour, recipe, version=self.version, content=self.content, **how)
+
+
+def _read_material(now: datetime) -> Material:
+    horizon = watermark.horizon()
+    until = max(now, watermark.latest_event(horizon) or now)  # clocks differ, a lock may take long
+    whole = enough(read_behaviour(until=until, before=horizon))
+    return Material(f"{now:%Y%m%dT%H%M%S%f}", horizon, whole, read_content())
 
 
 def enough(behaviour: Behaviour) -> Behaviour:
@@ -58,13 +134,97 @@ def enough(behaviour: Behaviour) -> Behaviour:
     return behaviour
 
 
-def read_content() -> Content | None:
-    """Vectors of all listings, sold ones too, by the active encoder; None before there is one."""
-    encoder = encoders.active()
-    if encoder is None:
+def recipe_in_use() -> Recipe:
+    """That of the active model, tuned perhaps; the default where there is none that can be read."""
+    row = model_store.active()
+    try:
+        return Recipe.from_json(model_store.about(row)["recipe"]) if row else Recipe()
+    except (ModelDamaged, KeyError, TypeError, ValueError) as error:
+        logger.warning("The recipe of the active model cannot be read, the default is used: %s", error)
+        return Recipe()
+
+
+def _tuned(material: Material, start: Recipe, budget_s: float, report: tuning.Report) -> Recipe:
+    return tuning.tune(material.first, material.second, start=start, budget_s=budget_s, report=report)
+
+
+def _weighed(material: Material, recipe: Recipe, steps: Steps) -> Recipe:
+    """The recipe with fitted weights of the feed's sources; as set by hand where nothing is embedded."""
+    first, second = material.first, material.second
+    with steps("Fitting to weigh the sources") as progress:
+        model, _ = material.fit(first, recipe, progress=progress)
+    with steps("Weighing the sources") as progress:
+        try:
+            return recipe.changed(blend=fit_blend(model, first.until, end=second.until, progress=progress))
+        except hindsight.NoWorld:
+            return recipe.changed(blend=())
+
+
+def _examine(material: Material, recipe: Recipe, steps: Steps) -> Verdict:
+    """The gate's verdict on a recipe."""
+    earlier = material.second
+    with steps("Fitting on what came first") as progress:
+        candidate, _ = material.fit(earlier, recipe, progress=progress)
+    rival = _rival(material, candidate, steps)
+    models = {"candidate": candidate} | ({"active": rival} if rival else {})
+    with steps("Comparing on what came last") as progress:
+        try:
+            found = evaluation.compare(models, earlier, end=material.whole.until, progress=progress)
+        except hindsight.NoWorld as error:
+            return Verdict(True, f"Not judged: {error.detail}", {})
+    return gate.judge(**found)
+
+
+def _rival(material: Material, candidate: Collaborative, steps: Steps) -> Collaborative | None:
+    """The active model, if it has not seen the answers; else its recipe, fitted without them."""
+    row = model_store.active()
+    if row is None:
         return None
-    stored = ListingEmbedding.objects.filter(encoder_version=encoder.version)
-    rows = list(stored.values_list("listing_id", "vector").iterator(chunk_size=CHUNK))
-    vectors = np.frombuffer(b"".join(bytes(vector) for _, vector in rows), dtype="<f2")
-    ids = np.array([pk for pk, _ in rows], np.int64)
-    return Content(encoder.version, ids, vectors.reshape(len(ids), -1)) if rows else None
+    try:
+        said = model_store.about(row)
+        if datetime.fromisoformat(said["trained_until"]) < material.second.until:
+            return model_store.load(row)
+    except ModelDamaged as error:
+        logger.error("The active model cannot be compared with: %s", error)
+        return None
+    recipe = Recipe.from_json(said["recipe"])
+    if recipe.changed(blend=()) == candidate.recipe.changed(blend=()):
+        return replace(candidate, recipe=recipe)
+    with steps("Fitting as what serves") as progress:
+        return material.fit(material.second, recipe, progress=progress)[0]
+
+
+def _reject(material: Material, verdict: Verdict) -> NoReturn:
+    model_store.reject(
+        material.version,
+        horizon=material.horizon,
+        metrics=_metrics(material, verdict),
+        verdict=verdict.reason,
+    )
+    raise Refused(f"{verdict.reason} It was not published; the model before serves on.")
+
+
+def _publish(material: Material, recipe: Recipe, verdict: Verdict, steps: Steps) -> TrainedModel:
+    behaviour = material.whole
+    with steps("Fitting on everything") as progress:
+        model, counts = material.fit(behaviour, recipe, showable=read_showable(), progress=progress)
+    forced = {} if verdict.accepted else {"forced": True}
+    reason = verdict.reason if verdict.accepted else f"Published by force. {verdict.reason}"
+    return model_store.publish(
+        model,
+        Counted.of(behaviour, model.listing_ids, counts),
+        horizon=material.horizon,
+        metrics=_metrics(material, verdict) | forced,
+        verdict=reason,
+    )
+
+
+def _metrics(material: Material, verdict: Verdict) -> dict[str, Any]:
+    behaviour = material.whole
+    return {
+        "actors": len(behaviour.actors),
+        "listings": len(behaviour.listings),
+        "events": behaviour.event_count,
+        "trained_until": behaviour.until.isoformat(timespec="seconds"),
+        **verdict.metrics,
+    }

@@ -1,18 +1,28 @@
 import gzip
 import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 
-from recommendations import locks, training
+from listings import services
+from listings.models import Actor, Listing
+from recommendations import embedding, evaluation, hindsight, locks, model_store, training, tuning, watermark
 from recommendations.behaviour import read_behaviour
 from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHT_CAP
 from recommendations.models import Interaction, TrainedModel
-from recommendations.simulation import simulate
+from recommendations.recipe import Recipe
 from tests import factories
+from tests.recommendations.conftest import elsewhere
 
 
 @pytest.fixture
@@ -21,17 +31,24 @@ def sofas(alice):
 
 
 @pytest.fixture
-def shoppers(alice, encoder, now):
-    for number in range(12):
-        factories.listing(alice, f"Blue sofa {number}", price=20 + number)
-        factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles", price=80 + number)
-    simulate(shopper_count=30, seed=2, now=now)
-
-
-@pytest.fixture
 def few_are_enough(monkeypatch):
     monkeypatch.setattr(training, "LEAST_EVENTS", 1)
     monkeypatch.setattr(training, "LEAST_ACTORS", 1)
+
+
+def statuses() -> list[str]:
+    return list(model_store.trainings().order_by("pk").values_list("status", flat=True))
+
+
+def run_command(*words: str, settings) -> subprocess.CompletedProcess:
+    """A command of manage.py as a process of its own, on this test's database."""
+    database = settings.DATABASES["default"]
+    address = f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}"
+    environment = os.environ | {"DATABASE_URL": address, "REDIS_URL": settings.REDIS_URL}
+    command = [sys.executable, "manage.py", *words]
+    return subprocess.run(
+        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=100
+    )
 
 
 class TestBehaviour:
@@ -47,6 +64,10 @@ class TestBehaviour:
         weights = dict(zip(behaviour.listing_ids.tolist(), behaviour.weights, strict=True))
         expected = {sofas[0].pk: 1, sofas[1].pk: 4, sofas[2].pk: 0.5, sofas[3].pk: WEIGHT_CAP}
         assert weights == pytest.approx(expected, rel=1e-3)
+
+    def test_an_event_of_another_century_still_counts(self, bob, sofas, few_are_enough):
+        factories.event(bob, sofas[0], "view", at=datetime(1900, 1, 1, tzinfo=UTC))
+        assert read_behaviour(until=timezone.now()).weights.tolist() == pytest.approx([1e-6])
 
     def test_a_merged_visitor_is_one_actor_with_the_member(self, bob, sofas, now, few_are_enough):
         visitor = factories.Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
@@ -64,44 +85,297 @@ class TestTrain:
     def test_it_publishes_by_switching_one_row(self, shoppers, capsys):
         call_command("train", "collaborative")
         call_command("train", "collaborative")
-        assert [
-            model.status for model in TrainedModel.objects.filter(kind="collaborative").order_by("pk")
-        ] == [*("retired", "active")]
-        assert "events of 30 actors" in capsys.readouterr().out
-
-    def test_files_of_old_models_go_away_and_their_rows_stay(self, shoppers, settings):
-        models = [training.train_collaborative(now=timezone.now()) for _ in range(5)]
-        kept = [(settings.MODEL_ROOT / model.path).exists() for model in models]
-        assert kept == [False, False, True, True, True]
-        assert TrainedModel.objects.filter(kind="collaborative").count() == 5
+        assert statuses() == ["retired", "active"]
+        said = capsys.readouterr().out.splitlines()
+        assert re.search(r"events of 30 actors .* It serves now\.$", said[-1])
 
     def test_its_files_hold_no_pickle(self, shoppers, settings, now):
         model = training.train_collaborative(now=now)
         folder = settings.MODEL_ROOT / model.path
-        assert sorted(file.suffix for file in folder.iterdir()) == [".faiss", ".json", ".npz"]
-        with np.load(folder / "als.npz", allow_pickle=False) as archive:
-            assert all(archive[name].dtype != object for name in archive)
+        assert {file.suffix for file in folder.iterdir()} == {".faiss", ".json", ".npz"}
+        for file in folder.glob("*.npz"):
+            with np.load(file, allow_pickle=False) as archive:
+                assert all(archive[name].dtype != object for name in archive)
 
-    def test_without_events_it_says_so_and_the_model_before_stays(self, db):
-        with pytest.raises(CommandError, match="no events yet"):
+    def test_neighbours_are_int32_and_float16_and_only_what_may_still_be_shown(self, shoppers, now):
+        sofa = Listing.objects.first()
+        services.mark_sold(listing=sofa, buyer=None, now=now)
+        model = model_store.load(training.train_collaborative(now=now))
+        assert (model.neighbours.items.dtype, model.neighbours.weights.dtype) == (np.int32, np.float16)
+        item = model.items_of(np.array([sofa.pk]))[0]
+        assert item not in model.neighbours.items[model.neighbours.weights > 0]
+        assert model.neighbours.weights[item].any(), "it still votes"
+
+    def test_an_event_whose_transaction_still_runs_is_left_for_the_next_refresh(
+        self, shoppers, settings, now
+    ):
+        row = training.train_collaborative(now=now)
+        assert model_store.about(row)["horizon"] == row.horizon == watermark.horizon()
+
+
+class TestBadInput:
+    def test_without_events_it_says_so_and_writes_nothing(self, db, settings):
+        with pytest.raises(CommandError, match="no events yet") as refusal:
             call_command("train", "collaborative")
+        assert refusal.value.returncode == 1
         assert not TrainedModel.objects.exists()
+        assert not settings.MODEL_ROOT.exists()
 
-    def test_too_few_events_are_refused(self, bob, sofas):
-        factories.event(bob, sofas[0])
-        with pytest.raises(CommandError, match="at least"):
+    def test_too_few_events_are_refused_and_the_model_before_stays(self, shoppers, monkeypatch):
+        first = training.train_collaborative(now=timezone.now())
+        monkeypatch.setattr(training, "LEAST_EVENTS", 10**6)
+        with pytest.raises(CommandError, match="at least 1000000 events"):
             call_command("train", "collaborative")
+        assert list(model_store.trainings()) == [first]
+        assert model_store.active() == first
+
+    def test_an_actor_without_events_and_a_listing_that_is_gone_are_no_obstacle(self, shoppers, charlie):
+        Listing.objects.first().delete()
+        assert training.train_collaborative(now=timezone.now()).status == "active"
+        assert charlie.pk not in read_behaviour(until=timezone.now()).actors
+
+    def test_with_wait_it_is_the_next(self, shoppers):
+        with ThreadPoolExecutor(1) as pool:
+            other = elsewhere(locks.TRAINING)
+            other.__enter__()
+            pool.submit(lambda: time.sleep(0.5) or other.__exit__(None, None, None))
+            call_command("train", "collaborative", "--wait")
+        assert statuses() == ["active"]
 
     def test_never_two_at_once(self, shoppers):
-        other = connections.create_connection("default")
-        try:
-            with other.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_lock(%s)", [locks.TRAINING])
-            with pytest.raises(CommandError, match="Another process"):
-                call_command("train", "collaborative")
-        finally:
-            other.close()
+        with elsewhere(locks.TRAINING), pytest.raises(CommandError, match="Another process"):
+            call_command("train", "collaborative")
         assert connection.is_usable()
+        assert not model_store.trainings().exists()
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--force", "--rollback"],
+            ["--rollback", "--list"],
+            ["--tune", "--list"],
+            ["--budget", "5"],
+            ["--tune", "--budget", "0"],
+            ["--tune", "--budget", "soon"],
+        ],
+        ids=" ".join,
+    )
+    def test_options_that_contradict_each_other_are_refused(self, db, options):
+        with pytest.raises(CommandError):
+            call_command("train", "collaborative", *options)
+
+    def test_the_process_ends_with_status_1_and_one_line(self, transactional_db, settings):
+        ended = run_command("train", "collaborative", settings=settings)
+        assert ended.returncode == 1
+        assert (
+            ended.stderr == "CommandError: There are no events yet: send some, or run `manage.py simulate`.\n"
+        )
+
+
+class TestGate:
+    """BAD is what nobody would choose: one factor, fitted once."""
+
+    BAD = Recipe(factors=1, iterations=1, alpha=0.001, regularisation=1e6).changed(
+        neighbours=1, window=1, source_exponent=2.0, target_exponent=2.0
+    )
+
+    @pytest.fixture
+    def many_shoppers(self, alice, encoder, now):
+        """Each likes one of six categories, which only behaviour gives away: every title says the same."""
+        stalls = [
+            [factories.listing(alice, "On offer", path=f"Things / {kind}") for _ in range(20)]
+            for kind in ("Sofas", "Bicycles", "Coats", "Phones", "Desks", "Lamps")
+        ]
+        embedding.embed_claimed_batches(clock=timezone.now)
+        rng = np.random.default_rng(5)
+        for number in range(120):
+            shopper = Actor.objects.create(external_id=f"shopper-{number}")
+            liked = rng.permutation(stalls[number % 6])[:12]
+            Interaction.objects.bulk_create(
+                Interaction(
+                    source="tests",
+                    event_id=f"{number}-{place}",
+                    actor=shopper,
+                    listing=listing,
+                    kind="favourite",
+                    occurred_at=now - timedelta(days=12 - place, minutes=number),
+                )
+                for place, listing in enumerate(liked)
+            )
+
+    def train(self, **how) -> TrainedModel:
+        return training.train_collaborative(now=timezone.now(), **how)
+
+    def test_a_worse_model_is_refused_and_the_active_one_stays(self, many_shoppers, settings):
+        first = self.train()
+        with pytest.raises(training.Refused, match="Worse than .*the active model"):
+            self.train(recipe=self.BAD)
+        assert statuses() == ["active", "rejected"]
+        assert model_store.active() == first
+        refused = model_store.trainings().get(status="rejected")
+        assert refused.metrics["ndcg"] < refused.metrics["ndcg_active"]
+        assert refused.metrics["gain_over_active"][1] < 0
+        assert "Worse than" in refused.verdict
+        assert refused.path == ""
+        assert [folder.name for folder in (settings.MODEL_ROOT / "collaborative").iterdir()] == [
+            first.version
+        ]
+
+    def test_the_command_says_why_and_fails(self, many_shoppers, monkeypatch):
+        self.train()
+        monkeypatch.setattr(training, "recipe_in_use", lambda: self.BAD)
+        with pytest.raises(CommandError, match="Worse than .* the model before serves on") as refusal:
+            call_command("train", "collaborative")
+        assert refusal.value.returncode == 1
+
+    def test_force_publishes_it_and_is_recorded(self, many_shoppers, monkeypatch, capsys):
+        self.train()
+        monkeypatch.setattr(training, "recipe_in_use", lambda: self.BAD)
+        call_command("train", "collaborative", "--force")
+        assert statuses() == ["retired", "active"]
+        row = model_store.active()
+        assert row.metrics["forced"] is True
+        assert row.verdict.startswith("Published by force. Worse than")
+        assert "by force" in capsys.readouterr().out
+
+    def test_one_that_is_no_worse_needs_no_force(self, many_shoppers):
+        self.train()
+        again = self.train(force=True)
+        assert "forced" not in again.metrics
+        assert re.match(
+            r"NDCG@20 .* against what is popular .*, the active model .* test cases", again.verdict
+        )
+
+    @pytest.fixture
+    def compared(self, monkeypatch) -> list[dict]:
+        """The models that each comparison was between, and how far it went back."""
+        rounds, real = [], evaluation.compare
+        monkeypatch.setattr(
+            evaluation,
+            "compare",
+            lambda models, earlier, **how: rounds.append(models) or real(models, earlier, **how),
+        )
+        return rounds
+
+    def test_an_active_model_that_saw_the_answers_is_compared_as_it_was_before(self, many_shoppers, compared):
+        first = self.train()
+        self.train(recipe=Recipe(factors=32))
+        candidate, active = compared[-1]["candidate"], compared[-1]["active"]
+        assert (candidate.recipe.factors, active.recipe.factors) == (32, Recipe().factors)
+        assert candidate.trained_until == active.trained_until < model_store.load(first).trained_until
+
+    def test_an_older_one_is_compared_as_it_is(self, many_shoppers, compared):
+        moment = hindsight.split_time(0.8)
+        later = list(Interaction.objects.filter(occurred_at__gt=moment))
+        Interaction.objects.filter(occurred_at__gt=moment).delete()
+        first = training.train_collaborative(now=moment)
+        Interaction.objects.bulk_create(later)
+        self.train()
+        assert compared[-1]["active"].version == first.version
+        assert compared[-1]["active"].digest == first.sha256
+
+    def test_where_nothing_is_embedded_it_publishes_unjudged_and_says_so(self, shoppers):
+        row = self.train(recipe=self.BAD)
+        assert row.status == "active"
+        assert row.verdict.startswith("Not judged: No listing")
+
+    def test_with_too_few_cases_it_publishes_unjudged_and_says_so(self, shoppers):
+        embedding.embed_claimed_batches(clock=timezone.now)
+        row = self.train(recipe=self.BAD)
+        assert row.status == "active"
+        assert re.fullmatch(r"Not judged: \d+ test cases are fewer than 30\.", row.verdict)
+
+    def test_a_damaged_active_model_does_not_stand_in_the_way(self, many_shoppers, settings):
+        first = self.train()
+        (settings.MODEL_ROOT / first.path / "model.json").write_text("{}")
+        second = self.train()
+        assert second.status == "active"
+        assert "ndcg_active" not in second.metrics
+        assert second.metrics["gain_over_popularity"]
+
+
+class TestRecipe:
+    def test_the_environment_comes_first_then_the_active_model_then_the_default(self, shoppers, settings):
+        first = training.train_collaborative(now=timezone.now(), recipe=Recipe(factors=20))
+        assert model_store.load(first).recipe.factors == 20
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"covisitation_source_exponent": 0.8})
+        model = model_store.load(training.train_collaborative(now=timezone.now()))
+        assert model.recipe.factors == 20
+        assert model.recipe.normalisation.source_exponent == 0.8
+        assert model.recipe.normalisation.target_exponent == Recipe().normalisation.target_exponent
+
+    def test_tuning_prints_each_trial_and_its_best_is_remembered(self, shoppers, capsys, monkeypatch):
+        best = Recipe(factors=24)
+        monkeypatch.setattr(
+            training.tuning,
+            "tune",
+            lambda *_, report, budget_s, **__: report(tuning.Tried(1, best, 0.25)) or best,
+        )
+        call_command("train", "collaborative", "--tune", "--budget", "0.5")
+        assert "Trial 1: NDCG@20 0.2500 with 24 factors" in capsys.readouterr().out
+        assert model_store.load(model_store.active()).recipe.factors == 24
+        call_command("train", "collaborative")
+        assert model_store.load(model_store.active()).recipe.factors == 24
+
+
+class TestTuning:
+    @pytest.fixture
+    def parts(self, shoppers, now):
+        material = training._read_material(now)
+        return material.first, material.second
+
+    def test_it_finds_nothing_worse_than_its_start(self, parts):
+        tried = []
+        best = tuning.tune(*parts, start=Recipe(alpha=0.1), budget_s=10, report=tried.append)
+        assert tried[0].recipe == Recipe(alpha=0.1)
+        assert best in [trial.recipe for trial in tried]
+        assert max(trial.ndcg for trial in tried) * 0.999 <= next(t.ndcg for t in tried if t.recipe == best)
+
+    def test_it_keeps_to_its_budget(self, parts):
+        ticks = iter(range(10**6))
+        tried = []
+        tuning.tune(*parts, start=Recipe(), budget_s=5, report=tried.append, clock=lambda: next(ticks))
+        assert 1 <= len(tried) <= 6
+
+    def test_it_never_sees_what_the_gate_asks(self, shoppers, now, monkeypatch):
+        material = training._read_material(now)
+        seen = []
+        monkeypatch.setattr(
+            tuning, "tune", lambda earlier, later, **how: seen.extend([earlier, later]) or how["start"]
+        )
+        training._tuned(material, Recipe(), 1, lambda tried: None)
+        assert seen == [material.first, material.second]
+        assert material.first.until < material.second.until < material.whole.until
+
+
+class TestList:
+    def test_it_shows_every_training_and_what_became_of_it(self, shoppers, capsys):
+        for _ in range(2):
+            training.train_collaborative(now=timezone.now())
+        model_store.reject(
+            "refused-1", horizon=1, metrics={"ndcg": 0.1}, verdict="Worse than the active model"
+        )
+        call_command("train", "collaborative", "--list")
+        said = capsys.readouterr().out
+        assert all(word in said for word in ("retired", "active", "rejected", "Worse than"))
+
+    def test_before_the_first_training_it_says_so(self, db, capsys):
+        call_command("train", "collaborative", "--list")
+        assert "Nothing was trained yet" in capsys.readouterr().out
+
+
+class TestRollback:
+    def test_the_model_before_serves_again(self, shoppers, capsys):
+        first, _ = (training.train_collaborative(now=timezone.now()) for _ in range(2))
+        call_command("train", "collaborative", "--rollback")
+        assert model_store.active() == first
+        assert f"collaborative {first.version} serves again" in capsys.readouterr().out
+
+    def test_with_nothing_before_it_fails_and_changes_nothing(self, shoppers):
+        only = training.train_collaborative(now=timezone.now())
+        with pytest.raises(CommandError, match="no earlier collaborative model"):
+            call_command("train", "collaborative", "--rollback")
+        assert model_store.active() == only
 
 
 class TestSimulate:

@@ -1,0 +1,36 @@
+"""What training and refreshing read of the catalogue: vectors, and which listings may still be shown."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from listings.models import Listing
+from recommendations import encoders
+from recommendations.collaborative import Content
+from recommendations.columns import CHUNK
+from recommendations.models import ListingEmbedding
+
+SHOWABLE = (Listing.Status.ACTIVE, Listing.Status.RESERVED, Listing.Status.DRAFT)
+
+
+def read_content(
+    encoder_version: str | None = None, listing_ids: Iterable[int] | None = None
+) -> Content | None:
+    """Vectors by an encoder (the active one, unless given), of these listings or all, sold ones too.
+
+    None where there are none.
+    """
+    version = encoder_version or getattr(encoders.active(), "version", None)
+    stored = ListingEmbedding.objects.filter(encoder_version=version)
+    if listing_ids is not None:
+        stored = stored.filter(listing__in=[int(pk) for pk in listing_ids])
+    rows = list(stored.values_list("listing_id", "vector").iterator(chunk_size=CHUNK))
+    vectors = np.frombuffer(b"".join(bytes(vector) for _, vector in rows), dtype="<f2")
+    ids = np.array([pk for pk, _ in rows], np.int64)
+    return Content(version, ids, vectors.reshape(len(ids), -1)) if rows else None
+
+
+def read_showable() -> np.ndarray:
+    """Listings that are shown or may be again: (s,) int64. What is sold or withdrawn is not coming back."""
+    showable = Listing.objects.filter(status__in=SHOWABLE).values_list("pk", flat=True)
+    return np.fromiter(showable.iterator(chunk_size=CHUNK), np.int64)

@@ -1,0 +1,101 @@
+"""Raw co-visitation counts and whose they are, kept so that counting goes on without a refit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ml import covisitation
+from ml.arrays import Rows, ShapeError
+from ml.covisitation import Counting, Counts, Sequences
+from ml.model_files import ModelFileError, read_arrays, write_arrays
+from recommendations.behaviour import Behaviour
+
+COUNTS, HISTORIES = "counts.npz", "histories.npz"
+FILES = (COUNTS, HISTORIES)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Raw counts, and whose sequences they are of: what an actor had touched when they were counted.
+
+    To count an actor again, what was counted has to be taken back, and the tables do not tell it any more:
+    a visitor may have become one with a member, events may have been deleted, kinds be weighed anew.
+    """
+
+    counts: Counts
+    actor_ids: np.ndarray  # (a,) int64, sorted
+    sequences: Sequences  # of these actors; items are those of the model
+
+    @classmethod
+    def of(cls, behaviour: Behaviour, listing_ids: np.ndarray, counts: Counts) -> "Counted":
+        """The counts of this behaviour over listing_ids (n,) int64, the model's items."""
+        return cls(counts, behaviour.actors, behaviour.sequences(listing_ids))
+
+    def updated(
+        self, behaviour: Behaviour, actor_ids: np.ndarray, listing_ids: np.ndarray, counting: Counting
+    ) -> "Counted":
+        """What a count anew would say once these actors (b,) int64 had touched what they have by now.
+
+        behaviour: all of theirs; listing_ids: the items, those that were counted first.
+        """
+        after = behaviour.sequences(listing_ids)
+        old = np.isin(self.actor_ids, actor_ids)
+        counts = covisitation.update(
+            self.counts,
+            before=_of_actors(self.sequences, old),
+            after=after,
+            item_count=len(listing_ids),
+            counting=counting,
+        )
+        return _joined(
+            counts,
+            (self.actor_ids[~old], _of_actors(self.sequences, ~old)),
+            (behaviour.actors, after),
+        )
+
+    def actors_of(self, items: Rows) -> np.ndarray:
+        """Who touched any of these items: (b,) int64"""
+        return self.actor_ids[np.unique(self.sequences.actors[np.isin(self.sequences.items, items)])]
+
+    def save(self, folder: Path) -> None:
+        """Write its two files into a folder."""
+        self.counts.save(folder / COUNTS)
+        histories = {
+            "actor_ids": self.actor_ids,
+            "starts": self.sequences.starts,
+            "items": self.sequences.items,
+            "weights": self.sequences.weights,
+        }
+        write_arrays(folder / HISTORIES, histories)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Counted":
+        """Read what `save` wrote.   Raises ModelFileError."""
+        arrays = read_arrays(folder / HISTORIES, ("actor_ids", "starts", "items", "weights"))
+        actor_ids = arrays.pop("actor_ids")
+        try:
+            return cls(Counts.load(folder / COUNTS), actor_ids, Sequences(**arrays))
+        except (ShapeError, IndexError) as error:
+            raise ModelFileError(f"{folder / HISTORIES} contradicts itself: {error}") from error
+
+
+def _of_actors(sequences: Sequences, chosen: np.ndarray) -> Sequences:
+    """The sequences of some of the actors, chosen (a,) bool."""
+    entries = chosen[sequences.actors]
+    return Sequences.of_lengths(
+        sequences.lengths[chosen], sequences.items[entries], sequences.weights[entries]
+    )
+
+
+def _joined(counts: Counts, *parts: tuple[np.ndarray, Sequences]) -> Counted:
+    """Sequences of different actors as one, by actor."""
+    actor_ids = np.concatenate([ids for ids, _ in parts])
+    lengths = np.concatenate([sequences.lengths for _, sequences in parts])
+    order = np.argsort(actor_ids, kind="stable")
+    entries = np.argsort(np.repeat(actor_ids, lengths), kind="stable")
+    items = np.concatenate([sequences.items for _, sequences in parts])
+    weights = np.concatenate([sequences.weights for _, sequences in parts])
+    return Counted(
+        counts, actor_ids[order], Sequences.of_lengths(lengths[order], items[entries], weights[entries])
+    )

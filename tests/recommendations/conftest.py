@@ -1,0 +1,34 @@
+"""Shoppers to learn from, and other processes to share a database with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connections
+
+from listings.models import Actor
+from recommendations.simulation import simulate
+from tests import factories
+
+
+@pytest.fixture
+def shoppers(alice, encoder, now) -> list[Actor]:
+    """Thirty, with two weeks of events over sofas and bicycles; nothing is embedded yet."""
+    for number in range(12):
+        factories.listing(alice, f"Blue sofa {number}", price=20 + number)
+        factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles", price=80 + number)
+    simulate(shopper_count=30, seed=2, now=now)
+    return list(Actor.objects.filter(external_id__startswith="shopper").order_by("pk"))
+
+
+@contextmanager
+def elsewhere(lock: int) -> Iterator[None]:
+    """Another process holds the lock."""
+    other = connections.create_connection("default")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [lock])
+            yield
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])  # a close alone takes its time
+    finally:
+        other.close()
