@@ -59,7 +59,9 @@ app.conf.update(
     task_routes={
         "recommendations.tasks.embed_pending": {"queue": "embeddings"},
         "recommendations.tasks.compact_index": {"queue": "training"},
+        "recommendations.tasks.refresh_collaborative": {"queue": "training"},
         "recommendations.tasks.train_collaborative": {"queue": "training"},
+        "recommendations.tasks.train_when_due": {"queue": "training"},
     },
     timezone=settings.TIME_ZONE,
     beat_schedule={
@@ -76,6 +78,16 @@ app.conf.update(
         "compact-index": {
             "task": "recommendations.tasks.compact_index",
             "schedule": 30.0,
+            "options": {"expires": BELL_EXPIRES_S},
+        },
+        "refresh-collaborative": {
+            "task": "recommendations.tasks.refresh_collaborative",
+            "schedule": 30.0,
+            "options": {"expires": BELL_EXPIRES_S},
+        },
+        "train-when-due": {
+            "task": "recommendations.tasks.train_when_due",
+            "schedule": 60.0,
             "options": {"expires": BELL_EXPIRES_S},
         },
         "train-nightly": {

@@ -96,7 +96,14 @@ def with_workers(sources: Sources) -> list[Step]:
         once = sources.catalogue
         steps += [
             Step("shoppers", "Simulated shoppers", "python manage.py simulate", fingerprint=once),
-            Step("training", "Collaborative model", "python manage.py train collaborative", fingerprint=once),
+            Step(
+                "training",
+                "Collaborative model",
+                "python manage.py train collaborative",
+                # Beat may have started one; and whatever its figures, simulated shoppers are to be served.
+                ("--wait", "--force"),
+                fingerprint=once,
+            ),
         ]
     return steps
 

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from recommendations import compaction, embedding, encoders, trending
+from recommendations import compaction, embedding, encoders, refreshing, retraining, trending
 
 BELL_EXPIRES_S = 30
 EMBEDDING_BUDGET = timedelta(minutes=1)  # a large catalogue takes many turns, each far below the time limits
@@ -45,7 +45,22 @@ def compact_index() -> dict[str, int]:
 
 
 @shared_task
+def refresh_collaborative() -> int:
+    """Fold what happened since into the model that serves."""
+    return refreshing.refresh_collaborative(now=timezone.now())
+
+
+@shared_task
 def train_collaborative() -> None:
     """Start a training as a process of its own: it outlives the time limits of tasks."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "train", "collaborative"]
     subprocess.Popen(command, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
+
+
+@shared_task
+def train_when_due() -> bool:
+    """Start a training once enough has happened since the last one was tried."""
+    if not retraining.take_turn():
+        return False
+    train_collaborative()
+    return True

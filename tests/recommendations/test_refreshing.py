@@ -1,0 +1,213 @@
+"""Between trainings: new events and listings reach the model without a refit."""
+
+import logging
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.utils import timezone
+
+from listings import services
+from listings.models import Actor
+from recommendations import locks, model_store, refreshing, training
+from recommendations.behaviour import read_behaviour
+from recommendations.collaborative import fit
+from recommendations.models import Interaction
+from recommendations.refreshing import refresh_collaborative
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def trained(shoppers):
+    return training.train_collaborative(now=timezone.now())
+
+
+def refresh() -> int:
+    return refresh_collaborative(now=timezone.now())
+
+
+def serving():
+    return model_store.load(model_store.active())
+
+
+def by_listing(counts, listing_ids) -> dict[tuple[int, int], float]:
+    """Counts of each pair of listings, whatever the order of the items."""
+    pairs = counts.pairs.tocoo()
+    found = zip(listing_ids[pairs.row].tolist(), listing_ids[pairs.col].tolist(), pairs.data, strict=True)
+    return {(source, target): count for source, target, count in found}
+
+
+class TestRefresh:
+    def test_a_listing_published_after_the_training_has_collaborative_scores_of_its_own(
+        self, trained, shoppers, alice
+    ):
+        sofa = factories.listing(alice, "Blue sofa that just came")
+        for shopper in shoppers[:6]:
+            factories.event(shopper, sofa, "favourite")
+        assert serving().items_of(np.array([sofa.pk])) == [-1]
+        assert refresh() == 1
+        item = serving().items_of(np.array([sofa.pk]))[0]
+        assert serving().als.item_factors[item].any()
+        assert serving().neighbours.weights[item].any(), "it has neighbours"
+        assert item in serving().neighbours.items[:item], "and is one"
+
+    def test_it_ranks_high_for_whom_others_like_them_touched_it(self, trained, shoppers, alice):
+        """An actor's own factors, folded in before and after, like what their fellows took up."""
+        likes = self.fans_of(shoppers, "Home & Garden / Sofas")
+        sofa, bike = factories.listing(alice, "Blue sofa new"), factories.listing(alice, "Mountain bike new")
+        for shopper in likes[:5]:
+            factories.event(shopper, sofa, "favourite")
+        for shopper in self.fans_of(shoppers, "Sports / Bicycles")[:5]:
+            factories.event(shopper, bike, "favourite")
+        refresh()
+        model, fellow = serving(), read_behaviour(until=timezone.now(), actor_ids=[likes[6].pk])
+        factors = model.fold_in(model.items_of(fellow.listing_ids), fellow.weights)
+        scores = model.als.item_factors[model.items_of(np.array([sofa.pk, bike.pk]))] @ factors
+        assert scores[0] > scores[1]
+
+    def fans_of(self, shoppers, path: str) -> list[Actor]:
+        share = {
+            shopper: np.mean([e.listing.category.path == path for e in shopper.interactions.all()])
+            for shopper in shoppers
+        }
+        return sorted(shoppers, key=lambda shopper: -share[shopper])
+
+    def test_counts_after_a_refresh_equal_those_of_a_training_anew(self, trained, shoppers, alice, now):
+        sofa = factories.listing(alice, "Blue sofa that just came")
+        visitor = factories.Actor.objects.create(external_id="visitor-1", kind="visitor")
+        factories.event(visitor, sofa, "view")
+        for number, shopper in enumerate(shoppers[:9]):
+            factories.event(shopper, sofa, "favourite")
+            listing = Interaction.objects.exclude(actor=shopper).order_by("pk")[number].listing
+            factories.event(shopper, listing, "message")
+        refresh()
+        factories.event(shoppers[0], sofa, "message")
+        Actor.objects.filter(pk=visitor.pk).update(merged_into=shoppers[0])
+        refresh()
+        counted = model_store.load_counted(model_store.active())
+        behaviour = read_behaviour(until=timezone.now())
+        anew = fit(behaviour, serving().recipe, version="")[1]
+        found, expected = (
+            by_listing(counted.counts, serving().listing_ids),
+            by_listing(anew, behaviour.listings),
+        )
+        assert found.keys() == expected.keys()
+        assert found == pytest.approx(expected)
+
+    def test_without_new_events_it_writes_nothing(self, trained, settings, alice, bob):
+        factories.listing(alice, "Blue sofa that nobody saw")
+        before = sorted(settings.MODEL_ROOT.rglob("*"))
+        assert refresh() == 0
+        factories.event(bob, Interaction.objects.first().listing, "hide")
+        assert refresh() == 0
+        assert sorted(settings.MODEL_ROOT.rglob("*")) == before
+        assert model_store.active().sha256 == trained.sha256
+
+    def test_it_reads_each_event_once(self, trained, shoppers, alice):
+        factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
+        assert [refresh() for _ in range(3)] == [1, 0, 0]
+
+    def test_the_row_stays_and_says_when_and_how_much(self, trained, shoppers, alice):
+        factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
+        refresh()
+        row = model_store.active()
+        assert (row.pk, row.version, row.metrics["refreshed_listings"]) == (trained.pk, trained.version, 1)
+        assert row.metrics["refreshed_at"]
+        assert row.metrics["events"] == trained.metrics["events"]
+
+    def test_what_is_sold_is_nobodys_neighbour_any_more_and_still_votes(self, trained, shoppers, alice, now):
+        sofa = factories.listing(alice, "Blue sofa that just came")
+        for shopper in shoppers[:6]:
+            factories.event(shopper, sofa, "favourite")
+        services.mark_sold(listing=sofa, buyer=None, now=now)
+        refresh()
+        model = serving()
+        item = model.items_of(np.array([sofa.pk]))[0]
+        led_to = model.neighbours.items[model.neighbours.weights > 0]
+        assert item not in led_to
+        assert model.neighbours.weights[item].any()
+
+    def test_a_listing_that_only_strangers_touched_is_known_by_its_content(
+        self, shoppers, alice, follow, monkeypatch
+    ):
+        monkeypatch.setattr("recommendations.collaborative.LEAST_FOR_PRIOR", 10)
+        follow()
+        training.train_collaborative(now=timezone.now())
+        sofa = factories.listing(alice, "Blue sofa 3")
+        follow()
+        factories.event(factories.actor("dave"), sofa)
+        refresh()
+        model = serving()
+        assert model.als.item_factors[model.items_of(np.array([sofa.pk]))[0]].any()
+
+    def test_it_waits_its_turn(self, trained, shoppers, alice):
+        factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(locks, "is_held", lambda lock: lock == locks.TRAINING)
+            assert refresh() == 0
+        assert refresh() == 1
+
+    def test_it_takes_a_quarter_of_the_time_at_most(self, trained, shoppers, alice):
+        factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
+        trained.metrics |= {"refresh_s": 60, "refreshed_at": timezone.now().isoformat()}
+        trained.save()
+        assert refresh() == 0
+        assert refresh_collaborative(now=timezone.now() + timedelta(seconds=241)) == 1
+
+    def test_before_the_first_model_it_does_nothing(self, shoppers):
+        assert refresh() == 0
+
+
+class TestWhatGoesWrong:
+    @pytest.fixture
+    def news(self, trained, shoppers, alice):
+        factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
+
+    def file(self, settings, name: str):
+        return settings.MODEL_ROOT / model_store.active().path / name
+
+    @pytest.mark.parametrize("name", ["counts.npz", "histories.npz"])
+    def test_damaged_counts_are_counted_anew_and_the_log_says_so(self, news, settings, name, caplog):
+        self.file(settings, name).write_bytes(b"no counts")
+        with caplog.at_level(logging.ERROR):
+            assert refresh() == 1
+        assert "made anew" in caplog.text
+        behaviour = read_behaviour(until=timezone.now())
+        anew = fit(behaviour, serving().recipe, version="")[1]
+        counted = model_store.load_counted(model_store.active())
+        found, expected = (
+            by_listing(counted.counts, serving().listing_ids),
+            by_listing(anew, behaviour.listings),
+        )
+        assert found == pytest.approx(expected)
+
+    def test_a_damaged_model_is_left_alone_and_shown(self, news, settings):
+        self.file(settings, "als.npz").write_bytes(b"no model")
+        assert refresh() == 0
+        assert "als.npz is not what was published" in model_store.active().problem
+
+    def test_a_model_published_meanwhile_is_not_touched(self, news, monkeypatch):
+        """A training ends, or somebody rolls back, while a refresh computes."""
+
+        def read_showable(real=refreshing.read_showable):
+            training.train_collaborative(now=timezone.now())
+            return real()
+
+        monkeypatch.setattr(refreshing, "read_showable", read_showable)
+        assert refresh() == 0
+        assert "refreshed_at" not in model_store.active().metrics
+
+    def test_the_files_before_stay_until_nobody_can_be_reading_them(
+        self, news, trained, settings, shoppers, monkeypatch
+    ):
+        refresh()
+        assert (settings.MODEL_ROOT / trained.path).is_dir()
+        monkeypatch.setattr("recommendations.model_folders.GRACE_S", 0)
+        factories.event(shoppers[1], Interaction.objects.last().listing)
+        monkeypatch.setattr(refreshing, "SHARE_OF_TIME", 1e9)
+        refresh()
+        assert [folder.name for folder in (settings.MODEL_ROOT / "collaborative").iterdir()] == [
+            f"{trained.version}.2"
+        ]
