@@ -57,17 +57,26 @@ def fit(vectors: Matrix, factors: Matrix, trust: Vector, *, regularisation: floa
     """Ridge regression (Hoerl & Kennard 1970) of item factors on listing vectors.
 
     vectors (n, d), factors (n, k); trust (n,) >= 0: how much is known of each listing's factors;
-    regularisation > 0 is in units of one listing of mean trust.
+    regularisation > 0 is in units of one listing of mean trust. A regression draws its answers towards their
+    mean: they are stretched to the size of the factors they were fitted on, or listings that nobody has
+    touched would stand behind all that anybody has.
     """
     require_matrix(factors, rows=len(vectors))
     require_vector(trust, length=len(vectors))
     share = (trust / max(float(np.mean(trust)), 1e-12)).astype(np.float64)  # (n,)
     x, y = vectors.astype(np.float64), factors.astype(np.float64)
     x_mean, y_mean = np.average(x, axis=0, weights=share), np.average(y, axis=0, weights=share)
-    x, y = x - x_mean, y - y_mean
-    gram = (x.T * share) @ x + regularisation * np.eye(x.shape[1])  # (d, d)
-    weights = np.linalg.solve(gram, (x.T * share) @ y)  # (d, k)
-    return ContentPrior(weights.astype(np.float32), (y_mean - x_mean @ weights).astype(np.float32))
+    centred = x - x_mean
+    gram = (centred.T * share) @ centred + regularisation * np.eye(x.shape[1])  # (d, d)
+    weights = np.linalg.solve(gram, (centred.T * share) @ (y - y_mean))  # (d, k)
+    bias = y_mean - x_mean @ weights
+    stretch = _size(y, share) / max(_size(x @ weights + bias, share), 1e-12)
+    return ContentPrior((stretch * weights).astype(np.float32), (stretch * bias).astype(np.float32))
+
+
+def _size(rows: Matrix, share: Vector) -> float:
+    """Root mean square length of rows (n, k), weighed by share (n,)."""
+    return float(np.sqrt(np.average((rows**2).sum(axis=1), weights=share)))
 
 
 @dataclass(frozen=True)

@@ -146,12 +146,17 @@ def _by_smoother(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
 def _smoothed_question(view: View, taste: Taste) -> Vector | None:
     """What to ask the vectors of listings that the model does not know: (d,) float32
 
-    From the live listings with the highest co-visitation scores, where filters hide them, too.
+    From the live listings with the highest co-visitation scores, where filters hide them, too. A ridge
+    regression draws its answers towards 0: they are stretched until the lenders' own are as large as what
+    these really score, or what nobody has touched would stand behind all that anybody has.
     """
     if view.smoother is None or taste.covisited is None:
         return None
     lenders = _most_covisited(view, taste, view.alive, LENDERS)
-    return view.smoother.question(view.vectors(lenders), taste.covisited[view.items[lenders]])
+    vectors, scores = view.vectors(lenders).astype(np.float32), taste.covisited[view.items[lenders]]
+    question = view.smoother.question(vectors, scores)
+    answered = float(np.linalg.norm(vectors @ question))
+    return question * (float(np.linalg.norm(scores)) / answered) if answered > 0 else question
 
 
 def _hottest(view: View, allowed: np.ndarray) -> Rows:
