@@ -57,6 +57,19 @@ class Comparison:
         """How alike a query and each vector are, NaN where they share no block.   (D,), (n, D) -> (n,)"""
         return weigh(block_scores(query, vectors, self.blocks), self.weights, self.levels)
 
+    def likeness(self, queries: Matrix, vectors: Matrix) -> Matrix:
+        """What `scores` says of each query and each vector, in one matrix product.
+
+        queries (q, d), vectors (n, d) float32 -> (q, n) float32, NaN where the two share no block.
+        """
+        slices = self.blocks.slices
+        gains = self.weights / (1 - self.levels)  # (3,)
+        scale = np.repeat(gains, [block.stop - block.start for block in slices])  # (d,)
+        asked, had = _has_blocks(queries, slices), _has_blocks(vectors, slices)  # (q, 3), (n, 3)
+        total = (queries * scale) @ vectors.T - (asked * gains * self.levels) @ had.T
+        weight = (asked * self.weights) @ had.T
+        return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
+
     def weighted(self, vectors: Matrix) -> Matrix:
         """The vectors with each block at its weight, at length 1: their cosines count blocks as `scores`.
 
@@ -122,6 +135,11 @@ def measure_levels(vectors: Matrix, blocks: Blocks) -> Vector:
     sample = vectors[:: max(1, -(-len(vectors) // MOST_ROWS))]
     levels = [_level(unit_rows(sample[:, block])) for block in blocks.slices]
     return np.where(np.isnan(levels), DEFAULT_LEVELS, levels).astype(np.float32)
+
+
+def _has_blocks(vectors: Matrix, slices: tuple[slice, slice, slice]) -> Matrix:
+    """Which blocks each vector has.   (n, d) -> (n, 3) float32, 1 or 0"""
+    return np.stack([np.any(vectors[:, block], axis=1) for block in slices], axis=1).astype(np.float32)
 
 
 def _cosines(query: Vector, vectors: Matrix) -> Vector:

@@ -74,7 +74,9 @@ def _content_scores(view: View, taste: Taste, vectors: Matrix) -> np.ndarray:
     """The nearest interest speaks: a mean over interests would be near to none of them."""
     if not len(taste.interests):
         return np.full(len(vectors), np.nan)
-    nearness = view.likeness(taste.interests, vectors) * np.sqrt(taste.interest_weights)[:, None]  # (i, n)
+    nearness = (
+        view.comparison.likeness(taste.interests, vectors) * np.sqrt(taste.interest_weights)[:, None]
+    )  # (i, n)
     return np.fmax.reduce(nearness)
 
 

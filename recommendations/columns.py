@@ -71,7 +71,7 @@ def read_live(encoder_version: str, dimension: int, listing_ids: Iterable[int] |
     live = _active(listing_ids).filter(embeddings__encoder_version=encoder_version)
     rows = list(live.values_list(*FIELDS, "embeddings__vector").iterator(chunk_size=CHUNK))
     vectors = np.frombuffer(b"".join(bytes(row[-1]) for row in rows), dtype="<f2").reshape(-1, dimension)
-    return Columns(_attributes(rows), vectors)
+    return Columns(attributes_of(rows), vectors)
 
 
 def _active(listing_ids: Iterable[int] | None) -> QuerySet[Listing]:
@@ -79,11 +79,12 @@ def _active(listing_ids: Iterable[int] | None) -> QuerySet[Listing]:
     return active if listing_ids is None else active.filter(pk__in=list(listing_ids))
 
 
-def _attributes(rows: list[tuple]) -> np.ndarray:
-    return np.array([_attributes_of(*row[: len(FIELDS)]) for row in rows], dtype=ATTRIBUTES)
+def attributes_of(rows: list[tuple]) -> np.ndarray:
+    """(n,) ATTRIBUTES, of rows that begin with FIELDS."""
+    return np.array([_row_of(*row[: len(FIELDS)]) for row in rows], dtype=ATTRIBUTES)
 
 
-def _attributes_of(pk, seller_id, category_id, price, created_at, latitude, longitude, condition) -> tuple:
+def _row_of(pk, seller_id, category_id, price, created_at, latitude, longitude, condition) -> tuple:
     return (
         *(pk, seller_id, category_id, int(price * 100), created_at.timestamp()),
         *(_or_nan(latitude), _or_nan(longitude), CONDITIONS.index(condition)),

@@ -13,8 +13,8 @@ from typing import TextIO
 from django.db.models import QuerySet
 
 from listings.errors import Invalid, Missing
+from recommendations.durable import sync
 from recommendations.event_files import COLUMNS, CSV, ending
-from recommendations.model_folders import sync
 from recommendations.models import Interaction
 
 EXTERNAL_IDS = {"actor": "actor__external_id", "listing": "listing__external_id"}

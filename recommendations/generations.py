@@ -1,9 +1,7 @@
 """Index generations on disk: built aside, verified, synced, renamed into place; the one before is kept."""
 
-import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from django.conf import settings
 from ml.blocks import Blocks, Comparison, measure_levels, sample_questions
 from ml.vector_index import IndexFileError, VectorIndex, build_index, load_index
 from recommendations.columns import ATTRIBUTES, Columns
+from recommendations.durable import sha256_of, sync
 
 KEPT = 2
 SEED = 7
@@ -97,7 +96,7 @@ def publish(
         _verify(_open(aside, number=0), columns)
         place = root / f"{newest_number(encoder_version) + 1:08d}"
         aside.rename(place)
-        _sync(root)
+        sync(root)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     _drop_old(encoder_version)
@@ -115,12 +114,12 @@ def _write(folder: Path, encoder_version: str, columns: Columns, index: VectorIn
         "dimension": int(columns.vectors.shape[1]),
         "count": len(columns),
         "seq": seq,
-        "sha256": {name: _sha256(folder / name) for name in FILES},
+        "sha256": {name: sha256_of(folder / name) for name in FILES},
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
     for file in folder.iterdir():
-        _sync(file)
-    _sync(folder)
+        sync(file)
+    sync(folder)
 
 
 def index_of(columns: Columns, blocks: Blocks) -> VectorIndex | None:
@@ -145,7 +144,7 @@ def _grow(generation: Generation, columns: Columns, blocks: Blocks) -> VectorInd
 def _open(folder: Path, number: int | None = None) -> Generation:
     meta = _meta(folder)
     for name, digest in meta["sha256"].items():
-        if _sha256(folder / name) != digest:
+        if sha256_of(folder / name) != digest:
             raise BadGeneration(f"{name} has another digest than meta.json says")
     columns = Columns(np.load(folder / "attributes.npy"), np.load(folder / "vectors.npy", mmap_mode="r"))
     if columns.attributes.dtype != ATTRIBUTES or len(columns.vectors) != meta["count"]:
@@ -199,16 +198,3 @@ def _seq_of(folder: Path) -> int | None:
 
 def _meta(folder: Path) -> dict:
     return json.loads((folder / "meta.json").read_text())
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

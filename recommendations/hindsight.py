@@ -15,9 +15,8 @@ from scipy.sparse import csr_matrix
 
 from listings.errors import DomainError
 from listings.models import Actor, Listing
-from ml.arrays import Vector
 from recommendations import encoders, generations, trending
-from recommendations.columns import CHUNK, FIELDS, Columns, _attributes
+from recommendations.columns import CHUNK, FIELDS, Columns, attributes_of
 from recommendations.encoders import EncoderUnavailable
 from recommendations.interaction_weights import UNWANTED, WEIGHTS
 from recommendations.models import Interaction, TrainedModel
@@ -71,7 +70,7 @@ def world_at(moment: datetime, *, end: datetime) -> View:
             "listings that the events speak of."
         )
     view = View.load(encoder.version, blocks, columns, generations.index_of(columns, blocks), seq=0)
-    return view.with_trending(*_trending_at(moment))
+    return view.with_trending(*trending.top_at(moment))
 
 
 # An event tells of a listing that was there, whatever its row says: rows of an import are made later. When
@@ -105,42 +104,10 @@ def _published(moment: datetime, end: datetime) -> dict[int, float]:
 def _columns(encoder: TrainedModel, dimension: int, published: dict[int, float]) -> Columns:
     embedded = Listing.objects.filter(pk__in=list(published), embeddings__encoder_version=encoder.version)
     rows = list(embedded.order_by("pk").values_list(*FIELDS, "embeddings__vector").iterator(chunk_size=CHUNK))
-    attributes = _attributes(rows)
+    attributes = attributes_of(rows)
     attributes["created_at"] = [published[pk] for pk in attributes["listing_id"].tolist()]
     vectors = np.frombuffer(b"".join(bytes(row[-1]) for row in rows), dtype="<f2").reshape(-1, dimension)
     return Columns(attributes, vectors)
-
-
-# As trending.py counts, but of events up to a moment, whenever they came in.
-_TRENDING = """
-    SELECT listing_id,
-           sum(weight * power(2::float8, extract(epoch FROM occurred_at - %(moment)s) / %(half_life)s))
-    FROM recommendations_interaction interaction
-    JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
-         ON interaction.kind = weighed.name
-    JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> actor_id
-    WHERE occurred_at <= %(moment)s AND occurred_at > %(oldest)s AND weight > 0
-    GROUP BY listing_id
-    ORDER BY 2 DESC, 1
-    LIMIT %(count)s
-"""
-
-
-def _trending_at(moment: datetime) -> tuple[np.ndarray, Vector]:
-    """What `trending.top` would have said: ids (m,) int64 and scores (m,) float32, the highest is 1."""
-    parameters = {
-        "moment": moment,
-        "half_life": trending.HALF_LIFE.total_seconds(),
-        "kinds": list(WEIGHTS),
-        "weights": list(WEIGHTS.values()),
-        "oldest": moment - trending.HORIZON,
-        "count": trending.TOP,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_TRENDING, parameters)
-        found = [(pk, score) for pk, score in cursor.fetchall() if math.isfinite(score)]
-    scores = np.array([score for _, score in found], np.float64)
-    return np.array([pk for pk, _ in found], np.int64), (scores / scores.max(initial=0)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ So whoever reads some of the files checks those, and no others.
 """
 
 import contextlib
-import hashlib
 import os
 import shutil
 import time
@@ -16,6 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from ml.model_files import ModelFileError, read_settings, write_settings
+from recommendations.durable import sha256_of, sync
 
 ABOUT, FORM = "model.json", "collaborative-2"
 BUILDING = ".building-"
@@ -87,21 +87,6 @@ def begin_grace(path: str) -> None:
     folder = settings.MODEL_ROOT / path
     if folder.is_dir():
         os.utime(folder)
-
-
-def sha256_of(file: Path) -> str:
-    """The digest of one file.   Raises OSError."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk before going on."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -62,33 +62,45 @@ def roll_up(*, now: datetime) -> int:
     return len(counts)
 
 
-_COUNTS = """
+_SUMS = """
     SELECT listing_id,
            sum(weight * power(2::float8, extract(epoch FROM occurred_at - %(t0)s) / %(half_life)s))
     FROM recommendations_interaction interaction
     JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
          ON interaction.kind = weighed.name
     JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> actor_id
-    WHERE transaction_id >= %(since)s::text::xid8
-      AND (transaction_id < %(until)s::text::xid8
-           OR %(since)s = '0' AND transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
-      AND occurred_at > %(oldest)s AND weight > 0
-    GROUP BY listing_id
+    WHERE occurred_at > %(oldest)s AND weight > 0 AND ({which}) GROUP BY listing_id
+"""
+_BETWEEN_TRANSACTIONS = """
+    transaction_id >= %(since)s::text::xid8
+    AND (transaction_id < %(until)s::text::xid8
+         OR %(since)s = '0' AND transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
 """
 
 
+def top_at(moment: datetime) -> tuple[np.ndarray, np.ndarray]:
+    """What `top` would have said at a moment of the past, from the interactions alone."""
+    counts = _sums("occurred_at <= %(t0)s", t0=moment, now=moment)
+    hottest = sorted(counts, key=lambda count: (-count[1], count[0]))[:TOP]
+    scores = np.array([score for _, score in hottest], np.float64)
+    return np.array([pk for pk, _ in hottest], np.int64), (scores / scores.max(initial=0)).astype(np.float32)
+
+
 def _counts(*, since: int, until: int, t0: datetime, now: datetime) -> list[tuple[int, float]]:
-    parameters = {
+    return _sums(_BETWEEN_TRANSACTIONS, t0=t0, now=now, since=str(since), until=str(until))
+
+
+def _sums(which: str, *, t0: datetime, now: datetime, **parameters: str) -> list[tuple[int, float]]:
+    """Listing ids with their counts, of the events that the condition names."""
+    parameters |= {
         "t0": t0,
         "half_life": HALF_LIFE.total_seconds(),
         "kinds": list(WEIGHTS),
         "weights": list(WEIGHTS.values()),
-        "since": str(since),
-        "until": str(until),
         "oldest": now - HORIZON,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, parameters)
+        cursor.execute(_SUMS.format(which=which), parameters)
         return [(pk, score) for pk, score in cursor.fetchall() if math.isfinite(score)]
 
 

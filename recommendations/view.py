@@ -146,19 +146,6 @@ class View:
         best = np.argsort(-scores, kind="stable")[:k]
         return rows[best], scores[best]
 
-    def likeness(self, queries: Matrix, vectors: Matrix) -> Matrix:
-        """What `Comparison.scores` says of each query and each vector, in one matrix product.
-
-        queries (q, d), vectors (n, d) float32 -> (q, n) float32, NaN where the two share no block.
-        """
-        comparison, slices = self.comparison, self.comparison.blocks.slices
-        gains = comparison.weights / (1 - comparison.levels)  # (3,)
-        scale = np.repeat(gains, [block.stop - block.start for block in slices])  # (d,)
-        asked, had = _has_blocks(queries, slices), _has_blocks(vectors, slices)  # (q, 3), (n, 3)
-        total = (queries * scale) @ vectors.T - (asked * gains * comparison.levels) @ had.T
-        weight = (asked * comparison.weights) @ had.T
-        return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
-
     def newest(self, k: int, allowed: np.ndarray) -> Rows:
         """The k allowed rows that were published last, unordered.   allowed (rows,) bool -> (<= k,) int64
 
@@ -261,11 +248,6 @@ class View:
 def _search(index: VectorIndex, query: Vector, k: int, allowed: np.ndarray) -> Rows:
     rows, _ = index.search(query[None, :], min(k, index.count), pack_mask(allowed))
     return rows[0][rows[0] >= 0].astype(np.int64)
-
-
-def _has_blocks(vectors: Matrix, slices: tuple[slice, ...]) -> Matrix:
-    """Which blocks each vector has.   (n, d) -> (n, 3) float32, 1 or 0"""
-    return np.stack([np.any(vectors[:, block], axis=1) for block in slices], axis=1).astype(np.float32)
 
 
 def _items_of(model: Collaborative | None, listing_ids: np.ndarray) -> Rows:

@@ -178,3 +178,28 @@ class TestListingsWithoutPhotosAreFound:
         comparison = Comparison(self.BLOCKS, levels=levels)
         share = self.share_of_top(world, comparison, lambda asker, vector: asker.queries(vector)[:1])
         assert share < 0.05
+
+
+class TestLikeness:
+    @pytest.fixture
+    def vectors(self):
+        """40 vectors, of which a third each lack photos, lack words, and have all."""
+        vectors = np.random.default_rng(3).standard_normal((40, BLOCKS.dimension)).astype(np.float32)
+        for block in BLOCKS.slices:
+            vectors[:, block] = unit_rows(vectors[:, block])
+        vectors[::3, : BLOCKS.slices[2].start] = 0
+        vectors[1::3, BLOCKS.slices[2]] = 0
+        return vectors
+
+    def test_it_says_of_each_pair_what_the_comparison_says(self, vectors):
+        levels = np.array([0.3, 0.1, 0.0], np.float32)
+        comparison = Comparison(BLOCKS, levels=levels)
+        found = comparison.likeness(vectors[:7], vectors)
+        expected = [comparison.scores(query, vectors) for query in vectors[:7]]
+        assert np.isnan(found).any()
+        assert np.allclose(found, expected, atol=1e-5, equal_nan=True)
+
+    def test_nobody_is_like_nobody(self, vectors):
+        comparison = Comparison(BLOCKS)
+        assert comparison.likeness(vectors[:0], vectors).shape == (0, 40)
+        assert comparison.likeness(vectors, vectors[:0]).shape == (40, 0)

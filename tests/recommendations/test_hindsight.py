@@ -120,7 +120,7 @@ class TestWorld:
         trending.roll_up(now=past.moment)
         ids, scores = trending.top()
         rolled_up = dict(zip(ids.tolist(), scores.tolist(), strict=True))
-        found = hindsight._trending_at(past.moment)
+        found = trending.top_at(past.moment)
         assert dict(zip(found[0].tolist(), found[1].tolist(), strict=True)) == pytest.approx(rolled_up)
 
     def test_without_an_encoder_it_says_what_mends_it(self, past):

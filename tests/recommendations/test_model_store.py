@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 
-from recommendations import model_folders, model_store, model_watch, replica, training
+from recommendations import durable, model_folders, model_store, model_watch, replica, training
 from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
 from tests import factories
@@ -245,10 +245,10 @@ class TestLoading:
         path = folder_of(row)
         model_folders.write_settings(
             path / "model.json",
-            said | {"files": {name: model_folders.sha256_of(path / name) for name in said["files"]}},
+            said | {"files": {name: durable.sha256_of(path / name) for name in said["files"]}},
             form=model_folders.FORM,
         )
-        row.sha256 = model_folders.sha256_of(path / "model.json")
+        row.sha256 = durable.sha256_of(path / "model.json")
         with pytest.raises(ModelDamaged, match="cannot be read"):
             model_store.load(row)
 

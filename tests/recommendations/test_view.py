@@ -1,12 +1,8 @@
 """The view on a world small enough to check by eye: listings 1, 2, 3 ... with made-up vectors."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from ml.arrays import unit_rows
-from ml.blocks import Comparison
 from ml.content_prior import ContentPrior
 from recommendations import view as view_module
 from recommendations.recipe import Recipe
@@ -99,31 +95,6 @@ class TestChanges:
         rows = view.rows_of(np.array(sorted(truth)))
         ways = view.vectors(rows)[:, 4:].argmax(axis=1)
         assert ways.tolist() == [truth[pk] for pk in sorted(truth)]
-
-
-class TestLikeness:
-    @pytest.fixture
-    def vectors(self):
-        """40 vectors, of which a third each lack photos, lack words, and have all."""
-        vectors = np.random.default_rng(3).standard_normal((40, BLOCKS.dimension)).astype(np.float32)
-        for block in BLOCKS.slices:
-            vectors[:, block] = unit_rows(vectors[:, block])
-        vectors[::3, :4] = 0
-        vectors[1::3, 4:] = 0
-        return vectors
-
-    def test_it_says_of_each_pair_what_the_comparison_says(self, vectors):
-        levels = np.array([0.3, 0.1, 0.0], np.float32)
-        view = replace(load((1, 0)), comparison=Comparison(BLOCKS, levels=levels))
-        found = view.likeness(vectors[:7], vectors)
-        expected = [view.comparison.scores(query, vectors) for query in vectors[:7]]
-        assert np.isnan(found).any()
-        assert np.allclose(found, expected, atol=1e-5, equal_nan=True)
-
-    def test_nobody_is_like_nobody(self, vectors):
-        view = load((1, 0))
-        assert view.likeness(vectors[:0], vectors).shape == (0, 40)
-        assert view.likeness(vectors, vectors[:0]).shape == (40, 0)
 
 
 class TestNewest:
