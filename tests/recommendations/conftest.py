@@ -21,6 +21,11 @@ def shoppers(alice, encoder, now) -> list[Actor]:
     return list(Actor.objects.filter(external_id__startswith="shopper").order_by("pk"))
 
 
+@pytest.fixture
+def sofas(alice):
+    return [factories.listing(alice, f"Blue sofa {number}") for number in range(6)]
+
+
 @contextmanager
 def elsewhere(lock: int) -> Iterator[None]:
     """Another process holds the lock."""

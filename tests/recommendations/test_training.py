@@ -1,12 +1,10 @@
-import gzip
-import json
 import os
 import re
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -18,22 +16,10 @@ from listings import services
 from listings.models import Actor, Listing
 from recommendations import embedding, evaluation, hindsight, locks, model_store, training, tuning, watermark
 from recommendations.behaviour import read_behaviour
-from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHT_CAP
 from recommendations.models import Interaction, TrainedModel
 from recommendations.recipe import Recipe
 from tests import factories
 from tests.recommendations.conftest import elsewhere
-
-
-@pytest.fixture
-def sofas(alice):
-    return [factories.listing(alice, f"Blue sofa {number}") for number in range(6)]
-
-
-@pytest.fixture
-def few_are_enough(monkeypatch):
-    monkeypatch.setattr(training, "LEAST_EVENTS", 1)
-    monkeypatch.setattr(training, "LEAST_ACTORS", 1)
 
 
 def statuses() -> list[str]:
@@ -49,36 +35,6 @@ def run_command(*words: str, settings) -> subprocess.CompletedProcess:
     return subprocess.run(
         command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=100
     )
-
-
-class TestBehaviour:
-    def test_kinds_are_weighed_decayed_and_capped(self, bob, sofas, now, ago, few_are_enough):
-        half_life = TRAINING_HALF_LIFE
-        factories.event(bob, sofas[0], "view", at=now)
-        factories.event(bob, sofas[1], "favourite", at=now)
-        factories.event(bob, sofas[2], "view", at=now - half_life)
-        for _ in range(30):
-            factories.event(bob, sofas[3], "view", at=now)
-        factories.event(bob, sofas[4], "hide", at=now)
-        behaviour = read_behaviour(until=now)
-        weights = dict(zip(behaviour.listing_ids.tolist(), behaviour.weights, strict=True))
-        expected = {sofas[0].pk: 1, sofas[1].pk: 4, sofas[2].pk: 0.5, sofas[3].pk: WEIGHT_CAP}
-        assert weights == pytest.approx(expected, rel=1e-3)
-
-    def test_an_event_of_another_century_still_counts(self, bob, sofas, few_are_enough):
-        factories.event(bob, sofas[0], "view", at=datetime(1900, 1, 1, tzinfo=UTC))
-        assert read_behaviour(until=timezone.now()).weights.tolist() == pytest.approx([1e-6])
-
-    def test_a_merged_visitor_is_one_actor_with_the_member(self, bob, sofas, now, few_are_enough):
-        visitor = factories.Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
-        factories.event(visitor, sofas[0])
-        factories.event(bob, sofas[1])
-        assert read_behaviour(until=timezone.now()).actors.tolist() == [bob.pk]
-
-    def test_sold_listings_stay(self, bob, sofas, now, few_are_enough):
-        factories.event(bob, sofas[0])
-        factories.services.mark_sold(listing=sofas[0], buyer=bob, now=now)
-        assert read_behaviour(until=timezone.now()).listing_ids.tolist() == [sofas[0].pk]
 
 
 class TestTrain:
@@ -318,36 +274,6 @@ class TestRecipe:
         assert model_store.load(model_store.active()).recipe.factors == 24
 
 
-class TestTuning:
-    @pytest.fixture
-    def parts(self, shoppers, now):
-        material = training._read_material(now)
-        return material.first, material.second
-
-    def test_it_finds_nothing_worse_than_its_start(self, parts):
-        tried = []
-        best = tuning.tune(*parts, start=Recipe(alpha=0.1), budget_s=10, report=tried.append)
-        assert tried[0].recipe == Recipe(alpha=0.1)
-        assert best in [trial.recipe for trial in tried]
-        assert max(trial.ndcg for trial in tried) * 0.999 <= next(t.ndcg for t in tried if t.recipe == best)
-
-    def test_it_keeps_to_its_budget(self, parts):
-        ticks = iter(range(10**6))
-        tried = []
-        tuning.tune(*parts, start=Recipe(), budget_s=5, report=tried.append, clock=lambda: next(ticks))
-        assert 1 <= len(tried) <= 6
-
-    def test_it_never_sees_what_the_gate_asks(self, shoppers, now, monkeypatch):
-        material = training._read_material(now)
-        seen = []
-        monkeypatch.setattr(
-            tuning, "tune", lambda earlier, later, **how: seen.extend([earlier, later]) or how["start"]
-        )
-        training._tuned(material, Recipe(), 1, lambda tried: None)
-        assert seen == [material.first, material.second]
-        assert material.first.until < material.second.until < material.whole.until
-
-
 class TestList:
     def test_it_shows_every_training_and_what_became_of_it(self, shoppers, capsys):
         for _ in range(2):
@@ -376,73 +302,3 @@ class TestRollback:
         with pytest.raises(CommandError, match="no earlier collaborative model"):
             call_command("train", "collaborative", "--rollback")
         assert model_store.active() == only
-
-
-class TestSimulate:
-    def test_it_says_that_it_is_simulated_and_the_same_seed_adds_nothing(self, shoppers, capsys):
-        count = Interaction.objects.count()
-        call_command("simulate", "--shoppers", "5", "--seed", "3")
-        assert "SIMULATED" in capsys.readouterr().out
-        more = Interaction.objects.count()
-        assert more > count
-        call_command("simulate", "--shoppers", "5", "--seed", "3")
-        assert Interaction.objects.count() == more
-
-    def test_shoppers_have_tastes(self, shoppers):
-        """Most of what a shopper looks at lies in one or two categories, not evenly in both."""
-        shares = []
-        for number in range(30):
-            paths = Interaction.objects.filter(actor__external_id=f"shopper-2-{number}", kind="favourite")
-            seen = list(paths.values_list("listing__category__path", flat=True))
-            if len(seen) >= 3:
-                shares.append(max(seen.count(path) for path in seen) / len(seen))
-        assert np.mean(shares) > 0.75
-
-    def test_a_listing_is_bought_once_and_stays_active(self, shoppers):
-        bought = list(Interaction.objects.filter(kind="purchase").values_list("listing_id", flat=True))
-        assert bought
-        assert len(bought) == len(set(bought))
-        assert set(Interaction.objects.values_list("listing__status", flat=True)) == {"active"}
-
-
-class TestImportInteractions:
-    ROWS = [
-        {"event_id": "1", "occurred_at": "2026-03-02T00:57:13Z", "actor": "shopper", "kind": "view"},
-        {
-            "event_id": "2",
-            "occurred_at": "2026-03-02T00:58:13+01:00",
-            "actor": "shopper",
-            "kind": "favourite",
-        },
-        {"event_id": "3", "occurred_at": "2026-03-02T00:59:13", "actor": "shopper", "kind": "view"},
-        {"event_id": "4", "occurred_at": "2026-03-02T00:59:13Z", "actor": "shopper", "kind": "dance"},
-        {"event_id": "5", "occurred_at": "2026-03-02T00:59:13Z", "kind": "view"},
-    ]
-
-    def rows(self, listing):
-        gone = self.ROWS[0] | {"event_id": "6", "listing": "gone"}
-        return [row | {"listing": listing.external_id} for row in self.ROWS] + [gone]
-
-    def as_csv(self, rows):
-        names = ["event_id", "occurred_at", "actor", "listing", "kind"]
-        return "\n".join([",".join(names)] + [",".join(row.get(name, "") for name in names) for row in rows])
-
-    @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".jsonl", ".jsonl.gz"])
-    def test_csv_and_json_lines_plain_and_gzipped(self, sofas, tmp_path, ending, capsys):
-        rows = self.rows(sofas[0])
-        text = self.as_csv(rows) if "csv" in ending else "\n".join(map(json.dumps, rows))
-        file = tmp_path / f"events{ending}"
-        file.write_bytes(gzip.compress(text.encode()) if ending.endswith(".gz") else text.encode())
-        call_command("import_interactions", str(file))
-        assert "2 accepted, 4 rejected" in capsys.readouterr().out
-        call_command("import_interactions", str(file))
-        assert "2 duplicate, 4 rejected" in capsys.readouterr().out
-        assert Interaction.objects.count() == 2
-
-    @pytest.mark.parametrize(("name", "text"), [("e.csv", "a,b\n1,2"), ("e.txt", "x"), ("e.jsonl", "{oops")])
-    def test_another_kind_of_file_is_refused_in_one_line(self, db, tmp_path, name, text):
-        file = tmp_path / name
-        file.write_text(text)
-        with pytest.raises(CommandError) as error:
-            call_command("import_interactions", str(file))
-        assert "\n" not in str(error.value)

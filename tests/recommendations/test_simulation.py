@@ -1,0 +1,31 @@
+import numpy as np
+from django.core.management import call_command
+
+from recommendations.models import Interaction
+
+
+class TestSimulate:
+    def test_it_says_that_it_is_simulated_and_the_same_seed_adds_nothing(self, shoppers, capsys):
+        count = Interaction.objects.count()
+        call_command("simulate", "--shoppers", "5", "--seed", "3")
+        assert "SIMULATED" in capsys.readouterr().out
+        more = Interaction.objects.count()
+        assert more > count
+        call_command("simulate", "--shoppers", "5", "--seed", "3")
+        assert Interaction.objects.count() == more
+
+    def test_shoppers_have_tastes(self, shoppers):
+        """Most of what a shopper looks at lies in one or two categories, not evenly in both."""
+        shares = []
+        for number in range(30):
+            paths = Interaction.objects.filter(actor__external_id=f"shopper-2-{number}", kind="favourite")
+            seen = list(paths.values_list("listing__category__path", flat=True))
+            if len(seen) >= 3:
+                shares.append(max(seen.count(path) for path in seen) / len(seen))
+        assert np.mean(shares) > 0.75
+
+    def test_a_listing_is_bought_once_and_stays_active(self, shoppers):
+        bought = list(Interaction.objects.filter(kind="purchase").values_list("listing_id", flat=True))
+        assert bought
+        assert len(bought) == len(set(bought))
+        assert set(Interaction.objects.values_list("listing__status", flat=True)) == {"active"}
