@@ -94,6 +94,11 @@ _ON_MARKET = """
 """
 
 
+def on_market(moment: datetime, *, end: datetime) -> np.ndarray:
+    """Listings that were on the market at some time between: (m,) int64"""
+    return np.array(list(_published(moment, end)), np.int64)
+
+
 def _published(moment: datetime, end: datetime) -> dict[int, float]:
     """Listing id -> when it was published, NaN where unknown, of all that were on the market in between."""
     with connection.cursor() as cursor:

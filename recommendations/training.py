@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn
 
+import numpy as np
+
 from listings.errors import DomainError
 from ml.covisitation import Counts
 from recommendations import evaluation, gate, hindsight, locks, model_store, tuning, watermark
@@ -107,6 +109,11 @@ class Material:
     def second(self) -> Behaviour:
         return self._without_last(TEST_SHARE)
 
+    @cached_property
+    def asked_for(self) -> np.ndarray:
+        """Listings that were to be had while what the gate asks about happened: (s,) int64"""
+        return hindsight.on_market(self.second.until, end=self.whole.until)
+
     def _without_last(self, last_share: float) -> Behaviour:
         moment = hindsight.split_time(1 - last_share, until=self.whole.until)
         return read_behaviour(until=moment, before=self.horizon)
@@ -151,8 +158,9 @@ def _tuned(material: Material, start: Recipe, budget_s: float, report: tuning.Re
 def _weighed(material: Material, recipe: Recipe, steps: Steps) -> Recipe:
     """The recipe with fitted weights of the feed's sources; as set by hand where nothing is embedded."""
     first, second = material.first, material.second
+    showable = hindsight.on_market(first.until, end=second.until)
     with steps("Fitting to weigh the sources") as progress:
-        model, _ = material.fit(first, recipe, progress=progress)
+        model, _ = material.fit(first, recipe, showable=showable, progress=progress)
     with steps("Weighing the sources") as progress:
         try:
             return recipe.changed(blend=fit_blend(model, first.until, end=second.until, progress=progress))
@@ -164,7 +172,7 @@ def _examine(material: Material, recipe: Recipe, steps: Steps) -> Verdict:
     """The gate's verdict on a recipe."""
     earlier = material.second
     with steps("Fitting on what came first") as progress:
-        candidate, _ = material.fit(earlier, recipe, progress=progress)
+        candidate, _ = material.fit(earlier, recipe, showable=material.asked_for, progress=progress)
     rival = _rival(material, candidate, steps)
     models = {"candidate": candidate} | ({"active": rival} if rival else {})
     with steps("Comparing on what came last") as progress:
@@ -191,7 +199,7 @@ def _rival(material: Material, candidate: Collaborative, steps: Steps) -> Collab
     if recipe.changed(blend=()) == candidate.recipe.changed(blend=()):
         return replace(candidate, recipe=recipe)
     with steps("Fitting as what serves") as progress:
-        return material.fit(material.second, recipe, progress=progress)[0]
+        return material.fit(material.second, recipe, showable=material.asked_for, progress=progress)[0]
 
 
 def _reject(material: Material, verdict: Verdict) -> NoReturn:

@@ -13,10 +13,14 @@ from tests import factories
 
 @pytest.fixture
 def shoppers(alice, encoder, now) -> list[Actor]:
-    """Thirty, with two weeks of events over sofas and bicycles; nothing is embedded yet."""
+    """Thirty, with two weeks of events over sofas and bicycles; nothing is embedded yet.
+
+    Listings have ids of their own: what is simulated follows from the seed and the order of ids.
+    """
     for number in range(12):
-        factories.listing(alice, f"Blue sofa {number}", price=20 + number)
-        factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles", price=80 + number)
+        factories.listing(alice, f"Blue sofa {number}", price=20 + number, external_id=f"sofa-{number:02}")
+        title, path = f"Mountain bike {number}", "Sports / Bicycles"
+        factories.listing(alice, title, path=path, price=80 + number, external_id=f"bike-{number:02}")
     simulate(shopper_count=30, seed=2, now=now)
     return list(Actor.objects.filter(external_id__startswith="shopper").order_by("pk"))
 

@@ -230,6 +230,16 @@ class TestGate:
         assert compared[-1]["active"].version == first.version
         assert compared[-1]["active"].digest == first.sha256
 
+    def test_what_had_left_the_market_by_then_is_nobodys_neighbour(self, many_shoppers, compared):
+        """It would take the places of what could have been recommended."""
+        gone = Listing.objects.filter(interactions__isnull=False).earliest("pk")
+        Listing.objects.filter(pk=gone.pk).update(status="sold", sold_at=hindsight.split_time(0.5))
+        self.train()
+        candidate = compared[-1]["candidate"]
+        neighbours = candidate.neighbours.items[candidate.neighbours.weights > 0]
+        assert gone.pk in candidate.listing_ids
+        assert gone.pk not in candidate.listing_ids[neighbours]
+
     def test_where_nothing_is_embedded_it_publishes_unjudged_and_says_so(self, shoppers):
         row = self.train(recipe=self.BAD)
         assert row.status == "active"

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 from rich.console import Console
 
 from listings.errors import DomainError
 from recommendations import evaluation_report
 from recommendations.contenders import CONTENDERS
 from recommendations.evaluation import AT, MOST_ACTORS, SEED
+from recommendations.management.arguments import moment
 from recommendations.progress import progress_bar
 from recommendations.rehearsal import SHARE, Rehearsal, rehearse
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         )
         split.add_argument(
             "--since",
-            type=_time,
+            type=moment,
             metavar="TIME",
             help="split at a time, such as 2026-03-14 or 2026-03-14T12:00Z",
         )
@@ -140,11 +140,3 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError("a whole number of 1 or more")
     return int(text)
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError("a time in ISO 8601, such as 2026-03-14 or 2026-03-14T12:00Z") from None
-    return at if at.tzinfo else timezone.make_aware(at)

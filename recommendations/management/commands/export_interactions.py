@@ -1,15 +1,14 @@
 import os
 import sys
-from argparse import ArgumentTypeError
 from datetime import datetime
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from listings.errors import DomainError
 from recommendations.event_exports import chosen_events, export_events, export_lines
+from recommendations.management.arguments import moment
 from recommendations.progress import progress_bar
 
 STANDARD_OUTPUT = "-"
@@ -30,11 +29,11 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--since",
-            type=_time,
+            type=moment,
             metavar="TIME",
             help="only what happened then or later: 2026-03-14 or 2026-03-14T12:00Z, else in TIME_ZONE",
         )
-        parser.add_argument("--until", type=_time, metavar="TIME", help="only what happened before")
+        parser.add_argument("--until", type=moment, metavar="TIME", help="only what happened before")
         parser.add_argument(
             "--source", metavar="NAME", help="only what this one vouched for, as service:shop"
         )
@@ -66,11 +65,3 @@ class Command(BaseCommand):
             self.stderr.write(f"{count} events written.")
         except BrokenPipeError:  # whoever reads has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError("a time in ISO 8601, such as 2026-03-14 or 2026-03-14T12:00Z") from None
-    return at if at.tzinfo else timezone.make_aware(at)

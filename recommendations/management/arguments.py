@@ -1,0 +1,15 @@
+"""What commands accept beside words and numbers."""
+
+from argparse import ArgumentTypeError
+from datetime import datetime
+
+from django.utils import timezone
+
+
+def moment(text: str) -> datetime:
+    """A time in ISO 8601, without a zone in that of the installation. Raises ArgumentTypeError."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError("a time in ISO 8601, such as 2026-03-14 or 2026-03-14T12:00Z") from None
+    return at if at.tzinfo else timezone.make_aware(at)
