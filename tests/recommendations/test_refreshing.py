@@ -160,7 +160,8 @@ class TestRefresh:
             assert refresh() == 0
         assert refresh() == 1
 
-    def test_it_takes_a_quarter_of_the_time_at_most(self, trained, shoppers, alice):
+    def test_it_takes_a_quarter_of_the_time_at_most(self, trained, shoppers, alice, monkeypatch):
+        monkeypatch.setattr(refreshing, "SHARE_OF_TIME", 0.25)
         factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
         trained.metrics |= {"refresh_s": 60, "refreshed_at": timezone.now().isoformat()}
         trained.save()
@@ -217,7 +218,6 @@ class TestWhatGoesWrong:
         assert (settings.MODEL_ROOT / trained.path).is_dir()
         monkeypatch.setattr("recommendations.model_folders.GRACE_S", 0)
         factories.event(shoppers[1], Interaction.objects.last().listing)
-        monkeypatch.setattr(refreshing, "SHARE_OF_TIME", 1e9)
         refresh()
         assert [folder.name for folder in (settings.MODEL_ROOT / "collaborative").iterdir()] == [
             f"{trained.version}.2"
