@@ -78,7 +78,7 @@ def _follow(
         while not expired():
             values = best.values | {dial.name: dial.moved(best.values[dial.name], direction, halvings)}
             trial = attempt(values)
-            if trial.score <= best.score * (1 + LEAST_GAIN):
+            if not trial.score > best.score * (1 + LEAST_GAIN):  # nor is NaN a gain
                 break
             best = trial
         if best is not start:

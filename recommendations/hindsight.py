@@ -74,9 +74,9 @@ def world_at(moment: datetime, *, end: datetime) -> View:
 
 
 # An event tells of a listing that was there, whatever its row says: rows of an import are made later. When
-# such a listing was published is known from its first event at the earliest. Before that, it is unknown and
-# not "later": else what is newest would be what is going to be touched. A purchase ends a listing even where
-# nobody marked it sold. LEAST passes over NULL.
+# such a listing was published is known from its first event at the earliest. What was published after the
+# moment has no date: else what is newest would be what is going to be touched. A purchase ends a listing
+# even where nobody marked it sold. LEAST passes over NULL.
 _ON_MARKET = """
     WITH told AS (
         SELECT listing_id, min(occurred_at) AS first_at,
@@ -84,8 +84,7 @@ _ON_MARKET = """
         FROM recommendations_interaction
         GROUP BY listing_id
     )
-    SELECT id, CASE WHEN first_at > %(moment)s AND first_at < created_at THEN NULL
-                    ELSE least(created_at, first_at) END
+    SELECT id, CASE WHEN least(created_at, first_at) <= %(moment)s THEN least(created_at, first_at) END
     FROM listings_listing LEFT JOIN told ON listing_id = id
     WHERE status <> 'draft' AND least(created_at, first_at) <= %(end)s
       AND coalesce(

@@ -1,6 +1,7 @@
 """The registry of collaborative models and their files: one row is active, and switching it is publishing."""
 
 import logging
+import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def switch_files(
     It was not if another model was published, or somebody rolled back, in the meantime. Raises OSError.
     """
     count = int(row.metrics.get("refresh_count", 0)) + 1
-    path = f"{KIND}/{row.version}.{count}"
+    path = f"{KIND}/{row.version}.{count}-{secrets.token_hex(4)}"  # whatever an attempt that broke off left
     digest = _write(path, model, made_of, horizon)
     unchanged = TrainedModel.objects.filter(pk=row.pk, status=Status.ACTIVE, sha256=row.sha256)
     switched = bool(

@@ -9,7 +9,8 @@ TRIED = "training:tried"  # in Redis: how far the events reached when a training
 
 _COUNT = """
     SELECT count(*) FROM (
-        SELECT FROM recommendations_interaction WHERE transaction_id >= %s::xid8 LIMIT %s
+        SELECT FROM recommendations_interaction
+        WHERE transaction_id >= %s::xid8 AND transaction_id < %s::xid8 LIMIT %s
     ) AS recent
 """
 
@@ -23,16 +24,19 @@ def take_turn() -> bool:
     if not after or locks.is_held(locks.TRAINING):
         return False
     horizon = watermark.horizon()
-    if count_since(_last_tried(horizon), limit=after) < after:
+    if count_between(_last_tried(horizon), horizon, limit=after) < after:
         return False
     trending.client().set(TRIED, horizon)
     return True
 
 
-def count_since(horizon: int, *, limit: int) -> int:
-    """How many interactions were committed since a position, counted no further than the limit."""
+def count_between(since: int, until: int, *, limit: int) -> int:
+    """How many interactions were committed between two positions, counted no further than the limit.
+
+    Rows of a restored dump may bear ids that this server has not given yet: they are not new again and again.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [str(horizon), limit])
+        cursor.execute(_COUNT, [str(since), str(until), limit])
         return cursor.fetchone()[0]
 
 

@@ -192,10 +192,10 @@ def _rival(material: Material, candidate: Collaborative, steps: Steps) -> Collab
         said = model_store.about(row)
         if datetime.fromisoformat(said["trained_until"]) < material.second.until:
             return model_store.load(row)
-    except ModelDamaged as error:
+        recipe = Recipe.from_json(said["recipe"])
+    except (ModelDamaged, KeyError, TypeError, ValueError) as error:
         logger.error("The active model cannot be compared with: %s", error)
         return None
-    recipe = Recipe.from_json(said["recipe"])
     if recipe.changed(blend=()) == candidate.recipe.changed(blend=()):
         return replace(candidate, recipe=recipe)
     with steps("Fitting as what serves") as progress:

@@ -57,6 +57,13 @@ class TestFit:
         fitted(confidence, iterations=3, progress=lambda done, total: told.append((done, total)))
         assert told == [(1, 3), (2, 3), (3, 3)]
 
+    def test_blas_keeps_to_one_thread_while_implicit_runs_its_own(self, confidence):
+        from threadpoolctl import threadpool_info
+
+        seen = []
+        fitted(confidence, progress=lambda *_: seen.extend(threadpool_info()))
+        assert {pool["num_threads"] for pool in seen if pool["user_api"] == "blas"} == {1}
+
     def test_the_confidence_is_left_as_it_was(self, confidence):
         before = confidence.copy()
         fitted(confidence)

@@ -219,6 +219,15 @@ class TestWhatGoesWrong:
         monkeypatch.setattr("recommendations.model_folders.GRACE_S", 0)
         factories.event(shoppers[1], Interaction.objects.last().listing)
         refresh()
-        assert [folder.name for folder in (settings.MODEL_ROOT / "collaborative").iterdir()] == [
-            f"{trained.version}.2"
-        ]
+        kept = [folder.name for folder in (settings.MODEL_ROOT / "collaborative").iterdir()]
+        assert len(kept) == 1 and kept[0].startswith(f"{trained.version}.2-")
+
+    def test_what_an_attempt_that_broke_off_left_is_in_nobodys_way(
+        self, news, trained, settings, monkeypatch
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr("django.db.models.query.QuerySet.update", lambda *args, **changes: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                refresh()
+        assert len(list((settings.MODEL_ROOT / "collaborative").iterdir())) == 2
+        assert refresh() == 1

@@ -79,13 +79,13 @@ class TestWhenATrainingIsDue:
 
     def test_it_counts_no_further_than_it_has_to(self, bob, sofa):
         events(bob, sofa, 5)
-        assert retraining.count_since(0, limit=3) == 3
+        assert retraining.count_between(1, watermark.horizon(), limit=3) == 3
 
     def test_counting_reads_the_index_on_transactions(self, bob, sofa):
         events(bob, sofa, 1)
         with connection.cursor() as cursor:
             cursor.execute("SET enable_seqscan = off")
-            cursor.execute(f"EXPLAIN {retraining._COUNT}", ["1", 5])
+            cursor.execute(f"EXPLAIN {retraining._COUNT}", ["1", "999999999", 5])
             plan = "\n".join(line for (line,) in cursor.fetchall())
             cursor.execute("RESET enable_seqscan")
         assert "interaction_by_transaction" in plan
