@@ -4,9 +4,13 @@ import secrets
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
+
+from listings.words import broken
 
 RESERVED_IDS = frozenset({".", "..", "batch"})
 
@@ -105,6 +109,13 @@ class Place(models.Model):
         )
 
 
+class Listings(models.Manager):
+    """Reads listings without their search words, which only PostgreSQL itself has a use for."""
+
+    def get_queryset(self) -> models.QuerySet["Listing"]:
+        return super().get_queryset().defer("search_words")
+
+
 class Listing(models.Model):
     """One thing, sold once. Only an active listing is ever served."""
 
@@ -150,6 +161,17 @@ class Listing(models.Model):
     source_version = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField(auto_now=True)
+    # Title words count stemmed (A) and as they are written (C), so that half a word finds them too.
+    search_words = models.GeneratedField(
+        expression=SearchVector(broken("title", 300), config="english", weight="A")
+        + SearchVector(broken("title", 300), config="simple", weight="C")
+        # A tsvector holds 1 MB: a description of any length has to fit.
+        + SearchVector(broken("description", 20_000), config="english", weight="D"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    objects = Listings()
 
     class Meta:
         constraints = [
@@ -178,6 +200,7 @@ class Listing(models.Model):
                 name="listing_active_category",
             ),
             models.Index(fields=["seller", "-created_at"], name="listing_of_seller"),
+            GinIndex(fields=["search_words"], condition=Q(status="active"), name="listing_active_words"),
         ]
 
     def __str__(self) -> str:

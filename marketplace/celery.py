@@ -75,6 +75,11 @@ app.conf.update(
             "schedule": 2.0,
             "options": {"expires": BELL_EXPIRES_S},
         },
+        "learn-vocabulary": {
+            "task": "recommendations.tasks.learn_vocabulary",
+            "schedule": 30.0,
+            "options": {"expires": BELL_EXPIRES_S},
+        },
         "compact-index": {
             "task": "recommendations.tasks.compact_index",
             "schedule": 30.0,

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from recommendations import compaction, embedding, encoders, refreshing, retraining, trending
+from recommendations import compaction, embedding, encoders, refreshing, retraining, spelling, trending
 
 BELL_EXPIRES_S = 30
 EMBEDDING_BUDGET = timedelta(minutes=1)  # a large catalogue takes many turns, each far below the time limits
@@ -36,6 +36,12 @@ def embed_pending() -> dict[str, int]:
 def roll_up_trending() -> int:
     """Count the events that came since the last time."""
     return trending.roll_up(now=timezone.now())
+
+
+@shared_task
+def learn_vocabulary() -> int:
+    """Learn the words that the catalogue is written in, once in a while; how many they are."""
+    return spelling.learn_when_stale(now=timezone.now())
 
 
 @shared_task
