@@ -17,6 +17,8 @@ with entry.plain_errors():
 VISIBILITY_TIMEOUT_S = 1800
 TASK_TIME_LIMIT_S = 600  # under half the visibility timeout: no task runs while its message is redelivered
 SOFT_TIME_LIMIT_S = 540
+# A child that encodes queries loads its models before it says that it lives; the default is 4 seconds.
+START_TIMEOUT_S = 120
 BELL_EXPIRES_S = 30  # a periodic bell that nobody heard in this time is worth nothing: the next one rings
 
 set_native_threads(settings.ENVIRONMENT.native_threads or os.cpu_count() or 1)
@@ -53,11 +55,13 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     task_time_limit=TASK_TIME_LIMIT_S,
     task_soft_time_limit=SOFT_TIME_LIMIT_S,
+    worker_proc_alive_timeout=START_TIMEOUT_S,
     worker_soft_shutdown_timeout=10,
     worker_hijack_root_logger=False,
     task_default_queue="events",
     task_routes={
         "recommendations.tasks.embed_pending": {"queue": "embeddings"},
+        "recommendations.tasks.encode_query": {"queue": "encode"},
         "recommendations.tasks.compact_index": {"queue": "training"},
         "recommendations.tasks.refresh_collaborative": {"queue": "training"},
         "recommendations.tasks.train_collaborative": {"queue": "training"},
@@ -118,3 +122,12 @@ def _forget_inherited_connections(**_: object) -> None:
     from django.db import connections
 
     connections.close_all()
+
+
+@worker_process_init.connect
+def _warm_up(**_: object) -> None:
+    """A child that only encodes queries has its models loaded before the first one comes."""
+    if set(app.amqp.queues.consume_from) == {"encode"}:
+        from recommendations import answering
+
+        answering.warm_up()

@@ -90,6 +90,16 @@ class Environment(BaseSettings):
         ge=1,
         description="Threads for torch and BLAS in a worker. All cores when not set; web uses one.",
     )
+    encode_timeout_s: float = Field(
+        2.0,
+        gt=0,
+        le=30,
+        allow_inf_nan=False,
+        description="How long a search waits for its words and photo to be encoded, before it does without.",
+    )
+    plain_image_api: bool = Field(
+        True, description="`/healthcheck` and `/predict/...`, which anyone may call without a login."
+    )
     retrain_hour: int = Field(3, ge=0, le=23, description="The hour of the nightly training, in TIME_ZONE.")
     retrain_after_events: int = Field(
         5000, ge=0, description="New events after which a training starts before the night; 0: none does."

@@ -21,6 +21,7 @@ from marketplace import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+TWO_THREADS = dict.fromkeys(ONE_THREAD, "2")
 
 # Long enough for a request or a batch in hand; what is cut off after it is claimed again later.
 GRACE_S = 10.0
@@ -60,6 +61,7 @@ def _worker(queue: str, environment: Mapping[str, str]) -> Process:
 WORKERS = (
     _worker("events", ONE_THREAD),
     _worker("embeddings", {}),
+    _worker("encode", TWO_THREADS),  # more would take turns with those of the web
     _worker("training", {"OPENBLAS_NUM_THREADS": "1"}),  # implicit has threads of its own above BLAS
 )
 BEAT = Process(

@@ -1,5 +1,9 @@
-"""Doors to the verbs that work in the background. Messages carry nothing: the work is in PostgreSQL."""
+"""Doors to the verbs that work in the background. Messages carry nothing: the work is in PostgreSQL.
 
+Only a query to encode travels whole: nobody keeps it.
+"""
+
+import base64
 import logging
 import os
 import subprocess
@@ -10,9 +14,20 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from recommendations import compaction, embedding, encoders, refreshing, retraining, spelling, trending
+from recommendations import (
+    answering,
+    compaction,
+    embedding,
+    encoders,
+    refreshing,
+    retraining,
+    spelling,
+    trending,
+)
+from recommendations.answers import Question
 
 BELL_EXPIRES_S = 30
+ENCODE_LIMIT_S = 60  # a switch of encoders loads models in it; what takes longer hangs
 EMBEDDING_BUDGET = timedelta(minutes=1)  # a large catalogue takes many turns, each far below the time limits
 
 logger = logging.getLogger(__name__)
@@ -30,6 +45,19 @@ def embed_pending() -> dict[str, int]:
     if counts and embedding.waiting_count():
         embed_pending.apply_async(expires=BELL_EXPIRES_S)
     return counts
+
+
+# Acknowledged before it runs: a photo that crashes the encoder costs one query, and is not tried again.
+@shared_task(
+    acks_late=False,
+    reject_on_worker_lost=False,
+    soft_time_limit=ENCODE_LIMIT_S,
+    time_limit=ENCODE_LIMIT_S + 10,
+)
+def encode_query(*, words: str, photo: str | None, reply_to: str) -> None:
+    """Answer a query that waits at `reply_to`. photo: base64 of a JPEG."""
+    question = Question(words, base64.b64decode(photo) if photo else None)
+    answering.answer(question, reply_to)
 
 
 @shared_task

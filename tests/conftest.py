@@ -1,18 +1,22 @@
 """The cast and the stage. Alice sells, Bob buys, Charlie must have no access."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery.contrib.testing.worker import start_worker
 from django.contrib.auth.models import User
 from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from listings.models import Actor
+from marketplace.celery import app
 from marketplace.models import ServiceKey
-from recommendations import embedding, encoders, replica, trending
+from recommendations import answers, embedding, encoders, encoding, replica, trending
 from tests import factories
 
 
@@ -137,6 +141,27 @@ def still_replica(monkeypatch) -> replica.Replica:
     own._pid = os.getpid()
     monkeypatch.setattr(replica, "_replica", own)
     return own
+
+
+@pytest.fixture(autouse=True)
+def fresh_door(monkeypatch):
+    """Each test asks the encode worker through a door that remembers nothing."""
+    monkeypatch.setattr(encoding, "_door", None)
+
+
+@contextmanager
+def encode_worker_running() -> Iterator[None]:
+    """A worker of the queue `encode`, in a thread of this process. Needs transactional_db: it has a
+    connection of its own."""
+    with start_worker(app, queues=[answers.QUEUE], perform_ping_check=False, shutdown_timeout=60):
+        yield
+
+
+@pytest.fixture
+def encode_worker(transactional_db, encoder):
+    """Queries are encoded."""
+    with encode_worker_running():
+        yield
 
 
 @pytest.fixture

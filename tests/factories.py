@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw
 
 from listings import photos, services
 from listings.models import Actor, Category, Listing, Photo
+from recommendations import answering, answers
+from recommendations.encoded import Encoded
 from recommendations.interactions import Event, EventResult, record
 
 PASSWORD = "correct horse battery staple"
@@ -69,3 +71,14 @@ def event(who: Actor, what: Listing, kind: str = "view", at: datetime | None = N
     """One event, a moment ago unless said otherwise."""
     happened = Event(f"event-{next(_numbers)}", who, what.external_id, kind, occurred_at=at)
     return record(source="tests", events=[happened], now=timezone.now())[0]
+
+
+def as_received(data: bytes) -> bytes:
+    """The photo of a query as the encode worker gets it."""
+    return photos.receive(data).sizes[photos.Size.MEDIUM]
+
+
+def known_answer(encoded: Encoded, *, words: str = "", photo: bytes | None = None) -> None:
+    """Put what the encode worker would say where it keeps what it said."""
+    question = answers.Question.of(words, photo)
+    answers.give(answering.client(), "encode:reply:nobody", question, encoded)

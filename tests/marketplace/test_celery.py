@@ -9,6 +9,7 @@ from marketplace.processes import WORKERS
 
 conf = app.conf
 TASKS = sorted(name for name in app.tasks if not name.startswith("celery."))
+ENCODE = "recommendations.tasks.encode_query"
 QUEUES = {process.words()[process.words().index("--queues") + 1] for process in WORKERS}
 
 
@@ -39,7 +40,11 @@ class TestDelivery:
     def test_a_task_is_acknowledged_when_it_is_done(self):
         assert conf.task_acks_late
         assert conf.task_reject_on_worker_lost
-        assert all(app.tasks[name].acks_late for name in TASKS)
+        assert all(app.tasks[name].acks_late for name in TASKS if name != ENCODE)
+
+    def test_a_query_to_encode_is_not_tried_again_by_a_worker_that_it_crashed(self):
+        assert not app.tasks[ENCODE].acks_late
+        assert not app.tasks[ENCODE].reject_on_worker_lost
 
     def test_no_worker_keeps_messages_in_hand(self):
         assert conf.worker_prefetch_multiplier == 1
@@ -83,6 +88,11 @@ class TestQueues:
         assert queue_of("recommendations.tasks.embed_pending") == "embeddings"
         assert queue_of("recommendations.tasks.train_collaborative") == "training"
         assert queue_of("recommendations.tasks.roll_up_trending") == "events"
+
+    def test_queries_have_a_worker_of_their_own(self):
+        assert queue_of(ENCODE) == "encode"
+        assert [task for task in TASKS if queue_of(task) == "encode"] == [ENCODE]
+        assert ENCODE not in [entry["task"] for entry in conf.beat_schedule.values()]
 
     def test_a_bell_that_nobody_heard_does_not_pile_up(self):
         for entry in conf.beat_schedule.values():

@@ -40,6 +40,8 @@ BAD = {
     "TIME_ZONE": ["Europe/Londn", "../etc/passwd"],
     "LOG_LEVEL": ["LOUD"],
     "NATIVE_THREADS": ["0", "all"],
+    "ENCODE_TIMEOUT_S": ["0", "-1", "31", "nan", "soon"],
+    "PLAIN_IMAGE_API": ["maybe"],
     "RETRAIN_HOUR": ["24", "-1", "noon"],
     "RETRAIN_AFTER_EVENTS": ["-1", "many", "1.5"],
     "EVENT_WEIGHTS": [

@@ -1,0 +1,49 @@
+"""The encode worker's side: a question in, a reply out, whatever the photo does to the encoder."""
+
+import io
+import logging
+
+import redis
+from PIL import Image
+
+from recommendations import answers, encoders
+from recommendations.answers import Question
+
+REDIS_TIMEOUT_S = 5.0
+
+logger = logging.getLogger(__name__)
+
+_client: redis.Redis | None = None
+
+
+def client() -> redis.Redis:
+    """This process's connection to Redis."""
+    global _client
+    if _client is None:
+        _client = answers.client(REDIS_TIMEOUT_S)
+    return _client
+
+
+def answer(question: Question, reply_to: str) -> None:
+    """Encode a question and reply to whoever waits. What cannot be encoded is refused with a reason."""
+    try:
+        encoded = encoders.load_active().encode_query(question.words, question.photo)
+    except encoders.EncoderUnavailable as error:
+        answers.refuse(client(), reply_to, str(error))
+    except Exception as error:  # photos are hostile, and who asked must not wait for nothing
+        logger.exception("A query could not be encoded")
+        answers.refuse(client(), reply_to, f"The encoder failed: {type(error).__name__}: {error}")
+    else:
+        answers.give(client(), reply_to, question, encoded)
+
+
+def warm_up() -> None:
+    """Load the models and use each once, so that the first query does not wait for them."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(buffer, "JPEG")
+    try:
+        encoders.load_active().encode_query("a warm welcome", buffer.getvalue())
+    except encoders.EncoderUnavailable as error:
+        logger.info("Nothing to warm up yet: %s", error)
+    except Exception:  # the worker starts all the same: words may work where photos do not
+        logger.exception("The encoder could not be warmed up")
