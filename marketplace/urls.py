@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/v1/logout/", LogoutApi.as_view(), name="logout"),
     path("api/v1/", include("recommendations.urls")),
     path("api/v1/", include("listings.urls")),
+    path("", include("recommendations.plain_image_urls")),
     re_path(r"^media/(?P<path>photos/.+)$", serve, {"document_root": settings.MEDIA_ROOT}, name="media"),
 ]
 

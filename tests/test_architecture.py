@@ -28,6 +28,23 @@ schema = Client().get("/api/schema/", headers={"host": "localhost"})
 print(response.status_code, schema.status_code, *sorted({name.split(".")[0] for name in sys.modules}))
 """
 
+SERVE_QUERIES = """
+import io, sys
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from marketplace.wsgi import application
+from PIL import Image
+photo = io.BytesIO()
+Image.new("RGB", (96, 64), "navy").save(photo, "JPEG")
+def ask(path, field):
+    upload = SimpleUploadedFile("a.jpg", photo.getvalue())
+    return Client().post(path, {field: upload, "words": "sofa"}, headers={"host": "localhost"}).status_code
+codes = [ask("/predict/feature_embedding", "image"), ask("/predict/similar_images", "file")]
+codes += [ask("/predict/category", "image"), ask("/api/v1/classify/", "photo")]
+codes += [ask("/api/v1/search/", "photo")]
+print(*codes, *sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
 
 def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
@@ -91,20 +108,37 @@ class TestImports:
         assert modules_with(HOUSE, lambda file: all_imports(file) & {"tests", "benchmarks"}) == []
 
 
+def servers(settings) -> dict[str, str]:
+    """An environment that leads to the servers of this test."""
+    database = settings.DATABASES["default"]
+    url = f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}"
+    return os.environ | {"DATABASE_URL": url, "REDIS_URL": settings.REDIS_URL}
+
+
+def run(program: str, environment: dict[str, str]) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
 class TestServing:
     def test_a_web_process_loads_neither_torch_nor_what_comes_with_it(self, transactional_db, settings):
-        database = settings.DATABASES["default"]
-        url = f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}"
-        environment = os.environ | {"DATABASE_URL": url, "REDIS_URL": settings.REDIS_URL}
-        served = subprocess.run(
-            [sys.executable, "-c", SERVE_ONE_FEED],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        environment = servers(settings)
+        served = run(SERVE_ONE_FEED, environment)
         feed, schema, *loaded = served.stdout.split()
         assert (feed, schema) == ("503", "200"), served.stderr  # no encoder was chosen in this database
         assert "faiss" in loaded
+        assert not set(loaded) & set(HEAVY)
+
+    def test_nor_when_it_is_asked_with_words_and_photos(self, encode_worker, settings, tmp_path):
+        environment = servers(settings) | {"VAR": str(tmp_path), "ENCODE_TIMEOUT_S": "20"}
+        served = run(SERVE_QUERIES, environment)
+        features, similar, category, classify, _, *loaded = served.stdout.split()
+        assert (features, similar) == ("200", "200"), served.stderr
+        assert (category, classify) == ("503", "503")  # nothing was trained
         assert not set(loaded) & set(HEAVY)

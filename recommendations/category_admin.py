@@ -1,0 +1,80 @@
+"""Category suggestions for staff who add or change a listing: a button beside the field, and what it asks."""
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, JsonResponse
+from django.urls import path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.views.decorators.http import require_POST
+
+from listings import photos
+from listings.errors import DomainError, Unavailable
+from listings.models import Category, Photo
+from recommendations.classification import suggest_categories
+from recommendations.search_serializers import DESCRIPTION_READ
+from recommendations.uploads import read_photo
+
+URL_NAME = "listings_listing_suggest_category"
+
+
+class SuggestsCategory(admin.ModelAdmin):
+    """For the admin of listings. The form works without it: suggestions only fill in a field."""
+
+    class Media:
+        js = ("recommendations/suggest_category.js",)
+        css = {"all": ("recommendations/suggest_category.css",)}
+
+    def get_urls(self):
+        view = self.admin_site.admin_view(self.suggest_category)
+        return [path("suggest-category/", view, name=URL_NAME), *super().get_urls()]
+
+    def formfield_for_foreignkey(self, db_field, request, **options):
+        field = super().formfield_for_foreignkey(db_field, request, **options)
+        if db_field.name == "category" and field is not None:
+            listing_id = request.resolver_match.kwargs.get("object_id", "")
+            field.help_text = format_html(
+                '<button type="button" class="button suggest-category" data-url="{}" data-listing="{}">'
+                "Suggest category</button>",
+                reverse(f"admin:{URL_NAME}"),
+                listing_id,
+            )
+        return field
+
+    @method_decorator(require_POST)
+    def suggest_category(self, request: HttpRequest) -> JsonResponse:
+        """The likeliest categories that there are, or a message that says why there is none."""
+        if not (self.has_add_permission(request) or self.has_change_permission(request)):
+            raise PermissionDenied
+        words = f"{request.POST.get('title', '')} {request.POST.get('description', '')[:DESCRIPTION_READ]}"
+        try:
+            suggested = suggest_categories(words=words, photo=_photo(request))
+        except DomainError as error:
+            return JsonResponse(
+                {"message": error.detail}, status=503 if isinstance(error, Unavailable) else 400
+            )
+        return JsonResponse({"suggestions": _chosen_from(suggested.leaves or suggested.roots)})
+
+
+def _photo(request: HttpRequest) -> bytes | None:
+    """The photo that is about to be added, else the first one that the listing has."""
+    if upload := request.FILES.get("add_photo"):
+        return read_photo(upload)
+    listing_id = request.POST.get("listing", "")
+    if not listing_id.isdecimal():
+        return None
+    first = Photo.objects.filter(listing=int(listing_id)).order_by("position").first()
+    try:
+        return first and photos.path_of(first.file.name, photos.Size.MEDIUM).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _chosen_from(suggestions) -> list[dict]:
+    """Those that exist as categories, as the form needs them."""
+    known = dict(Category.objects.filter(path__in=[s.path for s in suggestions]).values_list("path", "pk"))
+    return [
+        {"category": known[s.path], "path": s.path, "probability": s.probability}
+        for s in suggestions
+        if s.path in known
+    ]

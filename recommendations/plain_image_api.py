@@ -1,0 +1,93 @@
+"""The plain image API: the addresses and shapes that earlier projects on marketplace photos exposed.
+
+Clients written for those run unchanged, so an answer has exactly their keys. Anyone may call; a setting turns
+it off.
+"""
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from listings.errors import Invalid
+from recommendations.classification import encode_or_refuse, likeliest_root
+from recommendations.similar_photos import find_similar_photos
+from recommendations.uploads import read_photo
+
+FIELDS = ("image", "file")
+DEFAULT_COUNT, MAXIMUM_COUNT = 4, 50
+
+
+class CountQuery(serializers.Serializer):
+    k = serializers.IntegerField(min_value=1, max_value=MAXIMUM_COUNT, default=DEFAULT_COUNT)
+
+
+@extend_schema(exclude=True)  # its shapes are older than this API and stand in README
+class PlainImageApi(APIView):
+    """Asks for no credential, so that no cookie can be abused and none has to be sent."""
+
+    authentication_classes = []
+    permission_classes = []
+    parser_classes = [MultiPartParser, FormParser]
+
+    def initial(self, request, *arguments, **options):
+        if not settings.ENVIRONMENT.plain_image_api:
+            raise NotFound("The plain image API is turned off.")
+        super().initial(request, *arguments, **options)
+
+
+class HealthApi(PlainImageApi):
+    """Tells that somebody answers."""
+
+    def get(self, request):
+        return Response({"message": "API is up and running!"})
+
+
+class FeaturesApi(PlainImageApi):
+    """A photo as the backbone sees it."""
+
+    def post(self, request):
+        encoded = encode_or_refuse(photo=_photo(request))
+        return Response({"features": encoded.features.tolist()})
+
+
+class SimilarImagesApi(PlainImageApi):
+    """The photos on the market that look most like this one."""
+
+    def post(self, request):
+        query = CountQuery(data=request.query_params if "k" in request.query_params else request.data)
+        query.is_valid(raise_exception=True)
+        found = find_similar_photos(_photo(request), count=query.validated_data["k"])
+        return Response(
+            {
+                "similar_index": [photo.pk for photo, _ in found],
+                "image_labels": [photo.external_id for photo, _ in found],
+                "distances": [distance for _, distance in found],
+            }
+        )
+
+
+class CategoryApi(PlainImageApi):
+    """A photo's category and the place of that among all, in alphabetical order."""
+
+    def post(self, request):
+        root, position = likeliest_root(_photo(request))
+        return Response({"category_index": position, "category": root.path})
+
+
+class ImageApi(PlainImageApi):
+    """A photo's category and how likely it is."""
+
+    def post(self, request):
+        root, _ = likeliest_root(_photo(request))
+        return Response({"Category": root.path, "Probability": root.probability})
+
+
+def _photo(request) -> bytes:
+    upload = next((request.FILES[name] for name in FIELDS if name in request.FILES), None)
+    if upload is None:
+        raise Invalid("Send the photo as multipart field 'image' or 'file'.", field=FIELDS[0])
+    return read_photo(upload)

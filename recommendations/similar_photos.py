@@ -1,0 +1,35 @@
+"""Photos that look like a given one."""
+
+import numpy as np
+
+from listings.errors import Unavailable
+from listings.models import Listing, Photo
+from ml.arrays import Vector
+from recommendations import replica
+from recommendations.classification import encode_or_refuse
+
+SPARE = 40  # proposed beyond the count, for those whose listing left the market a moment ago
+
+
+class SwitchingEncoders(Unavailable):
+    """The query was encoded in another space than the one this process searches, for seconds."""
+
+    def __init__(self):
+        super().__init__("The encoder is being switched just now; try again in a moment.")
+
+
+def find_similar_photos(photo: bytes, *, count: int) -> list[tuple[Photo, float]]:
+    """The nearest photos of listings that are active now, nearest first, with their Euclidean distances
+    between unit vectors, 0 to 2.   Raises EncoderAway, SwitchingEncoders, NotReady."""
+    view, encoded = replica.view(), encode_or_refuse(photo=photo)
+    if encoded.encoder_version != view.encoder_version:
+        raise SwitchingEncoders
+    photo_ids, scores = view.nearest_photos(encoded.photo, count + SPARE, view.alive)
+    shown = Photo.objects.filter(listing__status=Listing.Status.ACTIVE).in_bulk(photo_ids.tolist())
+    pairs = zip(photo_ids.tolist(), distances(scores).tolist(), strict=True)
+    return [(shown[pk], distance) for pk, distance in pairs if pk in shown][:count]
+
+
+def distances(cosines: Vector) -> Vector:
+    """Cosine similarities of unit vectors as Euclidean distances: sqrt(2 - 2 cos), (n,) -> (n,)"""
+    return np.sqrt(2 - 2 * np.clip(cosines, -1, 1))
