@@ -9,6 +9,7 @@ from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Substr
 
 from listings.words import broken
 
@@ -229,6 +230,11 @@ class Photo(models.Model):
                 name="photo_position_once",
                 deferrable=models.Deferrable.DEFERRED,
             ),
+        ]
+        # Two hashes that differ in at most three bits have one of these four bands in common.
+        indexes = [
+            models.Index(Substr("perceptual_hash", start, 4), "id", name=f"photo_hash_band_{start}")
+            for start in (1, 5, 9, 13)
         ]
 
     def __str__(self) -> str:
