@@ -1,0 +1,262 @@
+"""Rounds over labelled photos that change a classifier's weights, and how far they came."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ml.augmentation import Augmentation, augment, whole
+from ml.backbone import fastest_dtype
+from ml.checkpoints import BadCheckpoint, read_checkpoint, write_checkpoint
+from ml.photos import Photo
+from ml.pictures import Pictures
+from ml.small_backbone import Progress
+
+OPTIMISERS = ("adamw", "sgd")
+CROP_MARGIN = 8 / 7  # photos are kept this much larger than the crops that are cut from them
+LARGEST_GRADIENT = 5.0  # norm; a batch of odd photos must not throw the weights far
+
+
+class BadOptionsError(ValueError):
+    """An option is out of its range; the message names it."""
+
+
+class DivergedError(ArithmeticError):
+    """The loss is no longer a number. The checkpoint of the epoch before stays."""
+
+
+@dataclass(frozen=True)
+class FineTuningOptions:
+    """How a backbone is fine-tuned. Two runs with the same options and photos give the same weights."""
+
+    optimiser: str = "adamw"
+    learning_rate: float = 3e-4  # of the backbone, at its highest
+    head_factor: float = 5.0  # the new last layer knows nothing yet: it learns faster by this
+    weight_decay: float = 0.05
+    momentum: float = 0.9  # of sgd
+    epoch_count: int = 8
+    batch_size: int = 32
+    image_size: int = 224
+    warm_up: float = 0.1  # share of all steps
+    label_smoothing: float = 0.1
+    averaging: float = 0.0  # decay, by step, of the running mean of the weights that is kept; 0: the last
+    unfrozen_blocks: int | None = None  # the last ones; None: all. No gradient flows into frozen ones
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    patience: int = 3  # epochs without a better one after which training ends
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises BadOptionsError."""
+        ranges = {
+            "optimiser": self.optimiser in OPTIMISERS,
+            "learning_rate": 0 < self.learning_rate < math.inf,
+            "epoch_count": self.epoch_count >= 1,
+            "batch_size": self.batch_size >= 1,
+            "image_size": self.image_size >= 32,
+            "warm_up": 0 <= self.warm_up < 1,
+            "label_smoothing": 0 <= self.label_smoothing < 1,
+            "averaging": 0 <= self.averaging < 1,
+            "unfrozen_blocks": self.unfrozen_blocks is None or self.unfrozen_blocks >= 0,
+            "patience": self.patience >= 1,
+        }
+        for name, is_good in ranges.items():
+            if not is_good:
+                raise BadOptionsError(f"{name} cannot be {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one round over the photos came to."""
+
+    number: int  # from 1
+    loss: float  # mean over the training photos, as they were seen
+    accuracy: float  # of the photos held out
+    learning_rate: float  # of the backbone, at the end
+
+
+class Lesson:
+    """The photos, large for training and as a backbone will see them for validation, with their targets."""
+
+    def __init__(
+        self, photos: Sequence[Photo], targets: Tensor, validation: np.ndarray, options: FineTuningOptions
+    ) -> None:
+        training, held_out = np.flatnonzero(~validation), np.flatnonzero(validation)
+        size = options.image_size
+        margin = CROP_MARGIN if options.augmentation.crops else 1
+        self.targets, self.held_out_targets = targets[training], targets[held_out]
+        self.pictures = Pictures(photos, training.tolist(), round(size * margin))
+        self.held_out = Pictures(photos, held_out.tolist(), size)
+
+    def close(self) -> None:
+        self.pictures.close()
+        self.held_out.close()
+
+
+class Training:
+    """One run: the model, its optimiser, and how far they came."""
+
+    def __init__(
+        self, model: nn.Module, head: nn.Module, options: FineTuningOptions, device: torch.device
+    ) -> None:
+        self.options, self.device = options, device
+        self.model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = _averaged(self.model, options.averaging)
+        self.optimiser = _optimiser(self.model, head, options)
+        self.history: list[Epoch] = []
+        self.best_state: dict[str, Tensor] = {}
+        self.resumed_after = 0
+
+    @property
+    def judged(self) -> nn.Module:
+        """The model whose epochs are compared and kept."""
+        return self.averaged.module if self.averaged else self.model
+
+    def epochs(self, lesson: Lesson, progress: Progress | None) -> Iterator[Epoch]:
+        """Train epoch by epoch until the last, or until `patience` of them were no better."""
+        while len(self.history) < self.options.epoch_count and not self._is_stuck():
+            epoch = self._train_epoch(lesson, progress)
+            if not self.history or epoch.accuracy > max(past.accuracy for past in self.history):
+                self.best_state = _on_cpu(self.judged)
+            self.history.append(epoch)
+            yield epoch
+
+    def keep(self, checkpoint: Path, run: str) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict() if self.averaged else {},
+            "optimiser": self.optimiser.state_dict(),
+            "history": [asdict(epoch) for epoch in self.history],
+            "best": self.best_state,
+        }
+        write_checkpoint(checkpoint, run, state)
+
+    def resume(self, checkpoint: Path, run: str, say: Callable[[str], None]) -> None:
+        try:
+            state = read_checkpoint(checkpoint, run)
+        except BadCheckpoint as error:
+            say(f"Training starts anew: {error}.")
+            return
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        if self.averaged:
+            self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.best_state, self.resumed_after = state["best"], len(self.history)
+        say(f"Training goes on after epoch {self.resumed_after}.")
+
+    def _is_stuck(self) -> bool:
+        accuracies = [epoch.accuracy for epoch in self.history]
+        return bool(accuracies) and len(accuracies) - 1 - int(np.argmax(accuracies)) >= self.options.patience
+
+    def _train_epoch(self, lesson: Lesson, progress: Progress | None) -> Epoch:
+        number, count, size = len(self.history) + 1, len(lesson.pictures), self.options.batch_size
+        generator = torch.Generator().manual_seed(_seed(self.options.seed, number))
+        torch.manual_seed(_seed(self.options.seed, number))  # dropout draws from the global generator
+        _learn(self.model)
+        step_count, losses = math.ceil(count / size), []
+        order = torch.randperm(count, generator=generator)
+        for step, (rows, pixels) in enumerate(lesson.pictures.batches(order, size)):
+            done = (number - 1) * step_count + step
+            self._set_rates((done + 0.5) / (self.options.epoch_count * step_count))
+            losses.append(self._step(pixels, lesson.targets[rows], generator) * len(rows))
+            if progress:
+                progress(done + 1, self.options.epoch_count * step_count)
+        accuracy = self._accuracy(lesson)
+        return Epoch(number, sum(losses) / count, accuracy, self.optimiser.param_groups[0]["lr"])
+
+    def _set_rates(self, share: float) -> None:
+        factor = schedule(share, self.options.warm_up)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["highest"] * factor
+
+    def _step(self, pixels: Tensor, targets: Tensor, generator: torch.Generator) -> float:
+        """One step downhill; the batch's mean loss before it."""
+        inputs = augment(
+            pixels.to(self.device), self.options.image_size, self.options.augmentation, generator
+        )
+        self.optimiser.zero_grad()
+        with _autocast(self.device):
+            logits = self.model(inputs)
+        smoothing = self.options.label_smoothing
+        loss = functional.cross_entropy(logits.float(), targets.to(self.device), label_smoothing=smoothing)
+        if not loss.isfinite():
+            epoch = len(self.history) + 1
+            raise DivergedError(
+                f"The loss is {loss.item()} in epoch {epoch}. A lower learning rate may help."
+            )
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
+        self.optimiser.step()
+        if self.averaged:
+            self.averaged.update_parameters(self.model)
+        return loss.item()
+
+    @torch.inference_mode()
+    def _accuracy(self, lesson: Lesson) -> float:
+        self.judged.eval()
+        right, rows = 0, torch.arange(len(lesson.held_out))
+        for part, pixels in lesson.held_out.batches(rows, self.options.batch_size):
+            with _autocast(self.device):
+                found = self.judged(whole(pixels.to(self.device))).argmax(dim=1).cpu()
+            right += int((found == lesson.held_out_targets[part]).sum())
+        return right / len(rows)
+
+
+def schedule(share: float, warm_up: float) -> float:
+    """Part of the highest learning rate at this share of all steps: up in a line, down by cosine."""
+    if share < warm_up:
+        return share / warm_up
+    return (1 + math.cos(math.pi * (share - warm_up) / (1 - warm_up))) / 2
+
+
+def _learn(model: nn.Module) -> None:
+    """Training mode, but for batch norms: small batches would spoil the statistics they came with."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def _averaged(model: nn.Module, decay: float) -> AveragedModel | None:
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
+
+
+def _optimiser(model: nn.Module, head: nn.Module, options: FineTuningOptions) -> torch.optim.Optimizer:
+    """Biases and norms do not decay, the head learns faster. Each group knows its highest rate."""
+    new = {id(parameter) for parameter in head.parameters()}
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = []
+    for is_new in (False, True):
+        for is_matrix in (False, True):
+            chosen = [p for p in learning if (id(p) in new, p.ndim > 1) == (is_new, is_matrix)]
+            rate = options.learning_rate * (options.head_factor if is_new else 1)
+            decay = options.weight_decay if is_matrix else 0.0
+            groups.append({"params": chosen, "lr": rate, "highest": rate, "weight_decay": decay})
+    if options.optimiser == "sgd":
+        return torch.optim.SGD(groups, momentum=options.momentum, nesterov=options.momentum > 0)
+    return torch.optim.AdamW(groups)
+
+
+def _autocast(device: torch.device) -> torch.autocast:
+    if device.type == "cuda":
+        is_faster = torch.cuda.is_bf16_supported()
+    else:
+        is_faster = device.type == "cpu" and fastest_dtype() == torch.bfloat16
+    return torch.autocast(device.type, torch.bfloat16, enabled=is_faster)
+
+
+def _seed(seed: int, epoch: int) -> int:
+    """Each epoch has chance of its own, so that one that is begun again sees what it saw before."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _on_cpu(model: nn.Module) -> dict[str, Tensor]:
+    return {key: tensor.detach().cpu().clone() for key, tensor in model.state_dict().items()}

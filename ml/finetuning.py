@@ -1,0 +1,182 @@
+"""Teach a pretrained backbone the categories of a catalogue, from its own photos.
+
+The file it writes is one that `ml.weights` reads; name, input size and categories are recorded in it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ml.backbone import build_classifier, last_linear
+from ml.epochs import BadOptionsError, DivergedError, Epoch, FineTuningOptions, Lesson, Training
+from ml.photos import Photo
+from ml.pictures import fingerprint
+from ml.small_backbone import Progress, TooFewCategoriesError
+from ml.weights import Weights, WeightsError, read_weights
+
+__all__ = ["BadOptionsError", "DivergedError", "FineTuningOptions", "FineTuningReport", "finetune"]
+
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+
+
+@dataclass(frozen=True)
+class FineTuningReport:
+    """What a training came to. `path` holds the weights of the best epoch."""
+
+    path: Path
+    categories: tuple[str, ...]
+    photo_count: int
+    validation_count: int
+    epochs: tuple[Epoch, ...]
+    resumed_after: int  # epochs that an earlier run had done
+
+    @property
+    def best(self) -> Epoch:
+        return max(self.epochs, key=lambda epoch: epoch.accuracy)  # the first of equals
+
+
+def finetune(
+    backbone_name: str | None,
+    weights_file: Path,
+    photos: Sequence[Photo],
+    labels: Sequence[str],
+    *,
+    validation: np.ndarray,
+    options: FineTuningOptions,
+    path: Path,
+    checkpoint: Path,
+    progress: Progress | None = None,
+    report: Callable[[Epoch], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    device: torch.device | str | None = None,
+) -> FineTuningReport:
+    """Fine-tune a backbone on labelled photos; write the best epoch to `path`, whole or not at all.
+
+    validation (n,) bool: photos held out, which choose the epoch. A run that was broken off goes on after the
+    last epoch in `checkpoint`, with the same result as if it had not been; the file is removed at the end.
+    Raises TooFewCategoriesError, UnreadablePhoto, WeightsError, BadBackbone, DivergedError.
+    """
+    categories, targets = _targets(labels, validation, len(photos))
+    weights = read_weights(weights_file, backbone_name)
+    run = _run(weights, photos, labels, validation, options)
+    with torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        model, head = prepare(weights, len(categories), options)
+        training = Training(model, head, options, torch.device(device or best_device()))
+        training.resume(checkpoint, run, say or (lambda line: None))
+        lesson = Lesson(photos, targets, validation, options)
+        try:
+            for epoch in training.epochs(lesson, progress):
+                training.keep(checkpoint, run)
+                if report:
+                    report(epoch)
+        finally:
+            lesson.close()
+    save(training.best_state, path, weights.name, options.image_size, categories)
+    checkpoint.unlink(missing_ok=True)
+    held_out = int(validation.sum())
+    return FineTuningReport(
+        path, categories, len(photos) - held_out, held_out, tuple(training.history), training.resumed_after
+    )
+
+
+def prepare(weights: Weights, category_count: int, options: FineTuningOptions) -> tuple[nn.Module, nn.Module]:
+    """The pretrained classifier and its last layer, which is new. All but the last blocks is frozen.
+
+    Raises WeightsError when the weights do not fit.
+    """
+    model = build_classifier(weights.name, category_count)
+    last = last_linear(model, weights.name)
+    kept = {key: tensor for key, tensor in weights.state.items() if not key.startswith(f"{last}.")}
+    _load(model, kept, last, weights)
+    head = model.get_submodule(last)
+    if options.unfrozen_blocks is not None:
+        model.requires_grad_(False)
+        inner = [block for block in blocks(model) if head not in block]
+        for part in chain(*inner[max(0, len(inner) - options.unfrozen_blocks) :]):
+            part.requires_grad_(True)
+    head.requires_grad_(True)
+    return model, head
+
+
+def blocks(model: nn.Module) -> list[list[nn.Module]]:
+    """The parts of a torchvision classifier that hold weights, first to last: layers, or residual blocks.
+
+    A norm goes with the layer before it.
+    """
+    parts: list[list[nn.Module]] = []
+    for child in model.children():
+        for part in child.children() if isinstance(child, nn.Sequential) else [child]:
+            if parts and isinstance(part, NORMS):
+                parts[-1].append(part)
+            elif any(True for _ in part.parameters()):
+                parts.append([part])
+    return parts
+
+
+def best_device() -> str:
+    """The kind of processor that trains fastest here."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def save(state: dict[str, Tensor], path: Path, name: str, input_size: int, categories: Sequence[str]) -> None:
+    """Write weights as `ml.weights` reads them."""
+    about = {"backbone": name, "input_size": str(input_size), "categories": json.dumps(list(categories))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".part")
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, aside, metadata=about)
+    aside.replace(path)
+
+
+def _load(model: nn.Module, state: dict[str, Tensor], last: str, weights: Weights) -> None:
+    expected = {key for key in model.state_dict() if not key.startswith(f"{last}.")}
+    try:
+        model.load_state_dict(state, strict=False)
+    except RuntimeError:
+        raise WeightsError(f"{weights.source} does not fit {weights.name}: shapes differ") from None
+    if odd := sorted(expected ^ set(state)):
+        raise WeightsError(f"{weights.source} does not fit {weights.name} ({', '.join(odd[:3])})")
+
+
+def _targets(
+    labels: Sequence[str], validation: np.ndarray, photo_count: int
+) -> tuple[tuple[str, ...], Tensor]:
+    """The categories in order, and the number of each photo's (n,) int64.   Raises TooFewCategoriesError."""
+    assert validation.dtype == np.bool_ and len(labels) == len(validation) == photo_count
+    taught = {label for label, is_held_out in zip(labels, validation, strict=True) if not is_held_out}
+    if len(taught) < 2 or not validation.any():
+        raise TooFewCategoriesError(
+            "expected photos of two categories or more to learn from and some to be judged by; found "
+            f"{photo_count} photos, {int(validation.sum())} of them held out, {len(taught)} categories taught"
+        )
+    categories = sorted(set(labels))
+    return tuple(categories), torch.tensor([categories.index(label) for label in labels])
+
+
+def _run(
+    weights: Weights,
+    photos: Sequence[Photo],
+    labels: Sequence[str],
+    validation: np.ndarray,
+    options: FineTuningOptions,
+) -> str:
+    """Names all that a training's result depends on."""
+    parts = [
+        weights.name,
+        weights.digest,
+        fingerprint(photos),
+        list(labels),
+        validation.tolist(),
+        asdict(options),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
