@@ -6,11 +6,14 @@ from django.utils import timezone
 from listings.admin import ListingAdmin
 from listings.models import Listing
 from recommendations import bell, embedding
+from recommendations.category_admin import SuggestsCategory
+from recommendations.copies_admin import ShowsCopies, link_to, pair
 from recommendations.models import (
     CatalogueChange,
     EmbeddingJob,
     Interaction,
     ListingEmbedding,
+    PhotoCopy,
     PhotoFeatures,
     TrainedModel,
 )
@@ -35,7 +38,7 @@ admin.site.unregister(Listing)
 
 
 @admin.register(Listing)
-class RecommendedListingAdmin(ListingAdmin):
+class RecommendedListingAdmin(SuggestsCategory, ShowsCopies, ListingAdmin):
     """The catalogue's admin, with what recommendations add to it."""
 
     actions = (*ListingAdmin.actions, "embed_again")
@@ -105,3 +108,25 @@ class ListingEmbeddingAdmin(ReadOnlyAdmin):
 class PhotoFeaturesAdmin(ReadOnlyAdmin):
     list_display = ("photo", "backbone")
     exclude = ("features",)
+
+
+@admin.register(PhotoCopy)
+class PhotoCopyAdmin(ReadOnlyAdmin):
+    list_display = ("pictures", "first_in", "again_in", "other_seller", "hamming", "likeness")
+    list_filter = ("other_seller",)
+    list_select_related = ("photo__listing", "original__listing")
+    list_per_page = 25
+    ordering = ("-photo_id",)
+    readonly_fields = ("pictures", "first_in", "again_in")
+
+    @admin.display(description="first and again")
+    def pictures(self, copy: PhotoCopy) -> str:
+        return pair(copy)
+
+    @admin.display(description="first in")
+    def first_in(self, copy: PhotoCopy) -> str:
+        return link_to(copy.original.listing)
+
+    @admin.display(description="again in")
+    def again_in(self, copy: PhotoCopy) -> str:
+        return link_to(copy.photo.listing)

@@ -22,6 +22,7 @@ class Item:
     listing: Listing
     score: float
     scores: dict[str, float | None]
+    copies: tuple[str, ...] = ()  # external ids of listings folded into this one: they show the same photo
 
 
 @dataclass(frozen=True)

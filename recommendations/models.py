@@ -1,7 +1,7 @@
 """Events, the work they cause, and what is derived from them but kept in PostgreSQL."""
 
 from django.db import models
-from django.db.models import Func, Q
+from django.db.models import F, Func, Q
 from django.utils import timezone
 
 from listings.models import Actor, Listing, Photo
@@ -99,6 +99,28 @@ class PhotoFeatures(models.Model):
 
     def __str__(self) -> str:
         return f"features of photo {self.photo_id} by {self.backbone}"
+
+
+class PhotoCopy(models.Model):
+    """A photo that another listing had shown before: the earliest of them is the original.
+
+    Derived from the photos and their features (see copies.py); `find_copies` makes it anew.
+    """
+
+    photo = models.OneToOneField(Photo, on_delete=models.CASCADE, related_name="copy_of")
+    original = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="copies")
+    hamming = models.PositiveSmallIntegerField()  # bits of 64 in which the perceptual hashes differ
+    likeness = models.FloatField()  # cosine of the backbone's features
+    other_seller = models.BooleanField()  # somebody else used it first
+
+    class Meta:
+        verbose_name_plural = "photo copies"
+        constraints = [
+            models.CheckConstraint(condition=~Q(photo=F("original")), name="photo_not_copy_of_itself"),
+        ]
+
+    def __str__(self) -> str:
+        return f"photo {self.photo_id} shows what {self.original_id} showed before"
 
 
 class ListingEmbedding(models.Model):

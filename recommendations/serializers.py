@@ -61,6 +61,10 @@ class ItemCard(serializers.Serializer):
     scores = serializers.DictField(
         child=serializers.FloatField(allow_null=True), help_text=f"By source: {', '.join(SOURCES)}."
     )
+    copies = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Ids of listings that show the same photo, left out of the page.",
+    )
 
 
 class PageCard(serializers.Serializer):

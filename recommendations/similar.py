@@ -4,11 +4,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from listings import queries
 from listings.models import Listing
 from ml.arrays import Vector
 from ml.blocks import DEFAULT_WEIGHTS, WORDS_ONLY
-from recommendations import replica
+from recommendations import copies, replica
 from recommendations.feed import Item, Page
 from recommendations.filters import Filters, allowed_rows
 from recommendations.taste import vectors_of
@@ -25,12 +24,13 @@ WEIGHTS: dict[By, Vector] = {
     By.TEXT: WORDS_ONLY,
     By.BOTH: DEFAULT_WEIGHTS,
 }
-SPARE = 40  # proposed beyond the limit, for those that were sold a moment ago
+SPARE = 40  # proposed beyond the limit, for those that were sold a moment ago or are folded as copies
 
 
 def find_similar(*, listing: Listing, by: By, filters: Filters, limit: int) -> Page:
     """The most similar listings by photos, words or both, the listing itself left out.
 
+    Listings that show the same photo are one item, those that show the asked listing's too.
     Nothing is similar to a listing that has no vector yet, or by photo to one without photos.
     Raises NotReady, NoSuchCategory.
     """
@@ -43,9 +43,8 @@ def find_similar(*, listing: Listing, by: By, filters: Filters, limit: int) -> P
     rows, scores = view.nearest(query, limit + SPARE, allowed, WEIGHTS[by])
     ids = view.attributes["listing_id"][rows].tolist()
     score_of = dict(zip(ids, scores.tolist(), strict=True))
-    return Page(
-        [
-            Item(found, score_of[found.pk], {"content": round(score_of[found.pk], 4)})
-            for found in queries.first_visible(ids, limit)
-        ]
-    )
+
+    def item_of(found: Listing) -> Item:
+        return Item(found, score_of[found.pk], {"content": round(score_of[found.pk], 4)})
+
+    return Page(copies.first_grouped(ids, limit, item_of, view))

@@ -3,6 +3,7 @@ from django.utils import timezone
 
 from listings import services
 from tests import factories
+from tests.recommendations.pictures import saved, scene
 
 
 @pytest.fixture
@@ -93,3 +94,69 @@ class TestByPhotoOrWords:
         follow()
         response = anyone.get(f"/api/v1/listings/{sofas[0].external_id}/similar/", {"by": "smell"})
         assert response.status_code == 400
+
+
+class TestTheSamePhotoAgain:
+    @pytest.fixture
+    def stall(self, alice, bob, encoder):
+        """Eight sofas with photos of their own, of which the last three show one photo."""
+        sofas = [
+            factories.listing(bob if number == 7 else alice, f"Corner sofa in blue velvet {number}")
+            for number in range(8)
+        ]
+        for number, sofa in enumerate(sofas):
+            factories.add_picture(sofa, saved(scene(min(number, 5))))
+        return sofas
+
+    def copies(self, client, listing, **query):
+        page = client.get(f"/api/v1/listings/{listing.external_id}/similar/", query).json()
+        return {item["listing"]["id"]: set(item["copies"]) for item in page["items"]}
+
+    @pytest.mark.parametrize("by", ["photo", "text", "both"])
+    def test_listings_that_show_it_are_one_item(self, anyone, stall, follow, by):
+        follow()
+        found = self.copies(anyone, stall[0], by=by)
+        same = {sofa.external_id for sofa in stall[5:]}
+        (shown,) = found.keys() & same
+        assert found[shown] == same - {shown}
+        assert all(not folded for pk, folded in found.items() if pk != shown)
+
+    def test_folding_does_not_shorten_the_page(self, anyone, stall, follow):
+        follow()
+        assert len(self.copies(anyone, stall[5], limit=5)) == 5
+
+    def test_those_that_show_the_asked_listings_own_photo_are_one_item_too(self, anyone, stall, follow):
+        follow()
+        found = self.copies(anyone, stall[5], by="photo")
+        first = next(iter(found))
+        assert {first} | found[first] == {sofa.external_id for sofa in stall[6:]}
+
+
+class TestListingsWithoutPhotos:
+    """Section 6 of the design: found where they are meant, and nowhere else."""
+
+    @pytest.fixture
+    def bicycles(self, alice, encoder):
+        """Every other one without a photo; beside them sofas, all with one."""
+        path = "Sports / Bicycles"
+        bikes = [factories.listing(alice, f"Mountain bike {number}", path=path) for number in range(24)]
+        others = [factories.listing(alice, f"Corner sofa in velvet {number}") for number in range(24)]
+        for number, listing in enumerate([*bikes[::2], *others]):
+            factories.add_picture(listing, saved(scene(number)))
+        return bikes
+
+    def test_they_are_about_as_common_among_the_similar_as_in_the_catalogue(self, anyone, bicycles, follow):
+        follow()
+        with_photo, without = ({bike.external_id for bike in bicycles[start::2]} for start in (0, 1))
+        for asked in bicycles[:2]:  # one with a photo, one without
+            found = set(similar(anyone, asked, limit=20))
+            assert 0.3 < len(found & without) / len(found & (with_photo | without)) < 0.7
+
+    def test_by_photo_they_neither_are_found_nor_find(self, anyone, bicycles, follow):
+        follow()
+        found = similar(anyone, bicycles[0], by="photo", limit=100)
+        assert len(found) == 35  # all that have one, but for the asked one
+        assert not set(found) & {bike.external_id for bike in bicycles[1::2]}
+        url = f"/api/v1/listings/{bicycles[1].external_id}/similar/"
+        page = anyone.get(url, {"by": "photo"}).json()
+        assert (page["items"], page["degraded"]) == ([], [])

@@ -1,0 +1,100 @@
+"""What staff see of photos that were shown before."""
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.query import QuerySet
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+
+from listings import photos
+from listings.models import Listing, Photo
+from recommendations.models import PhotoCopy
+
+MOST_SHOWN = 20
+HEIGHT_PX = 120
+
+
+class UsedBeforeFilter(admin.SimpleListFilter):
+    """Of listings: those with a photo that another seller used first."""
+
+    title = "photo used before by another seller"
+    parameter_name = "used_before"
+
+    def lookups(self, request, model_admin) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def queryset(self, request, queryset: QuerySet[Listing]) -> QuerySet[Listing]:
+        wanted = {"yes": Q(used_before=True), "no": Q(used_before=False)}
+        return queryset.filter(wanted.get(self.value(), Q()))
+
+
+class ShowsCopies(admin.ModelAdmin):
+    """For the listings' admin: where else their photos were shown."""
+
+    def get_queryset(self, request) -> QuerySet[Listing]:
+        return with_used_before(super().get_queryset(request))
+
+    def get_list_display(self, request):
+        return (*super().get_list_display(request), "is_used_before")
+
+    def get_list_filter(self, request):
+        return (*super().get_list_filter(request), UsedBeforeFilter)
+
+    def get_readonly_fields(self, request, obj=None):
+        """A listing that is being added has no photos yet."""
+        names = super().get_readonly_fields(request, obj)
+        return (*names, "shown_elsewhere") if obj else names
+
+    @admin.display(description="Photo used before", boolean=True, ordering="used_before")
+    def is_used_before(self, listing: Listing) -> bool:
+        return listing.used_before
+
+    @admin.display(description="Photos shown elsewhere")
+    def shown_elsewhere(self, listing: Listing) -> str:
+        return copies_of(listing)
+
+
+def with_used_before(listings: QuerySet[Listing]) -> QuerySet[Listing]:
+    """Each listing knows as `used_before` whether another seller used a photo of it first."""
+    foreign = PhotoCopy.objects.filter(photo__listing=OuterRef("pk"), other_seller=True)
+    return listings.annotate(used_before=Exists(foreign))
+
+
+def copies_of(listing: Listing) -> str:
+    """HTML: each photo of this listing that another one shows, beside the other, with whose that is."""
+    details = ("photo__listing__seller", "original__listing__seller")
+    concerned = Q(photo__listing=listing) | Q(original__listing=listing)
+    found = PhotoCopy.objects.filter(concerned).select_related(*details).order_by("photo_id")[:MOST_SHOWN]
+    rows = ((pair(copy), _said(copy, listing)) for copy in found)
+    return format_html_join("", "<p>{}<br>{}</p>", rows) or "None of its photos is shown elsewhere."
+
+
+def _said(copy: PhotoCopy, listing: Listing) -> str:
+    is_later = copy.photo.listing_id == listing.pk
+    other = (copy.original if is_later else copy.photo).listing
+    return format_html(
+        "{} by {} in {}{}",
+        "Shown before" if is_later else "Shown again",
+        other.seller.external_id,
+        link_to(other),
+        ", another seller" if copy.other_seller else ", the same seller",
+    )
+
+
+def link_to(listing: Listing) -> str:
+    """HTML: its title, leading to its page in the admin."""
+    url = reverse("admin:listings_listing_change", args=[listing.pk])
+    return format_html('<a href="{}">{}</a>', url, listing.title)
+
+
+def pair(copy: PhotoCopy) -> str:
+    """HTML: the original and the copy, side by side."""
+    return format_html_join(" ", "{}", ((_thumbnail(photo),) for photo in (copy.original, copy.photo)))
+
+
+def _thumbnail(photo: Photo) -> str:
+    return format_html(
+        '<img src="{}" alt="" loading="lazy" style="height:{}px;border-radius:4px">',
+        photos.url_of(photo.file.name, photos.Size.THUMBNAIL),
+        HEIGHT_PX,
+    )

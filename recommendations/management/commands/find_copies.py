@@ -1,0 +1,27 @@
+from django.core.management.base import BaseCommand
+
+from listings.models import Listing
+from recommendations import copies
+from recommendations.models import PhotoCopy
+from recommendations.progress import progress_bar
+
+BATCH = 200
+
+
+class Command(BaseCommand):
+    help = (
+        "Find photos that another listing had shown before, over the whole catalogue. Embedding notes new "
+        "ones by itself; this finds what was there already, or was missed. It can be repeated at any time."
+    )
+
+    def handle(self, **options):
+        listings = Listing.objects.filter(photos__isnull=False).distinct().order_by("pk")
+        listing_ids = list(listings.values_list("pk", flat=True))
+        with progress_bar("Comparing photos", len(listing_ids)) as progress:
+            for start in range(0, len(listing_ids), BATCH):
+                batch = listing_ids[start : start + BATCH]
+                copies.find(batch)
+                progress(start + len(batch), len(listing_ids))
+        found = PhotoCopy.objects.count()
+        elsewhere = PhotoCopy.objects.filter(other_seller=True).count()
+        self.stdout.write(f"{found} photos were shown before, {elsewhere} of them by another seller.")

@@ -1,0 +1,379 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from django.urls import reverse
+
+from listings import queries, services
+from listings.models import Listing, Photo
+from recommendations import copies
+from recommendations.columns import Columns
+from recommendations.copies import LOOKED_AT, NEAR_PHOTOS, group
+from recommendations.feed import Item
+from recommendations.models import PhotoCopy, PhotoFeatures
+from recommendations.view import View
+from tests import factories
+from tests.recommendations.pictures import saved, scene
+
+SCENE = "f0e1d2c3b4a59687"  # hashes: half of the bits are set, as of any photo of something
+THREE_BITS_OFF = "f0e1d2c3b4a59680"
+FOUR_BITS_OFF = "f0e1d2c3b4a59688"
+OTHER_SCENE = "5a6978879687a5b4"
+BLANK = "8000000000000000"
+
+
+@contextmanager
+def held_elsewhere(statement: str, *values) -> Iterator[None]:
+    """Another transaction ran this, and has not ended."""
+    other = connections.create_connection("default")
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute(statement, values)
+        yield
+        other.rollback()
+    finally:
+        other.close()
+
+
+def hashed(listing: Listing, *hashes: str) -> Listing:
+    """The listing as results hold it, with photos of these hashes; no photo has features yet."""
+    for number, perceptual_hash in enumerate(hashes):
+        unique = f"{listing.pk}-{number}"
+        Photo.objects.create(
+            listing=listing,
+            position=number,
+            file=f"photos/{unique}.jpg",
+            sha256=unique,
+            perceptual_hash=perceptual_hash,
+            width=320,
+            height=240,
+        )
+    return queries.visible().get(pk=listing.pk)
+
+
+def see(listing: Listing, *values: float) -> None:
+    """A backbone saw this in the listing's photos."""
+    features = np.array(values, "<f2").tobytes()
+    for photo in listing.photos.all():
+        PhotoFeatures.objects.create(photo=photo, backbone="eye", features=features)
+
+
+@pytest.fixture
+def item_of(alice):
+    """item_of(hash, ...) is a result with such photos."""
+    return lambda *hashes: Item(hashed(factories.listing(alice), *hashes), 1.0, {})
+
+
+def said(items: list[Item]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(item.listing.external_id, item.copies) for item in items]
+
+
+def names(*items: Item) -> tuple[str, ...]:
+    return tuple(item.listing.external_id for item in items)
+
+
+class TestGrouping:
+    def test_the_same_photo_again_is_folded_into_the_earlier_item(self, item_of):
+        first, other, again = item_of(SCENE), item_of(OTHER_SCENE), item_of(SCENE)
+        assert said(group([first, other, again])) == [
+            (first.listing.external_id, names(again)),
+            (other.listing.external_id, ()),
+        ]
+
+    def test_three_bits_are_the_same_photo_and_four_are_another(self, item_of):
+        first, near, far = item_of(SCENE), item_of(THREE_BITS_OFF), item_of(FOUR_BITS_OFF)
+        found = group([first, near, far])
+        assert said(found) == [(first.listing.external_id, names(near)), (far.listing.external_id, ())]
+
+    def test_one_of_several_photos_is_enough(self, item_of):
+        first, again = item_of(OTHER_SCENE, SCENE), item_of("0f1e2d3c4b5a6978", SCENE)
+        assert said(group([first, again])) == [(first.listing.external_id, names(again))]
+
+    def test_photos_of_one_listing_that_are_alike_fold_nothing(self, item_of):
+        assert said(group([item_of(SCENE, SCENE)]))[0][1] == ()
+
+    def test_what_was_folded_draws_nothing_else_in(self, item_of):
+        """Otherwise a chain of listings would end in photos that have nothing in common."""
+        first, bridge, last = item_of(SCENE), item_of(SCENE, OTHER_SCENE), item_of(OTHER_SCENE)
+        assert [item.listing for item in group([first, bridge, last])] == [first.listing, last.listing]
+
+    def test_listings_without_photos_stay_apart(self, item_of):
+        items = [item_of(), item_of(), item_of(SCENE)]
+        assert group(items) == items
+        assert group([]) == []
+
+    @pytest.mark.parametrize("plain", [BLANK, "0000000000000000", "ffffffffffffffff", "8000800080008000", ""])
+    def test_blank_photos_say_nothing(self, item_of, plain):
+        assert len(group([item_of(plain), item_of(plain)])) == 2
+
+    def test_a_photo_that_many_listings_show_says_nothing_by_itself(self, item_of):
+        assert len(group([item_of(SCENE) for _ in range(copies.COMMON + 1)])) == copies.COMMON + 1
+        assert len(group([item_of(SCENE) for _ in range(copies.COMMON)])) == 1
+
+    def test_prefetched_photos_cost_no_query(self, item_of, django_assert_num_queries):
+        items = [item_of(SCENE), item_of(SCENE)]
+        with django_assert_num_queries(0):
+            group(items)
+
+
+class TestGroupingByLook:
+    """What the view knows of a listing confirms its hashes, or speaks against them."""
+
+    def items_of(self, *listings: Listing) -> list[Item]:
+        return [Item(queries.visible().get(pk=listing.pk), 1.0, {}) for listing in listings]
+
+    @pytest.fixture
+    def stock(self, alice, encoder):
+        """More listings with the same photo and the same words than chance would bring."""
+        listings = [factories.listing(alice, "Corner sofa, velvet") for _ in range(copies.COMMON + 1)]
+        for number, listing in enumerate(listings):
+            factories.add_picture(listing, saved(scene(1), quality=80 + number))
+        return listings
+
+    def test_a_dealers_stock_is_one_item(self, stock, follow):
+        found = group(self.items_of(*stock), follow())
+        assert [len(item.copies) for item in found] == [copies.COMMON]
+
+    def test_a_placeholder_folds_no_listings_of_other_things(self, stock, follow):
+        for number, title in enumerate(("Mountain bike", "Piano", "Garden gnome", "Ladder", "Kettle")):
+            services.edit_listing(listing=stock[number], title=title)
+        assert len(group(self.items_of(*stock), follow())) == len(stock)
+
+    def test_hashes_alike_by_chance_do_not_fold_what_looks_different(self, alice, encoder, follow):
+        one, other = factories.listing(alice), factories.listing(alice)
+        for listing in (one, other):
+            factories.add_picture(listing, saved(scene(listing.pk)))
+        Photo.objects.update(perceptual_hash=SCENE)
+        view = follow()
+        items = self.items_of(one, other)
+        assert len(group(items, view)) == 1  # a backbone of random weights sees one photo in everything
+        assert len(group(items, of_other_looks(view))) == 2
+
+
+def of_other_looks(view: View) -> View:
+    """The view, had its listings nothing in common by look."""
+    columns = view.columns()
+    look = view.comparison.blocks.slices[0]
+    vectors = columns.vectors.copy()
+    vectors[:, look] = np.eye(len(vectors), look.stop - look.start)
+    return View.load(
+        view.encoder_version, view.comparison.blocks, Columns(columns.attributes, vectors), None, 0
+    )
+
+
+class TestNoting:
+    @pytest.fixture
+    def mine(self, alice, encoder):
+        """Alice's listing, with a photo that Bob likes too."""
+        listing = factories.listing(alice)
+        factories.add_picture(listing, saved(scene(1)))
+        return listing
+
+    @pytest.fixture
+    def his(self, bob, mine):
+        """Bob's listing, with her photo made smaller and saved anew."""
+        listing = factories.listing(bob, "Sofa, never used")
+        factories.add_picture(listing, saved(scene(1).resize((80, 60)), quality=60))
+        return listing
+
+    def test_a_photo_of_another_seller_is_noted(self, mine, his, follow):
+        follow()
+        assert copies.note([his.pk]) == 1
+        copy = PhotoCopy.objects.get()
+        assert (copy.photo.listing, copy.original.listing, copy.other_seller) == (his, mine, True)
+        assert copy.hamming <= copies.MOST_BITS and copies.LEAST_LIKENESS <= copy.likeness <= 1.001
+
+    def test_it_does_not_matter_which_is_embedded_first(self, mine, his, follow):
+        follow()
+        assert copies.note([mine.pk]) == 0  # hers was the first
+        assert PhotoCopy.objects.get().photo.listing == his
+
+    def test_noting_again_changes_nothing(self, mine, his, follow):
+        follow()
+        assert copies.note([his.pk, mine.pk]) == copies.note([his.pk, mine.pk]) == 1
+        assert PhotoCopy.objects.count() == 1
+
+    def test_a_seller_may_show_a_photo_twice_and_it_says_so(self, alice, mine, follow):
+        factories.add_picture(factories.listing(alice), saved(scene(1)))
+        follow()
+        copies.note([mine.pk])
+        assert PhotoCopy.objects.get().other_seller is False
+
+    def test_the_earliest_is_the_original(self, charlie, mine, his, follow):
+        third = factories.listing(charlie)
+        factories.add_picture(third, saved(scene(1), quality=70))
+        follow()
+        copies.note([third.pk])
+        copies.note([his.pk])
+        originals = PhotoCopy.objects.order_by("photo_id").values_list("photo__listing", "original__listing")
+        assert list(originals) == [(his.pk, mine.pk), (third.pk, mine.pk)]
+
+    def test_when_the_original_goes_its_copies_follow(self, charlie, mine, his, follow):
+        third = factories.listing(charlie)
+        factories.add_picture(third, saved(scene(1)))
+        follow()
+        copies.note([his.pk, third.pk])
+        services.remove_photo(photo=mine.photos.get())
+        assert not PhotoCopy.objects.exists()
+        copies.note([his.pk, third.pk])
+        assert PhotoCopy.objects.get().original.listing == his
+
+    def test_two_photos_of_one_listing_are_no_copies(self, mine, follow):
+        factories.add_picture(mine, saved(scene(1), quality=50))
+        follow()
+        assert copies.note([mine.pk]) == 0
+
+    def test_nothing_asked_is_nothing_noted(self, db):
+        assert copies.note([]) == 0
+
+
+class TestConfirming:
+    """Photos with hashes and features of our choice."""
+
+    @pytest.fixture
+    def pair(self, alice, bob):
+        def make(perceptual_hash: str = SCENE) -> tuple[Listing, Listing]:
+            return hashed(factories.listing(alice), perceptual_hash), hashed(factories.listing(bob), SCENE)
+
+        return make
+
+    def test_features_that_differ_speak_against_it(self, pair):
+        one, other = pair()
+        see(one, 1, 0)
+        see(other, 0, 1)
+        assert copies.note([other.pk]) == 0
+
+    def test_what_was_noted_and_is_not_so_any_more_goes(self, pair):
+        one, other = pair()
+        see(one, 1, 0)
+        see(other, 1, 0.1)
+        assert copies.note([other.pk]) == 1
+        PhotoFeatures.objects.filter(photo__listing=other).update(features=np.array([0, 1], "<f2").tobytes())
+        assert copies.note([other.pk]) == 0 and not PhotoCopy.objects.exists()
+
+    def test_without_features_it_waits(self, pair):
+        one, other = pair()
+        see(one, 1, 0)
+        assert copies.note([one.pk, other.pk]) == 0
+
+    def test_features_of_different_backbones_are_not_compared(self, pair):
+        one, other = pair()
+        see(one, 1, 0)
+        see(other, 1, 0)
+        PhotoFeatures.objects.filter(photo__listing=other).update(backbone="other eye")
+        assert copies.note([other.pk]) == 0
+
+    def test_the_same_file_needs_no_features(self, pair):
+        _, other = pair()
+        Photo.objects.update(sha256="same")
+        assert copies.note([other.pk]) == 1
+
+    @pytest.mark.parametrize(
+        ("perceptual_hash", "count"), [(THREE_BITS_OFF, 1), ("f0e0d2c1b4a59487", 1), (FOUR_BITS_OFF, 0)]
+    )
+    def test_up_to_three_bits_wherever_they_lie(self, pair, perceptual_hash, count):
+        one, other = pair(perceptual_hash)
+        see(one, 1, 0)
+        see(other, 1, 0)
+        assert copies.note([other.pk]) == count
+
+    def test_blank_photos_are_nobodys(self, pair):
+        _, other = pair()
+        Photo.objects.update(perceptual_hash=BLANK, sha256="same")
+        assert copies.note([other.pk]) == 0
+
+    def test_a_photo_that_everybody_uses_is_looked_at_a_few_times_only(self, alice, bob):
+        crowd = [hashed(factories.listing(alice), SCENE) for _ in range(LOOKED_AT + 5)]
+        late = hashed(factories.listing(bob), SCENE)
+        for listing in (*crowd, late):
+            see(listing, 1, 0)
+        assert len(copies._pairs([late.pk])) == LOOKED_AT
+        assert copies.note([late.pk]) == 1
+        assert PhotoCopy.objects.get().original.listing == crowd[0]
+
+    def test_a_batch_takes_as_many_queries_as_one(self, alice, bob, django_assert_max_num_queries):
+        listings = [hashed(factories.listing(alice), SCENE, OTHER_SCENE) for _ in range(6)]
+        for listing in listings:
+            see(listing, 1, 0)
+        with django_assert_max_num_queries(14):  # savepoints and settings are counted too
+            assert copies.note([listing.pk for listing in listings]) == 10
+
+
+class TestInsideAnotherTransaction:
+    def test_what_goes_wrong_is_undone_and_the_batch_goes_on(self, alice, caplog):
+        hashed(factories.listing(alice), "no hash at all..")
+        listing = hashed(factories.listing(alice), "no hash at all..")
+        assert copies.note([listing.pk]) == 0
+        assert "not noted" in caplog.text
+        assert Listing.objects.count() == 2  # the transaction is usable
+
+    def test_waiting_for_locks_is_afterwards_as_it_was(self, alice):
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '7s'")
+            copies.note([hashed(factories.listing(alice), SCENE).pk])
+            cursor.execute("SHOW lock_timeout")
+            assert cursor.fetchone() == ("7s",)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_photo_that_is_being_removed_is_not_waited_for(self, alice, bob, caplog):
+        one, other = hashed(factories.listing(alice), SCENE), hashed(factories.listing(bob), SCENE)
+        Photo.objects.update(sha256="same")
+        with held_elsewhere("SELECT id FROM listings_photo WHERE listing_id = %s FOR UPDATE", one.pk):
+            assert copies.note([other.pk]) == 0
+        assert "not noted" in caplog.text
+        assert copies.note([other.pk]) == 1
+
+
+class TestTheSearchForNearHashes:
+    def test_each_band_is_found_by_its_index(self, alice):
+        listing = hashed(factories.listing(alice), SCENE)
+        limits = {"listing_ids": [listing.pk], "most_bits": 3, "looked_at": 10, "plain": 8}
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")  # it is best on a table of one row
+            cursor.execute("SET LOCAL enable_bitmapscan = off")  # as `find` has it
+            cursor.execute("EXPLAIN " + NEAR_PHOTOS, limits)
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        for start in (1, 5, 9, 13):
+            assert f"Index Scan using photo_hash_band_{start} " in plan
+
+
+class TestForStaff:
+    @pytest.fixture
+    def taken(self, alice, bob):
+        """Bob's listing, with a photo of Alice's."""
+        mine = hashed(factories.listing(alice, "Hers"), SCENE)
+        his = hashed(factories.listing(bob, "His <b>sofa</b>"), SCENE)
+        Photo.objects.update(sha256="same")
+        call_command("find_copies")
+        return mine, his
+
+    def test_the_command_finds_what_is_there_already(self, taken, capsys):
+        call_command("find_copies")
+        assert capsys.readouterr().out.endswith("1 photos were shown before, 1 of them by another seller.\n")
+        assert PhotoCopy.objects.count() == 1
+
+    @pytest.mark.parametrize(("place", "said"), [(0, "Shown again by bob"), (1, "Shown before by alice")])
+    def test_a_listings_page_shows_where_else_its_photos_are(self, admin_client, taken, place, said):
+        page = admin_client.get(reverse("admin:listings_listing_change", args=[taken[place].pk]))
+        other = reverse("admin:listings_listing_change", args=[taken[1 - place].pk])
+        assert said in page.content.decode() and f'href="{other}"' in page.content.decode()
+        assert "<b>sofa" not in page.content.decode()
+
+    @pytest.mark.parametrize(("choice", "place"), [("yes", 1), ("no", 0)])
+    def test_the_list_can_be_narrowed_to_them(self, admin_client, taken, choice, place):
+        page = admin_client.get("/admin/listings/listing/", {"used_before": choice})
+        assert [listing.pk for listing in page.context["cl"].result_list] == [taken[place].pk]
+
+    def test_the_add_page_opens_without_them(self, admin_client, db):
+        assert (
+            "Photos shown elsewhere" not in admin_client.get("/admin/listings/listing/add/").content.decode()
+        )
+
+    def test_copies_are_read_not_written(self, admin_client, taken):
+        page = admin_client.get("/admin/recommendations/photocopy/").content.decode()
+        assert "Hers" in page and page.count("<img") >= 2
+        assert admin_client.get("/admin/recommendations/photocopy/add/").status_code == 403
