@@ -1,0 +1,143 @@
+"""A backbone without pretrained weights: trained on the catalogue's own photos and root categories."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+from django.db.models.functions import Coalesce
+from filelock import FileLock, Timeout
+
+from listings.errors import Conflict, Invalid
+from listings.models import Photo
+from listings.photos import MEDIUM, path_of
+from recommendations import encoders
+from recommendations.backbones import Choice
+from recommendations.durable import sha256_of, sync
+from recommendations.models import TrainedModel
+from recommendations.progress import progress_bar
+
+USUAL_MINUTES = 5.0
+ROUND_COUNT = 60  # at most; the time is over sooner when there are many photos
+LEAST_PHOTOS, LEAST_CATEGORIES = 200, 2
+MOST_PHOTOS = 20_000  # that are looked for on disk; the training takes a part of them
+SEED = 23
+
+
+class TooFewPhotos(Invalid):
+    """The catalogue has too few photos, or too few root categories with photos, to train on."""
+
+
+class DamagedPhoto(Invalid):
+    """A stored photo cannot be decoded; the message names its file."""
+
+
+class AlreadyTraining(Conflict):
+    """Another process trains a backbone."""
+
+
+@dataclass(frozen=True)
+class LabelledPhotos:
+    """Files of photos with the root category of the listing that each belongs to."""
+
+    paths: tuple[Path, ...]
+    categories: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def category_count(self) -> int:
+        return len(set(self.categories))
+
+
+def train_backbone(
+    *, minutes: float = USUAL_MINUTES, say: Callable[[str], None] = lambda line: None
+) -> TrainedModel:
+    """Train a small backbone on the catalogue and propose an encoder with it.
+
+    The encoder is a candidate: readers change to it when every listing is embedded with it.
+    Raises TooFewPhotos, DamagedPhoto, AlreadyTraining, OSError; then everything stays as it was.
+    """
+    with _alone():
+        photos = read_photos()
+        require_enough(photos)
+        known = f"{len(photos)} photos of {photos.category_count} categories"
+        say(f"Training on {known}, for {minutes:g} minutes at most.")
+        choice, accuracy = _train(photos, minutes)
+        say(f"It tells {accuracy:.0%} of the photos that it was trained on apart.")
+        return encoders.propose(choice)
+
+
+def read_photos() -> LabelledPhotos:
+    """A sample of the catalogue's photos that lie on disk, whatever became of their listings."""
+    rows = Photo.objects.order_by("pk").values_list(
+        "file", Coalesce("listing__category__root__path", "listing__category__path")
+    )
+    known = [(path_of(name, MEDIUM), root) for name, root in _sample(list(rows)) if root]
+    there = [(path, root) for path, root in known if path.is_file()]
+    return LabelledPhotos(tuple(path for path, _ in there), tuple(root for _, root in there))
+
+
+def require_enough(photos: LabelledPhotos) -> None:
+    """Raises TooFewPhotos, and says what would help."""
+    if len(photos) < LEAST_PHOTOS or photos.category_count < LEAST_CATEGORIES:
+        raise TooFewPhotos(
+            f"There are {len(photos)} photos in {photos.category_count} root categories; a backbone needs "
+            f"{LEAST_PHOTOS} in {LEAST_CATEGORIES} at least. Import more with `manage.py import_listings` or "
+            "give pretrained weights in IMAGE_WEIGHTS. The backbone in service stays."
+        )
+
+
+def _sample(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    chosen = np.random.default_rng(SEED).permutation(len(rows))[:MOST_PHOTOS]
+    return [rows[i] for i in chosen]
+
+
+def _train(photos: LabelledPhotos, minutes: float) -> tuple[Choice, float]:
+    """The trained backbone, in a file that bears its digest, and how well it knows what it was shown."""
+    from ml.photos import UnreadablePhoto
+    from ml.small_backbone import NAME, train_small_backbone
+
+    folder = settings.MODEL_ROOT / "backbone"
+    aside = folder / "catalogue.training"
+    try:
+        with progress_bar("Training a backbone") as progress:
+            report = train_small_backbone(
+                photos.paths,
+                photos.categories,
+                aside,
+                seconds=60 * minutes,
+                seed=SEED,
+                progress=progress,
+                epoch_count=ROUND_COUNT,
+            )
+    except UnreadablePhoto as error:
+        raise DamagedPhoto(f"{error}. Remove the photo or restore its file, then train again.") from None
+    file = _named_by_digest(aside)
+    source = f"{NAME} trained here on {report.photo_count} photos of the catalogue"
+    return Choice(NAME, file, source), report.accuracy
+
+
+def _named_by_digest(aside: Path) -> Path:
+    sync(aside)
+    file = aside.with_name(f"catalogue-{sha256_of(aside)[:12]}.safetensors")
+    aside.replace(file)
+    sync(file.parent)
+    return file
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    settings.MODEL_ROOT.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.MODEL_ROOT / "backbone.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AlreadyTraining("Another process trains a backbone just now.") from None
+    try:
+        yield
+    finally:
+        lock.release()
