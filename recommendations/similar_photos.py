@@ -24,9 +24,9 @@ def find_similar_photos(photo: bytes, *, count: int) -> list[tuple[Photo, float]
     view, encoded = replica.view(), encode_or_refuse(photo=photo)
     if encoded.encoder_version != view.encoder_version:
         raise SwitchingEncoders
-    photo_ids, scores = view.nearest_photos(encoded.photo, count + SPARE, view.alive)
-    shown = Photo.objects.filter(listing__status=Listing.Status.ACTIVE).in_bulk(photo_ids.tolist())
-    pairs = zip(photo_ids.tolist(), distances(scores).tolist(), strict=True)
+    found = view.nearest_photos(encoded.photo, count + SPARE, view.alive)
+    shown = Photo.objects.filter(listing__status=Listing.Status.ACTIVE).in_bulk(found.ids.tolist())
+    pairs = zip(found.ids.tolist(), distances(found.scores).tolist(), strict=True)
     return [(shown[pk], distance) for pk, distance in pairs if pk in shown][:count]
 
 
