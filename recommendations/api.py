@@ -22,6 +22,7 @@ from recommendations.interactions import (
     known_listings,
     record,
 )
+from recommendations.on_behalf import asking_actor
 from recommendations.serializers import (
     EventBatch,
     EventBody,
@@ -56,7 +57,7 @@ class FeedApi(RecommendationApi):
         query = FeedQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         page = build_feed(
-            actor=_asked_for(request.caller, query.validated_data.get("actor")),
+            actor=asking_actor(request.caller, query.validated_data.get("actor")),
             filters=query.filters,
             limit=query.validated_data["limit"],
             now=timezone.now(),
@@ -141,13 +142,3 @@ def _event(body: EventBody, acting: _Acting, known: Container[str]) -> Event | E
         return Event(actor=acting.actor(content.pop("actor", None)), **content)
     except Forbidden as error:
         return EventResult(event_id, Outcome.REJECTED, error.detail)
-
-
-def _asked_for(caller: Caller, named: str | None) -> Actor | None:
-    """Whose feed: the caller's own; a service or staff may name an actor. A merged visitor is the member."""
-    if named is None:
-        return caller.actor
-    if "feed" not in caller.scopes or not (caller.is_service or caller.is_staff):
-        raise Forbidden("Only a service or staff may ask for somebody else's feed.", field="actor")
-    actor = Actor.objects.select_related("merged_into").filter(external_id=named).first()
-    return actor and (actor.merged_into or actor)

@@ -33,7 +33,7 @@ def find(words: str, filters: Filters, *, limit: int, not_of: int | None = None)
     asked = list(dict.fromkeys(words_in(words)))[:MOST_WORDS]
     if not asked or limit < 1:
         return []
-    passing = Listing.objects.filter(_passing(filters, not_of), status=Listing.Status.ACTIVE)
+    passing = listings_passing(filters, not_of)
     found: list[int] = []
     for query in _strict_queries(asked):
         found += _ranked(passing, query, _rank(query, together=len(asked) > 1), found, limit)
@@ -41,6 +41,11 @@ def find(words: str, filters: Filters, *, limit: int, not_of: int | None = None)
         rarer, rank = _some_of(asked, vocabulary())
         found += _ranked(passing, rarer, rank, found, limit)
     return found
+
+
+def listings_passing(filters: Filters, not_of: int | None = None) -> QuerySet[Listing]:
+    """Active listings that pass the filters and are not of this seller. Raises NoSuchCategory."""
+    return Listing.objects.filter(_passing(filters, not_of), status=Listing.Status.ACTIVE)
 
 
 def _ranked(

@@ -1,13 +1,28 @@
 """What is asked with words and photos: parse, one verb, reply."""
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from recommendations.classification import suggest_categories
-from recommendations.search_serializers import ClassifyPhoto, ClassifyWords, SuggestedCard
+from recommendations.more_like import more_like
+from recommendations.on_behalf import asking_actor
+from recommendations.search import search
+from recommendations.search_serializers import (
+    ClassifyPhoto,
+    ClassifyWords,
+    Examples,
+    LikedPageCard,
+    Search,
+    SearchBody,
+    SearchPageCard,
+    SearchUpload,
+    SuggestedCard,
+)
 from recommendations.uploads import read_photo
 
 TAGS = ["search"]
@@ -34,3 +49,50 @@ class ClassifyApi(APIView):
         upload = query.validated_data.get("photo")
         photo = read_photo(upload) if upload else None
         return Response(SuggestedCard(suggest_categories(words=query.text, photo=photo)).data)
+
+
+class SearchApi(APIView):
+    """Finds listings by words, by a photo, or by both, within filters. Open to anyone.
+
+    Prices and places in the words become filters (`understood`), misspelt words are mended (`mended`); both
+    can be switched off. Who asks with a taste finds what they like a little nearer.
+    """
+
+    permission_classes = [AllowAny]
+    parser_classes = [JSONParser, MultiPartParser]
+
+    @extend_schema(parameters=[Search], responses=SearchPageCard, tags=TAGS)
+    def get(self, request):
+        query = Search(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        return _found(request, query)
+
+    @extend_schema(
+        request={"application/json": SearchBody, "multipart/form-data": SearchUpload},
+        responses=SearchPageCard,
+        tags=TAGS,
+    )
+    def post(self, request):
+        query = SearchUpload(data=request.data)
+        query.is_valid(raise_exception=True)
+        upload = query.validated_data.get("photo")
+        return _found(request, query, read_photo(upload) if upload else None)
+
+
+class RecommendApi(APIView):
+    """Finds more like these listings, and less like those. Open to anyone."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(request=Examples, responses=LikedPageCard, tags=TAGS)
+    def post(self, request):
+        query = Examples(data=request.data)
+        query.is_valid(raise_exception=True)
+        page = more_like(filters=query.filters, **query.named)
+        return Response(LikedPageCard(page).data)
+
+
+def _found(request: Request, query: Search, photo: bytes | None = None) -> Response:
+    actor = asking_actor(request.caller, query.validated_data.get("actor"))
+    page = search(photo=photo, actor=actor, now=timezone.now(), **query.asked)
+    return Response(SearchPageCard(page).data)
