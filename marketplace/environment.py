@@ -63,6 +63,10 @@ class Environment(BaseSettings):
         description="A safetensors or state-dict file for it. When not set: torchvision's download, "
         "else a small backbone trained on drawn photos.",
     )
+    text_encoder: Literal["minilm", "ngrams"] = Field(
+        "minilm",
+        description="What reads words beside n-grams: MiniLM sentence embeddings, or n-grams alone.",
+    )
     weights_download_timeout_s: float = Field(
         20,
         ge=0,

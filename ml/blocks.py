@@ -7,15 +7,18 @@ are outranked by whatever has one (tried: .13 of the results for .23 of the cata
 """
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ml.arrays import Matrix, Vector, require_matrix, require_vector, unit_rows
 from ml.blending import weighted_mean
 
+Weights = tuple[float, float, float]
+
 NAMES = ("look", "meaning", "words")
 # Chosen on real adverts for category agreement and for the share of photo-less listings among the results.
-DEFAULT_WEIGHTS = np.array([0.2, 0.2, 0.6], dtype=np.float32)
+USUAL_WEIGHTS = (0.2, 0.2, 0.6)
 WORDS_ONLY = np.array([0, 0, 1], dtype=np.float32)
 DEFAULT_LEVELS = np.array([0.14, 0.14, 0.02], dtype=np.float32)  # until a catalogue is there to measure
 LEAST_ROWS = 30  # fewer listings with a block do not tell its level
@@ -30,6 +33,14 @@ class Blocks:
     look: int = 96
     meaning: int = 96
     words: int = 320
+    # How look, meaning and words weigh: between listings, for a photo that is looked for, and for words.
+    weights: Weights = USUAL_WEIGHTS
+    photo_weights: Weights = (0.5, 0.5, 0.0)
+    words_weights: Weights = (0.0, 0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "photo_weights", "words_weights"):  # JSON knows lists only
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def dimension(self) -> int:
@@ -41,8 +52,22 @@ class Blocks:
         photos = self.look + self.meaning
         return slice(0, self.look), slice(self.look, photos), slice(photos, self.dimension)
 
-    def to_json(self) -> dict[str, int]:
-        return asdict(self)
+    @property
+    def photo_dimension(self) -> int:
+        """Of what one photo is: look and meaning."""
+        return self.look + self.meaning
+
+    def query_weights(self, query: Vector) -> Vector:
+        """How the blocks count for a query, by which of them it fills.   (D,) -> (3,) float32"""
+        has_look, _, has_words = (bool(np.any(query[block])) for block in self.slices)
+        if has_look == has_words:
+            return np.array(self.weights, np.float32)
+        return np.array(self.photo_weights if has_look else self.words_weights, np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """The dimensions, and the weights that are not the usual ones."""
+        usual = asdict(Blocks())
+        return {name: value for name, value in asdict(self).items() if name in NAMES or value != usual[name]}
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
@@ -50,8 +75,13 @@ class Comparison:
     """How two listings are compared: by which blocks, with what weights, measured from which levels."""
 
     blocks: Blocks = field(default_factory=Blocks)
-    weights: Vector = field(default_factory=DEFAULT_WEIGHTS.copy)  # (3,) float32, >= 0
+    weights: Vector = field(default_factory=lambda: np.array(USUAL_WEIGHTS, np.float32))  # (3,), >= 0
     levels: Vector = field(default_factory=DEFAULT_LEVELS.copy)  # (3,) float32, < 1
+
+    @classmethod
+    def of(cls, blocks: Blocks, vectors: Matrix) -> "Comparison":
+        """With the weights of the blocks and the levels of a catalogue's vectors (n, D)."""
+        return cls(blocks, np.array(blocks.weights, np.float32), measure_levels(vectors, blocks))
 
     def scores(self, query: Vector, vectors: Matrix) -> Vector:
         """How alike a query and each vector are, NaN where they share no block.   (D,), (n, D) -> (n,)"""

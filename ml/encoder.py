@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -21,6 +21,14 @@ KIND = "projection"
 PHOTO_RECIPE = "centred-1"  # changes whenever a photo's features would count otherwise
 LOOK_STREAM, MEANING_STREAM, WORDS_STREAM = 0, 1, 2  # each block draws from a random stream of its own
 COLUMNS_PER_NGRAM = 4  # an n-gram in several columns collides wholly with no other
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Listings and their photos in a space: (n, D) and (p, look + meaning), float16."""
+
+    listings: Matrix
+    photos: Matrix
 
 
 class EncoderError(ValueError):
@@ -38,6 +46,7 @@ class ProjectionEncoder:
     feature_dimension: int
     seed: int = 0
     blocks: Blocks = field(default_factory=Blocks)
+    text_encoder: ClassVar[str] = ""
 
     @property
     def version(self) -> str:
@@ -49,19 +58,28 @@ class ProjectionEncoder:
         return self.blocks.dimension
 
     def encode(
-        self, features: Matrix, owners: Rows, titles: Sequence[str], descriptions: Sequence[str]
-    ) -> Matrix:
+        self,
+        features: Matrix,
+        owners: Rows,
+        titles: Sequence[str],
+        descriptions: Sequence[str],
+        sentences: Matrix | None = None,
+    ) -> Coded:
         """Vectors of listings: the mean of their photos, twice projected, beside their words.
 
         features (p, feature_dimension) float16, one row a photo; owners (p,) int, the listing of each.
-        Returns (n, dimension) float16; a listing without photos has zeros for look and meaning.
+        A listing without photos has zeros for look and meaning; sentences are for spaces that were trained.
         """
         require_matrix(features, columns=self.feature_dimension)
         require_vector(owners, length=len(features), dtypes=[np.int32, np.int64])
-        photos = pool_photos(features, owners, len(titles))  # (n, feature_dimension)
+        pooled = pool_photos(features, owners, len(titles))  # (n, feature_dimension)
         words = hash_texts(titles, descriptions) @ self._words  # (n, words), sparse
-        blocks = [photos @ self._look, photos @ self._meaning, words.toarray()]
-        return np.hstack([unit_rows(block) for block in blocks]).astype(np.float16)
+        listings = np.hstack([self._photo_blocks(pooled), unit_rows(words.toarray())])
+        return Coded(listings.astype(np.float16), self._photo_blocks(_centred(features)).astype(np.float16))
+
+    def _photo_blocks(self, photos: Matrix) -> Matrix:
+        """Look and meaning, each of unit length.   (n, feature_dimension) -> (n, look + meaning) float32"""
+        return np.hstack([unit_rows(photos @ self._look), unit_rows(photos @ self._meaning)])
 
     def to_json(self) -> dict[str, Any]:
         return {

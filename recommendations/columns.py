@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from listings.models import Listing
 from ml.arrays import Matrix, Rows
+from ml.blocks import Blocks
 
 ATTRIBUTES = np.dtype(
     [
@@ -24,6 +25,7 @@ ATTRIBUTES = np.dtype(
 CONDITIONS: list[str] = list(Listing.Condition.values)
 NO_LISTING = -1  # the listing_id of a row that is dead for good
 CHUNK = 5000
+STORED = ("vector", "photo_ids", "photo_vectors")
 FIELDS = ("pk", "seller_id", "category_id", "price", "created_at", "latitude", "longitude", "condition")
 
 
@@ -48,30 +50,85 @@ class Positions:
 
 
 @dataclass(frozen=True)
+class PhotoRows:
+    """Photos of some rows, in the order of the rows: ids (p,) int64, owners (p,) int64, vectors (p, d) float16.
+
+    An owner is the row whose photo it is.
+    """
+
+    ids: np.ndarray
+    owners: Rows
+    vectors: Matrix
+
+    @classmethod
+    def none(cls, dimension: int) -> "PhotoRows":
+        nothing = np.empty(0, np.int64)
+        return cls(nothing, nothing, np.empty((0, dimension), np.float16))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def of(self, row: int) -> slice:
+        """Where the photos of a row lie."""
+        return slice(*np.searchsorted(self.owners, [row, row + 1]).tolist())
+
+
+@dataclass(frozen=True)
 class Columns:
-    """Some rows: attributes (n,) ATTRIBUTES and vectors (n, d) float16."""
+    """Some rows: attributes (n,) ATTRIBUTES, vectors (n, d) float16, and their photos."""
 
     attributes: np.ndarray
     vectors: Matrix
+    photos: PhotoRows
 
     def __len__(self) -> int:
         return len(self.attributes)
 
+    def taken(self, chosen: np.ndarray) -> "Columns":
+        """Some of the rows, with their photos.   chosen (n,) bool"""
+        number = np.cumsum(chosen) - 1  # of each chosen row among the chosen
+        kept = chosen[self.photos.owners]
+        photos = PhotoRows(self.photos.ids[kept], number[self.photos.owners[kept]], self.photos.vectors[kept])
+        return Columns(self.attributes[chosen], self.vectors[chosen], photos)
+
 
 def joined(first: Columns, second: Columns) -> Columns:
     """The rows of both, in this order."""
+    photos = PhotoRows(
+        np.concatenate([first.photos.ids, second.photos.ids]),
+        np.concatenate([first.photos.owners, second.photos.owners + len(first)]),
+        np.concatenate([first.photos.vectors, second.photos.vectors]),
+    )
     return Columns(
         np.concatenate([first.attributes, second.attributes]),
         np.concatenate([first.vectors, second.vectors]),
+        photos,
     )
 
 
-def read_live(encoder_version: str, dimension: int, listing_ids: Iterable[int] | None = None) -> Columns:
+def read_live(encoder_version: str, blocks: Blocks, listing_ids: Iterable[int] | None = None) -> Columns:
     """Active listings that have a vector of this encoder, as of now; of these ids, or all of them."""
     live = _active(listing_ids).filter(embeddings__encoder_version=encoder_version)
-    rows = list(live.values_list(*FIELDS, "embeddings__vector").iterator(chunk_size=CHUNK))
-    vectors = np.frombuffer(b"".join(bytes(row[-1]) for row in rows), dtype="<f2").reshape(-1, dimension)
-    return Columns(attributes_of(rows), vectors)
+    rows = list(live.values_list(*FIELDS, *(f"embeddings__{name}" for name in STORED)).iterator(CHUNK))
+    return Columns(
+        attributes_of(rows),
+        vectors_from([row[-3] for row in rows], blocks.dimension),
+        _photos_of(rows, blocks.photo_dimension),
+    )
+
+
+def vectors_from(stored: Iterable[bytes], dimension: int) -> Matrix:
+    """Vectors as the tables keep them, little-endian float16, one below the other: (n, dimension) float16"""
+    return np.frombuffer(b"".join(bytes(part) for part in stored), dtype="<f2").reshape(-1, dimension)
+
+
+def _photos_of(rows: list[tuple], dimension: int) -> PhotoRows:
+    counts = [len(row[-2]) for row in rows]
+    return PhotoRows(
+        np.fromiter((pk for row in rows for pk in row[-2]), np.int64, sum(counts)),
+        np.repeat(np.arange(len(rows)), counts),
+        vectors_from((row[-1] for row in rows), dimension),
+    )
 
 
 def _active(listing_ids: Iterable[int] | None) -> QuerySet[Listing]:

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from listings.models import Listing
 from recommendations import changes, embedding, encoders, generations, model_store, replica
-from recommendations.columns import NO_LISTING, Columns
+from recommendations.columns import NO_LISTING
 from recommendations.models import ListingEmbedding, TrainedModel
 from recommendations.view import View
 
@@ -79,8 +79,7 @@ def _publish_whole(model: TrainedModel, view: View) -> generations.Generation:
     """A generation of the live rows only, its index built from nothing."""
     columns = view.columns()
     live = columns.attributes["listing_id"] != NO_LISTING
-    kept = Columns(columns.attributes[live], columns.vectors[live])
-    generation = generations.publish(model.version, view.comparison.blocks, kept, view.seq)
+    generation = generations.publish(model.version, view.comparison.blocks, columns.taken(live), view.seq)
     _finish(model)
     return generation
 

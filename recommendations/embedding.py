@@ -1,8 +1,9 @@
 """From waiting jobs to vectors: request, claim, compute, finish."""
 
+import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,9 +13,11 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from listings import photos
 from listings.models import Listing, Photo
-from recommendations import encoders
+from recommendations import copies, encoders
 from recommendations.changes import append_changes
-from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures
+from recommendations.columns import PhotoRows
+from recommendations.loaded_encoder import Encoder
+from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures, TextFeatures
 
 BATCH = 32
 LEASE = timedelta(minutes=1)  # far longer than a batch takes; what a killed worker held waits so long
@@ -120,7 +123,9 @@ def _embed(jobs: list[EmbeddingJob], clock: Callable[[], datetime]) -> Counter[s
     listing_ids = [job.listing_id for job in jobs]
     try:
         spaces = [_compute(encoder, listing_ids) for encoder in encoders.load_in_use()]
-        return Counter(embedded=_finish(spaces))
+        counts = Counter(embedded=_finish(spaces))
+        copies.note(listing_ids)
+        return counts
     except (encoders.EncoderUnavailable, DatabaseError, OSError, RuntimeError, ValueError) as error:
         logger.exception("Embedding %d listings failed", len(jobs))
         _give_back(jobs, str(error), now=clock())
@@ -134,34 +139,44 @@ class Vectors:
     encoder_version: str
     content_versions: dict[int, int]  # listing id -> content_version
     matrix: np.ndarray  # (n, d) float16, in the order of content_versions
+    photos: PhotoRows
 
     def rows(self, listing_ids: list[int]) -> list[ListingEmbedding]:
         """What to store of these listings."""
         row_of = {pk: row for row, pk in enumerate(self.content_versions)}
-        return [
-            ListingEmbedding(
-                listing_id=pk,
-                encoder_version=self.encoder_version,
-                content_version=self.content_versions[pk],
-                vector=self.matrix[row_of[pk]].astype("<f2").tobytes(),
-            )
-            for pk in listing_ids
-        ]
+        return [self._row(pk, row_of[pk]) for pk in listing_ids]
+
+    def _row(self, listing_id: int, row: int) -> ListingEmbedding:
+        own = self.photos.of(row)
+        return ListingEmbedding(
+            listing_id=listing_id,
+            encoder_version=self.encoder_version,
+            content_version=self.content_versions[listing_id],
+            vector=self.matrix[row].astype("<f2").tobytes(),
+            photo_ids=self.photos.ids[own].tolist(),
+            photo_vectors=self.photos.vectors[own].astype("<f2").tobytes(),
+        )
 
 
 def _compute(encoder: encoders.Encoder, listing_ids: list[int]) -> Vectors:
     """Vectors of these listings in one space."""
     listings = list(Listing.objects.filter(pk__in=listing_ids).order_by("pk"))
     pictures = list(Photo.objects.filter(listing__in=listings).order_by("listing_id", "position"))
-    features = _features(encoder, pictures)  # (m, f) float16
+    features = stored_features(encoder, pictures)  # (m, f) float16
     row_of = {listing.pk: row for row, listing in enumerate(listings)}
-    owners = np.array([row_of[photo.listing_id] for photo in pictures], dtype=np.int32)  # (m,)
+    owners = np.array([row_of[photo.listing_id] for photo in pictures], dtype=np.int64)  # (m,)
     words = [(listing.title, listing.description) for listing in listings]
-    matrix = encoder.encode(words, features, owners)
-    return Vectors(encoder.version, {item.pk: item.content_version for item in listings}, matrix)
+    coded = encoder.encode(words, features, owners, stored_sentences(encoder, listings))
+    photo_ids = np.array([photo.pk for photo in pictures], dtype=np.int64)
+    return Vectors(
+        encoder.version,
+        {item.pk: item.content_version for item in listings},
+        coded.listings,
+        PhotoRows(photo_ids, owners, coded.photos),
+    )
 
 
-def _features(encoder, pictures: list[Photo]) -> np.ndarray:
+def stored_features(encoder: Encoder, pictures: list[Photo]) -> np.ndarray:
     """Features of each photo, (m, f) float16: read where they are stored, else computed and stored."""
     name = encoder.backbone_version
     stored = dict(
@@ -179,6 +194,42 @@ def _features(encoder, pictures: list[Photo]) -> np.ndarray:
         stored |= fresh
     rows = [np.frombuffer(stored[photo.pk], dtype="<f2") for photo in pictures]
     return np.stack(rows) if rows else np.empty((0, encoder.feature_dimension), np.float16)
+
+
+def stored_sentences(encoder: Encoder, listings: Sequence[Listing]) -> np.ndarray | None:
+    """What the words of each listing say, (n, s) float16: read where it is stored, else computed and stored.
+
+    None when the encoder does without.
+    """
+    name = encoder.text_encoder
+    if not name:
+        return None
+    digests = {listing.pk: _digest(listing) for listing in listings}
+    rows = TextFeatures.objects.filter(listing__in=listings, text_encoder=name)
+    stored = {
+        pk: features
+        for pk, digest, features in rows.values_list("listing_id", "sha256", "features")
+        if digest == digests[pk]
+    }
+    missing = [listing for listing in listings if listing.pk not in stored]
+    if missing:
+        computed = encoder.sentences([(listing.title, listing.description) for listing in missing])
+        fresh = {item.pk: row.astype("<f2").tobytes() for item, row in zip(missing, computed, strict=True)}
+        TextFeatures.objects.bulk_create(
+            [
+                TextFeatures(listing_id=pk, text_encoder=name, sha256=digests[pk], features=features)
+                for pk, features in sorted(fresh.items())
+            ],
+            update_conflicts=True,
+            unique_fields=["listing", "text_encoder"],
+            update_fields=["sha256", "features"],
+        )
+        stored |= fresh
+    return np.stack([np.frombuffer(stored[listing.pk], dtype="<f2") for listing in listings])
+
+
+def _digest(listing: Listing) -> str:
+    return hashlib.sha256(f"{listing.title}\0{listing.description}".encode()).hexdigest()
 
 
 @transaction.atomic
@@ -199,7 +250,7 @@ def _finish(spaces: list[Vectors]) -> int:
         [row for vectors in spaces for row in vectors.rows(current)],
         update_conflicts=True,
         unique_fields=["listing", "encoder_version"],
-        update_fields=["content_version", "vector"],
+        update_fields=["content_version", "vector", "photo_ids", "photo_vectors"],
     )
     jobs.filter(listing__in=current).delete()
     append_changes(current)

@@ -3,90 +3,30 @@
 Serving processes read versions and blocks from here; torch is imported only where something is encoded.
 """
 
-import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import numpy as np
 from django.conf import settings
 from django.db import transaction
 from filelock import FileLock
 
 from ml.blocks import Blocks
-from recommendations import backbones
+from recommendations import backbones, loaded_encoder, model_folders
+from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
+from recommendations.loaded_encoder import Encoder
 from recommendations.models import TrainedModel
 
-if TYPE_CHECKING:
-    from ml.encoder import ProjectionEncoder
+__all__ = ["Encoder", "EncoderRecord", "EncoderUnavailable"]  # callers find them here too
 
 KIND = TrainedModel.Kind.ENCODER
 SEED = 20260302
 
 logger = logging.getLogger(__name__)
-
-
-class EncoderUnavailable(Exception):
-    """No encoder was chosen yet, or its weights are gone. The message says which command mends it."""
-
-
-@dataclass(frozen=True)
-class EncoderRecord:
-    """The choice as its file keeps it: which backbone, whence its weights, and the projection."""
-
-    requested: str  # IMAGE_BACKBONE and IMAGE_WEIGHTS when the choice was made
-    backbone: str
-    weights: str
-    source: str  # for people: where the weights came from
-    projection: dict
-
-    @classmethod
-    def read(cls, model: TrainedModel) -> "EncoderRecord":
-        file = settings.MODEL_ROOT / model.path
-        try:
-            text = file.read_text()
-        except OSError as error:
-            raise EncoderUnavailable(f"{error}. Choose again with `manage.py embed`.") from None
-        if hashlib.sha256(text.encode()).hexdigest() != model.sha256:
-            raise EncoderUnavailable(f"{file} is not what was recorded. Run `manage.py embed` again.")
-        return cls(**json.loads(text))
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """Photos and words of listings to vectors, in one space of one version."""
-
-    version: str
-    record: EncoderRecord
-    projection: "ProjectionEncoder"
-
-    @property
-    def backbone_version(self) -> str:
-        return self.projection.backbone
-
-    @property
-    def feature_dimension(self) -> int:
-        return self.projection.feature_dimension
-
-    def warm_up(self) -> None:
-        """Load what is loaded once in a process. Raises EncoderUnavailable."""
-        _backbone(self.record.backbone, self.record.weights)
-
-    def features(self, paths: Sequence[Path]) -> np.ndarray:
-        """Backbone features of photos, (n, f) float16."""
-        return _backbone(self.record.backbone, self.record.weights).features(paths)
-
-    def encode(
-        self, words: Sequence[tuple[str, str]], features: np.ndarray, owners: np.ndarray
-    ) -> np.ndarray:
-        """Vectors of n listings: words (title, description) of each, features (m, f) float16 of their
-        photos, owners (m,) int32 naming the listing of each photo -> (n, d) float16."""
-        titles, descriptions = [title for title, _ in words], [text for _, text in words]
-        return self.projection.encode(features, owners, titles, descriptions)
 
 
 def active() -> TrainedModel | None:
@@ -116,7 +56,15 @@ def load_target() -> Encoder:
     model = target()
     if model is None:
         raise EncoderUnavailable("No encoder was chosen yet: run `manage.py embed`.")
-    return _load(model.pk, model.sha256)
+    return loaded_encoder.load(model.pk, model.sha256)
+
+
+def load_active() -> Encoder:
+    """The encoder in service, kept in this process. Raises EncoderUnavailable."""
+    model = active()
+    if model is None:
+        raise EncoderUnavailable("No encoder was chosen yet: run `manage.py embed`.")
+    return loaded_encoder.load(model.pk, model.sha256)
 
 
 def load_in_use() -> list[Encoder]:
@@ -128,30 +76,10 @@ def load_in_use() -> list[Encoder]:
     if served is None or served.version == wanted.version:
         return [wanted]
     try:
-        return [wanted, _load(served.pk, served.sha256)]
+        return [wanted, loaded_encoder.load(served.pk, served.sha256)]
     except EncoderUnavailable as error:
         logger.warning("New listings wait for the next encoder, the one in service is gone: %s", error)
         return [wanted]
-
-
-@functools.lru_cache(maxsize=2)
-def _load(model_id: int, sha256: str) -> Encoder:
-    from ml.encoder import ProjectionEncoder
-
-    model = TrainedModel.objects.get(pk=model_id, sha256=sha256)
-    record = EncoderRecord.read(model)
-    return Encoder(model.version, record, ProjectionEncoder.from_json(record.projection))
-
-
-@functools.lru_cache(maxsize=2)
-def _backbone(name: str, weights: str):
-    from ml.backbone import load_backbone
-    from ml.weights import WeightsError
-
-    try:
-        return load_backbone(name, Path(weights))
-    except WeightsError as error:
-        raise EncoderUnavailable(f"{error}. Run `manage.py embed`.") from None
 
 
 def requested() -> str:
@@ -162,7 +90,8 @@ def requested() -> str:
 
 def ensure_any(say: Callable[[str], None]) -> None:
     """Choose an encoder if none was chosen yet: a fresh installation embeds its first listing by itself."""
-    if target() is None:
+    model = target()
+    if model is None or not _is_of_this_release(model):
         ensure_encoder(say)
 
 
@@ -189,40 +118,84 @@ def _answers(model: TrainedModel) -> bool:
         record = EncoderRecord.read(model)
     except EncoderUnavailable:
         return False
-    return record.requested == requested() and Path(record.weights).is_file()
+    current = bool(record.parts) and Path(record.weights).is_file()
+    return current and record.requested == requested()
+
+
+def _is_of_this_release(model: TrainedModel) -> bool:
+    """Whether its features are those that the backbone gives now; older records name no parts."""
+    try:
+        return bool(EncoderRecord.read(model).parts)
+    except EncoderUnavailable:
+        return True  # gone is another matter, which is said when it is loaded
 
 
 def _choose(say: Callable[[str], None]) -> EncoderRecord:
+    choice, backbone = backbones.choose(say)
+    return _untrained(choice, backbone)
+
+
+def propose(choice: backbones.Choice) -> TrainedModel:
+    """Make a backbone that was trained here that of the next encoder, before any head is trained on it.
+
+    Raises ml.weights.WeightsError, ml.weights.BadBackbone.
+    """
+    from ml.backbone import load_backbone
+
+    record = _untrained(choice, load_backbone(choice.backbone, choice.weights))
+    with FileLock(settings.MODEL_ROOT / "encoder.lock"):
+        return _publish(record)
+
+
+def _untrained(choice: backbones.Choice, backbone) -> EncoderRecord:
     from ml.encoder import ProjectionEncoder
 
-    choice, backbone = backbones.choose(say)
-    projection = ProjectionEncoder(backbone.version, backbone.dimension, seed=SEED)
+    space = ProjectionEncoder(backbone.version, backbone.dimension, seed=SEED)
     return EncoderRecord(
-        requested(), choice.backbone, str(choice.weights), choice.source, projection.to_json()
+        requested(), choice.backbone, str(choice.weights), choice.source, space.to_json(), backbone.parts
     )
 
 
-@transaction.atomic
 def _publish(record: EncoderRecord) -> TrainedModel:
+    """Record an encoder that is derived from seeds."""
     from ml.encoder import ProjectionEncoder
 
     version = ProjectionEncoder.from_json(record.projection).version
-    text = json.dumps(record.__dict__, indent=1)
+    text = json.dumps(record.to_json(), indent=1)
     path = Path("encoder") / f"{version}.json"
     file = settings.MODEL_ROOT / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
+    metrics = {"source": record.source, "backbone": record.backbone}
+    return register(version, str(path), hashlib.sha256(text.encode()).hexdigest(), metrics)
+
+
+def publish_trained(space, record: EncoderRecord, *, metrics: dict[str, Any], verdict: str) -> TrainedModel:
+    """Write a trained space (ml.joint_encoder.JointEncoder) to its folder and record it as the next encoder.
+
+    Raises OSError; then nothing has changed.
+    """
+    path = f"encoder/{space.version}"
+    if (settings.MODEL_ROOT / path).exists():  # of an attempt that broke off, or the very same training
+        path = f"{path}-{secrets.token_hex(4)}"
+    digest = model_folders.publish(path, {"record": record.to_json()}, space.save)
+    with FileLock(settings.MODEL_ROOT / "encoder.lock"):
+        return register(space.version, path, digest, metrics, verdict)
+
+
+@transaction.atomic
+def register(
+    version: str, path: str, sha256: str, metrics: dict[str, Any], verdict: str = ""
+) -> TrainedModel:
+    """Make it the encoder that listings are embedded with from now on: active at once if it is the first."""
     first = active() is None
-    TrainedModel.objects.filter(kind=KIND, status=TrainedModel.Status.CANDIDATE).update(
-        status=TrainedModel.Status.RETIRED
-    )
+    waiting = TrainedModel.objects.filter(kind=KIND, status=TrainedModel.Status.CANDIDATE)
+    waiting.update(status=TrainedModel.Status.RETIRED)
     model, _ = TrainedModel.objects.update_or_create(
-        kind=KIND,
-        version=version,
-        defaults={"path": str(path), "sha256": hashlib.sha256(text.encode()).hexdigest()},
+        kind=KIND, version=version, defaults={"path": path, "sha256": sha256}
     )
     if model.status != TrainedModel.Status.ACTIVE:
         model.status = TrainedModel.Status.ACTIVE if first else TrainedModel.Status.CANDIDATE
-        model.metrics = {"source": record.source, "backbone": record.backbone}
+        model.metrics, model.verdict = metrics, verdict
         model.save()
     return model

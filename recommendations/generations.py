@@ -10,16 +10,22 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 
-from ml.blocks import Blocks, Comparison, measure_levels, sample_questions
+from ml.arrays import Matrix
+from ml.blocks import Blocks, Comparison, sample_questions
 from ml.vector_index import IndexFileError, VectorIndex, build_index, load_index
-from recommendations.columns import ATTRIBUTES, Columns
+from recommendations.columns import ATTRIBUTES, Columns, PhotoRows
 from recommendations.durable import sha256_of, sync
 
 KEPT = 2
 SEED = 7
 SELF_SEARCH_SAMPLE = 50
 BUILDING = ".building"
-FILES = ("vectors.npy", "attributes.npy", "index.faiss")
+FILES = ("vectors.npy", "attributes.npy", "index.faiss", "photos.npy", "photo_rows.npy", "photos.faiss")
+PHOTO_ROW = np.dtype([("id", np.int64), ("owner", np.int64)])
+
+INDEX_FILES = ("index.faiss", "photos.faiss")
+
+Indexes = tuple[VectorIndex | None, VectorIndex | None]  # of rows and of photos
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +43,7 @@ class Generation:
     seq: int
     columns: Columns  # vectors memory-mapped, shared by all processes of a host
     index: VectorIndex | None  # None for an empty catalogue
+    photo_index: VectorIndex | None  # None for one without photos
 
 
 def newest(encoder_version: str) -> Generation | None:
@@ -91,8 +98,8 @@ def publish(
     shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed: one builds at a time
     aside.mkdir(parents=True)
     try:
-        index = index_of(columns, blocks) if grown_from is None else _grow(grown_from, columns, blocks)
-        _write(aside, encoder_version, columns, index, seq)
+        indexes = indexes_of(columns, blocks) if grown_from is None else _grow(grown_from, columns, blocks)
+        _write(aside, encoder_version, columns, indexes, seq)
         _verify(_open(aside, number=0), columns)
         place = root / f"{newest_number(encoder_version) + 1:08d}"
         aside.rename(place)
@@ -103,16 +110,20 @@ def publish(
     return _open(place)
 
 
-def _write(folder: Path, encoder_version: str, columns: Columns, index: VectorIndex | None, seq: int) -> None:
+def _write(folder: Path, encoder_version: str, columns: Columns, indexes: Indexes, seq: int) -> None:
     np.save(folder / "vectors.npy", columns.vectors)
     np.save(folder / "attributes.npy", columns.attributes)
-    (folder / "index.faiss").touch()
-    if index is not None:
-        index.save(folder / "index.faiss")
+    np.save(folder / "photos.npy", columns.photos.vectors)
+    np.save(folder / "photo_rows.npy", _photo_rows(columns.photos))
+    for name, index in zip(INDEX_FILES, indexes, strict=True):
+        (folder / name).touch()
+        if index is not None:
+            index.save(folder / name)
     meta = {
         "encoder_version": encoder_version,
         "dimension": int(columns.vectors.shape[1]),
         "count": len(columns),
+        "photo_count": len(columns.photos),
         "seq": seq,
         "sha256": {name: sha256_of(folder / name) for name in FILES},
     }
@@ -122,23 +133,44 @@ def _write(folder: Path, encoder_version: str, columns: Columns, index: VectorIn
     sync(folder)
 
 
-def index_of(columns: Columns, blocks: Blocks) -> VectorIndex | None:
-    """An index over these rows, built from nothing and tuned on what serving asks; None for no rows."""
+def indexes_of(columns: Columns, blocks: Blocks) -> Indexes:
+    """Indexes over these rows and over their photos, built from nothing; None for no rows, or no photos."""
+    return _row_index(columns, blocks), _photo_index(columns.photos)
+
+
+def _row_index(columns: Columns, blocks: Blocks) -> VectorIndex | None:
+    """Tuned on what serving asks."""
     if not len(columns):
         return None
-    comparison = Comparison(blocks, levels=measure_levels(columns.vectors, blocks))
-    questions = sample_questions(columns.vectors, comparison, seed=SEED)
+    questions = sample_questions(columns.vectors, Comparison.of(blocks, columns.vectors), seed=SEED)
     return build_index(columns.vectors, seed=SEED, queries=questions)
 
 
-def _grow(generation: Generation, columns: Columns, blocks: Blocks) -> VectorIndex | None:
-    """The generation's index with the further rows of `columns`; built anew only when it is outgrown."""
-    if generation.index is None:
-        return index_of(columns, blocks)
+def _photo_index(photos: PhotoRows) -> VectorIndex | None:
+    return build_index(photos.vectors, seed=SEED) if len(photos) else None
+
+
+def _grow(generation: Generation, columns: Columns, blocks: Blocks) -> Indexes:
+    """The generation's indexes with what `columns` has beyond; each built anew only when it is outgrown."""
     folder = _root(generation.encoder_version) / f"{generation.number:08d}"
-    index = load_index(folder / "index.faiss", share=False)
-    index.add(columns.vectors[index.count :])
-    return index_of(columns, blocks) if index.outgrown else index
+    rows = _grown(folder / "index.faiss", generation.index, columns.vectors)
+    photos = _grown(folder / "photos.faiss", generation.photo_index, columns.photos.vectors)
+    return rows or _row_index(columns, blocks), photos or _photo_index(columns.photos)
+
+
+def _grown(file: Path, there: VectorIndex | None, vectors: Matrix) -> VectorIndex | None:
+    """The index of a file with the further vectors; None when there was none, or it is outgrown."""
+    if there is None:
+        return None
+    index = load_index(file, share=False)
+    index.add(vectors[index.count :])
+    return None if index.outgrown else index
+
+
+def _photo_rows(photos: PhotoRows) -> np.ndarray:
+    rows = np.empty(len(photos), PHOTO_ROW)
+    rows["id"], rows["owner"] = photos.ids, photos.owners
+    return rows
 
 
 def _open(folder: Path, number: int | None = None) -> Generation:
@@ -146,28 +178,46 @@ def _open(folder: Path, number: int | None = None) -> Generation:
     for name, digest in meta["sha256"].items():
         if sha256_of(folder / name) != digest:
             raise BadGeneration(f"{name} has another digest than meta.json says")
-    columns = Columns(np.load(folder / "attributes.npy"), np.load(folder / "vectors.npy", mmap_mode="r"))
-    if columns.attributes.dtype != ATTRIBUTES or len(columns.vectors) != meta["count"]:
+    columns = _columns(folder)
+    counts = len(columns.vectors), len(columns.photos)
+    if columns.attributes.dtype != ATTRIBUTES or counts != (meta["count"], meta["photo_count"]):
         raise BadGeneration("the columns are not those that meta.json names")
-    index = load_index(folder / "index.faiss") if meta["count"] else None
-    return Generation(
-        int(folder.name) if number is None else number, meta["encoder_version"], meta["seq"], columns, index
+    indexes = (
+        load_index(folder / name) if count else None for name, count in zip(INDEX_FILES, counts, strict=True)
     )
+    number = int(folder.name) if number is None else number
+    return Generation(number, meta["encoder_version"], meta["seq"], columns, *indexes)
+
+
+def _columns(folder: Path) -> Columns:
+    photo_rows = np.load(folder / "photo_rows.npy")
+    photos = PhotoRows(
+        np.ascontiguousarray(photo_rows["id"]),
+        np.ascontiguousarray(photo_rows["owner"]),
+        np.load(folder / "photos.npy", mmap_mode="r"),
+    )
+    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    return Columns(np.load(folder / "attributes.npy"), vectors, photos)
 
 
 def _verify(generation: Generation, columns: Columns) -> None:
-    """Every row is there, and a sample of rows is found by its own vector."""
-    count = generation.index.count if generation.index else 0
-    if count != len(columns):
-        raise BadGeneration(f"the index holds {count} rows of {len(columns)}")
-    if generation.index is None:
+    """Every row and photo is there, and a sample of them is found by its own vector."""
+    _verify_index(generation.index, columns.vectors, "rows")
+    _verify_index(generation.photo_index, columns.photos.vectors, "photos")
+
+
+def _verify_index(index: VectorIndex | None, vectors: Matrix, what: str) -> None:
+    count = index.count if index else 0
+    if count != len(vectors):
+        raise BadGeneration(f"the index holds {count} {what} of {len(vectors)}")
+    if index is None:
         return
-    rows = np.random.default_rng(SEED).choice(count, size=min(SELF_SEARCH_SAMPLE, count), replace=False)
-    queries = columns.vectors[rows].astype(np.float32)
-    _, scores = generation.index.search(queries, 1)
+    chosen = np.random.default_rng(SEED).choice(count, size=min(SELF_SEARCH_SAMPLE, count), replace=False)
+    queries = vectors[chosen].astype(np.float32)
+    _, scores = index.search(queries, 1)
     own = (queries**2).sum(axis=1)
     if not (scores[:, 0] >= 0.98 * own).mean() >= 0.9:
-        raise BadGeneration("rows are not found by their own vectors")
+        raise BadGeneration(f"{what} are not found by their own vectors")
 
 
 def _drop_old(encoder_version: str) -> None:

@@ -15,8 +15,9 @@ from scipy.sparse import csr_matrix
 
 from listings.errors import DomainError
 from listings.models import Actor, Listing
+from ml.blocks import Blocks
 from recommendations import encoders, generations, trending
-from recommendations.columns import CHUNK, FIELDS, Columns, attributes_of
+from recommendations.columns import CHUNK, FIELDS, Columns, PhotoRows, attributes_of, vectors_from
 from recommendations.encoders import EncoderUnavailable
 from recommendations.interaction_weights import UNWANTED, WEIGHTS
 from recommendations.models import Interaction, TrainedModel
@@ -63,13 +64,14 @@ def world_at(moment: datetime, *, end: datetime) -> View:
         blocks = encoders.blocks_of(encoder)
     except EncoderUnavailable as error:
         raise NoWorld(str(error)) from None
-    columns = _columns(encoder, blocks.dimension, _published(moment, end))
+    columns = _columns(encoder, blocks, _published(moment, end))
     if not len(columns):
         raise NoWorld(
             "No listing that was on the market then has been embedded: run `manage.py embed`, or import "
             "listings that the events speak of."
         )
-    view = View.load(encoder.version, blocks, columns, generations.index_of(columns, blocks), seq=0)
+    index, _ = generations.indexes_of(columns, blocks)
+    view = View.load(encoder.version, blocks, columns, index, seq=0)
     return view.with_trending(*trending.top_at(moment))
 
 
@@ -105,13 +107,13 @@ def _published(moment: datetime, end: datetime) -> dict[int, float]:
         return {pk: at.timestamp() if at else math.nan for pk, at in cursor.fetchall()}
 
 
-def _columns(encoder: TrainedModel, dimension: int, published: dict[int, float]) -> Columns:
+def _columns(encoder: TrainedModel, blocks: Blocks, published: dict[int, float]) -> Columns:
     embedded = Listing.objects.filter(pk__in=list(published), embeddings__encoder_version=encoder.version)
     rows = list(embedded.order_by("pk").values_list(*FIELDS, "embeddings__vector").iterator(chunk_size=CHUNK))
     attributes = attributes_of(rows)
     attributes["created_at"] = [published[pk] for pk in attributes["listing_id"].tolist()]
-    vectors = np.frombuffer(b"".join(bytes(row[-1]) for row in rows), dtype="<f2").reshape(-1, dimension)
-    return Columns(attributes, vectors)
+    vectors = vectors_from((row[-1] for row in rows), blocks.dimension)
+    return Columns(attributes, vectors, PhotoRows.none(blocks.photo_dimension))
 
 
 @dataclass(frozen=True)

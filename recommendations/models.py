@@ -1,5 +1,6 @@
 """Events, the work they cause, and what is derived from them but kept in PostgreSQL."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Func, Q
 from django.utils import timezone
@@ -101,6 +102,26 @@ class PhotoFeatures(models.Model):
         return f"features of photo {self.photo_id} by {self.backbone}"
 
 
+class TextFeatures(models.Model):
+    """What a sentence encoder reads in a listing's words: little-endian float16, computed once for a text."""
+
+    listing = models.ForeignKey(
+        Listing, on_delete=models.CASCADE, related_name="text_features", db_index=False
+    )
+    text_encoder = models.CharField(max_length=100)  # its name and the digest of its weights
+    sha256 = models.CharField(max_length=64)  # of title and description
+    features = models.BinaryField()
+
+    class Meta:
+        verbose_name_plural = "text features"
+        constraints = [
+            models.UniqueConstraint(fields=["listing", "text_encoder"], name="text_features_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"words of listing {self.listing_id} by {self.text_encoder}"
+
+
 class PhotoCopy(models.Model):
     """A photo that another listing had shown before: the earliest of them is the original.
 
@@ -133,6 +154,9 @@ class ListingEmbedding(models.Model):
     encoder_version = models.CharField(max_length=100)
     content_version = models.PositiveIntegerField()
     vector = models.BinaryField()
+    # Its photos, and look and meaning of each, one behind the other.
+    photo_ids = ArrayField(models.BigIntegerField(), default=list)
+    photo_vectors = models.BinaryField(default=bytes)
 
     class Meta:
         constraints = [

@@ -152,7 +152,13 @@ def _from_generation(model: TrainedModel, generation: Generation | None) -> View
         return None
     blocks = encoders.blocks_of(model)
     return View.load(
-        model.version, blocks, generation.columns, generation.index, generation.seq, generation.number
+        model.version,
+        blocks,
+        generation.columns,
+        generation.index,
+        generation.seq,
+        generation.number,
+        photo_index=generation.photo_index,
     )
 
 
@@ -163,12 +169,13 @@ def from_table(model: TrainedModel) -> View:
     """
     blocks = encoders.blocks_of(model)
     seq = changes.last_seq()
-    columns = read_live(model.version, blocks.dimension)
-    return View.load(model.version, blocks, columns, generations.index_of(columns, blocks), seq)
+    columns = read_live(model.version, blocks)
+    index, photo_index = generations.indexes_of(columns, blocks)
+    return View.load(model.version, blocks, columns, index, seq, photo_index=photo_index)
 
 
 def apply(view: View, news: list[tuple[int, int]]) -> View:
     """The view after these (seq, listing id): the log says what changed, the tables how it is now."""
     listing_ids = np.unique(np.array([pk for _, pk in news], dtype=np.int64))
-    live = read_live(view.encoder_version, view.dimension, listing_ids.tolist())
+    live = read_live(view.encoder_version, view.comparison.blocks, listing_ids.tolist())
     return view.with_changes(listing_ids, live, seq=news[-1][0])

@@ -5,12 +5,12 @@ from enum import StrEnum
 import numpy as np
 
 from listings.models import Listing
-from ml.arrays import Vector
-from ml.blocks import DEFAULT_WEIGHTS, WORDS_ONLY
+from ml.arrays import Matrix, Rows, Vector
 from recommendations import copies, replica
 from recommendations.feed import Item, Page
 from recommendations.filters import Filters, allowed_rows
-from recommendations.taste import vectors_of
+from recommendations.taste import photo_vectors_of, vectors_of
+from recommendations.view import View
 
 
 class By(StrEnum):
@@ -19,11 +19,7 @@ class By(StrEnum):
     BOTH = "both"
 
 
-WEIGHTS: dict[By, Vector] = {
-    By.PHOTO: DEFAULT_WEIGHTS * (1 - WORDS_ONLY),
-    By.TEXT: WORDS_ONLY,
-    By.BOTH: DEFAULT_WEIGHTS,
-}
+WORDS_ONLY = np.array([0, 0, 1], np.float32)
 SPARE = 40  # proposed beyond the limit, for those that were sold a moment ago or are folded as copies
 
 
@@ -39,8 +35,7 @@ def find_similar(*, listing: Listing, by: By, filters: Filters, limit: int) -> P
     if not known[0]:
         return Page([], degraded=["not_embedded_yet"])
     allowed = allowed_rows(view, filters, without=frozenset({listing.pk}))
-    query = vectors[0].astype(np.float32)
-    rows, scores = view.nearest(query, limit + SPARE, allowed, WEIGHTS[by])
+    rows, scores = _nearest(by, listing, vectors[0].astype(np.float32), limit + SPARE, allowed, view)
     ids = view.attributes["listing_id"][rows].tolist()
     score_of = dict(zip(ids, scores.tolist(), strict=True))
 
@@ -48,3 +43,24 @@ def find_similar(*, listing: Listing, by: By, filters: Filters, limit: int) -> P
         return Item(found, score_of[found.pk], {"content": round(score_of[found.pk], 4)})
 
     return Page(copies.first_grouped(ids, limit, item_of, view))
+
+
+def _nearest(
+    by: By, listing: Listing, vector: Vector, k: int, allowed: np.ndarray, view: View
+) -> tuple[Rows, Vector]:
+    """The k allowed rows most like the listing, best first, and how alike they are."""
+    if by == By.PHOTO:
+        return _by_photos(photo_vectors_of(listing.pk, view), k, allowed, view)
+    return view.nearest(vector, k, allowed, WORDS_ONLY if by == By.TEXT else None)
+
+
+def _by_photos(photos: Matrix, k: int, allowed: np.ndarray, view: View) -> tuple[Rows, Vector]:
+    """Rows with a photo like one of these: of all pairs the best speaks.   photos (m, look + meaning)"""
+    found = [view.nearest_by_photo(photo, k, allowed) for photo in photos.astype(np.float32)]
+    if not found:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    rows, scores = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.argsort(-scores, kind="stable")
+    rows, first = np.unique(rows[order], return_index=True)
+    best = np.argsort(first)[:k]
+    return rows[best], scores[order][first[best]]

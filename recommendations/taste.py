@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from listings.models import Actor
 from ml.arrays import Matrix, Vector
 from ml.interests import choose_interests
+from recommendations.columns import vectors_from
 from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
 from recommendations.models import Interaction, ListingEmbedding
 from recommendations.view import View
@@ -111,6 +112,17 @@ def vectors_of(listing_ids: np.ndarray, view: View) -> tuple[Matrix, np.ndarray]
         vectors[gone[pk]] = np.frombuffer(vector, dtype="<f2")
         known[gone[pk]] = True
     return vectors, known
+
+
+def photo_vectors_of(listing_id: int, view: View) -> Matrix:
+    """Vectors of a listing's photos, (m, look + meaning) float16; those of a sold one come from the table."""
+    row = int(view.rows_of(np.array([listing_id]))[0])
+    if row >= 0:
+        return view.photos_of(row).vectors
+    stored = ListingEmbedding.objects.filter(listing=listing_id, encoder_version=view.encoder_version)
+    return vectors_from(
+        stored.values_list("photo_vectors", flat=True), view.comparison.blocks.photo_dimension
+    )
 
 
 def _by_behaviour(

@@ -10,16 +10,18 @@ from functools import cached_property
 import numpy as np
 
 from ml.arrays import Matrix, Rows, Vector, pack_mask
-from ml.blocks import Blocks, Comparison, measure_levels
+from ml.blocks import Blocks, Comparison
 from ml.content_prior import ContentPrior, ContentSmoother
 from ml.vector_index import VectorIndex, build_index
 from recommendations.collaborative import Collaborative
-from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, Positions, joined
+from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, PhotoRows, Positions, joined
+from recommendations.photo_search import PhotoMatches, nearest_photos
 from recommendations.recipe import Warmth
 
 SEALED_AT = 512  # a delta of so many rows is sealed: scanning it takes about 0.2 ms by then
 SEED = 7
 NEWEST_LOOKED_AT = 8  # times as many as are asked for
+PHOTOS_PER_LISTING = 4  # looked at for each listing that is asked for: several photos may be of one listing
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Base:
     index: VectorIndex | None
     positions: Positions  # of listings among the rows
     newest_first: Rows  # (n,) int32: the rows by when they were published, so that no request sorts them
+    photo_index: VectorIndex | None = None  # over the photos of the rows
 
     @classmethod
-    def of(cls, columns: Columns, index: VectorIndex | None) -> "Base":
+    def of(cls, columns: Columns, index: VectorIndex | None, photo_index: VectorIndex | None) -> "Base":
         newest_first = np.argsort(-columns.attributes["created_at"], kind="stable").astype(np.int32)
-        return cls(columns, index, Positions.of(columns.attributes["listing_id"]), newest_first)
+        positions = Positions.of(columns.attributes["listing_id"])
+        return cls(columns, index, positions, newest_first, photo_index)
 
 
 @dataclass(frozen=True)
@@ -65,14 +69,20 @@ class View:
         index: VectorIndex | None,
         seq: int,
         generation: int = 0,
+        *,
+        photo_index: VectorIndex | None = None,
     ) -> "View":
         """A view of sealed columns, with nothing in its tail."""
-        tail = Columns(np.empty(0, ATTRIBUTES), np.empty((0, columns.vectors.shape[1]), np.float16))
+        tail = Columns(
+            np.empty(0, ATTRIBUTES),
+            np.empty((0, blocks.dimension), np.float16),
+            PhotoRows.none(blocks.photo_dimension),
+        )
         return cls(
             encoder_version=encoder_version,
-            comparison=Comparison(blocks, levels=measure_levels(columns.vectors, blocks)),
+            comparison=Comparison.of(blocks, columns.vectors),
             seq=seq,
-            base=Base.of(columns, index),
+            base=Base.of(columns, index, photo_index),
             tail=tail,
             attributes=columns.attributes,
             alive=columns.attributes["listing_id"] != NO_LISTING,
@@ -127,7 +137,15 @@ class View:
         """All rows; dead ones bear NO_LISTING. For writing the next generation."""
         attributes = self.attributes.copy()
         attributes["listing_id"][~self.alive] = NO_LISTING
-        return Columns(attributes, np.concatenate([self.base.columns.vectors, self.tail.vectors]))
+        return replace(joined(self.base.columns, self.tail), attributes=attributes)
+
+    def photos_of(self, row: int) -> PhotoRows:
+        """The photos of one row."""
+        base_count = len(self.base.columns)
+        inside = row < base_count
+        photos = self.base.columns.photos if inside else self.tail.photos
+        own = photos.of(row if inside else row - base_count)
+        return PhotoRows(photos.ids[own], np.full(own.stop - own.start, row), photos.vectors[own])
 
     def nearest(
         self, query: Vector, k: int, allowed: np.ndarray, weights: Vector | None = None
@@ -145,6 +163,36 @@ class View:
         rows, scores = rows[~np.isnan(scores)], scores[~np.isnan(scores)]
         best = np.argsort(-scores, kind="stable")[:k]
         return rows[best], scores[best]
+
+    def nearest_photos(
+        self, photo: Vector, k: int, allowed: np.ndarray, weights: Vector | None = None
+    ) -> PhotoMatches:
+        """The k photos most like one, of allowed rows, best first.
+
+        photo (look + meaning,) float32, each block of unit length; allowed (rows,) bool, without dead rows;
+        weights (2,) of look and meaning, those of the blocks when None.
+        """
+        blocks = self.comparison.blocks
+        weights = np.array(blocks.photo_weights[:2], np.float32) if weights is None else weights
+        scale = np.repeat(weights / weights.sum(), [blocks.look, blocks.meaning])
+        base_count = len(self.base.columns)
+        parts = [
+            nearest_photos(
+                self.base.columns.photos, self.base.photo_index, photo * scale, k, allowed[:base_count]
+            ),
+            nearest_photos(self.tail.photos, None, photo * scale, k, allowed[base_count:]).moved(base_count),
+        ]
+        return parts[0].and_then(parts[1]).first(k)
+
+    def nearest_by_photo(self, photo: Vector, k: int, allowed: np.ndarray) -> tuple[Rows, Vector]:
+        """The k allowed rows that show a photo most like one: the best photo speaks for its listing.
+
+        As `nearest_photos` -> (<= k,) int64 and (<= k,) float32, best first.
+        """
+        found = self.nearest_photos(photo, PHOTOS_PER_LISTING * k, allowed)
+        rows, first = np.unique(found.rows, return_index=True)  # the best of each comes first
+        best = np.argsort(first)[:k]
+        return rows[best], found.scores[first[best]]
 
     def newest(self, k: int, allowed: np.ndarray) -> Rows:
         """The k allowed rows that were published last, unordered.   allowed (rows,) bool -> (<= k,) int64
@@ -205,7 +253,7 @@ class View:
         grown = replace(
             self,
             seq=seq,
-            tail=joined(self.tail, Columns(live.attributes[fresh], live.vectors[fresh])),
+            tail=joined(self.tail, live.taken(fresh)),
             attributes=np.concatenate([self.attributes, live.attributes[fresh]]),
             alive=np.concatenate([alive, np.ones(len(fresh_ids), bool)]),
             trending=np.concatenate([self.trending, np.array(heat, np.float32)]),
@@ -220,9 +268,13 @@ class View:
         fresh = np.ones(len(live), bool)
         known = np.flatnonzero(rows >= 0)
         same_vectors = (self.vectors(rows[known]) == live.vectors[known]).all(axis=1)
-        same_attributes = [self.attributes[rows[i]].tobytes() == live.attributes[i].tobytes() for i in known]
-        fresh[known] = ~(same_vectors & np.array(same_attributes, dtype=bool))
+        same_rest = [self._says_the_same(int(rows[i]), live, int(i)) for i in known]
+        fresh[known] = ~(same_vectors & np.array(same_rest, dtype=bool))
         return fresh
+
+    def _says_the_same(self, row: int, live: Columns, other: int) -> bool:
+        same_photos = np.array_equal(self.photos_of(row).ids, live.photos.ids[live.photos.of(other)])
+        return same_photos and self.attributes[row].tobytes() == live.attributes[other].tobytes()
 
     def _seal(self) -> "View":
         """The view with its delta in an index of its own, once the delta is long."""

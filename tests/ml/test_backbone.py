@@ -35,7 +35,7 @@ def backbone(weights_file) -> Backbone:
 class TestFeatures:
     def test_one_row_a_photo_in_half_precision(self, backbone, drawn):
         features = backbone.features(drawn[0][:3])
-        assert features.shape == (3, backbone.dimension) == (3, 1024)
+        assert features.shape == (3, backbone.dimension) == (3, 1024 + 48 + 96)
         assert features.dtype == np.float16 and np.isfinite(features).all()
 
     def test_batches_do_not_change_what_comes_out(self, backbone, drawn, monkeypatch):
@@ -66,7 +66,7 @@ class TestFeatures:
 
 class TestLoading:
     def test_the_version_names_the_backbone_and_its_weights(self, backbone):
-        assert backbone.version == f"{NAME}-{backbone.digest[:12]}"
+        assert backbone.version == f"{NAME}-{backbone.digest[:12]}-stages-1"
         assert backbone.input_size == 64
 
     def test_weights_of_another_shape_are_refused_in_one_line(self, weights_file, tmp_path):
@@ -78,14 +78,15 @@ class TestLoading:
         assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize(
-        ("name", "dimension"),
-        [("mobilenet_v3_small", 1024), ("convnext_tiny", 768), ("swin_t", 768)],
+        ("name", "parts"),
+        [("mobilenet_v3_small", (1024, 24, 48)), ("convnext_tiny", (768, 192, 384)), ("swin_t", (768,))],
     )
-    def test_penultimate_features_of_any_family(self, tmp_path, drawn, name, dimension):
+    def test_features_of_any_family_and_of_the_stages_before_the_last(self, tmp_path, drawn, name, parts):
         file = tmp_path / "weights.safetensors"
         save_file(build_classifier(name, 7).state_dict(), file)
         backbone = load_backbone(name, file)
-        assert backbone.features(drawn[0][:1]).shape == (1, dimension) == (1, backbone.dimension)
+        assert backbone.parts == parts
+        assert backbone.features(drawn[0][:1]).shape == (1, sum(parts)) == (1, backbone.dimension)
 
     def test_a_classifier_without_a_linear_end_is_refused(self, tmp_path):
         file = tmp_path / "weights.safetensors"

@@ -24,7 +24,7 @@ def features(rng) -> np.ndarray:
 
 @pytest.fixture
 def vectors(encoder, features) -> np.ndarray:
-    return encoder.encode(features, OWNERS, TITLES, [""] * 4)
+    return encoder.encode(features, OWNERS, TITLES, [""] * 4).listings
 
 
 class TestEncode:
@@ -38,15 +38,15 @@ class TestEncode:
     def test_photos_count_alike_however_bright_they_are(self, encoder, features, vectors):
         brighter = features.copy()
         brighter[0] *= 4
-        again = encoder.encode(brighter, OWNERS, TITLES, [""] * 4)
+        again = encoder.encode(brighter, OWNERS, TITLES, [""] * 4).listings
         assert np.allclose(again, vectors, atol=5e-3)
 
     def test_the_order_of_a_listings_photos_does_not_matter(self, encoder, features, vectors):
-        again = encoder.encode(features[[3, 1, 2, 0]], OWNERS[[3, 1, 2, 0]], TITLES, [""] * 4)
+        again = encoder.encode(features[[3, 1, 2, 0]], OWNERS[[3, 1, 2, 0]], TITLES, [""] * 4).listings
         assert np.allclose(again, vectors, atol=2e-3)
 
     def test_a_listing_lies_near_each_of_its_photos(self, encoder, features, vectors):
-        single = encoder.encode(features, np.arange(4, dtype=np.int32), TITLES, [""] * 4)
+        single = encoder.encode(features, np.arange(4, dtype=np.int32), TITLES, [""] * 4).listings
         look = encoder.blocks.slices[0]
         cosines = single[:, look].astype(np.float32) @ vectors[0, look].astype(np.float32)
         assert cosines[:2].min() > cosines[2:].max()
@@ -61,7 +61,7 @@ class TestEncode:
 
     def test_no_photos_at_all_are_no_trouble(self, encoder):
         nothing = np.empty((0, FEATURES), np.float16)
-        vectors = encoder.encode(nothing, np.empty(0, np.int32), ["Sofa"], [""])
+        vectors = encoder.encode(nothing, np.empty(0, np.int32), ["Sofa"], [""]).listings
         assert not vectors[:, :32].any() and vectors[:, 32:].any()
 
     def test_features_of_another_backbone_are_refused(self, encoder):
@@ -81,7 +81,7 @@ class TestSavedEncoder:
     def test_it_comes_back_from_json_and_encodes_the_same(self, encoder, features, vectors):
         loaded = ProjectionEncoder.from_json(json.loads(json.dumps(encoder.to_json())))
         assert loaded == encoder and loaded.version == encoder.version
-        assert (loaded.encode(features, OWNERS, TITLES, [""] * 4) == vectors).all()
+        assert (loaded.encode(features, OWNERS, TITLES, [""] * 4).listings == vectors).all()
 
     @pytest.mark.parametrize(
         "other",

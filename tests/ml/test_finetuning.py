@@ -134,7 +134,7 @@ class TestLearning:
         weights, backbone = read_weights(path), load_backbone(None, path)
         assert (weights.name, weights.input_size) == (NAME, 32)
         assert weights.state["classifier.3.weight"].shape == (3, 1024)
-        assert backbone.features(photos[0][:2]).shape == (2, 1024)
+        assert backbone.features(photos[0][:2]).shape == (2, 1024 + 24 + 48)
         with safe_open(path, framework="pt") as file:
             assert file.metadata()["categories"] == '["bar", "disc", "frame"]'
 

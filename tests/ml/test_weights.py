@@ -28,7 +28,7 @@ class TestGivenFile:
     def test_a_torch_state_dict_is_read_too(self, state, tmp_path):
         torch.save(state, tmp_path / "weights.pth")
         found = find_weights(NAME, tmp_path / "weights.pth")
-        assert found.state.keys() == state.keys() and found.input_size == 224
+        assert found.state.keys() == state.keys() and found.input_size == 288
 
     def test_code_in_a_file_is_never_run(self, tmp_path):
         class Hostile:

@@ -8,7 +8,7 @@ from ml.content_prior import ContentPrior, ContentSmoother
 from ml.covisitation import Neighbours
 from ml.vector_index import build_index
 from recommendations.collaborative import Collaborative
-from recommendations.columns import ATTRIBUTES, Columns
+from recommendations.columns import ATTRIBUTES, Columns, PhotoRows
 from recommendations.recipe import Recipe
 from recommendations.taste import Taste
 from recommendations.view import View
@@ -30,7 +30,7 @@ def columns(*listings: tuple[int, int]) -> Columns:
     for name in ("listing_id", "created_at"):
         attributes[name] = [listing_id for listing_id, _ in listings]
     vectors = np.array([words(direction) for _, direction in listings], np.float16)
-    return Columns(attributes, vectors.reshape(-1, BLOCKS.dimension))
+    return Columns(attributes, vectors.reshape(-1, BLOCKS.dimension), PhotoRows.none(BLOCKS.photo_dimension))
 
 
 def load(*listings: tuple[int, int]) -> View:

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from django.urls import reverse
 from listings import queries, services
 from listings.models import Listing, Photo
 from recommendations import copies
-from recommendations.columns import Columns
 from recommendations.copies import LOOKED_AT, NEAR_PHOTOS, group
 from recommendations.feed import Item
 from recommendations.models import PhotoCopy, PhotoFeatures
@@ -160,9 +160,7 @@ def of_other_looks(view: View) -> View:
     look = view.comparison.blocks.slices[0]
     vectors = columns.vectors.copy()
     vectors[:, look] = np.eye(len(vectors), look.stop - look.start)
-    return View.load(
-        view.encoder_version, view.comparison.blocks, Columns(columns.attributes, vectors), None, 0
-    )
+    return View.load(view.encoder_version, view.comparison.blocks, replace(columns, vectors=vectors), None, 0)
 
 
 class TestNoting:

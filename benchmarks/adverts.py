@@ -1,0 +1,101 @@
+"""Folders of real adverts with photos, read as the importer reads them, but into memory and no database."""
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import django
+import numpy as np
+
+from benchmarks.protocol import BadData
+from ml.arrays import Rows
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
+django.setup()  # the importer's rules live in Django's rooms; nothing here asks the database
+
+from listings import cleaning  # noqa: E402  (models need Django's settings)
+from listings.errors import DomainError  # noqa: E402
+from listings.import_files import open_photos, read_rows  # noqa: E402
+from listings.models import Category  # noqa: E402
+
+COLUMNS = frozenset({"id", "product_name", "category", "product_description", "location"})
+
+
+@dataclass(frozen=True)
+class Adverts:
+    """Adverts with their photos. `Posted by ... in CATEGORY` is taken out of what they say."""
+
+    titles: list[str]
+    descriptions: list[str]
+    paths: list[str]  # full category paths
+    photos: list[tuple[Path, str]]  # folder of adverts, and the name of the photo in it
+    owners: Rows  # (p,) int64: the advert of each photo
+
+    def __len__(self) -> int:
+        return len(self.titles)
+
+    @cached_property
+    def roots(self) -> list[str]:
+        return [path.split(Category.SEPARATOR)[0] for path in self.paths]
+
+    def open_photos(self, positions: Sequence[int]) -> list[io.BytesIO]:
+        """These photos as files, in this order."""
+        sources = {folder: open_photos(folder) for folder in {self.photos[place][0] for place in positions}}
+        chosen = [self.photos[place] for place in positions]
+        return [io.BytesIO(sources[folder].read(name)) for folder, name in chosen]
+
+
+def read_adverts(folder: Path) -> Adverts:
+    """Those with a title and a category, and the photos that Images.csv joins to them. Raises BadData."""
+    try:
+        return _read(folder)
+    except DomainError as error:
+        raise BadData(error.detail) from None
+
+
+def joined(first: Adverts, second: Adverts) -> Adverts:
+    """The adverts of both, in this order."""
+    return Adverts(
+        first.titles + second.titles,
+        first.descriptions + second.descriptions,
+        first.paths + second.paths,
+        first.photos + second.photos,
+        np.concatenate([first.owners, second.owners + len(first)]),
+    )
+
+
+def _read(folder: Path) -> Adverts:
+    row_of: dict[str, int] = {}
+    titles, descriptions, paths = [], [], []
+    for row in read_rows(folder / "Products.csv", COLUMNS):
+        if row.problem:
+            continue
+        location = cleaning.clean_cell(row.cells["location"])
+        category = cleaning.clean_category(row.cells["category"])
+        title = cleaning.clean_title(row.cells["product_name"], location)
+        advert_id = cleaning.clean_cell(row.cells["id"])
+        if not (title and category and advert_id) or advert_id in row_of:
+            continue
+        row_of[advert_id] = len(titles)
+        titles.append(title)
+        descriptions.append(cleaning.clean_description(row.cells["product_description"], category, location))
+        paths.append(category)
+    photos, owners = _photos(folder, row_of)
+    return Adverts(titles, descriptions, paths, photos, np.array(owners, dtype=np.int64))
+
+
+def _photos(folder: Path, row_of: dict[str, int]) -> tuple[list[tuple[Path, str]], list[int]]:
+    name_of = {Path(name).stem: name for name in open_photos(folder).names()}
+    photos, owners = [], []
+    for row in read_rows(folder / "Images.csv", frozenset({"id", "product_id"})):
+        if row.problem:
+            continue
+        name = name_of.pop(cleaning.clean_cell(row.cells["id"]), None)
+        owner = row_of.get(cleaning.clean_cell(row.cells["product_id"]))
+        if name is not None and owner is not None:
+            photos.append((folder, name))
+            owners.append(owner)
+    return photos, owners

@@ -1,0 +1,165 @@
+"""Which category a photo, words, or both are of, with probabilities that mean what they say."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax, logsumexp, softmax
+
+from ml.arrays import Matrix, Rows, Vector, require_matrix, require_vector
+
+BIN_COUNT = 15  # of Guo et al. 2017
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The label maps: root categories, full paths, and the root of each path."""
+
+    roots: tuple[str, ...]
+    leaves: tuple[str, ...]
+    root_of_leaf: tuple[int, ...]
+
+    @classmethod
+    def of(cls, roots: Sequence[str], paths: Sequence[str]) -> "Labels":
+        """From the root and the full path of each listing."""
+        root_of = dict(zip(paths, roots, strict=True))
+        names, leaves = sorted(set(roots)), sorted(root_of)
+        return cls(tuple(names), tuple(leaves), tuple(names.index(root_of[leaf]) for leaf in leaves))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Labels":
+        """What `to_json` gave. Raises KeyError."""
+        return cls(*(tuple(saved[name]) for name in ("roots", "leaves", "root_of_leaf")))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Temperatures by what is known of a listing, and how much a photo says beside words.
+
+    Temperature scaling: Guo et al. 2017, "On Calibration of Modern Neural Networks".
+    """
+
+    photo: float = 1.0
+    words: float = 1.0
+    both: float = 1.0
+    photo_share: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What heads say of categories, as log-probabilities; NaN rows where a listing lacks the side.
+
+    photo_roots, words_roots (n, r); photo_leaves, words_leaves (n, l), float32.
+    """
+
+    photo_roots: Matrix
+    words_roots: Matrix
+    photo_leaves: Matrix
+    words_leaves: Matrix
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Labels and calibration: all that turns evidence into probabilities."""
+
+    labels: Labels
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def side(self, roots: Matrix, leaves: Matrix) -> tuple[Matrix, Matrix]:
+        """Log-probabilities of roots and leaves from a head's logits: each root is judged twice, directly and
+        by what lies below it.   (n, r), (n, l) -> (n, r), (n, l) float32"""
+        require_matrix(roots, columns=len(self.labels.roots))
+        require_matrix(leaves, rows=len(roots), columns=len(self.labels.leaves))
+        leaf_logs = log_softmax(leaves, axis=1)
+        below = np.stack([_sum_of(leaf_logs, rows) for rows in self._leaves_of_root], axis=1)
+        return log_softmax((log_softmax(roots, axis=1) + below) / 2, axis=1), leaf_logs
+
+    def roots(self, evidence: Evidence) -> Matrix:
+        """Probabilities of the root categories, NaN rows where neither side is known.   -> (n, r) float32"""
+        mixed, temperatures = self._mixed(evidence.photo_roots, evidence.words_roots)
+        return softmax(mixed / temperatures[:, None], axis=1).astype(np.float32)
+
+    def leaves(self, evidence: Evidence) -> Matrix:
+        """Probabilities of the full paths, which agree with those of their roots.   -> (n, l) float32"""
+        mixed, temperatures = self._mixed(evidence.photo_leaves, evidence.words_leaves)
+        logs = mixed / temperatures[:, None]
+        by_root = self.roots(evidence)
+        found = np.empty_like(mixed, dtype=np.float32)
+        for root, leaves in enumerate(self._leaves_of_root):
+            found[:, leaves] = softmax(logs[:, leaves], axis=1) * by_root[:, [root]]
+        return found
+
+    @property
+    def _leaves_of_root(self) -> list[Rows]:
+        owner = np.array(self.labels.root_of_leaf)
+        return [np.flatnonzero(owner == root) for root in range(len(self.labels.roots))]
+
+    def _mixed(self, photo: Matrix, words: Matrix) -> tuple[Matrix, Vector]:
+        """Log-probabilities of what is known, and the temperature of each row."""
+        has_photo, has_words = ~np.isnan(photo).any(axis=1), ~np.isnan(words).any(axis=1)
+        set_to, share = self.calibration, self.calibration.photo_share
+        both = share * photo + (1 - share) * words
+        mixed = np.where((has_photo & has_words)[:, None], both, np.where(has_photo[:, None], photo, words))
+        temperatures = np.where(
+            has_photo & has_words, set_to.both, np.where(has_photo, set_to.photo, set_to.words)
+        )
+        return mixed, temperatures.astype(np.float32)
+
+
+def fit_calibration(evidence: Evidence, roots: Rows) -> Calibration:
+    """Temperatures and share that make held-out roots (n,) likeliest.
+
+    A side that no listing has keeps its default.
+    """
+    photo, words = evidence.photo_roots, evidence.words_roots
+    with_photo, with_words = ~np.isnan(photo).any(axis=1), ~np.isnan(words).any(axis=1)
+    with_both = with_photo & with_words
+    share, both = _fit_both(photo[with_both], words[with_both], roots[with_both])
+    return Calibration(
+        photo=_fit_temperature(photo[with_photo], roots[with_photo]),
+        words=_fit_temperature(words[with_words], roots[with_words]),
+        both=both,
+        photo_share=share,
+    )
+
+
+def calibration_error(probabilities: Matrix, labels: Rows, *, bin_count: int = BIN_COUNT) -> float:
+    """Expected calibration error of the likeliest label (Guo et al. 2017, eq. 3).   (n, r), (n,) -> [0, 1]"""
+    require_vector(labels, length=len(probabilities), dtypes=[np.int32, np.int64])
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * bin_count).astype(int), bin_count - 1)
+    gaps = np.bincount(bins, right - confidence, minlength=bin_count)
+    return float(np.abs(gaps).sum() / max(len(labels), 1))
+
+
+def _sum_of(logs: Matrix, columns: Rows) -> Vector:
+    return logsumexp(logs[:, columns], axis=1)
+
+
+def _fit_temperature(logs: Matrix, labels: Rows) -> float:
+    if not len(labels):
+        return 1.0
+    found = minimize(lambda t: _loss(logs / np.exp(t[0]), labels), [0.0], method="Nelder-Mead")
+    return float(np.exp(found.x[0]))
+
+
+def _fit_both(photo: Matrix, words: Matrix, labels: Rows) -> tuple[float, float]:
+    usual = Calibration()
+    if not len(labels):
+        return usual.photo_share, usual.both
+
+    def loss(point: np.ndarray) -> float:
+        share = 1 / (1 + np.exp(-point[0]))
+        return _loss((share * photo + (1 - share) * words) / np.exp(point[1]), labels)
+
+    found = minimize(loss, [-1.0, -0.5], method="Nelder-Mead")
+    return float(1 / (1 + np.exp(-found.x[0]))), float(np.exp(found.x[1]))
+
+
+def _loss(logits: Matrix, labels: Rows) -> float:
+    return -float(log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())

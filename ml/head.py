@@ -1,0 +1,69 @@
+"""A trained head as plain arrays: features in, a vector of the joint space and category logits out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ml.arrays import Matrix, Vector, require_matrix, unit_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Standardised features, one hidden layer with ReLU, and three linear layers on it.
+
+    f features, h hidden, j dimensions of the joint space, r root and l leaf categories.
+    """
+
+    mean: Vector  # (f,)
+    scale: Vector  # (f,) one over the standard deviation
+    hidden_weight: Matrix  # (h, f)
+    hidden_bias: Vector  # (h,)
+    joint_weight: Matrix  # (j, h)
+    joint_bias: Vector  # (j,)
+    root_weight: Matrix  # (r, h)
+    root_bias: Vector  # (r,)
+    leaf_weight: Matrix  # (l, h)
+    leaf_bias: Vector  # (l,)
+
+    @classmethod
+    def of(cls, state: Mapping[str, np.ndarray]) -> "Head":
+        """From arrays named as a module names them, `hidden.weight` and so on."""
+        return cls(**{field.name: state[_module_name(field.name)] for field in fields(cls)})
+
+    def hidden(self, features: Matrix) -> Matrix:
+        """(n, f) -> (n, h) float32"""
+        require_matrix(features, columns=len(self.mean))
+        standard = (np.asarray(features, dtype=np.float32) - self.mean) * self.scale
+        return np.maximum(standard @ self.hidden_weight.T + self.hidden_bias, 0)
+
+    def joint(self, hidden: Matrix) -> Matrix:
+        """(n, h) -> (n, j) float32, unit length"""
+        return unit_rows(hidden @ self.joint_weight.T + self.joint_bias)
+
+    def roots(self, hidden: Matrix) -> Matrix:
+        """Logits of the root categories.   (n, h) -> (n, r) float32"""
+        return hidden @ self.root_weight.T + self.root_bias
+
+    def leaves(self, hidden: Matrix) -> Matrix:
+        """Logits of the full categories.   (n, h) -> (n, l) float32"""
+        return hidden @ self.leaf_weight.T + self.leaf_bias
+
+    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """What to save, each name behind a prefix."""
+        return {f"{prefix}_{field.name}": getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> "Head":
+        """What `arrays` gave. Raises KeyError."""
+        return cls(**{field.name: arrays[f"{prefix}_{field.name}"] for field in fields(cls)})
+
+    @staticmethod
+    def names(prefix: str) -> list[str]:
+        """The names that `arrays` uses."""
+        return [f"{prefix}_{field.name}" for field in fields(Head)]
+
+
+def _module_name(name: str) -> str:
+    part, _, kind = name.rpartition("_")
+    return f"{part}.{kind}" if kind in ("weight", "bias") and part else name

@@ -1,0 +1,321 @@
+"""The photo head and the text head of one space, and what trains them on stored features.
+
+Only workers and commands import this module: it loads torch. What comes out, `Head`, is plain arrays.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ml.arrays import Matrix, Rows, require_matrix, require_vector
+from ml.head import Head
+from ml.retrieval import recall_at
+
+Progress = Callable[[int, int], None]  # epochs done, epochs in all
+Report = Callable[["Epoch"], None]
+SENTENCE_PART = 0.35  # of the listings of a batch say their title only, as a query does
+MOST_SCALED = math.log(100.0)  # of the contrastive losses, as in CLIP (Radford et al. 2021)
+
+
+class NotFinite(ValueError):
+    """The loss became infinite or no number: nothing that was learned can be used."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What the heads learn from: one row a listing, and its photos."""
+
+    photos: Matrix  # (p, f) float32, features
+    owners: Rows  # (p,) int64, the listing of each photo
+    texts: Matrix  # (n, t) float32, of title and description
+    titles: Matrix  # (n, t) float32, of the title alone
+    roots: Rows  # (n,) int64, root category
+    leaves: Rows  # (n,) int64, full category
+    root_count: int
+    leaf_count: int
+
+    def __post_init__(self) -> None:
+        require_matrix(self.photos, rows=len(self.owners))
+        require_matrix(self.titles, rows=len(self.texts), columns=self.texts.shape[1])
+        require_vector(self.roots, length=len(self.texts), dtypes=[np.int64])
+        require_vector(self.leaves, length=len(self.texts), dtypes=[np.int64])
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """How heads are shaped and trained. Chosen on validation splits of real adverts."""
+
+    joint: int = 192  # dimensions of the space that photos and words share
+    photo_hidden: int = 1024
+    text_hidden: int = 1024
+    photo_dropout: float = 0.6
+    text_dropout: float = 0.6
+    epochs: int = 24
+    batch_size: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warm_up: float = 0.05  # share of the steps
+    smoothing: float = 0.1  # of labels
+    leaf_weight: float = 0.5
+    words_weight: float = 0.5  # of the photo-words contrastive loss
+    sibling_weight: float = 0.5
+    patience: int = 8  # epochs without a better score
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """How a training stood after one more round, judged on listings that it does not learn from."""
+
+    number: int
+    losses: dict[str, float]
+    photo_accuracy: float  # of a photo's root category
+    words_accuracy: float
+    both_accuracy: float
+    words_to_photo: float  # recall@10: a listing's photo by its title, among those held out
+    sibling: float  # recall@10: the other photo of a listing, among those held out
+
+    @property
+    def score(self) -> float:
+        """What early stopping goes by: categories by either side, and the meeting of both."""
+        return self.photo_accuracy + self.words_accuracy + self.words_to_photo + self.sibling
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedHeads:
+    """The heads of the best epoch, and how the training went."""
+
+    photo: Head
+    text: Head
+    epochs: list[Epoch] = field(default_factory=list)
+
+    @property
+    def best(self) -> Epoch:
+        return max(self.epochs, key=lambda epoch: epoch.score)
+
+
+class _HeadModule(nn.Module):
+    """Features -> hidden -> a vector in the joint space, and logits of root and leaf categories."""
+
+    def __init__(self, lessons: Lessons, features: np.ndarray, hidden: int, dropout: float, joint: int):
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(features.mean(axis=0)))
+        self.register_buffer("scale", torch.from_numpy(1 / (features.std(axis=0) + 1e-6)))
+        self.dropout = dropout
+        self.hidden = nn.Linear(features.shape[1], hidden)
+        self.joint = nn.Linear(hidden, joint)
+        self.root = nn.Linear(hidden, lessons.root_count)
+        self.leaf = nn.Linear(hidden, lessons.leaf_count)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        standard = (features - self.mean) * self.scale
+        hidden = functional.relu(self.hidden(self._drop(standard)))
+        kept = self._drop(hidden)
+        return functional.normalize(self.joint(kept)), self.root(kept), self.leaf(kept)
+
+    def _drop(self, values: Tensor) -> Tensor:
+        return functional.dropout(values, self.dropout, self.training)
+
+    def frozen(self) -> Head:
+        arrays = {name: value.detach().numpy().copy() for name, value in self.state_dict().items()}
+        return Head.of(arrays)
+
+
+class _Heads(nn.Module):
+    def __init__(self, lessons: Lessons, options: HeadOptions, rows: Rows, photo_rows: Rows):
+        super().__init__()
+        photos, texts = lessons.photos[photo_rows], lessons.texts[rows]
+        self.photo = _HeadModule(lessons, photos, options.photo_hidden, options.photo_dropout, options.joint)
+        self.text = _HeadModule(lessons, texts, options.text_hidden, options.text_dropout, options.joint)
+        self.scale = nn.Parameter(torch.tensor([math.log(20.0)] * 2))
+
+
+def train_heads(
+    lessons: Lessons,
+    held_out: np.ndarray,
+    options: HeadOptions,
+    *,
+    progress: Progress | None = None,
+    report: Report | None = None,
+) -> TrainedHeads:
+    """Train both heads together; listings of held_out (n,) bool only judge the epochs.
+
+    Photo-words and sibling-photo contrastive losses (InfoNCE, van den Oord et al. 2018) beside cross-entropy
+    of categories by photo, by words and by both. The best epoch counts; training ends early when `patience`
+    epochs brought nothing better. Raises NotFinite.
+    """
+    require_vector(held_out, length=len(lessons.texts), dtypes=[np.bool_])
+    training = _Training(lessons, held_out, options)
+    epochs: list[Epoch] = []
+    best: TrainedHeads | None = None
+    for number in range(1, options.epochs + 1):
+        epochs.append(training.epoch(number))
+        if report:
+            report(epochs[-1])
+        if progress:
+            progress(number, options.epochs)
+        if best is None or epochs[-1].score > best.best.score:
+            best = training.frozen(list(epochs))
+        elif number - best.best.number >= options.patience:
+            break
+    assert best is not None
+    return replace(best, epochs=epochs)
+
+
+class _Training:
+    """One training: the modules, the optimiser, and where the schedule stands."""
+
+    def __init__(self, lessons: Lessons, held_out: np.ndarray, options: HeadOptions):
+        self.lessons, self.options = lessons, options
+        self.rows = np.flatnonzero(~held_out)
+        self.held_out = np.flatnonzero(held_out)
+        self.rng = np.random.default_rng(options.seed)
+        self.places = _places_of_photos(lessons.owners, len(held_out))
+        with torch.random.fork_rng(devices=[]):  # first weights come from the global generator
+            torch.manual_seed(options.seed)
+            photo_rows = np.flatnonzero(~held_out[lessons.owners])
+            self.heads = _Heads(lessons, options, self.rows, photo_rows)
+            self.dropout_state = torch.get_rng_state()
+        self.optimiser = torch.optim.AdamW(
+            self.heads.parameters(), options.learning_rate, weight_decay=options.weight_decay
+        )
+        self.tensors = [torch.from_numpy(part) for part in (lessons.photos, lessons.texts, lessons.titles)]
+        self.roots, self.leaves = torch.from_numpy(lessons.roots), torch.from_numpy(lessons.leaves)
+        self.step_count = options.epochs * -(-len(self.rows) // options.batch_size)
+        self.steps_done = 0
+
+    def epoch(self, number: int) -> Epoch:
+        self.heads.train()
+        sums: dict[str, float] = {}
+        batches = list(self._batches())
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self.dropout_state)
+            for batch in batches:
+                for name, value in self._step(batch).items():
+                    sums[name] = sums.get(name, 0.0) + value / len(batches)
+            self.dropout_state = torch.get_rng_state()
+        return self._judged(number, sums)
+
+    def frozen(self, epochs: list[Epoch]) -> TrainedHeads:
+        return TrainedHeads(self.heads.photo.frozen(), self.heads.text.frozen(), epochs)
+
+    def _batches(self) -> Iterator[Rows]:
+        order = self.rng.permutation(self.rows)
+        for start in range(0, len(order), self.options.batch_size):
+            yield order[start : start + self.options.batch_size]
+
+    def _step(self, rows: Rows) -> dict[str, float]:
+        share = self.steps_done / self.step_count
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.options.learning_rate * scheduled(share, self.options.warm_up)
+        losses = self._losses(rows)
+        total = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(total):
+            raise NotFinite(f"the loss became {float(total)} after {self.steps_done} steps")
+        self.optimiser.zero_grad()
+        total.backward()
+        self.optimiser.step()
+        self.steps_done += 1
+        return {name: float(value) for name, value in losses.items()}
+
+    def _losses(self, rows: Rows) -> dict[str, Tensor]:
+        options = self.options
+        photos, texts, titles = self.tensors
+        short = torch.from_numpy(self.rng.random(len(rows)) < SENTENCE_PART)[:, None]
+        words, root_t, leaf_t = self.heads.text(torch.where(short, titles[rows], texts[rows]))
+        losses = {"words": self._categories(rows, root_t, leaf_t)}
+        first, second = self._two_photos(rows)
+        shown = np.flatnonzero(first >= 0)
+        if not len(shown):
+            return losses
+        look, root_p, leaf_p = self.heads.photo(photos[first[shown]])
+        losses["photo"] = self._categories(rows[shown], root_p, leaf_p)
+        losses["both"] = functional.cross_entropy(
+            root_p + root_t[shown], self.roots[rows[shown]], label_smoothing=options.smoothing
+        )
+        losses["contrast"] = options.words_weight * self._contrast(look, words[shown], 0)
+        pairs = np.flatnonzero(second[shown] != first[shown])
+        if len(pairs) > 1:
+            other, root_s, leaf_s = self.heads.photo(photos[second[shown][pairs]])
+            losses["sibling"] = options.sibling_weight * self._contrast(look[pairs], other, 1)
+            losses["photo"] = (losses["photo"] + self._categories(rows[shown][pairs], root_s, leaf_s)) / 2
+        return losses
+
+    def _categories(self, rows: Rows, roots: Tensor, leaves: Tensor) -> Tensor:
+        smoothing = self.options.smoothing
+        by_root = functional.cross_entropy(roots, self.roots[rows], label_smoothing=smoothing)
+        by_leaf = functional.cross_entropy(leaves, self.leaves[rows], label_smoothing=smoothing)
+        return by_root + self.options.leaf_weight * by_leaf
+
+    def _contrast(self, one: Tensor, other: Tensor, scale: int) -> Tensor:
+        """Each row is to find its partner among the others', in both directions."""
+        logits = self.heads.scale[scale].clamp(max=MOST_SCALED).exp() * one @ other.T
+        partner = torch.arange(len(one))
+        return (functional.cross_entropy(logits, partner) + functional.cross_entropy(logits.T, partner)) / 2
+
+    def _two_photos(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Two different photos of each listing, the same twice when it has one, -1 when it has none."""
+        first, second = np.full(len(rows), -1), np.full(len(rows), -1)
+        for place, row in enumerate(rows):
+            own = self.places[row]
+            if len(own):
+                chosen = self.rng.permutation(own)[:2]
+                first[place], second[place] = chosen[0], chosen[-1]
+        return first, second
+
+    @torch.no_grad()
+    def _judged(self, number: int, losses: dict[str, float]) -> Epoch:
+        self.heads.eval()
+        lessons, rows = self.lessons, self.held_out
+        places = np.flatnonzero(np.isin(lessons.owners, rows))
+        photos, texts, titles = self.tensors
+        look, root_p, _ = (part.numpy() for part in self.heads.photo(photos[places]))
+        _, root_t, _ = (part.numpy() for part in self.heads.text(texts[rows]))
+        asked, _, _ = (part.numpy() for part in self.heads.text(titles[rows]))
+        owners = np.searchsorted(rows, lessons.owners[places])
+        roots = lessons.roots[rows]
+        both = root_t + _mean_of(root_p, owners, len(rows))
+        return Epoch(
+            number=number,
+            losses=losses,
+            photo_accuracy=_accuracy(root_p, roots[owners]),
+            words_accuracy=_accuracy(root_t, roots),
+            both_accuracy=_accuracy(both, roots),
+            words_to_photo=recall_at(asked[np.unique(owners)], look, np.unique(owners), owners, 10),
+            sibling=_sibling_recall(look, owners),
+        )
+
+
+def scheduled(share: float, warm_up: float) -> float:
+    """A linear rise over the first `warm_up` of the steps, then half a cosine down to nothing."""
+    if share < warm_up:
+        return (share + 1e-3) / warm_up
+    return (1 + math.cos(math.pi * (share - warm_up) / (1 - warm_up))) / 2
+
+
+def _places_of_photos(owners: Rows, listing_count: int) -> list[Rows]:
+    order = np.argsort(owners, kind="stable")
+    return np.split(order, np.searchsorted(owners[order], np.arange(1, listing_count)))
+
+
+def _mean_of(rows: Matrix, owners: Rows, count: int) -> Matrix:
+    """Mean of each owner's rows, zeros for those without.   (p, c), (p,) -> (count, c)"""
+    total, number = np.zeros((count, rows.shape[1]), np.float32), np.zeros(count, np.float32)
+    np.add.at(total, owners, rows)
+    np.add.at(number, owners, 1)
+    return total / np.maximum(number, 1)[:, None]
+
+
+def _accuracy(logits: Matrix, labels: Rows) -> float:
+    return float((logits.argmax(axis=1) == labels).mean()) if len(labels) else 0.0
+
+
+def _sibling_recall(look: Matrix, owners: Rows) -> float:
+    counts = np.bincount(owners)
+    asked = np.flatnonzero(counts[owners] > 1)
+    return recall_at(look[asked], look, owners[asked], owners, 10, own=asked)

@@ -1,0 +1,163 @@
+"""Fitting the joint space: from stored features and words to an encoder that is ready to serve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.arrays import Matrix, Rows, Vector, require_matrix, require_vector
+from ml.blocks import Blocks
+from ml.classifier import Classifier, Labels, fit_calibration
+from ml.head import Head
+from ml.heads import HeadOptions, Lessons, Progress, Report, TrainedHeads, train_heads
+from ml.joint_encoder import JointEncoder, damped, text_features
+from ml.look import fit_look
+from ml.ngram_basis import NgramBasis, fit_basis
+
+LOOK = 256
+# Chosen on validation splits of real adverts, see README.
+WEIGHTS, PHOTO_WEIGHTS, WORDS_WEIGHTS = (0.15, 0.35, 0.5), (0.7, 0.3, 0.0), (0.0, 0.4, 0.6)
+LEAST_LISTINGS, LEAST_CATEGORIES = 50, 2
+
+
+class TooLittleToLearn(ValueError):
+    """Too few listings, photos or categories to train heads on. The message says how many were found."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A catalogue to learn from: n listings and their p photos."""
+
+    backbone: str  # version of the backbone of the features
+    text_encoder: str  # version of the sentence encoder; empty without one
+    features: Matrix  # (p, f) float16
+    owners: Rows  # (p,) int64
+    titles: Sequence[str]
+    descriptions: Sequence[str]
+    sentences: Matrix | None  # (n, 2 s) float16: of title and description, then of the title alone
+    roots: Sequence[str]
+    paths: Sequence[str]
+
+    def __post_init__(self) -> None:
+        require_vector(self.owners, length=len(self.features), dtypes=[np.int64])
+        if self.sentences is not None:
+            require_matrix(self.sentences, rows=len(self.titles))
+
+    @property
+    def titles_as_queries(self) -> Matrix | None:
+        """Sentences as if each listing said its title only."""
+        if self.sentences is None:
+            return None
+        half = self.sentences.shape[1] // 2
+        return np.hstack([self.sentences[:, half:]] * 2)
+
+
+def fit_encoder(
+    material: Material,
+    held_out: np.ndarray,
+    options: HeadOptions,
+    *,
+    progress: Progress | None = None,
+    report: Report | None = None,
+) -> tuple[JointEncoder, TrainedHeads]:
+    """Train the heads and all around them; listings of held_out (n,) bool stop the training and calibrate it.
+
+    Raises TooLittleToLearn, ml.heads.NotFinite.
+    """
+    _require_enough(material, held_out)
+    learnt = np.flatnonzero(~held_out)
+    basis = fit_basis(
+        [material.titles[row] for row in learnt],
+        [material.descriptions[row] for row in learnt],
+        seed=options.seed,
+    )
+    labels = Labels.of(material.roots, material.paths)
+    trained = train_heads(
+        _lessons(material, basis, labels), held_out, options, progress=progress, report=report
+    )
+    encoder = _assembled(material, held_out, basis, labels, trained, options)
+    return _calibrated(encoder, material, held_out).with_digest(), trained
+
+
+def _require_enough(material: Material, held_out: np.ndarray) -> None:
+    listings, categories = int((~held_out).sum()), len(set(material.roots))
+    photos = int((~held_out[material.owners]).sum())
+    if (
+        listings < LEAST_LISTINGS
+        or categories < LEAST_CATEGORIES
+        or photos < LEAST_LISTINGS
+        or not held_out.any()
+    ):
+        raise TooLittleToLearn(
+            f"expected at least {LEAST_LISTINGS} listings and as many photos to learn from, of "
+            f"{LEAST_CATEGORIES} root categories, and some to judge by; found {listings} listings, "
+            f"{photos} photos, {categories} categories and {int(held_out.sum())} listings to judge by"
+        )
+
+
+def _lessons(material: Material, basis: NgramBasis, labels: Labels) -> Lessons:
+    blank = [""] * len(material.titles)
+    root_number = {name: number for number, name in enumerate(labels.roots)}
+    leaf_number = {path: number for number, path in enumerate(labels.leaves)}
+    return Lessons(
+        photos=damped(material.features),
+        owners=material.owners,
+        texts=text_features(basis, material.titles, material.descriptions, material.sentences),
+        titles=text_features(basis, material.titles, blank, material.titles_as_queries),
+        roots=np.array([root_number[name] for name in material.roots], np.int64),
+        leaves=np.array([leaf_number[path] for path in material.paths], np.int64),
+        root_count=len(labels.roots),
+        leaf_count=len(labels.leaves),
+    )
+
+
+def _assembled(
+    material: Material,
+    held_out: np.ndarray,
+    basis: NgramBasis,
+    labels: Labels,
+    trained: TrainedHeads,
+    options: HeadOptions,
+) -> JointEncoder:
+    shown = material.features[~held_out[material.owners]]
+    texts = text_features(basis, material.titles, material.descriptions, material.sentences)[~held_out]
+    return JointEncoder(
+        backbone=material.backbone,
+        text_encoder=material.text_encoder,
+        blocks=Blocks(LOOK, options.joint, options.joint, WEIGHTS, PHOTO_WEIGHTS, WORDS_WEIGHTS),
+        look=fit_look(shown, LOOK, seed=options.seed),
+        photo=trained.photo,
+        words=trained.text,
+        photo_centre=_centre(trained.photo, damped(shown)),
+        words_centre=_centre(trained.text, texts),
+        ngrams=basis,
+        classifier=Classifier(labels),
+    )
+
+
+def _centre(head: Head, features: Matrix) -> Vector:
+    return head.joint(head.hidden(features)).mean(axis=0)
+
+
+def _calibrated(encoder: JointEncoder, material: Material, held_out: np.ndarray) -> JointEncoder:
+    held = taken(material, held_out)
+    evidence = encoder.evidence(held.features, held.owners, held.titles, held.descriptions, held.sentences)
+    names = encoder.classifier.labels.roots
+    roots = np.array([names.index(root) for root in held.roots])
+    classifier = Classifier(encoder.classifier.labels, fit_calibration(evidence, roots))
+    return JointEncoder(**{**vars(encoder), "classifier": classifier})
+
+
+def taken(material: Material, chosen: np.ndarray) -> Material:
+    """Some of the listings, (n,) bool, with their photos."""
+    rows = np.flatnonzero(chosen)
+    kept = chosen[material.owners]
+    return Material(
+        material.backbone,
+        material.text_encoder,
+        material.features[kept],
+        (np.cumsum(chosen) - 1)[material.owners[kept]],
+        *([part[row] for row in rows] for part in (material.titles, material.descriptions)),
+        None if material.sentences is None else material.sentences[rows],
+        *([part[row] for row in rows] for part in (material.roots, material.paths)),
+    )
