@@ -20,6 +20,7 @@ from ml.epochs import BadOptionsError, DivergedError, Epoch, FineTuningOptions, 
 from ml.photos import Photo
 from ml.pictures import fingerprint
 from ml.small_backbone import Progress, TooFewCategoriesError
+from ml.targets import Targets, make_targets
 from ml.weights import Weights, WeightsError, read_weights
 
 __all__ = ["BadOptionsError", "DivergedError", "FineTuningOptions", "FineTuningReport", "finetune"]
@@ -49,6 +50,7 @@ def finetune(
     photos: Sequence[Photo],
     labels: Sequence[str],
     *,
+    finer: Sequence[str] | None = None,
     validation: np.ndarray,
     options: FineTuningOptions,
     path: Path,
@@ -60,16 +62,18 @@ def finetune(
 ) -> FineTuningReport:
     """Fine-tune a backbone on labelled photos; write the best epoch to `path`, whole or not at all.
 
+    finer: more exact labels, such as whole category paths; taught beside, they make categories clearer too.
     validation (n,) bool: photos held out, which choose the epoch. A run that was broken off goes on after the
     last epoch in `checkpoint`, with the same result as if it had not been; the file is removed at the end.
     Raises TooFewCategoriesError, UnreadablePhoto, WeightsError, BadBackbone, DivergedError.
     """
-    categories, targets = _targets(labels, validation, len(photos))
+    _check(labels, validation, len(photos))
+    targets = make_targets(labels, finer)
     weights = read_weights(weights_file, backbone_name)
-    run = _run(weights, photos, labels, validation, options)
+    run = _run(weights, photos, [labels, finer], validation, options)
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
-        model, head = prepare(weights, len(categories), options)
+        model, head = prepare(weights, targets.class_count, options)
         training = Training(model, head, options, torch.device(device or best_device()))
         training.resume(checkpoint, run, say or (lambda line: None))
         lesson = Lesson(photos, targets, validation, options)
@@ -80,20 +84,25 @@ def finetune(
                     report(epoch)
         finally:
             lesson.close()
-    save(training.best_state, path, weights.name, options.image_size, categories)
+    save(training.best_state, path, weights.name, options.image_size, targets)
     checkpoint.unlink(missing_ok=True)
     held_out = int(validation.sum())
     return FineTuningReport(
-        path, categories, len(photos) - held_out, held_out, tuple(training.history), training.resumed_after
+        path,
+        targets.categories,
+        len(photos) - held_out,
+        held_out,
+        tuple(training.history),
+        training.resumed_after,
     )
 
 
-def prepare(weights: Weights, category_count: int, options: FineTuningOptions) -> tuple[nn.Module, nn.Module]:
+def prepare(weights: Weights, class_count: int, options: FineTuningOptions) -> tuple[nn.Module, nn.Module]:
     """The pretrained classifier and its last layer, which is new. All but the last blocks is frozen.
 
     Raises WeightsError when the weights do not fit.
     """
-    model = build_classifier(weights.name, category_count)
+    model = build_classifier(weights.name, class_count)
     last = last_linear(model, weights.name)
     kept = {key: tensor for key, tensor in weights.state.items() if not key.startswith(f"{last}.")}
     _load(model, kept, last, weights)
@@ -129,9 +138,14 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def save(state: dict[str, Tensor], path: Path, name: str, input_size: int, categories: Sequence[str]) -> None:
-    """Write weights as `ml.weights` reads them."""
-    about = {"backbone": name, "input_size": str(input_size), "categories": json.dumps(list(categories))}
+def save(state: dict[str, Tensor], path: Path, name: str, input_size: int, targets: Targets) -> None:
+    """Write weights as `ml.weights` reads them, with what the classifier's last layer stands for."""
+    about = {
+        "backbone": name,
+        "input_size": str(input_size),
+        "categories": json.dumps(targets.categories),
+        "category_of": json.dumps(targets.category_of.tolist()),  # of each output
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".part")
     save_file({key: tensor.contiguous() for key, tensor in state.items()}, aside, metadata=about)
@@ -148,10 +162,8 @@ def _load(model: nn.Module, state: dict[str, Tensor], last: str, weights: Weight
         raise WeightsError(f"{weights.source} does not fit {weights.name} ({', '.join(odd[:3])})")
 
 
-def _targets(
-    labels: Sequence[str], validation: np.ndarray, photo_count: int
-) -> tuple[tuple[str, ...], Tensor]:
-    """The categories in order, and the number of each photo's (n,) int64.   Raises TooFewCategoriesError."""
+def _check(labels: Sequence[str], validation: np.ndarray, photo_count: int) -> None:
+    """Raises TooFewCategoriesError."""
     assert validation.dtype == np.bool_ and len(labels) == len(validation) == photo_count
     taught = {label for label, is_held_out in zip(labels, validation, strict=True) if not is_held_out}
     if len(taught) < 2 or not validation.any():
@@ -159,14 +171,12 @@ def _targets(
             "expected photos of two categories or more to learn from and some to be judged by; found "
             f"{photo_count} photos, {int(validation.sum())} of them held out, {len(taught)} categories taught"
         )
-    categories = sorted(set(labels))
-    return tuple(categories), torch.tensor([categories.index(label) for label in labels])
 
 
 def _run(
     weights: Weights,
     photos: Sequence[Photo],
-    labels: Sequence[str],
+    labels: list[Sequence[str] | None],
     validation: np.ndarray,
     options: FineTuningOptions,
 ) -> str:

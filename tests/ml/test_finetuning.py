@@ -18,6 +18,7 @@ from ml.finetuning import BadOptionsError, DivergedError, FineTuningOptions, fin
 from ml.photos import UnreadablePhoto, open_photo, square_pixels
 from ml.pictures import Pictures
 from ml.small_backbone import TooFewCategoriesError
+from ml.targets import make_targets
 from ml.weights import WeightsError, read_weights
 
 NAME = "mobilenet_v3_small"
@@ -216,7 +217,7 @@ class TestWhatStays:
 
 class TestABrokenOffRun:
     def test_ends_with_the_weights_of_an_unbroken_one(self, run):
-        options = replace(QUICK, averaging=0.9)
+        options = replace(QUICK, averaging=0.8)
         whole_run = run("unbroken", options)
         with pytest.raises(Interrupted):
             run("broken", options, report=break_off_after(1))
@@ -315,6 +316,33 @@ class TestBadInput:
     def test_options_out_of_range_are_named(self, option):
         with pytest.raises(BadOptionsError, match=next(iter(option))):
             FineTuningOptions(**option)
+
+
+class TestFinerLabels:
+    def test_they_are_taught_beside_and_categories_are_what_is_judged(self, untrained, many_photos, tmp_path):
+        finer = [f"{label} {i % 2}" for i, label in enumerate(many_photos[1])]
+        options = replace(QUICK, epoch_count=3, augmentation=replace(STILL, flips=True))
+        report = fine_tune(untrained, many_photos, tmp_path, options=options, finer=finer)
+        assert report.categories == ("bar", "disc", "frame")
+        assert report.best.accuracy > 0.75
+        assert read_weights(report.path).state["classifier.3.weight"].shape == (6, 1024)
+        with safe_open(report.path, framework="pt") as file:
+            assert file.metadata()["category_of"] == "[0, 0, 1, 1, 2, 2]"
+
+    def test_one_that_two_categories_share_is_another_in_each(self):
+        targets = make_targets(["chair", "table", "table"], ["other", "other", "round"])
+        assert targets.class_count == 3
+        assert targets.category_of[targets.classes].tolist() == [0, 1, 1]
+
+    def test_a_category_is_as_probable_as_its_classes_together(self):
+        targets = make_targets(["chair", "table", "table"], ["stool", "round", "square"])
+        shares = targets.category_logs(torch.tensor([[0.5, 0.2, 0.3]]).log()).exp()
+        torch.testing.assert_close(shares, torch.tensor([[0.5, 0.5]]))
+
+    def test_without_them_the_loss_is_that_of_the_categories(self):
+        targets, logits = make_targets(["chair", "table"]), torch.tensor([[2.0, 1.0], [0.0, 3.0]])
+        expected = torch.nn.functional.cross_entropy(logits, targets.classes, label_smoothing=0.1)
+        torch.testing.assert_close(targets.loss(logits, targets.classes, 0.1), expected)
 
 
 class TestSchedule:
