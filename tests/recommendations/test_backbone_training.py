@@ -84,7 +84,6 @@ class TestTooLittleToLearnFrom:
             train_backbone(minutes=AT_ONCE)
 
 
-@pytest.mark.skipif(not hasattr(encoders, "propose"), reason="encoders cannot take a backbone yet")
 class TestWhatBecomesOfIt:
     def test_it_is_the_backbone_of_the_next_encoder_while_the_one_before_serves_on(
         self, shop, encoder, settings
