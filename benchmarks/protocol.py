@@ -41,8 +41,12 @@ def _parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    json_option(parser)
     return parser
+
+
+def json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
 
 def run(benchmark: Callable[..., dict], options: argparse.Namespace) -> None:
@@ -51,7 +55,12 @@ def run(benchmark: Callable[..., dict], options: argparse.Namespace) -> None:
         result = benchmark(options.data) if "data" in options else benchmark()
     except (BadData, OSError) as error:
         sys.exit(f"{error}")
-    if options.json:
+    print_figures(result, as_json=options.json)
+
+
+def print_figures(result: dict, *, as_json: bool) -> None:
+    """One figure a line, or all as one JSON object."""
+    if as_json:
         print(json.dumps(result))
         return
     for name, value in result.items():

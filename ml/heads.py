@@ -85,6 +85,12 @@ class Epoch:
         """What early stopping goes by: categories by either side, and the meeting of both."""
         return self.photo_accuracy + self.words_accuracy + self.words_to_photo + self.sibling
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """All of it by name, losses as `loss/NAME`."""
+        losses = {f"loss/{name}": value for name, value in self.losses.items()}
+        return losses | {name: value for name, value in vars(self).items() if isinstance(value, float)}
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedHeads:
@@ -221,7 +227,7 @@ class _Training:
         total.backward()
         self.optimiser.step()
         self.steps_done += 1
-        return {name: float(value) for name, value in losses.items()}
+        return {name: value.item() for name, value in losses.items()}
 
     def _losses(self, rows: Rows) -> dict[str, Tensor]:
         options = self.options

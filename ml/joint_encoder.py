@@ -16,14 +16,14 @@ from ml.blocks import Blocks
 from ml.classifier import Calibration, Classifier, Evidence, Labels
 from ml.encoder import Coded
 from ml.head import Head
-from ml.look import Look
+from ml.look import Look, damped
 from ml.model_files import ModelFileError, read_arrays, read_settings, write_arrays, write_settings
 from ml.ngram_basis import NgramBasis
 
 KIND = "joint"
 FORM = "joint-encoder-1"
 HEADS, NGRAMS, LABELS, SETTINGS = "heads.npz", "ngrams.npz", "labels.json", "space.json"
-PLAIN_ARRAYS = ("look_mean", "look_axes", "photo_centre", "words_centre")
+PLAIN_ARRAYS = ("look_mean", "look_scale", "look_axes", "photo_centre", "words_centre")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,7 @@ class JointEncoder:
                 backbone=saved["backbone"],
                 text_encoder=saved["text_encoder"],
                 blocks=Blocks(**saved["blocks"]),
-                look=Look(arrays["look_mean"], arrays["look_axes"]),
+                look=Look(*(arrays[f"look_{name}"] for name in ("mean", "scale", "axes"))),
                 photo=Head.from_arrays(arrays, "photo"),
                 words=Head.from_arrays(arrays, "words"),
                 photo_centre=arrays["photo_centre"],
@@ -171,12 +171,6 @@ class JointEncoder:
     def _arrays(self) -> dict[str, np.ndarray]:
         centres = {"photo_centre": self.photo_centre, "words_centre": self.words_centre}
         return self.look.arrays() | centres | self.photo.arrays("photo") | self.words.arrays("words")
-
-
-def damped(features: Matrix) -> Matrix:
-    """Square roots of features: what the photo head takes.   (n, f) -> (n, f) float32"""
-    wide = np.asarray(features, dtype=np.float32)
-    return np.sign(wide) * np.sqrt(np.abs(wide))
 
 
 def text_features(

@@ -1,5 +1,6 @@
 """Backbone features reduced to what tells photos apart, for near-identical ones and photos of one scene."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -7,40 +8,58 @@ import numpy as np
 from ml.arrays import Matrix, Vector, require_matrix, unit_rows
 
 MOST_PHOTOS = 20_000  # more do not turn the axes
+EARLIER = 0.7
 WHITENING = 0.5  # of each axis' deviation: between plain principal components (0) and whitened ones (1)
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """Principal axes of features, half whitened."""
+    """Principal axes of features, half whitened; parts of the features count as one each."""
 
     mean: Vector  # (f,) float32
+    scale: Vector  # (f,) float32
     axes: Matrix  # (f, d) float32
 
     def read(self, features: Matrix) -> Matrix:
         """(n, f) -> (n, d) float32, unit length"""
         require_matrix(features, columns=len(self.mean))
-        return unit_rows((_damped(features) - self.mean) @ self.axes)
+        return unit_rows(((damped(features) - self.mean) * self.scale) @ self.axes)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {f"look_{field.name}": getattr(self, field.name) for field in fields(self)}
 
 
-def fit_look(features: Matrix, dimension: int, *, seed: int) -> Look:
-    """From features of a catalogue's photos (n, f), at least one of them."""
+def fit_look(features: Matrix, parts: Sequence[int], dimension: int, *, seed: int) -> Look:
+    """From features of a catalogue's photos (n, f), at least one of them, which come in these parts.
+
+    The last layer's features count by what they vary, those of earlier stages alike, and each part of these
+    EARLIER times as much as the last layer.
+    """
     rows = np.random.default_rng(seed).permutation(len(features))[:MOST_PHOTOS]
-    damped = _damped(features[np.sort(rows)])
-    mean = damped.mean(axis=0)
-    centred = unit_rows(damped - mean)
-    _, deviations, axes = np.linalg.svd(centred, full_matrices=False)
-    kept = slice(0, dimension)
-    scaled = axes[kept].T / np.maximum(deviations[kept], 1e-6) ** WHITENING  # (f, <= dimension)
+    wide = damped(features[np.sort(rows)])
+    mean = wide.mean(axis=0)
+    scale = _scale(wide - mean, parts)
+    centred = unit_rows((wide - mean) * scale)
+    squared, axes = np.linalg.eigh(centred.T @ centred)  # smallest first
+    deviations = np.sqrt(np.maximum(squared[::-1][:dimension], 1e-12))
+    scaled = axes[:, ::-1][:, :dimension] / np.maximum(deviations, 1e-3 * deviations[0]) ** WHITENING
     padded = np.zeros((features.shape[1], dimension), np.float32)
     padded[:, : scaled.shape[1]] = scaled
-    return Look(mean.astype(np.float32), padded)
+    return Look(mean, scale, padded)
 
 
-def _damped(features: Matrix) -> Matrix:
-    """Square roots, so that a feature that one photo has in plenty does not drown the others.  -> unit rows"""
+def damped(features: Matrix) -> Matrix:
+    """Square roots, so that a feature that a photo has in plenty does not drown the others.   -> float32"""
     wide = np.asarray(features, dtype=np.float32)
-    return unit_rows(np.sign(wide) * np.sqrt(np.abs(wide)))
+    return np.sign(wide) * np.sqrt(np.abs(wide))
+
+
+def _scale(centred: Matrix, parts: Sequence[int]) -> Vector:
+    deviations = centred.std(axis=0) + 1e-6  # (f,)
+    ends = np.cumsum(parts)
+    last = np.full(parts[0], 1 / np.sqrt((deviations[: ends[0]] ** 2).sum()))
+    earlier = [
+        EARLIER / deviations[end - size : end] / np.sqrt(size)
+        for size, end in zip(parts[1:], ends[1:], strict=True)
+    ]
+    return np.concatenate([last, *earlier]).astype(np.float32)

@@ -1,7 +1,7 @@
 """Fitting the joint space: from stored features and words to an encoder that is ready to serve."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,8 +10,8 @@ from ml.blocks import Blocks
 from ml.classifier import Classifier, Labels, fit_calibration
 from ml.head import Head
 from ml.heads import HeadOptions, Lessons, Progress, Report, TrainedHeads, train_heads
-from ml.joint_encoder import JointEncoder, damped, text_features
-from ml.look import fit_look
+from ml.joint_encoder import JointEncoder, text_features
+from ml.look import damped, fit_look
 from ml.ngram_basis import NgramBasis, fit_basis
 
 LOOK = 256
@@ -31,6 +31,7 @@ class Material:
     backbone: str  # version of the backbone of the features
     text_encoder: str  # version of the sentence encoder; empty without one
     features: Matrix  # (p, f) float16
+    parts: Sequence[int]  # of the features: how many come from which stage of the backbone
     owners: Rows  # (p,) int64
     titles: Sequence[str]
     descriptions: Sequence[str]
@@ -65,12 +66,8 @@ def fit_encoder(
     Raises TooLittleToLearn, ml.heads.NotFinite.
     """
     _require_enough(material, held_out)
-    learnt = np.flatnonzero(~held_out)
-    basis = fit_basis(
-        [material.titles[row] for row in learnt],
-        [material.descriptions[row] for row in learnt],
-        seed=options.seed,
-    )
+    learnt = taken(material, ~held_out)
+    basis = fit_basis(learnt.titles, learnt.descriptions, seed=options.seed)
     labels = Labels.of(material.roots, material.paths)
     trained = train_heads(
         _lessons(material, basis, labels), held_out, options, progress=progress, report=report
@@ -125,7 +122,7 @@ def _assembled(
         backbone=material.backbone,
         text_encoder=material.text_encoder,
         blocks=Blocks(LOOK, options.joint, options.joint, WEIGHTS, PHOTO_WEIGHTS, WORDS_WEIGHTS),
-        look=fit_look(shown, LOOK, seed=options.seed),
+        look=fit_look(shown, material.parts, LOOK, seed=options.seed),
         photo=trained.photo,
         words=trained.text,
         photo_centre=_centre(trained.photo, damped(shown)),
@@ -150,14 +147,20 @@ def _calibrated(encoder: JointEncoder, material: Material, held_out: np.ndarray)
 
 def taken(material: Material, chosen: np.ndarray) -> Material:
     """Some of the listings, (n,) bool, with their photos."""
-    rows = np.flatnonzero(chosen)
+    rows = np.flatnonzero(chosen).tolist()
     kept = chosen[material.owners]
-    return Material(
-        material.backbone,
-        material.text_encoder,
-        material.features[kept],
-        (np.cumsum(chosen) - 1)[material.owners[kept]],
-        *([part[row] for row in rows] for part in (material.titles, material.descriptions)),
-        None if material.sentences is None else material.sentences[rows],
-        *([part[row] for row in rows] for part in (material.roots, material.paths)),
+    return replace(
+        material,
+        features=material.features[kept],
+        owners=(np.cumsum(chosen) - 1)[material.owners[kept]],
+        titles=[material.titles[row] for row in rows],
+        descriptions=[material.descriptions[row] for row in rows],
+        sentences=None if material.sentences is None else material.sentences[rows],
+        roots=[material.roots[row] for row in rows],
+        paths=[material.paths[row] for row in rows],
     )
+
+
+def without_photos(material: Material, left_out: np.ndarray) -> Material:
+    """The same listings with fewer photos.   left_out (p,) bool"""
+    return replace(material, features=material.features[~left_out], owners=material.owners[~left_out])

@@ -199,3 +199,13 @@ def register(
         model.metrics, model.verdict = metrics, verdict
         model.save()
     return model
+
+
+def reject(version: str, metrics: dict[str, Any], verdict: str) -> TrainedModel:
+    """Record a space that is not published; none of its files are kept."""
+    model, _ = TrainedModel.objects.update_or_create(
+        kind=KIND,
+        version=version,
+        defaults={"status": TrainedModel.Status.REJECTED, "metrics": metrics, "verdict": verdict},
+    )
+    return model

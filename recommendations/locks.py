@@ -10,6 +10,7 @@ CHANGE_LOG = 7_301_001  # of a transaction: see changes.py
 TRENDING = 7_301_002
 TRAINING = 7_301_003
 REFRESHING = 7_301_004
+ENCODER = 7_301_005
 
 
 @contextmanager

@@ -1,0 +1,142 @@
+"""Photos and words of real adverts in one space: categories, the other photo of an advert, search.
+
+DIR holds Products.csv, Images.csv and photos, as `manage.py import_listings` reads them. Without a holdout a
+tenth of the adverts, stratified by root category, is the test part; with one, all of DIR is learned from, DIR2
+is tested, and both are searched. Whatever is chosen, stopped or calibrated by are adverts of the training
+part. Features are MobileNetV2's; heads are trained on them anew for each of three seeds, and the means are
+reported. `photo_accuracy_random_split` holds back photos, not adverts, as earlier projects on this data did:
+the other photo of an advert may have been learned from, so it says little, and is there to compare.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from benchmarks import adverts as files
+from benchmarks.adverts import Adverts
+from benchmarks.gumtree_measures import measure, photo_accuracy
+from benchmarks.protocol import BadData, CpuClock, json_option, print_figures, say
+from ml.arrays import Matrix
+from ml.backbone import Backbone, load_backbone
+from ml.heads import HeadOptions
+from ml.photos import UnreadablePhoto
+from ml.space import Material, fit_encoder, taken, without_photos
+from ml.text import SentenceEncoder
+from ml.weights import WeightsError
+
+SEEDS = (0, 1, 2)
+TEST_SHARE = 0.1
+JUDGING_SHARE = 0.06  # of what is learned from: it stops the training and calibrates
+BACKBONE = "mobilenet_v2"
+READ_AT_ONCE = 512
+
+
+def benchmark(data: Path, holdout: Path | None, weights: Path) -> dict[str, float]:
+    """Every figure, the mean over the seeds. Raises BadData."""
+    known = files.read_adverts(data)
+    all_adverts = files.joined(known, files.read_adverts(holdout)) if holdout else known
+    sentences = SentenceEncoder()
+    material = read_material(all_adverts, load_backbone(BACKBONE, weights), sentences)
+    results = []
+    for seed in SEEDS:
+        is_test = stratified(known.roots, TEST_SHARE, seed)
+        if holdout:
+            is_test = np.arange(len(all_adverts)) >= len(known)
+        results.append(one_seed(material, is_test, sentences, seed))
+    return {name: round(float(np.mean([result[name] for result in results])), 4) for name in results[0]}
+
+
+def one_seed(material: Material, is_test: np.ndarray, sentences: SentenceEncoder, seed: int) -> dict[str, float]:
+    """The figures of one split and one training."""
+    clock = CpuClock()
+    learnt = taken(material, ~is_test)
+    encoder, _ = fit_encoder(learnt, stratified(learnt.roots, JUDGING_SHARE, seed), HeadOptions(seed=seed))
+    result = measure(encoder, material, is_test, sentences) | {"train_s": clock.seconds}
+    result["photo_accuracy_random_split"] = by_random_split(material, seed)
+    say(f"Seed {seed}: " + ", ".join(f"{name} {value:.4f}" for name, value in result.items()))
+    return result
+
+
+def by_random_split(material: Material, seed: int) -> float:
+    """Accuracy on a tenth of the photos, drawn without regard to the adverts that they belong to."""
+    rng = np.random.default_rng(seed)
+    is_test = rng.random(len(material.owners)) < TEST_SHARE
+    learnt = without_photos(material, is_test)
+    encoder, _ = fit_encoder(learnt, stratified(learnt.roots, JUDGING_SHARE, seed), HeadOptions(seed=seed))
+    return photo_accuracy(encoder, material, is_test)
+
+
+def stratified(labels: list[str], share: float, seed: int) -> np.ndarray:
+    """A part of the rows with the same mixture of labels.   -> (n,) bool"""
+    counts = {label: labels.count(label) for label in set(labels)}
+    strata = [label if counts[label] > 1 else "" for label in labels]  # one of its kind cannot be split
+    _, chosen = train_test_split(
+        np.arange(len(labels)), test_size=share, random_state=seed, stratify=strata if strata.count("") != 1 else None
+    )
+    return np.isin(np.arange(len(labels)), chosen)
+
+
+def read_material(adverts: Adverts, backbone: Backbone, sentences: SentenceEncoder) -> Material:
+    """Features of all photos and sentences of all words, which every seed learns from."""
+    say(f"{len(adverts)} adverts, {len(adverts.photos)} photos, {len(set(adverts.roots))} root categories")
+    return Material(
+        backbone=backbone.version,
+        text_encoder=sentences.version,
+        features=_features(adverts, backbone),
+        parts=backbone.parts,
+        owners=adverts.owners,
+        titles=adverts.titles,
+        descriptions=adverts.descriptions,
+        sentences=sentences.read(adverts.titles, adverts.descriptions),
+        roots=adverts.roots,
+        paths=adverts.paths,
+    )
+
+
+def _features(adverts: Adverts, backbone: Backbone) -> Matrix:
+    found = []
+    for start in range(0, len(adverts.photos), READ_AT_ONCE):
+        found.append(backbone.features(adverts.open_photos(range(len(adverts.photos))[start : start + READ_AT_ONCE])))
+        say(f"Features of {start + len(found[-1])} photos")
+    return np.concatenate(found)
+
+
+def _weights_beside(data: Path) -> Path | None:
+    given = os.environ.get("IMAGE_WEIGHTS")
+    beside = sorted(data.resolve().parent.glob("weights/mobilenet_v2*"))
+    return Path(given) if given else next(iter(beside), None)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="DIR, the adverts to learn from")
+    parser.add_argument("--holdout", type=Path, help="DIR2, adverts to test on")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        help="a file of MobileNetV2's weights (default: IMAGE_WEIGHTS, else ../weights/mobilenet_v2* beside DIR)",
+    )
+    json_option(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = _options()
+    weights = options.weights or _weights_beside(options.data)
+    if weights is None:
+        sys.exit("No weights of MobileNetV2: give a file as --weights or in IMAGE_WEIGHTS.")
+    try:
+        result = benchmark(options.data, options.holdout, weights)
+    except (BadData, OSError, UnreadablePhoto, WeightsError) as error:
+        sys.exit(f"{error}")
+    print_figures(result, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""What the benchmark on adverts measures of an encoder, on adverts that it has not learned from."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from ml.arrays import Matrix, Rows
+from ml.blocks import Comparison
+from ml.classifier import calibration_error
+from ml.fusion import reciprocal_rank
+from ml.joint_encoder import JointEncoder
+from ml.retrieval import ranks
+from ml.space import Material, taken
+from ml.text import SentenceEncoder, hash_texts, telling_words
+
+SIMILAR = 10
+PROPOSED = 200  # by words and by vectors, before they are fused
+CHUNK = 200
+
+
+def measure(
+    encoder: JointEncoder, material: Material, is_test: np.ndarray, sentences: SentenceEncoder
+) -> dict[str, float]:
+    """All that is measured on the test listings (n,) bool, among all of them."""
+    coded = encoder.encode(
+        material.features, material.owners, material.titles, material.descriptions, material.sentences
+    )
+    vectors, photos = (part.astype(np.float32) for part in (coded.listings, coded.photos))
+    questions = _as_queries(encoder, material, material.titles)
+    return (
+        _categories(encoder, material, is_test)
+        | _siblings(encoder, photos, material.owners, is_test)
+        | {
+            "title_to_photo_r10": _titles_to_photos(encoder, questions, photos, material, is_test),
+            "leaf_precision10": _leaf_precision(encoder, vectors, material, is_test),
+            "search_mrr10": _search(encoder, vectors, material, is_test, sentences),
+        }
+    )
+
+
+def photo_accuracy(encoder: JointEncoder, material: Material, is_test_photo: np.ndarray) -> float:
+    """Share of these photos (p,) bool whose root category is told, each by itself."""
+    features = material.features[is_test_photo]
+    nothing = [""] * len(features)
+    sentences = None if material.sentences is None else np.zeros((len(features), material.sentences.shape[1]))
+    evidence = encoder.evidence(features, np.arange(len(features)), nothing, nothing, sentences)
+    return _accuracy(encoder.classifier.roots(evidence), _numbers(encoder, material)[material.owners[is_test_photo]])
+
+
+def _categories(encoder: JointEncoder, material: Material, is_test: np.ndarray) -> dict[str, float]:
+    held = taken(material, is_test)
+    numbers = _numbers(encoder, held)
+    words = encoder.evidence(held.features[:0], held.owners[:0], held.titles, held.descriptions, held.sentences)
+    both = encoder.evidence(held.features, held.owners, held.titles, held.descriptions, held.sentences)
+    probabilities = encoder.classifier.roots(both)
+    return {
+        "photo_accuracy": photo_accuracy(encoder, material, is_test[material.owners]),
+        "words_accuracy": _accuracy(encoder.classifier.roots(words), numbers),
+        "both_accuracy": _accuracy(probabilities, numbers),
+        "calibration_error": calibration_error(probabilities, numbers),
+    }
+
+
+def _numbers(encoder: JointEncoder, material: Material) -> Rows:
+    """The root category of each listing, -1 for one that the encoder has never seen."""
+    known = {name: number for number, name in enumerate(encoder.classifier.labels.roots)}
+    return np.array([known.get(root, -1) for root in material.roots])
+
+
+def _accuracy(probabilities: Matrix, numbers: Rows) -> float:
+    return float((probabilities.argmax(axis=1) == numbers).mean())
+
+
+def _siblings(encoder: JointEncoder, photos: Matrix, owners: Rows, is_test: np.ndarray) -> dict[str, float]:
+    """Whether the other photo of a listing is found by a photo, among all photos."""
+    weighted = _weighted_photos(encoder, photos)
+    asked = np.flatnonzero(is_test[owners] & (np.bincount(owners)[owners] > 1))
+    found = ranks(weighted[asked], weighted, owners[asked], owners, own=asked)
+    return {f"sibling_r{k}": float((found <= k).mean()) for k in (1, 10)}
+
+
+def _weighted_photos(encoder: JointEncoder, photos: Matrix) -> Matrix:
+    look, meaning = np.sqrt(encoder.blocks.photo_weights[:2])
+    edge = encoder.blocks.look
+    return np.hstack([look * photos[:, :edge], meaning * photos[:, edge:]])
+
+
+def _as_queries(encoder: JointEncoder, material: Material, queries: list[str]) -> Matrix:
+    """Vectors of queries, each the title of a listing: (n, D) float32"""
+    none = material.features[:0]
+    coded = encoder.encode(none, material.owners[:0], queries, [""] * len(queries), material.titles_as_queries)
+    return coded.listings.astype(np.float32)
+
+
+def _titles_to_photos(
+    encoder: JointEncoder, questions: Matrix, photos: Matrix, material: Material, is_test: np.ndarray
+) -> float:
+    """Whether a photo of the listing is among the ten listings that its title finds by photos alone."""
+    meaning = encoder.blocks.slices[1]
+    asked = np.flatnonzero(is_test & (np.bincount(material.owners, minlength=len(is_test)) > 0))
+    shown = photos[:, meaning]
+    hits = 0
+    for start in range(0, len(asked), CHUNK):
+        some = asked[start : start + CHUNK]
+        by_photo = questions[some][:, meaning] @ shown.T  # (c, p)
+        best = np.full((len(some), len(is_test)), -np.inf, np.float32)
+        for row in range(len(some)):
+            np.maximum.at(best[row], material.owners, by_photo[row])
+        own = best[np.arange(len(some)), some]
+        hits += int(((best > own[:, None]).sum(axis=1) < SIMILAR).sum())
+    return hits / len(asked)
+
+
+def _leaf_precision(encoder: JointEncoder, vectors: Matrix, material: Material, is_test: np.ndarray) -> float:
+    """Share of the ten most similar listings that have the full category path of the one asked about."""
+    comparison = Comparison.of(encoder.blocks, vectors)
+    paths = np.unique(material.paths, return_inverse=True)[1]
+    shares = []
+    for start in range(0, len(asked := np.flatnonzero(is_test)), CHUNK):
+        some = asked[start : start + CHUNK]
+        scores = np.nan_to_num(comparison.likeness(vectors[some], vectors), nan=-np.inf)
+        scores[np.arange(len(some)), some] = -np.inf
+        similar = np.argpartition(-scores, SIMILAR, axis=1)[:, :SIMILAR]
+        shares.append((paths[similar] == paths[some][:, None]).mean(axis=1))
+    return float(np.concatenate(shares).mean())
+
+
+def _search(
+    encoder: JointEncoder, vectors: Matrix, material: Material, is_test: np.ndarray, sentences: SentenceEncoder
+) -> float:
+    """Mean reciprocal rank, 0 beyond the tenth, of a listing by its title without the rarest word.
+
+    Vectors fused with n-grams, which stand in for PostgreSQL's full text: no database runs here.
+    """
+    asked = np.flatnonzero(is_test)
+    queries = _without_rarest_word(material, asked)
+    nothing = [""] * len(queries)
+    none = material.features[:0], material.owners[:0]
+    coded = encoder.encode(*none, queries, nothing, sentences.read(queries, nothing))
+    meant = _query_scores(encoder, coded.listings.astype(np.float32), vectors)
+    written = (
+        hash_texts(queries, nothing) @ hash_texts(material.titles, material.descriptions).T
+    ).toarray()
+    found = [
+        _place(reciprocal_rank([_best(by_words), _best(by_vector)], np.ones(2)).rows, row)
+        for by_words, by_vector, row in zip(written, meant, asked, strict=True)
+    ]
+    return float(np.mean([1 / place if place <= SIMILAR else 0.0 for place in found]))
+
+
+def _without_rarest_word(material: Material, asked: Rows) -> list[str]:
+    """The titles of these listings, each without the word that fewest listings say."""
+    texts = [
+        set(telling_words(f"{title} {text}").split())
+        for title, text in zip(material.titles, material.descriptions, strict=True)
+    ]
+    counts = Counter(word for words in texts for word in words)
+    queries = []
+    for row in asked:
+        words = telling_words(material.titles[row]).split() or material.titles[row].split()
+        rarest = min(words, key=lambda word: counts[word])
+        queries.append(" ".join(word for word in words if word != rarest) or words[0])
+    return queries
+
+
+def _query_scores(encoder: JointEncoder, questions: Matrix, vectors: Matrix) -> Matrix:
+    """How alike questions of words alone and listings are, as serving compares them.   -> (q, n) float32"""
+    usual = Comparison.of(encoder.blocks, vectors)
+    comparison = replace(usual, weights=np.array(encoder.blocks.words_weights, np.float32))
+    return np.nan_to_num(comparison.likeness(questions, vectors), nan=-np.inf)
+
+
+def _best(scores: np.ndarray) -> Rows:
+    """The rows of the highest scores, best first."""
+    best = np.argpartition(-scores, min(PROPOSED, len(scores) - 1))[:PROPOSED]
+    return best[np.argsort(-scores[best], kind="stable")]
+
+
+def _place(rows: Rows, row: int) -> float:
+    found = np.flatnonzero(rows == row)
+    return float(found[0]) + 1 if len(found) else np.inf

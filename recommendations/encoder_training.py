@@ -1,0 +1,170 @@
+"""Train the heads of the space on stored features, ask the gate, and have the catalogue embedded anew."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from listings.errors import Conflict, Invalid
+from recommendations import bell, embedding, encoder_gate, encoders, loaded_encoder, locks
+from recommendations.encoder_material import CatalogueMaterial, read_catalogue
+from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
+from recommendations.loaded_encoder import Encoder
+from recommendations.models import TrainedModel
+from recommendations.scalars import scalars
+
+if TYPE_CHECKING:
+    from ml.heads import Epoch
+    from ml.joint_encoder import JointEncoder
+    from ml.space import Material
+
+SEED = 20260302
+
+Steps = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+class TooLittle(Invalid):
+    """The catalogue has too few listings, photos or categories to learn from."""
+
+
+class AlreadyTraining(Conflict):
+    """Another process trains an encoder."""
+
+
+class Refused(Invalid):
+    """The encoder that was trained is worse than the one in service."""
+
+
+@dataclass(frozen=True)
+class TextOnly:
+    """What stands for a space while its material is read: which features the next one will take."""
+
+    backbone: str
+    feature_dimension: int
+    text_encoder: str
+
+
+def train_encoder(
+    *,
+    now: datetime,
+    force: bool = False,
+    record: EncoderRecord | None = None,
+    steps: Steps = lambda name: nullcontext(lambda done, total: None),
+    report: "Callable[[Epoch], None]" = lambda epoch: None,
+) -> TrainedModel:
+    """Train, judge and publish; then every listing is embedded anew in the background.
+
+    Readers change to the new space once all of it is embedded and indexed. `record` names another backbone
+    than the one in use. Raises TooLittle, AlreadyTraining, Refused, EncoderUnavailable, OSError; then what
+    serves stays as it was.
+    """
+    with locks.alone(locks.ENCODER) as alone:
+        if not alone:
+            raise AlreadyTraining("Another process trains an encoder just now.")
+        record = record or _record_in_use()
+        source = _source(record)
+        with steps("Reading features") as progress:
+            material = read_catalogue(source, progress)
+        with steps("Training the heads") as progress, scalars("encoder", now) as write:
+            space, figures = _fit(material, source, progress, _both(report, write))
+        return _publish(space, record, material, figures, source, force=force)
+
+
+def _record_in_use() -> EncoderRecord:
+    model = encoders.ensure_encoder(lambda line: None)
+    return EncoderRecord.read(model)
+
+
+def _source(record: EncoderRecord) -> Encoder:
+    """What computes the features that the new space will take."""
+    backbone = loaded_encoder.load_backbone(record.backbone, record.weights)
+    sentences = loaded_encoder.wished_sentence_encoder()
+    space = TextOnly(backbone.version, backbone.dimension, sentences.version if sentences else "")
+    return Encoder("", replace(record, parts=backbone.parts), space)
+
+
+def _both(report: "Callable[[Epoch], None]", write: Callable) -> "Callable[[Epoch], None]":
+    def tell(epoch: "Epoch") -> None:
+        report(epoch)
+        write(epoch.number, epoch.figures)
+
+    return tell
+
+
+def _fit(
+    material: CatalogueMaterial, source: Encoder, progress: Callable, report: Callable
+) -> "tuple[JointEncoder, dict[str, float]]":
+    from ml.heads import HeadOptions, NotFinite
+    from ml.space import TooLittleToLearn, fit_encoder
+
+    try:
+        space, trained = fit_encoder(
+            _as_lessons(material, source), material.held_out, HeadOptions(seed=SEED), progress=progress, report=report
+        )
+    except TooLittleToLearn as error:
+        raise TooLittle(f"{str(error).capitalize()}. Import more listings with photos; the encoder stays.") from None
+    except NotFinite as error:
+        raise Refused(f"The training failed: {error}. The encoder in service stays.") from None
+    return space, trained.best.figures
+
+
+def _as_lessons(material: CatalogueMaterial, source: Encoder) -> "Material":
+    from ml.space import Material
+
+    return Material(
+        backbone=source.backbone_version,
+        text_encoder=source.text_encoder,
+        features=material.features,
+        parts=source.record.parts,
+        owners=material.owners,
+        titles=material.titles,
+        descriptions=material.descriptions,
+        sentences=material.sentences,
+        roots=material.roots,
+        paths=material.paths,
+    )
+
+
+def _publish(
+    space: "JointEncoder",
+    record: EncoderRecord,
+    material: CatalogueMaterial,
+    figures: dict[str, float],
+    source: Encoder,
+    *,
+    force: bool,
+) -> TrainedModel:
+    """Ask the gate about the space and record it as the next encoder, or as refused."""
+    coded = space.encode(
+        material.features, material.owners, material.titles, material.descriptions, material.sentences
+    )
+    verdict = encoder_gate.judge(material, coded.listings, space.blocks, _active())
+    metrics: dict[str, Any] = {
+        "source": record.source,
+        "backbone": record.backbone,
+        "listings": len(material),
+        "photos": len(material.features),
+        **{name: round(value, 4) for name, value in figures.items()},
+        **verdict.metrics,
+    }
+    if not (verdict.accepted or force):
+        encoders.reject(space.version, metrics, verdict.reason)
+        raise Refused(f"{verdict.reason} The encoder in service stays; --force publishes it all the same.")
+    reason = verdict.reason if verdict.accepted else f"Forced. {verdict.reason}"
+    trained = replace(record, projection=space.to_json(), parts=source.record.parts)
+    model = encoders.publish_trained(space, trained, metrics=metrics, verdict=reason)
+    embedding.request_missing()
+    bell.ring()
+    return model
+
+
+def _active():
+    model = encoders.active()
+    if model is None:
+        return None
+    try:
+        return model.version, encoders.blocks_of(model)
+    except EncoderUnavailable:
+        return None
+

@@ -1,0 +1,26 @@
+"""Curves of trainings for TensorBoard, under VAR."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.conf import settings
+
+FOLDER = "tensorboard"
+
+
+@contextmanager
+def scalars(name: str, now: datetime) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """Yields a function that takes the number of an epoch and its figures.
+
+    Look at them with `tensorboard --logdir var/tensorboard`.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(settings.VAR / FOLDER / f"{name}-{now:%Y%m%d-%H%M%S}"))
+    try:
+        yield lambda number, figures: [
+            writer.add_scalar(tag, value, number) for tag, value in figures.items()
+        ] and None
+    finally:
+        writer.close()
