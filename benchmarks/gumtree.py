@@ -50,7 +50,9 @@ def benchmark(data: Path, holdout: Path | None, weights: Path) -> dict[str, floa
     return {name: round(float(np.mean([result[name] for result in results])), 4) for name in results[0]}
 
 
-def one_seed(material: Material, is_test: np.ndarray, sentences: SentenceEncoder, seed: int) -> dict[str, float]:
+def one_seed(
+    material: Material, is_test: np.ndarray, sentences: SentenceEncoder, seed: int
+) -> dict[str, float]:
     """The figures of one split and one training."""
     clock = CpuClock()
     learnt = taken(material, ~is_test)
@@ -75,7 +77,10 @@ def stratified(labels: list[str], share: float, seed: int) -> np.ndarray:
     counts = {label: labels.count(label) for label in set(labels)}
     strata = [label if counts[label] > 1 else "" for label in labels]  # one of its kind cannot be split
     _, chosen = train_test_split(
-        np.arange(len(labels)), test_size=share, random_state=seed, stratify=strata if strata.count("") != 1 else None
+        np.arange(len(labels)),
+        test_size=share,
+        random_state=seed,
+        stratify=strata if strata.count("") != 1 else None,
     )
     return np.isin(np.arange(len(labels)), chosen)
 
@@ -100,7 +105,9 @@ def read_material(adverts: Adverts, backbone: Backbone, sentences: SentenceEncod
 def _features(adverts: Adverts, backbone: Backbone) -> Matrix:
     found = []
     for start in range(0, len(adverts.photos), READ_AT_ONCE):
-        found.append(backbone.features(adverts.open_photos(range(len(adverts.photos))[start : start + READ_AT_ONCE])))
+        found.append(
+            backbone.features(adverts.open_photos(range(len(adverts.photos))[start : start + READ_AT_ONCE]))
+        )
         say(f"Features of {start + len(found[-1])} photos")
     return np.concatenate(found)
 

@@ -45,13 +45,17 @@ def photo_accuracy(encoder: JointEncoder, material: Material, is_test_photo: np.
     nothing = [""] * len(features)
     sentences = None if material.sentences is None else np.zeros((len(features), material.sentences.shape[1]))
     evidence = encoder.evidence(features, np.arange(len(features)), nothing, nothing, sentences)
-    return _accuracy(encoder.classifier.roots(evidence), _numbers(encoder, material)[material.owners[is_test_photo]])
+    return _accuracy(
+        encoder.classifier.roots(evidence), _numbers(encoder, material)[material.owners[is_test_photo]]
+    )
 
 
 def _categories(encoder: JointEncoder, material: Material, is_test: np.ndarray) -> dict[str, float]:
     held = taken(material, is_test)
     numbers = _numbers(encoder, held)
-    words = encoder.evidence(held.features[:0], held.owners[:0], held.titles, held.descriptions, held.sentences)
+    words = encoder.evidence(
+        held.features[:0], held.owners[:0], held.titles, held.descriptions, held.sentences
+    )
     both = encoder.evidence(held.features, held.owners, held.titles, held.descriptions, held.sentences)
     probabilities = encoder.classifier.roots(both)
     return {
@@ -89,7 +93,9 @@ def _weighted_photos(encoder: JointEncoder, photos: Matrix) -> Matrix:
 def _as_queries(encoder: JointEncoder, material: Material, queries: list[str]) -> Matrix:
     """Vectors of queries, each the title of a listing: (n, D) float32"""
     none = material.features[:0]
-    coded = encoder.encode(none, material.owners[:0], queries, [""] * len(queries), material.titles_as_queries)
+    coded = encoder.encode(
+        none, material.owners[:0], queries, [""] * len(queries), material.titles_as_queries
+    )
     return coded.listings.astype(np.float32)
 
 
@@ -127,7 +133,11 @@ def _leaf_precision(encoder: JointEncoder, vectors: Matrix, material: Material, 
 
 
 def _search(
-    encoder: JointEncoder, vectors: Matrix, material: Material, is_test: np.ndarray, sentences: SentenceEncoder
+    encoder: JointEncoder,
+    vectors: Matrix,
+    material: Material,
+    is_test: np.ndarray,
+    sentences: SentenceEncoder,
 ) -> float:
     """Mean reciprocal rank, 0 beyond the tenth, of a listing by its title without the rarest word.
 
@@ -139,9 +149,7 @@ def _search(
     none = material.features[:0], material.owners[:0]
     coded = encoder.encode(*none, queries, nothing, sentences.read(queries, nothing))
     meant = _query_scores(encoder, coded.listings.astype(np.float32), vectors)
-    written = (
-        hash_texts(queries, nothing) @ hash_texts(material.titles, material.descriptions).T
-    ).toarray()
+    written = (hash_texts(queries, nothing) @ hash_texts(material.titles, material.descriptions).T).toarray()
     found = [
         _place(reciprocal_rank([_best(by_words), _best(by_vector)], np.ones(2)).rows, row)
         for by_words, by_vector, row in zip(written, meant, asked, strict=True)

@@ -15,7 +15,9 @@ CHUNK = 200
 MOST_CASES = 2_000  # of the held-out listings; more do not sharpen the verdict
 
 
-def judge(material: CatalogueMaterial, candidate: Matrix, blocks: Blocks, active: tuple[str, Blocks] | None) -> Verdict:
+def judge(
+    material: CatalogueMaterial, candidate: Matrix, blocks: Blocks, active: tuple[str, Blocks] | None
+) -> Verdict:
     """Compare the candidate's vectors (n, D) of the material with those stored of the active encoder.
 
     Measured is the share of the ten most similar listings that have the full category path of the one asked

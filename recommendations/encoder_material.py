@@ -56,7 +56,9 @@ def read_catalogue(encoder: Encoder, progress: Progress) -> CatalogueMaterial:
         roots=[listing.root_path for listing in listings],
         paths=[listing.category.path for listing in listings],
         held_out=np.array([is_held_out(listing.external_id) for listing in listings], bool),
-        features=np.concatenate(features) if features else np.empty((0, encoder.feature_dimension), np.float16),
+        features=np.concatenate(features)
+        if features
+        else np.empty((0, encoder.feature_dimension), np.float16),
         owners=np.array(owners, np.int64),
         sentences=np.concatenate(sentences) if encoder.text_encoder and sentences else None,
     )
@@ -77,7 +79,7 @@ def labelled_photos() -> Iterator[tuple[Photo, str, str, bool]]:
 
 def _newest() -> list[Listing]:
     known = Listing.objects.exclude(status=Listing.Status.DRAFT).select_related("category")
-    newest = known.annotate(
-        root_path=Coalesce("category__root__path", "category__path")
-    ).order_by("-pk")[:MOST_LISTINGS]
+    newest = known.annotate(root_path=Coalesce("category__root__path", "category__path")).order_by("-pk")[
+        :MOST_LISTINGS
+    ]
     return sorted(newest, key=lambda listing: listing.pk)

@@ -100,10 +100,16 @@ def _fit(
 
     try:
         space, trained = fit_encoder(
-            _as_lessons(material, source), material.held_out, HeadOptions(seed=SEED), progress=progress, report=report
+            _as_lessons(material, source),
+            material.held_out,
+            HeadOptions(seed=SEED),
+            progress=progress,
+            report=report,
         )
     except TooLittleToLearn as error:
-        raise TooLittle(f"{str(error).capitalize()}. Import more listings with photos; the encoder stays.") from None
+        raise TooLittle(
+            f"{str(error).capitalize()}. Import more listings with photos; the encoder stays."
+        ) from None
     except NotFinite as error:
         raise Refused(f"The training failed: {error}. The encoder in service stays.") from None
     return space, trained.best.figures
@@ -167,4 +173,3 @@ def _active():
         return model.version, encoders.blocks_of(model)
     except EncoderUnavailable:
         return None
-

@@ -19,8 +19,10 @@ def scalars(name: str, now: datetime) -> Iterator[Callable[[int, Mapping[str, fl
 
     writer = SummaryWriter(str(settings.VAR / FOLDER / f"{name}-{now:%Y%m%d-%H%M%S}"))
     try:
-        yield lambda number, figures: [
-            writer.add_scalar(tag, value, number) for tag, value in figures.items()
-        ] and None
+        yield (
+            lambda number, figures: (
+                [writer.add_scalar(tag, value, number) for tag, value in figures.items()] and None
+            )
+        )
     finally:
         writer.close()

@@ -1,4 +1,4 @@
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -6,56 +6,57 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from listings.errors import DomainError
-from recommendations import model_store
+from recommendations import backbone_training, encoder_training, model_store
+from recommendations.encoder_records import EncoderUnavailable
+from recommendations.models import TrainedModel
 from recommendations.progress import progress_bar
 from recommendations.training import train_collaborative
 from recommendations.tuning import BUDGET_MIN, Tried
 
+KINDS = {
+    "collaborative": "ALS, co-visitation and content prior from the interactions: fitted, compared on the last "
+    "tenth of the events with the model that serves and with what is popular, and published unless it is worse",
+    "encoder": "the heads that bring photos and words of listings into one space: trained on stored features, "
+    "compared with the encoder that serves on listings neither has learned from, and published unless it is worse; "
+    "then every listing is embedded anew in the background",
+    "backbone": "a small backbone from nothing, on the catalogue's own photos: for a machine that has no "
+    "pretrained weights",
+}
+
 
 class Command(BaseCommand):
     help = (
-        "Train a model on what is in the database, compare it on the last tenth of the events with the model "
-        "that serves and with what is popular, and publish it unless it is worse. Exits with status 1, and "
-        "leaves the model before serving, when it is worse, when there is too little to learn from, or when "
-        "another process is training."
+        "Train a model on what is in the database and publish it. Exits with status 1, and leaves what serves as "
+        "it is, when the model is worse, when there is too little to learn from, or when another process is "
+        "training the same. `train KIND --help` tells the options of each kind."
     )
 
     def add_arguments(self, parser):
-        parser.add_argument(
-            "kind",
-            choices=["collaborative"],
-            help="collaborative: ALS, co-visitation and content prior from the interactions",
-        )
-        parser.add_argument(
-            "--wait", action="store_true", help="wait for a training that is under way, then train"
-        )
-        instead = parser.add_mutually_exclusive_group()
-        instead.add_argument("--force", action="store_true", help="publish it even if it is worse")
-        instead.add_argument(
-            "--rollback",
-            action="store_true",
-            help="do not train: serve the model before again",
-        )
-        instead.add_argument("--list", action="store_true", help="do not train: show what was trained so far")
-        parser.add_argument(
-            "--tune", action="store_true", help="first search for better ALS parameters, which are then kept"
-        )
-        parser.add_argument(
-            "--budget",
-            type=_minutes,
-            metavar="MINUTES",
-            help=f"how long --tune may search (default: {BUDGET_MIN:g}); a fit that was begun is finished",
-        )
+        kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+        add = {"collaborative": _collaborative, "encoder": _encoder, "backbone": _backbone}
+        for name, about in KINDS.items():
+            add[name](kinds.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}."))
 
-    def handle(self, *, rollback: bool, tune: bool, budget: float | None, **options):
+    def handle(self, *, kind: str, **options):
+        try:
+            {"collaborative": self._collaborative, "encoder": self._encoder, "backbone": self._backbone}[
+                kind
+            ](**options)
+        except (DomainError, EncoderUnavailable) as error:
+            raise CommandError(getattr(error, "detail", str(error))) from None
+        except OSError as error:
+            raise CommandError(f"The model cannot be written: {error}. The model before serves on.") from None
+
+    def _collaborative(self, *, rollback: bool, tune: bool, budget: float | None, **options) -> None:
         if budget is not None and not tune:
             raise CommandError("--budget says how long --tune may search; it needs --tune.")
         if tune and (rollback or options["list"]):
             raise CommandError("--tune is for a training; it goes with neither --rollback nor --list.")
         if options["list"]:
-            self._list()
+            self._list(TrainedModel.Kind.COLLABORATIVE)
         elif rollback:
-            self._roll_back()
+            model = model_store.rollback(now=timezone.now())
+            self.stdout.write(f"{model} serves again. The next training may replace it.")
         else:
             self._train(
                 force=options["force"],
@@ -63,13 +64,63 @@ class Command(BaseCommand):
                 tune_for_s=60 * (budget or BUDGET_MIN) if tune else None,
             )
 
+    def _encoder(self, *, finetune: bool, force: bool, **options) -> None:
+        if options["list"]:
+            self._list(TrainedModel.Kind.ENCODER)
+            return
+        now = timezone.now()
+        record = self._finetuned(now, **options) if finetune else None
+        model = encoder_training.train_encoder(
+            now=now, force=force, record=record, steps=self._step, report=self._tell_epoch
+        )
+        self.stdout.write(
+            f"Trained {model} on {model.metrics['listings']} listings with {model.metrics['photos']} photos. "
+            f"{model.verdict} {self._what_now(model)}"
+        )
+
+    def _what_now(self, model: TrainedModel) -> str:
+        if model.status == TrainedModel.Status.ACTIVE:
+            return "It serves now."
+        return (
+            "Listings are embedded anew in the background; it serves once all are. `manage.py embed` does the "
+            "same and waits for it."
+        )
+
+    def _finetuned(
+        self, now, *, optimiser: str, epochs: int, image_size: int, unfrozen_blocks: int | None, **_
+    ):
+        from ml.finetuning import FineTuningOptions
+        from recommendations.encoder_finetuning import finetune_backbone
+
+        options = FineTuningOptions(
+            optimiser=optimiser,
+            learning_rate=RATES[optimiser],
+            epoch_count=epochs,
+            image_size=image_size,
+            unfrozen_blocks=unfrozen_blocks,
+        )
+        return finetune_backbone(
+            options, now=now, steps=self._step, report=self._tell_finetuning, say=self.stdout.write
+        )
+
+    def _backbone(self, *, minutes: float) -> None:
+        model = backbone_training.train_backbone(minutes=minutes, say=self.stdout.write)
+        self.stdout.write(f"The next encoder is {model}. {self._what_now(model)}")
+
+    def _tell_epoch(self, epoch) -> None:
+        self.stdout.write(
+            f"Epoch {epoch.number}: category by photo {epoch.photo_accuracy:.1%}, by words "
+            f"{epoch.words_accuracy:.1%}, by both {epoch.both_accuracy:.1%}; a listing's photo by its title "
+            f"{epoch.words_to_photo:.1%} and by its other photo {epoch.sibling:.1%} among the first ten"
+        )
+
+    def _tell_finetuning(self, epoch) -> None:
+        self.stdout.write(
+            f"Epoch {epoch.number}: loss {epoch.loss:.3f}, category by photo {epoch.accuracy:.1%}"
+        )
+
     def _train(self, **how) -> None:
-        try:
-            model = train_collaborative(now=timezone.now(), steps=self._step, report=self._report, **how)
-        except DomainError as error:
-            raise CommandError(error.detail) from None
-        except OSError as error:
-            raise CommandError(f"The model cannot be written: {error}. The model before serves on.") from None
+        model = train_collaborative(now=timezone.now(), steps=self._step, report=self._report, **how)
         metrics = model.metrics
         self.stdout.write(
             f"Trained {model} on {metrics['events']} events of {metrics['actors']} actors with "
@@ -90,21 +141,17 @@ class Command(BaseCommand):
             f"{recipe.iterations} iterations"
         )
 
-    def _roll_back(self) -> None:
-        try:
-            model = model_store.rollback(now=timezone.now())
-        except DomainError as error:
-            raise CommandError(error.detail) from None
-        self.stdout.write(f"{model} serves again. The next training may replace it.")
-
-    def _list(self) -> None:
-        if not model_store.trainings().exists():
+    def _list(self, kind: str) -> None:
+        models = TrainedModel.objects.filter(kind=kind)
+        if not models.exists():
             self.stdout.write("Nothing was trained yet.")
-        for model in model_store.trainings().order_by("-pk"):
+        for model in models.order_by("-pk"):
             trained = timezone.localtime(model.created_at)
             left = " (rolled back)" if model_store.ROLLED_BACK in model.metrics else ""
-            events = f"{model.metrics.get('events', '?')} events"
-            self.stdout.write(f"{model.version}  {trained:%Y-%m-%d %H:%M}  {model.status}{left}, {events}")
+            told = next(
+                (f", {model.metrics[n]} {n}" for n in ("events", "listings") if n in model.metrics), ""
+            )
+            self.stdout.write(f"{model.version}  {trained:%Y-%m-%d %H:%M}  {model.status}{left}{told}")
             for line in filter(None, (model.verdict, model.problem)):
                 self.stdout.write(f"    {line}")
 
@@ -117,3 +164,54 @@ def _minutes(text: str) -> float:
     if not 0 < minutes < 24 * 60:
         raise ArgumentTypeError("a number of minutes above 0 and below a day")
     return minutes
+
+
+RATES = {"adamw": 1e-4, "sgd": 1e-2}
+
+
+def _collaborative(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait", action="store_true", help="wait for a training that is under way, then train"
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--force", action="store_true", help="publish it even if it is worse")
+    instead.add_argument("--rollback", action="store_true", help="do not train: serve the model before again")
+    instead.add_argument("--list", action="store_true", help="do not train: show what was trained so far")
+    parser.add_argument(
+        "--tune", action="store_true", help="first search for better ALS parameters, which are then kept"
+    )
+    parser.add_argument(
+        "--budget",
+        type=_minutes,
+        metavar="MINUTES",
+        help=f"how long --tune may search (default: {BUDGET_MIN:g}); a fit that was begun is finished",
+    )
+
+
+def _encoder(parser: ArgumentParser) -> None:
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--force", action="store_true", help="publish it even if it is worse")
+    instead.add_argument("--list", action="store_true", help="do not train: show what was trained so far")
+    parser.add_argument(
+        "--finetune",
+        action="store_true",
+        help="first fine-tune the backbone on the catalogue's photos (minutes a thousand photos on a CPU; a run "
+        "that was broken off goes on where it was); then all photos are looked at again",
+    )
+    parser.add_argument(
+        "--optimiser", choices=list(RATES), default="adamw", help="of --finetune (default: adamw)"
+    )
+    parser.add_argument("--epochs", type=int, default=5, help="of --finetune (default: 5)")
+    parser.add_argument("--image-size", type=int, default=192, help="pixels, of --finetune (default: 192)")
+    parser.add_argument(
+        "--unfrozen-blocks", type=int, help="how many of the last blocks --finetune changes (default: all)"
+    )
+
+
+def _backbone(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--minutes",
+        type=_minutes,
+        default=backbone_training.USUAL_MINUTES,
+        help="how long it may train (default: %(default)g)",
+    )

@@ -1,0 +1,101 @@
+"""Fine-tune the backbone in use on the catalogue's own photos and categories."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from django.conf import settings
+
+from listings import photos
+from listings.errors import Invalid
+from recommendations import encoders
+from recommendations.durable import sha256_of, sync
+from recommendations.encoder_material import labelled_photos
+from recommendations.encoder_records import EncoderRecord
+from recommendations.encoder_training import Steps
+from recommendations.scalars import scalars
+
+if TYPE_CHECKING:
+    from ml.finetuning import Epoch, FineTuningOptions
+
+
+class CannotFineTune(Invalid):
+    """The photos or the weights do not allow it. Nothing has changed, but for a checkpoint to go on from."""
+
+
+def finetune_backbone(
+    options: "FineTuningOptions",
+    *,
+    now: datetime,
+    steps: Steps = lambda name: nullcontext(lambda done, total: None),
+    report: "Callable[[Epoch], None]" = lambda epoch: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> EncoderRecord:
+    """Fine-tune, and name the result as the backbone of an encoder that is yet to be trained.
+
+    Listings that judge encoders choose the best epoch and are not learned from. A run that was broken off
+    goes on where it was. Raises CannotFineTune, EncoderUnavailable, OSError.
+    """
+    from ml.finetuning import DivergedError, finetune
+    from ml.photos import UnreadablePhoto
+    from ml.small_backbone import TooFewCategoriesError
+    from ml.weights import BadBackbone, WeightsError
+
+    record = EncoderRecord.read(encoders.ensure_encoder(say))
+    folder = settings.MODEL_ROOT / "backbone"
+    aside = folder / "finetuned.training"
+    paths, roots, leaves, held_out = _lessons()
+    try:
+        with steps("Fine-tuning the backbone") as progress, scalars("backbone", now) as write:
+            done = finetune(
+                record.backbone,
+                Path(record.weights),
+                paths,
+                roots,
+                finer=leaves,
+                validation=held_out,
+                options=options,
+                path=aside,
+                checkpoint=folder / "finetuning.checkpoint",
+                progress=progress,
+                report=_both(report, write),
+                say=say,
+            )
+    except (TooFewCategoriesError, UnreadablePhoto, WeightsError, BadBackbone, DivergedError) as error:
+        raise CannotFineTune(f"{error}. The backbone in service stays.") from None
+    say(f"It tells the category of {done.best.accuracy:.1%} of the photos that it was not shown.")
+    source = f"{record.backbone} fine-tuned here on {len(paths)} photos"
+    return replace(record, weights=str(_named_by_digest(aside)), source=source)
+
+
+def _lessons() -> tuple[list[Path], list[str], list[str], np.ndarray]:
+    """Files of photos that are there, their root categories and full paths, and which of them judge."""
+    known = [
+        (photos.path_of(photo.file.name, photos.Size.MEDIUM), root, path, judges)
+        for photo, root, path, judges in labelled_photos()
+    ]
+    there = [row for row in known if row[0].is_file()]
+    paths, roots, leaves, judges = (
+        (list(column) for column in zip(*there, strict=True)) if there else ([],) * 4
+    )
+    return paths, roots, leaves, np.array(judges, bool)
+
+
+def _both(report: Callable, write: Callable) -> Callable:
+    def tell(epoch: "Epoch") -> None:
+        report(epoch)
+        write(epoch.number, {"loss": epoch.loss, "accuracy": epoch.accuracy})
+
+    return tell
+
+
+def _named_by_digest(aside: Path) -> Path:
+    sync(aside)
+    file = aside.with_name(f"finetuned-{sha256_of(aside)[:12]}.safetensors")
+    aside.replace(file)
+    sync(file.parent)
+    return file
