@@ -1,8 +1,8 @@
 """Photos and words of real adverts in one space: categories, the other photo of an advert, search.
 
 DIR holds Products.csv, Images.csv and photos, as `manage.py import_listings` reads them. Without a holdout a
-tenth of the adverts, stratified by root category, is the test part; with one, all of DIR is learned from, DIR2
-is tested, and both are searched. Whatever is chosen, stopped or calibrated by are adverts of the training
+tenth of the adverts, stratified by root category, is the test part; with one, all of DIR is learned from,
+DIR2 is tested, and both are searched. Whatever chooses, stops or calibrates are adverts of the training
 part. Features are MobileNetV2's; heads are trained on them anew for each of three seeds, and the means are
 reported. `photo_accuracy_random_split` holds back photos, not adverts, as earlier projects on this data did:
 the other photo of an advert may have been learned from, so it says little, and is there to compare.
@@ -127,7 +127,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--weights",
         type=Path,
-        help="a file of MobileNetV2's weights (default: IMAGE_WEIGHTS, else ../weights/mobilenet_v2* beside DIR)",
+        help="a file of MobileNetV2's weights (default: IMAGE_WEIGHTS, else ../weights/ beside DIR)",
     )
     json_option(parser)
     return parser.parse_args()

@@ -101,7 +101,7 @@ class Classifier:
 
     def _mixed(self, photo: Matrix, words: Matrix) -> tuple[Matrix, Vector]:
         """Log-probabilities of what is known, and the temperature of each row."""
-        has_photo, has_words = ~np.isnan(photo).any(axis=1), ~np.isnan(words).any(axis=1)
+        has_photo, has_words = ~np.isnan(photo[:, 0]), ~np.isnan(words[:, 0])
         set_to, share = self.calibration, self.calibration.photo_share
         both = share * photo + (1 - share) * words
         mixed = np.where((has_photo & has_words)[:, None], both, np.where(has_photo[:, None], photo, words))

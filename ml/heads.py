@@ -110,8 +110,8 @@ class _HeadModule(nn.Module):
 
     def __init__(self, lessons: Lessons, features: np.ndarray, hidden: int, dropout: float, joint: int):
         super().__init__()
-        self.register_buffer("mean", torch.from_numpy(features.mean(axis=0)))
-        self.register_buffer("scale", torch.from_numpy(1 / (features.std(axis=0) + 1e-6)))
+        self.mean = nn.Buffer(torch.from_numpy(features.mean(axis=0)))
+        self.scale = nn.Buffer(torch.from_numpy(1 / (features.std(axis=0) + 1e-6)))
         self.dropout = dropout
         self.hidden = nn.Linear(features.shape[1], hidden)
         self.joint = nn.Linear(hidden, joint)

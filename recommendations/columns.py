@@ -51,9 +51,9 @@ class Positions:
 
 @dataclass(frozen=True)
 class PhotoRows:
-    """Photos of some rows, in the order of the rows: ids (p,) int64, owners (p,) int64, vectors (p, d) float16.
+    """Photos of some rows, in the order of the rows.
 
-    An owner is the row whose photo it is.
+    ids (p,) int64; owners (p,) int64, the row whose photo it is; vectors (p, d) float16.
     """
 
     ids: np.ndarray

@@ -19,7 +19,7 @@ class EncoderUnavailable(Exception):
 
 @dataclass(frozen=True)
 class EncoderRecord:
-    """The choice as its file keeps it. A trained space has a folder of its own, others are derived from seeds."""
+    """The choice as its file keeps it. A trained space has a folder, others come from seeds."""
 
     requested: str  # IMAGE_BACKBONE and IMAGE_WEIGHTS when the choice was made
     backbone: str

@@ -13,6 +13,7 @@ from recommendations.models import EmbeddingJob, ListingEmbedding
 from tests import factories
 from tests.conftest import ServiceKey
 from tests.flows.conftest import EMBEDDINGS, eventually, free_port, kill
+from tests.recommendations import pictures
 
 CHAIRS = "Home & Garden / Office Furniture & Equipment"
 
@@ -37,9 +38,8 @@ class TestTheWholeWay:
                 **{"price": "50", "category": "Home / Sofas"},
             }
             assert installation.post("/api/v1/listings/", new, **key)[0] == 201
-            status, _ = installation.post_photo(
-                f"/api/v1/listings/sofa-{number}/photos/", factories.picture(), **key
-            )
+            photo = pictures.saved(pictures.scene(number))
+            status, _ = installation.post_photo(f"/api/v1/listings/sofa-{number}/photos/", photo, **key)
             assert status == 201
         similar = "/api/v1/listings/sofa-0/similar/"
 

@@ -14,11 +14,12 @@ from recommendations.training import train_collaborative
 from recommendations.tuning import BUDGET_MIN, Tried
 
 KINDS = {
-    "collaborative": "ALS, co-visitation and content prior from the interactions: fitted, compared on the last "
-    "tenth of the events with the model that serves and with what is popular, and published unless it is worse",
-    "encoder": "the heads that bring photos and words of listings into one space: trained on stored features, "
-    "compared with the encoder that serves on listings neither has learned from, and published unless it is worse; "
-    "then every listing is embedded anew in the background",
+    "collaborative": "ALS, co-visitation and content prior from the interactions: fitted, compared on the "
+    "last tenth of the events with the model that serves and with what is popular, and published unless it "
+    "is worse",
+    "encoder": "the heads that bring photos and words of listings into one space: trained on stored "
+    "features, compared with the encoder that serves on listings neither has learned from, and published "
+    "unless it is worse; then every listing is embedded anew in the background",
     "backbone": "a small backbone from nothing, on the catalogue's own photos: for a machine that has no "
     "pretrained weights",
 }
@@ -26,9 +27,9 @@ KINDS = {
 
 class Command(BaseCommand):
     help = (
-        "Train a model on what is in the database and publish it. Exits with status 1, and leaves what serves as "
-        "it is, when the model is worse, when there is too little to learn from, or when another process is "
-        "training the same. `train KIND --help` tells the options of each kind."
+        "Train a model on what is in the database and publish it. Exits with status 1, and leaves what "
+        "serves as it is, when the model is worse, when there is too little to learn from, or when another "
+        "process is training the same. `train KIND --help` tells the options of each kind."
     )
 
     def add_arguments(self, parser):
@@ -82,8 +83,8 @@ class Command(BaseCommand):
         if model.status == TrainedModel.Status.ACTIVE:
             return "It serves now."
         return (
-            "Listings are embedded anew in the background; it serves once all are. `manage.py embed` does the "
-            "same and waits for it."
+            "Listings are embedded anew in the background; it serves once all are. `manage.py embed` does "
+            "the same and waits for it."
         )
 
     def _finetuned(
@@ -195,8 +196,8 @@ def _encoder(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--finetune",
         action="store_true",
-        help="first fine-tune the backbone on the catalogue's photos (minutes a thousand photos on a CPU; a run "
-        "that was broken off goes on where it was); then all photos are looked at again",
+        help="first fine-tune the backbone on the catalogue's photos (minutes a thousand photos on a CPU; a "
+        "run that was broken off goes on where it was); then all photos are looked at again",
     )
     parser.add_argument(
         "--optimiser", choices=list(RATES), default="adamw", help="of --finetune (default: adamw)"
