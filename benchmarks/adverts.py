@@ -1,25 +1,20 @@
 """Folders of real adverts with photos, read as the importer reads them, but into memory and no database."""
 
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import django
 import numpy as np
 
+from benchmarks import installation  # noqa: F401  first: it sets Django up, whose rooms hold the importer
 from benchmarks.protocol import BadData
+from listings import cleaning
+from listings.errors import DomainError
+from listings.import_files import open_photos, read_rows
+from listings.models import Category
 from ml.arrays import Rows
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
-django.setup()  # the importer's rules live in Django's rooms; nothing here asks the database
-
-from listings import cleaning  # noqa: E402  (models need Django's settings)
-from listings.errors import DomainError  # noqa: E402
-from listings.import_files import open_photos, read_rows  # noqa: E402
-from listings.models import Category  # noqa: E402
 
 COLUMNS = frozenset({"id", "product_name", "category", "product_description", "location"})
 

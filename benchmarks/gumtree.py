@@ -17,8 +17,10 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from benchmarks import adverts as files
+from benchmarks import installation
 from benchmarks.adverts import Adverts
 from benchmarks.gumtree_measures import measure, photo_accuracy
+from benchmarks.gumtree_search import Searched
 from benchmarks.protocol import BadData, CpuClock, json_option, print_figures, say
 from ml.arrays import Matrix
 from ml.backbone import Backbone, load_backbone
@@ -42,22 +44,24 @@ def benchmark(data: Path, holdout: Path | None, weights: Path) -> dict[str, floa
     sentences = SentenceEncoder()
     material = read_material(all_adverts, load_backbone(BACKBONE, weights), sentences)
     results = []
-    for seed in SEEDS:
-        is_test = stratified(known.roots, TEST_SHARE, seed)
-        if holdout:
-            is_test = np.arange(len(all_adverts)) >= len(known)
-        results.append(one_seed(material, is_test, sentences, seed))
+    with installation.servers():
+        searched = Searched(all_adverts)
+        for seed in SEEDS:
+            is_test = stratified(known.roots, TEST_SHARE, seed)
+            if holdout:
+                is_test = np.arange(len(all_adverts)) >= len(known)
+            results.append(one_seed(material, is_test, sentences, searched, seed))
     return {name: round(float(np.mean([result[name] for result in results])), 4) for name in results[0]}
 
 
 def one_seed(
-    material: Material, is_test: np.ndarray, sentences: SentenceEncoder, seed: int
+    material: Material, is_test: np.ndarray, sentences: SentenceEncoder, searched: Searched, seed: int
 ) -> dict[str, float]:
     """The figures of one split and one training."""
     clock = CpuClock()
     learnt = taken(material, ~is_test)
     encoder, _ = fit_encoder(learnt, stratified(learnt.roots, JUDGING_SHARE, seed), HeadOptions(seed=seed))
-    result = measure(encoder, material, is_test, sentences) | {"train_s": clock.seconds}
+    result = measure(encoder, material, is_test, sentences, searched) | {"train_s": clock.seconds}
     result["photo_accuracy_random_split"] = by_random_split(material, seed)
     say(f"Seed {seed}: " + ", ".join(f"{name} {value:.4f}" for name, value in result.items()))
     return result
@@ -99,6 +103,7 @@ def read_material(adverts: Adverts, backbone: Backbone, sentences: SentenceEncod
         sentences=sentences.read(adverts.titles, adverts.descriptions),
         roots=adverts.roots,
         paths=adverts.paths,
+        concepts=sentences.concepts_of(backbone.classes),
     )
 
 

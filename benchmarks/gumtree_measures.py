@@ -5,22 +5,25 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmarks.gumtree_search import Searched
 from ml.arrays import Matrix, Rows
 from ml.blocks import Comparison
 from ml.classifier import calibration_error
-from ml.fusion import reciprocal_rank
 from ml.joint_encoder import JointEncoder
 from ml.retrieval import ranks
 from ml.space import Material, taken
-from ml.text import SentenceEncoder, hash_texts, telling_words
+from ml.text import SentenceEncoder, telling_words
 
 SIMILAR = 10
-PROPOSED = 200  # by words and by vectors, before they are fused
 CHUNK = 200
 
 
 def measure(
-    encoder: JointEncoder, material: Material, is_test: np.ndarray, sentences: SentenceEncoder
+    encoder: JointEncoder,
+    material: Material,
+    is_test: np.ndarray,
+    sentences: SentenceEncoder,
+    searched: Searched,
 ) -> dict[str, float]:
     """All that is measured on the test listings (n,) bool, among all of them."""
     coded = encoder.encode(
@@ -34,7 +37,7 @@ def measure(
         | {
             "title_to_photo_r10": _titles_to_photos(encoder, questions, photos, material, is_test),
             "leaf_precision10": _leaf_precision(encoder, vectors, material, is_test),
-            "search_mrr10": _search(encoder, vectors, material, is_test, sentences),
+            "search_mrr10": _search(encoder, vectors, material, is_test, sentences, searched),
         }
     )
 
@@ -138,21 +141,18 @@ def _search(
     material: Material,
     is_test: np.ndarray,
     sentences: SentenceEncoder,
+    searched: Searched,
 ) -> float:
-    """Mean reciprocal rank, 0 beyond the tenth, of a listing by its title without the rarest word.
-
-    Vectors fused with n-grams, which stand in for PostgreSQL's full text: no database runs here.
-    """
+    """Mean reciprocal rank, 0 beyond the tenth, of a listing by its title without the rarest word."""
     asked = np.flatnonzero(is_test)
     queries = _without_rarest_word(material, asked)
     nothing = [""] * len(queries)
     none = material.features[:0], material.owners[:0]
     coded = encoder.encode(*none, queries, nothing, sentences.read(queries, nothing))
-    meant = _query_scores(encoder, coded.listings.astype(np.float32), vectors)
-    written = (hash_texts(queries, nothing) @ hash_texts(material.titles, material.descriptions).T).toarray()
+    likeness = _query_scores(encoder, coded.listings.astype(np.float32), vectors)
     found = [
-        _place(reciprocal_rank([_best(by_words), _best(by_vector)], np.ones(2)).rows, row)
-        for by_words, by_vector, row in zip(written, meant, asked, strict=True)
+        _place(searched.find(query, alike), row)
+        for query, alike, row in zip(queries, likeness, asked, strict=True)
     ]
     return float(np.mean([1 / place if place <= SIMILAR else 0.0 for place in found]))
 
@@ -177,12 +177,6 @@ def _query_scores(encoder: JointEncoder, questions: Matrix, vectors: Matrix) -> 
     usual = Comparison.of(encoder.blocks, vectors)
     comparison = replace(usual, weights=np.array(encoder.blocks.words_weights, np.float32))
     return np.nan_to_num(comparison.likeness(questions, vectors), nan=-np.inf)
-
-
-def _best(scores: np.ndarray) -> Rows:
-    """The rows of the highest scores, best first."""
-    best = np.argpartition(-scores, min(PROPOSED, len(scores) - 1))[:PROPOSED]
-    return best[np.argsort(-scores[best], kind="stable")]
 
 
 def _place(rows: Rows, row: int) -> float:

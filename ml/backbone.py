@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ml.arrays import Matrix
+from ml.concepts import Classes
 from ml.photos import Photo, open_photos, square_pixels
-from ml.weights import FETCH_TIMEOUT_S, BadBackbone, Weights, WeightsError, find_weights, models
+from ml.weights import FETCH_TIMEOUT_S, BadBackbone, Weights, WeightsError, class_names, find_weights, models
 
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # of ImageNet, by channel, in [0, 1]
 DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
@@ -32,6 +33,7 @@ class Backbone:
     def __init__(self, weights: Weights):
         """Raises BadBackbone when the classifier has no linear end, WeightsError when weights do not fit."""
         model, penultimate = headless(weights)
+        self.classes = _classes(weights)  # those that it was trained to tell; None when they have no names
         self.name, self.digest, self.source = weights.name, weights.digest, weights.source
         self.input_size = weights.input_size
         self.version = f"{weights.name}-{weights.digest[:12]}-{RECIPE}"
@@ -120,6 +122,16 @@ def headless(weights: Weights) -> tuple[nn.Module, int]:
     dimension = model.get_submodule(last).in_features
     model.set_submodule(last, nn.Identity())
     return model, int(dimension)  # type: ignore[arg-type]
+
+
+def _classes(weights: Weights) -> Classes | None:
+    with torch.device("meta"):
+        last = last_linear(build_classifier(weights.name, 1000), weights.name)
+    weight, names = weights.state.get(f"{last}.weight"), class_names(weights.name)
+    if weight is None or len(weight) != len(names):
+        return None
+    bias = weights.state.get(f"{last}.bias", torch.zeros(len(names)))
+    return Classes(names, weight.float().numpy(), bias.float().numpy())
 
 
 def build_classifier(name: str, class_count: int) -> nn.Module:

@@ -10,7 +10,7 @@ from ml.arrays import Matrix, Vector, require_matrix, unit_rows
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Standardised features, one hidden layer with ReLU, and three linear layers on it.
+    """Standardised features, a linear layer into the joint space, and a hidden one (ReLU) before categories.
 
     f features, h hidden, j dimensions of the joint space, r root and l leaf categories.
     """
@@ -19,7 +19,7 @@ class Head:
     scale: Vector  # (f,) one over the standard deviation
     hidden_weight: Matrix  # (h, f)
     hidden_bias: Vector  # (h,)
-    joint_weight: Matrix  # (j, h)
+    joint_weight: Matrix  # (j, f)
     joint_bias: Vector  # (j,)
     root_weight: Matrix  # (r, h)
     root_bias: Vector  # (r,)
@@ -33,13 +33,15 @@ class Head:
 
     def hidden(self, features: Matrix) -> Matrix:
         """(n, f) -> (n, h) float32"""
-        require_matrix(features, columns=len(self.mean))
-        standard = (np.asarray(features, dtype=np.float32) - self.mean) * self.scale
-        return np.maximum(standard @ self.hidden_weight.T + self.hidden_bias, 0)
+        return np.maximum(self._standard(features) @ self.hidden_weight.T + self.hidden_bias, 0)
 
-    def joint(self, hidden: Matrix) -> Matrix:
-        """(n, h) -> (n, j) float32, unit length"""
-        return unit_rows(hidden @ self.joint_weight.T + self.joint_bias)
+    def joint(self, features: Matrix) -> Matrix:
+        """(n, f) -> (n, j) float32, unit length"""
+        return unit_rows(self._standard(features) @ self.joint_weight.T + self.joint_bias)
+
+    def _standard(self, features: Matrix) -> Matrix:
+        require_matrix(features, columns=len(self.mean))
+        return (np.asarray(features, dtype=np.float32) - self.mean) * self.scale
 
     def roots(self, hidden: Matrix) -> Matrix:
         """Logits of the root categories.   (n, h) -> (n, r) float32"""

@@ -5,25 +5,27 @@ Only workers and commands import this module: it loads scikit-learn.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ml.arrays import Matrix, Rows, Vector, require_matrix, require_vector, unit_rows
+from ml.arrays import Matrix, Rows, require_matrix, require_vector, unit_rows
 from ml.blocks import Blocks
 from ml.classifier import Calibration, Classifier, Evidence, Labels
+from ml.concepts import Concepts
 from ml.encoder import Coded
 from ml.head import Head
 from ml.look import Look, damped
+from ml.meaning import Meaning
 from ml.model_files import ModelFileError, read_arrays, read_settings, write_arrays, write_settings
 from ml.ngram_basis import NgramBasis
 
 KIND = "joint"
-FORM = "joint-encoder-1"
+FORM = "joint-encoder-2"
 HEADS, NGRAMS, LABELS, SETTINGS = "heads.npz", "ngrams.npz", "labels.json", "space.json"
-PLAIN_ARRAYS = ("look_mean", "look_scale", "look_axes", "photo_centre", "words_centre")
+PARTS: dict[str, Any] = {"look": Look, "meaning": Meaning, "concepts": Concepts}  # beside the heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +36,10 @@ class JointEncoder:
     text_encoder: str  # version of the sentence encoder whose features it takes; empty for n-grams alone
     blocks: Blocks
     look: Look
+    concepts: Concepts
     photo: Head
     words: Head
-    photo_centre: Vector  # (meaning,) float32: where photos lie on average in the joint space,
-    words_centre: Vector  # and where words do: without their own levels, the two can be compared
+    meaning: Meaning
     ngrams: NgramBasis
     classifier: Classifier
     named: Mapping[str, Any] = field(default_factory=dict)  # what else distinguishes it, for its version
@@ -78,7 +80,7 @@ class JointEncoder:
         sentences: Matrix | None = None,
     ) -> Evidence:
         """What the heads say of the categories of listings; arguments as for `encode`."""
-        by_photo = self._sides(self.photo, damped(features))
+        by_photo = self._sides(self.photo, photo_features(self.concepts, features))
         texts, said = self._texts(titles, descriptions, sentences)
         by_words = self._sides(self.words, texts)
         for side in by_words:
@@ -92,15 +94,15 @@ class JointEncoder:
 
     def _photo_blocks(self, features: Matrix) -> Matrix:
         """(p, feature_dimension) -> (p, look + meaning) float32, each block of unit length"""
-        meaning = self.photo.joint(self.photo.hidden(damped(features))) - self.photo_centre
-        return np.hstack([self.look.read(features), unit_rows(meaning)])
+        meaning = self.meaning.of_photos(self.photo, photo_features(self.concepts, features))
+        return np.hstack([self.look.read(features), meaning])
 
     def _words_block(
         self, titles: Sequence[str], descriptions: Sequence[str], sentences: Matrix | None
     ) -> Matrix:
         """-> (n, words) float32, unit length; zeros where nothing is said"""
         texts, said = self._texts(titles, descriptions, sentences)
-        words = unit_rows(self.words.joint(self.words.hidden(texts)) - self.words_centre)
+        words = self.meaning.of_words(self.words, texts)
         words[~said] = 0
         return words
 
@@ -140,17 +142,16 @@ class JointEncoder:
     def load(cls, folder: Path) -> "JointEncoder":
         """Bring back what `save` wrote.   Raises ModelFileError."""
         saved = read_settings(folder / SETTINGS, form=FORM)
-        arrays = read_arrays(folder / HEADS, [*PLAIN_ARRAYS, *Head.names("photo"), *Head.names("words")])
+        names = [f"{part}_{field.name}" for part, kind in PARTS.items() for field in fields(kind)]
+        arrays = read_arrays(folder / HEADS, [*names, *Head.names("photo"), *Head.names("words")])
         try:
             return cls(
                 backbone=saved["backbone"],
                 text_encoder=saved["text_encoder"],
                 blocks=Blocks(**saved["blocks"]),
-                look=Look(*(arrays[f"look_{name}"] for name in ("mean", "scale", "axes"))),
+                **{part: _part(kind, part, arrays) for part, kind in PARTS.items()},
                 photo=Head.from_arrays(arrays, "photo"),
                 words=Head.from_arrays(arrays, "words"),
-                photo_centre=arrays["photo_centre"],
-                words_centre=arrays["words_centre"],
                 ngrams=NgramBasis(**read_arrays(folder / NGRAMS, ["columns", "weights", "axes"])),
                 classifier=Classifier(
                     Labels.from_json(read_settings(folder / LABELS, form=FORM)),
@@ -169,8 +170,17 @@ class JointEncoder:
         return JointEncoder(**{**vars(self), "named": {**self.named, "digest": digest.hexdigest()}})
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        centres = {"photo_centre": self.photo_centre, "words_centre": self.words_centre}
-        return self.look.arrays() | centres | self.photo.arrays("photo") | self.words.arrays("words")
+        parts = self.look.arrays() | self.meaning.arrays() | self.concepts.arrays()
+        return parts | self.photo.arrays("photo") | self.words.arrays("words")
+
+
+def _part(kind: Any, name: str, arrays: Mapping[str, np.ndarray]) -> Any:
+    return kind(*(arrays[f"{name}_{field.name}"] for field in fields(kind)))
+
+
+def photo_features(concepts: Concepts, features: Matrix) -> Matrix:
+    """What the photo head takes: damped backbone features beside concepts.   -> (p, f + s) float32"""
+    return np.hstack([damped(features), concepts.read(features)])
 
 
 def text_features(

@@ -1,20 +1,21 @@
 """Fitting the joint space: from stored features and words to an encoder that is ready to serve."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ml.arrays import Matrix, Rows, Vector, require_matrix, require_vector
+from ml.arrays import Matrix, Rows, require_matrix, require_vector
 from ml.blocks import Blocks
 from ml.classifier import Classifier, Labels, fit_calibration
-from ml.head import Head
+from ml.concepts import Concepts
 from ml.heads import HeadOptions, Lessons, Progress, Report, TrainedHeads, train_heads
-from ml.joint_encoder import JointEncoder, text_features
-from ml.look import damped, fit_look
+from ml.joint_encoder import JointEncoder, photo_features, text_features
+from ml.look import fit_look
+from ml.meaning import fit_meaning, said
 from ml.ngram_basis import NgramBasis, fit_basis
 
-LOOK = 256
+LOOK, MEANING = 192, 192
 # Chosen on validation splits of real adverts, see README.
 WEIGHTS, PHOTO_WEIGHTS, WORDS_WEIGHTS = (0.15, 0.35, 0.5), (0.7, 0.3, 0.0), (0.0, 0.4, 0.6)
 LEAST_LISTINGS, LEAST_CATEGORIES = 50, 2
@@ -38,11 +39,13 @@ class Material:
     sentences: Matrix | None  # (n, 2 s) float16: of title and description, then of the title alone
     roots: Sequence[str]
     paths: Sequence[str]
+    concepts: Concepts = field(default_factory=Concepts.none)  # of the backbone, as sentences
 
     def __post_init__(self) -> None:
         require_vector(self.owners, length=len(self.features), dtypes=[np.int64])
         if self.sentences is not None:
-            require_matrix(self.sentences, rows=len(self.titles))
+            columns = 2 * self.concepts.dimension or None
+            require_matrix(self.sentences, rows=len(self.titles), columns=columns)
 
     @property
     def titles_as_queries(self) -> Matrix | None:
@@ -96,16 +99,31 @@ def _lessons(material: Material, basis: NgramBasis, labels: Labels) -> Lessons:
     blank = [""] * len(material.titles)
     root_number = {name: number for number, name in enumerate(labels.roots)}
     leaf_number = {path: number for number, path in enumerate(labels.leaves)}
+    photos = photo_features(material.concepts, material.features)
+    texts = text_features(basis, material.titles, material.descriptions, material.sentences)
     return Lessons(
-        photos=damped(material.features),
+        photos=photos,
         owners=material.owners,
-        texts=text_features(basis, material.titles, material.descriptions, material.sentences),
+        texts=texts,
         titles=text_features(basis, material.titles, blank, material.titles_as_queries),
+        photo_bridge=_from_last(photos.shape[1], material.concepts.dimension),
+        text_bridge=_from_halves(texts.shape[1], material.concepts.dimension),
         roots=np.array([root_number[name] for name in material.roots], np.int64),
         leaves=np.array([leaf_number[path] for path in material.paths], np.int64),
         root_count=len(labels.roots),
         leaf_count=len(labels.leaves),
     )
+
+
+def _from_last(width: int, shared: int) -> Matrix:
+    """What takes the last columns.   -> (width, shared) float32"""
+    return np.eye(width, dtype=np.float32)[:, width - shared :]
+
+
+def _from_halves(width: int, shared: int) -> Matrix:
+    """What takes the mean of the sentences, of all words and of the title.   -> (width, shared) float32"""
+    identity = np.eye(width, dtype=np.float32)
+    return (identity[:, :shared] + identity[:, shared : 2 * shared]) / 2
 
 
 def _assembled(
@@ -118,22 +136,19 @@ def _assembled(
 ) -> JointEncoder:
     shown = material.features[~held_out[material.owners]]
     texts = text_features(basis, material.titles, material.descriptions, material.sentences)[~held_out]
+    photos_say = said(trained.photo, photo_features(material.concepts, shown))
     return JointEncoder(
         backbone=material.backbone,
         text_encoder=material.text_encoder,
-        blocks=Blocks(LOOK, options.joint, options.joint, WEIGHTS, PHOTO_WEIGHTS, WORDS_WEIGHTS),
+        blocks=Blocks(LOOK, MEANING, MEANING, WEIGHTS, PHOTO_WEIGHTS, WORDS_WEIGHTS),
         look=fit_look(shown, material.parts, LOOK, seed=options.seed),
+        concepts=material.concepts,
         photo=trained.photo,
         words=trained.text,
-        photo_centre=_centre(trained.photo, damped(shown)),
-        words_centre=_centre(trained.text, texts),
+        meaning=fit_meaning(photos_say, said(trained.text, texts), MEANING),
         ngrams=basis,
         classifier=Classifier(labels),
     )
-
-
-def _centre(head: Head, features: Matrix) -> Vector:
-    return head.joint(head.hidden(features)).mean(axis=0)
 
 
 def _calibrated(encoder: JointEncoder, material: Material, held_out: np.ndarray) -> JointEncoder:

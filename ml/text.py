@@ -14,6 +14,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, HashingVectorize
 from sklearn.preprocessing import normalize
 
 from ml.arrays import Matrix
+from ml.concepts import Classes, Concepts
 
 TEXT_RECIPE = "ngrams-1"  # changes whenever a text would come out otherwise
 HASH_SIZE = 2**17  # of words and of characters, each
@@ -105,6 +106,12 @@ class SentenceEncoder:
         row_of = {text: row for row, text in enumerate(different)}
         halves = [found[[row_of[text] for text in texts]] for texts in (whole, list(titles))]
         return np.hstack(halves).astype(np.float16) if different else np.empty((0, 2 * SENTENCE), np.float16)
+
+    def concepts_of(self, classes: Classes | None) -> Concepts:
+        """What the classes of a backbone mean; none where they have no names."""
+        if classes is None:
+            return Concepts.none()
+        return Concepts.of(classes, self.read(classes.names, [""] * len(classes.names))[:, :SENTENCE])
 
 
 def _minilm_folder() -> Path:

@@ -95,6 +95,11 @@ def usual_input_size(name: str) -> int:
     return int(sizes[0]) if sizes else INPUT_SIZE
 
 
+def class_names(name: str) -> tuple[str, ...]:
+    """The classes that torchvision's own weights of this classifier tell."""
+    return tuple(_pretrained(name).meta.get("categories", ()))
+
+
 def fetch_weights(name: str, *, timeout_s: float) -> Path:
     """torchvision's pretrained file, from its cache or by one attempt.   Raises WeightsUnavailable."""
     url = _pretrained(name).url

@@ -129,6 +129,7 @@ def _as_lessons(material: CatalogueMaterial, source: Encoder) -> "Material":
         sentences=material.sentences,
         roots=material.roots,
         paths=material.paths,
+        concepts=source.concepts(),
     )
 
 

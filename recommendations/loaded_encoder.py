@@ -18,6 +18,7 @@ from recommendations.models import TrainedModel
 
 if TYPE_CHECKING:
     from ml.backbone import Photo
+    from ml.concepts import Concepts
     from ml.encoder import Coded, ProjectionEncoder
     from ml.joint_encoder import JointEncoder
 
@@ -60,6 +61,15 @@ class Encoder:
         if not self.text_encoder:
             return None
         return load_sentence_encoder().read([title for title, _ in words], [text for _, text in words])
+
+    def concepts(self) -> "Concepts":
+        """What the backbone's own classes mean as sentences; none where either has no words for them."""
+        from ml.concepts import Concepts
+
+        if not self.text_encoder:
+            return Concepts.none()
+        classes = load_backbone(self.record.backbone, self.record.weights).classes
+        return load_sentence_encoder().concepts_of(classes)
 
     def encode(
         self,

@@ -1,0 +1,52 @@
+"""Search as it is served, by PostgreSQL's full text and by vectors, over adverts of a benchmark."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import numpy as np
+from django.db import transaction
+
+from benchmarks.adverts import Adverts
+from listings import services
+from listings.models import Actor, Listing
+from ml.arrays import Rows, Vector
+from recommendations import fulltext, spelling
+from recommendations.filters import Filters
+from recommendations.matching import DEPTH, LEAST_LIKENESS, NEIGHBOURS
+from recommendations.search import fuse
+from recommendations.wanted import read_query
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Searched:
+    """Adverts in a database, each known by its row."""
+
+    @transaction.atomic
+    def __init__(self, adverts: Adverts):
+        seller = Actor.objects.create(external_id="benchmark")
+        category_of = {path: services.ensure_category(path) for path in set(adverts.paths)}
+        listings = [
+            Listing(
+                seller=seller,
+                title=title,
+                description=text,
+                price=Decimal(0),
+                category=category_of[path],
+                status=Listing.Status.ACTIVE,
+                created_at=NOW,
+            )
+            for title, text, path in zip(adverts.titles, adverts.descriptions, adverts.paths, strict=True)
+        ]
+        stored = Listing.objects.bulk_create(listings, batch_size=1000)
+        self._row_of = {listing.pk: row for row, listing in enumerate(stored)}
+        spelling.learn(now=NOW)
+
+    def find(self, query: str, likeness: Vector) -> Rows:
+        """Rows, best first, for words and how alike (n,) float32 what they say is to each advert."""
+        wanted = read_query(query, Filters(), understanding=False, mending=True)
+        found = fulltext.find(wanted.words, Filters(), limit=DEPTH) if wanted.says_something else []
+        by_words = np.array([self._row_of[pk] for pk in found], np.int64)
+        near = np.argsort(-likeness, kind="stable")[:NEIGHBOURS]
+        by_vectors = near[(likeness[near] >= LEAST_LIKENESS) | np.isin(near, by_words)]
+        return fuse({"words": by_words, "vectors": by_vectors}).rows

@@ -1,0 +1,42 @@
+"""A throwaway installation for benchmarks that ask real servers: nothing of the user's is touched.
+
+Import it before anything of Django's rooms: it sets Django up, with settings of its own.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import django
+from django.apps import apps
+
+if not apps.ready:  # in a test run it is, with servers of its own
+    FOLDER = Path(tempfile.gettempdir()) / f"marketplace-benchmark-{os.getpid()}"
+    for _name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "PORT", "DEBUG"):
+        os.environ.pop(_name, None)
+    os.environ["VAR"] = str(FOLDER)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
+    django.setup()
+
+
+@contextmanager
+def servers() -> Iterator[None]:
+    """PostgreSQL with empty tables, and Redis; both are gone afterwards."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    from marketplace.embedded import EmbeddedServers
+
+    held = EmbeddedServers(FOLDER, durable=False)
+    held.hold()
+    try:
+        call_command("migrate", verbosity=0)
+        yield
+    finally:
+        connection.close()
+        held.release()
+        for folder in (FOLDER, held.home.data, held.home.sockets):
+            shutil.rmtree(folder, ignore_errors=True)
