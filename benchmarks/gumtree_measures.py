@@ -151,7 +151,7 @@ def _search(
     coded = encoder.encode(*none, queries, nothing, sentences.read(queries, nothing))
     likeness = _query_scores(encoder, coded.listings.astype(np.float32), vectors)
     found = [
-        _place(searched.find(query, alike), row)
+        _place(searched.find(query, alike, encoder.blocks.least_likeness), row)
         for query, alike, row in zip(queries, likeness, asked, strict=True)
     ]
     return float(np.mean([1 / place if place <= SIMILAR else 0.0 for place in found]))

@@ -12,7 +12,7 @@ from listings.models import Actor, Listing
 from ml.arrays import Rows, Vector
 from recommendations import fulltext, spelling
 from recommendations.filters import Filters
-from recommendations.matching import DEPTH, LEAST_LIKENESS, NEIGHBOURS
+from recommendations.matching import DEPTH, NEIGHBOURS
 from recommendations.search import fuse
 from recommendations.wanted import read_query
 
@@ -42,11 +42,11 @@ class Searched:
         self._row_of = {listing.pk: row for row, listing in enumerate(stored)}
         spelling.learn(now=NOW)
 
-    def find(self, query: str, likeness: Vector) -> Rows:
+    def find(self, query: str, likeness: Vector, least_likeness: float) -> Rows:
         """Rows, best first, for words and how alike (n,) float32 what they say is to each advert."""
         wanted = read_query(query, Filters(), understanding=False, mending=True)
         found = fulltext.find(wanted.words, Filters(), limit=DEPTH) if wanted.says_something else []
         by_words = np.array([self._row_of[pk] for pk in found], np.int64)
         near = np.argsort(-likeness, kind="stable")[:NEIGHBOURS]
-        by_vectors = near[(likeness[near] >= LEAST_LIKENESS) | np.isin(near, by_words)]
+        by_vectors = near[(likeness[near] >= least_likeness) | np.isin(near, by_words)]
         return fuse({"words": by_words, "vectors": by_vectors}).rows

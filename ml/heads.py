@@ -245,7 +245,7 @@ class _Training:
         losses = self._losses(rows)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
-            raise NotFinite(f"the loss became {float(total)} after {self.steps_done} steps")
+            raise NotFinite(f"the loss became {total.item()} after {self.steps_done} steps")
         self.optimiser.zero_grad()
         total.backward()
         self.optimiser.step()

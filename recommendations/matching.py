@@ -22,10 +22,6 @@ from recommendations.wanted import Wanted
 
 DEPTH = 2000  # listings by words: the last page that can be asked for, and enough to count facets over
 NEIGHBOURS = 200  # listings by vectors, which always find something: what lies farther says little
-# A listing that full text does not find counts as found by vectors from this score of `view.nearest` on.
-# Seen with untrained words over 6,435 real adverts: queries without any sense reach .16 to .22 at the first
-# place, while the tenth of "sofa", "iphone 12" or "hedge trimmer" has .31 to .57.
-LEAST_LIKENESS = 0.25
 
 Rankings = dict[str, Rows]  # source -> keys of listings (m,) int64, best first
 logger = logging.getLogger(__name__)
@@ -78,7 +74,8 @@ class Question:
         rows, scores = view.nearest(vector, NEIGHBOURS, allowed, weights)
         ids = view.attributes["listing_id"][rows]
         if not self.has_photo:
-            return {"vectors": ids[(scores >= LEAST_LIKENESS) | np.isin(ids, found)]}
+            near = scores >= view.comparison.blocks.least_likeness
+            return {"vectors": ids[near | np.isin(ids, found)]}
         by_photo, _ = view.nearest_by_photo(self.encoded.photo, NEIGHBOURS, allowed)
         return {"vectors": ids, "photo": view.attributes["listing_id"][by_photo]}
 

@@ -25,8 +25,10 @@ from recommendations.taste import Taste, read_taste
 from recommendations.view import View
 from recommendations.wanted import read_query
 
-# What each ranking weighs in the fusion. Taste brings nearer what is about as good an answer, and no more.
-WEIGHTS = {"words": 1.0, "vectors": 1.0, "photo": 1.0, "newest": 1.0, "taste": 0.5}
+# What each ranking weighs in the fusion. Vectors bring what was said in other words: at 1, listings are found
+# less well by their own (MRR .835 on real adverts for .860 at .25, and .859 without vectors). Taste brings
+# nearer what is about as good an answer, and no more.
+WEIGHTS = {"words": 1.0, "vectors": 0.25, "photo": 1.0, "newest": 1.0, "taste": 0.5}
 RERANKED = 200  # of the fused listings, from the first on, are ordered anew by taste
 # What is new or trending would move listings from page to page, and says nothing of who asks.
 PERSONAL = np.array([source not in {"trending", "fresh"} for source in TASTE_SOURCES])

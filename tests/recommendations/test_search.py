@@ -12,7 +12,7 @@ from PIL import Image
 
 from listings import services
 from listings.models import Place
-from recommendations import matching, spelling
+from recommendations import spelling
 from recommendations.encoded import Encoded
 from tests import factories
 
@@ -143,25 +143,31 @@ class TestByVectors:
         known(catalogue["settee"], words="davenport")
         page = ask(anyone, q="davenport", mend="false")
         assert names(page, catalogue) == ["settee"]
-        assert page["items"][0]["scores"] == {"words": None, "vectors": round(1 / 61, 6)}
+        assert page["items"][0]["scores"] == {"words": None, "vectors": round(0.25 / 61, 6)}
         assert page["degraded"] == []
 
-    def test_nonsense_finds_nothing_however_near_the_nearest_is(self, anyone, catalogue, known, monkeypatch):
-        monkeypatch.setattr(matching, "LEAST_LIKENESS", 1.01)
+    def test_nonsense_finds_nothing_though_something_is_always_nearest(
+        self, anyone, catalogue, known, still_replica
+    ):
         known(catalogue["settee"], words="asdkjh qwezxc")
+        view = still_replica.view
+        strict = replace(view.comparison.blocks, least_likeness=1.01)
+        still_replica.view = replace(view, comparison=replace(view.comparison, blocks=strict))
         page = ask(anyone, q="asdkjh qwezxc")
         assert (page["items"], page["facets"]) == ([], {})
         assert page["hint"] == {"text": "Nothing for “asdkjh qwezxc”.", "without": []}
 
-    def test_both_rankings_together_decide(self, anyone, catalogue, known):
-        by_words = names(ask(anyone, q="sofa"), catalogue)
+    def test_both_rankings_together_decide(self, alice, anyone, catalogue, known):
+        sofas = [factories.listing(alice, f"Sofa number {number}") for number in range(10)]
+        named = catalogue | {str(number): sofa for number, sofa in enumerate(sofas)}
+        by_words = names(ask(anyone, q="sofa"), named)
         last = by_words[-1]
-        known(catalogue[last], words="sofa")
+        known(named[last], words="sofa")
         page = ask(anyone, q="sofa")
         assert page["degraded"] == []
-        assert names(page, catalogue).index(last) < by_words.index(last)
-        item = next(i for i in page["items"] if i["listing"]["id"] == catalogue[last].external_id)
-        assert item["scores"] == {"words": round(1 / 63, 6), "vectors": round(1 / 61, 6)}
+        assert names(page, named).index(last) < len(by_words) - 1
+        item = next(i for i in page["items"] if i["listing"]["id"] == named[last].external_id)
+        assert item["scores"]["words"] == round(1 / (60 + len(by_words)), 6)
         assert item["score"] == pytest.approx(sum(item["scores"].values()), abs=2e-6)
 
     def test_filters_hold_for_vectors_too(self, anyone, catalogue, known):
