@@ -216,7 +216,7 @@ class TestMaterial:
             concepts=concepts,
         )
         encoder, trained = fit_encoder(said, held_out, OPTIONS)
-        assert trained.best.words_to_photo > 0.8
+        assert trained.best.words_to_photo > 0.5  # chance: 10 of 35
         encoder.save(tmp_path)
         coded, back = encode(encoder, said), encode(JointEncoder.load(tmp_path), said)
         assert np.array_equal(coded.photos, back.photos)
