@@ -100,7 +100,8 @@ def _finish(model: TrainedModel) -> None:
 def _promotable() -> TrainedModel | None:
     """The candidate encoder, once every listing on the market has its vector in the new space.
 
-    A few that failed for good, one in a hundred at most, do not hold up the others.
+    What left the market has followed, too: the old space goes when the new one is served. A few that failed
+    for good, one in a hundred at most, do not hold up the others.
     """
     model = encoders.target()
     if model is None or model.status == TrainedModel.Status.ACTIVE:

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def request_embeddings(listing_ids: list[int]) -> None:
-    """Write a job for each of these listings that is on the market and whose vector is missing or old.
+    """Write a job for each of these listings whose vector is missing or old.
 
     Called in the transaction that makes the work needed. An edit during a claim frees the job again.
     """
@@ -66,13 +66,18 @@ def _free(jobs: list[EmbeddingJob]) -> None:
 
 
 def lacking_vector() -> QuerySet[Listing]:
-    """Listings on the market without a vector of what they say now in the target encoder's space."""
-    current = ListingEmbedding.objects.filter(
-        listing=OuterRef("pk"),
-        content_version=OuterRef("content_version"),
-        encoder_version=encoders.target_version(),
+    """Listings without the vector that they should have in the target encoder's space.
+
+    On the market it is one of what they say now. What left the market is not shown any more, but whoever
+    liked it is still shown its like: a vector that it had in another space is to follow into this one.
+    """
+    vectors = ListingEmbedding.objects.filter(listing=OuterRef("pk"))
+    of_target = vectors.filter(encoder_version=encoders.target_version())
+    current = of_target.filter(content_version=OuterRef("content_version"))
+    on_market = Q(status__in=Listing.ON_MARKET)
+    return Listing.objects.filter(
+        on_market & ~Exists(current) | ~on_market & Exists(vectors) & ~Exists(of_target)
     )
-    return Listing.objects.filter(~Exists(current), status__in=Listing.ON_MARKET)
 
 
 def embed_claimed_batches(
@@ -225,7 +230,8 @@ def stored_sentences(encoder: Encoder, listings: Sequence[Listing]) -> np.ndarra
             update_fields=["sha256", "features"],
         )
         stored |= fresh
-    return np.stack([np.frombuffer(stored[listing.pk], dtype="<f2") for listing in listings])
+    rows = [np.frombuffer(stored[listing.pk], dtype="<f2") for listing in listings]
+    return np.stack(rows) if rows else encoder.sentences([])
 
 
 def _digest(listing: Listing) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml.arrays import Matrix, Vector
+from ml.arrays import Matrix, Rows, Vector
 from ml.blocks import Blocks, Comparison
 from ml.metrics import bootstrap_difference
 from recommendations.columns import vectors_from
@@ -21,28 +21,39 @@ def judge(
     """Compare the candidate's vectors (n, D) of the material with those stored of the active encoder.
 
     Measured is the share of the ten most similar listings that have the full category path of the one asked
-    about, on listings that no encoder ever learned from. active: its version and blocks.
+    about, on listings that no encoder ever learned from. Both search the listings that the active encoder has
+    vectors of, so that neither finds more for having more to search. active: its version and blocks.
     """
-    cases = np.flatnonzero(material.held_out)[:MOST_CASES]
-    new = leaf_precision(candidate, blocks, material.paths, cases)
-    metrics: dict[str, object] = {"judged_listings": len(cases), "leaf_precision10": _mean(new)}
-    if active is None or len(cases) < LEAST_CASES:
-        return Verdict(True, f"Not judged against another: {len(cases)} listings to ask about.", metrics)
-    stored, known = _stored(material, *active)
-    if not known[cases].any():
-        return Verdict(True, "Not judged: the active encoder has no vectors of these listings.", metrics)
-    old = leaf_precision(stored, active[1], material.paths, cases)
-    old[~known[cases]] = np.nan
+    paths = np.array(material.paths)
+    stored, known = _stored(material, *active) if active else (candidate, np.zeros(len(paths), bool))
+    cases = _cases(material.held_out[known])
+    if len(cases) < LEAST_CASES:
+        new = leaf_precision(candidate, blocks, paths, _cases(material.held_out))
+        known_now = f"{len(cases)} listings to ask about are known to an encoder in service"
+        reason = f"Not judged: {known_now}, fewer than {LEAST_CASES}."
+        return Verdict(True, reason, {"judged_listings": len(new), "leaf_precision10": _mean(new)})
+    new = leaf_precision(candidate[known], blocks, paths[known], cases)
+    old = leaf_precision(stored[known], active[1], paths[known], cases)
     low, high = bootstrap_difference(new, old, rng=np.random.default_rng(SEED))
-    metrics |= {"leaf_precision10_active": _mean(old), "gain_over_active": [round(low, 4), round(high, 4)]}
+    metrics = {
+        "judged_listings": len(cases),
+        "leaf_precision10": _mean(new),
+        "leaf_precision10_active": _mean(old),
+        "gain_over_active": [round(low, 4), round(high, 4)],
+    }
     said = (
         f"Of the 10 most similar listings {_mean(new):.1%} share the full category, {_mean(old):.1%} by the "
-        f"active encoder, on {int((~np.isnan(old)).sum())} listings."
+        f"active encoder, on {len(cases)} listings."
     )
     return Verdict(high >= 0, said if high >= 0 else f"Worse than the active encoder: {said}", metrics)
 
 
-def leaf_precision(vectors: Matrix, blocks: Blocks, paths: list[str], cases: np.ndarray) -> Vector:
+def _cases(held_out: np.ndarray) -> Rows:
+    """Places of the newest that were held out: what is sold now is what will be asked about."""
+    return np.flatnonzero(held_out)[-MOST_CASES:]
+
+
+def leaf_precision(vectors: Matrix, blocks: Blocks, paths: np.ndarray, cases: Rows) -> Vector:
     """Of each case (c,) the share of its ten most similar rows that have its path.   -> (c,) float64"""
     wide = vectors.astype(np.float32)
     comparison = Comparison.of(blocks, wide)

@@ -3,20 +3,28 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from django.db.models.functions import Coalesce
 
+from listings import photos
+from listings.errors import Invalid
 from listings.models import Listing, Photo
 from ml.arrays import Matrix, Rows
 from recommendations import embedding
 from recommendations.loaded_encoder import Encoder
+from recommendations.models import PhotoFeatures
 
 MOST_LISTINGS = 100_000  # the newest: more do not fit into memory, and older ones tell of another season
 CHUNK = 64
 HELD_OUT = 10  # one listing in so many is never learned from, so that encoders of all times can be compared
 
 Progress = Callable[[int, int], None]
+
+
+class DamagedPhoto(Invalid):
+    """A stored photo cannot be decoded; the message names its file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +46,18 @@ class CatalogueMaterial:
 
 
 def read_catalogue(encoder: Encoder, progress: Progress) -> CatalogueMaterial:
-    """Read it with the features that this encoder takes; those that are missing are computed and stored."""
+    """Read it with the features that this encoder takes; those that are missing are computed and stored.
+
+    A photo whose file is gone teaches by the features that are stored of it, or not at all.
+    Raises DamagedPhoto.
+    """
     listings = _newest()
     features, owners, sentences = [], [], []
     for start in range(0, len(listings), CHUNK):
         chunk = listings[start : start + CHUNK]
-        pictures = list(Photo.objects.filter(listing__in=chunk).order_by("listing_id", "position"))
+        pictures = _legible(encoder, chunk)
         row_of = {listing.pk: row for row, listing in enumerate(chunk, start=start)}
-        features.append(embedding.stored_features(encoder, pictures))
+        features.append(_features(encoder, pictures))
         owners += [row_of[photo.listing_id] for photo in pictures]
         sentences.append(embedding.stored_sentences(encoder, chunk))
         progress(start + len(chunk), len(listings))
@@ -62,6 +74,29 @@ def read_catalogue(encoder: Encoder, progress: Progress) -> CatalogueMaterial:
         owners=np.array(owners, np.int64),
         sentences=np.concatenate(sentences) if encoder.text_encoder and sentences else None,
     )
+
+
+def _legible(encoder: Encoder, listings: list[Listing]) -> list[Photo]:
+    """Their photos, but for those that are neither on disk nor known by their features."""
+    pictures = list(Photo.objects.filter(listing__in=listings).order_by("listing_id", "position"))
+    gone = [photo.pk for photo in pictures if not file_of(photo).is_file()]
+    stored = PhotoFeatures.objects.filter(photo__in=gone, backbone=encoder.backbone_version)
+    lost = set(gone) - set(stored.values_list("photo_id", flat=True))
+    return [photo for photo in pictures if photo.pk not in lost]
+
+
+def _features(encoder: Encoder, pictures: list[Photo]) -> Matrix:
+    from ml.photos import UnreadablePhoto
+
+    try:
+        return embedding.stored_features(encoder, pictures)
+    except UnreadablePhoto as error:
+        raise DamagedPhoto(f"{error}. Remove the photo or restore its file, then train again.") from None
+
+
+def file_of(photo: Photo) -> Path:
+    """The size that backbones look at."""
+    return photos.path_of(photo.file.name, photos.Size.MEDIUM)
 
 
 def is_held_out(external_id: str) -> bool:

@@ -12,6 +12,9 @@ from recommendations import model_folders
 from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
 
+CHOOSE = "Choose again with `manage.py embed`."
+TRAIN = "Train again with `manage.py train encoder`."
+
 
 class EncoderUnavailable(Exception):
     """No encoder was chosen yet, or its weights are gone. The message says which command mends it."""
@@ -38,7 +41,8 @@ class EncoderRecord:
         try:
             said = _read_folder(model) if _is_folder(model) else _read_file(model)
         except (OSError, ModelDamaged) as error:
-            raise EncoderUnavailable(f"{error}. Choose again with `manage.py embed`.") from None
+            mend = TRAIN if _is_folder(model) else CHOOSE
+            raise EncoderUnavailable(f"{error}. {mend}") from None
         return cls(**{**said, "parts": tuple(said.get("parts", ()))})
 
     def to_json(self) -> dict[str, Any]:
@@ -51,7 +55,7 @@ def checked_folder(model: TrainedModel) -> Path:
         about = model_folders.read_about(model.path, model.sha256)
         return model_folders.check(model.path, about, about["files"])
     except ModelDamaged as error:
-        raise EncoderUnavailable(f"{error}. Train again with `manage.py train encoder`.") from None
+        raise EncoderUnavailable(f"{error}. {TRAIN}") from None
 
 
 def _is_folder(model: TrainedModel) -> bool:

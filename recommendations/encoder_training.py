@@ -1,7 +1,7 @@
 """Train the heads of the space on stored features, ask the gate, and have the catalogue embedded anew."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from recommendations.models import TrainedModel
 from recommendations.scalars import scalars
 
 if TYPE_CHECKING:
-    from ml.heads import Epoch
+    from ml.heads import Epoch, HeadOptions
     from ml.joint_encoder import JointEncoder
     from ml.space import Material
 
@@ -50,25 +50,33 @@ def train_encoder(
     now: datetime,
     force: bool = False,
     record: EncoderRecord | None = None,
+    options: "HeadOptions | None" = None,
     steps: Steps = lambda name: nullcontext(lambda done, total: None),
     report: "Callable[[Epoch], None]" = lambda epoch: None,
 ) -> TrainedModel:
     """Train, judge and publish; then every listing is embedded anew in the background.
 
     Readers change to the new space once all of it is embedded and indexed. `record` names another backbone
-    than the one in use. Raises TooLittle, AlreadyTraining, Refused, EncoderUnavailable, OSError; then what
-    serves stays as it was.
+    than the one in use, `options` another shape of the heads. Raises TooLittle, DamagedPhoto,
+    AlreadyTraining, Refused, EncoderUnavailable, OSError; then what serves stays as it was.
     """
-    with locks.alone(locks.ENCODER) as alone:
-        if not alone:
-            raise AlreadyTraining("Another process trains an encoder just now.")
+    with alone():
         record = record or _record_in_use()
         source = _source(record)
         with steps("Reading features") as progress:
             material = read_catalogue(source, progress)
         with steps("Training the heads") as progress, scalars("encoder", now) as write:
-            space, figures = _fit(material, source, progress, _both(report, write))
+            space, figures = _fit(material, source, options, progress, _both(report, write))
         return _publish(space, record, material, figures, source, force=force)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """No other process trains an encoder meanwhile. Raises AlreadyTraining."""
+    with locks.alone(locks.ENCODER) as acquired:
+        if not acquired:
+            raise AlreadyTraining("Another process trains an encoder just now.")
+        yield
 
 
 def _record_in_use() -> EncoderRecord:
@@ -93,16 +101,20 @@ def _both(report: "Callable[[Epoch], None]", write: Callable) -> "Callable[[Epoc
 
 
 def _fit(
-    material: CatalogueMaterial, source: Encoder, progress: Callable, report: Callable
+    material: CatalogueMaterial,
+    source: Encoder,
+    options: "HeadOptions | None",
+    progress: Callable,
+    report: Callable,
 ) -> "tuple[JointEncoder, dict[str, float]]":
-    from ml.heads import HeadOptions, NotFinite
+    from ml.heads import NotFinite
     from ml.space import TooLittleToLearn, fit_encoder
 
     try:
         space, trained = fit_encoder(
             _as_lessons(material, source),
             material.held_out,
-            HeadOptions(seed=SEED),
+            options or _usual_options(),
             progress=progress,
             report=report,
         )
@@ -113,6 +125,12 @@ def _fit(
     except NotFinite as error:
         raise Refused(f"The training failed: {error}. The encoder in service stays.") from None
     return space, trained.best.figures
+
+
+def _usual_options() -> "HeadOptions":
+    from ml.heads import HeadOptions
+
+    return HeadOptions(seed=SEED)
 
 
 def _as_lessons(material: CatalogueMaterial, source: Encoder) -> "Material":
@@ -162,7 +180,7 @@ def _publish(
     trained = replace(record, projection=space.to_json(), parts=source.record.parts)
     model = encoders.publish_trained(space, trained, metrics=metrics, verdict=reason)
     embedding.request_missing()
-    bell.ring()
+    bell.send()
     return model
 
 

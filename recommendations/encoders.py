@@ -201,11 +201,17 @@ def register(
     return model
 
 
-def reject(version: str, metrics: dict[str, Any], verdict: str) -> TrainedModel:
-    """Record a space that is not published; none of its files are kept."""
-    model, _ = TrainedModel.objects.update_or_create(
+@transaction.atomic
+def reject(version: str, metrics: dict[str, Any], verdict: str) -> None:
+    """Record a space that is not published; none of its files are kept.
+
+    The very same space may be in use, published by force: then its row stays as it is.
+    """
+    in_use = [TrainedModel.Status.ACTIVE, TrainedModel.Status.CANDIDATE]
+    if TrainedModel.objects.filter(kind=KIND, version=version, status__in=in_use).exists():
+        return
+    TrainedModel.objects.update_or_create(
         kind=KIND,
         version=version,
         defaults={"status": TrainedModel.Status.REJECTED, "metrics": metrics, "verdict": verdict},
     )
-    return model

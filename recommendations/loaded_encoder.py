@@ -143,7 +143,8 @@ def _space(model: TrainedModel, record: EncoderRecord) -> "ProjectionEncoder | J
             return JointEncoder.load(encoder_records.checked_folder(model))
         return ProjectionEncoder.from_json(record.projection)
     except (ModelFileError, EncoderError) as error:
-        raise EncoderUnavailable(f"{error}. Run `manage.py embed` again.") from None
+        mend = encoder_records.TRAIN if record.is_trained else "Run `manage.py embed` again."
+        raise EncoderUnavailable(f"{error}. {mend}") from None
 
 
 @functools.lru_cache(maxsize=2)

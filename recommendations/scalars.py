@@ -18,11 +18,12 @@ def scalars(name: str, now: datetime) -> Iterator[Callable[[int, Mapping[str, fl
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(str(settings.VAR / FOLDER / f"{name}-{now:%Y%m%d-%H%M%S}"))
+
+    def write(number: int, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            writer.add_scalar(name, value, number)
+
     try:
-        yield (
-            lambda number, figures: (
-                [writer.add_scalar(tag, value, number) for tag, value in figures.items()] and None
-            )
-        )
+        yield write
     finally:
         writer.close()

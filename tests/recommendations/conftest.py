@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import pytest
 from django.db import connections
 
-from listings.models import Actor
+from listings.models import Actor, Listing
 from recommendations.simulation import simulate
 from tests import factories
+from tests.recommendations.market import open_market
 
 
 @pytest.fixture
@@ -28,6 +29,14 @@ def shoppers(alice, encoder, now) -> list[Actor]:
 @pytest.fixture
 def sofas(alice):
     return [factories.listing(alice, f"Blue sofa {number}") for number in range(6)]
+
+
+@pytest.fixture
+def market(encoder, settings, tmp_path, now) -> list[Listing]:
+    """What an encoder can be trained on, without MiniLM; curves are drawn in this test's folder."""
+    settings.VAR = tmp_path
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"text_encoder": "ngrams"})
+    return open_market(now)
 
 
 @contextmanager

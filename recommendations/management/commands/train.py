@@ -1,5 +1,5 @@
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.core.management.base import BaseCommand, CommandError
@@ -66,11 +66,16 @@ class Command(BaseCommand):
             )
 
     def _encoder(self, *, finetune: bool, force: bool, **options) -> None:
+        given = [name for name in FINETUNING if options[name] is not None]
+        if given and not finetune:
+            raise CommandError(f"--{given[0].replace('_', '-')} is for --finetune, which is not given.")
+        if finetune and options["list"]:
+            raise CommandError("--finetune is for a training; it does not go with --list.")
         if options["list"]:
             self._list(TrainedModel.Kind.ENCODER)
             return
         now = timezone.now()
-        record = self._finetuned(now, **options) if finetune else None
+        record = self._finetuned(now, **{name: options[name] for name in given}) if finetune else None
         model = encoder_training.train_encoder(
             now=now, force=force, record=record, steps=self._step, report=self._tell_epoch
         )
@@ -87,18 +92,17 @@ class Command(BaseCommand):
             "the same and waits for it."
         )
 
-    def _finetuned(
-        self, now, *, optimiser: str, epochs: int, image_size: int, unfrozen_blocks: int | None, **_
-    ):
+    def _finetuned(self, now, **given):
         from ml.finetuning import FineTuningOptions
         from recommendations.encoder_finetuning import finetune_backbone
 
+        chosen = FINETUNING | given
         options = FineTuningOptions(
-            optimiser=optimiser,
-            learning_rate=RATES[optimiser],
-            epoch_count=epochs,
-            image_size=image_size,
-            unfrozen_blocks=unfrozen_blocks,
+            optimiser=chosen["optimiser"],
+            learning_rate=RATES[chosen["optimiser"]],
+            epoch_count=chosen["epochs"],
+            image_size=chosen["image_size"],
+            unfrozen_blocks=chosen["unfrozen_blocks"],
         )
         return finetune_backbone(
             options, now=now, steps=self._step, report=self._tell_finetuning, say=self.stdout.write
@@ -167,7 +171,24 @@ def _minutes(text: str) -> float:
     return minutes
 
 
+def _count(least: int) -> Callable[[str], int]:
+    """What takes whole numbers from `least`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise ArgumentTypeError(f"a whole number from {least}")
+        return number
+
+    return parse
+
+
 RATES = {"adamw": 1e-4, "sgd": 1e-2}
+# What --finetune does unless told otherwise.
+FINETUNING = {"optimiser": "adamw", "epochs": 5, "image_size": 192, "unfrozen_blocks": None}
 
 
 def _collaborative(parser: ArgumentParser) -> None:
@@ -200,12 +221,18 @@ def _encoder(parser: ArgumentParser) -> None:
         "run that was broken off goes on where it was); then all photos are looked at again",
     )
     parser.add_argument(
-        "--optimiser", choices=list(RATES), default="adamw", help="of --finetune (default: adamw)"
+        "--optimiser", choices=list(RATES), help=f"of --finetune (default: {FINETUNING['optimiser']})"
     )
-    parser.add_argument("--epochs", type=int, default=5, help="of --finetune (default: 5)")
-    parser.add_argument("--image-size", type=int, default=192, help="pixels, of --finetune (default: 192)")
+    parser.add_argument("--epochs", type=_count(1), help=f"of --finetune (default: {FINETUNING['epochs']})")
     parser.add_argument(
-        "--unfrozen-blocks", type=int, help="how many of the last blocks --finetune changes (default: all)"
+        "--image-size",
+        type=_count(32),
+        help=f"pixels, of --finetune (default: {FINETUNING['image_size']})",
+    )
+    parser.add_argument(
+        "--unfrozen-blocks",
+        type=_count(0),
+        help="how many of the last blocks --finetune changes (default: all)",
     )
 
 

@@ -1,0 +1,180 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from listings.models import Listing
+from ml import joint_encoder
+from recommendations import embedding, encoder_training, encoders, loaded_encoder, locks
+from recommendations.encoder_records import EncoderRecord
+from recommendations.encoder_training import AlreadyTraining, Refused, TooLittle, train_encoder
+from recommendations.models import EmbeddingJob, ListingEmbedding, TrainedModel
+from tests.recommendations.conftest import elsewhere
+from tests.recommendations.market import QUICK
+
+
+def train(**how) -> TrainedModel:
+    return train_encoder(now=timezone.now(), options=QUICK, **how)
+
+
+def curves_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """(epoch, value) of each curve that TensorBoard finds there."""
+    found = EventAccumulator(str(folder)).Reload()
+    names = found.Tags()["scalars"]
+    return {name: [(point.step, point.value) for point in found.Scalars(name)] for name in names}
+
+
+def statuses() -> list[str]:
+    return list(TrainedModel.objects.order_by("pk").values_list("status", flat=True))
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    """The command trains as these tests do."""
+    monkeypatch.setattr(encoder_training, "_usual_options", lambda: QUICK)
+
+
+class TestPublishing:
+    def test_it_is_a_candidate_that_every_listing_waits_for_while_the_one_before_serves(
+        self, market, encoder
+    ):
+        embedding.embed_claimed_batches(clock=timezone.now)
+        model = train()
+        assert (encoders.active(), encoders.target()) == (encoder, model)
+        assert model.status == TrainedModel.Status.CANDIDATE
+        assert EmbeddingJob.objects.count() == len(market)
+        assert set(ListingEmbedding.objects.values_list("encoder_version", flat=True)) == {encoder.version}
+
+    def test_labels_figures_and_curves_are_kept_and_nothing_is_a_pickle(self, market, settings):
+        told, moment = [], timezone.now()
+        model = train_encoder(now=moment, options=QUICK, report=told.append)
+        assert [epoch.number for epoch in told] == [1, 2, 3]
+        folder = settings.MODEL_ROOT / model.path
+        assert {file.suffix for file in folder.iterdir()} == {".json", ".npz"}
+        labels = json.loads((folder / "labels.json").read_text())
+        assert labels["roots"] == ["DIY Tools", "Home & Garden", "Sports"]
+        assert labels["leaves"] == sorted({listing.category.path for listing in market})
+        assert (model.metrics["listings"], model.metrics["photos"]) == (93, 94)
+        assert model.metrics["photo_accuracy"] > 0.5
+        curves = curves_in(settings.VAR / "tensorboard" / f"encoder-{moment:%Y%m%d-%H%M%S}")
+        assert {"loss/contrast", "loss/sibling", "words_to_photo"} <= curves.keys()
+        assert curves["photo_accuracy"] == [
+            (epoch.number, pytest.approx(epoch.photo_accuracy)) for epoch in told
+        ]
+
+    def test_the_same_again_is_the_same_and_disturbs_nobody_who_loads_the_first(self, market):
+        first, second = train(), train()
+        assert (first.pk, first.version) == (second.pk, second.version)
+        assert first.path != second.path
+        assert encoders.load_target().version == second.version
+
+    def test_a_new_candidate_takes_the_place_of_one_that_waits(self, encoder):
+        first, second = (encoders.register(name, "", "", {}) for name in ("first", "second"))
+        assert encoders.target() == second
+        assert statuses() == ["active", "retired", "candidate"]
+        assert encoders.register("first", "", "", {}) == first == encoders.target()
+
+
+class TestGate:
+    @pytest.fixture
+    def perfect(self, market, encoder):
+        """The active encoder tells full categories apart, which nothing else can."""
+        EmbeddingJob.objects.all().delete()
+        first = min(listing.category_id for listing in market)
+        vectors = np.zeros((len(market), encoders.blocks_of(encoder).dimension), "<f2")
+        for listing, vector in zip(market, vectors, strict=True):
+            vector[first - listing.category_id - 1] = 1
+        ListingEmbedding.objects.bulk_create(
+            ListingEmbedding(
+                listing=listing,
+                encoder_version=encoder.version,
+                content_version=listing.content_version,
+                vector=vector.tobytes(),
+            )
+            for listing, vector in zip(market, vectors, strict=True)
+        )
+
+    def test_a_worse_one_is_refused_and_recorded_and_the_active_one_stays(
+        self, perfect, encoder, settings, quickly, capsys
+    ):
+        with pytest.raises(CommandError, match="Worse than the active encoder.*--force publish") as refusal:
+            call_command("train", "encoder")
+        assert refusal.value.returncode == 1
+        assert (encoders.active(), encoders.target()) == (encoder, encoder)
+        refused = TrainedModel.objects.get(status="rejected")
+        assert refused.metrics["leaf_precision10_active"] > 0.99 > refused.metrics["leaf_precision10"]
+        assert "Worse than" in refused.verdict and refused.path == ""
+        assert not [folder for folder in (settings.MODEL_ROOT / "encoder").iterdir() if folder.is_dir()]
+        assert not EmbeddingJob.objects.exists()
+        call_command("train", "encoder", "--list")
+        said = capsys.readouterr().out
+        assert all(word in said for word in ("active", "rejected, 93 listings", "Worse than"))
+
+    def test_force_publishes_it_and_is_recorded(self, perfect, market, quickly, capsys):
+        call_command("train", "encoder", "--force")
+        model = encoders.target()
+        assert model.status == TrainedModel.Status.CANDIDATE
+        assert model.verdict.startswith("Forced. Worse than")
+        assert EmbeddingJob.objects.count() == len(market)
+        assert "Forced." in capsys.readouterr().out
+
+    def test_refusing_what_was_published_by_force_does_not_take_it_back(self, encoder):
+        forced = encoders.register("forced", "", "", {}, "Forced.")
+        for version in (encoder.version, forced.version):
+            encoders.reject(version, {}, "Worse")
+        assert statuses() == ["active", "candidate"]
+        assert encoders.target().verdict == "Forced."
+
+
+class TestBadInput:
+    def test_too_little_is_refused_with_what_would_help(self, market, encoder):
+        Listing.objects.filter(pk__in=[listing.pk for listing in market[40:]]).delete()
+        with pytest.raises(TooLittle, match="at least 50 listings.*Import more listings"):
+            train()
+        assert encoders.target() == encoder
+        assert statuses() == ["active"]
+
+    def test_an_empty_catalogue_is_too_little(self, market, quickly):
+        Listing.objects.all().delete()
+        with pytest.raises(CommandError, match="found 0 listings") as refusal:
+            call_command("train", "encoder")
+        assert refusal.value.returncode == 1
+
+    def test_never_two_at_once(self, market):
+        with elsewhere(locks.ENCODER), pytest.raises(AlreadyTraining):
+            train()
+        assert statuses() == ["active"]
+
+    def test_a_loss_that_is_no_number_publishes_nothing(self, market):
+        with pytest.raises(Refused, match="The training failed.*in service stays"):
+            train_encoder(now=timezone.now(), options=replace(QUICK, learning_rate=1e30))
+        assert statuses() == ["active"]
+
+
+class TestDamage:
+    def test_it_is_said_with_the_command_that_mends_it_which_mends_it(self, market, encoder, settings):
+        record = EncoderRecord.read(encoder)
+        encoder.delete()
+        model = train(record=record)
+        assert encoders.active() == model, "the first of all serves at once"
+        for name in ("labels.json", "model.json"):
+            (settings.MODEL_ROOT / encoders.active().path / name).write_bytes(b"{}")
+            loaded_encoder.load.cache_clear()
+            with pytest.raises(encoders.EncoderUnavailable, match=f"{name}.*`manage.py train encoder`"):
+                encoders.load_active()
+            train()
+            assert encoders.load_active().version == encoders.active().version == model.version
+
+    def test_one_of_another_release_is_mended_by_the_same_command(self, market, settings, monkeypatch):
+        model = train()
+        monkeypatch.setattr(joint_encoder, "FORM", "joint-encoder-0")
+        loaded_encoder.load.cache_clear()
+        with pytest.raises(encoders.EncoderUnavailable, match="`manage.py train encoder`"):
+            encoders.load_target()
+        assert train().pk == model.pk
+        assert encoders.load_target().version == model.version
