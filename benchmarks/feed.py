@@ -1,0 +1,214 @@
+"""The feed, asked for as it would have been asked for by simulated shoppers who come back.
+
+DIR (--data) holds adverts as `manage.py import_listings` reads them; DIR (--log) holds events.csv.gz and
+listings.csv.gz of SIMULATED shoppers over them, so that every figure here is a simulated one. The log is
+replayed in order of time through the real code, in a throwaway database: listings are published and end,
+people act, what is trending is rolled up. On day 11 the collaborative model is trained on what happened until
+then. From then on each actor with at least three earlier events is asked for once, as their first session
+begins: 20 listings from `build_feed`, with the view and the tables of that moment. What they view, favourite,
+message or buy within 30 minutes and had not touched before is relevant.
+"""
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks import feed_log, installation
+from benchmarks.feed_catalogue import load
+from benchmarks.feed_figures import Judge, K
+from benchmarks.feed_log import Log, Question
+from benchmarks.feed_photos import weights_beside
+from benchmarks.feed_replay import Replay, show
+from benchmarks.protocol import BadData, json_option, print_figures, say
+from listings.errors import DomainError
+from listings.models import Actor
+from ml import metrics
+from ml.arrays import Rows, Vector
+from ml.photos import UnreadablePhoto
+from ml.weights import WeightsError
+from recommendations.asking import Asked
+from recommendations.candidates import SOURCES
+from recommendations.feed import build_feed
+from recommendations.filters import Filters
+from recommendations.taste import read_taste
+from recommendations.training import train_collaborative
+from recommendations.view import View
+
+TRAINED_AT = timedelta(days=11)
+ONE_SOURCE = {"content_only": "content", "covisitation_only": "covisitation", "als_only": "collaborative"}
+TOLD_EVERY = 200
+
+
+@dataclass(frozen=True)
+class Period:
+    """When models are trained, and in which time people are asked for; counted from the log's first day."""
+
+    trained_at: timedelta = TRAINED_AT
+    until: timedelta = timedelta(days=10_000)
+
+
+def benchmark(
+    data: Path, log_folder: Path, weights: Path, *, trained: bool, cache: Path | None, period: Period
+) -> dict:
+    """Every figure; all are of simulated shoppers. Raises BadData."""
+    log = feed_log.read_log(log_folder)
+    with installation.servers():
+        return replayed(data, log, weights, trained=trained, cache=cache, period=period)
+
+
+def replayed(
+    data: Path, log: Log, weights: Path, *, trained: bool, cache: Path | None, period: Period
+) -> dict:
+    """The same, in the database that is there, whose tables are empty."""
+    moment = log.start + period.trained_at
+    catalogue = load(data, log, weights, trained_before=moment if trained else None, cache=cache)
+    log = log.only(set(catalogue.listings))
+    questions = log.questions(moment, log.start + period.until)
+    if not questions:
+        raise BadData("Nobody comes back after the models are trained, so there is nothing to ask.")
+    replay = Replay(catalogue, log)
+    replay.forward_to(moment)
+    with threadpool_limits(1):
+        train(replay, moment)
+        answers = ask(replay, questions)
+    return figures(Judge(catalogue, log, questions), answers)
+
+
+def train(replay: Replay, moment) -> None:
+    """The collaborative model, by the verb that `manage.py train collaborative` calls, and serve it."""
+    row = train_collaborative(now=moment, force=True)
+    say(f"Trained {row}: {row.verdict}")
+    replay.take_model()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The rankings of every method: name -> (a, K) int64 rows, -1 where nothing was shown."""
+
+    ranked: dict[str, Rows]
+    seconds: Vector  # (a,) that build_feed took
+
+
+def ask(replay: Replay, questions: list[Question]) -> Answers:
+    """The feed and each single source, for each question in order of time."""
+    found: dict[str, list[Rows]] = {}
+    seconds = []
+    for number, question in enumerate(questions, start=1):
+        replay.forward_to(question.moment)
+        view, actor = replay.view(), replay.catalogue.actors[question.actor]
+        rows, took = _feed(view, actor, question)
+        seconds.append(took)
+        for name, own in {"feed": rows, **_singles(replay, view, actor, question)}.items():
+            found.setdefault(name, []).append(_padded(own))
+        if number % TOLD_EVERY == 0:
+            say(f"Asked for {number} of {len(questions)} simulated shoppers")
+    return Answers({name: np.array(rows) for name, rows in found.items()}, np.array(seconds))
+
+
+def _feed(view: View, actor: Actor, question: Question) -> tuple[Rows, float]:
+    """Rows that the real feed shows, and how long it took in seconds."""
+    show(view)
+    begun = time.perf_counter()
+    page = build_feed(actor=actor, filters=Filters(), limit=K, now=question.moment)
+    took = time.perf_counter() - begun
+    return view.rows_of(np.array([item.listing.pk for item in page.items], np.int64)), took
+
+
+def _singles(replay: Replay, view: View, actor: Actor, question: Question) -> dict[str, Rows]:
+    """What one source alone would have shown, of all that could be shown."""
+    asked = Asked(view, question.moment, read_taste(actor, view, now=question.moment))
+    scores = {"popularity": replay.touched_by, "newest": view.attributes["created_at"]}
+    for name, source in ONE_SOURCE.items():
+        scores[name] = asked.by_source[:, SOURCES.index(source)]
+    return {name: _best(column, asked.allowed) for name, column in scores.items()}
+
+
+def _best(scores: Vector, allowed: np.ndarray) -> Rows:
+    return metrics.top_k(np.where(allowed, scores, np.nan)[None, :], K)[0]
+
+
+def _padded(rows: Rows) -> Rows:
+    return np.concatenate([rows, np.full(K, metrics.NOBODY)])[:K].astype(np.int64)
+
+
+def figures(judge: Judge, answers: Answers) -> dict:
+    """As the issue names them."""
+    feed = answers.ranked["feed"]
+    accuracy = judge.accuracy(feed)
+    single = {
+        name: {key: value for key, value in judge.accuracy(rows).items() if key != "hit_rate20"}
+        for name, rows in answers.ranked.items()
+        if name != "feed"
+    }
+    best = max(one["ndcg20"] for one in single.values())
+    result = {
+        **accuracy,
+        **judge.character(feed),
+        "single": single,
+        "over_best_single": accuracy["ndcg20"] / best if best else 0.0,
+        "p50_ms": 1000 * float(np.median(answers.seconds)),
+        "feed_users": len(feed),
+        "data": "simulated shoppers",
+    }
+    return _rounded(result)
+
+
+def _rounded(value):
+    match value:
+        case dict():
+            return {name: _rounded(inner) for name, inner in value.items()}
+        case float():
+            return round(value, 4)
+        case _:
+            return value
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="DIR, the adverts")
+    parser.add_argument("--log", type=Path, required=True, help="DIR, what simulated shoppers did with them")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        help="a file of MobileNetV2's weights (default: IMAGE_WEIGHTS, else ../weights/ beside the adverts)",
+    )
+    parser.add_argument(
+        "--encoder",
+        choices=("untrained", "trained"),
+        default="untrained",
+        help="untrained: that of a new installation; trained: heads trained on what was published before",
+    )
+    parser.add_argument("--cache", type=Path, help="a folder to keep features of photos in between runs")
+    json_option(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = _options()
+    weights = options.weights or weights_beside(options.data)
+    if weights is None:
+        sys.exit("No weights of MobileNetV2: give a file as --weights or in IMAGE_WEIGHTS.")
+    try:
+        result = benchmark(
+            options.data,
+            options.log,
+            weights,
+            trained=options.encoder == "trained",
+            cache=options.cache,
+            period=Period(),
+        )
+    except (BadData, DomainError, OSError, UnreadablePhoto, WeightsError) as error:
+        sys.exit(f"{getattr(error, 'detail', error)}")
+    print_figures(result, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Adverts in a throwaway database, each with its vector, before anything has happened to them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from benchmarks.feed_log import Log
+from benchmarks.feed_photos import read_features
+from benchmarks.protocol import say
+from listings import cleaning, places, services
+from listings.batch import ListingRow
+from listings.import_files import CsvRow, open_photos, read_rows
+from listings.imports import IMAGE_COLUMNS, PRODUCT_COLUMNS, BadRow, ImportOptions, read_listing
+from listings.models import Actor, Listing, Photo, Place
+from ml.backbone import load_backbone
+from recommendations import embedding, encoder_training, encoders, model_store, replica
+from recommendations.backbones import Choice
+from recommendations.models import PhotoFeatures
+from recommendations.view import View
+
+BACKBONE = "mobilenet_v2"
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every listing that the log will ever name, in the database as drafts.
+
+    listings: external id -> Listing. whole: a view in which all of them live; a moment is a part of it.
+    """
+
+    listings: dict[str, Listing]
+    actors: dict[str, Actor]
+    whole: View
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """External id -> row of the view."""
+        rows = self.whole.rows_of(np.array([listing.pk for listing in self.listings.values()]))
+        return dict(zip(self.listings, rows.tolist(), strict=True))
+
+
+def load(data: Path, log: Log, weights: Path, *, trained_before: datetime | None, cache: Path | None):
+    """Adverts that the log names, read as the importer reads them, and embedded by the real code.
+
+    trained_before: train the encoder's heads, as `train encoder` does, on what was published before; None:
+    the encoder that a new installation has.   -> Catalogue
+    """
+    rows = _read_adverts(data, log)
+    actors = _actors({row.seller for row in rows} | {event.actor for event in log.events})
+    listings = _stored(rows, log, actors)
+    say(f"{len(listings)} adverts of {len(log.lives)} in the log, {len(actors)} actors")
+    backbone = load_backbone(BACKBONE, weights)
+    _store_photos(data, listings, backbone.version, read_features(data, backbone, cache))
+    encoders.propose(Choice(BACKBONE, weights, "the weights that were given"))
+    if trained_before is not None:
+        _train_encoder(trained_before)
+    return Catalogue(listings, actors, _embedded())
+
+
+def _read_adverts(data: Path, log: Log) -> list[ListingRow]:
+    rows = list(read_rows(data / "Products.csv", PRODUCT_COLUMNS))
+    options = ImportOptions(settings.ENVIRONMENT.maximum_price, settings.ENVIRONMENT.country)
+    locations = {cleaning.clean_cell(row.cells.get("location", "")) for row in rows} - {""}
+    placed = _placed(locations, options.country)
+    found = {}
+    for row in rows:
+        advert = _advert(row, options, placed)
+        if advert is not None and advert.external_id in log.lives:
+            found.setdefault(advert.external_id, advert)
+    return list(found.values())
+
+
+def _advert(row: CsvRow, options: ImportOptions, placed: dict[str, Place | None]) -> ListingRow | None:
+    try:
+        return None if row.problem else read_listing(row.cells, options, placed)
+    except BadRow:
+        return None
+
+
+def _placed(locations: set[str], country: str) -> dict[str, Place | None]:
+    if not Place.objects.filter(country=country).exists():
+        places.load_gazetteer(country)
+    return places.place_locations(locations, country)
+
+
+def _actors(external_ids: set[str]) -> dict[str, Actor]:
+    made = Actor.objects.bulk_create([Actor(external_id=name) for name in sorted(external_ids)], 2000)
+    return {actor.external_id: actor for actor in made}
+
+
+@transaction.atomic
+def _stored(rows: list[ListingRow], log: Log, actors: dict[str, Actor]) -> dict[str, Listing]:
+    """Drafts that were made when the log says that they are published."""
+    categories = {path: services.ensure_category(path) for path in {row.category for row in rows}}
+    drafts = [
+        Listing(
+            external_id=row.external_id,
+            seller=actors[row.seller],
+            title=row.title,
+            description=row.description,
+            price=row.price,
+            category=categories[row.category],
+            place=row.place,
+            latitude=row.latitude,
+            longitude=row.longitude,
+            created_at=log.lives[row.external_id].published_at,
+        )
+        for row in rows
+    ]
+    return {made.external_id: made for made in Listing.objects.bulk_create(drafts, batch_size=1000)}
+
+
+@transaction.atomic
+def _store_photos(
+    data: Path, listings: dict[str, Listing], backbone: str, features: dict[str, np.ndarray]
+) -> None:
+    """Photos by their features alone. Their hashes are made up: none is taken for another one's copy."""
+    name_of = {Path(name).stem: name for name in open_photos(data).names()}
+    photos: dict[str, Photo] = {}
+    counts: dict[str, int] = {}
+    for row in read_rows(data / "Images.csv", IMAGE_COLUMNS):
+        image, owner = (row.cells.get(column, "").strip() for column in ("id", "product_id"))
+        if image in name_of and owner in listings and image not in photos:
+            position = counts[owner] = counts.get(owner, -1) + 1
+            photos[image] = _photo(listings[owner], image, position, name_of[image])
+    stored = Photo.objects.bulk_create(photos.values(), batch_size=1000)
+    PhotoFeatures.objects.bulk_create(
+        [
+            PhotoFeatures(
+                photo=photo, backbone=backbone, features=features[photo.external_id].astype("<f2").tobytes()
+            )
+            for photo in stored
+        ],
+        batch_size=1000,
+    )
+
+
+def _photo(listing: Listing, image: str, position: int, name: str) -> Photo:
+    digest = sha256(image.encode()).hexdigest()
+    return Photo(
+        listing=listing,
+        external_id=image,
+        position=position,
+        file=name,
+        sha256=digest,
+        perceptual_hash=digest[:16],
+        width=1,
+        height=1,
+    )
+
+
+def _train_encoder(before: datetime) -> None:
+    """On what was published before; it serves at once, since nothing is embedded yet."""
+    Listing.objects.filter(created_at__lt=before).update(status=Listing.Status.ACTIVE)
+    model_store.activate(encoder_training.train_encoder(now=before, force=True))
+    say("Encoder trained")
+
+
+def _embedded() -> View:
+    """Embed all listings as if all were on the market, see them so, and take them off again."""
+    Listing.objects.update(status=Listing.Status.ACTIVE)
+    embedding.request_missing()
+    counts = embedding.embed_claimed_batches(clock=timezone.now)
+    say(f"Embedding: {counts}")
+    whole = replica.from_table(encoders.active())
+    Listing.objects.update(status=Listing.Status.DRAFT, updated_at=LONG_AGO)
+    return whole

@@ -1,0 +1,136 @@
+"""What feeds that were asked for were worth: accuracy, variety, fairness and honesty."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from benchmarks.feed_catalogue import Catalogue
+from benchmarks.feed_log import Log, Question
+from ml import metrics
+from ml.arrays import Matrix, Rows, Vector
+from recommendations.view import View
+
+K = 20
+NEW = timedelta(days=1)  # a listing counts as new for so long
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Holds rankings (a, K) int64 of rows, -1 where nothing was shown, against a questions."""
+
+    catalogue: Catalogue
+    log: Log
+    questions: Sequence[Question]
+
+    def accuracy(self, ranked: Rows) -> dict[str, float]:
+        """NDCG and hit rate at K over all questions, and the share of listings that anybody was shown."""
+        return {
+            "ndcg20": float(np.mean(self.ndcg(ranked))),
+            "hit_rate20": float(np.mean(metrics.hit_rate(ranked, self.relevant, K))),
+            "coverage": self.coverage(ranked),
+        }
+
+    def ndcg(self, ranked: Rows) -> Vector:
+        """Of each question: (a,)"""
+        return metrics.ndcg(ranked, self.relevant, K)
+
+    def coverage(self, ranked: Rows) -> float:
+        """The share that was shown to anybody, of what was on the market at any time of these questions."""
+        shown = np.unique(ranked[ranked >= 0])
+        return len(shown) / max(len(self._offered()), 1)
+
+    def character(self, ranked: Rows) -> dict[str, float]:
+        """What the shown listings are like, whoever liked them."""
+        return {
+            "seller_gini": self._seller_gini(ranked),
+            "repeat_rate": self._share(ranked, self._is_repeat),
+            "sold_shown": self._share(ranked, self._is_gone),
+            "intra_list_similarity": float(np.mean([self._similarity(own[own >= 0]) for own in ranked])),
+            "new_listing_share": self._share(ranked, self._is_new),
+        }
+
+    @property
+    def relevant(self) -> csr_matrix:
+        """(a, rows), what was relevant to each question."""
+        rows = [[self.catalogue.row_of[name] for name in sorted(it.relevant)] for it in self.questions]
+        owners = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
+        places = (owners, np.concatenate([np.empty(0, np.int64), *rows]).astype(np.int64))
+        shape = (len(rows), self.catalogue.whole.row_count)
+        return csr_matrix((np.ones(len(owners), np.float32), places), shape=shape)
+
+    @property
+    def _view(self) -> View:
+        return self.catalogue.whole
+
+    def _offered(self) -> Rows:
+        first, last = self.questions[0].moment, self.questions[-1].moment
+        lives = self.log.lives.items()
+        return np.array(
+            [
+                self.catalogue.row_of[name]
+                for name, it in lives
+                if it.published_at <= last and it.ended_at > first
+            ]
+        )
+
+    def _seller_gini(self, ranked: Rows) -> float:
+        """How unevenly showings are spread over sellers who have anything to sell; 0 is evenly."""
+        sellers = self._view.attributes["seller_id"]
+        offering = np.unique(sellers[self._offered()])
+        places = np.searchsorted(offering, sellers[ranked[ranked >= 0]])
+        return gini(np.bincount(places, minlength=len(offering)))
+
+    def _share(self, ranked: Rows, holds) -> float:
+        """The share of what was shown of which holds(question, its rows) -> (m,) bool says yes."""
+        told = [holds(it, own[own >= 0]) for it, own in zip(self.questions, ranked, strict=True)]
+        return float(np.mean(np.concatenate(told))) if told else 0.0
+
+    def _is_repeat(self, question: Question, rows: Rows) -> np.ndarray:
+        """Touched by this actor before, or a second time on the page."""
+        touched = [self.catalogue.row_of[name] for name in question.touched]
+        first = np.zeros(len(rows), bool)
+        first[np.unique(rows, return_index=True)[1]] = True
+        return np.isin(rows, touched) | ~first
+
+    def _is_gone(self, question: Question, rows: Rows) -> np.ndarray:
+        """Not on the market, by the log."""
+        published, ended = self._lives
+        at = question.moment.timestamp()
+        return (published[rows] > at) | (ended[rows] <= at)
+
+    def _is_new(self, question: Question, rows: Rows) -> np.ndarray:
+        return question.moment.timestamp() - self._lives[0][rows] < NEW.total_seconds()
+
+    @property
+    def _lives(self) -> tuple[Vector, Vector]:
+        """When each row's listing came and went: (rows,) float64 each."""
+        count = self._view.row_count
+        published, ended = np.full(count, np.inf), np.full(count, -np.inf)
+        for name, life in self.log.lives.items():
+            row = self.catalogue.row_of[name]
+            published[row], ended[row] = _seconds(life.published_at), _seconds(life.ended_at)
+        return published, ended
+
+    def _similarity(self, rows: Rows) -> float:
+        """Mean likeness of two different listings of a page."""
+        if len(rows) < 2:
+            return 0.0
+        vectors: Matrix = self._view.vectors(rows).astype(np.float32)
+        likeness = self._view.comparison.likeness(vectors, vectors)
+        return float(np.nanmean(likeness[~np.eye(len(rows), dtype=bool)]))
+
+
+def gini(counts: np.ndarray) -> float:
+    """The Gini coefficient of counts (n,) >= 0: 0 where all are alike, near 1 where one has all."""
+    ordered, count = np.sort(counts), len(counts)
+    total = ordered.sum()
+    if not total:
+        return 0.0
+    return float(2 * (np.arange(1, count + 1) @ ordered) / (count * total) - (count + 1) / count)
+
+
+def _seconds(at: datetime) -> float:
+    return at.timestamp()

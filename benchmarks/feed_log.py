@@ -1,0 +1,139 @@
+"""A log of simulated shoppers: what they did, when each listing came and went, and what to ask of it."""
+
+import csv
+import gzip
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks import installation  # noqa: F401  first: it sets Django up
+from benchmarks.protocol import BadData
+from recommendations.models import Interaction
+
+FILES = {
+    "events": ("event_id", "occurred_at", "actor", "listing", "kind"),
+    "listings": ("listing", "published_at", "ended_at", "ended_by"),
+}
+WANTED = frozenset({"view", "favourite", "message", "offer", "purchase"})  # what a good feed foretells
+SESSION = timedelta(minutes=30)
+LEAST_EVENTS = 3  # of an actor before they are asked for
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One event of the log."""
+
+    event_id: str
+    at: datetime
+    actor: str
+    listing: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Life:
+    """When a listing was on the market: from the first moment up to the second, which is outside."""
+
+    published_at: datetime
+    ended_at: datetime
+    is_sold: bool
+
+
+@dataclass(frozen=True)
+class Question:
+    """Somebody comes back: what would they like, of what they have not touched?"""
+
+    moment: datetime
+    actor: str
+    relevant: frozenset[str]  # listings
+    touched: frozenset[str]  # by them, before
+
+
+@dataclass(frozen=True)
+class Log:
+    """SIMULATED shoppers; figures from it have to say so."""
+
+    events: list[Happening]  # in order of time
+    lives: dict[str, Life]
+
+    @cached_property
+    def start(self) -> datetime:
+        """The day on which it begins: what its days are counted from."""
+        return self.events[0].at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    @cached_property
+    def of_actor(self) -> dict[str, list[Happening]]:
+        """Each actor's events in order of time."""
+        own = defaultdict(list)
+        for event in self.events:
+            own[event.actor].append(event)
+        return own
+
+    def only(self, listings: set[str]) -> "Log":
+        """The log without what concerns other listings."""
+        return Log(
+            [event for event in self.events if event.listing in listings],
+            {listing: life for listing, life in self.lives.items() if listing in listings},
+        )
+
+    def questions(self, since: datetime, until: datetime) -> list[Question]:
+        """The first session of each actor that begins in this time, in order of time."""
+        found = (_question(own, since, until) for own in self.of_actor.values())
+        asked = [question for question in found if question is not None]
+        return sorted(asked, key=lambda question: (question.moment, question.actor))
+
+
+def _question(own: list[Happening], since: datetime, until: datetime) -> Question | None:
+    """None for who did too little before, does not come, or then touches nothing new."""
+    first = bisect_left(own, since, key=lambda event: event.at)
+    while first < len(own) and first and own[first].at - own[first - 1].at <= SESSION:
+        first += 1  # a session that had begun before
+    if first < LEAST_EVENTS or first == len(own) or own[first].at >= until:
+        return None
+    moment = own[first].at
+    touched = frozenset(event.listing for event in own[:first])
+    session = own[first : bisect_right(own, moment + SESSION, key=lambda event: event.at)]
+    relevant = frozenset(event.listing for event in session if event.kind in WANTED) - touched
+    return Question(moment, own[first].actor, relevant, touched) if relevant else None
+
+
+def read_log(folder: Path) -> Log:
+    """Read events.csv.gz and listings.csv.gz. Raises BadData, OSError."""
+    events = [_event(row) for row in _rows(folder, "events")]
+    if not events:
+        raise BadData(f"{folder / 'events.csv.gz'} holds no event.")
+    lives = {row["listing"]: _life(row) for row in _rows(folder, "listings")}
+    return Log(sorted(events, key=lambda event: event.at), lives)
+
+
+def _rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
+    path = folder / f"{name}.csv.gz"
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
+        reader = csv.DictReader(lines)
+        if missing := set(FILES[name]) - set(reader.fieldnames or ()):
+            raise BadData(f"{path} has no column {', '.join(sorted(missing))}.")
+        yield from reader
+
+
+def _event(row: dict[str, str]) -> Happening:
+    if row["kind"] not in Interaction.Kind.values:
+        raise BadData(f"events.csv.gz: {row['event_id']} is of the kind {row['kind']!r}.")
+    return Happening(row["event_id"], _time(row["occurred_at"]), row["actor"], row["listing"], row["kind"])
+
+
+def _life(row: dict[str, str]) -> Life:
+    return Life(_time(row["published_at"]), _time(row["ended_at"]), row["ended_by"] == "sold")
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise BadData(f"{text!r} is no time; accepted: 2026-03-02T00:57:13Z.") from None
+    if at.tzinfo is None:
+        raise BadData(f"{text!r} has no time zone; accepted: 2026-03-02T00:57:13Z.")
+    return at
