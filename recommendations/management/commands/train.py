@@ -108,7 +108,7 @@ class Command(BaseCommand):
             options, now=now, steps=self._step, report=self._tell_finetuning, say=self.stdout.write
         )
 
-    def _backbone(self, *, minutes: float) -> None:
+    def _backbone(self, *, minutes: float, **options) -> None:
         model = backbone_training.train_backbone(minutes=minutes, say=self.stdout.write)
         self.stdout.write(f"The next encoder is {model}. {self._what_now(model)}")
 

@@ -1,0 +1,152 @@
+"""An encoder is trained while people search: until all is ready, the one before answers."""
+
+from datetime import timedelta
+from itertools import count
+
+import numpy as np
+import pytest
+from django.utils import timezone
+
+from listings import services
+from recommendations import compaction, embedding, encoders, replica
+from recommendations.encoder_training import train_encoder
+from recommendations.models import EmbeddingJob, ListingEmbedding, TrainedModel
+from recommendations.taste import vectors_of
+from tests import factories
+from tests.recommendations.market import QUICK, open_market
+
+
+def compact() -> None:
+    compaction.compact(least_changes=1)
+
+
+def similar(client, listing) -> list[tuple[str, float]]:
+    page = client.get(f"/api/v1/listings/{listing.external_id}/similar/").json()
+    return [(item["listing"]["id"], item["score"]) for item in page["items"]]
+
+
+def found(client, words: str) -> list[str]:
+    page = client.get("/api/v1/search/", {"q": words}).json()
+    return [item["listing"]["id"] for item in page["items"]]
+
+
+def spaces_of(listing) -> set[str]:
+    return set(ListingEmbedding.objects.filter(listing=listing).values_list("encoder_version", flat=True))
+
+
+def embed_one_batch() -> None:
+    start, ticks = timezone.now(), count()
+    embedding.embed_claimed_batches(
+        clock=lambda: start + next(ticks) * timedelta(seconds=1), budget=timedelta(seconds=2)
+    )
+
+
+@pytest.fixture
+def market(encoder, settings, tmp_path, now):
+    settings.VAR = tmp_path
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
+        update={"text_encoder": "ngrams", "encode_timeout_s": 0.02}
+    )
+    return open_market(now)
+
+
+class TestTheSwitch:
+    def test_the_old_space_answers_until_everything_is_embedded_and_indexed(
+        self, market, follow, anyone, alice, encoder
+    ):
+        follow(), compact(), follow()
+        asked, sold = market[0], market[1]
+        services.mark_sold(listing=sold, buyer=None, now=timezone.now())
+        follow()
+        before = similar(anyone, asked)
+
+        candidate = train_encoder(now=timezone.now(), options=QUICK)
+        compact()
+        assert replica.view().encoder_version == encoder.version
+        assert similar(anyone, asked) == before
+
+        newcomer = factories.listing(alice, "velvet armchair", path="Home & Garden / Bargains")
+        embed_one_batch()
+        compact()
+        replica._replica.tail(), replica._replica.look_around()
+        assert EmbeddingJob.objects.exists(), "the switch is under way"
+        assert spaces_of(newcomer) == {encoder.version, candidate.version}
+        assert newcomer.external_id in found(anyone, "velvet armchair")
+        assert similar(anyone, newcomer)
+        assert replica.view().encoder_version == encoder.version
+
+        assert follow().encoder_version == encoder.version, "all is embedded, nothing is indexed yet"
+        compact()
+        view = follow()
+        assert view.encoder_version == candidate.version
+        assert TrainedModel.objects.get(pk=encoder.pk).status == "retired"
+        after = similar(anyone, asked)
+        assert after and after != before
+        assert newcomer.external_id in found(anyone, "velvet armchair")
+
+        assert spaces_of(sold) == {candidate.version}
+        assert vectors_of(np.array([sold.pk]), view)[1].all(), "who liked it is still shown its like"
+        assert sold.pk not in view.attributes["listing_id"][view.alive]
+        assert compaction.verify().agrees
+
+
+class TestWhatLeftTheMarket:
+    @pytest.fixture
+    def sofas(self, encoder, alice):
+        """Embedded: one on the market, one reserved, one sold, one withdrawn. Not embedded: another sold."""
+        made = [factories.listing(alice, f"Sofa {number}") for number in range(4)]
+        embedding.embed_claimed_batches(clock=timezone.now)
+        services.reserve(listing=made[1])
+        services.mark_sold(listing=made[2], buyer=None, now=timezone.now())
+        services.withdraw(listing=made[3])
+        late = factories.listing(alice, "Sofa 4")
+        services.mark_sold(listing=late, buyer=None, now=timezone.now())
+        EmbeddingJob.objects.all().delete()
+        factories.listing(alice, "Sofa 5", status="draft")
+        return [*made, late]
+
+    @pytest.fixture
+    def candidate(self, sofas, monkeypatch) -> TrainedModel:
+        """Another space, which waits for its vectors."""
+        monkeypatch.setattr(encoders, "SEED", encoders.SEED + 1)
+        monkeypatch.setattr(encoders, "_answers", lambda model: False)
+        return encoders.ensure_encoder(lambda line: None)
+
+    def waiting(self) -> list[int]:
+        return list(EmbeddingJob.objects.order_by("listing").values_list("listing_id", flat=True))
+
+    def test_without_another_encoder_there_is_nothing_to_do(self, sofas):
+        assert embedding.is_complete()
+        embedding.request_missing()
+        assert self.waiting() == []
+
+    def test_it_follows_into_the_new_space_if_it_had_a_vector_in_the_old_one(self, sofas, candidate):
+        assert not embedding.is_complete()
+        embedding.request_missing()
+        assert self.waiting() == [sofa.pk for sofa in sofas[:4]]
+        embedding.embed_claimed_batches(clock=timezone.now)
+        assert embedding.is_complete()
+        assert spaces_of(sofas[4]) == set()
+
+    def test_the_new_space_is_not_served_before_it_followed(self, sofas, candidate):
+        embedding.request_missing()
+        EmbeddingJob.objects.filter(listing__in=sofas[2:]).delete()
+        embedding.embed_claimed_batches(clock=timezone.now)
+        compact()
+        assert encoders.active() != candidate
+        embedding.request_missing()
+        embedding.embed_claimed_batches(clock=timezone.now)
+        compact()
+        assert encoders.active() == candidate
+        assert compaction.verify().checked == 1, "an index holds what is on offer"
+        assert embedding.is_complete()
+
+    def test_what_is_sold_during_the_switch_is_not_forgotten(self, sofas, candidate):
+        services.mark_sold(listing=sofas[0], buyer=None, now=timezone.now())
+        assert self.waiting() == [sofas[0].pk]
+
+    def test_other_words_of_what_is_sold_need_no_new_vector(self, sofas):
+        sold = sofas[2]
+        type(sold).objects.filter(pk=sold.pk).update(content_version=9)
+        embedding.request_embeddings([sold.pk])
+        assert self.waiting() == []
