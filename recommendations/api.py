@@ -1,7 +1,5 @@
 """Events in, recommendations out: parse, one verb, reply."""
 
-from collections.abc import Container
-
 from django.utils import timezone
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.permissions import BasePermission
@@ -14,14 +12,7 @@ from listings.errors import Forbidden, Invalid
 from listings.models import Actor
 from listings.services import ensure_actors
 from recommendations.feed import build_feed
-from recommendations.interactions import (
-    NO_SUCH_LISTING,
-    Event,
-    EventResult,
-    Outcome,
-    known_listings,
-    record,
-)
+from recommendations.interactions import Event, EventResult, Outcome, record
 from recommendations.on_behalf import asking_actor
 from recommendations.serializers import (
     EventBatch,
@@ -94,10 +85,8 @@ class InteractionsApi(RecommendationApi):
     def post(self, request):
         bodies = [EventBody(data=body) for body in _bodies(request.data)]
         good = [body.validated_data for body in bodies if body.is_valid()]
-        known = known_listings({event["listing"] for event in good})
-        named = {event["actor"] for event in good if "actor" in event and event["listing"] in known}
-        acting = _Acting(request.caller, named)
-        judged = [_event(body, acting, known) for body in bodies]
+        acting = _Acting(request.caller, {event["actor"] for event in good if "actor" in event})
+        judged = [_event(body, acting) for body in bodies]
         events = [event for event in judged if isinstance(event, Event)]
         recorded = iter(record(source=request.caller.source, events=events, now=timezone.now()))
         results = [next(recorded) if isinstance(event, Event) else event for event in judged]
@@ -130,14 +119,12 @@ def _bodies(data: object) -> list[object]:
     return batch.validated_data["events"]
 
 
-def _event(body: EventBody, acting: _Acting, known: Container[str]) -> Event | EventResult:
+def _event(body: EventBody, acting: _Acting) -> Event | EventResult:
     """The event, or why not. Who did it is looked up last: a refused event makes no actor."""
     event_id = str(body.initial_data.get("event_id", ""))
     if not body.is_valid():
         return EventResult(event_id, Outcome.REJECTED, body.refusal)
     content = dict(body.validated_data)
-    if content["listing"] not in known:
-        return EventResult(event_id, Outcome.REJECTED, NO_SUCH_LISTING)
     try:
         return Event(actor=acting.actor(content.pop("actor", None)), **content)
     except Forbidden as error:

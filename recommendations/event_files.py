@@ -7,12 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
-from django.db import transaction
 from rest_framework import serializers
 
 from listings.errors import Invalid
 from listings.services import ensure_actors
-from recommendations.interactions import MAXIMUM_BATCH, Event, Outcome, record
+from recommendations.interactions import MAXIMUM_BATCH, Event, Outcome, record_each
 from recommendations.serializers import EventBody
 
 COLUMNS = ("event_id", "occurred_at", "actor", "listing", "kind", "slate", "position", "source")
@@ -80,15 +79,12 @@ def _import_batch(batch: list[tuple[int, dict]], source: str | None, now: dateti
 
 
 def _record(by_source: dict[str, list[tuple[int, Event]]], now: datetime, report: Report) -> None:
-    """In one transaction: each shopper may be a source, and a commit for each of them would take its time.
-
-    In the order of the sources, so that two imports cannot deadlock.
-    """
-    with transaction.atomic():
-        for source, numbered in sorted(by_source.items()):
-            results = record(source=source, events=[event for _, event in numbered], now=now)
-            for (number, _), result in zip(numbered, results, strict=True):
-                report.add(number, result.event_id, result.outcome, result.reason)
+    """In one transaction: each shopper may be a source, and a commit for each of them would take its time."""
+    told = {source: [event for _, event in numbered] for source, numbered in by_source.items()}
+    results = record_each(told, now=now)
+    for source, numbered in by_source.items():
+        for (number, _), result in zip(numbered, results[source], strict=True):
+            report.add(number, result.event_id, result.outcome, result.reason)
 
 
 def _chunks(path: Path) -> Iterator[pd.DataFrame]:

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from django.db import connection, transaction
 
 from listings.models import Actor, Listing
-from recommendations.models import Interaction
+from recommendations import parking
+from recommendations.models import Interaction, ParkedInteraction
 
 MAXIMUM_BATCH = 500
-NO_SUCH_LISTING = "There is no such listing."
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
+    PARKED = "parked"
     REJECTED = "rejected"
 
 
@@ -40,85 +42,154 @@ class EventResult:
     reason: str = ""
 
 
+class ListingCame(Exception):
+    """A listing was published while its events were about to be parked: they are to be recorded anew."""
+
+
+class _Stored(NamedTuple):
+    """What is kept of an event, parked or not."""
+
+    actor_id: int
+    listing: str
+    kind: str
+    slate: str | None
+    position: int | None
+    occurred_at: datetime
+    received_at: datetime
+
+
 def record(*, source: str, events: list[Event], now: datetime) -> list[EventResult]:
     """Append the events that are new, in one transaction.
 
     The same (source, event_id) again is a duplicate; with another body it is a conflict, and what is
-    stored stays. Naive times are refused, future ones are set to now. A listing that does not exist
-    rejects its row only. A purchase is a statement, not a sale: no status changes here.
+    stored stays. Naive times are refused, future ones are set to now. The event of a listing that is not
+    known yet is parked until the listing comes, up to parking.MOST of a source. A purchase is a statement,
+    not a sale: no status changes here.
     """
-    listing_ids = known_listings({event.listing for event in events})
-    with transaction.atomic():
-        good = [event for event in events if event.listing in listing_ids and _has_zone(event)]
-        inserted = _insert(source, _firsts(good), listing_ids, now)
-        stored = _stored(source, good)
-    return [_result(event, listing_ids, inserted, stored) for event in events]
+    return record_each({source: events}, now=now)[source]
 
 
-def _result(
-    event: Event, listing_ids: dict[str, int], inserted: set[str], stored: dict[str, Interaction]
-) -> EventResult:
-    """Judge one event. The first of its id uses up the insertion; what follows is a repeat."""
-    if event.listing not in listing_ids:
-        return EventResult(event.event_id, Outcome.REJECTED, NO_SUCH_LISTING)
-    if not _has_zone(event):
-        return EventResult(event.event_id, Outcome.REJECTED, "occurred_at needs a time zone.")
-    if not _same(event, stored[event.event_id], listing_ids):
-        reason = "This event_id was sent before with another body."
-        return EventResult(event.event_id, Outcome.CONFLICT, reason)
-    if event.event_id in inserted:
-        inserted.remove(event.event_id)
-        return EventResult(event.event_id, Outcome.ACCEPTED)
-    return EventResult(event.event_id, Outcome.DUPLICATE)
+def record_each(by_source: dict[str, list[Event]], *, now: datetime) -> dict[str, list[EventResult]]:
+    """What `record` does, for several sources in one transaction."""
+    while True:
+        try:
+            with transaction.atomic():
+                return _record_each(by_source, now)
+        except ListingCame:
+            continue
 
 
-def _firsts(events: list[Event]) -> list[Event]:
-    """The first event of each id in this batch; the others are judged against it."""
-    return list({event.event_id: event for event in reversed(events)}.values())[::-1]
+def _record_each(by_source: dict[str, list[Event]], now: datetime) -> dict[str, list[EventResult]]:
+    """Parks last: see parking.py. Sources in order, so that two batches cannot deadlock."""
+    listing_ids = known_listings({event.listing for events in by_source.values() for event in events})
+    batches = [_Batch(source, events, now) for source, events in sorted(by_source.items())]
+    for batch in batches:
+        batch.insert(listing_ids)
+    waiting = {event.listing for batch in batches for event in batch.unknown(listing_ids)}
+    if waiting:
+        parking.stay_unknown()
+        if known_listings(waiting):
+            raise ListingCame
+    for batch in batches:
+        batch.park(listing_ids)
+    return {batch.source: batch.results() for batch in batches}
+
+
+class _Batch:
+    """The events of one source on their way in."""
+
+    def __init__(self, source: str, events: list[Event], now: datetime):
+        self.source, self.events, self.now = source, events, now
+        self.event_ids = [event.event_id for event in events]
+        self.stored = self._stored(ParkedInteraction, "listing_external_id")
+        self.new: dict[str, Outcome] = {}  # what became of the first event of an id, until that is told
+
+    def insert(self, listing_ids: dict[str, int]) -> None:
+        """Append those that are neither parked nor there, and whose listing is known."""
+        fresh = [event for event in self._firsts() if event.listing in listing_ids]
+        rows = [self._row(event, listing_ids[event.listing]) for event in fresh]
+        self.new |= dict.fromkeys(_insert(_INTO_INTERACTIONS, rows), Outcome.ACCEPTED)
+        self.stored |= self._stored(Interaction, "listing__external_id")
+
+    def unknown(self, listing_ids: dict[str, int]) -> list[Event]:
+        """Those to park, in the order in which they were sent."""
+        return [event for event in self._firsts() if event.listing not in listing_ids]
+
+    def park(self, listing_ids: dict[str, int]) -> None:
+        """Park as many as there is room for."""
+        if not (fresh := self.unknown(listing_ids)):
+            return
+        rows = [self._row(event, event.listing) for event in fresh[: parking.room(self.source)]]
+        self.new |= dict.fromkeys(_insert(_INTO_PARKED, rows), Outcome.PARKED)
+        self.stored |= self._stored(ParkedInteraction, "listing_external_id")
+
+    def results(self) -> list[EventResult]:
+        return [self._result(event) for event in self.events]
+
+    def _result(self, event: Event) -> EventResult:
+        """Judge one event. The first of its id uses up what is new; what follows is a repeat."""
+        if not _has_zone(event):
+            return EventResult(event.event_id, Outcome.REJECTED, "occurred_at needs a time zone.")
+        if event.event_id not in self.stored:
+            reason = f"There is no such listing, and {parking.MOST} events wait for theirs already."
+            return EventResult(event.event_id, Outcome.REJECTED, reason)
+        if not _same(event, self.stored[event.event_id]):
+            reason = "This event_id was sent before with another body."
+            return EventResult(event.event_id, Outcome.CONFLICT, reason)
+        return EventResult(event.event_id, self.new.pop(event.event_id, Outcome.DUPLICATE))
+
+    def _firsts(self) -> list[Event]:
+        """The first usable event of each id that is not stored; the others are judged against it."""
+        fresh = [event for event in self.events if _has_zone(event) and event.event_id not in self.stored]
+        return list({event.event_id: event for event in reversed(fresh)}.values())[::-1]
+
+    def _row(self, event: Event, listing: int | str) -> tuple:
+        happened = min(event.occurred_at or self.now, self.now)
+        told = (event.actor.pk, listing, event.kind, event.slate, event.position)
+        return self.source, event.event_id, *told, happened, self.now
+
+    def _stored(self, table: type[Interaction | ParkedInteraction], listing: str) -> dict[str, _Stored]:
+        rows = table.objects.filter(source=self.source, event_id__in=self.event_ids)
+        fields = (listing if name == "listing" else name for name in _Stored._fields)
+        named = rows.values_list("event_id", *fields)
+        return {event_id: _Stored(*told) for event_id, *told in named}
 
 
 def _has_zone(event: Event) -> bool:
     return event.occurred_at is None or event.occurred_at.tzinfo is not None
 
 
+def _same(event: Event, row: _Stored) -> bool:
+    said = (event.actor.pk, event.listing, event.kind, event.slate, event.position)
+    if said != row[:5]:
+        return False
+    return event.occurred_at is None or min(event.occurred_at, row.received_at) == row.occurred_at
+
+
 # RETURNING names the rows that were really inserted; bulk_create with ignored conflicts would not.
 _INSERT = """
-    INSERT INTO recommendations_interaction
-        (source, event_id, actor_id, listing_id, kind, slate, position, occurred_at, received_at)
+    INSERT INTO {table}
+        (source, event_id, actor_id, {listing}, kind, slate, position, occurred_at, received_at)
     SELECT * FROM unnest(
-        %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::smallint[],
+        %s::text[], %s::text[], %s::bigint[], %s::{type}[], %s::text[], %s::text[], %s::smallint[],
         %s::timestamptz[], %s::timestamptz[])
     ON CONFLICT (source, event_id) DO NOTHING
     RETURNING event_id
 """
+_INTO_INTERACTIONS = _INSERT.format(table="recommendations_interaction", listing="listing_id", type="bigint")
+_INTO_PARKED = _INSERT.format(
+    table="recommendations_parkedinteraction", listing="listing_external_id", type="text"
+)
 
 
-def _insert(source: str, events: list[Event], listing_ids: dict[str, int], now: datetime) -> set[str]:
+def _insert(into: str, rows: list[tuple]) -> set[str]:
     """Insert those that are not there yet; their event ids. Sorted, so that two batches cannot deadlock."""
-    rows = [
-        (
-            *(source, event.event_id, event.actor.pk, listing_ids[event.listing], event.kind),
-            *(event.slate, event.position, min(event.occurred_at or now, now), now),
-        )
-        for event in sorted(events, key=lambda event: event.event_id)
-    ]
     if not rows:
         return set()
+    ordered = sorted(rows, key=lambda row: row[1])
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
+        cursor.execute(into, [list(column) for column in zip(*ordered, strict=True)])
         return {event_id for (event_id,) in cursor.fetchall()}
-
-
-def _stored(source: str, events: list[Event]) -> dict[str, Interaction]:
-    rows = Interaction.objects.filter(source=source, event_id__in=[event.event_id for event in events])
-    return {row.event_id: row for row in rows}
-
-
-def _same(event: Event, row: Interaction, listing_ids: dict[str, int]) -> bool:
-    said = (event.actor.pk, listing_ids[event.listing], event.kind, event.slate, event.position)
-    if said != (row.actor_id, row.listing_id, row.kind, row.slate, row.position):
-        return False
-    return event.occurred_at is None or min(event.occurred_at, row.received_at) == row.occurred_at
 
 
 def known_listings(external_ids: set[str]) -> dict[str, int]:

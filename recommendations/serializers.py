@@ -88,7 +88,11 @@ class EventBody(StrictSerializer):
     """One event. `event_id` is the sender's own and makes sending it again harmless."""
 
     event_id = serializers.CharField(max_length=200)
-    listing = serializers.CharField(max_length=200)
+    listing = serializers.CharField(
+        max_length=200,
+        validators=[check_external_id],
+        help_text="Of a listing that is not known yet, the event waits until it comes.",
+    )
     kind = serializers.ChoiceField(choices=Interaction.Kind.choices)
     actor = serializers.CharField(
         max_length=200, required=False, validators=[check_external_id], help_text="For services: who did it."

@@ -36,9 +36,9 @@ class TestImportInteractions:
         file = tmp_path / f"events{ending}"
         file.write_bytes(gzip.compress(text.encode()) if ending.endswith(".gz") else text.encode())
         call_command("import_interactions", str(file))
-        assert "2 accepted, 4 rejected" in capsys.readouterr().out
+        assert "2 accepted, 1 parked, 3 rejected" in capsys.readouterr().out
         call_command("import_interactions", str(file))
-        assert "2 duplicate, 4 rejected" in capsys.readouterr().out
+        assert "3 duplicate, 3 rejected" in capsys.readouterr().out
         assert Interaction.objects.count() == 2
 
     @pytest.mark.parametrize(("name", "text"), [("e.csv", "a,b\n1,2"), ("e.txt", "x"), ("e.jsonl", "{oops")])

@@ -49,17 +49,19 @@ class TestSendingEvents:
             body(sofa, "a", kind="hide"),
             body(sofa, "b", kind="dance"),
             {"event_id": "c", "listing": "no-such", "kind": "view"},
+            {"event_id": "c2", "listing": "a/b", "kind": "view"},
             body(sofa, "d", occurred_at="2026-03-01T10:00:00"),
             body(sofa, "e", occurred_at="2026-03-01T10:00:00Z"),
             "nonsense",
         ]
         response = as_bob.post(ADDRESS, {"events": events[:-1]})
         assert outcomes(response) == [
-            *("accepted", "duplicate", "conflict", "rejected", "rejected", "rejected", "accepted")
+            *("accepted", "duplicate", "conflict", "rejected", "parked", "rejected", "rejected", "accepted")
         ]
         reasons = [result["reason"] for result in response.json()["results"]]
         assert "dance" in reasons[3]
-        assert "time zone" in reasons[5]
+        assert "without '/'" in reasons[5]
+        assert "time zone" in reasons[6]
         assert as_bob.post(ADDRESS, {"events": events}).status_code == 400
 
     def test_more_than_500_events_are_refused(self, as_bob, sofa):
@@ -96,8 +98,8 @@ class TestSendingEvents:
         assert outcomes(as_bob.post(ADDRESS, text, content_type="application/json")) == ["rejected"]
 
     def test_a_visitors_refused_event_makes_no_actor(self, anyone, alice):
-        gone = {"event_id": "1", "kind": "view", "listing": "gone"}
-        assert outcomes(anyone.post(ADDRESS, gone)) == ["rejected"]
+        never = {"event_id": "1", "kind": "view", "listing": "no/id"}
+        assert outcomes(anyone.post(ADDRESS, never)) == ["rejected"]
         assert not Actor.objects.filter(kind="visitor").exists()
 
     def test_a_batch_of_many_actors_takes_few_queries(self, as_service, sofa, django_assert_max_num_queries):
