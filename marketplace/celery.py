@@ -103,6 +103,10 @@ app.conf.update(
             "task": "recommendations.tasks.train_collaborative",
             "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=0),
         },
+        "prune-nightly": {
+            "task": "recommendations.tasks.prune_slates",
+            "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=40),
+        },
     },
 )
 app.autodiscover_tasks(["recommendations"])

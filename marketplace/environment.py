@@ -113,6 +113,12 @@ class Environment(BaseSettings):
         description="What each kind of event says about taste, in training, feeds and trending, such as "
         "`view=0.5,message=10`; kinds that are left out keep their weight.",
     )
+    slate_days: int = Field(
+        90,
+        ge=1,
+        le=36_500,
+        description="How long it is kept what was offered to whom, and which page was served.",
+    )
     covisitation_source_exponent: Exponent | None = Field(
         None, description="How much less a listing leads on that many people touched. As tuned when not set."
     )

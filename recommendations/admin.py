@@ -13,10 +13,13 @@ from recommendations.models import (
     EmbeddingJob,
     Interaction,
     ListingEmbedding,
+    ParkedInteraction,
     PhotoCopy,
     PhotoFeatures,
+    Slate,
     TrainedModel,
 )
+from recommendations.slates_admin import ShowsOrder
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -56,6 +59,19 @@ class InteractionAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "occurred_at")
     list_select_related = ("actor", "listing")
     search_fields = ("actor__external_id", "listing__external_id", "event_id")
+
+
+@admin.register(ParkedInteraction)
+class ParkedInteractionAdmin(ReadOnlyAdmin):
+    list_display = ("occurred_at", "actor", "kind", "listing_external_id", "source", "event_id")
+    list_filter = ("kind", "received_at")
+    list_select_related = ("actor",)
+    search_fields = ("actor__external_id", "listing_external_id", "event_id")
+
+
+@admin.register(Slate)
+class SlateAdmin(ShowsOrder, ReadOnlyAdmin):
+    """What was offered, and why."""
 
 
 @admin.register(EmbeddingJob)

@@ -19,8 +19,10 @@ from recommendations import (
     compaction,
     embedding,
     encoders,
+    parking,
     refreshing,
     retraining,
+    slates,
     spelling,
     trending,
 )
@@ -70,6 +72,14 @@ def roll_up_trending() -> int:
 def learn_vocabulary() -> int:
     """Learn the words that the catalogue is written in, once in a while; how many they are."""
     return spelling.learn_when_stale(now=timezone.now())
+
+
+@shared_task
+def prune_slates() -> int:
+    """Delete old slates, and events whose listing never came; how many slates. What is left goes tomorrow."""
+    now = timezone.now()
+    parking.prune(now=now)
+    return slates.prune(before=now - timedelta(days=settings.ENVIRONMENT.slate_days))
 
 
 @shared_task

@@ -15,6 +15,8 @@ READ_ONLY = [
     "cataloguechange",
     "listingembedding",
     "photofeatures",
+    "parkedinteraction",
+    "slate",
 ]
 
 

@@ -1,0 +1,176 @@
+"""What was offered to whom, in which order and why: slates, their pages that were served, cursors."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from django.core.signing import BadSignature, Signer
+from django.db import connection, transaction
+
+from listings.errors import Invalid
+from listings.models import Actor
+from ml.arrays import Matrix, ShapeError, Vector, require_matrix, require_vector
+from recommendations.crawlers import is_crawler  # noqa: F401  asked for here by whoever writes slates
+from recommendations.models import Impression, Slate
+
+LONGEST = 200  # listings of a slate
+CURSOR_LASTS = timedelta(days=1)
+PRUNED_AT_ONCE = 1000  # slates in one transaction
+
+Progress = Callable[[int, int], None]  # slates deleted, slates in all
+
+# A dot as separator: it stands in an address as it is.
+_signer = Signer(salt="recommendations.slates.cursor", sep=".")
+
+
+class BadCursor(Invalid):
+    """A cursor that was not given out like this, or is not to be used by this actor, or not any more."""
+
+    def __init__(self, detail: str):
+        super().__init__(f"{detail} Ask again without a cursor.", field="cursor")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A slate that is not written yet; m listings in order, f features.   Raises ShapeError."""
+
+    surface: str  # a Slate.Surface
+    actor: Actor | None
+    listing_ids: list[int]  # (m,), at most LONGEST
+    feature_names: tuple[str, ...]
+    features: Matrix  # (m, f) float32, NaN for unknown
+    propensities: Vector  # (m,) float32, 1 where nothing was drawn by chance
+    reasons: list[str]  # (m,) codes
+    seed: int
+    versions: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        length = len(self.listing_ids)
+        if length > LONGEST or len(self.reasons) != length:
+            raise ShapeError(f"{length} listings, at most {LONGEST}, with {len(self.reasons)} reasons")
+        require_matrix(self.features, rows=length, columns=len(self.feature_names), dtypes=[np.float32])
+        require_vector(self.propensities, length=length, dtypes=[np.float32])
+
+
+def write(draft: Draft, *, now: datetime) -> str:
+    """Keep a slate; its id, as pages and events name it.
+
+    It may be lost if the database's machine loses power within the next second: nobody waits for the disk.
+    Raises DatabaseError, after which a transaction around it can go on.
+    """
+    with _soon():
+        slate = Slate.objects.create(
+            surface=draft.surface,
+            actor=draft.actor,
+            listing_ids=draft.listing_ids,
+            feature_names=list(draft.feature_names),
+            features=draft.features.astype("<f4").tobytes(),
+            propensities=draft.propensities.astype("<f4").tobytes(),
+            reasons=draft.reasons,
+            seed=draft.seed,
+            versions=draft.versions,
+            parameters=draft.parameters,
+            created_at=now,
+        )
+    return slate.pk.hex
+
+
+def serve(slate_id: str, *, offset: int, count: int, now: datetime) -> None:
+    """Note that this page of a slate really went out.   Raises DatabaseError, also for one that is gone."""
+    with _soon():
+        Impression.objects.create(slate_id=uuid.UUID(slate_id), offset=offset, count=count, served_at=now)
+
+
+@contextmanager
+def _soon() -> Iterator[None]:
+    """A transaction that does not wait for the disk, unless it is part of one that may have to."""
+    is_own = not connection.in_atomic_block
+    with transaction.atomic():
+        if is_own:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL synchronous_commit = off")
+        yield
+
+
+def find(slate_id: str) -> Slate | None:
+    """The slate of this id; none for an id that never was one, which an event may well carry."""
+    try:
+        key = uuid.UUID(slate_id)
+    except ValueError:
+        return None
+    return Slate.objects.filter(pk=key).first()
+
+
+def features_of(slate: Slate) -> Matrix:
+    """What each listing was ranked by: (m, f) float32, NaN for unknown.   Raises ShapeError if it is gone."""
+    return _read(slate.features, (len(slate.listing_ids), len(slate.feature_names)))
+
+
+def propensities_of(slate: Slate) -> Vector:
+    """How likely each listing was to stand where it does: (m,) float32.   Raises ShapeError if it is gone."""
+    return _read(slate.propensities, (len(slate.listing_ids),))
+
+
+def _read(stored: bytes | memoryview, shape: tuple[int, ...]) -> np.ndarray:
+    values = np.frombuffer(bytes(stored)[: len(stored) // 4 * 4], "<f4")
+    if 4 * len(values) != len(stored) or len(values) != np.prod(shape):
+        raise ShapeError(f"expected {shape} of float32, found {len(stored)} bytes")
+    return values.reshape(shape).astype(np.float32)
+
+
+def cursor_after(slate_id: str, *, offset: int, actor: Actor | None, now: datetime) -> str:
+    """What leads to the rest of a slate from an offset on: signed, for this actor, to be used within a day.
+
+    It stands in an address without being quoted.
+    """
+    whose = None if actor is None else actor.pk
+    return _signer.sign_object([slate_id, offset, whose, int(now.timestamp())])
+
+
+def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate, int]:
+    """The slate and offset that a cursor leads to.
+
+    What was given out while nobody was known may be used by anyone: a visitor becomes an actor by their
+    first event, and a cursor does not end by it; nor does it as a visitor logs in.
+    Raises BadCursor when it was edited, is somebody else's, is older than a day, or its slate is gone.
+    """
+    try:
+        slate_id, offset, whose, written = _signer.unsign_object(text)
+    except (BadSignature, UnicodeError):
+        raise BadCursor("This cursor was not given out here.") from None
+    if whose is not None and not _is_one(whose, actor):
+        raise BadCursor("This cursor is somebody else's.")
+    if now - datetime.fromtimestamp(written, UTC) > CURSOR_LASTS:
+        raise BadCursor("This cursor has expired.")
+    slate = find(slate_id)
+    if slate is None:
+        raise BadCursor("What this cursor leads on from is gone.")
+    return slate, offset
+
+
+def _is_one(whose: int, actor: Actor | None) -> bool:
+    """Whether the actor of this key is this one, or became one with them."""
+    if actor is None or whose == actor.pk:
+        return actor is not None
+    return Actor.objects.filter(pk=whose, merged_into=actor).exists()
+
+
+def prune(*, before: datetime, progress: Progress = lambda done, total: None) -> int:
+    """Delete the slates of an earlier time with their impressions, in batches; how many slates.
+
+    Whatever breaks it off, what was deleted is gone and the rest goes next time.
+    """
+    old = Slate.objects.filter(created_at__lt=before)
+    total, done = old.count(), 0
+    while chosen := list(old.order_by("created_at").values_list("pk", flat=True)[:PRUNED_AT_ONCE]):
+        with transaction.atomic():
+            Impression.objects.filter(slate__in=chosen).delete()
+            deleted = Slate.objects.filter(pk__in=chosen).only("pk").delete()[1]
+        done += deleted.get(Slate._meta.label, 0)
+        progress(done, total)
+    return done

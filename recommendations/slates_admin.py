@@ -1,0 +1,50 @@
+"""What staff see of slates: the listings in order, and why each stood there."""
+
+from django.contrib import admin
+from django.utils.html import format_html, format_html_join
+
+from recommendations.copies_admin import link_to
+from recommendations.models import Slate
+from recommendations.slate_accounts import Place, account_of
+
+HEAD = ("place", "listing", "status", "reason", "propensity", "features")
+
+
+class ShowsOrder(admin.ModelAdmin):
+    """For the slates' admin: a page of one shows what was offered."""
+
+    list_display = ("created_at", "surface", "actor", "length", "id")
+    list_filter = ("surface", "created_at")
+    list_select_related = ("actor",)
+    search_fields = ("actor__external_id",)
+    ordering = ("-created_at",)
+    readonly_fields = ("order", "served", "gone")
+    exclude = ("listing_ids", "features", "propensities", "reasons", "feature_names")
+
+    @admin.display(description="listings")
+    def length(self, slate: Slate) -> int:
+        return len(slate.listing_ids)
+
+    @admin.display(description="in order")
+    def order(self, slate: Slate) -> str:
+        rows = ((_row(place),) for place in account_of(slate.pk.hex).places)
+        head = format_html_join("", "<th>{}</th>", ((name,) for name in HEAD))
+        return format_html("<table><tr>{}</tr>{}</table>", head, format_html_join("", "<tr>{}</tr>", rows))
+
+    @admin.display(description="served")
+    def served(self, slate: Slate) -> str:
+        pages = account_of(slate.pk.hex).pages
+        return "; ".join(f"{offset + 1} to {offset + count}" for offset, count, _ in pages) or "—"
+
+    @admin.display(description="gone since")
+    def gone(self, slate: Slate) -> str:
+        return " ".join(account_of(slate.pk.hex).gone) or "—"
+
+
+def _row(place: Place) -> str:
+    listing = place.listing
+    features = ", ".join(f"{name} {value:.4g}" for name, value in place.features.items())
+    propensity = "—" if place.propensity is None else f"{place.propensity:.3g}"
+    shown = (f"deleted ({place.listing_id})", "—") if listing is None else (link_to(listing), listing.status)
+    cells = (place.number, *shown, place.reason or "—", propensity, features)
+    return format_html_join("", "<td>{}</td>", ((cell,) for cell in cells))
