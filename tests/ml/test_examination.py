@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from ml.arrays import ShapeError
+from ml.examination import examination, fit_exponent, inverse_weights
+
+
+class TestExamination:
+    def test_the_first_place_is_always_looked_at_and_the_fourth_half_as_often_at_one_half(self):
+        assert examination(np.array([0, 3]), 0.5).tolist() == [1, 0.5]
+
+    def test_without_position_bias_every_place_is_looked_at(self):
+        assert examination(np.arange(5), 0).tolist() == [1] * 5
+
+    @pytest.mark.parametrize(
+        ("positions", "exponent"), [(np.array([-1]), 1), (np.array([0]), -1), (np.array([0.0]), 1)]
+    )
+    def test_what_cannot_be_is_refused(self, positions, exponent):
+        with pytest.raises(ShapeError):
+            examination(positions, exponent)
+
+
+class TestFitExponent:
+    @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+    def test_it_finds_the_bias_that_clicks_were_drawn_with(self, rng, exponent):
+        positions = rng.integers(0, 20, 60_000)
+        clicked = rng.random(len(positions)) < 0.3 * examination(positions, exponent)
+        assert fit_exponent(positions, clicked) == pytest.approx(exponent, abs=0.1)
+
+    def test_how_often_a_place_was_filled_is_of_no_account(self, rng):
+        positions = rng.geometric(0.2, 60_000) - 1
+        clicked = rng.random(len(positions)) < 0.3 * examination(positions, 0.5)
+        assert fit_exponent(positions, clicked) == pytest.approx(0.5, abs=0.1)
+
+    def test_without_a_click_nothing_is_believed_of_places(self):
+        assert fit_exponent(np.arange(9), np.zeros(9, np.bool_)) == 0
+
+    def test_without_a_slot_neither(self):
+        assert fit_exponent(np.empty(0, np.int64), np.empty(0, np.bool_)) == 0
+
+
+class TestInverseWeights:
+    def test_a_click_at_a_place_seldom_looked_at_counts_more_up_to_a_limit(self):
+        assert inverse_weights(np.array([1, 0.5, 0.01]), 10).tolist() == [1, 2, 10]
+
+    @pytest.mark.parametrize("chance", [0.0, 1.1, np.nan])
+    def test_what_is_no_chance_is_refused(self, chance):
+        with pytest.raises(ShapeError):
+            inverse_weights(np.array([chance]))
