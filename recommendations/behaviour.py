@@ -14,6 +14,7 @@ from listings.models import Actor
 from ml.covisitation import Sequences
 from recommendations.columns import Positions
 from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHT_CAP, WEIGHTS
+from recommendations.standing import stands
 
 MOST_HALVINGS = 100  # PostgreSQL makes an error of a weight that has halved away to nothing
 ANCIENT = 1e-6  # an event whose weight time has halved away still says that it happened
@@ -23,7 +24,8 @@ ANCIENT = 1e-6  # an event whose weight time has halved away still says that it 
 class Behaviour:
     """One entry for each listing that an actor touched, by actor and then by when they last touched it.
 
-    A visitor who logged in is one actor with the member; what sellers do with their own listings is left out.
+    A visitor who logged in is one actor with the member; what sellers do with their own listings is left out,
+    and what was taken back.
     """
 
     actor_ids: np.ndarray  # (m,) int64
@@ -61,8 +63,13 @@ class Behaviour:
         return Sequences.of_lengths(lengths, Positions.of(listing_ids).find(self.listing_ids), self.care)
 
 
-# One pass, aggregated where the rows lie. An id that this server has not given yet came with a restored dump.
-_BEHAVIOUR = """
+# An id that this server has not given yet came with a restored dump.
+_BEFORE = """
+    (%(before)s::text IS NULL OR {table}.transaction_id < %(before)s::text::xid8
+     OR {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
+"""
+# One pass, aggregated where the rows lie.
+_BEHAVIOUR = f"""
     SELECT coalesce(actor.merged_into_id, actor.id), listing_id, count(*),
            least(%(cap)s, sum(weight * power(
                0.5::float8, least(%(most_halvings)s, extract(epoch FROM %(until)s - occurred_at) / %(half)s)
@@ -75,8 +82,8 @@ _BEHAVIOUR = """
          ON interaction.kind = weighed.name
     WHERE weight > 0 AND listing.seller_id <> coalesce(actor.merged_into_id, actor.id)
       AND occurred_at <= %(until)s
-      AND (%(before)s::text IS NULL OR transaction_id < %(before)s::text::xid8
-           OR transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
+      AND {_BEFORE.format(table="interaction")}
+      AND {stands("retraction.occurred_at <= %(until)s AND " + _BEFORE.format(table="retraction"))}
       AND (%(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s))
     GROUP BY 1, 2
     ORDER BY 1, max(occurred_at), 2

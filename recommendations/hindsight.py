@@ -21,6 +21,7 @@ from recommendations.columns import CHUNK, FIELDS, Columns, PhotoRows, attribute
 from recommendations.encoders import EncoderUnavailable
 from recommendations.interaction_weights import UNWANTED, WEIGHTS
 from recommendations.models import Interaction, TrainedModel
+from recommendations.standing import stands
 from recommendations.view import View
 
 
@@ -121,8 +122,8 @@ class Aftermath:
     """What a actors touched after a moment that was new to them, among the n rows of a world.
 
     relevant (a, n): what is stored was touched with a weight above 0, not hidden or reported, not their own,
-    and not touched by them before. A cold row is a listing that nobody had done anything with by the moment,
-    a cold actor one who had done nothing.
+    and not touched by them before; what they took back by the end makes it neither. A cold row is a listing
+    that nobody had done anything with by the moment, a cold actor one who had done nothing.
     """
 
     actors: list[Actor]
@@ -162,15 +163,16 @@ def aftermath(
 
 
 # A visitor who logged in is one actor with the member, as in behaviour.py.
-_NEWLY_TOUCHED = """
+_STANDS = stands("retraction.occurred_at <= %(end)s")
+_NEWLY_TOUCHED = f"""
     SELECT coalesce(actor.merged_into_id, actor.id), listing_id
     FROM recommendations_interaction interaction
     JOIN listings_actor actor ON actor.id = actor_id
     JOIN listings_listing listing ON listing.id = listing_id
     WHERE occurred_at <= %(end)s AND listing.seller_id <> coalesce(actor.merged_into_id, actor.id)
     GROUP BY 1, 2
-    HAVING min(occurred_at) > %(moment)s AND bool_or(interaction.kind = ANY(%(wanted)s))
-       AND NOT bool_or(interaction.kind = ANY(%(unwanted)s))
+    HAVING min(occurred_at) > %(moment)s AND bool_or(interaction.kind = ANY(%(wanted)s) AND {_STANDS})
+       AND NOT bool_or(interaction.kind = ANY(%(unwanted)s) AND {_STANDS})
 """
 
 

@@ -9,13 +9,12 @@ from django.db.models.functions import Coalesce
 
 from listings.models import Actor, Listing
 from ml.arrays import Rows
-from recommendations import encoding, fulltext, replica
+from recommendations import encoding, fulltext, replica, standing
 from recommendations.classification import EncoderAway
 from recommendations.encoded import Encoded
 from recommendations.encoding import EncodingUnavailable
 from recommendations.filters import Filters, allowed_rows
 from recommendations.interaction_weights import UNWANTED
-from recommendations.models import Interaction
 from recommendations.replica import NotReady
 from recommendations.view import View
 from recommendations.wanted import Wanted
@@ -133,8 +132,8 @@ def unwanted_by(actor: Actor | None) -> frozenset[int]:
     """What this actor, or a visitor merged into them, has hidden or reported: keys of listings."""
     if actor is None:
         return frozenset()
-    who = Actor.objects.filter(Q(pk=actor.pk) | Q(merged_into=actor)).values("pk")
-    hidden = Interaction.objects.filter(actor__in=who, kind__in=UNWANTED)
+    who = Actor.objects.filter(Q(pk=actor.pk) | Q(merged_into=actor)).values_list("pk", flat=True)
+    hidden = standing.of(who).filter(kind__in=UNWANTED)
     return frozenset(hidden.values_list("listing_id", flat=True))
 
 

@@ -65,6 +65,9 @@ class Interaction(models.Model):
                 condition=Q(kind__in=["hide", "report"]),
                 name="interaction_unwanted",
             ),
+            models.Index(
+                fields=["listing", "actor"], condition=Q(kind__startswith="un"), name="interaction_taken_back"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -22,6 +22,7 @@ from recommendations.counted import Counted
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
+from recommendations.standing import RETRACTS
 
 SHARE_OF_TIME = 0.25  # that refreshing may take at most, however large the model is
 
@@ -30,10 +31,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class News:
-    """Who did something that tells of taste, and with what, between two positions in the interactions."""
+    """Who did something that tells of taste, or took it back, between two positions in the interactions."""
 
     actor_ids: np.ndarray  # (a,) int64
-    listing_ids: np.ndarray  # (n,) int64
+    listing_ids: np.ndarray  # (n,) int64, with what
     horizon: int  # of the next refresh
     until: datetime  # no event of theirs is later
 
@@ -89,7 +90,7 @@ def read_news(*, since: int, now: datetime) -> News | None:
     """What was committed since a position, as far as nothing can be missed; None when that is nothing."""
     horizon = watermark.horizon()
     since = watermark.position(since, horizon=horizon)
-    kinds = [kind for kind, weight in WEIGHTS.items() if weight > 0]
+    kinds = [kind for kind in WEIGHTS if WEIGHTS[RETRACTS.get(kind, kind)] > 0]
     with connection.cursor() as cursor:
         cursor.execute(_NEWS, {"since": str(since), "horizon": str(horizon), "kinds": kinds})
         actor_ids, listing_ids, latest = cursor.fetchone()

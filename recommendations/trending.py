@@ -14,6 +14,7 @@ from django.db import connection
 
 from recommendations import locks, watermark
 from recommendations.interaction_weights import WEIGHTS
+from recommendations.standing import RETRACTS, stands
 
 HALF_LIFE = timedelta(hours=24)
 HORIZON = 20 * HALF_LIFE  # an older event counts a millionth: not worth reading
@@ -46,7 +47,8 @@ def roll_up(*, now: datetime) -> int:
     """Add the interactions that were committed since the last time; how many listings they touched.
 
     The counts and the position move in one MULTI, under one lock: each event counts once. When Redis
-    was emptied, or t0 lies too far back, all is counted anew.
+    was emptied, or t0 lies too far back, all is counted anew; so is a listing that something was
+    taken back of.
     """
     with locks.alone(locks.TRENDING) as acquired:
         if not acquired:
@@ -57,8 +59,10 @@ def roll_up(*, now: datetime) -> int:
         since = watermark.position(int(state.get("position", 0)), horizon=horizon)
         anew = t0 is None or now - t0 > REBASE_AFTER or not since
         t0 = now if anew else t0
-        counts = _counts(since=0 if anew else since, until=horizon, t0=t0, now=now)
-        _write(counts, horizon, t0, anew)
+        between = {"since": str(0 if anew else since), "until": str(horizon)}
+        again = [] if anew else _taken_back(**between)
+        counts = _counts(t0=t0, now=now, again=again, **between)
+        _write(counts, horizon, t0, anew, again)
     return len(counts)
 
 
@@ -68,30 +72,62 @@ _SUMS = """
     FROM recommendations_interaction interaction
     JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
          ON interaction.kind = weighed.name
-    JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> actor_id
-    WHERE occurred_at > %(oldest)s AND weight > 0 AND ({which}) GROUP BY listing_id
+    JOIN listings_actor actor ON actor.id = actor_id
+    JOIN listings_listing listing ON listing.id = listing_id
+         AND listing.seller_id <> coalesce(actor.merged_into_id, actor.id)
+    WHERE occurred_at > %(oldest)s AND weight > 0 AND ({which}) AND {stands} GROUP BY listing_id
 """
-_BETWEEN_TRANSACTIONS = """
-    transaction_id >= %(since)s::text::xid8
-    AND (transaction_id < %(until)s::text::xid8
-         OR %(since)s = '0' AND transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
+_BETWEEN = """
+    interaction.transaction_id >= %(since)s::text::xid8
+    AND (interaction.transaction_id < %(until)s::text::xid8
+         OR %(since)s = '0' AND interaction.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
+"""
+_KNOWN = """
+    ({table}.transaction_id < %(until)s::text::xid8
+     OR {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
+"""
+_TAKEN_BACK = f"""
+    SELECT DISTINCT listing_id FROM recommendations_interaction interaction
+    WHERE kind = ANY(%(kinds)s) AND {_BETWEEN}
 """
 
 
 def top_at(moment: datetime) -> tuple[np.ndarray, np.ndarray]:
     """What `top` would have said at a moment of the past, from the interactions alone."""
-    counts = _sums("occurred_at <= %(t0)s", t0=moment, now=moment)
+    then = "{table}.occurred_at <= %(t0)s"
+    counts = _sums(then.format(table="interaction"), then, t0=moment, now=moment)
     hottest = sorted(counts, key=lambda count: (-count[1], count[0]))[:TOP]
     scores = np.array([score for _, score in hottest], np.float64)
     return np.array([pk for pk, _ in hottest], np.int64), (scores / scores.max(initial=0)).astype(np.float32)
 
 
-def _counts(*, since: int, until: int, t0: datetime, now: datetime) -> list[tuple[int, float]]:
-    return _sums(_BETWEEN_TRANSACTIONS, t0=t0, now=now, since=str(since), until=str(until))
+def _taken_back(*, since: str, until: str) -> list[int]:
+    """Listings of which somebody took something back between two positions."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKEN_BACK, {"since": since, "until": until, "kinds": list(RETRACTS)})
+        return [pk for (pk,) in cursor.fetchall()]
 
 
-def _sums(which: str, *, t0: datetime, now: datetime, **parameters: str) -> list[tuple[int, float]]:
-    """Listing ids with their counts, of the events that the condition names."""
+def _counts(*, t0: datetime, now: datetime, again: list[int], **between: str) -> list[tuple[int, float]]:
+    """What is new between two positions, but of the listings to count again all that was there by the second.
+
+    To subtract what was taken back would leave what rounding leaves, and count a second retraction twice.
+    """
+    told = {"t0": t0, "now": now, "again": again} | between
+    counts = _sums(f"{_BETWEEN} AND listing_id <> ALL(%(again)s)", _KNOWN, **told)
+    if again:
+        known = _KNOWN.format(table="interaction")
+        counts += _sums(f"listing_id = ANY(%(again)s) AND {known}", _KNOWN, **told)
+    return counts
+
+
+def _sums(
+    which: str, known: str, *, t0: datetime, now: datetime, **parameters: object
+) -> list[tuple[int, float]]:
+    """Listing ids with their counts, of the events that the condition names, as far as they stand.
+
+    known: by which retractions, with their `table` left open.
+    """
     parameters |= {
         "t0": t0,
         "half_life": HALF_LIFE.total_seconds(),
@@ -100,14 +136,19 @@ def _sums(which: str, *, t0: datetime, now: datetime, **parameters: str) -> list
         "oldest": now - HORIZON,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_SUMS.format(which=which), parameters)
+        condition = stands(known.format(table="retraction"))
+        cursor.execute(_SUMS.format(which=which, stands=condition), parameters)
         return [(pk, score) for pk, score in cursor.fetchall() if math.isfinite(score)]
 
 
-def _write(counts: list[tuple[int, float]], position: int, t0: datetime, anew: bool) -> None:
+def _write(
+    counts: list[tuple[int, float]], position: int, t0: datetime, anew: bool, again: list[int]
+) -> None:
     with client().pipeline(transaction=True) as pipe:
         if anew:
             pipe.delete(SCORES)
+        if again:
+            pipe.zrem(SCORES, *again)
         for pk, score in counts:
             pipe.zincrby(SCORES, score, pk)
         pipe.zremrangebyrank(SCORES, 0, -KEPT - 1)

@@ -11,7 +11,7 @@ import redis
 
 from marketplace import entry
 from marketplace.environment import EVENT_WEIGHTS, BadEnvironment, Environment, read_environment
-from recommendations import behaviour, interaction_weights, taste, trending
+from recommendations import behaviour, interaction_weights, standing, taste, trending
 from recommendations.models import Interaction
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,7 +187,8 @@ class TestStarting:
 
 class TestEventWeights:
     def test_every_kind_that_tells_of_taste_has_one(self):
-        assert set(EVENT_WEIGHTS) == set(Interaction.Kind.values) - set(interaction_weights.UNWANTED)
+        telling_nothing = {*interaction_weights.UNWANTED, *standing.RETRACTS}
+        assert set(EVENT_WEIGHTS) == set(Interaction.Kind.values) - telling_nothing
 
     def test_training_taste_and_trending_read_the_same_table(self):
         readers = (behaviour, taste, trending)
