@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 
 from ml.arrays import ShapeError, unit_rows
 from ml.blocks import (
     DEFAULT_LEVELS,
+    NAMES,
     WORDS_ONLY,
     Blocks,
     Comparison,
@@ -35,6 +38,44 @@ class TestBlocks:
 
     def test_they_come_back_from_json(self):
         assert Blocks(**BLOCKS.to_json()) == BLOCKS
+
+    def test_usual_weights_are_not_written_so_that_older_versions_keep_their_name(self):
+        assert BLOCKS.to_json() == {"look": 4, "meaning": 3, "words": 5}
+
+    @pytest.mark.parametrize("name", ["weights", "photo_weights", "words_weights"])
+    def test_weights_of_their_own_come_back_from_json(self, name):
+        unusual = Blocks(4, 3, 5, **{name: (0.1, 0.2, 0.7)})
+        saved = unusual.to_json()
+        assert set(saved) == {"look", "meaning", "words", name}
+        back = Blocks(**json.loads(json.dumps(saved)))
+        assert back == unusual
+        assert hash(back) == hash(unusual)
+
+    def test_a_photo_has_look_and_meaning(self):
+        assert BLOCKS.photo_dimension == BLOCKS.slices[2].start == 7
+
+
+class TestQueryWeights:
+    BLOCKS = Blocks(4, 3, 5, (0.2, 0.3, 0.5), (0.7, 0.3, 0.0), (0.0, 0.4, 0.6))
+
+    @pytest.mark.parametrize(
+        ("filled", "weights"),
+        [
+            ("look", (0.7, 0.3, 0.0)),
+            ("look meaning", (0.7, 0.3, 0.0)),
+            ("words", (0.0, 0.4, 0.6)),
+            ("meaning words", (0.0, 0.4, 0.6)),  # words that are comparable with photos fill both
+            ("look meaning words", (0.2, 0.3, 0.5)),
+            ("", (0.2, 0.3, 0.5)),
+        ],
+    )
+    def test_they_are_those_of_what_the_query_has(self, filled, weights):
+        query = np.zeros(12, np.float32)
+        for name, block in zip(NAMES, self.BLOCKS.slices, strict=True):
+            query[block] = 0.5 if name in filled.split() else 0
+        found = self.BLOCKS.query_weights(query)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, weights)
 
 
 class TestBlockScores:
@@ -178,6 +219,18 @@ class TestListingsWithoutPhotosAreFound:
         comparison = Comparison(self.BLOCKS, levels=levels)
         share = self.share_of_top(world, comparison, lambda asker, vector: asker.queries(vector)[:1])
         assert share < 0.05
+
+
+class TestAComparisonOfACatalogue:
+    def test_it_takes_the_weights_of_its_blocks_and_the_levels_of_its_listings(self, rng):
+        blocks, vectors = Blocks(4, 3, 5, weights=(0.2, 0.3, 0.5)), listings(rng, 60)
+        comparison = Comparison.of(blocks, vectors)
+        np.testing.assert_allclose(comparison.weights, [0.2, 0.3, 0.5])
+        np.testing.assert_array_equal(comparison.levels, measure_levels(vectors, blocks))
+        assert not np.array_equal(comparison.levels, DEFAULT_LEVELS)
+
+    def test_an_empty_one_has_the_levels_that_are_usual(self):
+        assert (Comparison.of(BLOCKS, np.empty((0, 12), np.float16)).levels == DEFAULT_LEVELS).all()
 
 
 class TestLikeness:

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from ml.blocks import DEFAULT_LEVELS
 from ml.content_prior import ContentPrior
+from ml.vector_index import build_index
 from recommendations import view as view_module
+from recommendations.columns import ATTRIBUTES, Columns, PhotoRows
 from recommendations.recipe import Recipe
 from recommendations.view import View
 from tests.recommendations.small_world import BLOCKS, changed, load, model, words
@@ -135,3 +138,81 @@ class TestModelBeside:
         fitted = ((0.0, (1.0, 2.0, 3.0, 4.0, 5.0)),)
         trained = model({1: (1, 0)}, recipe=Recipe(blend=fitted))
         assert load((1, 0)).with_collaborative(trained).blend == fitted
+
+
+class TestListingsWithoutPhotos:
+    """Section 6 of the design, on vectors made by hand: one axis a subject in each block."""
+
+    LOOK_ONLY = np.array([1, 0, 0], np.float32)
+    SOFA, BIKE = (1, 0), (0, 1)
+
+    def vector(self, *, look=(0, 0), meaning=(0, 0), words=(0, 0)) -> np.ndarray:
+        return np.array([*look, *meaning, *words, 0, 0], np.float32)
+
+    def shop(self, *vectors: np.ndarray) -> View:
+        """Listings 1, 2, 3 ...; who has a look has one photo, which is what its vector says."""
+        matrix = np.array(vectors, np.float16)
+        attributes = np.zeros(len(matrix), ATTRIBUTES)
+        attributes["listing_id"] = np.arange(1, len(matrix) + 1)
+        owners = np.flatnonzero(matrix[:, :2].any(axis=1))
+        photos = PhotoRows(100 + owners, owners, matrix[owners, : BLOCKS.photo_dimension])
+        columns = Columns(attributes, matrix, photos)
+        return View.load("v", BLOCKS, columns, build_index(matrix, seed=0), seq=0)
+
+    def found(self, view: View, query: np.ndarray, weights=None) -> dict[int, float]:
+        """Listing -> how alike it is, best first; the blocks weigh as they do for such a query."""
+        weights = BLOCKS.query_weights(query) if weights is None else weights
+        rows, scores = view.nearest(query, 10, view.alive, weights)
+        return dict(zip((rows + 1).tolist(), scores.tolist(), strict=True))
+
+    @pytest.fixture
+    def trained(self) -> View:
+        """Two sofas and a bicycle; the second sofa has no photo and carries its words as its meaning."""
+        return self.shop(
+            self.vector(look=self.SOFA, meaning=self.SOFA, words=self.SOFA),
+            self.vector(meaning=self.SOFA, words=self.SOFA),
+            self.vector(look=self.BIKE, meaning=self.BIKE, words=self.BIKE),
+        )
+
+    @pytest.fixture
+    def untrained(self) -> View:
+        """The same before any training: words say nothing of photos. The first sofa's photo is all it has."""
+        return self.shop(
+            self.vector(look=self.SOFA, meaning=self.SOFA),
+            self.vector(words=self.SOFA),
+            self.vector(look=self.BIKE, meaning=self.BIKE, words=self.BIKE),
+        )
+
+    def test_words_find_one_that_carries_its_words_as_well_as_one_that_shows_it(self, trained):
+        found = self.found(trained, self.vector(meaning=self.SOFA, words=self.SOFA))
+        assert found[1] == found[2] == pytest.approx(1)
+        assert found[3] < 0
+
+    def test_words_that_look_for_photos_alone_find_it_too(self, trained):
+        found = self.found(trained, self.vector(meaning=self.SOFA), np.array([0, 1, 0], np.float32))
+        assert found[2] == pytest.approx(1)
+
+    def test_by_look_alone_it_neither_is_found_nor_finds(self, trained):
+        by_look = self.found(trained, self.vector(look=self.SOFA, meaning=self.SOFA), self.LOOK_ONLY)
+        assert set(by_look) == {1, 3}
+        assert self.found(trained, self.vector(meaning=self.SOFA, words=self.SOFA), self.LOOK_ONLY) == {}
+
+    def test_among_photos_it_has_none_to_be_found_by(self, trained):
+        photo = np.array([*self.SOFA, *self.SOFA], np.float32)
+        rows, _ = trained.nearest_by_photo(photo, 10, trained.alive)
+        assert (rows + 1).tolist() == [1, 3]
+
+    def test_before_a_training_meaning_counts_between_listings_with_photos_alone(self, untrained):
+        like_the_bicycle = self.found(untrained, untrained.vectors(np.array([2]))[0].astype(np.float32))
+        words_level = float(DEFAULT_LEVELS[2])
+        assert like_the_bicycle[3] == pytest.approx(1, abs=1e-3)
+        assert like_the_bicycle[2] == pytest.approx(
+            -words_level / (1 - words_level), abs=1e-3
+        )  # by words alone
+
+    def test_before_a_training_words_find_no_photo_and_a_photo_no_words(self, untrained):
+        by_words = self.found(untrained, self.vector(words=self.SOFA))
+        assert by_words.keys() == {2, 3}
+        assert by_words[2] == pytest.approx(1)
+        by_photo = self.found(untrained, self.vector(look=self.SOFA, meaning=self.SOFA))
+        assert by_photo.keys() == {1, 3}
