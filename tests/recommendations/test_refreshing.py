@@ -97,6 +97,25 @@ class TestRefresh:
         factories.event(shoppers[0], sofa, "message")
         Actor.objects.filter(pk=visitor.pk).update(merged_into=shoppers[0])
         refresh()
+        self.counts_are_those_of_a_training_anew()
+
+    def test_so_they_do_after_things_were_taken_back(self, trained, shoppers, bob, alice):
+        """All that Bob did, and something that another shopper had done before the training."""
+        sofas = [factories.listing(alice, f"Blue sofa that just came {number}") for number in range(2)]
+        for sofa in sofas:
+            factories.event(bob, sofa, "favourite")
+            factories.event(shoppers[0], sofa, "view")
+        refresh()
+        for sofa in sofas:
+            factories.event(bob, sofa, "unfavourite")
+        old = Interaction.objects.filter(kind="favourite").exclude(actor=bob).first()
+        factories.event(old.actor, old.listing, "unfavourite")
+        assert refresh() == 3
+        assert bob.pk not in read_behaviour(until=timezone.now()).actors
+        self.counts_are_those_of_a_training_anew()
+        assert refresh() == 0
+
+    def counts_are_those_of_a_training_anew(self) -> None:
         counted = model_store.load_counted(model_store.active())
         behaviour = read_behaviour(until=timezone.now())
         anew = fit(behaviour, serving().recipe, version="")[1]
