@@ -6,9 +6,12 @@ from django.utils import timezone
 from listings.admin import ListingAdmin
 from listings.models import Listing
 from recommendations import bell, embedding
+from recommendations.boosts_admin import KeepsBoosts, ShowsBoostChanges
 from recommendations.category_admin import SuggestsCategory
 from recommendations.copies_admin import ShowsCopies, link_to, pair
 from recommendations.models import (
+    Boost,
+    BoostChange,
     CatalogueChange,
     EmbeddingJob,
     Interaction,
@@ -72,6 +75,16 @@ class ParkedInteractionAdmin(ReadOnlyAdmin):
 @admin.register(Slate)
 class SlateAdmin(ShowsOrder, ReadOnlyAdmin):
     """What was offered, and why."""
+
+
+@admin.register(Boost)
+class BoostAdmin(KeepsBoosts):
+    """What is shown more or less for a time."""
+
+
+@admin.register(BoostChange)
+class BoostChangeAdmin(ShowsBoostChanges, ReadOnlyAdmin):
+    """Who did what to which boost."""
 
 
 @admin.register(EmbeddingJob)

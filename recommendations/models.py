@@ -302,3 +302,6 @@ class Impression(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} listings of {self.slate_id} from {self.offset}"
+
+
+from recommendations.rule_models import Boost, BoostChange, Experiment, Variant  # noqa: E402, F401

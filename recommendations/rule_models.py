@@ -1,0 +1,230 @@
+"""What staff decide about feeds: boosts with their history, and experiments with their variants."""
+
+import secrets
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Func, Q
+
+from listings.models import Actor, Category, Listing
+from recommendations.feed_parameters import BadParameters, FeedParameters
+
+NOTHING = {"category__isnull": True, "seller__isnull": True, "listing__isnull": True}
+CONTROL = "control"
+IN_A_FILE_NAME = RegexValidator(r"\A[a-z0-9][a-z0-9-]*\Z", "Small letters, digits and hyphens.")
+
+
+def new_salt() -> str:
+    return secrets.token_hex(8)
+
+
+def _only(target: str) -> Q:
+    return Q(**{**NOTHING, f"{target}__isnull": False})
+
+
+class Boost(models.Model):
+    """For a time, listings of a category, of a seller, or one of them count more, or less. See boosts.py."""
+
+    category = models.ForeignKey(
+        Category,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="boosts",
+        help_text="What lies below it is included.",
+    )
+    seller = models.ForeignKey(Actor, null=True, blank=True, on_delete=models.CASCADE, related_name="boosts")
+    listing = models.ForeignKey(
+        Listing, null=True, blank=True, on_delete=models.CASCADE, related_name="boosts"
+    )
+    factor = models.FloatField(
+        help_text="Above 0 and at most 10: 2 shows them more, 0.5 less. Several boosts of one listing "
+        "multiply; together they count for 0.1 at least and 10 at most."
+    )
+    starts_at = models.DateTimeField("from")
+    ends_at = models.DateTimeField("until")
+    note = models.CharField(max_length=300, blank=True, help_text="Why, for colleagues.")
+    # A name, not a reference: nothing but Actor refers to Django's users, and it outlives the account.
+    created_by = models.CharField(max_length=150, editable=False)
+    created_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=_only("category") | _only("seller") | _only("listing"),
+                name="boost_of_exactly_one",
+                violation_error_message="Choose exactly one: a category, a seller or a listing.",
+            ),
+            models.CheckConstraint(
+                condition=Q(factor__gt=0, factor__lte=10),
+                name="boost_factor_in_range",
+                violation_error_message="A factor is above 0 and at most 10.",
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")),
+                name="boost_ends_after_start",
+                violation_error_message="A boost ends after it starts.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.factor:g} × {self.kind} {self.target}"
+
+    @property
+    def kind(self) -> str:
+        """Which one of category, seller and listing it is about."""
+        return next((name for name in ("category", "seller") if getattr(self, f"{name}_id")), "listing")
+
+    @property
+    def target(self) -> Category | Actor | Listing | None:
+        return getattr(self, self.kind)
+
+
+class BoostChange(models.Model):
+    """What was done to a boost, when and by whom. It stays when the boost is gone."""
+
+    class Action(models.TextChoices):
+        ADDED = "added"
+        CHANGED = "changed"
+        REMOVED = "removed"
+
+    boost_id = models.BigIntegerField(db_index=True)
+    action = models.CharField(max_length=7, choices=Action)
+    by = models.CharField(max_length=150)
+    at = models.DateTimeField()
+    before = models.JSONField(null=True)  # target, factor, starts_at, ends_at, note; null: was not there
+    after = models.JSONField(null=True)
+
+    def __str__(self) -> str:
+        return f"boost {self.boost_id} {self.action} by {self.by}"
+
+
+class Experiment(models.Model):
+    """Actors divided by chance into variants of feed parameters for a time. See experiments.py.
+
+    One runs at a time: nobody is in two, and what is seen in one is not due to another.
+    """
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        RUNNING = "running"
+        STOPPED = "stopped"
+
+    # What decides who gets what, and what slates refer to: fixed once people were exposed.
+    FIXED = ("name", "salt", "starts_at")
+
+    name = models.CharField(max_length=60, unique=True, validators=[IN_A_FILE_NAME])
+    salt = models.CharField(
+        max_length=60,
+        default=new_salt,
+        help_text="Divides actors in its own way; that of an earlier experiment divides them as it did.",
+    )
+    share = models.FloatField(
+        default=1,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="The share of actors who take part, 0 to 1. Raised later, those who took part stay where "
+        "they are.",
+    )
+    starts_at = models.DateTimeField("from")
+    ends_at = models.DateTimeField("until")
+    status = models.CharField(
+        max_length=10,
+        choices=Status,
+        default=Status.DRAFT,
+        help_text="Only while it is running, and between from and until, are actors divided. Once it runs, "
+        "its name, salt, start and variants are fixed.",
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(share__gte=0, share__lte=1), name="experiment_share_in_range"),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="experiment_ends_after_start"
+            ),
+            ExclusionConstraint(
+                name="one_experiment_at_a_time",
+                expressions=[
+                    (
+                        Func(
+                            "starts_at",
+                            "ends_at",
+                            RangeBoundary(),
+                            function="tstzrange",
+                            output_field=DateTimeRangeField(),
+                        ),
+                        RangeOperators.OVERLAPS,
+                    )
+                ],
+                condition=Q(status="running"),
+                violation_error_message="Another experiment runs in that time: one runs at a time.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether slates may refer to it."""
+        return self.status != self.Status.DRAFT
+
+    def clean(self) -> None:
+        # Of the field, so that the range in the constraint is not asked about.
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            raise ValidationError({"ends_at": "An experiment ends after it starts."})
+        stored = Experiment.objects.filter(pk=self.pk).first()
+        if stored and stored.has_begun:
+            self._require_unchanged(stored)
+
+    def _require_unchanged(self, stored: "Experiment") -> None:
+        if not self.has_begun:
+            raise ValidationError({"status": "It has begun: it cannot be a draft again."})
+        changed = [name for name in self.FIXED if getattr(self, name) != getattr(stored, name)]
+        if changed:
+            raise ValidationError(dict.fromkeys(changed, "It has begun: this is fixed."))
+
+
+class Variant(models.Model):
+    """One way in which the actors of an experiment are treated. `control` is the feed that everybody gets."""
+
+    experiment = models.ForeignKey(
+        Experiment, on_delete=models.CASCADE, related_name="variants", db_index=False
+    )
+    name = models.CharField(
+        max_length=60,
+        validators=[IN_A_FILE_NAME],
+        help_text=f"One is called {CONTROL}: the feed as everybody else gets it.",
+    )
+    weight = models.FloatField(default=1, help_text="Its share of those who take part, against the others'.")
+    parameters = models.JSONField(default=dict, blank=True)  # of FeedParameters, those that differ
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["experiment", "name"], name="variant_name_once"),
+            models.CheckConstraint(
+                condition=Q(weight__gt=0, weight__lte=1_000_000),
+                name="variant_weight_in_range",
+                violation_error_message="A weight is above 0, and not above a million.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(name=CONTROL) | Q(parameters={}),
+                name="control_changes_nothing",
+                violation_error_message=f"{CONTROL} has no parameters of its own.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.name}"
+
+    def clean(self) -> None:
+        from recommendations.candidates import SOURCES  # at its top it imports these models
+
+        if self.parameters is None:  # an empty field of a form
+            self.parameters = {}
+        try:
+            FeedParameters.from_json(self.parameters).require_sources(SOURCES)
+        except BadParameters as error:
+            raise ValidationError({"parameters": error.detail}) from None
