@@ -9,11 +9,13 @@ from recommendations import bell, embedding
 from recommendations.boosts_admin import KeepsBoosts, ShowsBoostChanges
 from recommendations.category_admin import SuggestsCategory
 from recommendations.copies_admin import ShowsCopies, link_to, pair
+from recommendations.experiments_admin import SetsExperiments
 from recommendations.models import (
     Boost,
     BoostChange,
     CatalogueChange,
     EmbeddingJob,
+    Experiment,
     Interaction,
     ListingEmbedding,
     ParkedInteraction,
@@ -85,6 +87,11 @@ class BoostAdmin(KeepsBoosts):
 @admin.register(BoostChange)
 class BoostChangeAdmin(ShowsBoostChanges, ReadOnlyAdmin):
     """Who did what to which boost."""
+
+
+@admin.register(Experiment)
+class ExperimentAdmin(SetsExperiments):
+    """Variants of feed parameters, and who gets which."""
 
 
 @admin.register(EmbeddingJob)

@@ -159,7 +159,6 @@ class Experiment(models.Model):
                     )
                 ],
                 condition=Q(status="running"),
-                violation_error_message="Another experiment runs in that time: one runs at a time.",
             ),
         ]
 
@@ -175,9 +174,24 @@ class Experiment(models.Model):
         # Of the field, so that the range in the constraint is not asked about.
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
             raise ValidationError({"ends_at": "An experiment ends after it starts."})
+        if self.starts_at and self.ends_at and self.status == self.Status.RUNNING:
+            self._require_alone()
         stored = Experiment.objects.filter(pk=self.pk).first()
         if stored and stored.has_begun:
             self._require_unchanged(stored)
+
+    def validate_constraints(self, exclude=None) -> None:
+        """Without a status, Django's exclusion constraint raises FieldError; without a start it waits."""
+        left_out = set(exclude or ())
+        super().validate_constraints(left_out | ({"starts_at"} if "status" in left_out else set()))
+
+    def _require_alone(self) -> None:
+        """As the constraint does, which forms pass over where the start is fixed."""
+        meanwhile = Experiment.objects.filter(
+            status=self.Status.RUNNING, starts_at__lt=self.ends_at, ends_at__gt=self.starts_at
+        )
+        if other := meanwhile.exclude(pk=self.pk).first():
+            raise ValidationError({"status": f"{other} runs in that time: one runs at a time."})
 
     def _require_unchanged(self, stored: "Experiment") -> None:
         if not self.has_begun:

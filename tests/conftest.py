@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from listings.models import Actor
 from marketplace.celery import app
 from marketplace.models import ServiceKey
-from recommendations import answers, embedding, encoders, encoding, replica, trending
+from recommendations import answers, boosts, embedding, encoders, encoding, experiments, replica, trending
 from tests import factories
 
 
@@ -147,6 +147,13 @@ def still_replica(monkeypatch) -> replica.Replica:
 def fresh_door(monkeypatch):
     """Each test asks the encode worker through a door that remembers nothing."""
     monkeypatch.setattr(encoding, "_door", None)
+
+
+@pytest.fixture(autouse=True)
+def fresh_rules():
+    """Boosts and experiments are kept for a second, in which several tests may begin."""
+    boosts.forget()
+    experiments.forget()
 
 
 @contextmanager

@@ -15,13 +15,6 @@ HOUR = timedelta(hours=1)
 SOFAS, GARDEN = "Home & Garden / Sofas", "Home & Garden"
 
 
-@pytest.fixture(autouse=True)
-def nothing_remembered():
-    boosts.forget()
-    yield
-    boosts.forget()
-
-
 def boost(now, factor=2.0, *, hours=(-1, 1), **target) -> Boost:
     """A boost around now, or of other hours from it, that the constraints have to accept."""
     start, end = (now + number * HOUR for number in hours)
