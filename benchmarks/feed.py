@@ -13,8 +13,9 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -80,7 +81,7 @@ def replayed(
     return figures(Judge(catalogue, log, questions), answers)
 
 
-def train(replay: Replay, moment) -> None:
+def train(replay: Replay, moment: datetime) -> None:
     """The collaborative model, by the verb that `manage.py train collaborative` calls, and serve it."""
     row = train_collaborative(now=moment, force=True)
     say(f"Trained {row}: {row.verdict}")
@@ -159,7 +160,7 @@ def figures(judge: Judge, answers: Answers) -> dict:
     return _rounded(result)
 
 
-def _rounded(value):
+def _rounded(value: Any) -> Any:
     match value:
         case dict():
             return {name: _rounded(inner) for name, inner in value.items()}

@@ -47,11 +47,13 @@ class Catalogue:
         return dict(zip(self.listings, rows.tolist(), strict=True))
 
 
-def load(data: Path, log: Log, weights: Path, *, trained_before: datetime | None, cache: Path | None):
+def load(
+    data: Path, log: Log, weights: Path, *, trained_before: datetime | None, cache: Path | None
+) -> Catalogue:
     """Adverts that the log names, read as the importer reads them, and embedded by the real code.
 
     trained_before: train the encoder's heads, as `train encoder` does, on what was published before; None:
-    the encoder that a new installation has.   -> Catalogue
+    the encoder that a new installation has.
     """
     rows = _read_adverts(data, log)
     actors = _actors({row.seller for row in rows} | {event.actor for event in log.events})

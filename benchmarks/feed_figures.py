@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -40,7 +41,7 @@ class Judge:
     def coverage(self, ranked: Rows) -> float:
         """The share that was shown to anybody, of what was on the market at any time of these questions."""
         shown = np.unique(ranked[ranked >= 0])
-        return len(shown) / max(len(self._offered()), 1)
+        return len(shown) / max(len(self._offered), 1)
 
     def character(self, ranked: Rows) -> dict[str, float]:
         """What the shown listings are like, whoever liked them."""
@@ -52,7 +53,7 @@ class Judge:
             "new_listing_share": self._share(ranked, self._is_new),
         }
 
-    @property
+    @cached_property
     def relevant(self) -> csr_matrix:
         """(a, rows), what was relevant to each question."""
         rows = [[self.catalogue.row_of[name] for name in sorted(it.relevant)] for it in self.questions]
@@ -65,7 +66,9 @@ class Judge:
     def _view(self) -> View:
         return self.catalogue.whole
 
+    @cached_property
     def _offered(self) -> Rows:
+        """Rows that were on the market at any time between the first question and the last."""
         first, last = self.questions[0].moment, self.questions[-1].moment
         lives = self.log.lives.items()
         return np.array(
@@ -79,7 +82,7 @@ class Judge:
     def _seller_gini(self, ranked: Rows) -> float:
         """How unevenly showings are spread over sellers who have anything to sell; 0 is evenly."""
         sellers = self._view.attributes["seller_id"]
-        offering = np.unique(sellers[self._offered()])
+        offering = np.unique(sellers[self._offered])
         places = np.searchsorted(offering, sellers[ranked[ranked >= 0]])
         return gini(np.bincount(places, minlength=len(offering)))
 
@@ -104,14 +107,14 @@ class Judge:
     def _is_new(self, question: Question, rows: Rows) -> np.ndarray:
         return question.moment.timestamp() - self._lives[0][rows] < NEW.total_seconds()
 
-    @property
+    @cached_property
     def _lives(self) -> tuple[Vector, Vector]:
         """When each row's listing came and went: (rows,) float64 each."""
         count = self._view.row_count
         published, ended = np.full(count, np.inf), np.full(count, -np.inf)
         for name, life in self.log.lives.items():
             row = self.catalogue.row_of[name]
-            published[row], ended[row] = _seconds(life.published_at), _seconds(life.ended_at)
+            published[row], ended[row] = life.published_at.timestamp(), life.ended_at.timestamp()
         return published, ended
 
     def _similarity(self, rows: Rows) -> float:
@@ -130,7 +133,3 @@ def gini(counts: np.ndarray) -> float:
     if not total:
         return 0.0
     return float(2 * (np.arange(1, count + 1) @ ordered) / (count * total) - (count + 1) / count)
-
-
-def _seconds(at: datetime) -> float:
-    return at.timestamp()

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -189,9 +188,10 @@ class TestBadData:
         with pytest.raises(BadData, match="stare"):
             feed_log.read_log(shoppers)
 
-    def test_a_folder_without_a_log_ends_in_one_line(self, folders, stage):
-        command = [sys.executable, "-m", "benchmarks.feed", "--data", str(folders[0]), "--log", "nowhere"]
-        ended = subprocess.run([*command, "--weights", str(stage)], capture_output=True, text=True)
-        assert ended.returncode == 1
-        assert ended.stderr.strip().count("\n") == 0
-        assert "nowhere" in ended.stderr
+    def test_a_folder_without_a_log_ends_in_one_line(self, folders, weights_file, monkeypatch):
+        given = ["feed", "--data", str(folders[0]), "--log", "nowhere", "--weights", str(weights_file)]
+        monkeypatch.setattr(sys, "argv", given)
+        with pytest.raises(SystemExit) as ended:
+            feed.main()
+        assert "nowhere" in ended.value.code
+        assert "\n" not in ended.value.code
