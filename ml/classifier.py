@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import expit, log_softmax, logit, logsumexp, softmax
 
 from ml.arrays import Matrix, Rows, Vector, require_matrix, require_vector
 
 BIN_COUNT = 15  # of Guo et al. 2017
+# How much a photo says beside words, before anything is seen: on two validation splits of real adverts most
+# categories are told at this share, and the likeliest share, .33, tells .003 fewer.
+USUAL_SHARE = 0.4
+SHARE_STRENGTH = 5.0  # of that belief: it counts for as much as some dozens of listings
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Calibration:
     photo: float = 1.0
     words: float = 1.0
     both: float = 1.0
-    photo_share: float = 0.5
+    photo_share: float = USUAL_SHARE
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +116,7 @@ class Classifier:
 
 
 def fit_calibration(evidence: Evidence, roots: Rows) -> Calibration:
-    """Temperatures and share that make held-out roots (n,) likeliest.
+    """Temperatures and share that make held-out roots (n,) likeliest, the share drawn to the usual one.
 
     A side that no listing has keeps its default.
     """
@@ -154,11 +158,12 @@ def _fit_both(photo: Matrix, words: Matrix, labels: Rows) -> tuple[float, float]
         return usual.photo_share, usual.both
 
     def loss(point: np.ndarray) -> float:
-        share = 1 / (1 + np.exp(-point[0]))
-        return _loss((share * photo + (1 - share) * words) / np.exp(point[1]), labels)
+        drawn = SHARE_STRENGTH / len(labels) * (point[0] - logit(USUAL_SHARE)) ** 2
+        share = expit(point[0])
+        return drawn + _loss((share * photo + (1 - share) * words) / np.exp(point[1]), labels)
 
-    found = minimize(loss, [-1.0, -0.5], method="Nelder-Mead")
-    return float(1 / (1 + np.exp(-found.x[0]))), float(np.exp(found.x[1]))
+    found = minimize(loss, [logit(USUAL_SHARE), -0.5], method="Nelder-Mead")
+    return float(expit(found.x[0])), float(np.exp(found.x[1]))
 
 
 def _loss(logits: Matrix, labels: Rows) -> float:

@@ -39,7 +39,7 @@ def fit_basis(titles: Sequence[str], descriptions: Sequence[str], *, seed: int) 
     """The leading axes of the n-grams of these listings (Deerwester et al. 1990)."""
     hashed = hash_texts(titles, descriptions)
     counts = np.bincount(hashed.indices, minlength=hashed.shape[1])
-    columns = np.flatnonzero(counts >= LEAST_TEXTS).astype(np.int32)
+    columns = np.flatnonzero(counts >= min(LEAST_TEXTS, counts.max())).astype(np.int32)
     weights = (np.log((1 + len(titles)) / (1 + counts[columns])) + 1).astype(np.float32)
     nothing = np.zeros((len(columns), 0), np.float16)
     weighted = _weighted(hashed, NgramBasis(columns, weights, nothing))

@@ -47,6 +47,8 @@ def hash_texts(titles: Sequence[str], descriptions: Sequence[str]) -> csr_matrix
     """
     if len(titles) != len(descriptions):
         raise ValueError(f"expected one description a title, found {len(descriptions)} for {len(titles)}")
+    if not titles:  # which the vectorizers refuse
+        return csr_matrix((0, NGRAM_COUNT), dtype=np.float32)
     return normalize(_ngrams(titles) + _ngrams(descriptions)).astype(np.float32)
 
 

@@ -153,3 +153,7 @@ class TestFilesOfTheSentenceEncoder:
         )
         with pytest.raises(TextEncoderError, match="install it, or set TEXT_ENCODER=ngrams"):
             SentenceEncoder()
+
+
+def test_of_no_listings_there_are_no_ngrams():
+    assert hash_texts([], []).shape == (0, NGRAM_COUNT)
