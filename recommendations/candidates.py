@@ -9,7 +9,7 @@ from ml.arrays import Matrix, Rows, Vector, pack_mask
 from recommendations.taste import Taste
 from recommendations.view import View
 
-SOURCES = ("content", "collaborative", "covisitation", "trending", "fresh")
+SOURCES = ("content", "collaborative", "covisitation", "trending", "fresh", "price", "place")
 PER_SOURCE = 200
 LENDERS = 200  # live listings whose co-visitation scores are spread to those that nobody has touched
 FRESH_HALF_LIFE = timedelta(days=3)
@@ -54,7 +54,13 @@ def score_rows(view: View, taste: Taste, rows: Rows, *, now: datetime) -> Matrix
 
     rows (n,) int -> (n, len(SOURCES)) float32, NaN where a source does not know a row.
     """
-    scores = [*_taste_scores(view, taste, rows), _trending_scores(view, rows), _fresh_scores(view, rows, now)]
+    scores = [
+        *_taste_scores(view, taste, rows),
+        _trending_scores(view, rows),
+        _fresh_scores(view, rows, now),
+        taste.habits.price_scores(view, rows),
+        taste.habits.place_scores(view, rows),
+    ]
     return np.column_stack(scores).astype(np.float32)
 
 

@@ -7,10 +7,9 @@ import numpy as np
 
 from listings.errors import Invalid
 from listings.queries import categories_below
+from ml import geography
 from recommendations.columns import CONDITIONS
 from recommendations.view import View
-
-EARTH_RADIUS_KM = 6371.0
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,6 @@ def allowed_rows(
 
 
 def distances_km(view: View, latitude: float, longitude: float) -> np.ndarray:
-    """(rows,) float32 by the haversine formula (Sinnott 1984); NaN for listings without a place."""
-    here_latitude, here_longitude = np.radians([latitude, longitude]).astype(np.float32)
-    latitudes = np.radians(view.attributes["latitude"])
-    longitudes = np.radians(view.attributes["longitude"])
-    chord = (
-        np.sin((latitudes - here_latitude) / 2) ** 2
-        + np.cos(latitudes) * np.cos(here_latitude) * np.sin((longitudes - here_longitude) / 2) ** 2
-    )
-    return 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(chord.clip(0, 1)))
+    """(rows,) float32; NaN for listings without a place."""
+    places = np.column_stack([view.attributes["latitude"], view.attributes["longitude"]])
+    return geography.distances_km(places, np.array([(latitude, longitude)]))[:, 0]

@@ -13,7 +13,8 @@ from django.db.models.lookups import LessThanOrEqual
 from listings.models import Listing
 from listings.queries import categories_below
 from listings.words import words_in
-from recommendations.filters import EARTH_RADIUS_KM, Filters
+from ml.geography import EARTH_RADIUS_KM
+from recommendations.filters import Filters
 from recommendations.spelling import Vocabulary, vocabulary
 
 MOST_WORDS = 32  # of a query; nobody means more

@@ -10,13 +10,14 @@ from recommendations.candidates import SOURCES, Candidates
 from recommendations.recipe import Warmth
 from recommendations.taste import Taste
 
-# Set by hand for SOURCES (content, collaborative, covisitation, trending, fresh), warmest actors first.
+# Set by hand for SOURCES (content, collaborative, covisitation, trending, fresh, price, place), the warmest
+# actors first.
 WARMTH_WEIGHTS: tuple[Warmth, ...] = (
-    (20.0, (1.0, 0.8, 0.8, 0.15, 0.10)),
-    (5.0, (1.0, 0.5, 0.6, 0.20, 0.15)),
-    (0.0, (1.0, 0.3, 0.4, 0.30, 0.20)),
+    (20.0, (1.0, 0.8, 0.8, 0.15, 0.10, 0.2, 0.2)),
+    (5.0, (1.0, 0.5, 0.6, 0.20, 0.15, 0.2, 0.2)),
+    (0.0, (1.0, 0.3, 0.4, 0.30, 0.20, 0.2, 0.2)),
 )
-COLD_WEIGHTS = (0.0, 0.0, 0.0, 1.0, 0.6)  # of whom nothing is known
+COLD_WEIGHTS = (0.0, 0.0, 0.0, 1.0, 0.6, 0.0, 0.0)  # of whom nothing is known
 
 
 @dataclass(frozen=True)

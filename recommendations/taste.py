@@ -1,6 +1,6 @@
 """What an actor likes, read from their last events at the moment they ask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -9,7 +9,9 @@ from django.db.models import QuerySet
 from listings.models import Actor
 from ml.arrays import Matrix, Vector
 from ml.interests import choose_interests
+from recommendations import standing
 from recommendations.columns import vectors_from
+from recommendations.habits import Habits, log_prices
 from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
 from recommendations.models import Interaction, ListingEmbedding
 from recommendations.view import View
@@ -29,6 +31,7 @@ class Taste:
     # What the collaborative model says of it; None when the model knows none of it.
     factors: Vector | None = None  # (k,) float32, folded in
     covisited: Vector | None = None  # (n,) float32: how much each of the model's items comes after it
+    habits: Habits = field(default_factory=Habits.none)
     seen: frozenset[int] = frozenset()  # listing ids not to show again: touched, hidden, reported
     actor_id: int | None = None  # whose own listings are not shown either
 
@@ -45,8 +48,8 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
     """
     if actor is None:
         return _nothing(view)
-    own = Interaction.objects.filter(actor__in=_merged_ids(actor), occurred_at__lte=now)
-    touched = _touched(own, actor.pk, now)
+    own = standing.of(_merged_ids(actor), until=now)
+    touched, known = _touched(own, actor.pk, now)
     unwanted = set(own.filter(kind__in=UNWANTED).values_list("listing_id", flat=True))
     liked = {pk: weight for pk, weight in touched.items() if weight > 0 and pk not in unwanted}
     listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
@@ -60,6 +63,7 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
         interest_weights=interest_weights,
         factors=factors,
         covisited=covisited,
+        habits=_habits(liked, known),
         seen=frozenset(unwanted | touched.keys()),
         actor_id=actor.pk,
     )
@@ -75,17 +79,46 @@ def _merged_ids(actor: Actor) -> list[int]:
     return [actor.pk, *Actor.objects.filter(merged_into=actor).values_list("pk", flat=True)]
 
 
-def _touched(own: QuerySet[Interaction], actor_id: int, now: datetime) -> dict[int, float]:
-    """Listing id -> weight: kinds weighed, halved by age, capped for each listing.
+# What habits are read from: price, root category or the category itself where it is one, and place.
+_KNOWN = (
+    "listing__price",
+    "listing__category__root",
+    "listing__category",
+    "listing__latitude",
+    "listing__longitude",
+)
 
-    What somebody does with a listing of their own weighs nothing.
+
+def _touched(
+    own: QuerySet[Interaction], actor_id: int, now: datetime
+) -> tuple[dict[int, float], dict[int, tuple]]:
+    """Listing id -> weight, and listing id -> what is known of it: _KNOWN.
+
+    Kinds are weighed, halved by age, and capped for each listing. What somebody does with a listing of their
+    own weighs nothing.
     """
-    events = own.order_by("-occurred_at").values_list("listing_id", "kind", "occurred_at", "listing__seller")
-    totals: dict[int, float] = {}
-    for pk, kind, at, seller_id in events[:LAST_EVENTS]:
+    events = own.order_by("-occurred_at").values_list(
+        "listing_id", "kind", "occurred_at", "listing__seller", *_KNOWN
+    )
+    totals, known = dict[int, float](), dict[int, tuple]()
+    for pk, kind, at, seller_id, *about in events[:LAST_EVENTS]:
         weight = 0.0 if seller_id == actor_id else WEIGHTS[kind] * 0.5 ** ((now - at) / TASTE_HALF_LIFE)
         totals[pk] = min(totals.get(pk, 0.0) + weight, WEIGHT_CAP)
-    return totals
+        known[pk] = tuple(about)
+    return totals, known
+
+
+def _habits(liked: dict[int, float], known: dict[int, tuple]) -> Habits:
+    if not liked:
+        return Habits.none()
+    prices, roots, categories, *place = zip(*(known[pk] for pk in liked), strict=True)
+    weights = np.fromiter(liked.values(), np.float32, len(liked))
+    return Habits(
+        shares=weights / weights.sum(),
+        prices=log_prices(np.array([int(price * 100) for price in prices], np.int64)),
+        roots=np.array([root or own for root, own in zip(roots, categories, strict=True)], np.int64),
+        places=np.array(place, dtype=np.float32).T,  # None becomes NaN
+    )
 
 
 def _interests(listing_ids: np.ndarray, weights: Vector, view: View) -> tuple[Matrix, Vector]:

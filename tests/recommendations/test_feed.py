@@ -59,7 +59,8 @@ class TestAnyone:
         assert len(items) == 20
         assert len(set(ids(items))) == 20
         unknown = {source for source, score in items[0]["scores"].items() if score is None}
-        assert unknown == {"content", "collaborative", "covisitation"}, "nothing is known of a visitor"
+        of_taste = {"content", "collaborative", "covisitation", "price", "place"}
+        assert unknown == of_taste, "nothing is known of a visitor"
         assert set(items[0]["scores"]) - unknown == {"trending", "fresh"}
 
     def test_an_empty_catalogue_has_an_empty_feed(self, anyone, feed_of):

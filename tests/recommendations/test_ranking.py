@@ -5,7 +5,7 @@ from recommendations.candidates import SOURCES, Candidates
 from recommendations.ranking import COLD_WEIGHTS, WARMTH_WEIGHTS, rank, weights_for
 from tests.recommendations.small_world import load, taste
 
-FITTED = ((8.0, (1.0, 2.0, 3.0, 4.0, 5.0)), (2.0, (5.0, 4.0, 3.0, 2.0, 1.0)))
+FITTED = ((8.0, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)), (2.0, (7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0)))
 UNKNOWN = np.nan
 
 
@@ -14,7 +14,9 @@ def warm(event_weight: float):
 
 
 def candidates(*scores: tuple[float, ...]) -> Candidates:
-    return Candidates(np.arange(len(scores), dtype=np.int32), np.array(scores, np.float32))
+    """By the first sources; the others think the same of all."""
+    padded = [(*known, *[0.0] * (len(SOURCES) - len(known))) for known in scores]
+    return Candidates(np.arange(len(scores), dtype=np.int32), np.array(padded, np.float32))
 
 
 class TestWeights:
@@ -46,7 +48,7 @@ class TestRank:
 
     @pytest.mark.parametrize(
         ("weights", "order"),
-        [((1.0, 0.0, 0.5, 0.0, 0.0), [0, 1, 2]), ((0.5, 0.0, 1.0, 0.0, 0.0), [1, 0, 2])],
+        [((1.0, 0.0, 0.5, *[0.0] * 4), [0, 1, 2]), ((0.5, 0.0, 1.0, *[0.0] * 4), [1, 0, 2])],
     )
     def test_fitted_weights_decide_the_order(self, weights, order):
         ranked = rank(self.CONTENT_OR_VISITS, warm(1.0), ((0.0, weights),))
@@ -59,7 +61,7 @@ class TestRank:
         assert rank(alike, warm(1.0)).rows.tolist() == [3, 2, 1, 0]
 
     def test_what_no_source_knows_comes_last(self):
-        nothing = (UNKNOWN,) * 5
+        nothing = (UNKNOWN,) * len(SOURCES)
         ranked = rank(candidates((-9, -9, -9, -9, -9), nothing, (9, 9, 9, 9, 9)), warm(1.0))
         assert ranked.rows.tolist() == [2, 0, 1]
 
