@@ -70,6 +70,7 @@ class TestFactors:
     def test_a_category_holds_for_what_lies_below_it_and_for_nothing_beside_it(self, three, factors_at, now):
         beside = factories.category("Home & Garden (trade) / Sofas")
         boost(now, 5, category=beside)
+        boost(now, 7, category=factories.category("Home"))
         boost(now, 3, category=factories.category(GARDEN))
         boost(now, 2, category=factories.category(SOFAS))
         assert factors_at(now).tolist() == [6, 6, 1]

@@ -156,6 +156,8 @@ class TestWhatCounts:
             serve(bob, sofas[:1], "control", hours=hours)
         does(bob, sofas[0], hours=3)
         assert self.clicks(arms) == 1 / 3
+        does(bob, sofas[0], hours=5)
+        assert self.clicks(arms) == 2 / 3
 
     def test_a_slate_that_nobody_was_served_is_no_exposure_and_an_empty_page_is(
         self, serve, arms, sofas, bob, charlie

@@ -77,6 +77,7 @@ class TestDivision:
         made = experiment(share=0.3)
         before = [assignment(shopper(number), now).variant for number in range(2000)]
         assert 2000 - before.count(None) == pytest.approx(600, abs=80)
+        assert before.count("bold") == pytest.approx(300, abs=65)
         Experiment.objects.filter(pk=made.pk).update(share=0.6)
         after = [assignment(shopper(number), now + DAY / 2).variant for number in range(2000)]
         assert 2000 - after.count(None) == pytest.approx(1200, abs=90)

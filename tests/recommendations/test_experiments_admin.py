@@ -77,6 +77,13 @@ class TestAdmin:
         made.refresh_from_db()
         assert (made.status, made.variants.last().name) == ("running", "bolder")
 
+    def test_a_draft_that_cannot_begin_can_still_be_mended(self, admin_client):
+        admin_client.post(self.ADD, self.FORM | {"status": "draft"})
+        wrong = {"variants-1-parameters": '{"explore_share": 3}', "status": "running"}
+        page = self.saved(admin_client, Experiment.objects.get(), **wrong).content.decode()
+        assert "expected a number from 0 to 0.5" in page
+        assert 'name="variants-1-parameters"' in page and 'name="salt"' in page
+
     def test_once_it_began_variants_are_fixed_and_it_can_be_stopped(self, admin_client, made):
         sent = self.saved(
             admin_client, made, status="stopped", name="x", salt="x", **{"variants-1-name": "x"}
