@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from ml.arrays import Matrix, Rows, Vector, pack_mask
+from recommendations import affinity
 from recommendations.taste import Taste
 from recommendations.view import View
 
-SOURCES = ("content", "collaborative", "covisitation", "trending", "fresh", "price", "place")
+SOURCES = ("content", "collaborative", "covisitation", "trending", "fresh", "place", "affinity")
 PER_SOURCE = 200
 LENDERS = 200  # live listings whose co-visitation scores are spread to those that nobody has touched
 FRESH_HALF_LIFE = timedelta(days=3)
@@ -58,8 +59,8 @@ def score_rows(view: View, taste: Taste, rows: Rows, *, now: datetime) -> Matrix
         *_taste_scores(view, taste, rows),
         _trending_scores(view, rows),
         _fresh_scores(view, rows, now),
-        taste.habits.price_scores(view, rows),
         taste.habits.place_scores(view, rows),
+        affinity.scores(taste.touched, view, rows),
     ]
     return np.column_stack(scores).astype(np.float32)
 

@@ -10,12 +10,12 @@ from recommendations.candidates import SOURCES, Candidates
 from recommendations.recipe import Warmth
 from recommendations.taste import Taste
 
-# Set by hand for SOURCES (content, collaborative, covisitation, trending, fresh, price, place), the warmest
+# Set by hand for SOURCES (content, collaborative, covisitation, trending, fresh, place, affinity); warmest
 # actors first.
 WARMTH_WEIGHTS: tuple[Warmth, ...] = (
-    (20.0, (1.0, 0.8, 0.8, 0.15, 0.10, 0.2, 0.2)),
-    (5.0, (1.0, 0.5, 0.6, 0.20, 0.15, 0.2, 0.2)),
-    (0.0, (1.0, 0.3, 0.4, 0.30, 0.20, 0.2, 0.2)),
+    (20.0, (0.3, 0.2, 0.2, 0.05, 0.08, 0.1, 1.0)),
+    (5.0, (0.3, 0.15, 0.2, 0.05, 0.08, 0.1, 1.0)),
+    (0.0, (0.3, 0.1, 0.15, 0.10, 0.08, 0.1, 1.0)),
 )
 COLD_WEIGHTS = (0.0, 0.0, 0.0, 1.0, 0.6, 0.0, 0.0)  # of whom nothing is known
 

@@ -1,7 +1,7 @@
 """What an actor likes, read from their last events at the moment they ask."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from django.db.models import QuerySet
@@ -10,14 +10,16 @@ from listings.models import Actor
 from ml.arrays import Matrix, Vector
 from ml.interests import choose_interests
 from recommendations import standing
+from recommendations.affinity import Touched, log_prices
 from recommendations.columns import vectors_from
-from recommendations.habits import Habits, log_prices
+from recommendations.habits import Habits
 from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
 from recommendations.models import Interaction, ListingEmbedding
 from recommendations.view import View
 
 LAST_EVENTS = 100
 INTERESTS = 4
+RECENT_HALF_LIFE = timedelta(days=1)  # of what affinity goes by: people look for one thing at a time
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Taste:
     factors: Vector | None = None  # (k,) float32, folded in
     covisited: Vector | None = None  # (n,) float32: how much each of the model's items comes after it
     habits: Habits = field(default_factory=Habits.none)
+    touched: Touched = field(default_factory=Touched.none)
     seen: frozenset[int] = frozenset()  # listing ids not to show again: touched, hidden, reported
     actor_id: int | None = None  # whose own listings are not shown either
 
@@ -49,12 +52,13 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
     if actor is None:
         return _nothing(view)
     own = standing.of(_merged_ids(actor), until=now)
-    touched, known = _touched(own, actor.pk, now)
+    touched = _touched(own, actor.pk, now)
     unwanted = set(own.filter(kind__in=UNWANTED).values_list("listing_id", flat=True))
-    liked = {pk: weight for pk, weight in touched.items() if weight > 0 and pk not in unwanted}
+    liked = {pk: said for pk, said in touched.items() if said.weight > 0 and pk not in unwanted}
     listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
-    weights = np.fromiter(liked.values(), np.float32, len(liked))
-    interests, interest_weights = _interests(listing_ids, weights, view)
+    weights = np.array([said.weight for said in liked.values()], np.float32)
+    vectors, known = vectors_of(listing_ids, view)
+    interests, interest_weights = _interests(vectors, known, weights, view)
     factors, covisited = _by_behaviour(listing_ids, weights, view)
     return Taste(
         listing_ids=listing_ids,
@@ -63,7 +67,8 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
         interest_weights=interest_weights,
         factors=factors,
         covisited=covisited,
-        habits=_habits(liked, known),
+        habits=_as_habits(liked, weights),
+        touched=_as_touched(liked, vectors, view),
         seen=frozenset(unwanted | touched.keys()),
         actor_id=actor.pk,
     )
@@ -79,51 +84,56 @@ def _merged_ids(actor: Actor) -> list[int]:
     return [actor.pk, *Actor.objects.filter(merged_into=actor).values_list("pk", flat=True)]
 
 
-# What habits are read from: price, root category or the category itself where it is one, and place.
-_KNOWN = (
-    "listing__price",
-    "listing__category__root",
-    "listing__category",
-    "listing__latitude",
-    "listing__longitude",
-)
+_KNOWN = ("listing__price", "listing__category", "listing__latitude", "listing__longitude")
 
 
-def _touched(
-    own: QuerySet[Interaction], actor_id: int, now: datetime
-) -> tuple[dict[int, float], dict[int, tuple]]:
-    """Listing id -> weight, and listing id -> what is known of it: _KNOWN.
+@dataclass(frozen=True)
+class _Said:
+    """What the events with one listing say."""
 
-    Kinds are weighed, halved by age, and capped for each listing. What somebody does with a listing of their
-    own weighs nothing.
-    """
+    weight: float  # kinds weighed, halved by age, capped
+    recent: float  # of the last event that says anything: 1 now, halved every day
+    about: tuple  # of the listing: _KNOWN
+
+
+def _touched(own: QuerySet[Interaction], actor_id: int, now: datetime) -> dict[int, _Said]:
+    """Listing id -> what was said of it. What somebody does with a listing of their own weighs nothing."""
     events = own.order_by("-occurred_at").values_list(
         "listing_id", "kind", "occurred_at", "listing__seller", *_KNOWN
     )
-    totals, known = dict[int, float](), dict[int, tuple]()
+    said: dict[int, _Said] = {}
     for pk, kind, at, seller_id, *about in events[:LAST_EVENTS]:
         weight = 0.0 if seller_id == actor_id else WEIGHTS[kind] * 0.5 ** ((now - at) / TASTE_HALF_LIFE)
-        totals[pk] = min(totals.get(pk, 0.0) + weight, WEIGHT_CAP)
-        known[pk] = tuple(about)
-    return totals, known
+        recent = 0.5 ** ((now - at) / RECENT_HALF_LIFE) if weight > 0 else 0.0
+        before = said.get(pk, _Said(0.0, 0.0, ()))
+        total = min(before.weight + weight, WEIGHT_CAP)
+        said[pk] = _Said(total, max(before.recent, recent), tuple(about))
+    return said
 
 
-def _habits(liked: dict[int, float], known: dict[int, tuple]) -> Habits:
+def _as_habits(liked: dict[int, _Said], weights: Vector) -> Habits:
     if not liked:
         return Habits.none()
-    prices, roots, categories, *place = zip(*(known[pk] for pk in liked), strict=True)
-    weights = np.fromiter(liked.values(), np.float32, len(liked))
-    return Habits(
-        shares=weights / weights.sum(),
-        prices=log_prices(np.array([int(price * 100) for price in prices], np.int64)),
-        roots=np.array([root or own for root, own in zip(roots, categories, strict=True)], np.int64),
-        places=np.array(place, dtype=np.float32).T,  # None becomes NaN
+    places = np.array([said.about[2:] for said in liked.values()], dtype=np.float32)  # None becomes NaN
+    return Habits(shares=weights / weights.sum(), places=places)
+
+
+def _as_touched(liked: dict[int, _Said], vectors: Matrix, view: View) -> Touched:
+    """For the affinity each listing counts once, however much was done with it, and soon less."""
+    if not liked:
+        return Touched.none()
+    recent = np.array([said.recent for said in liked.values()]) + 1e-9
+    pence = np.array([int(said.about[0] * 100) for said in liked.values()], np.int64)
+    return Touched(
+        shares=(recent / recent.sum()).astype(np.float32),
+        prices=log_prices(pence),
+        categories=np.array([said.about[1] for said in liked.values()], np.int64),
+        words=vectors[:, view.comparison.blocks.slices[2]].astype(np.float32),
     )
 
 
-def _interests(listing_ids: np.ndarray, weights: Vector, view: View) -> tuple[Matrix, Vector]:
+def _interests(vectors: Matrix, known: np.ndarray, weights: Vector, view: View) -> tuple[Matrix, Vector]:
     """Vectors (i, d) float32 of the listings that stand for the others, and their weights (i,)."""
-    vectors, known = vectors_of(listing_ids, view)
     if not known.any():
         nothing = _nothing(view)
         return nothing.interests, nothing.interest_weights

@@ -59,7 +59,7 @@ class TestAnyone:
         assert len(items) == 20
         assert len(set(ids(items))) == 20
         unknown = {source for source, score in items[0]["scores"].items() if score is None}
-        of_taste = {"content", "collaborative", "covisitation", "price", "place"}
+        of_taste = {"content", "collaborative", "covisitation", "place", "affinity"}
         assert unknown == of_taste, "nothing is known of a visitor"
         assert set(items[0]["scores"]) - unknown == {"trending", "fresh"}
 
