@@ -11,7 +11,8 @@ from listings.callers import READ_METHODS, Caller
 from listings.errors import Forbidden, Invalid
 from listings.models import Actor
 from listings.services import ensure_actors
-from recommendations.feed import build_feed
+from recommendations.crawlers import is_crawler
+from recommendations.feed import build_feed, next_page
 from recommendations.interactions import Event, EventResult, Outcome, record
 from recommendations.on_behalf import asking_actor
 from recommendations.serializers import (
@@ -47,12 +48,16 @@ class FeedApi(RecommendationApi):
     def get(self, request):
         query = FeedQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        page = build_feed(
-            actor=asking_actor(request.caller, query.validated_data.get("actor")),
-            filters=query.filters,
-            limit=query.validated_data["limit"],
-            now=timezone.now(),
-        )
+        asked = {
+            "actor": asking_actor(request.caller, query.validated_data.get("actor")),
+            "limit": query.validated_data["limit"],
+            "now": timezone.now(),
+        }
+        if "cursor" in query.validated_data:
+            page = next_page(cursor=query.validated_data["cursor"], **asked)
+        else:
+            is_kept = not is_crawler(request.headers.get("User-Agent", ""))
+            page = build_feed(filters=query.filters, is_kept=is_kept, **asked)
         return Response(PageCard(page).data)
 
 

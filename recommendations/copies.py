@@ -27,7 +27,7 @@ from ml.blocks import block_scores
 from recommendations.models import PhotoCopy, PhotoFeatures
 
 if TYPE_CHECKING:
-    from recommendations.feed import Item
+    from recommendations.pages import Item
     from recommendations.view import View
 
 MOST_BITS = 3

@@ -1,7 +1,8 @@
 """Which rows may be shown: what the caller asks for, and what an actor is not shown."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,11 @@ class Filters:
             raise Invalid("lat and lon belong together.", field="lat")
         if (self.radius_km is None) != (self.lat is None):
             raise Invalid("radius_km goes with lat and lon.", field="radius_km")
+
+    def to_json(self) -> dict[str, Any]:
+        """Those that are set, prices as strings."""
+        wanted = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: str(value) if isinstance(value, Decimal) else value for name, value in wanted.items()}
 
 
 def allowed_rows(

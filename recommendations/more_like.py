@@ -10,8 +10,8 @@ from ml.arrays import Matrix, Rows
 from ml.contrast import contrast
 from ml.interests import choose_interests
 from recommendations import copies, replica
-from recommendations.feed import Item, Page
 from recommendations.filters import Filters, allowed_rows
+from recommendations.pages import Item, Page
 from recommendations.taste import INTERESTS, vectors_of
 from recommendations.view import View
 

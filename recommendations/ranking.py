@@ -1,6 +1,8 @@
 """From candidates to an order: z-scored sources, weighed by how much is known of the actor."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -29,9 +31,23 @@ class Ranked:
     sources: Matrix
 
 
-def rank(candidates: Candidates, taste: Taste, fitted: tuple[Warmth, ...] = ()) -> Ranked:
-    """Order the candidates by their blended score; equal scores keep the newer row first."""
-    score = blend(candidates.scores, weights_for(taste, fitted))
+def rank(
+    candidates: Candidates,
+    taste: Taste,
+    fitted: tuple[Warmth, ...] = (),
+    *,
+    boosted: Vector | None = None,
+    multipliers: Mapping[str, float] = MappingProxyType({}),
+) -> Ranked:
+    """Order the candidates by their blended score; equal scores keep the newer row first.
+
+    boosted (n,), > 0: what staff show more or less of; a z-score can be negative, so a factor's logarithm is
+    added. multipliers: of the weights of sources, by name.
+    """
+    weights = weights_for(taste, fitted) * [multipliers.get(source, 1.0) for source in SOURCES]
+    score = blend(candidates.scores, weights.astype(np.float32))
+    if boosted is not None:
+        score = score + np.log(boosted)
     order = np.lexsort((-candidates.rows, -np.nan_to_num(score, nan=-np.inf)))
     return Ranked(candidates.rows[order], score[order], candidates.scores[order])
 

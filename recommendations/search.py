@@ -15,11 +15,11 @@ from recommendations import copies, replica
 from recommendations.asking_words import Understood
 from recommendations.candidates import SOURCES as TASTE_SOURCES
 from recommendations.candidates import score_rows
-from recommendations.feed import Item, Page
 from recommendations.filters import Filters
 from recommendations.highlighting import Highlight, highlight
 from recommendations.hints import Hint, hint_for
 from recommendations.matching import Question, Rankings, count_by_root, pose
+from recommendations.pages import Item, Page
 from recommendations.ranking import weights_for
 from recommendations.taste import Taste, read_taste
 from recommendations.view import View

@@ -47,6 +47,11 @@ class FeedQuery(ListQuery):
         validators=[check_external_id],
         help_text="For services: whose feed.",
     )
+    cursor = serializers.CharField(
+        max_length=500,
+        required=False,
+        help_text="`next_cursor` of the page before: its order goes on, filters and all. Good for a day.",
+    )
 
 
 class SimilarQuery(ListQuery):

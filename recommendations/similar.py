@@ -7,8 +7,8 @@ import numpy as np
 from listings.models import Listing
 from ml.arrays import Matrix, Rows, Vector
 from recommendations import copies, replica
-from recommendations.feed import Item, Page
 from recommendations.filters import Filters, allowed_rows
+from recommendations.pages import Item, Page
 from recommendations.taste import photo_vectors_of, vectors_of
 from recommendations.view import View
 

@@ -12,8 +12,8 @@ from listings import queries, services
 from listings.models import Listing, Photo
 from recommendations import copies
 from recommendations.copies import LOOKED_AT, NEAR_PHOTOS, group
-from recommendations.feed import Item
 from recommendations.models import PhotoCopy, PhotoFeatures
+from recommendations.pages import Item
 from recommendations.view import View
 from tests import factories
 from tests.recommendations.pictures import saved, scene

@@ -1,0 +1,116 @@
+"""Page after page of one feed, what is kept of it, and what staff show more of."""
+
+from datetime import timedelta
+
+import pytest
+
+from listings import services
+from recommendations import boosts, slates
+from recommendations.candidates import SOURCES
+from recommendations.models import Boost, Impression, Slate
+from tests import factories
+
+FEED = "/api/v1/feed/"
+
+
+@pytest.fixture
+def chairs(alice, encoder):
+    return [factories.listing(alice, f"Chair number {number}", price=10 + number) for number in range(12)]
+
+
+@pytest.fixture
+def page_of(follow):
+    def ask(client, status: int = 200, headers: dict | None = None, **query) -> dict:
+        follow()
+        response = client.get(FEED, query, headers=headers)
+        assert response.status_code == status, response.content
+        return response.json()
+
+    return ask
+
+
+def ids(page: dict) -> list[str]:
+    return [item["listing"]["id"] for item in page["items"]]
+
+
+class TestPages:
+    def test_together_they_hold_every_listing_once(self, as_bob, chairs, page_of):
+        pages = [page_of(as_bob, limit=5)]
+        while pages[-1]["next_cursor"]:
+            pages.append(page_of(as_bob, limit=5, cursor=pages[-1]["next_cursor"]))
+        assert [len(page["items"]) for page in pages] == [5, 5, 2]
+        shown = [pk for page in pages for pk in ids(page)]
+        assert sorted(shown) == sorted(chair.external_id for chair in chairs)
+        assert len({page["slate_id"] for page in pages}) == 1
+
+    def test_the_order_stays_whatever_happens_less_what_was_sold_or_hidden(
+        self, as_bob, bob, chairs, page_of, now
+    ):
+        whole = ids(page_of(as_bob, limit=12))
+        first = page_of(as_bob, limit=4)
+        by_id = {chair.external_id: chair for chair in chairs}
+        services.mark_sold(listing=by_id[whole[4]], buyer=None, now=now)
+        factories.event(bob, by_id[whole[5]], "hide", at=now)
+        factories.event(bob, by_id[whole[11]], "favourite", at=now)
+        second = page_of(as_bob, limit=4, cursor=first["next_cursor"])
+        assert ids(second) == whole[6:10]
+
+    def test_scores_are_those_of_the_first_page(self, as_bob, chairs, page_of):
+        whole = page_of(as_bob, limit=12)["items"]
+        second = page_of(as_bob, limit=4, cursor=page_of(as_bob, limit=4)["next_cursor"])["items"]
+        assert [item["scores"].keys() for item in second] == [item["scores"].keys() for item in whole[4:8]]
+        assert [item["score"] for item in second] == pytest.approx(
+            [item["score"] for item in whole[4:8]], abs=0.05
+        )
+
+    def test_somebody_elses_an_edited_and_an_old_cursor_are_refused(
+        self, as_bob, as_charlie, anyone, chairs, page_of, bob, now
+    ):
+        page = page_of(as_bob, limit=4)
+        cursor = page["next_cursor"]
+        old = slates.cursor_after(page["slate_id"], offset=4, actor=bob, now=now - timedelta(days=3))
+        for client, text in [
+            (as_charlie, cursor),
+            (anyone, cursor),
+            (as_bob, cursor[:-2] + "xx"),
+            (as_bob, old),
+        ]:
+            refused = page_of(client, status=400, limit=4, cursor=text)
+            assert refused["errors"][0]["field"] == "cursor"
+
+
+class TestSlates:
+    def test_what_was_offered_and_what_was_served_is_kept(self, as_bob, bob, chairs, page_of):
+        page = page_of(as_bob, limit=5, max_price="18")
+        page_of(as_bob, limit=5, cursor=page["next_cursor"])
+        slate = Slate.objects.get()
+        assert slate.pk.hex == page["slate_id"]
+        assert (slate.surface, slate.actor, len(slate.listing_ids)) == ("feed", bob, 9)
+        assert slate.feature_names == [*SOURCES, "score"]
+        assert slates.features_of(slate)[0, -1] == pytest.approx(page["items"][0]["score"], abs=1e-4)
+        assert slate.parameters["filters"] == {"max_price": "18.00"}
+        served = Impression.objects.order_by("offset").values_list("offset", "count")
+        assert list(served) == [(0, 5), (5, 4)]
+
+    def test_crawlers_are_answered_and_leave_none(self, anyone, chairs, page_of):
+        page = page_of(anyone, headers={"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"})
+        assert len(page["items"]) == 12
+        assert (page["slate_id"], page["next_cursor"]) == (None, None)
+        assert not Slate.objects.exists()
+
+    def test_an_empty_feed_is_served_to_nobody(self, anyone, encoder, page_of):
+        page = page_of(anyone)
+        assert (page["items"], page["next_cursor"]) == ([], None)
+        assert not Impression.objects.exists()
+
+
+def test_what_staff_boost_comes_first_and_what_they_dampen_last(anyone, chairs, page_of, now):
+    span = {"starts_at": now - timedelta(days=1), "ends_at": now + timedelta(days=1)}
+    before = ids(page_of(anyone, limit=12))
+    by_id = {chair.external_id: chair for chair in chairs}
+    boosts.keep(Boost(listing=by_id[before[-1]], factor=10, **span), by="staff", now=now)
+    boosts.keep(Boost(listing=by_id[before[0]], factor=0.1, **span), by="staff", now=now)
+    boosts.forget()
+    after = ids(page_of(anyone, limit=12))
+    assert after[0] == before[-1]
+    assert after[-1] == before[0]
