@@ -1,7 +1,5 @@
 """Events, the work they cause, and what is derived from them but kept in PostgreSQL."""
 
-import uuid
-
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Func, Q
@@ -253,55 +251,5 @@ class ParkedInteraction(models.Model):
         return f"{self.kind} of {self.listing_external_id}, which is not known yet"
 
 
-class Slate(models.Model):
-    """One ranking for one request: what was offered, in which order, and all that made it so."""
-
-    class Surface(models.TextChoices):
-        FEED = "feed"
-        SEARCH = "search"
-        SIMILAR = "similar"
-        RECOMMEND = "recommend"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    surface = models.CharField(max_length=10, choices=Surface)
-    actor = models.ForeignKey(
-        Actor, null=True, blank=True, on_delete=models.CASCADE, related_name="slates", db_index=False
-    )
-    listing_ids = ArrayField(models.BigIntegerField())  # (m,) at most 200, in order
-    # Row by row as listing_ids: little-endian float32 (m, len(feature_names)), NaN for unknown.
-    feature_names = ArrayField(models.CharField(max_length=40), default=list)
-    features = models.BinaryField(default=bytes)
-    # How likely each listing was to stand where it does: little-endian float32 (m,), 1 where none was drawn.
-    propensities = models.BinaryField(default=bytes)
-    reasons = ArrayField(models.CharField(max_length=30), default=list)  # (m,) codes
-    seed = models.BigIntegerField(default=0)
-    versions = models.JSONField(default=dict)  # of encoder, collaborative model, ranker and index
-    parameters = models.JSONField(default=dict)  # filters, weights, variant: what else it was made with
-    created_at = models.DateTimeField()
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["actor", "-created_at"], name="slate_of_actor"),
-            models.Index(fields=["created_at"], name="slate_by_age"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.surface} {self.pk}"
-
-
-class Impression(models.Model):
-    """A page of a slate that was really served."""
-
-    slate = models.ForeignKey(Slate, on_delete=models.CASCADE, related_name="impressions")
-    offset = models.PositiveSmallIntegerField()
-    count = models.PositiveSmallIntegerField()
-    served_at = models.DateTimeField()
-
-    class Meta:
-        indexes = [models.Index(fields=["served_at"], name="impression_by_age")]
-
-    def __str__(self) -> str:
-        return f"{self.count} listings of {self.slate_id} from {self.offset}"
-
-
 from recommendations.rule_models import Boost, BoostChange, Experiment, Variant  # noqa: E402, F401
+from recommendations.slate_models import Impression, Slate  # noqa: E402, F401

@@ -1,0 +1,59 @@
+"""What was offered: rankings, and the pages of them that were served. `models` imports them."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from listings.models import Actor
+
+
+class Slate(models.Model):
+    """One ranking for one request: what was offered, in which order, and all that made it so."""
+
+    class Surface(models.TextChoices):
+        FEED = "feed"
+        SEARCH = "search"
+        SIMILAR = "similar"
+        RECOMMEND = "recommend"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    surface = models.CharField(max_length=10, choices=Surface)
+    actor = models.ForeignKey(
+        Actor, null=True, blank=True, on_delete=models.CASCADE, related_name="slates", db_index=False
+    )
+    listing_ids = ArrayField(models.BigIntegerField())  # (m,) at most 200, in order
+    # Row by row as listing_ids: little-endian float32 (m, len(feature_names)), NaN for unknown.
+    feature_names = ArrayField(models.CharField(max_length=40), default=list)
+    features = models.BinaryField(default=bytes)
+    # How likely each listing was to stand where it does: little-endian float32 (m,), 1 where none was drawn.
+    propensities = models.BinaryField(default=bytes)
+    reasons = ArrayField(models.CharField(max_length=30), default=list)  # (m,) codes
+    seed = models.BigIntegerField(default=0)
+    versions = models.JSONField(default=dict)  # of encoder, collaborative model, ranker and index
+    parameters = models.JSONField(default=dict)  # filters, weights, variant: what else it was made with
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["actor", "-created_at"], name="slate_of_actor"),
+            models.Index(fields=["created_at"], name="slate_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.surface} {self.pk}"
+
+
+class Impression(models.Model):
+    """A page of a slate that was really served."""
+
+    slate = models.ForeignKey(Slate, on_delete=models.CASCADE, related_name="impressions")
+    offset = models.PositiveSmallIntegerField()
+    count = models.PositiveSmallIntegerField()
+    served_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["served_at"], name="impression_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.count} listings of {self.slate_id} from {self.offset}"
