@@ -15,9 +15,9 @@ from recommendations.taste import Taste
 # Set by hand for SOURCES (content, collaborative, covisitation, trending, fresh, place, affinity); warmest
 # actors first.
 WARMTH_WEIGHTS: tuple[Warmth, ...] = (
-    (20.0, (0.3, 0.2, 0.2, 0.05, 0.08, 0.1, 1.0)),
-    (5.0, (0.3, 0.15, 0.2, 0.05, 0.08, 0.1, 1.0)),
-    (0.0, (0.3, 0.1, 0.15, 0.10, 0.08, 0.1, 1.0)),
+    (20.0, (0.3, 0.24, 0.24, 0.05, 0.05, 0.05, 1.0)),
+    (5.0, (0.3, 0.15, 0.18, 0.06, 0.05, 0.05, 1.0)),
+    (0.0, (0.3, 0.09, 0.12, 0.09, 0.06, 0.05, 1.0)),
 )
 COLD_WEIGHTS = (0.0, 0.0, 0.0, 1.0, 0.6, 0.0, 0.0)  # of whom nothing is known
 
