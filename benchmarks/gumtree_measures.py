@@ -13,6 +13,7 @@ from ml.joint_encoder import JointEncoder
 from ml.retrieval import ranks
 from ml.space import Material, taken
 from ml.text import SentenceEncoder, telling_words
+from recommendations.encoder_gate import leaf_precision
 
 SIMILAR = 10
 CHUNK = 200
@@ -31,12 +32,13 @@ def measure(
     )
     vectors, photos = (part.astype(np.float32) for part in (coded.listings, coded.photos))
     questions = _as_queries(encoder, material, material.titles)
+    shares = leaf_precision(vectors, encoder.blocks, np.array(material.paths), np.flatnonzero(is_test))
     return (
         _categories(encoder, material, is_test)
         | _siblings(encoder, photos, material.owners, is_test)
         | {
             "title_to_photo_r10": _titles_to_photos(encoder, questions, photos, material, is_test),
-            "leaf_precision10": _leaf_precision(encoder, vectors, material, is_test),
+            "leaf_precision10": float(shares.mean()),
             "search_mrr10": _search(encoder, vectors, material, is_test, sentences, searched),
         }
     )
@@ -119,20 +121,6 @@ def _titles_to_photos(
         own = best[np.arange(len(some)), some]
         hits += int(((best > own[:, None]).sum(axis=1) < SIMILAR).sum())
     return hits / len(asked)
-
-
-def _leaf_precision(encoder: JointEncoder, vectors: Matrix, material: Material, is_test: np.ndarray) -> float:
-    """Share of the ten most similar listings that have the full category path of the one asked about."""
-    comparison = Comparison.of(encoder.blocks, vectors)
-    paths = np.unique(material.paths, return_inverse=True)[1]
-    shares = []
-    for start in range(0, len(asked := np.flatnonzero(is_test)), CHUNK):
-        some = asked[start : start + CHUNK]
-        scores = np.nan_to_num(comparison.likeness(vectors[some], vectors), nan=-np.inf)
-        scores[np.arange(len(some)), some] = -np.inf
-        similar = np.argpartition(-scores, SIMILAR, axis=1)[:, :SIMILAR]
-        shares.append((paths[similar] == paths[some][:, None]).mean(axis=1))
-    return float(np.concatenate(shares).mean())
 
 
 def _search(

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django.db.models.functions import Coalesce
 
 from listings.models import Actor, Listing
@@ -16,6 +16,7 @@ from recommendations.encoding import EncodingUnavailable
 from recommendations.filters import Filters, allowed_rows
 from recommendations.interaction_weights import UNWANTED
 from recommendations.replica import NotReady
+from recommendations.taste import merged_ids
 from recommendations.view import View
 from recommendations.wanted import Wanted
 
@@ -132,8 +133,7 @@ def unwanted_by(actor: Actor | None) -> frozenset[int]:
     """What this actor, or a visitor merged into them, has hidden or reported: keys of listings."""
     if actor is None:
         return frozenset()
-    who = Actor.objects.filter(Q(pk=actor.pk) | Q(merged_into=actor)).values_list("pk", flat=True)
-    hidden = standing.of(who).filter(kind__in=UNWANTED)
+    hidden = standing.of(merged_ids(actor)).filter(kind__in=UNWANTED)
     return frozenset(hidden.values_list("listing_id", flat=True))
 
 

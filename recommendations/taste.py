@@ -51,7 +51,7 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
     """
     if actor is None:
         return _nothing(view)
-    own = standing.of(_merged_ids(actor), until=now)
+    own = standing.of(merged_ids(actor), until=now)
     touched = _touched(own, actor.pk, now)
     unwanted = set(own.filter(kind__in=UNWANTED).values_list("listing_id", flat=True))
     liked = {pk: said for pk, said in touched.items() if said.weight > 0 and pk not in unwanted}
@@ -79,8 +79,11 @@ def _nothing(view: View) -> Taste:
     return Taste(np.empty(0, np.int64), empty, np.empty((0, view.dimension), np.float32), empty)
 
 
-def _merged_ids(actor: Actor) -> list[int]:
-    """Asked for first: an OR over a join would keep PostgreSQL from the index on actor and time."""
+def merged_ids(actor: Actor) -> list[int]:
+    """This actor and the visitors merged into them.
+
+    Asked for first: an OR over a join would keep PostgreSQL from the index on actor and time.
+    """
     return [actor.pk, *Actor.objects.filter(merged_into=actor).values_list("pk", flat=True)]
 
 
