@@ -79,6 +79,11 @@ app.conf.update(
             "schedule": 2.0,
             "options": {"expires": BELL_EXPIRES_S},
         },
+        "roll-up-exposure": {
+            "task": "recommendations.tasks.roll_up_exposure",
+            "schedule": 5.0,
+            "options": {"expires": BELL_EXPIRES_S},
+        },
         "learn-vocabulary": {
             "task": "recommendations.tasks.learn_vocabulary",
             "schedule": 30.0,

@@ -12,6 +12,7 @@ TRAINING = 7_301_003
 REFRESHING = 7_301_004
 ENCODER = 7_301_005
 PARKING = 7_301_006  # of a transaction: see parking.py
+EXPOSURE = 7_301_007
 
 
 @contextmanager

@@ -6,19 +6,7 @@ from django.db.models import F, Func, Q
 from django.utils import timezone
 
 from listings.models import Actor, Listing, Photo
-
-
-class TransactionIdField(models.Field):
-    """PostgreSQL's xid8: the transaction that wrote the row."""
-
-    def db_type(self, connection) -> str:
-        return "xid8"
-
-    def from_db_value(self, value, expression, connection) -> int | None:
-        return None if value is None else int(value)
-
-    def get_db_prep_value(self, value, connection, prepared=False):
-        return value if hasattr(value, "resolve_expression") or value is None else str(value)
+from recommendations.fields import TransactionIdField
 
 
 class Interaction(models.Model):
@@ -252,4 +240,4 @@ class ParkedInteraction(models.Model):
 
 
 from recommendations.rule_models import Boost, BoostChange, Experiment, Variant  # noqa: E402, F401
-from recommendations.slate_models import Impression, Slate  # noqa: E402, F401
+from recommendations.slate_models import Exposure, Impression, ReaderPosition, Slate  # noqa: E402, F401

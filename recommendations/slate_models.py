@@ -4,8 +4,10 @@ import uuid
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import F, Func, Q
 
-from listings.models import Actor
+from listings.models import Actor, Listing
+from recommendations.fields import TransactionIdField
 
 
 class Slate(models.Model):
@@ -51,9 +53,40 @@ class Impression(models.Model):
     offset = models.PositiveSmallIntegerField()
     count = models.PositiveSmallIntegerField()
     served_at = models.DateTimeField()
+    # As an interaction's: whoever counts by watermark goes by it.
+    transaction_id = TransactionIdField(db_default=Func(function="pg_current_xact_id"), editable=False)
 
     class Meta:
-        indexes = [models.Index(fields=["served_at"], name="impression_by_age")]
+        indexes = [
+            models.Index(fields=["served_at"], name="impression_by_age"),
+            models.Index(fields=["transaction_id"], name="impression_by_transaction"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.count} listings of {self.slate_id} from {self.offset}"
+
+
+class Exposure(models.Model):
+    """How often a young listing was shown, and in how many slates it was clicked: counted by exposure.py."""
+
+    listing = models.OneToOneField(Listing, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    impressions = models.PositiveIntegerField()
+    clicks = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(clicks__lte=F("impressions")), name="clicks_of_impressions")
+        ]
+
+    def __str__(self) -> str:
+        return f"listing {self.listing_id}: {self.clicks} clicks of {self.impressions} impressions"
+
+
+class ReaderPosition(models.Model):
+    """How far a reader by watermark has come: the transactions before this one are counted."""
+
+    reader = models.CharField(max_length=30, primary_key=True)
+    transaction = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.reader} at {self.transaction}"

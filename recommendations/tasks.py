@@ -19,6 +19,7 @@ from recommendations import (
     compaction,
     embedding,
     encoders,
+    exposure,
     parking,
     refreshing,
     retraining,
@@ -69,6 +70,12 @@ def roll_up_trending() -> int:
 
 
 @shared_task
+def roll_up_exposure() -> int:
+    """Count the pages that were served since the last time, and what was clicked on them."""
+    return exposure.roll_up(now=timezone.now())
+
+
+@shared_task
 def learn_vocabulary() -> int:
     """Learn the words that the catalogue is written in, once in a while; how many they are."""
     return spelling.learn_when_stale(now=timezone.now())
@@ -79,6 +86,7 @@ def prune_slates() -> int:
     """Delete old slates, and events whose listing never came; how many slates. What is left goes tomorrow."""
     now = timezone.now()
     parking.prune(now=now)
+    exposure.prune(now=now)
     return slates.prune(before=now - timedelta(days=settings.ENVIRONMENT.slate_days))
 
 
