@@ -5,6 +5,7 @@ import numpy as np
 from ml.arrays import Matrix, require_matrix
 
 EARTH_RADIUS_KM = 6371.0
+LEAST = 0.02  # nearness of what is far from everything: it is not ever farther
 
 
 def distances_km(here: Matrix, there: Matrix) -> Matrix:

@@ -23,6 +23,7 @@ STEPS = 64  # up to more than any price there is
 LEAST_SHARE = 1e-6  # of the mean crowd: where nothing is on the market, a vote is not endless
 
 _paths: dict[int, tuple[int, int, int]] = {}  # category -> its root, that one's child, itself
+_keys: dict[str, int] = {}  # its path -> category
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +107,15 @@ def paths_of(category_ids: np.ndarray) -> Rows:
     return np.array(found, np.int64).reshape(-1, 3)[places]
 
 
+def key_of(path: str) -> int | None:
+    """The category with this path, if it, or any that was seen since it was there, was asked about."""
+    return _keys.get(path)
+
+
 def _read_paths() -> None:
     """Of all categories at once. A category never moves."""
     keys = dict(Category.objects.values_list("path", "pk"))
+    _keys.update(keys)
     for path, pk in keys.items():
         names = path.split(Category.SEPARATOR)
         ends = [keys.get(Category.SEPARATOR.join(names[:depth]), pk) for depth in (1, 2)]

@@ -7,6 +7,7 @@ import numpy as np
 from django.db.models import QuerySet
 
 from listings.models import Listing
+from listings.serializers import COORDINATE_DIGITS
 from ml.arrays import Matrix, Rows
 from ml.blocks import Blocks
 
@@ -17,7 +18,8 @@ ATTRIBUTES = np.dtype(
         ("category_id", np.int64),
         ("price_pence", np.int64),
         ("created_at", np.float64),  # seconds since 1970
-        ("latitude", np.float32),  # NaN when it has no place
+        # As the API shows them, NaN when it has no place: whatever is told by distance tells no more.
+        ("latitude", np.float32),
         ("longitude", np.float32),
         ("condition", np.int8),  # position in CONDITIONS
     ]
@@ -144,9 +146,17 @@ def attributes_of(rows: list[tuple]) -> np.ndarray:
 def _row_of(pk, seller_id, category_id, price, created_at, latitude, longitude, condition) -> tuple:
     return (
         *(pk, seller_id, category_id, int(price * 100), created_at.timestamp()),
-        *(_or_nan(latitude), _or_nan(longitude), CONDITIONS.index(condition)),
+        *(_as_shown(latitude), _as_shown(longitude), CONDITIONS.index(condition)),
     )
 
 
-def _or_nan(value: float | None) -> float:
-    return np.nan if value is None else value
+def _as_shown(degrees: float | None) -> float:
+    return np.nan if degrees is None else round(degrees, COORDINATE_DIGITS)
+
+
+def with_places_as_shown(attributes: np.ndarray) -> np.ndarray:
+    """The same rows, (n,) ATTRIBUTES, written before coordinates were rounded perhaps."""
+    rounded = attributes.copy()
+    for name in ("latitude", "longitude"):
+        rounded[name] = np.round(attributes[name], COORDINATE_DIGITS)
+    return rounded

@@ -1,6 +1,6 @@
 """Which rows may be shown: what the caller asks for, and what an actor is not shown."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -21,17 +21,27 @@ class Filters:
     min_price: Decimal | None = None
     max_price: Decimal | None = None
     condition: str | None = None
-    lat: float | None = None
+    lat: float | None = None  # where who asks is
     lon: float | None = None
-    radius_km: float | None = None
+    radius_km: float | None = None  # around there; without it nothing is too far
 
     def __post_init__(self) -> None:
         if None not in (self.min_price, self.max_price) and self.min_price > self.max_price:
             raise Invalid("min_price is above max_price.", field="min_price")
         if (self.lat is None) != (self.lon is None):
-            raise Invalid("lat and lon belong together.", field="lat")
-        if (self.radius_km is None) != (self.lat is None):
+            raise Invalid("lat and lon belong together.", field="lon" if self.lat is None else "lat")
+        if self.radius_km is not None and self.lat is None:
             raise Invalid("radius_km goes with lat and lon.", field="radius_km")
+
+    @property
+    def here(self) -> tuple[float, float] | None:
+        """Where who asks says that they are, latitude and longitude in degrees; None when they do not."""
+        return None if self.lat is None or self.lon is None else (self.lat, self.lon)
+
+    @property
+    def leave_all(self) -> bool:
+        """Whether there is nothing that they keep out: where somebody is keeps nothing out."""
+        return replace(self, lat=None, lon=None, radius_km=None) == Filters() and self.radius_km is None
 
     def to_json(self) -> dict[str, Any]:
         """Those that are set, prices as strings."""
@@ -67,6 +77,6 @@ def allowed_rows(
 
 
 def distances_km(view: View, latitude: float, longitude: float) -> np.ndarray:
-    """(rows,) float32; NaN for listings without a place."""
+    """(rows,) float32, to where the API shows a listing; NaN for those without a place."""
     places = np.column_stack([view.attributes["latitude"], view.attributes["longitude"]])
     return geography.distances_km(places, np.array([(latitude, longitude)]))[:, 0]

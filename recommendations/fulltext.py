@@ -7,7 +7,7 @@ from itertools import pairwise
 from django.contrib.postgres.search import SearchQuery, SearchRank
 from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import ASin, Cos, Least, Power, Radians, Sin, Sqrt
+from django.db.models.functions import ASin, Cos, Least, Power, Radians, Round, Sin, Sqrt
 from django.db.models.lookups import LessThanOrEqual
 
 from listings.models import Listing
@@ -22,6 +22,7 @@ SHORTEST_PREFIX = 3  # letters: fewer begin half of the catalogue
 WEIGHTS = [0.1, 0.2, 0.4, 1.0]  # D: description, C: title as written, B: nothing, A: title
 BY_LENGTH = 1  # a long description holds many words by chance: divide by 1 + the logarithm of its length
 COMMON = 0.1  # a word in more than this share of the listings finds none by itself
+HUNDREDTH = 0.01  # of a degree
 PARTS = re.compile(r"[a-z]+|\d+")
 
 
@@ -139,23 +140,26 @@ def _passing(filters: Filters, not_of: int | None) -> Q:
 
 
 def _within(latitude: float, longitude: float, radius_km: float) -> Q:
-    """Not farther than this, by the haversine formula (Sinnott 1984); what lies nowhere is not near.
+    """Shown not farther than this, by the haversine formula (Sinnott 1984); what lies nowhere is not near.
 
     A box goes first: it is cheap, and leaves few for the sines.
     """
     near = Q(latitude__isnull=False)
     reach = radius_km / EARTH_RADIUS_KM  # radians
-    height = math.degrees(reach) * 1.001
+    height = math.degrees(reach) * 1.001 + HUNDREDTH
     if abs(latitude) + height < 90:  # no pole inside, where all longitudes meet
         near &= Q(latitude__range=(latitude - height, latitude + height))
         width = math.degrees(math.asin(math.sin(reach) / math.cos(math.radians(latitude)))) * 1.001
+        width += HUNDREDTH
         if abs(longitude) + width < 180:  # all on one side of the date line
             near &= Q(longitude__range=(longitude - width, longitude + width))
     return near & Q(LessThanOrEqual(_distance_km(latitude, longitude), radius_km))
 
 
 def _distance_km(latitude: float, longitude: float) -> Combinable:
-    north = Sin((Radians("latitude") - math.radians(latitude)) / 2)
-    east = Sin((Radians("longitude") - math.radians(longitude)) / 2)
-    chord = Power(north, 2) + Cos(Radians("latitude")) * math.cos(math.radians(latitude)) * Power(east, 2)
+    """To where the API shows a listing: exact distances would tell where a seller lives."""
+    shown = {name: Radians(Round(F(name) * 100) / 100) for name in ("latitude", "longitude")}
+    north = Sin((shown["latitude"] - math.radians(latitude)) / 2)
+    east = Sin((shown["longitude"] - math.radians(longitude)) / 2)
+    chord = Power(north, 2) + Cos(shown["latitude"]) * math.cos(math.radians(latitude)) * Power(east, 2)
     return 2 * EARTH_RADIUS_KM * ASin(Sqrt(Least(chord, Value(1.0))), output_field=FloatField())

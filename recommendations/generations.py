@@ -13,7 +13,7 @@ from django.conf import settings
 from ml.arrays import Matrix
 from ml.blocks import Blocks, Comparison, sample_questions
 from ml.vector_index import IndexFileError, VectorIndex, build_index, load_index
-from recommendations.columns import ATTRIBUTES, Columns, PhotoRows
+from recommendations.columns import ATTRIBUTES, Columns, PhotoRows, with_places_as_shown
 from recommendations.durable import sha256_of, sync
 
 KEPT = 2
@@ -197,7 +197,7 @@ def _columns(folder: Path) -> Columns:
         np.load(folder / "photos.npy", mmap_mode="r"),
     )
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-    return Columns(np.load(folder / "attributes.npy"), vectors, photos)
+    return Columns(with_places_as_shown(np.load(folder / "attributes.npy")), vectors, photos)
 
 
 def _verify(generation: Generation, columns: Columns) -> None:

@@ -32,6 +32,8 @@ class Recipe:
     prior_regularisation: float = 1.0
     smoother_regularisation: float = 3.0
     blend: tuple[Warmth, ...] = ()  # empty: ranking's own, set by hand
+    # By path of a root category, the kilometres by which nearness falls to a third; habits.NEAR_KM elsewhere.
+    decays: dict[str, float] = field(default_factory=dict)
     seed: int = 42
 
     def confidence(self, weights: csr_matrix) -> csr_matrix:

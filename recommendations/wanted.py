@@ -33,7 +33,7 @@ class Wanted:
     @property
     def is_nothing(self) -> bool:
         """Neither words nor a filter."""
-        return not self.words and self.filters == Filters()
+        return not self.words and self.filters.leave_all
 
     @property
     def says_something(self) -> bool:
@@ -59,8 +59,7 @@ def read_query(query: str, given: Filters, *, understanding: bool, mending: bool
 def _beside(given: Filters, part: Understood) -> Understood:
     """The part, with those of its filters that the caller neither gave nor contradicts."""
     taken = {name for name, value in asdict(given).items() if value is not None}
-    if taken & PLACE:
-        taken |= PLACE
+    taken = taken | PLACE if "radius_km" in taken else taken - PLACE  # where somebody is keeps nothing out
     kept = {
         name: value
         for name, value in part.filters.items()
