@@ -1,15 +1,10 @@
-"""The registry of collaborative models and their files: one row is active, and switching it is publishing."""
+"""Collaborative models in the registry, and their files."""
 
-import logging
 import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
-from django.db.models import Q, QuerySet
-
-from listings.errors import DomainError
 from ml.als import AlsModel
 from ml.content_prior import ContentPrior, ContentSmoother
 from ml.covisitation import Neighbours
@@ -19,18 +14,15 @@ from recommendations import counted, model_folders
 from recommendations.collaborative import Collaborative
 from recommendations.counted import Counted
 from recommendations.model_folders import ModelDamaged
+from recommendations.model_registry import Registry, activate, note_problem  # noqa: F401  asked for here
 from recommendations.models import TrainedModel
 from recommendations.recipe import Recipe
 
-KIND, Status = TrainedModel.Kind.COLLABORATIVE, TrainedModel.Status
-KEPT = 3  # models whose files stay: the active one and those to go back to
-ROLLED_BACK = "rolled_back_at"  # in the metrics of a model that somebody left
+KIND = TrainedModel.Kind.COLLABORATIVE
 
-logger = logging.getLogger(__name__)
-
-
-class NoModelBefore(DomainError):
-    """There is nothing to go back to."""
+_registry = Registry(KIND)
+trainings, active, earlier = _registry.trainings, _registry.active, _registry.earlier
+reject, sweep = _registry.reject, _registry.sweep
 
 
 def publish(
@@ -66,7 +58,7 @@ def switch_files(
     count = int(row.metrics.get("refresh_count", 0)) + 1
     path = f"{KIND}/{row.version}.{count}-{secrets.token_hex(4)}"  # whatever an attempt that broke off left
     digest = _write(path, model, made_of, horizon)
-    unchanged = TrainedModel.objects.filter(pk=row.pk, status=Status.ACTIVE, sha256=row.sha256)
+    unchanged = TrainedModel.objects.filter(pk=row.pk, status=TrainedModel.Status.ACTIVE, sha256=row.sha256)
     switched = bool(
         unchanged.update(
             path=path,
@@ -80,77 +72,15 @@ def switch_files(
     return switched
 
 
-def reject(version: str, *, horizon: int, metrics: dict[str, Any], verdict: str) -> TrainedModel:
-    """Record a model that is not published; none of its files are kept."""
-    return TrainedModel.objects.create(
-        kind=KIND,
-        version=version,
-        status=Status.REJECTED,
-        metrics=metrics,
-        verdict=verdict,
-        horizon=horizon,
-    )
-
-
-@transaction.atomic
-def activate(model: TrainedModel) -> TrainedModel:
-    """Make this the one active model of its kind; the one before is retired."""
-    active = TrainedModel.objects.filter(kind=model.kind, status=Status.ACTIVE)
-    active.exclude(pk=model.pk).update(status=Status.RETIRED)
-    model.status = Status.ACTIVE
-    model.save()
-    return model
-
-
 def rollback(*, now: datetime) -> TrainedModel:
-    """Make the model before the active one again, the newest whose files are whole.
-
-    The one that is left is not gone back to. Raises NoModelBefore; then nothing has changed.
-    """
-    for row in earlier():
-        try:
-            load(row)
-            load_counted(row)
-        except ModelDamaged as error:
-            logger.error("%s cannot be gone back to: %s", row, error)
-            continue
-        return _go_back_to(row, now)
-    raise NoModelBefore("There is no earlier collaborative model whose files are whole.")
+    """As Registry.rollback; what was counted is needed too, to go on from there."""
+    return _registry.rollback(_require_whole, now=now)
 
 
-@transaction.atomic
-def _go_back_to(row: TrainedModel, now: datetime) -> TrainedModel:
-    for left in trainings().select_for_update().filter(status=Status.ACTIVE):
-        left.metrics[ROLLED_BACK] = now.isoformat(timespec="seconds")
-        left.save(update_fields=["metrics"])
-    row.problem, row.problem_at = "", None
-    return activate(row)
-
-
-def trainings() -> QuerySet[TrainedModel]:
-    """All that were ever trained to an end, those that were refused too."""
-    return TrainedModel.objects.filter(kind=KIND)
-
-
-def active() -> TrainedModel | None:
-    """The row of the model that should serve."""
-    return trainings().filter(status=Status.ACTIVE).first()
-
-
-def earlier() -> QuerySet[TrainedModel]:
-    """Models that served before and may serve again, newest first."""
-    retired = trainings().filter(status=Status.RETIRED)
-    return retired.exclude(Q(metrics__has_key=ROLLED_BACK) | Q(path="")).order_by("-pk")
-
-
-def sweep() -> None:
-    """Delete the files of all but the newest models, and what a training that broke off left behind.
-
-    Rows stay, as the record of what was, without a path.
-    """
-    kept = [*trainings().filter(status=Status.ACTIVE), *earlier()[: KEPT - 1]]
-    trainings().exclude(pk__in=[row.pk for row in kept]).update(path="")
-    model_folders.sweep(KIND, [row.path for row in kept])
+def _require_whole(row: TrainedModel) -> None:
+    """Raises ModelDamaged."""
+    load(row)
+    load_counted(row)
 
 
 def about(row: TrainedModel) -> dict[str, Any]:
@@ -210,18 +140,3 @@ def _write(path: str, model: Collaborative, made_of: Counted, horizon: int) -> s
         made_of.save(folder)
 
     return model_folders.publish(path, said, write)
-
-
-def note_problem(row: TrainedModel, error: ModelDamaged, now: datetime) -> None:
-    """Log that a model cannot be loaded and show it in the admin: once, however often it is found."""
-    text = f"Cannot be loaded: {error}."
-    same_files = TrainedModel.objects.filter(pk=row.pk, sha256=row.sha256)
-    if same_files.exclude(problem=text).update(problem=text, problem_at=now):
-        logger.error("The model %s cannot be loaded, serving goes on without it: %s", row, error)
-
-
-def clear_problem(row: TrainedModel) -> None:
-    """The model could be loaded."""
-    if row.problem:
-        TrainedModel.objects.filter(pk=row.pk).update(problem="", problem_at=None)
-        logger.warning("The model %s can be loaded again", row)

@@ -13,7 +13,7 @@ from django.db import Error, connection
 from redis.exceptions import RedisError
 
 from listings.errors import Unavailable
-from recommendations import changes, encoders, generations, trending
+from recommendations import changes, encoders, generations, model_store, ranker_store, trending
 from recommendations.columns import read_live
 from recommendations.generations import Generation
 from recommendations.model_watch import ModelWatch
@@ -36,7 +36,8 @@ class Replica:
     def __init__(self) -> None:
         self.view: View | None = None
         self.degraded: frozenset[str] = frozenset()
-        self._models = ModelWatch()
+        self._models = ModelWatch(model_store)
+        self._rankers = ModelWatch(ranker_store)
         self._looked_at: tuple[str, int] = ("", 0)  # encoder and generation, adopted or found damaged
         self._pid: int | None = None
         self._starting = threading.Lock()
@@ -92,15 +93,18 @@ class Replica:
         if self.view is None or newest != self._looked_at:
             self.view = load(model, self.view)
             self._looked_at = newest
-        self._take_collaborative()
+        self._take_models()
         self._take_trending()
 
-    def _take_collaborative(self) -> None:
-        model = self._models.look()
+    def _take_models(self) -> None:
+        model, ranker = self._models.look(), self._rankers.look()
         if model is not self.view.collaborative:
             self.view = self.view.with_collaborative(model)
-        missing = {"collaborative"} if self._models.is_missing else set()
-        self.degraded = self.degraded - {"collaborative"} | missing
+        if ranker is not self.view.ranker:
+            self.view = self.view.with_ranker(ranker)
+        watches = {"collaborative": self._models, "ranker": self._rankers}
+        missing = {name for name, watch in watches.items() if watch.is_missing}
+        self.degraded = self.degraded - watches.keys() | missing
 
     def _take_trending(self) -> None:
         try:
@@ -135,7 +139,7 @@ def degraded() -> list[str]:
 def load(model: TrainedModel, current: View | None = None, *, generation: Generation | None = None) -> View:
     """The view from a generation (the newest, unless one is given) and what came after, or from the tables.
 
-    The collaborative model and what is trending are carried over from the current view.
+    The models and what is trending are carried over from the current view.
     """
     fresh = _from_generation(model, generation or generations.newest(model.version)) or from_table(model)
     while news := changes.changed_since(fresh.seq):
@@ -144,7 +148,7 @@ def load(model: TrainedModel, current: View | None = None, *, generation: Genera
         return fresh
     hot = np.flatnonzero(current.trending)
     fresh = fresh.with_trending(current.attributes["listing_id"][hot], current.trending[hot])
-    return fresh.with_collaborative(current.collaborative)
+    return fresh.with_collaborative(current.collaborative).with_ranker(current.ranker)
 
 
 def _from_generation(model: TrainedModel, generation: Generation | None) -> View | None:

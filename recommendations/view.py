@@ -14,31 +14,16 @@ from ml.blocks import Blocks, Comparison
 from ml.content_prior import ContentPrior, ContentSmoother
 from ml.vector_index import VectorIndex, build_index
 from recommendations.collaborative import Collaborative
-from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, PhotoRows, Positions, joined
+from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, PhotoRows, joined
 from recommendations.photo_search import PhotoMatches, nearest_photos
 from recommendations.recipe import Warmth
+from recommendations.served_ranker import Ranker
+from recommendations.view_base import Base
 
 SEALED_AT = 512  # a delta of so many rows is sealed: scanning it takes about 0.2 ms by then
 SEED = 7
 NEWEST_LOOKED_AT = 8  # times as many as are asked for
 PHOTOS_PER_LISTING = 4  # looked at for each listing that is asked for: several photos may be of one listing
-
-
-@dataclass(frozen=True)
-class Base:
-    """The rows that were there when the view was loaded, and where each listing stands among them."""
-
-    columns: Columns
-    index: VectorIndex | None
-    positions: Positions  # of listings among the rows
-    newest_first: Rows  # (n,) int32: the rows by when they were published, so that no request sorts them
-    photo_index: VectorIndex | None = None  # over the photos of the rows
-
-    @classmethod
-    def of(cls, columns: Columns, index: VectorIndex | None, photo_index: VectorIndex | None) -> "Base":
-        newest_first = np.argsort(-columns.attributes["created_at"], kind="stable").astype(np.int32)
-        positions = Positions.of(columns.attributes["listing_id"])
-        return cls(columns, index, positions, newest_first, photo_index)
 
 
 @dataclass(frozen=True)
@@ -58,6 +43,7 @@ class View:
     collaborative: Collaborative | None = None
     # (rows,) item of the model, -1 unknown
     items: Rows = field(default_factory=lambda: np.empty(0, np.int32))
+    ranker: Ranker | None = None
     generation: int = 0
 
     @classmethod
@@ -288,6 +274,10 @@ class View:
     def with_collaborative(self, model: Collaborative | None) -> "View":
         """The view beside another collaborative model, its items aligned with the rows."""
         return replace(self, collaborative=model, items=_items_of(model, self.attributes["listing_id"]))
+
+    def with_ranker(self, ranker: Ranker | None) -> "View":
+        """The view beside another learned ranker."""
+        return replace(self, ranker=ranker)
 
     def with_trending(self, listing_ids: np.ndarray, scores: Vector) -> "View":
         """The view with what is trending now: listing_ids (m,) int64, scores (m,) float32."""

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from recommendations import durable, model_folders, model_store, model_watch, replica, training
 from recommendations.model_folders import ModelDamaged
+from recommendations.model_registry import NoModelBefore
 from recommendations.models import TrainedModel
 from tests import factories
 
@@ -23,6 +24,10 @@ def folder_of(model: TrainedModel) -> Path:
 
 def damage(model: TrainedModel, name: str = "als.npz") -> None:
     (folder_of(model) / name).write_bytes(b"not a model")
+
+
+def watching() -> model_watch.ModelWatch:
+    return model_watch.ModelWatch(model_store)
 
 
 def served(watch: model_watch.ModelWatch) -> str | None:
@@ -47,7 +52,7 @@ class TestPublishing:
             crash.setattr(owner, step, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
             train()
         assert model_store.active() == first
-        assert served(model_watch.ModelWatch()) == first.version
+        assert served(watching()) == first.version
         monkeypatch.setattr(model_folders, "GRACE_S", 0)
         second = train()
         root = folder_of(second).parent
@@ -60,7 +65,7 @@ class TestPublishing:
             crash.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             train()
         assert not TrainedModel.objects.filter(kind="collaborative").exists()
-        assert model_watch.ModelWatch().look() is None
+        assert watching().look() is None
         monkeypatch.undo()
         assert folder_of(train()).is_dir()
 
@@ -97,7 +102,7 @@ class TestRollback:
         first, _, third = train(), train(), train()
         model_store.rollback(now=timezone.now())
         assert model_store.rollback(now=timezone.now()) == first
-        with pytest.raises(model_store.NoModelBefore):
+        with pytest.raises(NoModelBefore):
             model_store.rollback(now=timezone.now())
         assert model_store.active() == first
         train()
@@ -113,7 +118,7 @@ class TestRollback:
     def test_with_nothing_to_go_back_to_all_stays(self, shoppers):
         first, second = train(), train()
         damage(first)
-        with pytest.raises(model_store.NoModelBefore):
+        with pytest.raises(NoModelBefore):
             model_store.rollback(now=timezone.now())
         assert model_store.active() == second
 
@@ -139,7 +144,7 @@ class TestDamagedFiles:
     @pytest.mark.parametrize("name", FILES)
     @pytest.mark.parametrize("how", ["corrupted", "cut short", "missing"])
     def test_the_model_before_serves_on_and_the_row_says_why(self, shoppers, name, how):
-        first, watch = train(), model_watch.ModelWatch()
+        first, watch = train(), watching()
         watch.look()
         second = train()
         file = folder_of(second) / name
@@ -157,7 +162,7 @@ class TestDamagedFiles:
     def test_damaged_counts_do_not_keep_it_from_serving(self, shoppers):
         model = train()
         damage(model, "counts.npz")
-        assert served(model_watch.ModelWatch()) == model.version
+        assert served(watching()) == model.version
 
     def test_it_is_logged_once_however_often_and_by_however_many_it_is_found(
         self, shoppers, caplog, monkeypatch
@@ -165,7 +170,7 @@ class TestDamagedFiles:
         monkeypatch.setattr(model_watch, "TRY_AGAIN_AFTER_S", -1)
         train()
         damage(train())
-        for watch in (model_watch.ModelWatch(), model_watch.ModelWatch()):
+        for watch in (watching(), watching()):
             for _ in range(3):
                 watch.look()
         assert [record.levelname for record in caplog.records if "cannot be loaded" in record.message] == [
@@ -174,7 +179,7 @@ class TestDamagedFiles:
 
     def test_files_are_not_read_again_each_second(self, shoppers, monkeypatch):
         damage(train())
-        watch, loads = model_watch.ModelWatch(), []
+        watch, loads = watching(), []
         monkeypatch.setattr(
             model_store, "load", lambda row, real=model_store.load: loads.append(row) or real(row)
         )
@@ -185,7 +190,7 @@ class TestDamagedFiles:
     def test_mended_files_are_taken_up_and_the_row_is_cleared(self, shoppers, monkeypatch):
         monkeypatch.setattr(model_watch, "TRY_AGAIN_AFTER_S", -1)
         train()
-        second, watch = train(), model_watch.ModelWatch()
+        second, watch = train(), watching()
         file = folder_of(second) / "als.npz"
         content = file.read_bytes()
         damage(second)
@@ -198,9 +203,9 @@ class TestDamagedFiles:
     def test_a_process_that_starts_takes_the_newest_that_is_whole(self, shoppers):
         first, second, third = train(), train(), train()
         damage(third)
-        assert served(model_watch.ModelWatch()) == second.version
+        assert served(watching()) == second.version
         damage(second)
-        assert served(model_watch.ModelWatch()) == first.version
+        assert served(watching()) == first.version
 
     def test_with_none_that_is_whole_feeds_go_without_and_say_so(self, shoppers, follow, as_bob):
         damage(train())
@@ -222,7 +227,7 @@ class TestDamagedFiles:
 
     def test_the_admin_shows_it_plainly(self, shoppers, admin_client):
         damage(train())
-        model_watch.ModelWatch().look()
+        watching().look()
         page = admin_client.get("/admin/recommendations/trainedmodel/").content.decode()
         assert "Cannot be loaded" in page
         assert "als.npz is not what was published" in page

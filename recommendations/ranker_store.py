@@ -1,0 +1,59 @@
+"""Learned rankers in the registry, and their files."""
+
+from datetime import datetime
+from typing import Any
+
+from ml.model_files import ModelFileError
+from ml.ranker import RankerModel
+from recommendations import features, model_folders
+from recommendations.model_folders import ModelDamaged
+from recommendations.model_registry import NoModelBefore, Registry, activate
+from recommendations.models import TrainedModel
+from recommendations.served_ranker import Ranker
+
+KIND = TrainedModel.Kind.RANKER
+
+_registry = Registry(KIND)
+trainings, active, earlier = _registry.trainings, _registry.active, _registry.earlier
+reject, sweep = _registry.reject, _registry.sweep
+
+
+def publish(model: RankerModel, version: str, *, metrics: dict[str, Any], verdict: str) -> TrainedModel:
+    """Write the model's files and switch the one active row to it. Raises OSError; then nothing has changed.
+
+    The files of the model before stay.
+    """
+    path = f"{KIND}/{version}"
+    digest = model_folders.publish(path, {"version": version}, model.save)
+    published = activate(
+        TrainedModel(kind=KIND, version=version, metrics=metrics, path=path, sha256=digest, verdict=verdict)
+    )
+    sweep()
+    return published
+
+
+def load(row: TrainedModel) -> Ranker:
+    """The ranker of a row, its files checked.
+
+    Raises ModelDamaged, also for one that was trained on other features than are known of candidates now.
+    """
+    said = model_folders.read_about(row.path, row.sha256)
+    folder = model_folders.check(row.path, said, said.get("files", ()))
+    try:
+        model = RankerModel.load(folder, feature_names=features.FEATURES)
+    except ModelFileError as error:
+        raise ModelDamaged(f"{folder} cannot be used: {error}") from error
+    return Ranker(row.version, model, row.sha256)
+
+
+def rollback(*, now: datetime) -> TrainedModel | None:
+    """Make the ranker before the active one again; where there is none that is whole, serve without one.
+
+    Returns the row that serves now. Raises NoModelBefore where none served; then nothing has changed.
+    """
+    try:
+        return _registry.rollback(load, now=now)
+    except NoModelBefore:
+        if _registry.leave(now=now) is None:
+            raise
+        return None
