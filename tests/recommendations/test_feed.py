@@ -188,7 +188,7 @@ class TestFilters:
             ({"min_price": "NaN"}, "min_price"),
             ({"radius_km": 5}, "radius_km"),
             ({"lat": 5}, "lat"),
-            ({"lat": 5, "lon": 5}, "radius_km"),
+            ({"lon": 5}, "lon"),
             ({"lat": "nan", "lon": "nan", "radius_km": 5}, "lat"),
             ({"lat": 91, "lon": 0}, "lat"),
             ({"condition": "shiny"}, "condition"),
