@@ -50,6 +50,16 @@ class AlsModel:
         """Factors of one actor from what they touched; see `solve`.   -> (k,) float32"""
         return solve(self.item_factors[items], confidence, self._actor_side)
 
+    def contributions(self, items: Rows, confidence: Vector, target: Vector) -> Vector:
+        """What each touched listing adds to the score of another one: (m,) float32, which sum to that score.
+
+        As Hu, Koren & Volinsky 2008 explain recommendations in section 5. items (m,), confidence (m,) >= 1;
+        target (k,) are the factors of the listing that is explained. The score is target @ fold_in(...).
+        """
+        touched = self.item_factors[items]
+        reached = solve_for(target, touched, confidence, self._actor_side)
+        return ((touched @ reached) * confidence).astype(np.float32)
+
     def fold_in_listing(self, actor_factors: Matrix, confidence: Vector) -> Vector:
         """Factors of one listing from who touched it: actor_factors (m, k).   -> (k,) float32"""
         return solve(actor_factors, confidence, self._listing_side)
@@ -144,16 +154,22 @@ def regularised(gram: Matrix, regularisation: float) -> Matrix:
 def solve(factors: Matrix, confidence: Vector, start: Matrix) -> Vector:
     """Factors of one actor from the factors of what they touched, or of one listing from who touched it.
 
-    Solves (YtY + rI + Yt(C - I)Y) x = YtC1, eq. 4 of Hu, Koren & Volinsky 2008, by Cholesky.
+    Solves (YtY + rI + Yt(C - I)Y) x = YtC1, eq. 4 of Hu, Koren & Volinsky 2008.
     factors (m, k), of different items; confidence (m,), >= 1; start (k, k) of `regularised`.
     Returns (k,) float32. Who touched nothing gets zeros. Raises ShapeError.
     """
     require_matrix(factors, columns=len(start))
     require_vector(confidence, length=len(factors))
+    return solve_for(confidence @ factors.astype(np.float64), factors, confidence, start)
+
+
+def solve_for(wanted: Vector, factors: Matrix, confidence: Vector, start: Matrix) -> Vector:
+    """x of (YtY + rI + Yt(C - I)Y) x = wanted, by Cholesky; the rest as `solve`.   (k,) -> (k,) float32"""
+    require_vector(wanted, length=len(start))
     y = factors.astype(np.float64)  # (m, k); a solve in float32 would lose four digits
     excess = np.sqrt(np.maximum(confidence - 1, 0, dtype=np.float64))  # (m,)
     a = dsyrk(1.0, (y * excess[:, None]).T, beta=1.0, c=start, lower=1) if len(y) else start
-    _, x, failed = dposv(a, confidence @ y, lower=1)
+    _, x, failed = dposv(a, np.asarray(wanted, np.float64), lower=1)
     if failed:
         raise np.linalg.LinAlgError("the factors and the regularisation give no positive definite system")
     return x.astype(np.float32)  # (k,)

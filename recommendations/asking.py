@@ -2,21 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import TypeVar
 
-import numpy as np
 from django.conf import settings
 from threadpoolctl import threadpool_limits
 
 from listings.models import Actor
-from ml.arrays import Matrix, Rows
-from recommendations.candidates import Candidates, gather, score_rows
-from recommendations.filters import Filters, allowed_rows
-from recommendations.ranking import rank
-from recommendations.taste import Taste, read_taste
+from recommendations.feed import Asked
+from recommendations.taste import read_taste
 from recommendations.view import View
 
 BATCH = 50  # actors whose tastes are read before they are answered for
@@ -27,35 +21,6 @@ Progress = Callable[[int, int], None]  # actors done, actors in all
 
 def in_silence(done: int, total: int) -> None:
     """Progress that nobody watches."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One actor at a moment, as the feed would have known them, and the steps of feed.py from there on."""
-
-    view: View
-    moment: datetime
-    taste: Taste
-
-    @cached_property
-    def allowed(self) -> np.ndarray:
-        """What may be shown to them: neither what they have seen nor their own.   (rows,) bool"""
-        return allowed_rows(self.view, Filters(), without=self.taste.seen, not_of=self.taste.actor_id)
-
-    @cached_property
-    def candidates(self) -> Candidates:
-        """What the sources propose, with what all of them think of it."""
-        return gather(self.view, self.taste, self.allowed, now=self.moment)
-
-    @cached_property
-    def feed(self) -> Rows:
-        """What would have been shown, best first, to the last candidate: (n,) int32"""
-        return rank(self.candidates, self.taste, self.view.blend).rows
-
-    @cached_property
-    def by_source(self) -> Matrix:
-        """What each source thinks of every row: (rows, len(SOURCES)) float32, NaN where it does not know."""
-        return score_rows(self.view, self.taste, np.arange(self.view.row_count), now=self.moment)
 
 
 def ask_each(

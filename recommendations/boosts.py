@@ -56,6 +56,10 @@ class Boosts:
     sellers: Factors
     listings: Factors
 
+    @classmethod
+    def none(cls) -> "Boosts":
+        return cls(Factors.of([]), Factors.of([]), Factors.of([]))
+
 
 def active(now: datetime) -> Boosts:
     """What holds now; read once a second at most, so that a change is seen a second late.

@@ -6,12 +6,25 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from ml.arrays import Matrix, Rows, Vector, pack_mask
-from recommendations import affinity
+from recommendations import affinity, nearby
+from recommendations.exposure import NOTHING_SHOWN, Counted
+from recommendations.facts import facts_of
+from recommendations.habits import Here
 from recommendations.taste import Taste
 from recommendations.view import View
 
-SOURCES = ("content", "collaborative", "covisitation", "trending", "fresh", "place", "affinity")
+SOURCES = (
+    "content",
+    "collaborative",
+    "covisitation",
+    "trending",
+    "fresh",
+    "place",
+    "affinity",
+    "popularity",
+)
 PER_SOURCE = 200
+NEAREST = 100  # of what is near, and of what is trending near
 LENDERS = 200  # live listings whose co-visitation scores are spread to those that nobody has touched
 FRESH_HALF_LIFE = timedelta(days=3)
 
@@ -20,20 +33,39 @@ FRESH_HALF_LIFE = timedelta(days=3)
 class Candidates:
     """Rows of the view with what each source thinks of them.
 
-    rows (n,) int32, each once; scores (n, len(SOURCES)) float32, NaN where a source does not know a row.
+    rows (n,) int32, each once; scores (n, len(SOURCES)) float32, NaN where a source does not know a row;
+    facts (n, len(FACTS)) float32, NaN = unknown.
     """
 
     rows: Rows
     scores: Matrix
+    facts: Matrix
 
 
-def gather(view: View, taste: Taste, allowed: np.ndarray, *, now: datetime) -> Candidates:
-    """What the sources propose among the allowed rows (rows,) bool, scored by all of them."""
-    rows = propose(view, taste, allowed)
-    return Candidates(rows, score_rows(view, taste, rows, now=now))
+def gather(
+    view: View,
+    taste: Taste,
+    allowed: np.ndarray,
+    *,
+    now: datetime,
+    at: Here | None = None,
+    shown: Counted = NOTHING_SHOWN,
+    also: Rows | None = None,
+) -> Candidates:
+    """What the sources propose among the allowed rows (rows,) bool, scored by all of them.
+
+    at: where they say that they are; else it is where they usually look. shown: what was counted of
+    impressions. also: rows that are to be among them.
+    """
+    here = at or taste.habits.medoid
+    rows = propose(view, taste, allowed, here=here)
+    if also is not None:
+        rows = np.union1d(rows, also).astype(np.int32)
+    scores = score_rows(view, taste, rows, now=now, at=at, shown=shown)
+    return Candidates(rows, scores, facts_of(view, taste, rows, now=now, here=here))
 
 
-def propose(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
+def propose(view: View, taste: Taste, allowed: np.ndarray, *, here: Here | None = None) -> Rows:
     """The union of the best of each source.
 
     allowed (rows,) bool, without dead rows -> (n,) int32, sorted.
@@ -46,11 +78,20 @@ def propose(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
         _by_smoother(view, taste, allowed),
         _hottest(view, allowed),
         view.newest(PER_SOURCE, allowed),
+        *_around(view, here, allowed),
     ]
     return np.unique(np.concatenate(proposed)).astype(np.int32)
 
 
-def score_rows(view: View, taste: Taste, rows: Rows, *, now: datetime) -> Matrix:
+def score_rows(
+    view: View,
+    taste: Taste,
+    rows: Rows,
+    *,
+    now: datetime,
+    at: Here | None = None,
+    shown: Counted = NOTHING_SHOWN,
+) -> Matrix:
     """What each source thinks of these rows, whoever proposed them, one row's score whatever the others are.
 
     rows (n,) int -> (n, len(SOURCES)) float32, NaN where a source does not know a row.
@@ -59,10 +100,21 @@ def score_rows(view: View, taste: Taste, rows: Rows, *, now: datetime) -> Matrix
         *_taste_scores(view, taste, rows),
         _trending_scores(view, rows),
         _fresh_scores(view, rows, now),
-        taste.habits.place_scores(view, rows),
+        taste.habits.place_scores(view, rows, at),
         affinity.scores(taste.touched, view, rows),
+        shown.popularity(view.attributes["listing_id"][rows]),
     ]
     return np.column_stack(scores).astype(np.float32)
+
+
+def _around(view: View, here: Here | None, allowed: np.ndarray) -> list[Rows]:
+    """What is near, and what is trending near."""
+    if here is None:
+        return []
+    return [
+        nearby.nearest(view, here, allowed, NEAREST),
+        nearby.hottest(view, here, allowed, NEAREST),
+    ]
 
 
 def _taste_scores(view: View, taste: Taste, rows: Rows) -> list[np.ndarray]:

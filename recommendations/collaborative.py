@@ -55,6 +55,10 @@ class Collaborative:
         """Factors (k,) float32 of an actor who touched these items (m,), each once, with weights (m,) > 0."""
         return self.als.fold_in(items, 1 + self.recipe.alpha * weights)
 
+    def contributions(self, items: Rows, weights: Vector, target: Vector) -> Vector:
+        """What each of these touched items adds to the score of one with these factors (k,): (m,) float32."""
+        return self.als.contributions(items, 1 + self.recipe.alpha * weights, target)
+
     def brought_up_to_date(
         self, als: AlsModel, counts: Counts, *, showable: np.ndarray, until: datetime
     ) -> "Collaborative":

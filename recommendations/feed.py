@@ -1,40 +1,159 @@
 """The personalised feed, read from top to bottom."""
 
-from dataclasses import replace
+import secrets
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
+
+import numpy as np
 
 from listings import queries
 from listings.models import Actor
-from recommendations import boosts, experiments, replica, slates
-from recommendations.candidates import gather
+from ml.arrays import Matrix, Rows, Vector
+from recommendations import boosts, experiments, exploring, exposure, fallback, replica, same_photo, slates
+from recommendations.arranging import arrange
+from recommendations.aversion import penalties
+from recommendations.boosts import Boosts
+from recommendations.candidates import Candidates, gather, score_rows
+from recommendations.explanations import codes, explain
+from recommendations.exploring import Explored
+from recommendations.exposure import NOTHING_SHOWN, Counted
+from recommendations.feed_parameters import FeedParameters
 from recommendations.filters import Filters, allowed_rows
 from recommendations.matching import unwanted_by
 from recommendations.pages import Order, Page
-from recommendations.ranking import rank
-from recommendations.taste import read_taste
+from recommendations.ranking import Ranked, rank
+from recommendations.replica import NotReady
+from recommendations.resting import rested
+from recommendations.taste import Taste, read_taste
+from recommendations.view import View
+
+SEEDS = 2**31
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """One request and the steps of its answer, each made once. After `taste` nothing asks the database, but
+    for which photos are the same where `folds_copies`."""
+
+    view: View
+    now: datetime
+    taste: Taste
+    filters: Filters = field(default_factory=Filters)
+    parameters: FeedParameters = field(default_factory=FeedParameters)
+    boosts: Boosts = field(default_factory=Boosts.none)
+    shown: Counted = NOTHING_SHOWN  # how often young listings were, to anybody
+    rested: frozenset[int] = frozenset()  # listings that this actor was shown often enough for now
+    folds_copies: bool = False
+
+    @cached_property
+    def allowed(self) -> np.ndarray:
+        """What may be shown: not what they have seen or bought the like of, nor their own.   (rows,) bool"""
+        taste, filters = self.taste, self.filters
+        satisfied = taste.satisfied if filters.category is None else frozenset()  # who asks for it wants it
+        without = taste.seen | self.rested
+        return allowed_rows(self.view, filters, without=without, not_of=taste.actor_id, not_in=satisfied)
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        """What the sources propose, with what all of them think of it."""
+        where = {"at": self.filters.here, "shown": self.shown, "also": self.behind}
+        return gather(self.view, self.taste, self.allowed, now=self.now, **where)
+
+    @cached_property
+    def behind(self) -> Rows:
+        """The rows that were promised more showings than they had."""
+        return exploring.furthest_behind(self.view, self.shown, self.allowed, now=self.now)
+
+    @cached_property
+    def ranked(self) -> Ranked:
+        """By the sources or the ranker, by what staff show more of, and away from what was not wanted."""
+        rows = self.candidates.rows
+        return rank(
+            self.candidates,
+            self.taste,
+            self.view.blend,
+            ranker=self.view.ranker and self.view.ranker.model,
+            adjusted=np.log(self.boosted(rows)) - penalties(self.view, self.taste, rows),
+            multipliers=self.parameters.source_weights,
+        )
+
+    @cached_property
+    def arranged(self) -> Rows:
+        """Positions in what was ranked, as they are shown but for chance: varied, and without repeats."""
+        kept = np.isin(self.ranked.rows, self.behind)
+        copies = same_photo.groups(self.view, self.ranked.rows) if self.folds_copies else None
+        return arrange(self.view, self.ranked, self.parameters, kept=kept, duplicates=copies)
+
+    @cached_property
+    def feed(self) -> Rows:
+        """Rows as they are shown but for chance, best first: (m <= slates.LONGEST,) int32"""
+        return self.ranked.rows[self.arranged]
+
+    @cached_property
+    def by_source(self) -> Matrix:
+        """What each source thinks of every row: (rows, len(SOURCES)) float32, NaN where it does not know."""
+        every = np.arange(self.view.row_count)
+        return score_rows(self.view, self.taste, every, now=self.now, at=self.filters.here, shown=self.shown)
+
+    def explored(self, rng: np.random.Generator) -> Explored:
+        """The order with a share of its places given to what few have seen."""
+        return exploring.give_chances(
+            self.view,
+            self.ranked,
+            self.arranged,
+            self.shown,
+            behind=self.behind,
+            share=self.parameters.explore_share,
+            now=self.now,
+            rng=rng,
+        )
+
+    def boosted(self, rows: Rows) -> Vector:
+        """(n,) float32 factors, 1 where staff say nothing."""
+        return boosts.factors(self.view, rows, self.boosts)
 
 
 def build_feed(
-    *, actor: Actor | None, filters: Filters, limit: int, now: datetime, is_kept: bool = True
+    *,
+    actor: Actor | None,
+    filters: Filters,
+    limit: int,
+    now: datetime,
+    is_kept: bool = True,
+    seed: int | None = None,
 ) -> Page:
-    """The listings to show this actor now. Raises NotReady, NoSuchCategory.
+    """The listings to show this actor now. Raises NoSuchCategory.
 
     Unless `is_kept` is false, what is shown, and what would come after it, is kept as a slate: its id is what
-    events name, and its cursor leads to the next page.
+    events name, and its cursor leads to the next page. seed: of what is drawn by chance; it is kept, too.
     """
-    view = replica.view()
-    taste = read_taste(actor, view, now=now)
+    try:
+        view = replica.view()
+    except NotReady:
+        return fallback.without_view(actor=actor, filters=filters, limit=limit)
     given = experiments.assignment(actor, now)
-    allowed = allowed_rows(view, filters, without=taste.seen, not_of=taste.actor_id)
-    candidates = gather(view, taste, allowed, now=now)
-    boosted = boosts.factors(view, candidates.rows, boosts.active(now))
-    ranked = rank(candidates, taste, view.blend, boosted=boosted, multipliers=given.parameters.source_weights)
-    order = Order.of(view, ranked)
+    taste = read_taste(actor, view, now=now)
+    asked = Asked(
+        view,
+        now,
+        taste,
+        filters=filters,
+        parameters=given.parameters,
+        boosts=boosts.active(now),
+        shown=exposure.counted(now),
+        rested=rested(taste.selves, after=given.parameters.rest_after, now=now),
+        folds_copies=True,
+    )
+    seed = secrets.randbelow(SEEDS) if seed is None else seed
+    explored = asked.explored(np.random.default_rng(seed))
+    reasons = codes(asked.ranked, explored, asked.boosted(asked.ranked.rows) > 1)
+    order = Order.of(view, asked.ranked, explored, reasons)
     slate = None
     if is_kept:
-        parameters = {**given.exposure, "filters": filters.to_json(), "limit": limit}
-        slate = slates.write(order.draft(view, actor, parameters), now=now)
-    return _page(order, slate, actor=actor, offset=0, limit=limit, now=now)
+        told = {**given.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
+        slate = slates.write(order.draft(view, actor, told, seed=seed), now=now)
+    return _page(order, slate, taste=asked.taste, actor=actor, limit=limit, now=now)
 
 
 def next_page(*, cursor: str, actor: Actor | None, limit: int, now: datetime) -> Page:
@@ -43,28 +162,41 @@ def next_page(*, cursor: str, actor: Actor | None, limit: int, now: datetime) ->
     Raises BadCursor.
     """
     slate, offset = slates.read_cursor(cursor, actor=actor, now=now)
-    order = Order.from_slate(slate)
-    hidden = unwanted_by(actor)
-    return _page(order, slate.pk.hex, actor=actor, offset=offset, limit=limit, now=now, without=hidden)
+    order, hidden = Order.from_slate(slate), unwanted_by(actor)
+    asking = {"actor": actor, "limit": limit, "now": now, "offset": offset, "without": hidden}
+    return _page(order, slate.pk.hex, taste=_taste_at(actor, slate.created_at), **asking)
+
+
+def _taste_at(actor: Actor | None, moment: datetime) -> Taste | None:
+    """What the first page went by, so that reasons stay what they were; None where there is no view."""
+    try:
+        return read_taste(actor, replica.view(), now=moment)
+    except NotReady:
+        return None
 
 
 def _page(
     order: Order,
     slate: str | None,
     *,
+    taste: Taste | None,
     actor: Actor | None,
-    offset: int,
     limit: int,
     now: datetime,
+    offset: int = 0,
     without: frozenset[int] = frozenset(),
 ) -> Page:
     """The first from an offset on that are still active: the index proposes, the database disposes."""
     rest = [pk for pk in order.listing_ids[offset:] if pk not in without]
-    items = [order.item(listing) for listing in queries.first_visible(rest, limit)]
+    shown = queries.first_visible(rest, limit)
+    ids = [listing.pk for listing in shown]
+    given = [order.reasons[order.place[pk]] for pk in ids]
+    reasons = [None] * len(ids) if taste is None else explain(replica.view(), taste, ids, given)
+    items = [order.item(listing, reason) for listing, reason in zip(shown, reasons, strict=True)]
     page = Page(items, degraded=replica.degraded(), slate_id=slate)
     if slate is None or not items:
         return page
-    end = order.place[items[-1].listing.pk] + 1
+    end = order.place[ids[-1]] + 1
     slates.serve(slate, offset=offset, count=end - offset, now=now)
     if end >= len(order.listing_ids):
         return page

@@ -50,9 +50,14 @@ class Filters:
 
 
 def allowed_rows(
-    view: View, filters: Filters, *, without: frozenset[int] = frozenset(), not_of: int | None = None
+    view: View,
+    filters: Filters,
+    *,
+    without: frozenset[int] = frozenset(),
+    not_of: int | None = None,
+    not_in: frozenset[int] = frozenset(),
 ) -> np.ndarray:
-    """(rows,) bool: live, passing the filters, without these listings and those of this seller.
+    """(rows,) bool: live, passing the filters; none of these listings, this seller or these categories.
 
     Raises NoSuchCategory.
     """
@@ -70,6 +75,8 @@ def allowed_rows(
         allowed &= distances_km(view, filters.lat, filters.lon) <= filters.radius_km  # NaN is not near
     if not_of is not None:
         allowed &= attributes["seller_id"] != not_of
+    if not_in:
+        allowed &= ~np.isin(attributes["category_id"], list(not_in))
     if without:
         rows = view.rows_of(np.fromiter(without, np.int64, len(without)))
         allowed[rows[rows >= 0]] = False

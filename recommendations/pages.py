@@ -10,6 +10,9 @@ from listings.models import Actor, Listing
 from ml.arrays import Matrix, Vector
 from recommendations import slates
 from recommendations.candidates import SOURCES
+from recommendations.explanations import Reason
+from recommendations.exploring import Explored
+from recommendations.features import FEATURES
 from recommendations.models import Slate
 from recommendations.ranking import Ranked
 from recommendations.view import View
@@ -23,6 +26,7 @@ class Item:
     score: float
     scores: dict[str, float | None]
     copies: tuple[str, ...] = ()  # external ids of listings folded into this one: they show the same photo
+    reason: Reason | None = None  # of the feed
 
 
 @dataclass(frozen=True)
@@ -39,52 +43,63 @@ class Order:
 
     listing_ids: list[int]  # (m,)
     score: Vector  # (m,) float32
-    sources: Matrix  # (m, len(SOURCES)) float32, NaN where a source does not know a listing
+    features: Matrix  # (m, len(FEATURES)) float32, NaN = unknown
+    propensities: Vector  # (m,) float32, 1 but where chance decided
+    reasons: list[str]  # (m,) codes
+    weights: dict[str, float] = field(default_factory=dict)  # of sources, as they were blended
 
     @classmethod
-    def of(cls, view: View, ranked: Ranked) -> "Order":
-        best = slice(0, slates.LONGEST)
-        ids = view.attributes["listing_id"][ranked.rows[best]].tolist()
-        return cls(ids, np.nan_to_num(ranked.score[best]), ranked.sources[best])
+    def of(cls, view: View, ranked: Ranked, explored: Explored, reasons: list[str]) -> "Order":
+        best = explored.order
+        return cls(
+            view.attributes["listing_id"][ranked.rows[best]].tolist(),
+            np.nan_to_num(ranked.score[best]),
+            ranked.features[best],
+            explored.propensities,
+            reasons,
+            dict(zip(SOURCES, ranked.weights.round(4).tolist(), strict=True)),
+        )
 
     @classmethod
     def from_slate(cls, slate: Slate) -> "Order":
-        """As it was kept; a source of an earlier release says nothing any more."""
-        features = slates.features_of(slate)
-        column = {name: features[:, place] for place, name in enumerate(slate.feature_names)}
-        unknown = np.full(len(features), np.nan, np.float32)
-        sources = np.column_stack([column.get(name, unknown) for name in SOURCES])
-        return cls(slate.listing_ids, column["score"], sources)
+        """As it was kept; a feature of an earlier release says nothing any more."""
+        kept = slates.features_of(slate)
+        column = {name: kept[:, place] for place, name in enumerate(slate.feature_names)}
+        unknown = np.full(len(kept), np.nan, np.float32)
+        features = np.column_stack([column.get(name, unknown) for name in FEATURES])
+        return cls(slate.listing_ids, column["score"], features, slates.propensities_of(slate), slate.reasons)
 
     @cached_property
     def place(self) -> dict[int, int]:
         return {pk: position for position, pk in enumerate(self.listing_ids)}
 
-    def item(self, listing: Listing) -> Item:
+    def item(self, listing: Listing, reason: Reason | None) -> Item:
         place = self.place[listing.pk]
-        return Item(listing, float(self.score[place]), _by_source(self.sources[place]))
+        sources = _by_source(self.features[place, : len(SOURCES)])
+        return Item(listing, float(self.score[place]), sources, reason=reason)
 
-    def draft(self, view: View, actor: Actor | None, parameters: dict[str, Any]) -> slates.Draft:
-        """What is to be kept of it. Nothing of it was drawn by chance."""
-        count = len(self.listing_ids)
+    def draft(
+        self, view: View, actor: Actor | None, parameters: dict[str, Any], *, seed: int
+    ) -> slates.Draft:
+        """What is to be kept of it."""
         return slates.Draft(
             surface=Slate.Surface.FEED,
             actor=actor,
             listing_ids=self.listing_ids,
-            feature_names=(*SOURCES, "score"),
-            features=np.column_stack([self.sources, self.score]).astype(np.float32),
-            propensities=np.ones(count, np.float32),
-            reasons=["" for _ in range(count)],
-            seed=0,
+            feature_names=(*FEATURES, "score"),
+            features=np.column_stack([self.features, self.score]).astype(np.float32),
+            propensities=self.propensities,
+            reasons=self.reasons,
+            seed=seed,
             versions=versions_of(view),
-            parameters=parameters,
+            parameters={**parameters, "weights": self.weights},
         )
 
 
 def versions_of(view: View) -> dict[str, str]:
     """Of what a ranking was made with."""
-    model = view.collaborative
-    return {"encoder": view.encoder_version} | ({"collaborative": model.version} if model else {})
+    models = {"collaborative": view.collaborative, "ranker": view.ranker}
+    return {"encoder": view.encoder_version} | {name: it.version for name, it in models.items() if it}
 
 
 def _by_source(scores: np.ndarray) -> dict[str, float | None]:

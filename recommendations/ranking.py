@@ -1,4 +1,4 @@
-"""From candidates to an order: z-scored sources, weighed by how much is known of the actor."""
+"""From candidates to an order: by a learned ranker, or by z-scored sources weighed by how much is known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,28 +7,41 @@ from types import MappingProxyType
 import numpy as np
 
 from ml.arrays import Matrix, Rows, Vector
-from ml.blending import blend
+from ml.blending import weighted_mean, z_scores
+from ml.ranker import RankerModel
 from recommendations.candidates import SOURCES, Candidates
 from recommendations.recipe import Warmth
 from recommendations.taste import Taste
 
-# Set by hand for SOURCES (content, collaborative, covisitation, trending, fresh, place, affinity); warmest
-# actors first.
+# Set by hand for SOURCES: content, collaborative, covisitation, trending, fresh, place, affinity, popularity.
+# Warmest actors first.
 WARMTH_WEIGHTS: tuple[Warmth, ...] = (
-    (20.0, (0.3, 0.24, 0.24, 0.05, 0.05, 0.05, 1.0)),
-    (5.0, (0.3, 0.15, 0.18, 0.06, 0.05, 0.05, 1.0)),
-    (0.0, (0.3, 0.09, 0.12, 0.09, 0.06, 0.05, 1.0)),
+    (20.0, (0.3, 0.24, 0.24, 0.05, 0.05, 0.05, 1.0, 0.05)),
+    (5.0, (0.3, 0.15, 0.18, 0.06, 0.05, 0.05, 1.0, 0.05)),
+    (0.0, (0.3, 0.09, 0.12, 0.09, 0.06, 0.05, 1.0, 0.05)),
 )
-COLD_WEIGHTS = (0.0, 0.0, 0.0, 1.0, 0.6, 0.0, 0.0)  # of whom nothing is known
+# Of whom nothing is known, but perhaps where they are.
+COLD_WEIGHTS = (0.0, 0.0, 0.0, 1.0, 0.6, 0.5, 0.0, 0.3)
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Candidates in order, best first.   rows (n,) int32; score (n,) and sources (n, s) float32"""
+    """Candidates in order, best first, with all that made it so.
+
+    rows (n,) int32; score (n,) float32, NaN where nothing is known; features (n, f) float32, NaN = unknown,
+    by features.FEATURES; shares (n, s) float32, what each of SOURCES adds to the blend, NaN = unknown
+    """
 
     rows: Rows
     score: Vector
-    sources: Matrix
+    features: Matrix
+    shares: Matrix
+    weights: Vector  # (s,) float32, of SOURCES
+
+    @property
+    def sources(self) -> Matrix:
+        """What each source thinks of each row: (n, s) float32, NaN where it does not know it."""
+        return self.features[:, : len(SOURCES)]
 
 
 def rank(
@@ -36,20 +49,30 @@ def rank(
     taste: Taste,
     fitted: tuple[Warmth, ...] = (),
     *,
-    boosted: Vector | None = None,
+    ranker: RankerModel | None = None,
+    adjusted: Vector | None = None,
     multipliers: Mapping[str, float] = MappingProxyType({}),
 ) -> Ranked:
-    """Order the candidates by their blended score; equal scores keep the newer row first.
+    """Order the candidates by the ranker, or by their blended score; equal scores keep the newer row first.
 
-    boosted (n,), > 0: what staff show more or less of; a z-score can be negative, so a factor's logarithm is
-    added. multipliers: of the weights of sources, by name.
+    adjusted (n,) float: what is added in the end, in the units of z-scores. multipliers: of the weights of
+    sources, by name; a ranker is asked with the blend that they give.
     """
     weights = weights_for(taste, fitted) * [multipliers.get(source, 1.0) for source in SOURCES]
-    score = blend(candidates.scores, weights.astype(np.float32))
-    if boosted is not None:
-        score = score + np.log(boosted)
+    z = z_scores(candidates.scores)
+    blended = weighted_mean(z, weights.astype(np.float32))
+    features = np.column_stack([candidates.scores, blended, candidates.facts]).astype(np.float32)
+    score = blended if ranker is None else z_scores(ranker.predict(features)[:, None])[:, 0]
+    if adjusted is not None:
+        score = score + adjusted
     order = np.lexsort((-candidates.rows, -np.nan_to_num(score, nan=-np.inf)))
-    return Ranked(candidates.rows[order], score[order], candidates.scores[order])
+    return Ranked(
+        rows=candidates.rows[order],
+        score=score[order].astype(np.float32),
+        features=features[order],
+        shares=(z * weights)[order].astype(np.float32),
+        weights=weights.astype(np.float32),
+    )
 
 
 def weights_for(taste: Taste, fitted: tuple[Warmth, ...] = ()) -> Vector:

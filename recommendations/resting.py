@@ -1,12 +1,11 @@
 """What an actor was shown again and again and never touched: it rests for a while."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
 
-from listings.models import Actor
 from recommendations.models import Slate
-from recommendations.taste import merged_ids
 
 RESTS = timedelta(days=1)  # after the last showing
 REMEMBERED = timedelta(days=7)  # an older showing is forgotten
@@ -27,15 +26,15 @@ _OFTEN_SHOWN = """
 """
 
 
-def rested(actor: Actor | None, *, after: int, now: datetime) -> frozenset[int]:
-    """Listings that this actor's feed showed so many times within a week, the last time within a day.
+def rested(actor_ids: Sequence[int], *, after: int, now: datetime) -> frozenset[int]:
+    """Listings that the feed of these actors showed so many times within a week, the last time within a day.
 
     Whoever touched one of them is not shown it anyway. Keys of listings.
     """
-    if actor is None:
+    if not actor_ids:
         return frozenset()
     told = {
-        "actors": merged_ids(actor),
+        "actors": list(actor_ids),
         "feed": Slate.Surface.FEED,
         "since": now - REMEMBERED,
         "rested": now - RESTS,

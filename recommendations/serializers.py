@@ -9,6 +9,7 @@ from listings.models import Listing, check_external_id
 from listings.serializers import ListingCard
 from listings.strict import StrictSerializer
 from recommendations.candidates import SOURCES
+from recommendations.explanations import Code
 from recommendations.filters import Filters
 from recommendations.interactions import MAXIMUM_BATCH, Outcome
 from recommendations.models import Interaction
@@ -58,6 +59,14 @@ class SimilarQuery(ListQuery):
     by = serializers.ChoiceField(choices=[by.value for by in By], default=By.BOTH.value)
 
 
+class ReasonCard(serializers.Serializer):
+    """Why it is shown; `evidence`: ids of listings that the actor touched, what says most first."""
+
+    code = serializers.ChoiceField(choices=[code.value for code in Code])
+    sentence = serializers.CharField()
+    evidence = serializers.ListField(child=serializers.CharField())
+
+
 class ItemCard(serializers.Serializer):
     """A recommended listing; `scores` holds what each source thought, null where it does not know it."""
 
@@ -70,6 +79,7 @@ class ItemCard(serializers.Serializer):
         child=serializers.CharField(),
         help_text="Ids of listings that show the same photo, left out of the page.",
     )
+    reason = ReasonCard(allow_null=True, help_text="Of the feed; null elsewhere.")
 
 
 class PageCard(serializers.Serializer):

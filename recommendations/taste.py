@@ -9,16 +9,18 @@ from django.db.models import QuerySet
 from listings.models import Actor
 from ml.arrays import Matrix, Vector
 from ml.interests import choose_interests
-from recommendations import standing
+from recommendations import standing, trust
 from recommendations.affinity import Touched, log_prices
 from recommendations.columns import vectors_from
 from recommendations.habits import Habits
 from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
 from recommendations.models import Interaction, ListingEmbedding
+from recommendations.satisfied import satisfied_categories
 from recommendations.view import View
 
 LAST_EVENTS = 100
 INTERESTS = 4
+UNWANTED_LOOKED_AT = 20  # the last ones: each pushes away what is like it
 RECENT_HALF_LIFE = timedelta(days=1)  # of what affinity goes by: people look for one thing at a time
 
 
@@ -35,8 +37,12 @@ class Taste:
     covisited: Vector | None = None  # (n,) float32: how much each of the model's items comes after it
     habits: Habits = field(default_factory=Habits.none)
     touched: Touched = field(default_factory=Touched.none)
+    vectors: Matrix | None = None  # (m, d) float32 of listing_ids, zeros where unknown
+    unwanted: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (u, d): hidden, reported
+    satisfied: frozenset[int] = frozenset()  # categories in which they have bought what they looked for
     seen: frozenset[int] = frozenset()  # listing ids not to show again: touched, hidden, reported
     actor_id: int | None = None  # whose own listings are not shown either
+    selves: tuple[int, ...] = ()  # keys of this actor and of the visitors merged into them
 
     @property
     def event_weight(self) -> float:
@@ -51,9 +57,10 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
     """
     if actor is None:
         return _nothing(view)
-    own = standing.of(merged_ids(actor), until=now)
+    selves = merged_ids(actor)
+    own = standing.of(selves, until=now)
     touched = _touched(own, actor.pk, now)
-    unwanted = set(own.filter(kind__in=UNWANTED).values_list("listing_id", flat=True))
+    unwanted = list(own.filter(kind__in=UNWANTED).order_by("-occurred_at").values_list("listing", flat=True))
     liked = {pk: said for pk, said in touched.items() if said.weight > 0 and pk not in unwanted}
     listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
     weights = np.array([said.weight for said in liked.values()], np.float32)
@@ -69,8 +76,12 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
         covisited=covisited,
         habits=_as_habits(liked, weights),
         touched=_as_touched(liked, vectors, view),
-        seen=frozenset(unwanted | touched.keys()),
+        vectors=vectors.astype(np.float32),
+        unwanted=_known_vectors(unwanted[:UNWANTED_LOOKED_AT], view),
+        satisfied=satisfied_categories(selves, now=now),
+        seen=frozenset(unwanted) | touched.keys(),
         actor_id=actor.pk,
+        selves=tuple(selves),
     )
 
 
@@ -102,11 +113,12 @@ class _Said:
 def _touched(own: QuerySet[Interaction], actor_id: int, now: datetime) -> dict[int, _Said]:
     """Listing id -> what was said of it. What somebody does with a listing of their own weighs nothing."""
     events = own.order_by("-occurred_at").values_list(
-        "listing_id", "kind", "occurred_at", "listing__seller", *_KNOWN
+        "listing_id", "kind", "source", "is_doubtful", "occurred_at", "listing__seller", *_KNOWN
     )
     said: dict[int, _Said] = {}
-    for pk, kind, at, seller_id, *about in events[:LAST_EVENTS]:
-        weight = 0.0 if seller_id == actor_id else WEIGHTS[kind] * 0.5 ** ((now - at) / TASTE_HALF_LIFE)
+    for pk, kind, source, is_doubtful, at, seller_id, *about in events[:LAST_EVENTS]:
+        belief = 0.0 if seller_id == actor_id else trust.belief(source, is_doubtful=is_doubtful)
+        weight = WEIGHTS[kind] * belief * 0.5 ** ((now - at) / TASTE_HALF_LIFE)
         recent = 0.5 ** ((now - at) / RECENT_HALF_LIFE) if weight > 0 else 0.0
         before = said.get(pk, _Said(0.0, 0.0, ()))
         total = min(before.weight + weight, WEIGHT_CAP)
@@ -117,8 +129,8 @@ def _touched(own: QuerySet[Interaction], actor_id: int, now: datetime) -> dict[i
 def _as_habits(liked: dict[int, _Said], weights: Vector) -> Habits:
     if not liked:
         return Habits.none()
-    places = np.array([said.about[2:] for said in liked.values()], dtype=np.float32)  # None becomes NaN
-    return Habits(shares=weights / weights.sum(), places=places)
+    places = np.array([said.about[2:] for said in liked.values()], dtype=np.float64)  # None becomes NaN
+    return Habits.of(weights, places, np.array([said.about[1] for said in liked.values()], np.int64))
 
 
 def _as_touched(liked: dict[int, _Said], vectors: Matrix, view: View) -> Touched:
@@ -158,6 +170,12 @@ def vectors_of(listing_ids: np.ndarray, view: View) -> tuple[Matrix, np.ndarray]
         vectors[gone[pk]] = np.frombuffer(vector, dtype="<f2")
         known[gone[pk]] = True
     return vectors, known
+
+
+def _known_vectors(listing_ids: list[int], view: View) -> Matrix:
+    """(u, d) float32 of those that have one."""
+    vectors, known = vectors_of(np.array(listing_ids, np.int64), view)
+    return vectors[known].astype(np.float32)
 
 
 def photo_vectors_of(listing_id: int, view: View) -> Matrix:

@@ -59,20 +59,22 @@ class TestAnyone:
         assert len(items) == 20
         assert len(set(ids(items))) == 20
         unknown = {source for source, score in items[0]["scores"].items() if score is None}
-        of_taste = {"content", "collaborative", "covisitation", "place", "affinity"}
+        of_taste = {"content", "collaborative", "covisitation", "place", "affinity", "popularity"}
         assert unknown == of_taste, "nothing is known of a visitor"
         assert set(items[0]["scores"]) - unknown == {"trending", "fresh"}
 
     def test_an_empty_catalogue_has_an_empty_feed(self, anyone, feed_of):
         assert feed_of(anyone) == []
 
-    def test_before_the_first_encoder_the_answer_is_503(self, anyone, db, monkeypatch):
+    def test_before_the_first_encoder_it_is_what_is_new(self, anyone, alice, db, monkeypatch):
         own = replica.Replica()
         own._pid = os.getpid()
         monkeypatch.setattr(replica, "_replica", own)
-        response = anyone.get("/api/v1/feed/")
-        assert response.status_code == 503
-        assert response["Retry-After"]
+        old, new = factories.listing(alice, "Old chair"), factories.listing(alice, "New chair")
+        page = anyone.get("/api/v1/feed/").json()
+        assert ids(page["items"]) == [new.external_id, old.external_id]
+        assert [item["reason"]["code"] for item in page["items"]] == ["new", "new"]
+        assert (page["degraded"], page["slate_id"], page["next_cursor"]) == (["catalogue"], None, None)
 
 
 class TestFeedFollowsTheShopper:
@@ -331,5 +333,5 @@ class TestQueries:
             factories.event(bob, each)
         feed_of(as_bob)
         for limit in (5, 50):
-            with django_assert_max_num_queries(16):  # a slate and its impression in transactions of their own
+            with django_assert_max_num_queries(19):  # a slate and its impression in transactions of their own
                 as_bob.get("/api/v1/feed/", {"limit": limit})

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from recommendations.candidates import SOURCES, Candidates
+from recommendations.facts import FACTS
 from recommendations.ranking import COLD_WEIGHTS, WARMTH_WEIGHTS, rank, weights_for
 from tests.recommendations.small_world import load, taste
 
-FITTED = ((8.0, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)), (2.0, (7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0)))
+UP = tuple(float(number) for number in range(1, len(SOURCES) + 1))
+FITTED = ((8.0, UP), (2.0, UP[::-1]))
 UNKNOWN = np.nan
 
 
@@ -16,7 +18,9 @@ def warm(event_weight: float):
 def candidates(*scores: tuple[float, ...]) -> Candidates:
     """By the first sources; the others think the same of all."""
     padded = [(*known, *[0.0] * (len(SOURCES) - len(known))) for known in scores]
-    return Candidates(np.arange(len(scores), dtype=np.int32), np.array(padded, np.float32))
+    facts = np.zeros((len(scores), len(FACTS)), np.float32)
+    known = np.array(padded, np.float32).reshape(-1, len(SOURCES))
+    return Candidates(np.arange(len(scores), dtype=np.int32), known, facts)
 
 
 class TestWeights:
@@ -44,11 +48,12 @@ class TestWeights:
 
 
 class TestRank:
+    OTHERS = (0.0,) * (len(SOURCES) - 3)
     CONTENT_OR_VISITS = candidates((1, UNKNOWN, 0, 0, 0), (0, UNKNOWN, 1, 0, 0), (-1, UNKNOWN, -1, 0, 0))
 
     @pytest.mark.parametrize(
         ("weights", "order"),
-        [((1.0, 0.0, 0.5, *[0.0] * 4), [0, 1, 2]), ((0.5, 0.0, 1.0, *[0.0] * 4), [1, 0, 2])],
+        [((1.0, 0.0, 0.5, *OTHERS), [0, 1, 2]), ((0.5, 0.0, 1.0, *OTHERS), [1, 0, 2])],
     )
     def test_fitted_weights_decide_the_order(self, weights, order):
         ranked = rank(self.CONTENT_OR_VISITS, warm(1.0), ((0.0, weights),))
@@ -66,5 +71,4 @@ class TestRank:
         assert ranked.rows.tolist() == [2, 0, 1]
 
     def test_nothing_to_rank_is_no_trouble(self):
-        empty = Candidates(np.empty(0, np.int32), np.empty((0, len(SOURCES)), np.float32))
-        assert rank(empty, warm(1.0)).rows.shape == (0,)
+        assert rank(candidates(), warm(1.0)).rows.shape == (0,)

@@ -1,0 +1,121 @@
+"""A stated share of a feed's places goes to young listings that few have seen, by Thompson sampling.
+
+Half of those that are drawn from are the ones most relevant to whoever asks, half those furthest behind the
+promise that each new listing is shown PROMISED times within WITHIN. That holds if traffic allows: with n new
+listings a day, n x PROMISED / explore_share places have to be served a day.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from ml.arrays import Rows, Vector
+from ml.exploration import explore
+from recommendations.exposure import YOUNG, Counted
+from recommendations.ranking import Ranked
+from recommendations.view import View
+
+PROMISED = 50  # impressions
+WITHIN = timedelta(hours=24)
+RELEVANT, BEHIND = 20, 20  # listings that are drawn from
+
+
+@dataclass(frozen=True, eq=False)
+class Explored:
+    """An order (m,) int64 in which some places were filled by chance.
+
+    places (e,): which ones; pool (p,): places of all that was drawn from; propensities (m,) float32: 1, but
+    at `places` how likely this listing was to get this place.
+    """
+
+    order: Rows
+    places: Rows
+    pool: Rows
+    propensities: Vector
+
+    def to_json(self) -> dict[str, dict[str, list[int]]]:
+        """What a slate's parameters say of it; nothing where nothing was explored."""
+        if not len(self.places):
+            return {}
+        return {"explored": {"places": self.places.tolist(), "pool": self.pool.tolist()}}
+
+
+def little_seen(view: View, shown: Counted, rows: Rows, *, now: datetime) -> np.ndarray:
+    """Which rows are young and were promised more showings than they had: (n,) bool"""
+    impressions, _ = shown.of_listings(view.attributes["listing_id"][rows])
+    is_young = view.attributes["created_at"][rows] > (now - YOUNG).timestamp()
+    return is_young & (impressions < PROMISED)
+
+
+def furthest_behind(
+    view: View, shown: Counted, allowed: np.ndarray, *, now: datetime, count: int = BEHIND
+) -> Rows:
+    """The rows that are owed most showings by now, as the promise has it.   (rows,) bool -> (<= count,)"""
+    created_at = view.attributes["created_at"]
+    rows = np.flatnonzero(allowed & (created_at > (now - YOUNG).timestamp()))
+    impressions, _ = shown.of_listings(view.attributes["listing_id"][rows])
+    rows, impressions = rows[impressions < PROMISED], impressions[impressions < PROMISED]
+    waited = (now.timestamp() - created_at[rows]) / WITHIN.total_seconds()
+    owed = PROMISED * waited - impressions
+    return rows[np.argsort(-owed, kind="stable")[:count]]
+
+
+def give_chances(
+    view: View,
+    ranked: Ranked,
+    order: Rows,
+    shown: Counted,
+    *,
+    behind: Rows,
+    share: float,
+    now: datetime,
+    rng: np.random.Generator,
+) -> Explored:
+    """Fill every (1 / share)th place of an order with a listing that few have seen.
+
+    order (m,) positions in what was ranked; behind (b,) rows of the view that are drawn from where they are
+    in it.
+    """
+    untouched = Explored(order, _none(), _none(), np.ones(len(order), np.float32))
+    places = _places(len(order), share)
+    pool = _pool(view, ranked, order, shown, behind, now) if len(places) else _none()
+    if not len(pool):
+        return untouched
+    rows = ranked.rows[order[pool]]
+    impressions, clicks = shown.of_listings(view.attributes["listing_id"][rows])
+    drawn = explore(impressions, clicks, shown.prior, rng, slot_count=len(places))
+    return _placed(order, pool, drawn.rows, places, drawn.propensities)
+
+
+def _places(count: int, share: float) -> Rows:
+    """Which places are filled by chance: of ten the last, where the share is a tenth."""
+    if share <= 0:
+        return _none()
+    return np.floor(np.arange(1, int(count * share) + 1) / share).astype(np.int64) - 1
+
+
+def _pool(view: View, ranked: Ranked, order: Rows, shown: Counted, behind: Rows, now: datetime) -> Rows:
+    """Positions in the order that are drawn from: (p,) int64"""
+    rows = ranked.rows[order]
+    candidates = np.flatnonzero(little_seen(view, shown, rows, now=now))
+    is_behind = np.isin(rows[candidates], behind)
+    by_relevance = candidates[np.argsort(order[candidates], kind="stable")]
+    return np.union1d(by_relevance[:RELEVANT], candidates[is_behind])
+
+
+def _placed(order: Rows, pool: Rows, drawn: Rows, places: Rows, likely: Vector) -> Explored:
+    """The order with what was drawn at its places; the others of the pool stay among the rest."""
+    places = places[: len(drawn)]
+    chosen = pool[drawn]
+    rest = np.delete(np.arange(len(order)), chosen)
+    moved = np.empty(len(order), np.int64)  # at each place, the position in the old order
+    moved[places] = chosen
+    moved[np.delete(np.arange(len(order)), places)] = rest
+    propensities = np.ones(len(order), np.float32)
+    propensities[places] = likely
+    return Explored(order[moved], places, np.flatnonzero(np.isin(moved, pool)), propensities)
+
+
+def _none() -> Rows:
+    return np.empty(0, np.int64)

@@ -1,0 +1,43 @@
+"""The lowest rungs of the ladder: what is trending and what is new, from the tables alone.
+
+For the time before the first listing was embedded, and for a process that could not load its view.
+"""
+
+from redis.exceptions import RedisError
+
+from listings.models import Actor, Listing
+from recommendations import trending
+from recommendations.explanations import SENTENCES, Code, Reason
+from recommendations.filters import Filters
+from recommendations.fulltext import listings_passing
+from recommendations.matching import unwanted_by
+from recommendations.pages import Item, Page
+
+CATALOGUE, TRENDING = "catalogue", "trending"
+
+
+def without_view(*, actor: Actor | None, filters: Filters, limit: int) -> Page:
+    """What is trending, then what is newest, of what passes the filters. Raises NoSuchCategory.
+
+    It leaves no slate and has one page; `degraded` says what it was made without.
+    """
+    hot, missing = _trending()
+    passing = listings_passing(filters, actor and actor.pk).exclude(pk__in=unwanted_by(actor))
+    found = passing.in_bulk(hot)
+    first = [found[pk] for pk in hot if pk in found][:limit]
+    rest = passing.exclude(pk__in=[listing.pk for listing in first]).order_by("-created_at", "-pk")
+    newest = list(rest[: limit - len(first)])
+    items = [*(_item(it, Code.TRENDING) for it in first), *(_item(it, Code.NEW) for it in newest)]
+    return Page(items, degraded=sorted({CATALOGUE, *missing}))
+
+
+def _trending() -> tuple[list[int], list[str]]:
+    """Keys of listings, hottest first, and what could not be asked."""
+    try:
+        return trending.top()[0].tolist(), []
+    except RedisError:
+        return [], [TRENDING]
+
+
+def _item(listing: Listing, code: Code) -> Item:
+    return Item(listing, 0.0, {}, reason=Reason(code, SENTENCES[code]))
