@@ -33,9 +33,8 @@ from ml import metrics
 from ml.arrays import Rows, Vector
 from ml.photos import UnreadablePhoto
 from ml.weights import WeightsError
-from recommendations.asking import Asked
 from recommendations.candidates import SOURCES
-from recommendations.feed import build_feed
+from recommendations.feed import Asked, build_feed
 from recommendations.filters import Filters
 from recommendations.taste import read_taste
 from recommendations.training import train_collaborative

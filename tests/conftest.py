@@ -16,7 +16,17 @@ from rest_framework.test import APIClient
 from listings.models import Actor
 from marketplace.celery import app
 from marketplace.models import ServiceKey
-from recommendations import answers, boosts, embedding, encoders, encoding, experiments, replica, trending
+from recommendations import (
+    answers,
+    boosts,
+    embedding,
+    encoders,
+    encoding,
+    experiments,
+    exposure,
+    replica,
+    trending,
+)
 from tests import factories
 
 
@@ -151,9 +161,9 @@ def fresh_door(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def fresh_rules():
-    """Boosts and experiments are kept for a second, in which several tests may begin."""
-    boosts.forget()
-    experiments.forget()
+    """What is kept for a second or a few, in which several tests may begin."""
+    for kept in (boosts, experiments, exposure):
+        kept.forget()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import itertools
 from datetime import datetime
 from decimal import Decimal
 
+import numpy as np
 from django.contrib.auth.models import User
 from django.utils import timezone
 from PIL import Image, ImageDraw
@@ -82,3 +83,7 @@ def known_answer(encoded: Encoded, *, words: str = "", photo: bytes | None = Non
     """Put what the encode worker would say where it keeps what it said."""
     question = answers.Question.of(words, photo)
     answers.give(answering.client(), "encode:reply:nobody", question, encoded)
+
+
+def ids(*keys: int) -> np.ndarray:
+    return np.array(keys, np.int64)

@@ -61,7 +61,7 @@ class TestPages:
         factories.event(bob, chairs[0], at=now - timedelta(hours=1))
         first = page_of(as_bob, limit=4)
         again = page_of(as_bob, limit=4, cursor=first["next_cursor"])["items"]
-        factories.event(bob, chairs[1], at=now)
+        factories.event(bob, chairs[1], at=now + timedelta(minutes=1))
         later = page_of(as_bob, limit=4, cursor=first["next_cursor"])["items"]
         assert later == again
         kept = slates.features_of(Slate.objects.get())[4:8, -1]

@@ -1,0 +1,115 @@
+"""Who gets the places that chance gives away, on a world of made-up vectors."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from recommendations.candidates import gather
+from recommendations.exploring import PROMISED, WITHIN, YOUNG, furthest_behind, give_chances
+from recommendations.exposure import Counted
+from recommendations.ranking import rank
+from tests.recommendations.small_world import load, taste
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+HOUR_S = 3600
+
+
+def view_of(ages_h: list[float]):
+    """Listings 1, 2, 3 ... of these ages."""
+    view = load(*[(number, number % 4) for number in range(1, len(ages_h) + 1)])
+    view.attributes["created_at"] = [NOW.timestamp() - age * HOUR_S for age in ages_h]
+    return view
+
+
+def ranked_of(view):
+    liking = taste(view, {})
+    return rank(gather(view, liking, view.alive, now=NOW), liking)
+
+
+def given(view, shown, *, share=0.1, seed=0, ranked=None):
+    ranked = ranked or ranked_of(view)
+    explored = give_chances(
+        view,
+        ranked,
+        np.arange(len(ranked.rows)),
+        shown,
+        behind=furthest_behind(view, shown, view.alive, now=NOW),
+        share=share,
+        now=NOW,
+        rng=np.random.default_rng(seed),
+    )
+    return ranked, explored
+
+
+class TestWhoIsBehind:
+    def test_the_longer_it_waits_and_the_less_it_was_shown(self):
+        view = view_of([1, 10, 20, 20])
+        shown = Counted.of([(3, 45, 0)])
+        assert furthest_behind(view, shown, view.alive, now=NOW).tolist() == [3, 1, 0, 2]
+        assert furthest_behind(view, shown, view.alive, now=NOW, count=2).tolist() == [3, 1]
+
+    def test_not_who_had_what_was_promised_is_old_or_may_not_be_shown(self):
+        view = view_of([1, 1, YOUNG.total_seconds() / HOUR_S + 1, 1])
+        shown = Counted.of([(1, PROMISED, 0)])
+        allowed = np.array([True, True, True, False])
+        assert furthest_behind(view, shown, allowed, now=NOW).tolist() == [1]
+
+
+class TestChances:
+    def test_a_stated_share_of_places_goes_to_what_few_have_seen(self):
+        old = YOUNG.total_seconds() / HOUR_S + 1
+        view = view_of([old] * 36 + [1] * 4)
+        ranked, explored = given(view, Counted.of([]))
+        assert explored.places.tolist() == [9, 19, 29, 39]
+        chosen = view.attributes["listing_id"][ranked.rows[explored.order[explored.places]]]
+        assert set(chosen) <= {37, 38, 39, 40}
+
+    def test_nothing_is_shown_twice_or_lost(self):
+        _, explored = given(view_of([1] * 50), Counted.of([]), share=0.2)
+        assert sorted(explored.order) == list(range(50))
+
+    def test_each_place_knows_how_likely_it_was_and_what_was_drawn_from(self):
+        _, explored = given(view_of([1] * 30), Counted.of([]))
+        by_chance = np.isin(np.arange(30), explored.places)
+        assert (explored.propensities[~by_chance] == 1).all()
+        assert ((explored.propensities[by_chance] > 0) & (explored.propensities[by_chance] < 0.5)).all()
+        assert set(explored.places) <= set(explored.pool)
+        assert explored.to_json()["explored"]["places"] == explored.places.tolist()
+
+    def test_no_share_or_nothing_unseen_leaves_the_order_alone(self):
+        view = view_of([1] * 20)
+        seen = Counted.of([(number, PROMISED, 0) for number in range(1, 21)])
+        for shown, share in [(Counted.of([]), 0.0), (seen, 0.5)]:
+            _, explored = given(view, shown, share=share)
+            assert explored.order.tolist() == list(range(20))
+            assert (explored.propensities == 1).all()
+            assert explored.to_json() == {}
+
+    def test_the_same_seed_gives_the_same_order(self):
+        view = view_of([1] * 40)
+        first, again, other = (given(view, Counted.of([]), seed=seed)[1].order for seed in (1, 1, 2))
+        assert first.tolist() == again.tolist() != other.tolist()
+
+    def test_what_was_clicked_more_often_than_usual_is_drawn_more_often(self):
+        view = view_of([1] * 20)
+        shown = Counted.of([(number, 40, 12 if number == 7 else 0) for number in range(1, 21)])
+        first = [given(view, shown, share=0.05, seed=seed) for seed in range(20)]
+        chosen = [
+            int(view.attributes["listing_id"][ranked.rows[explored.order[explored.places[0]]]])
+            for ranked, explored in first
+        ]
+        assert chosen.count(7) > 15
+
+
+def test_every_new_listing_gets_what_was_promised_in_time_if_traffic_allows():
+    """60 new listings are owed 3,000 showings: at two places a page, 1,500 pages are just enough."""
+    view = view_of([0.0] * 60)
+    impressions, rng, ranked = np.zeros(60, np.int64), np.random.default_rng(5), ranked_of(view)
+    ids = view.attributes["listing_id"]
+    pages = 1700  # over a day; the other places of a page count, too, but that is not relied upon
+    for page in range(pages):
+        view.attributes["created_at"] = NOW.timestamp() - WITHIN.total_seconds() * page / pages
+        shown = Counted.of(list(zip(ids.tolist(), impressions.tolist(), [0] * 60, strict=True)))
+        _, explored = given(view, shown, seed=int(rng.integers(2**31)), ranked=ranked)
+        impressions[ranked.rows[explored.order[explored.places[:2]]]] += 1
+    assert impressions.min() >= PROMISED
