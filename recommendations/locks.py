@@ -13,6 +13,7 @@ REFRESHING = 7_301_004
 ENCODER = 7_301_005
 PARKING = 7_301_006  # of a transaction: see parking.py
 EXPOSURE = 7_301_007
+RANKER = 7_301_008
 
 
 @contextmanager

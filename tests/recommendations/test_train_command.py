@@ -17,13 +17,18 @@ def quickly(monkeypatch):
 
 
 class TestHelp:
-    @pytest.mark.parametrize("kind", ["collaborative", "encoder", "backbone"])
+    @pytest.mark.parametrize("kind", ["collaborative", "encoder", "backbone", "ranker"])
     def test_each_kind_tells_its_own_options(self, kind, capsys):
         with pytest.raises(SystemExit) as end:
             call_command("train", kind, "--help")
         assert end.value.code == 0
         said = capsys.readouterr().out
-        options = {"collaborative": "--rollback", "encoder": "--finetune", "backbone": "--minutes"}
+        options = {
+            "collaborative": "--tune",
+            "encoder": "--finetune",
+            "backbone": "--minutes",
+            "ranker": "or else the blend",
+        }
         assert [name for name, option in options.items() if option in said] == [kind]
 
 
@@ -32,7 +37,11 @@ class TestWordsThatMakeNoSense:
         ("words", "complaint"),
         [
             ([], "KIND"),
-            (["ranker"], "invalid choice: 'ranker'.*'collaborative', 'encoder', 'backbone'"),
+            (
+                ["classifier"],
+                "invalid choice: 'classifier'.*'collaborative', 'encoder', 'backbone', 'ranker'",
+            ),
+            (["ranker", "--force", "--rollback"], "not allowed with"),
             (["encoder", "--rollback"], "--rollback"),
             (["encoder", "--force", "--list"], "not allowed with"),
             (["encoder", "--finetune", "--list"], "--finetune is for a training"),

@@ -6,10 +6,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from listings.errors import DomainError
-from recommendations import backbone_training, encoder_training, model_store
+from recommendations import backbone_training, encoder_training, model_store, ranker_store
 from recommendations.encoder_records import EncoderUnavailable
+from recommendations.model_registry import ROLLED_BACK
 from recommendations.models import TrainedModel
 from recommendations.progress import progress_bar
+from recommendations.ranker_training import train_ranker
 from recommendations.training import train_collaborative
 from recommendations.tuning import BUDGET_MIN, Tried
 
@@ -22,6 +24,8 @@ KINDS = {
     "unless it is worse; then every listing is embedded anew in the background",
     "backbone": "a small backbone from nothing, on the catalogue's own photos: for a machine that has no "
     "pretrained weights",
+    "ranker": "the order of the feed, learned from the slates that were served and what followed from them: "
+    "published only if on the last fifth of them it beats the blend by more than chance",
 }
 
 
@@ -34,15 +38,24 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
-        add = {"collaborative": _collaborative, "encoder": _encoder, "backbone": _backbone}
+        add = {
+            "collaborative": _collaborative,
+            "encoder": _encoder,
+            "backbone": _backbone,
+            "ranker": _ranker,
+        }
         for name, about in KINDS.items():
             add[name](kinds.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}."))
 
     def handle(self, *, kind: str, **options):
+        train = {
+            "collaborative": self._collaborative,
+            "encoder": self._encoder,
+            "backbone": self._backbone,
+            "ranker": self._ranker,
+        }
         try:
-            {"collaborative": self._collaborative, "encoder": self._encoder, "backbone": self._backbone}[
-                kind
-            ](**options)
+            train[kind](**options)
         except (DomainError, EncoderUnavailable) as error:
             raise CommandError(getattr(error, "detail", str(error))) from None
         except OSError as error:
@@ -112,6 +125,22 @@ class Command(BaseCommand):
         model = backbone_training.train_backbone(minutes=minutes, say=self.stdout.write)
         self.stdout.write(f"The next encoder is {model}. {self._what_now(model)}")
 
+    def _ranker(self, *, force: bool, wait: bool, rollback: bool, **options) -> None:
+        now = timezone.now()
+        if options["list"]:
+            self._list(TrainedModel.Kind.RANKER)
+        elif rollback:
+            model = ranker_store.rollback(now=now)
+            what = f"{model} serves again" if model else "There is no ranker before: the blend serves again"
+            self.stdout.write(f"{what}. The next training may replace it.")
+        else:
+            model = train_ranker(now=now, force=force, wait=wait, steps=self._step)
+            metrics = model.metrics
+            self.stdout.write(
+                f"Trained {model} on {metrics['slates']} slates of {metrics['actors']} actors. "
+                f"{model.verdict} It serves now."
+            )
+
     def _tell_epoch(self, epoch) -> None:
         self.stdout.write(
             f"Epoch {epoch.number}: category by photo {epoch.photo_accuracy:.1%}, by words "
@@ -152,9 +181,10 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was trained yet.")
         for model in models.order_by("-pk"):
             trained = timezone.localtime(model.created_at)
-            left = " (rolled back)" if model_store.ROLLED_BACK in model.metrics else ""
+            left = " (rolled back)" if ROLLED_BACK in model.metrics else ""
             told = next(
-                (f", {model.metrics[n]} {n}" for n in ("events", "listings") if n in model.metrics), ""
+                (f", {model.metrics[n]} {n}" for n in ("events", "listings", "slates") if n in model.metrics),
+                "",
             )
             self.stdout.write(f"{model.version}  {trained:%Y-%m-%d %H:%M}  {model.status}{left}{told}")
             for line in filter(None, (model.verdict, model.problem)):
@@ -191,14 +221,23 @@ RATES = {"adamw": 1e-4, "sgd": 1e-2}
 FINETUNING = {"optimiser": "adamw", "epochs": 5, "image_size": 192, "unfrozen_blocks": None}
 
 
-def _collaborative(parser: ArgumentParser) -> None:
+def _registered(parser: ArgumentParser, *, refused_if: str, before: str) -> None:
+    """What models that can be gone back from take."""
     parser.add_argument(
         "--wait", action="store_true", help="wait for a training that is under way, then train"
     )
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--force", action="store_true", help="publish it even if it is worse")
-    instead.add_argument("--rollback", action="store_true", help="do not train: serve the model before again")
+    instead.add_argument("--force", action="store_true", help=f"publish it even if it is {refused_if}")
+    instead.add_argument("--rollback", action="store_true", help=f"do not train: serve {before} again")
     instead.add_argument("--list", action="store_true", help="do not train: show what was trained so far")
+
+
+def _ranker(parser: ArgumentParser) -> None:
+    _registered(parser, refused_if="not better", before="the ranker before, or else the blend,")
+
+
+def _collaborative(parser: ArgumentParser) -> None:
+    _registered(parser, refused_if="worse", before="the model before")
     parser.add_argument(
         "--tune", action="store_true", help="first search for better ALS parameters, which are then kept"
     )

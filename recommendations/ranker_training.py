@@ -1,0 +1,101 @@
+"""Train a ranker on what was shown and what followed; it serves only if it beats the blend beyond chance."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NoReturn
+
+from listings.errors import DomainError
+from ml.graded_orders import graded_ndcg, standing_for
+from ml.ranker import NothingToLearn, RankerModel, fit
+from recommendations import gate, locks, ranker_store
+from recommendations.features import FEATURES
+from recommendations.gate import Verdict
+from recommendations.models import TrainedModel
+from recommendations.ranker_material import Material, TooFewSlates, read_material
+from recommendations.training import AlreadyTraining, Steps, in_silence
+
+MONOTONE = {"distance_km": -1}  # nobody wants a thing more for being further away
+SEED = 5
+MOST_THREADS = 8
+
+
+class NotBetter(DomainError):
+    """The ranker that was trained does not beat the blend by more than chance."""
+
+
+def train_ranker(
+    *, now: datetime, force: bool = False, wait: bool = False, steps: Steps = in_silence
+) -> TrainedModel:
+    """Learn from the feed slates that were served until now, and make the ranker the active one.
+
+    force: publish a ranker that the gate refuses, and say so in its row. wait: for a training under way.
+    Raises TooFewSlates, AlreadyTraining, NotBetter, OSError; then what served before serves on.
+    """
+    with _alone(wait):
+        ranker_store.sweep()
+        with steps("Reading slates") as progress:
+            material = read_material(now=now, progress=progress)
+        with steps("Growing trees"):
+            model = _fitted(material)
+        verdict = _judged(model, material)
+        version, metrics = f"{now:%Y%m%dT%H%M%S%f}", _metrics(model, material, verdict)
+        if not verdict.accepted and not force:
+            _reject(version, metrics, verdict)
+        return _publish(model, version, metrics, verdict)
+
+
+@contextmanager
+def _alone(wait: bool) -> Iterator[None]:
+    with locks.alone(locks.RANKER, wait=wait) as acquired:
+        if not acquired:
+            raise AlreadyTraining("Another process trains a ranker just now.")
+        yield
+
+
+def _fitted(material: Material) -> RankerModel:
+    try:
+        return fit(
+            material.training,
+            material.validation,
+            feature_names=FEATURES,
+            monotone=MONOTONE,
+            seed=SEED,
+            thread_count=min(os.cpu_count() or 1, MOST_THREADS),
+        )
+    except NothingToLearn as error:
+        raise TooFewSlates(f"There is nothing to learn from what followed: {error}.") from error
+
+
+def _judged(model: RankerModel, material: Material) -> Verdict:
+    slates = material.held_back
+    return gate.judge_order(
+        candidate=graded_ndcg(slates, model.predict(slates.features)),
+        blend=graded_ndcg(slates, material.blend),
+        weights=standing_for(slates),
+        actors=material.actors,
+    )
+
+
+def _reject(version: str, metrics: dict[str, Any], verdict: Verdict) -> NoReturn:
+    ranker_store.reject(version, metrics=metrics, verdict=verdict.reason)
+    raise NotBetter(f"{verdict.reason} It was not published; what served before serves on.")
+
+
+def _publish(model: RankerModel, version: str, metrics: dict[str, Any], verdict: Verdict) -> TrainedModel:
+    forced = {} if verdict.accepted else {"forced": True}
+    reason = verdict.reason if verdict.accepted else f"Published by force. {verdict.reason}"
+    return ranker_store.publish(model, version, metrics=metrics | forced, verdict=reason)
+
+
+def _metrics(model: RankerModel, material: Material, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "slates": material.slate_count,
+        "actors": material.actor_count,
+        "simulated_slates": material.simulated_count,
+        "position_bias": round(material.exponent, 2),
+        "exploration_clicks": material.exploration_clicks,
+        "validation_ndcg": round(model.validation_ndcg, 4),
+        **verdict.metrics,
+    }

@@ -1,0 +1,226 @@
+"""Training a ranker in worlds whose truth is known: what is learned, what is refused, what serves."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+
+from listings.models import Listing
+from recommendations import locks, model_folders, model_watch, ranker_material, ranker_store, ranker_training
+from recommendations.features import FEATURES
+from recommendations.model_registry import NoModelBefore
+from recommendations.models import TrainedModel
+from recommendations.ranker_material import TooFewSlates, read_material
+from recommendations.ranker_slates import in_silence
+from recommendations.ranker_training import NotBetter, train_ranker
+from recommendations.training import AlreadyTraining
+from tests.recommendations.conftest import elsewhere
+from tests.recommendations.logged_feeds import (
+    NAMES,
+    Crowd,
+    no_taste,
+    taste_for_affinity,
+    taste_for_far_away,
+)
+
+BLEND = FEATURES.index("blend")
+
+
+def rows(**known) -> np.ndarray:
+    """Features of listings to be ranked, of which only this is known."""
+    count = len(next(iter(known.values())))
+    features = np.full((count, len(FEATURES)), np.nan, np.float32)
+    for name, values in known.items():
+        features[:, FEATURES.index(name)] = values
+    return features
+
+
+@pytest.fixture
+def keen(alice, now) -> Crowd:
+    return Crowd(alice, now, appeal=taste_for_affinity)
+
+
+@pytest.fixture
+def published(keen, now) -> TrainedModel:
+    return train_ranker(now=now)
+
+
+class TestLearning:
+    def test_what_the_blend_misses_is_learned_and_published(self, keen, now):
+        row = train_ranker(now=now)
+        assert ranker_store.active() == row
+        low, high = row.metrics["gain_over_blend"]
+        assert 0 < low < row.metrics["ndcg"] - row.metrics["ndcg_blend"] < high
+        ranker = ranker_store.load(row)
+        assert ranker.version == row.version
+        scores = ranker.model.predict(rows(blend=[0, 0, 0], affinity=[-2, 0, 2], distance_km=[5, 5, 5]))
+        assert scores[0] < scores[1] < scores[2]
+
+    def test_noise_is_rejected_with_the_figures(self, alice, now):
+        Crowd(alice, now, appeal=no_taste)
+        with pytest.raises(NotBetter, match=r"Not better than the blend .* NDCG@20 0\.\d+ against 0\.\d+"):
+            train_ranker(now=now)
+        assert ranker_store.active() is None
+        refused = ranker_store.trainings().get()
+        assert (refused.status, refused.path) == ("rejected", "")
+        assert refused.metrics["gain_over_blend"][0] <= 0
+        assert "not published" not in refused.verdict
+
+    def test_by_force_it_is_published_all_the_same_and_the_row_says_so(self, alice, now):
+        Crowd(alice, now, appeal=no_taste)
+        row = train_ranker(now=now, force=True)
+        assert ranker_store.active() == row
+        assert row.metrics["forced"] is True
+        assert row.verdict.startswith("Published by force. Not better than the blend")
+
+    def test_further_away_is_never_better_whatever_people_seem_to_do(self, alice, now):
+        Crowd(alice, now, appeal=taste_for_far_away)
+        model = ranker_store.load(train_ranker(now=now, force=True)).model
+        distance = np.linspace(0, 100, 50)
+        same = np.zeros(50)
+        for affinity in (-1, 1):
+            scores = model.predict(rows(blend=same, affinity=same + affinity, distance_km=distance))
+            assert (np.diff(scores) <= 0).all()
+
+    def test_the_same_slates_give_the_same_trees(self, published, now):
+        texts = [
+            ranker_store.load(row).model.text for row in (published, train_ranker(now=now.replace(year=2099)))
+        ]
+        assert texts[0] == texts[1]
+
+
+class TestMaterial:
+    def read(self, now):
+        return read_material(now=now, progress=in_silence)
+
+    def test_features_are_as_they_were_logged_whatever_listings_are_today(self, keen, now):
+        Listing.objects.update(price=9999)
+        told = np.concatenate(keen.drawn)[:, [NAMES.index(name) for name in FEATURES]]
+        row_of = {row[BLEND]: row for row in told}
+        for row in self.read(now).held_back.features:
+            np.testing.assert_array_equal(row, row_of[row[BLEND]])
+
+    def test_the_last_fifth_is_held_back_and_validation_lies_before_it(self, keen, now):
+        material = self.read(now)
+        counts = [len(part.sizes) for part in (material.training, material.validation, material.held_back)]
+        total = material.slate_count
+        assert counts[2] == len(material.actors) == int(0.2 * total)
+        assert counts[1] == int(0.2 * (total - counts[2]))
+        assert sum(counts) == total
+        slate_of = {row[0]: number for number, drawn in enumerate(keen.drawn) for row in drawn[:, [BLEND]]}
+        parts = (material.training, material.validation, material.held_back)
+        numbers = [[slate_of[value] for value in part.features[:, BLEND]] for part in parts]
+        assert max(numbers[0]) < min(numbers[1]) <= max(numbers[1]) < min(numbers[2])
+
+    def test_how_places_are_overlooked_is_told_by_exploration_slots(self, alice, now):
+        Crowd(alice, now, appeal=no_taste, explored=10, position_bias=1.0, slate_count=500)
+        material = self.read(now)
+        assert material.exploration_clicks >= ranker_material.LEAST_CLICKS
+        assert material.exponent == pytest.approx(1.0, abs=0.35)
+        assert material.held_back.examined.min() < 0.3
+
+    def test_without_them_every_place_counts_alike(self, keen, now):
+        material = self.read(now)
+        assert (material.exponent, material.exploration_clicks) == (0.0, 0)
+        assert (material.training.examined == 1).all()
+
+
+class TestTooLittle:
+    def test_without_slates_it_is_said_how_many_are_needed(self, db, now):
+        with pytest.raises(TooFewSlates, match="0 feed slates of 0 actors.*at least 200 slates of 10 actors"):
+            train_ranker(now=now)
+        assert not TrainedModel.objects.exists()
+
+    def test_slates_from_which_nothing_followed_do_not_count(self, alice, now):
+        Crowd(alice, now, appeal=lambda blend, *_: np.zeros(len(blend)), slate_count=210)
+        with pytest.raises(TooFewSlates, match="0 feed slates"):
+            train_ranker(now=now)
+
+    def test_of_a_single_actor_nothing_is_learned(self, alice, now, monkeypatch):
+        monkeypatch.setattr(ranker_material, "LEAST_SLATES", 1)
+        Crowd(alice, now, appeal=taste_for_affinity, slate_count=9)  # of nine
+        with pytest.raises(TooFewSlates, match=r"of \d actors"):
+            train_ranker(now=now)
+
+    def test_two_do_not_train_at_a_time(self, db, now):
+        with elsewhere(locks.RANKER), pytest.raises(AlreadyTraining, match="ranker"):
+            train_ranker(now=now)
+
+
+class TestServing:
+    def folder(self, row: TrainedModel) -> Path:
+        return model_folders.settings.MODEL_ROOT / row.path
+
+    def test_a_process_takes_it_up_beside_its_view_and_lets_it_go(self, published, follow, now):
+        assert follow().ranker.version == published.version
+        ranker_store.rollback(now=now)
+        assert follow().ranker is None
+
+    @pytest.mark.parametrize("name", ["ranker.txt", "model.json"])
+    def test_damaged_files_are_said_and_feeds_go_on_without(self, follow, still_replica, keen, now, name):
+        published = train_ranker(now=now)
+        (self.folder(published) / name).write_bytes(b"not a model")
+        assert follow().ranker is None
+        assert still_replica.degraded == {"ranker"}
+        published.refresh_from_db()
+        assert name in published.problem
+
+    def test_one_of_other_features_is_not_asked(self, follow, still_replica, keen, now, monkeypatch):
+        published = train_ranker(now=now)
+        monkeypatch.setattr("recommendations.features.FEATURES", (*FEATURES, "something_new"))
+        assert follow().ranker is None
+        assert still_replica.degraded == {"ranker"}
+        published.refresh_from_db()
+        assert "trained on" in published.problem and "something_new" in published.problem
+
+    def test_it_survives_another_generation_of_the_catalogue(self, published, follow, still_replica):
+        before = follow().ranker
+        still_replica._looked_at = ("", 0)
+        assert follow().ranker is before
+
+    def test_while_the_newest_is_damaged_the_one_before_serves(self, published, now):
+        second = train_ranker(now=now.replace(year=2099))
+        (self.folder(second) / "ranker.txt").write_bytes(b"not a model")
+        assert model_watch.ModelWatch(ranker_store).look().version == published.version
+
+    def test_going_back_leads_to_the_one_before_then_to_the_blend_and_no_further(self, published, now):
+        train_ranker(now=now.replace(year=2099))
+        assert ranker_store.rollback(now=now) == published
+        assert ranker_store.rollback(now=now) is None
+        assert ranker_store.active() is None
+        with pytest.raises(NoModelBefore):
+            ranker_store.rollback(now=now)
+
+
+class TestCommand:
+    def test_it_trains_says_the_figures_lists_and_goes_back(self, keen, capsys):
+        call_command("train", "ranker")
+        said = capsys.readouterr().out
+        row = ranker_store.active()
+        assert re.search(rf"Trained {row} on \d+ slates of 25 actors\. NDCG@20 .* It serves now\.", said)
+        call_command("train", "ranker", "--list")
+        assert f"{row.version}" in (said := capsys.readouterr().out)
+        assert row.verdict in said
+        call_command("train", "ranker", "--rollback")
+        assert "the blend serves again" in capsys.readouterr().out
+
+    def test_a_refusal_ends_it_with_status_1(self, alice, now):
+        Crowd(alice, now, appeal=no_taste)
+        with pytest.raises(CommandError, match="Not better.*what served before serves on") as refusal:
+            call_command("train", "ranker")
+        assert refusal.value.returncode == 1
+
+    def test_too_little_is_said_in_one_line(self, db):
+        with pytest.raises(CommandError, match="too few to learn from"):
+            call_command("train", "ranker")
+
+    def test_a_full_disk_is_said_in_one_line(self, keen, monkeypatch):
+        def full(*_, **__):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(model_folders, "write_settings", full)
+        with pytest.raises(CommandError, match="No space left on device.*The model before serves on"):
+            call_command("train", "ranker")
+        assert not ranker_training.ranker_store.trainings().exists()
