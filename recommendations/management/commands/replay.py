@@ -1,0 +1,63 @@
+import json
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from rich.console import Console
+
+from listings.errors import DomainError
+from recommendations import replay_report
+from recommendations.progress import progress_bar
+from recommendations.replay import REWARDS, Replay, replay
+from recommendations.replay_policy import Policy
+
+PLAIN_WIDTH = 140  # where the table goes to a file
+
+
+class Command(BaseCommand):
+    help = (
+        "Estimate what other weights of sources, or another ranker, would have earned in the places of "
+        "served feeds that were filled by chance, before anyone sees it. With intervals, beside the same "
+        "for the order that served. Changes nothing."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument(
+            "--policy",
+            type=Path,
+            required=True,
+            metavar="FILE",
+            help='JSON: {"parameters": {"source_weights": {"fresh": 2}}, "ranker": "active"}; the ranker is '
+            '"active", a version that `train ranker --list` shows, or null for the blend (default)',
+        )
+        parser.add_argument(
+            "--reward", choices=list(REWARDS), default="graded", help="what is earned (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--json", dest="is_json", action="store_true", help="print the figures as JSON, and nothing else"
+        )
+
+    def handle(self, *, policy: Path, reward: str, is_json: bool, **options):
+        try:
+            asked = Policy.read(policy)
+            with progress_bar("Reading slates") as progress:
+                found = replay(asked, reward=reward, now=timezone.now(), progress=progress)
+        except DomainError as error:
+            raise CommandError(error.detail) from None
+        except OSError as error:
+            raise CommandError(f"The policy cannot be read: {error}") from None
+        if is_json:
+            self._print(found)
+        else:
+            self._show(found)
+
+    def _print(self, found: Replay) -> None:
+        self.stdout.write(json.dumps(found.to_json(), indent=1))
+
+    def _show(self, found: Replay) -> None:
+        out = self.stdout._out
+        console = Console(file=out) if out.isatty() else Console(file=out, width=PLAIN_WIDTH)
+        for sentence in replay_report.sentences(found):
+            console.print(sentence, highlight=False, markup=False)
+        console.print(replay_report.table(found))
+        console.print(replay_report.footnote(), highlight=False, markup=False)

@@ -1,0 +1,157 @@
+"""What another policy would have earned in the places that were filled by chance, before anyone sees it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from ml.arrays import Matrix, Rows, Vector
+from ml.counterfactual import (
+    Estimate,
+    LoggedSlots,
+    cluster_interval,
+    doubly_robust,
+    logged_mean,
+    self_normalised,
+)
+from ml.ranker import CLICK, FAVOURITE, GAINS, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHASE
+from ml.reward_model import cross_fitted
+from recommendations.ranker_slates import Progress, ServedSlate, in_silence
+from recommendations.replay_policy import Multipliers, Policy
+from recommendations.replay_slots import Slots, read_slots
+
+SERVED, ASKED = "served", "asked"  # the order as it was served, and the policy that is asked about
+SEED = 17
+# By kind of reward what each grade earns.
+REWARDS: dict[str, dict[int, float]] = {
+    "graded": {HIDDEN: -1.0, NOTHING: 0.0}
+    | {grade: GAINS[grade - HIDDEN] for grade in (CLICK, FAVOURITE, MESSAGE, OFFER, PURCHASE)},
+    "click": {grade: float(grade >= CLICK) for grade in range(HIDDEN, PURCHASE + 1)},
+}
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What a policy would have earned a slot, by two estimators, and in how many slots it agreed."""
+
+    same_count: int
+    self_normalised: Estimate
+    doubly_robust: Estimate
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between two policies, doubly robust, in the same slots; NaN where the slots do not tell."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Replay:
+    """All rewards are means a slot; intervals at 95 %, by a bootstrap over actors."""
+
+    reward: str
+    drawn: Estimate  # what the draws by chance really earned
+    served: Earned  # had the order that was served gone on into the slots
+    asked: Earned
+    gain: Difference  # of what is asked about over what was served
+    slot_count: int
+    slate_count: int
+    actor_count: int
+    untold_count: int
+    simulated_count: int
+    first_at: datetime
+    last_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """Times in ISO 8601; what is not known is null."""
+        return _plain(asdict(self))
+
+
+def replay(policy: Policy, *, reward: str, now: datetime, progress: Progress = in_silence) -> Replay:
+    """From all feed slates that were served until now and are kept; reward: one of REWARDS.
+
+    Raises NothingExplored.
+    """
+    multipliers = Multipliers()
+
+    def asked(slate: ServedSlate, rows: Rows) -> Vector | None:
+        return policy.scores(slate, rows, multipliers)
+
+    slots = read_slots({SERVED: _as_served, ASKED: asked}, until=now, progress=progress)
+    earns = REWARDS[reward]
+    rewards = np.array([earns[grade] for grade in slots.grades.tolist()])
+    corrected, earned = _earned(slots, rewards)
+    return Replay(
+        reward=reward,
+        drawn=logged_mean(_logged(slots, rewards, SERVED), _interval()),
+        served=earned[SERVED],
+        asked=earned[ASKED],
+        gain=_difference(corrected[ASKED] - corrected[SERVED], slots.who),
+        slot_count=len(slots.who),
+        slate_count=slots.slate_count,
+        actor_count=len(np.unique(slots.who)),
+        untold_count=slots.untold_count,
+        simulated_count=slots.simulated_count,
+        first_at=slots.first_at,
+        last_at=slots.last_at,
+    )
+
+
+def _as_served(slate: ServedSlate, rows: Rows) -> Vector:
+    return slate.score[rows]
+
+
+def _earned(slots: Slots, rewards: Vector) -> tuple[dict[str, Vector], dict[str, Earned]]:
+    """Of each policy what each slot adds to its doubly robust mean, (n,), and the estimates."""
+    names = list(slots.fillings)
+    matrices = [slots.features, *(slots.fillings[name].features for name in names)]
+    placed = [_with_place(matrix, slots.places) for matrix in matrices]
+    predicted, *expected = cross_fitted(placed[0], rewards, slots.who, placed, seed=SEED)
+    corrected, earned = {}, {}
+    for name, hoped in zip(names, expected, strict=True):
+        logged = _logged(slots, rewards, name)
+        corrected[name] = hoped + logged.weights * (rewards - predicted)
+        earned[name] = Earned(
+            same_count=int(slots.fillings[name].is_same.sum()),
+            self_normalised=self_normalised(logged, _interval()),
+            doubly_robust=doubly_robust(logged, predicted, hoped, _interval()),
+        )
+    return corrected, earned
+
+
+def _with_place(features: Matrix, places: Rows) -> Matrix:
+    """(n, f), (n,) -> (n, f + 1): a listing earns less where fewer look."""
+    return np.column_stack([features, np.log1p(places)])
+
+
+def _logged(slots: Slots, rewards: Vector, name: str) -> LoggedSlots:
+    target = slots.fillings[name].is_same.astype(np.float64)
+    return LoggedSlots(rewards=rewards, logged=slots.logged, target=target, clusters=slots.who)
+
+
+def _difference(differences: Vector, who: Rows) -> Difference:
+    low, high = _interval()(differences, np.ones(len(differences)), who)
+    return Difference(float(differences.mean()), low, high)
+
+
+def _interval():
+    """Drawn the same way each time, so that estimates of the same slots can be held against each other."""
+    return cluster_interval(np.random.default_rng(SEED))
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {key: _plain(each) for key, each in value.items()}
+        case datetime():
+            return value.isoformat()
+        case float():
+            return None if isnan(value) else value
+        case _:
+            return value

@@ -1,0 +1,135 @@
+"""Exploration slots that were served, and how policies would have filled them from the same pools."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from listings.errors import Missing
+from ml.arrays import Matrix, Rows, Vector
+from recommendations.ranker_slates import Progress, ServedSlate, read_served
+
+# Scores of these places of a slate, NaN = unknown; None where what was logged does not tell.
+Scores = Callable[[ServedSlate, Rows], Vector | None]
+
+
+class NothingExplored(Missing):
+    """No slot that was filled by chance has been served."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """How a policy would have filled the n slots: with the same listing as it was, and with which features.
+
+    is_same (n,) bool; features (n, f) float32, NaN = unknown
+    """
+
+    is_same: np.ndarray
+    features: Matrix
+
+
+@dataclass(frozen=True)
+class Slots:
+    """n slots that were served: whose, where, with which propensity and features, and what followed."""
+
+    who: Rows  # (n,) int64
+    places: Rows  # (n,) int64, from 0
+    logged: Vector  # (n,) float64 in (0, 1]
+    features: Matrix  # (n, f) float32
+    grades: Rows  # (n,) int64
+    fillings: dict[str, Filling]  # by the policy's name
+    slate_count: int
+    untold_count: int  # slates with such slots, of which some policy does not know its order
+    simulated_count: int  # of the slates
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The slots of one slate, as Slots has them."""
+
+    who: Rows
+    places: Rows
+    logged: Vector
+    features: Matrix
+    grades: Rows
+    fillings: dict[str, Filling]
+    is_simulated: bool
+    at: datetime
+
+
+def read_slots(policies: Mapping[str, Scores], *, until: datetime, progress: Progress) -> Slots:
+    """Each policy puts the pool's listing of greatest score into the first slot, the next into the next.
+
+    That is what served slates without chance would have held there. Raises NothingExplored.
+    """
+    parts, untold_count = [], 0
+    for slate in read_served(until=until, progress=progress):
+        if not slate.is_served[slate.explored].any() or not len(slate.pool):
+            continue
+        orders = {name: scores(slate, slate.pool) for name, scores in policies.items()}
+        if any(order is None for order in orders.values()):
+            untold_count += 1
+            continue
+        parts.append(_part(slate, orders))
+    if not parts:
+        raise NothingExplored(_nothing(untold_count))
+    return _joined(parts, list(policies), untold_count)
+
+
+def _nothing(untold_count: int) -> str:
+    if untold_count:
+        return (
+            f"Of {untold_count} slates with places that were filled by chance, none tells what the policy "
+            "would have done: they were kept without weights, or their experiment is gone."
+        )
+    return (
+        "No places that were filled by chance have been served yet: a feed keeps some for listings that few "
+        "have seen (explore_share)."
+    )
+
+
+def _part(slate: ServedSlate, orders: Mapping[str, Vector]) -> _Part:
+    """A slot that was not served takes its listing all the same."""
+    served = slate.is_served[slate.explored]
+    slots = slate.explored[served]
+    fillings = {}
+    for name, scores in orders.items():
+        best = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
+        chosen = slate.pool[best][: len(slate.explored)][served]
+        fillings[name] = Filling(chosen == slots, slate.features[chosen])
+    return _Part(
+        who=np.full(len(slots), slate.who, np.int64),
+        places=slots,
+        logged=slate.propensities[slots].astype(np.float64),
+        features=slate.features[slots],
+        grades=slate.grades[slots],
+        fillings=fillings,
+        is_simulated=slate.is_simulated,
+        at=slate.created_at,
+    )
+
+
+def _joined(parts: list[_Part], names: list[str], untold_count: int) -> Slots:
+    fillings = {
+        name: Filling(
+            is_same=np.concatenate([part.fillings[name].is_same for part in parts]),
+            features=np.concatenate([part.fillings[name].features for part in parts]),
+        )
+        for name in names
+    }
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("who", "places", "logged", "features", "grades")
+    }
+    return Slots(
+        **arrays,
+        fillings=fillings,
+        slate_count=len(parts),
+        untold_count=untold_count,
+        simulated_count=sum(part.is_simulated for part in parts),
+        first_at=parts[0].at,
+        last_at=parts[-1].at,
+    )
