@@ -1,19 +1,74 @@
-"""Distances on the earth. Serving imports this module."""
+"""Distances on the earth, and what they mean to people. Serving imports this module."""
 
 import numpy as np
 
-from ml.arrays import Matrix, require_matrix
+from ml.arrays import Matrix, Vector, require_matrix, require_vector
 
 EARTH_RADIUS_KM = 6371.0
 LEAST = 0.02  # nearness of what is far from everything: it is not ever farther
 
+SCALES_KM = np.geomspace(2, 400, 24)  # each a quarter above the one before
+LEAST_CHOICES = 100  # fewer tell a scale only within a factor of two or so
+# Half the 1 % quantile of chi-squared: the logarithm of the likelihoods of the best and the worst scale must
+# differ by more, or no scale is worse than another.
+LEAST_GAIN = 3.32
+
 
 def distances_km(here: Matrix, there: Matrix) -> Matrix:
-    """Between all pairs of points, by the haversine formula (Sinnott 1984).
+    """Between all pairs of points.
 
     Latitude and longitude in degrees, (n, 2) and (m, 2) -> (n, m) float32 kilometres, NaN where one is NaN
     """
-    one, other = (np.radians(require_matrix(side, columns=2), dtype=np.float32) for side in (here, there))
-    half = np.sin((one[:, None] - other[None]) / 2) ** 2  # (n, m, 2)
-    chord = half[..., 0] + np.cos(one[:, :1]) * np.cos(other[:, 0]) * half[..., 1]
+    one, other = (require_matrix(side, columns=2) for side in (here, there))
+    return apart_km(one[:, None], other[None])
+
+
+def apart_km(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Between points in the same places of two arrays, by the haversine formula (Sinnott 1984).
+
+    Degrees, (..., 2) and (..., 2), broadcast -> (...) float32 kilometres, NaN where one is NaN
+    """
+    one, other = (np.radians(side, dtype=np.float32) for side in (one, other))
+    half = np.sin((one - other) / 2) ** 2
+    chord = half[..., 0] + np.cos(one[..., 0]) * np.cos(other[..., 0]) * half[..., 1]
     return 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(chord.clip(0, 1)))
+
+
+def nearness(apart: np.ndarray, shares: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
+    """How near something is to p places of which each says a share: 1 is there, LEAST is far from all.
+
+    apart (..., p) km, shares (..., p), scale (...) or one, km, broadcast -> (...) float32: LEAST and the
+    shares' sum of exp(-apart / scale)
+    """
+    near = np.exp(-apart / np.asarray(scale, np.float32)[..., None])
+    return np.einsum("...p,...p->...", near, shares) + np.float32(LEAST)
+
+
+def fit_decay(apart: np.ndarray, shares: Matrix, weights: Vector) -> float:
+    """The scale in km by which nearness falls to a third, in the eyes of people who chose among listings.
+
+    Conditional logit (McFadden 1974): each of e choices is made among what was to be had, the chosen one and
+    some of the others drawn evenly (McFadden 1978), with chances in proportion to `nearness`. The scale of
+    SCALES_KM under which the choices are likeliest.
+    apart (e, 1 + k, p) float32 km, from where p places that somebody had looked at lie to what they chose,
+    first, and to k others; NaN throughout for what was not to be had. shares (e, p) what each place says,
+    sums 1, 0 with any distance for no place; weights (e,) >= 0 of the choices.
+    NaN when the choices do not tell: fewer than LEAST_CHOICES, or about as likely under every scale.
+    """
+    require_matrix(shares, rows=len(apart), columns=apart.shape[2])
+    require_vector(weights, length=len(apart))
+    could = ~np.isnan(apart).all(axis=2)
+    told = could[:, 0] & could[:, 1:].any(axis=1) & (weights > 0)
+    if weights[told].sum() < LEAST_CHOICES:
+        return float("nan")
+    apart, could = np.nan_to_num(apart[told], nan=np.inf), could[told]
+    likely = [_likelihood(apart, could, shares[told], weights[told], scale) for scale in SCALES_KM]
+    if max(likely) - min(likely) < LEAST_GAIN:
+        return float("nan")
+    return float(SCALES_KM[int(np.argmax(likely))])
+
+
+def _likelihood(apart: np.ndarray, could: np.ndarray, shares: Matrix, weights: Vector, scale: float) -> float:
+    """Logarithm of how likely the choices are; of weights above 0 as of so many choices of one kind."""
+    near = nearness(apart, shares[:, None], scale) * could  # (e, 1 + k)
+    return float(weights @ np.log(near[:, 0] / near.sum(axis=1)))

@@ -7,7 +7,7 @@ import numpy as np
 
 from listings.serializers import COORDINATE_DIGITS
 from ml.arrays import Matrix, Rows, Vector
-from ml.geography import LEAST, distances_km
+from ml.geography import distances_km, nearness
 from recommendations.affinity import key_of, paths_of
 from recommendations.view import View
 
@@ -60,10 +60,8 @@ class Habits:
             return np.full(len(rows), np.nan, np.float32)
         roots = paths_of(view.attributes["category_id"][rows])[:, 0]
         places = np.array([here], np.float32) if here is not None else self.places[known]
-        near = np.exp(-distances_km(places_of(view, rows), places) / _scales(view, roots)[:, None])
-        if here is not None:
-            return np.log(near[:, 0] + LEAST)
-        return np.log((near * self._shares_for(roots, known)).sum(axis=1) + LEAST)
+        shares = self._shares_for(roots, known) if here is None else np.ones((len(rows), 1), np.float32)
+        return np.log(nearness(distances_km(places_of(view, rows), places), shares, _scales(view, roots)))
 
     def _shares_for(self, roots: np.ndarray, known: np.ndarray) -> Matrix:
         """What each of the k known places says of listings below these roots (n,): (n, k), sums are 1"""

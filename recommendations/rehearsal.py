@@ -17,6 +17,7 @@ from recommendations.behaviour import Behaviour, read_behaviour
 from recommendations.collaborative import Collaborative, Content, fit
 from recommendations.contenders import CONTENDERS, Known
 from recommendations.content import read_content
+from recommendations.decays import learn_decays
 from recommendations.evaluation import AT, MOST_ACTORS, SEED, Measured, measure
 from recommendations.models import Interaction
 from recommendations.recipe import Recipe
@@ -76,7 +77,7 @@ def rehearse(
     after = hindsight.aftermath(world, moment, end=end, most=most, seed=seed)
     if not len(after):
         raise NothingAfter(_nothing_after(moment, end))
-    content, recipe = read_content(), recipe_in_use().as_set()
+    content, recipe = read_content(), recipe_in_use().as_set().changed(decays=learn_decays(behaviour))
     if "blend" in methods:
         recipe = _weighed(recipe, content, moment, share, steps)
     model = _fitted("Fitting on what came first", behaviour, recipe, content, world, steps)

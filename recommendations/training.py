@@ -12,11 +12,12 @@ import numpy as np
 
 from listings.errors import DomainError
 from ml.covisitation import Counts
-from recommendations import evaluation, gate, hindsight, locks, model_store, tuning, watermark
+from recommendations import doubts, evaluation, gate, hindsight, locks, model_store, tuning, watermark
 from recommendations.behaviour import Behaviour, read_behaviour
 from recommendations.collaborative import Collaborative, Content, fit
 from recommendations.content import read_content, read_showable
 from recommendations.counted import Counted
+from recommendations.decays import learn_decays
 from recommendations.gate import Verdict
 from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
@@ -123,6 +124,7 @@ class Material:
 
 
 def _read_material(now: datetime) -> Material:
+    doubts.find(now=now)
     horizon = watermark.horizon()
     until = max(now, watermark.latest_event(horizon) or now)  # clocks differ, a lock may take long
     whole = enough(read_behaviour(until=until, before=horizon))
@@ -156,8 +158,12 @@ def _tuned(material: Material, start: Recipe, budget_s: float, report: tuning.Re
 
 
 def _weighed(material: Material, recipe: Recipe, steps: Steps) -> Recipe:
-    """The recipe with fitted weights of the feed's sources; as set by hand where nothing is embedded."""
+    """The recipe with distances as people see them, and fitted weights of the feed's sources.
+
+    The weights are as set by hand where nothing is embedded.
+    """
     first, second = material.first, material.second
+    recipe = _measured(first, recipe, steps)
     showable = hindsight.on_market(first.until, end=second.until)
     with steps("Fitting to weigh the sources") as progress:
         model, _ = material.fit(first, recipe, showable=showable, progress=progress)
@@ -166,6 +172,12 @@ def _weighed(material: Material, recipe: Recipe, steps: Steps) -> Recipe:
             return recipe.changed(blend=fit_blend(model, first.until, end=second.until, progress=progress))
         except hindsight.NoWorld:
             return recipe.changed(blend=())
+
+
+def _measured(behaviour: Behaviour, recipe: Recipe, steps: Steps) -> Recipe:
+    """The recipe with how soon too far is, by this behaviour."""
+    with steps("Measuring how far people look"):
+        return recipe.changed(decays=learn_decays(behaviour))
 
 
 def _examine(material: Material, recipe: Recipe, steps: Steps) -> Verdict:
@@ -196,10 +208,15 @@ def _rival(material: Material, candidate: Collaborative, steps: Steps) -> Collab
     except (ModelDamaged, KeyError, TypeError, ValueError) as error:
         logger.error("The active model cannot be compared with: %s", error)
         return None
-    if recipe.changed(blend=()) == candidate.recipe.changed(blend=()):
+    if _fitted_alike(recipe, candidate.recipe):
         return replace(candidate, recipe=recipe)
     with steps("Fitting as what serves") as progress:
         return material.fit(material.second, recipe, showable=material.asked_for, progress=progress)[0]
+
+
+def _fitted_alike(one: Recipe, other: Recipe) -> bool:
+    """Whether they differ in nothing but what is asked of a model once it is fitted."""
+    return one.changed(blend=(), decays={}) == other.changed(blend=(), decays={})
 
 
 def _reject(material: Material, verdict: Verdict) -> NoReturn:
@@ -214,6 +231,7 @@ def _reject(material: Material, verdict: Verdict) -> NoReturn:
 
 def _publish(material: Material, recipe: Recipe, verdict: Verdict, steps: Steps) -> TrainedModel:
     behaviour = material.whole
+    recipe = _measured(behaviour, recipe, steps)
     with steps("Fitting on everything") as progress:
         model, counts = material.fit(behaviour, recipe, showable=read_showable(), progress=progress)
     forced = {} if verdict.accepted else {"forced": True}
@@ -222,7 +240,7 @@ def _publish(material: Material, recipe: Recipe, verdict: Verdict, steps: Steps)
         model,
         Counted.of(behaviour, model.listing_ids, counts),
         horizon=material.horizon,
-        metrics=_metrics(material, verdict) | forced,
+        metrics=_metrics(material, verdict) | {"decays_km": recipe.decays} | forced,
         verdict=reason,
     )
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ml.geography import distances_km
+from ml.geography import LEAST_CHOICES, distances_km, fit_decay, nearness
 
 LONDON, LEEDS, SYDNEY = (51.507, -0.128), (53.797, -1.544), (-33.869, 151.209)
 
@@ -18,3 +18,50 @@ def test_what_lies_nowhere_is_at_no_distance():
 
 def test_over_the_date_line_is_near():
     assert distances_km(np.array([(0.0, 179.9)]), np.array([(0.0, -179.9)]))[0, 0] == pytest.approx(22, abs=1)
+
+
+class TestFitDecay:
+    """People who choose among listings scattered around where they looked, by a scale that is known."""
+
+    def choices(self, scale_km: float, count: int = 1500, others: int = 20, seed: int = 1):
+        """Each looked at three places; what they choose from lies up to 600 km away, more of it near."""
+        rng = np.random.default_rng(seed)
+        apart = rng.uniform(0, 1, (count, 1 + others, 3)) ** 2 * 600
+        shares = rng.dirichlet(np.ones(3), count)
+        near = nearness(apart, shares[:, None], scale_km)
+        chance = near / near.sum(axis=1, keepdims=True)
+        chosen = (chance.cumsum(axis=1) < rng.random((count, 1))).sum(axis=1).clip(max=others)
+        first = np.arange(count)
+        apart[first, 0], apart[first, chosen] = apart[first, chosen], apart[first, 0].copy()
+        return apart.astype(np.float32), shares.astype(np.float32), np.ones(count, np.float32)
+
+    @pytest.mark.parametrize("scale_km", [5, 25, 100])
+    def test_the_scale_by_which_people_chose_is_found(self, scale_km):
+        assert fit_decay(*self.choices(scale_km)) == pytest.approx(scale_km, rel=0.3)
+
+    def test_where_nobody_cares_for_distance_it_is_long(self):
+        assert fit_decay(*self.choices(1e6)) > 250
+
+    def test_what_was_not_to_be_had_does_not_count(self):
+        apart, shares, weights = self.choices(25)
+        nothing = np.full((len(apart), 10, 3), np.nan, np.float32)
+        assert fit_decay(np.hstack([apart, nothing]), shares, weights) == fit_decay(apart, shares, weights)
+
+    def test_choices_of_no_weight_do_not_count(self):
+        near, far = self.choices(5), self.choices(1e6, seed=2)
+        both = [np.concatenate(pair) for pair in zip(near, far, strict=True)]
+        both[2][len(near[2]) :] = 0
+        assert fit_decay(*both) == fit_decay(*near)
+
+    def test_few_choices_do_not_tell(self):
+        apart, shares, weights = (part[: LEAST_CHOICES - 1] for part in self.choices(25))
+        assert np.isnan(fit_decay(apart, shares, weights))
+        assert np.isnan(fit_decay(apart[:0], shares[:0], weights[:0]))
+
+    def test_nor_do_those_among_equally_near_ones(self):
+        apart, shares, weights = self.choices(25)
+        assert np.isnan(fit_decay(np.full_like(apart, 30), shares, weights))
+
+    def test_nor_do_those_among_nothing(self):
+        apart, shares, weights = self.choices(25)
+        assert np.isnan(fit_decay(apart[:, :1], shares, weights))

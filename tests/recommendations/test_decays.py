@@ -1,0 +1,174 @@
+"""How soon too far is: learned from shoppers who go far for a car, and round the corner for a lamp."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from listings.models import Actor, Listing
+from ml.geography import LEAST, distances_km
+from recommendations import model_store, training
+from recommendations.behaviour import read_behaviour
+from recommendations.decays import learn_decays
+from recommendations.habits import NEAR_KM, OTHER_ROOT, Habits
+from recommendations.models import Interaction
+from recommendations.recipe import Recipe
+from tests import factories
+from tests.recommendations.small_world import load, model
+
+ROOTS = {"Lamps": 8.0, "Motors": 60.0}  # kilometres by which the chance that somebody goes there falls
+LEEDS, YORK, BATH = (53.8, -1.55), (53.96, -1.08), (51.38, -2.36)
+COUNT, SHOPPERS, TOUCHES = 400, 120, 6
+
+
+def open_shop(seller: Actor, root: str, places: np.ndarray, since: datetime, **content) -> list[Listing]:
+    """A listing in each place, (n, 2) degrees."""
+    category = factories.category(f"{root} / Used")
+    return Listing.objects.bulk_create(
+        Listing(
+            external_id=f"{root}-{number}-{len(content)}",
+            created_at=since,
+            seller=seller,
+            title=root,
+            price=10,
+            category=category,
+            latitude=place[0],
+            longitude=place[1],
+            **{"status": "active"} | content,
+        )
+        for number, place in enumerate(places.tolist())
+    )
+
+
+@pytest.fixture
+def shops(alice, now) -> dict[str, list[Listing]]:
+    """By root category, all over the middle of England and there for a month."""
+    places = np.random.default_rng(8).uniform((52.0, -2.5), (54.0, 0.0), (COUNT, 2))
+    return {root: open_shop(alice, root, places, now - timedelta(days=30)) for root in ROOTS}
+
+
+@pytest.fixture
+def shopped(shops, now) -> None:
+    """Each looks at something anywhere, and goes on to what is near enough to what they looked at."""
+    rng = np.random.default_rng(9)
+    places = np.array([(lamp.latitude, lamp.longitude) for lamp in shops["Lamps"]])
+    events = []
+    for number in range(SHOPPERS):
+        who = Actor.objects.create(external_id=f"shopper {number}")
+        root = list(ROOTS)[number % 2]
+        for step, place in enumerate(walk(places, ROOTS[root], rng)):
+            happened = now - timedelta(hours=10 * number / SHOPPERS + 1 - step / 100)
+            events.append((who, shops[root][place], happened))
+    bulk(events)
+
+
+def walk(places: np.ndarray, scale_km: float, rng: np.random.Generator) -> list[int]:
+    """Positions of what somebody touches, each once."""
+    touched = [int(rng.integers(COUNT))]
+    while len(touched) < TOUCHES:
+        near = np.exp(-distances_km(places, places[touched]) / scale_km).mean(axis=1) + LEAST
+        near[touched] = 0
+        touched.append(int(rng.choice(COUNT, p=near / near.sum())))
+    return touched
+
+
+def bulk(events) -> None:
+    Interaction.objects.bulk_create(
+        Interaction(
+            source="tests",
+            event_id=f"bulk {number}",
+            actor=who,
+            listing=what,
+            kind="view",
+            occurred_at=at,
+            received_at=at,
+        )
+        for number, (who, what, at) in enumerate(events)
+    )
+
+
+class TestLearning:
+    def test_each_root_category_has_the_scale_by_which_people_chose(self, shopped, now):
+        decays = learn_decays(read_behaviour(until=now))
+        assert decays.keys() == ROOTS.keys()
+        assert decays["Lamps"] == pytest.approx(ROOTS["Lamps"], rel=0.5)
+        assert decays["Motors"] == pytest.approx(ROOTS["Motors"], rel=0.5)
+
+    def test_what_was_sold_or_withdrawn_before_was_nobodys_choice(self, shopped, shops, alice, now):
+        """Counted in, all that was near and not chosen would say that people go far."""
+        before = learn_decays(read_behaviour(until=now))["Lamps"]
+        near = np.array([(lamp.latitude, lamp.longitude) for lamp in shops["Lamps"]])
+        then, later = now - timedelta(days=30), now - timedelta(days=20)
+        open_shop(alice, "Lamps", near, then, status="sold", sold_at=later)
+        withdrawn = open_shop(alice, "Lamps", near, then, status="withdrawn")
+        Listing.objects.filter(pk__in=[lamp.pk for lamp in withdrawn]).update(updated_at=later)
+        assert learn_decays(read_behaviour(until=now))["Lamps"] == pytest.approx(before, rel=0.3)
+
+    def test_a_root_category_with_few_choices_is_left_out(self, shopped, now):
+        Interaction.objects.filter(listing__category__path__startswith="Motors").exclude(
+            actor__external_id__in=[f"shopper {number}" for number in range(30)]
+        ).delete()
+        assert learn_decays(read_behaviour(until=now)).keys() == {"Lamps"}
+
+    def test_of_no_events_or_no_places_nothing_is_learned(self, shopped, now):
+        assert learn_decays(read_behaviour(until=now - timedelta(days=9))) == {}
+        Listing.objects.update(latitude=None, longitude=None)
+        assert learn_decays(read_behaviour(until=now)) == {}
+
+
+class TestTraining:
+    def test_the_model_knows_them_and_says_so(self, shopped, now):
+        row = training.train_collaborative(now=now)
+        decays = model_store.load(row).recipe.decays
+        assert decays == row.metrics["decays_km"] == learn_decays(read_behaviour(until=now))
+        assert decays.keys() == ROOTS.keys()
+
+    def test_they_are_part_of_the_recipe_and_an_older_one_knows_none(self):
+        recipe = Recipe(decays={"Motors": 120.0})
+        saved = json.loads(json.dumps(recipe.to_json()))
+        assert Recipe.from_json(saved) == recipe
+        del saved["decays"]
+        assert Recipe.from_json(saved) == Recipe()
+
+
+class TestPlaceScores:
+    @pytest.fixture
+    def roots(self, db) -> dict[str, int]:
+        return {root: factories.category(root).pk for root in (*ROOTS, "Toys")}
+
+    @pytest.fixture
+    def view(self, roots):
+        """A lamp, a car and a toy in York."""
+        view = load((1, 0), (2, 0), (3, 0))
+        attributes = view.attributes.copy()
+        attributes["category_id"] = list(roots.values())
+        attributes["latitude"], attributes["longitude"] = YORK
+        trained = model({1: (1, 0)}, recipe=Recipe(decays={"Lamps": 6.0, "Motors": 120.0, "Gone": 9.0}))
+        return replace(view, attributes=attributes).with_collaborative(trained)
+
+    def near(self, place, scale_km: float) -> float:
+        return float(np.exp(-distances_km(np.array([YORK]), np.array([place]))[0, 0] / scale_km)) + 0.02
+
+    def test_nearness_falls_by_root_category_and_by_a_stated_curve_where_nothing_was_learned(self, view):
+        expected = [self.near(LEEDS, scale) for scale in (6, 120, NEAR_KM)]
+        scores = Habits.none().place_scores(view, np.arange(3), here=LEEDS)
+        assert np.exp(scores) == pytest.approx(expected, rel=1e-3)
+        alone = view.with_collaborative(None)
+        scores = Habits.none().place_scores(alone, np.arange(3), here=LEEDS)
+        assert np.exp(scores) == pytest.approx([self.near(LEEDS, NEAR_KM)] * 3, rel=1e-3)
+
+    def test_where_the_shopper_is_goes_before_where_they_looked(self, view, roots):
+        habits = Habits.of(np.ones(1), np.array([BATH]), np.array([roots["Toys"]]))
+        assert habits.place_scores(view, np.arange(3), here=YORK) == pytest.approx(np.log([1.02] * 3))
+        assert (habits.place_scores(view, np.arange(3)) < np.log(0.5)).all()
+
+    def test_where_they_looked_for_lamps_says_most_of_lamps(self, view, roots):
+        touched = np.array([roots["Lamps"], roots["Motors"]])
+        habits = Habits.of(np.ones(2), np.array([YORK, BATH]), touched)
+        lamp, car, _ = np.exp(habits.place_scores(view, np.arange(3)))
+        here, there = self.near(YORK, 6) - 0.02, self.near(BATH, 6) - 0.02
+        assert lamp == pytest.approx((here + OTHER_ROOT * there) / (1 + OTHER_ROOT) + 0.02, rel=1e-3)
+        here, there = self.near(YORK, 120) - 0.02, self.near(BATH, 120) - 0.02
+        assert car == pytest.approx((OTHER_ROOT * here + there) / (1 + OTHER_ROOT) + 0.02, rel=1e-3)
