@@ -254,6 +254,11 @@ class TestUnderstanding:
         page = ask(anyone, q="sofa near Leeds", lat=BATH["latitude"], lon=BATH["longitude"], radius_km=20)
         assert names(page, catalogue) == ["bed"]
 
+    def test_where_somebody_is_keeps_nothing_out(self, anyone, catalogue):
+        here = {"lat": BATH["latitude"], "lon": BATH["longitude"]}
+        assert names(ask(anyone, q="sofa near Leeds", **here), catalogue) == ["leather"]
+        ask(anyone, status=400, q="", **here)
+
     def test_what_contradicts_the_address_is_left_out_and_the_rest_counts(self, anyone, catalogue):
         page = ask(anyone, q="sofa under £50 near Leeds", min_price=60, radius_km=100, lat=53.8, lon=-1.55)
         assert set(names(page, catalogue)) == {"leather", "blue"}

@@ -156,6 +156,8 @@ class Command(BaseCommand):
     def _train(self, **how) -> None:
         model = train_collaborative(now=timezone.now(), steps=self._step, report=self._report, **how)
         metrics = model.metrics
+        for root, km in metrics["decays_km"].items():
+            self.stdout.write(f"In {root} nearness falls to a third within {km:g} km.")
         self.stdout.write(
             f"Trained {model} on {metrics['events']} events of {metrics['actors']} actors with "
             f"{metrics['listings']} listings. {model.verdict} It serves now."
