@@ -14,6 +14,8 @@ from listings.services import ensure_actors
 from recommendations.crawlers import is_crawler
 from recommendations.feed import build_feed, next_page
 from recommendations.interactions import Event, EventResult, Outcome, record
+from recommendations.models import Slate
+from recommendations.offers import keep
 from recommendations.on_behalf import asking_actor
 from recommendations.serializers import (
     EventBatch,
@@ -74,6 +76,10 @@ class SimilarApi(RecommendationApi):
             filters=query.filters,
             limit=query.validated_data["limit"],
         )
+        if not is_crawler(request.headers.get("User-Agent", "")):
+            asked = {"listing": listing_id, "by": query.validated_data["by"], "filters": query.filters}
+            kind, actor = Slate.Surface.SIMILAR, request.caller.actor
+            page = keep(page, surface=kind, actor=actor, asked=asked, now=timezone.now())
         return Response(PageCard(page).data)
 
 

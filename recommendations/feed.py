@@ -152,7 +152,7 @@ def build_feed(
     slate = None
     if is_kept:
         told = {**given.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
-        slate = slates.write(order.draft(view, actor, told, seed=seed), now=now)
+        slate = slates.offer(order.draft(view, actor, told, seed=seed), now=now)
     return _page(order, slate, taste=asked.taste, actor=actor, limit=limit, now=now)
 
 

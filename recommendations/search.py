@@ -31,7 +31,7 @@ from recommendations.wanted import read_query
 WEIGHTS = {"words": 1.0, "vectors": 0.25, "photo": 1.0, "newest": 1.0, "taste": 0.5}
 RERANKED = 200  # of the fused listings, from the first on, are ordered anew by taste
 # What is new or trending would move listings from page to page, and says nothing of who asks.
-PERSONAL = np.array([source not in {"trending", "fresh"} for source in TASTE_SOURCES])
+PERSONAL = np.array([source not in {"trending", "fresh", "popularity"} for source in TASTE_SOURCES])
 
 
 class NothingAsked(Invalid):

@@ -8,8 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from listings.models import Actor
 from recommendations.classification import suggest_categories
+from recommendations.crawlers import is_crawler
+from recommendations.models import Slate
 from recommendations.more_like import more_like
+from recommendations.offers import AnyPage, keep
 from recommendations.on_behalf import asking_actor
 from recommendations.search import search
 from recommendations.search_serializers import (
@@ -89,10 +93,19 @@ class RecommendApi(APIView):
         query = Examples(data=request.data)
         query.is_valid(raise_exception=True)
         page = more_like(filters=query.filters, **query.named)
+        asked = {**query.named, "filters": query.filters}
+        page = _kept(page, request, Slate.Surface.RECOMMEND, request.caller.actor, asked)
         return Response(LikedPageCard(page).data)
 
 
 def _found(request: Request, query: Search, photo: bytes | None = None) -> Response:
     actor = asking_actor(request.caller, query.validated_data.get("actor"))
     page = search(photo=photo, actor=actor, now=timezone.now(), **query.asked)
-    return Response(SearchPageCard(page).data)
+    asked = {**query.asked, "photo": photo is not None}
+    return Response(SearchPageCard(_kept(page, request, Slate.Surface.SEARCH, actor, asked)).data)
+
+
+def _kept(page: AnyPage, request: Request, surface: str, actor: Actor | None, asked: dict) -> AnyPage:
+    if is_crawler(request.headers.get("User-Agent", "")):
+        return page
+    return keep(page, surface=surface, actor=actor, asked=asked, now=timezone.now())

@@ -1,5 +1,6 @@
 """What was offered to whom, in which order and why: slates, their pages that were served, cursors."""
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from django.core.signing import BadSignature, Signer
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from listings.errors import Invalid
 from listings.models import Actor
@@ -22,6 +23,8 @@ CURSOR_LASTS = timedelta(days=1)
 PRUNED_AT_ONCE = 1000  # slates in one transaction
 
 Progress = Callable[[int, int], None]  # slates deleted, slates in all
+
+logger = logging.getLogger(__name__)
 
 # A dot as separator: it stands in an address as it is.
 _signer = Signer(salt="recommendations.slates.cursor", sep=".")
@@ -78,6 +81,15 @@ def write(draft: Draft, *, now: datetime) -> str:
             created_at=now,
         )
     return slate.pk.hex
+
+
+def offer(draft: Draft, *, now: datetime) -> str | None:
+    """As `write`; None where it cannot be kept just now, which is no reason to offer nothing."""
+    try:
+        return write(draft, now=now)
+    except DatabaseError:
+        logger.exception("A slate could not be kept")
+        return None
 
 
 def serve(slate_id: str, *, offset: int, count: int, now: datetime) -> None:

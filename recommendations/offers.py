@@ -1,0 +1,59 @@
+"""What search, similar and recommend offered is kept as slates too: their events count like the feed's."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+import numpy as np
+
+from listings.models import Actor
+from recommendations import replica, slates
+from recommendations.filters import Filters
+from recommendations.pages import Item, Page, versions_of
+from recommendations.replica import NotReady
+
+AnyPage = TypeVar("AnyPage", bound=Page)
+
+
+def keep(
+    page: AnyPage, *, surface: str, actor: Actor | None, asked: dict[str, Any], now: datetime
+) -> AnyPage:
+    """The page with the id of a slate that holds just what is on it; as it was where that is nothing.
+
+    surface: a Slate.Surface. asked: what the slate says of the question. What cannot be written is not kept.
+    """
+    if not page.items:
+        return page
+    sources = tuple(page.items[0].scores)
+    draft = slates.Draft(
+        surface=surface,
+        actor=actor,
+        listing_ids=[item.listing.pk for item in page.items],
+        feature_names=(*sources, "score"),
+        features=np.array([_scores(item, sources) for item in page.items], np.float32),
+        propensities=np.ones(len(page.items), np.float32),
+        reasons=[""] * len(page.items),
+        seed=0,
+        versions=_versions(),
+        parameters=_told(asked),
+    )
+    slate = slates.offer(draft, now=now)
+    if slate is not None:
+        slates.serve(slate, offset=0, count=len(page.items), now=now)
+    return replace(page, slate_id=slate)
+
+
+def _scores(item: Item, sources: tuple[str, ...]) -> list[float]:
+    known = [item.scores.get(source) for source in sources]
+    return [*(np.nan if score is None else score for score in known), item.score]
+
+
+def _versions() -> dict[str, str]:
+    try:
+        return versions_of(replica.view())
+    except NotReady:
+        return {}
+
+
+def _told(asked: dict[str, Any]) -> dict[str, Any]:
+    return {name: it.to_json() if isinstance(it, Filters) else it for name, it in asked.items()}

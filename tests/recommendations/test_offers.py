@@ -1,0 +1,72 @@
+"""Search, similar and recommend keep what they offered, as the feed does."""
+
+import pytest
+
+from recommendations import slates
+from recommendations.models import Impression, Interaction, Slate
+from tests import factories
+
+BOT = {"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"}
+
+
+@pytest.fixture
+def sofas(alice, follow):
+    made = [factories.listing(alice, f"Blue sofa {number}") for number in range(4)]
+    follow()
+    return made
+
+
+def asked(client, surface: str, sofas, headers=None):
+    """One request of each kind, which finds sofas."""
+    match surface:
+        case "search":
+            return client.get("/api/v1/search/", {"q": "sofa"}, headers=headers)
+        case "similar":
+            return client.get(f"/api/v1/listings/{sofas[0].external_id}/similar/", headers=headers)
+        case "recommend":
+            body = {"positive": [sofas[0].external_id]}
+            return client.post("/api/v1/recommend/", body, format="json", headers=headers)
+
+
+SURFACES = ["search", "similar", "recommend"]
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+class TestSlates:
+    def test_what_is_on_the_page_is_kept_and_served(self, surface, as_bob, bob, sofas):
+        page = asked(as_bob, surface, sofas).json()
+        slate = Slate.objects.get()
+        assert (slate.pk.hex, slate.surface, slate.actor) == (page["slate_id"], surface, bob)
+        by_id = {sofa.external_id: sofa.pk for sofa in sofas}
+        assert slate.listing_ids == [by_id[item["listing"]["id"]] for item in page["items"]]
+        scores = slates.features_of(slate)[:, slate.feature_names.index("score")]
+        assert scores.tolist() == pytest.approx([item["score"] for item in page["items"]], rel=1e-5)
+        assert Impression.objects.values_list("offset", "count").get() == (0, len(page["items"]))
+
+    def test_crawlers_are_answered_and_leave_none(self, surface, anyone, sofas):
+        page = asked(anyone, surface, sofas, headers=BOT).json()
+        assert page["items"]
+        assert page["slate_id"] is None
+        assert not Slate.objects.exists()
+
+    def test_an_event_that_came_of_it_says_so_truly(self, surface, as_bob, bob, sofas):
+        page = asked(as_bob, surface, sofas).json()
+        body = {
+            "event_id": "1",
+            "listing": page["items"][0]["listing"]["id"],
+            "kind": "click",
+            "slate": page["slate_id"],
+            "position": 0,
+        }
+        sent = as_bob.post("/api/v1/interactions/", body, format="json").json()
+        assert sent["results"][0]["outcome"] == "accepted"
+        assert Interaction.objects.get().slate == page["slate_id"]
+
+
+def test_what_was_asked_is_told_and_an_empty_answer_leaves_nothing(as_bob, sofas):
+    as_bob.get("/api/v1/search/", {"q": "sofa", "max_price": "80"})
+    told = Slate.objects.get().parameters
+    assert told["words"] == "sofa"
+    assert told["filters"] == {"max_price": "80.00"}
+    as_bob.get("/api/v1/search/", {"q": "sofa", "max_price": "1"})
+    assert Slate.objects.count() == 1
