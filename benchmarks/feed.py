@@ -3,10 +3,12 @@
 DIR (--data) holds adverts as `manage.py import_listings` reads them; DIR (--log) holds events.csv.gz and
 listings.csv.gz of SIMULATED shoppers over them, so that every figure here is a simulated one. The log is
 replayed in order of time through the real code, in a throwaway database: listings are published and end,
-people act, what is trending is rolled up. On day 11 the collaborative model is trained on what happened until
-then. From then on each actor with at least three earlier events is asked for once, as their first session
-begins: 20 listings from `build_feed`, with the view and the tables of that moment. What they view, favourite,
-message or buy within 30 minutes and had not touched before is relevant.
+people act, what is trending is rolled up. From day 7 on each visit begins with a feed; of what the log says
+happens next, events with a listing of that feed name its slate. On day 11 the collaborative model is trained
+on what happened until then, and the ranker on those slates. From then on each actor with at least three
+earlier events is asked for once, as their first session begins: 20 listings from `build_feed`, with the view
+and the tables of that moment. What they view, favourite, message or buy within 30 minutes and had not touched
+before is relevant.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from benchmarks.feed_catalogue import load
 from benchmarks.feed_figures import Judge, K
 from benchmarks.feed_log import Log, Question
 from benchmarks.feed_photos import weights_beside
+from benchmarks.feed_ranker import serve_feeds, trained_ranker
 from benchmarks.feed_replay import Replay, show
 from benchmarks.protocol import BadData, json_option, print_figures, say
 from listings.errors import DomainError
@@ -34,13 +37,16 @@ from ml.arrays import Rows, Vector
 from ml.photos import UnreadablePhoto
 from ml.weights import WeightsError
 from recommendations.candidates import SOURCES
-from recommendations.feed import Asked, build_feed
+from recommendations.feed import Asked, build_feed, next_page
 from recommendations.filters import Filters
+from recommendations.pages import Page
+from recommendations.served_ranker import Ranker
 from recommendations.taste import read_taste
 from recommendations.training import train_collaborative
 from recommendations.view import View
 
-TRAINED_AT = timedelta(days=11)
+SERVED_FROM, TRAINED_AT = timedelta(days=7), timedelta(days=11)
+RANKER = "ranker"
 ONE_SOURCE = {"content_only": "content", "covisitation_only": "covisitation", "als_only": "collaborative"}
 TOLD_EVERY = 200
 
@@ -49,6 +55,7 @@ TOLD_EVERY = 200
 class Period:
     """When models are trained, and in which time people are asked for; counted from the log's first day."""
 
+    served_from: timedelta = SERVED_FROM  # feeds that the ranker learns from
     trained_at: timedelta = TRAINED_AT
     until: timedelta = timedelta(days=10_000)
 
@@ -73,15 +80,21 @@ def replayed(
     if not questions:
         raise BadData("Nobody comes back after the models are trained, so there is nothing to ask.")
     replay = Replay(catalogue, log)
-    replay.forward_to(moment)
     with threadpool_limits(1):
+        served_from = log.start + period.served_from
+        train(replay, served_from)
+        visits = serve_feeds(replay, log, served_from, moment, limit=K)
+        say(f"Served {visits} feeds to simulated shoppers")
         train(replay, moment)
-        answers = ask(replay, questions)
+        ranker, serves = trained_ranker(moment)
+        replay.take_ranker(ranker if serves else None)
+        answers = ask(replay, questions, ranker)
     return figures(Judge(catalogue, log, questions), answers)
 
 
 def train(replay: Replay, moment: datetime) -> None:
     """The collaborative model, by the verb that `manage.py train collaborative` calls, and serve it."""
+    replay.forward_to(moment)
     row = train_collaborative(now=moment, force=True)
     say(f"Trained {row}: {row.verdict}")
     replay.take_model()
@@ -92,41 +105,53 @@ class Answers:
     """The rankings of every method: name -> (a, K) int64 rows, -1 where nothing was shown."""
 
     ranked: dict[str, Rows]
+    second: Rows  # (a, K) of the feed's second page
     seconds: Vector  # (a,) that build_feed took
 
 
-def ask(replay: Replay, questions: list[Question]) -> Answers:
+def ask(replay: Replay, questions: list[Question], ranker: Ranker | None) -> Answers:
     """The feed and each single source, for each question in order of time."""
     found: dict[str, list[Rows]] = {}
     seconds = []
     for number, question in enumerate(questions, start=1):
         replay.forward_to(question.moment)
         view, actor = replay.view(), replay.catalogue.actors[question.actor]
-        rows, took = _feed(view, actor, question)
-        seconds.append(took)
-        for name, own in {"feed": rows, **_singles(replay, view, actor, question)}.items():
+        show(view)
+        begun = time.perf_counter()
+        page = build_feed(actor=actor, filters=Filters(), limit=K, now=question.moment, seed=number)
+        seconds.append(time.perf_counter() - begun)
+        replay.note_page(question.actor, page, question.moment)
+        singles = _singles(replay, view, actor, question, ranker)
+        pages = {"feed": _rows(view, page), "second": _rows(view, _following(page, actor, question))}
+        for name, own in (pages | singles).items():
             found.setdefault(name, []).append(_padded(own))
         if number % TOLD_EVERY == 0:
             say(f"Asked for {number} of {len(questions)} simulated shoppers")
-    return Answers({name: np.array(rows) for name, rows in found.items()}, np.array(seconds))
+    ranked = {name: np.array(rows) for name, rows in found.items()}
+    return Answers(second=ranked.pop("second"), ranked=ranked, seconds=np.array(seconds))
 
 
-def _feed(view: View, actor: Actor, question: Question) -> tuple[Rows, float]:
-    """Rows that the real feed shows, and how long it took in seconds."""
-    show(view)
-    begun = time.perf_counter()
-    page = build_feed(actor=actor, filters=Filters(), limit=K, now=question.moment)
-    took = time.perf_counter() - begun
-    return view.rows_of(np.array([item.listing.pk for item in page.items], np.int64)), took
+def _following(page: Page, actor: Actor, question: Question) -> Page:
+    """What the feed's cursor leads to."""
+    if page.next_cursor is None:
+        return Page([])
+    return next_page(cursor=page.next_cursor, actor=actor, limit=K, now=question.moment)
 
 
-def _singles(replay: Replay, view: View, actor: Actor, question: Question) -> dict[str, Rows]:
-    """What one source alone would have shown, of all that could be shown."""
-    asked = Asked(view, question.moment, read_taste(actor, view, now=question.moment))
+def _rows(view: View, page: Page) -> Rows:
+    return view.rows_of(np.array([item.listing.pk for item in page.items], np.int64))
+
+
+def _singles(
+    replay: Replay, view: View, actor: Actor, question: Question, ranker: Ranker | None
+) -> dict[str, Rows]:
+    """What one source alone would have shown, of all that could be shown, and the ranker, of candidates."""
+    asked = Asked(view.with_ranker(ranker), question.moment, read_taste(actor, view, now=question.moment))
     scores = {"popularity": replay.touched_by, "newest": view.attributes["created_at"]}
     for name, source in ONE_SOURCE.items():
         scores[name] = asked.by_source[:, SOURCES.index(source)]
-    return {name: _best(column, asked.allowed) for name, column in scores.items()}
+    own = {name: _best(column, asked.allowed) for name, column in scores.items()}
+    return own | ({} if ranker is None else {RANKER: asked.ranked.rows[:K]})
 
 
 def _best(scores: Vector, allowed: np.ndarray) -> Rows:
@@ -146,10 +171,10 @@ def figures(judge: Judge, answers: Answers) -> dict:
         for name, rows in answers.ranked.items()
         if name != "feed"
     }
-    best = max(one["ndcg20"] for one in single.values())
+    best = max(one["ndcg20"] for name, one in single.items() if name != RANKER)
     result = {
         **accuracy,
-        **judge.character(feed),
+        **judge.character(feed, answers.second),
         "single": single,
         "over_best_single": accuracy["ndcg20"] / best if best else 0.0,
         "p50_ms": 1000 * float(np.median(answers.seconds)),

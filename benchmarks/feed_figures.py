@@ -43,11 +43,11 @@ class Judge:
         shown = np.unique(ranked[ranked >= 0])
         return len(shown) / max(len(self._offered), 1)
 
-    def character(self, ranked: Rows) -> dict[str, float]:
-        """What the shown listings are like, whoever liked them."""
+    def character(self, ranked: Rows, second: Rows) -> dict[str, float]:
+        """What the shown listings are like, whoever liked them; repeats over a feed's first two pages."""
         return {
             "seller_gini": self._seller_gini(ranked),
-            "repeat_rate": self._share(ranked, self._is_repeat),
+            "repeat_rate": self._share(np.hstack([ranked, second]), self._is_repeat),
             "sold_shown": self._share(ranked, self._is_gone),
             "intra_list_similarity": float(np.mean([self._similarity(own[own >= 0]) for own in ranked])),
             "new_listing_share": self._share(ranked, self._is_new),
@@ -92,7 +92,7 @@ class Judge:
         return float(np.mean(np.concatenate(told))) if told else 0.0
 
     def _is_repeat(self, question: Question, rows: Rows) -> np.ndarray:
-        """Touched by this actor before, or a second time on the page."""
+        """Touched by this actor before, or shown a second time."""
         touched = [self.catalogue.row_of[name] for name in question.touched]
         first = np.zeros(len(rows), bool)
         first[np.unique(rows, return_index=True)[1]] = True

@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,6 +80,15 @@ class Log:
             {listing: life for listing, life in self.lives.items() if listing in listings},
         )
 
+    def visits(self, since: datetime, until: datetime) -> list[tuple[datetime, str]]:
+        """Every session that begins in this time, of actors who did enough before it: when and whose."""
+        return sorted(
+            (own[place].at, actor)
+            for actor, own in self.of_actor.items()
+            for place in _sessions(own, since, until)
+            if place >= LEAST_EVENTS
+        )
+
     def questions(self, since: datetime, until: datetime) -> list[Question]:
         """The first session of each actor that begins in this time, in order of time."""
         found = (_question(own, since, until) for own in self.of_actor.values())
@@ -87,12 +96,18 @@ class Log:
         return sorted(asked, key=lambda question: (question.moment, question.actor))
 
 
+def _sessions(own: list[Happening], since: datetime, until: datetime) -> Iterator[int]:
+    """Where in an actor's events a session begins in this time."""
+    for place, event in enumerate(own):
+        begins = not place or event.at - own[place - 1].at > SESSION
+        if begins and since <= event.at < until:
+            yield place
+
+
 def _question(own: list[Happening], since: datetime, until: datetime) -> Question | None:
     """None for who did too little before, does not come, or then touches nothing new."""
-    first = bisect_left(own, since, key=lambda event: event.at)
-    while first < len(own) and first and own[first].at - own[first - 1].at <= SESSION:
-        first += 1  # a session that had begun before
-    if first < LEAST_EVENTS or first == len(own) or own[first].at >= until:
+    first = next(_sessions(own, since, until), None)
+    if first is None or first < LEAST_EVENTS:
         return None
     moment = own[first].at
     touched = frozenset(event.listing for event in own[:first])

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
@@ -11,15 +11,33 @@ import numpy as np
 from django.db import connection
 
 from benchmarks.feed_catalogue import Catalogue
-from benchmarks.feed_log import Happening, Log
+from benchmarks.feed_log import SESSION, Happening, Log
 from listings.models import Listing
 from ml.arrays import Vector
-from recommendations import model_store, replica, trending
+from recommendations import exposure, model_store, replica, trending
 from recommendations.interactions import MAXIMUM_BATCH, Event, record
+from recommendations.pages import Page
+from recommendations.served_ranker import Ranker
 from recommendations.simulation import SOURCE
 from recommendations.view import View
 
 Status = Listing.Status
+
+
+@dataclass(frozen=True)
+class Served:
+    """A page that somebody was shown: what they touch of it within a session names its slate."""
+
+    slate: str
+    places: dict[str, int]  # listing -> where it stood
+    at: datetime
+
+    def claim(self, happening: Happening) -> dict[str, str | int]:
+        """What an event says of where it came from; nothing if it did not come from here."""
+        place = self.places.get(happening.listing)
+        if place is None or not self.at <= happening.at <= self.at + SESSION:
+            return {}
+        return {"slate": self.slate, "position": place}
 
 
 class Replay:
@@ -38,6 +56,7 @@ class Replay:
         self._next_event = next(self._events, None)
         self._met: set[tuple[str, str]] = set()
         self._touched = np.zeros(catalogue.whole.row_count, np.float32)
+        self._served: dict[str, Served] = {}  # the last page of each actor
 
     def forward_to(self, moment: datetime) -> None:
         """All that the log says happened before this moment has happened; listings are as of it."""
@@ -46,11 +65,23 @@ class Replay:
         while batch := list(islice(events, MAXIMUM_BATCH)):
             self._record(batch, moment)
         trending.roll_up(now=moment)
+        exposure.roll_up(now=moment)
+        exposure.forget()
+
+    def note_page(self, actor: str, page: Page, moment: datetime) -> None:
+        """This actor is shown this page now."""
+        if page.slate_id is not None:
+            places = {item.listing.external_id: place for place, item in enumerate(page.items)}
+            self._served[actor] = Served(page.slate_id, places, moment)
 
     def take_model(self) -> None:
         """Serve the collaborative model that is active."""
         row = model_store.active()
         self._whole = self._whole.with_collaborative(model_store.load(row) if row else None)
+
+    def take_ranker(self, ranker: Ranker | None) -> None:
+        """Serve this learned ranker."""
+        self._whole = self._whole.with_ranker(ranker)
 
     def view(self) -> View:
         """What a serving process would know now."""
@@ -82,12 +113,19 @@ class Replay:
 
     def _record(self, happenings: list[Happening], moment: datetime) -> None:
         actors, rows = self.catalogue.actors, self.catalogue.row_of
-        events = [Event(it.event_id, actors[it.actor], it.listing, it.kind, it.at) for it in happenings]
+        events = [
+            Event(it.event_id, actors[it.actor], it.listing, it.kind, it.at, **self._claim(it))
+            for it in happenings
+        ]
         record(source=SOURCE, events=events, now=moment)
         news = {(it.actor, it.listing) for it in happenings} - self._met
         self._met |= news
         for listing, count in Counter(listing for _, listing in news).items():
             self._touched[rows[listing]] += count
+
+    def _claim(self, happening: Happening) -> dict[str, str | int]:
+        served = self._served.get(happening.actor)
+        return served.claim(happening) if served else {}
 
 
 def show(view: View) -> None:

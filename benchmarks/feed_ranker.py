@@ -1,0 +1,46 @@
+"""A learned ranker from feeds that the replay itself served, and from what the log says happened next."""
+
+from datetime import datetime, timedelta
+
+from benchmarks.feed_log import Log
+from benchmarks.feed_replay import Replay, show
+from benchmarks.protocol import say
+from listings.errors import DomainError
+from recommendations import ranker_store
+from recommendations.feed import build_feed
+from recommendations.filters import Filters
+from recommendations.ranker_training import train_ranker
+from recommendations.served_ranker import Ranker
+
+TOLD_EVERY = 500
+
+
+def serve_feeds(replay: Replay, log: Log, since: datetime, until: datetime, *, limit: int) -> int:
+    """Each visit of this time begins with a feed, whose slate the events that follow name; how many visits.
+
+    A shopper of the log never saw that feed. What they touch of it next they would have found there.
+    """
+    visits = log.visits(since, until)
+    for number, (moment, name) in enumerate(visits, start=1):
+        replay.forward_to(moment)
+        show(replay.view())
+        actor = replay.catalogue.actors[name]
+        page = build_feed(actor=actor, filters=Filters(), limit=limit, now=moment, seed=number)
+        replay.note_page(name, page, moment)
+        if number % TOLD_EVERY == 0:
+            say(f"Served {number} of {len(visits)} feeds to learn from")
+    return len(visits)
+
+
+def trained_ranker(now: datetime) -> tuple[Ranker | None, bool]:
+    """The ranker that these slates teach, and whether it beats the blend beyond chance and so would serve.
+
+    None where they teach nothing.
+    """
+    try:
+        row = train_ranker(now=now + timedelta(microseconds=1), force=True)
+    except DomainError as error:
+        say(f"No ranker: {error.detail}")
+        return None, False
+    say(f"Trained {row}: {row.verdict}")
+    return ranker_store.load(row), "forced" not in row.metrics
