@@ -113,6 +113,17 @@ class Environment(BaseSettings):
         description="What each kind of event says about taste, in training, feeds and trending, such as "
         "`view=0.5,message=10`; kinds that are left out keep their weight.",
     )
+    source_weights: Weights = Field(
+        {},
+        description="How much events of a source count, such as `service:newsletter=0.3,actor=0.8`: a source "
+        "by its whole name, or by what stands before its colon. Others count 1.",
+    )
+    quarantine_events_per_day: int = Field(
+        1000,
+        ge=0,
+        description="Whoever does more in a day teaches nobody but their own feed, until staff release them; "
+        "0: nobody is quarantined.",
+    )
     slate_days: int = Field(
         90,
         ge=1,
@@ -145,6 +156,14 @@ class Environment(BaseSettings):
                 + ", as in view=1,message=6"
             )
         return weights
+
+    @field_validator("source_weights", mode="before")
+    @classmethod
+    def _are_source_weights(cls, value: object) -> object:
+        given = _weights(value) if isinstance(value, str) else value
+        if not isinstance(given, dict) or "" in given or not all(map(_is_weight, given.values())):
+            raise ValueError("numbers of 0 or more by source, as in service:newsletter=0.3,actor=0.8")
+        return given
 
     @field_validator("database_url")
     @classmethod
@@ -193,7 +212,7 @@ class Environment(BaseSettings):
 
 
 def _weights(text: str) -> dict[str, float] | None:
-    """What `view=1,click=1.5` says; None when it does not read like that, or names a kind twice."""
+    """What `view=1,click=1.5` says; None when it does not read like that, or names something twice."""
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     try:
         weights = {kind.strip(): float(weight) for kind, _, weight in pairs}
@@ -203,7 +222,11 @@ def _weights(text: str) -> dict[str, float] | None:
 
 
 def _can_weigh(weights: list[float]) -> bool:
-    return all(math.isfinite(weight) and weight >= 0 for weight in weights) and any(weights)
+    return all(map(_is_weight, weights)) and any(weights)
+
+
+def _is_weight(weight: float) -> bool:
+    return math.isfinite(weight) and weight >= 0
 
 
 def _is_address(value: str, schemes: tuple[str, ...]) -> bool:

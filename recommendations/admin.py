@@ -9,11 +9,13 @@ from recommendations import bell, embedding
 from recommendations.boosts_admin import KeepsBoosts, ShowsBoostChanges
 from recommendations.category_admin import SuggestsCategory
 from recommendations.copies_admin import ShowsCopies, link_to, pair
+from recommendations.doubts_admin import DecidesDoubts
 from recommendations.experiments_admin import SetsExperiments
 from recommendations.models import (
     Boost,
     BoostChange,
     CatalogueChange,
+    Doubt,
     EmbeddingJob,
     Experiment,
     Interaction,
@@ -92,6 +94,11 @@ class BoostChangeAdmin(ShowsBoostChanges, ReadOnlyAdmin):
 @admin.register(Experiment)
 class ExperimentAdmin(SetsExperiments):
     """Variants of feed parameters, and who gets which."""
+
+
+@admin.register(Doubt)
+class DoubtAdmin(DecidesDoubts, ReadOnlyAdmin):
+    """Who teaches others less, and why."""
 
 
 @admin.register(EmbeddingJob)

@@ -12,8 +12,9 @@ from scipy.sparse import csr_matrix
 
 from listings.models import Actor
 from ml.covisitation import Sequences
+from recommendations import trust
 from recommendations.columns import Positions
-from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHT_CAP, WEIGHTS
+from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHTS
 from recommendations.standing import stands
 
 MOST_HALVINGS = 100  # PostgreSQL makes an error of a weight that has halved away to nothing
@@ -24,13 +25,13 @@ ANCIENT = 1e-6  # an event whose weight time has halved away still says that it 
 class Behaviour:
     """One entry for each listing that an actor touched, by actor and then by when they last touched it.
 
-    A visitor who logged in is one actor with the member; what sellers do with their own listings is left out,
-    and what was taken back.
+    A visitor who logged in is one actor with the member; what was taken back is left out, and nobody counts
+    for many (see trust.py).
     """
 
     actor_ids: np.ndarray  # (m,) int64
     listing_ids: np.ndarray  # (m,) int64
-    weights: np.ndarray  # (m,) float32, > 0: kinds weighed, halved by age, capped
+    weights: np.ndarray  # (m,) float32, > 0: as trust.py counts them, halved by age
     care: np.ndarray  # (m,) float32, > 0: the same whatever its age
     event_count: int
     until: datetime
@@ -68,25 +69,23 @@ _BEFORE = """
     (%(before)s::text IS NULL OR {table}.transaction_id < %(before)s::text::xid8
      OR {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
 """
+_WHERE = f"""
+    occurred_at <= %(until)s
+    AND {_BEFORE.format(table="interaction")}
+    AND {stands("retraction.occurred_at <= %(until)s AND " + _BEFORE.format(table="retraction"))}
+    AND (%(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s))
+"""
+_DECAY = """power(
+    0.5::float8, least(%(most_halvings)s, extract(epoch FROM %(until)s - occurred_at) / %(half)s)
+)"""
 # One pass, aggregated where the rows lie.
-_BEHAVIOUR = f"""
-    SELECT coalesce(actor.merged_into_id, actor.id), listing_id, count(*),
-           least(%(cap)s, sum(weight * power(
-               0.5::float8, least(%(most_halvings)s, extract(epoch FROM %(until)s - occurred_at) / %(half)s)
-           ))),
-           least(%(cap)s, sum(weight))
-    FROM recommendations_interaction interaction
-    JOIN listings_actor actor ON actor.id = actor_id
-    JOIN listings_listing listing ON listing.id = listing_id
-    JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
-         ON interaction.kind = weighed.name
-    WHERE weight > 0 AND listing.seller_id <> coalesce(actor.merged_into_id, actor.id)
-      AND occurred_at <= %(until)s
-      AND {_BEFORE.format(table="interaction")}
-      AND {stands("retraction.occurred_at <= %(until)s AND " + _BEFORE.format(table="retraction"))}
-      AND (%(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s))
-    GROUP BY 1, 2
-    ORDER BY 1, max(occurred_at), 2
+_BEHAVIOUR = """
+    SELECT self_id, listing_id, sum(event_count),
+           share * least(%(cap)s, sum(decayed)), share * least(%(cap)s, sum(weight))
+    FROM {counted} counted
+    GROUP BY self_id, listing_id, share
+    HAVING sum(weight) > 0
+    ORDER BY self_id, max(last_at), listing_id
 """
 
 
@@ -101,14 +100,12 @@ def read_behaviour(
         "until": until,
         "most_halvings": MOST_HALVINGS,
         "half": TRAINING_HALF_LIFE.total_seconds(),
-        "cap": WEIGHT_CAP,
-        "kinds": list(WEIGHTS),
-        "weights": list(WEIGHTS.values()),
         "before": None if before is None else str(before),
         "actors": None if actor_ids is None else with_merged(actor_ids),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_BEHAVIOUR, parameters)
+        query = _BEHAVIOUR.format(counted=trust.counted(where=_WHERE, decay=_DECAY))
+        cursor.execute(query, parameters | trust.parameters(WEIGHTS))
         columns = list(zip(*cursor.fetchall(), strict=True)) or [()] * 5
     return Behaviour(
         actor_ids=np.array(columns[0], np.int64),

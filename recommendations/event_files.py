@@ -81,7 +81,7 @@ def _import_batch(batch: list[tuple[int, dict]], source: str | None, now: dateti
 def _record(by_source: dict[str, list[tuple[int, Event]]], now: datetime, report: Report) -> None:
     """In one transaction: each shopper may be a source, and a commit for each of them would take its time."""
     told = {source: [event for _, event in numbered] for source, numbered in by_source.items()}
-    results = record_each(told, now=now)
+    results = record_each(told, now=now, are_claims_judged=False)  # slates of wherever the file came from
     for source, numbered in by_source.items():
         for (number, _), result in zip(numbered, results[source], strict=True):
             report.add(number, result.event_id, result.outcome, result.reason)

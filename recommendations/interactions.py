@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
 from listings.models import Actor, Listing
-from recommendations import parking
+from recommendations import claims, parking
 from recommendations.models import Interaction, ParkedInteraction
 
 MAXIMUM_BATCH = 500
@@ -69,20 +69,28 @@ def record(*, source: str, events: list[Event], now: datetime) -> list[EventResu
     return record_each({source: events}, now=now)[source]
 
 
-def record_each(by_source: dict[str, list[Event]], *, now: datetime) -> dict[str, list[EventResult]]:
-    """What `record` does, for several sources in one transaction."""
+def record_each(
+    by_source: dict[str, list[Event]], *, now: datetime, are_claims_judged: bool = True
+) -> dict[str, list[EventResult]]:
+    """What `record` does, for several sources in one transaction.
+
+    are_claims_judged: whether slates that events name are looked up (see claims.py); they may be those of
+    another database.
+    """
     while True:
         try:
             with transaction.atomic():
-                return _record_each(by_source, now)
+                return _record_each(by_source, now, are_claims_judged)
         except ListingCame:
             continue
 
 
-def _record_each(by_source: dict[str, list[Event]], now: datetime) -> dict[str, list[EventResult]]:
+def _record_each(
+    by_source: dict[str, list[Event]], now: datetime, are_claims_judged: bool
+) -> dict[str, list[EventResult]]:
     """Parks last: see parking.py. Sources in order, so that two batches cannot deadlock."""
     listing_ids = known_listings({event.listing for events in by_source.values() for event in events})
-    batches = [_Batch(source, events, now) for source, events in sorted(by_source.items())]
+    batches = [_Batch(source, events, now, are_claims_judged) for source, events in sorted(by_source.items())]
     for batch in batches:
         batch.insert(listing_ids)
     waiting = {event.listing for batch in batches for event in batch.unknown(listing_ids)}
@@ -98,8 +106,9 @@ def _record_each(by_source: dict[str, list[Event]], now: datetime) -> dict[str, 
 class _Batch:
     """The events of one source on their way in."""
 
-    def __init__(self, source: str, events: list[Event], now: datetime):
+    def __init__(self, source: str, events: list[Event], now: datetime, are_claims_judged: bool):
         self.source, self.events, self.now = source, events, now
+        self.judged = {"judged": are_claims_judged} | claims.parameters(now)
         self.event_ids = [event.event_id for event in events]
         self.stored = self._stored(ParkedInteraction, "listing_external_id")
         self.new: dict[str, Outcome] = {}  # what became of the first event of an id, until that is told
@@ -108,7 +117,7 @@ class _Batch:
         """Append those that are neither parked nor there, and whose listing is known."""
         fresh = [event for event in self._firsts() if event.listing in listing_ids]
         rows = [self._row(event, listing_ids[event.listing]) for event in fresh]
-        self.new |= dict.fromkeys(_insert(_INTO_INTERACTIONS, rows), Outcome.ACCEPTED)
+        self.new |= dict.fromkeys(_insert(_INTO_INTERACTIONS, rows, **self.judged), Outcome.ACCEPTED)
         self.stored |= self._stored(Interaction, "listing__external_id")
 
     def unknown(self, listing_ids: dict[str, int]) -> list[Event]:
@@ -169,26 +178,38 @@ def _same(event: Event, row: _Stored) -> bool:
 # RETURNING names the rows that were really inserted; bulk_create with ignored conflicts would not.
 _INSERT = """
     INSERT INTO {table}
-        (source, event_id, actor_id, {listing}, kind, slate, position, occurred_at, received_at)
-    SELECT * FROM unnest(
-        %s::text[], %s::text[], %s::bigint[], %s::{type}[], %s::text[], %s::text[], %s::smallint[],
-        %s::timestamptz[], %s::timestamptz[])
+        (source, event_id, actor_id, {listing}, kind, slate, position, occurred_at, received_at{more})
+    SELECT told.*{verdict} FROM unnest(
+        %(c0)s::text[], %(c1)s::text[], %(c2)s::bigint[], %(c3)s::{type}[], %(c4)s::text[], %(c5)s::text[],
+        %(c6)s::smallint[], %(c7)s::timestamptz[], %(c8)s::timestamptz[]
+    ) AS told (source, event_id, actor_id, listing_id, kind, slate, position, occurred_at, received_at)
     ON CONFLICT (source, event_id) DO NOTHING
     RETURNING event_id
 """
-_INTO_INTERACTIONS = _INSERT.format(table="recommendations_interaction", listing="listing_id", type="bigint")
-_INTO_PARKED = _INSERT.format(
-    table="recommendations_parkedinteraction", listing="listing_external_id", type="text"
+_INTO_INTERACTIONS = _INSERT.format(
+    table="recommendations_interaction",
+    listing="listing_id",
+    type="bigint",
+    more=", is_doubtful",
+    verdict=f", %(judged)s AND {claims.is_false('told')}",
+)
+_INTO_PARKED = _INSERT.format(  # what it claims is judged as its listing comes
+    table="recommendations_parkedinteraction",
+    listing="listing_external_id",
+    type="text",
+    more="",
+    verdict="",
 )
 
 
-def _insert(into: str, rows: list[tuple]) -> set[str]:
+def _insert(into: str, rows: list[tuple], **parameters: Any) -> set[str]:
     """Insert those that are not there yet; their event ids. Sorted, so that two batches cannot deadlock."""
     if not rows:
         return set()
     ordered = sorted(rows, key=lambda row: row[1])
     with connection.cursor() as cursor:
-        cursor.execute(into, [list(column) for column in zip(*ordered, strict=True)])
+        columns = {f"c{place}": list(column) for place, column in enumerate(zip(*ordered, strict=True))}
+        cursor.execute(into, columns | parameters)
         return {event_id for (event_id,) in cursor.fetchall()}
 
 

@@ -34,6 +34,8 @@ class Interaction(models.Model):
     kind = models.CharField(max_length=12, choices=Kind)
     slate = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  unknown is not ""
     position = models.PositiveSmallIntegerField(null=True, blank=True)
+    # Judged as it came in: it claims a slate that never showed this listing to this actor. See claims.py.
+    is_doubtful = models.BooleanField(db_default=False, default=False, editable=False)
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(default=timezone.now)
     # Ids commit out of order: a reader by watermark stops at pg_snapshot_xmin(pg_current_snapshot()).
@@ -239,5 +241,6 @@ class ParkedInteraction(models.Model):
         return f"{self.kind} of {self.listing_external_id}, which is not known yet"
 
 
+from recommendations.doubt_models import Doubt  # noqa: E402, F401
 from recommendations.rule_models import Boost, BoostChange, Experiment, Variant  # noqa: E402, F401
 from recommendations.slate_models import Exposure, Impression, ReaderPosition, Slate  # noqa: E402, F401

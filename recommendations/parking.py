@@ -9,22 +9,24 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.utils import timezone
 
-from recommendations import locks
+from recommendations import claims, locks
 from recommendations.models import ParkedInteraction
 
 MOST = 10_000  # of one source; a batch that comes at the same moment may go beyond it
 KEPT = timedelta(days=30)
 
-_TAKE_UP = """
+_TAKE_UP = f"""
     WITH came AS (
         DELETE FROM recommendations_parkedinteraction parked USING listings_listing listing
-        WHERE listing.id = ANY(%s) AND listing_external_id = external_id
-        RETURNING source, event_id, actor_id, listing.id, kind, slate, position, occurred_at, received_at
+        WHERE listing.id = ANY(%(listings)s) AND listing_external_id = external_id
+        RETURNING source, event_id, actor_id, listing.id AS listing_id, kind, slate, position,
+                  occurred_at, received_at
     )
     INSERT INTO recommendations_interaction
-        (source, event_id, actor_id, listing_id, kind, slate, position, occurred_at, received_at)
-    SELECT * FROM came ORDER BY source, event_id
+        (source, event_id, actor_id, listing_id, kind, slate, position, occurred_at, received_at, is_doubtful)
+    SELECT came.*, {claims.is_false("came")} FROM came ORDER BY source, event_id
     ON CONFLICT (source, event_id) DO NOTHING
 """
 
@@ -45,7 +47,7 @@ def take_up(listing_ids: Iterable[int]) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.PARKING])
-        cursor.execute(_TAKE_UP, [sorted(set(listing_ids))])
+        cursor.execute(_TAKE_UP, {"listings": sorted(set(listing_ids))} | claims.parameters(timezone.now()))
         return cursor.rowcount
 
 

@@ -13,7 +13,7 @@ from django.db import connection
 
 from ml import covisitation
 from ml.arrays import Matrix
-from recommendations import locks, model_store, watermark
+from recommendations import doubts, locks, model_store, watermark
 from recommendations.behaviour import Behaviour, read_behaviour, with_merged
 from recommendations.collaborative import Collaborative
 from recommendations.columns import Positions
@@ -66,6 +66,7 @@ def _refresh(row: TrainedModel, now: datetime) -> int:
     news = read_news(since=int(model_store.about(row)["horizon"]), now=now)
     if news is None:
         return 0
+    doubts.find_hasty(now=now, actor_ids=news.actor_ids)
     model, counted, folded = _brought_up_to_date(row, news)
     metrics = {
         "refreshed_at": now.isoformat(timespec="seconds"),

@@ -5,14 +5,17 @@ weigh more instead of old ones less, so nothing has to be updated as time goes b
 """
 
 import math
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import numpy as np
 import redis
 from django.conf import settings
 from django.db import connection
 
-from recommendations import locks, watermark
+from recommendations import doubts, locks, trust, watermark
+from recommendations.behaviour import with_merged
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.standing import RETRACTS, stands
 
@@ -47,8 +50,8 @@ def roll_up(*, now: datetime) -> int:
     """Add the interactions that were committed since the last time; how many listings they touched.
 
     The counts and the position move in one MULTI, under one lock: each event counts once. When Redis
-    was emptied, or t0 lies too far back, all is counted anew; so is a listing that something was
-    taken back of.
+    was emptied, when t0 lies too far back, or somebody is believed more or less than before, all is
+    counted anew; so is a listing that something was taken back of.
     """
     with locks.alone(locks.TRENDING) as acquired:
         if not acquired:
@@ -57,26 +60,35 @@ def roll_up(*, now: datetime) -> int:
         t0 = datetime.fromisoformat(state["t0"]) if state else None
         horizon = watermark.horizon()
         since = watermark.position(int(state.get("position", 0)), horizon=horizon)
-        anew = t0 is None or now - t0 > REBASE_AFTER or not since
-        t0 = now if anew else t0
-        between = {"since": str(0 if anew else since), "until": str(horizon)}
-        again = [] if anew else _taken_back(**between)
-        counts = _counts(t0=t0, now=now, again=again, **between)
-        _write(counts, horizon, t0, anew, again)
+        news = _read_news(since=str(since), until=str(horizon))
+        doubts.find_hasty(now=now, actor_ids=news.actor_ids if since else None)
+        edition = doubts.edition()
+        anew = t0 is None or now - t0 > REBASE_AFTER or not since or state.get("doubts") != edition
+        told = {"t0": now if anew else t0, "until": str(horizon), "oldest": now - HORIZON}
+        counts = _sums("true", _KNOWN, **told) if anew else _counts(news, since=str(since), **told)
+        position = {"position": horizon, "t0": told["t0"].isoformat(), "doubts": edition}
+        _write(counts, position, anew, [] if anew else news.taken_back)
     return len(counts)
 
 
+@dataclass(frozen=True)
+class _News:
+    """What lies between two positions in the interactions."""
+
+    actor_ids: list[int]  # who did it, with all who are one with them
+    earliest: datetime | None  # when the first of it happened
+    taken_back: list[int]  # listings of which somebody took something back
+
+
+def _read_news(**between: str) -> _News:
+    actor_ids, earliest, taken_back = _select(_NEWS, retracting=list(RETRACTS), **between)[0]
+    return _News(with_merged(actor_ids or []), earliest, taken_back or [])
+
+
 _SUMS = """
-    SELECT listing_id,
-           sum(weight * power(2::float8, extract(epoch FROM occurred_at - %(t0)s) / %(half_life)s))
-    FROM recommendations_interaction interaction
-    JOIN unnest(%(kinds)s::text[], %(weights)s::float8[]) AS weighed (name, weight)
-         ON interaction.kind = weighed.name
-    JOIN listings_actor actor ON actor.id = actor_id
-    JOIN listings_listing listing ON listing.id = listing_id
-         AND listing.seller_id <> coalesce(actor.merged_into_id, actor.id)
-    WHERE occurred_at > %(oldest)s AND weight > 0 AND ({which}) AND {stands} GROUP BY listing_id
+    SELECT listing_id, sum(share * decayed) FROM {counted} counted GROUP BY listing_id
 """
+_DECAY = "power(2::float8, extract(epoch FROM occurred_at - %(t0)s) / %(half_life)s)"
 _BETWEEN = """
     interaction.transaction_id >= %(since)s::text::xid8
     AND (interaction.transaction_id < %(until)s::text::xid8
@@ -86,64 +98,77 @@ _KNOWN = """
     ({table}.transaction_id < %(until)s::text::xid8
      OR {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
 """
-_TAKEN_BACK = f"""
-    SELECT DISTINCT listing_id FROM recommendations_interaction interaction
-    WHERE kind = ANY(%(kinds)s) AND {_BETWEEN}
+_NEWS = f"""
+    SELECT array_agg(DISTINCT actor_id), min(occurred_at),
+           array_agg(DISTINCT listing_id) FILTER (WHERE kind = ANY(%(retracting)s))
+    FROM recommendations_interaction interaction
+    WHERE {_BETWEEN}
+"""
+_TOUCHED = """
+    SELECT DISTINCT actor_id FROM recommendations_interaction
+    WHERE listing_id = ANY(%(again)s) AND occurred_at > %(oldest)s
 """
 
 
 def top_at(moment: datetime) -> tuple[np.ndarray, np.ndarray]:
     """What `top` would have said at a moment of the past, from the interactions alone."""
     then = "{table}.occurred_at <= %(t0)s"
-    counts = _sums(then.format(table="interaction"), then, t0=moment, now=moment)
+    counts = _sums("true", then, t0=moment, oldest=moment - HORIZON)
     hottest = sorted(counts, key=lambda count: (-count[1], count[0]))[:TOP]
     scores = np.array([score for _, score in hottest], np.float64)
     return np.array([pk for pk, _ in hottest], np.int64), (scores / scores.max(initial=0)).astype(np.float32)
 
 
-def _taken_back(*, since: str, until: str) -> list[int]:
-    """Listings of which somebody took something back between two positions."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKEN_BACK, {"since": since, "until": until, "kinds": list(RETRACTS)})
-        return [pk for (pk,) in cursor.fetchall()]
-
-
-def _counts(*, t0: datetime, now: datetime, again: list[int], **between: str) -> list[tuple[int, float]]:
-    """What is new between two positions, but of the listings to count again all that was there by the second.
+def _counts(news: _News, *, oldest: datetime, **told: Any) -> list[tuple[int, float]]:
+    """What is new between two positions, but of listings to count again all that was there by the second.
 
     To subtract what was taken back would leave what rounding leaves, and count a second retraction twice.
     """
-    told = {"t0": t0, "now": now, "again": again} | between
-    counts = _sums(f"{_BETWEEN} AND listing_id <> ALL(%(again)s)", _KNOWN, **told)
-    if again:
-        known = _KNOWN.format(table="interaction")
-        counts += _sums(f"listing_id = ANY(%(again)s) AND {known}", _KNOWN, **told)
+    if not news.actor_ids:
+        return []
+    again = {"again": news.taken_back, "oldest": oldest}
+    since = {"actors": news.actor_ids, "oldest": max(oldest, _start_of_day(news.earliest))}
+    counts = _sums(f"{_BETWEEN} AND listing_id <> ALL(%(again)s)", _KNOWN, **told | again | since)
+    if news.taken_back:
+        touching = with_merged(pk for (pk,) in _select(_TOUCHED, **again))
+        counts += _sums("listing_id = ANY(%(again)s)", _KNOWN, actors=touching, **told | again)
     return counts
 
 
 def _sums(
-    which: str, known: str, *, t0: datetime, now: datetime, **parameters: object
+    which: str, known: str, *, oldest: datetime, actors: list[int] | None = None, **parameters: Any
 ) -> list[tuple[int, float]]:
     """Listing ids with their counts, of the events that the condition names, as far as they stand.
 
-    known: by which retractions, with their `table` left open.
+    known: which events and retractions, with their `table` left open; others of them that the same actors
+    did on the same days were counted before. actors: who did what is asked about; None: anybody.
     """
-    parameters |= {
-        "t0": t0,
+    where = f"""
+        occurred_at > %(oldest)s AND {known.format(table="interaction")}
+        AND {stands(known.format(table="retraction"))}
+        AND (%(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s))
+    """
+    query = _SUMS.format(counted=trust.counted(where=where, decay=_DECAY, which=which))
+    parameters |= trust.parameters(WEIGHTS) | {
         "half_life": HALF_LIFE.total_seconds(),
-        "kinds": list(WEIGHTS),
-        "weights": list(WEIGHTS.values()),
-        "oldest": now - HORIZON,
+        "oldest": oldest,
+        "actors": actors,
     }
+    return [(pk, score) for pk, score in _select(query, **parameters) if math.isfinite(score) and score]
+
+
+def _start_of_day(moment: datetime) -> datetime:
+    """A moment before the day in which it lies, as trust.DAY divides time."""
+    return datetime.combine(moment.astimezone(UTC), time(), UTC) - timedelta(microseconds=1)
+
+
+def _select(query: str, **parameters: Any) -> list[tuple]:
     with connection.cursor() as cursor:
-        condition = stands(known.format(table="retraction"))
-        cursor.execute(_SUMS.format(which=which, stands=condition), parameters)
-        return [(pk, score) for pk, score in cursor.fetchall() if math.isfinite(score)]
+        cursor.execute(query, parameters)
+        return cursor.fetchall()
 
 
-def _write(
-    counts: list[tuple[int, float]], position: int, t0: datetime, anew: bool, again: list[int]
-) -> None:
+def _write(counts: list[tuple[int, float]], state: dict[str, Any], anew: bool, again: list[int]) -> None:
     with client().pipeline(transaction=True) as pipe:
         if anew:
             pipe.delete(SCORES)
@@ -152,5 +177,5 @@ def _write(
         for pk, score in counts:
             pipe.zincrby(SCORES, score, pk)
         pipe.zremrangebyrank(SCORES, 0, -KEPT - 1)
-        pipe.hset(STATE, mapping={"position": position, "t0": t0.isoformat()})
+        pipe.hset(STATE, mapping=state)
         pipe.execute()

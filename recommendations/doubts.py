@@ -1,0 +1,115 @@
+"""Finds whose events are to teach others less: who is too quick, and who is part of a closed circle.
+
+Both are found again at every training, and haste as events come in. Whom staff released is not found again.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import numpy as np
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Count, Max
+from scipy.sparse import csr_matrix
+
+from recommendations import likeness, trust
+from recommendations.interaction_weights import WEIGHTS
+from recommendations.models import Doubt
+
+_HASTY = f"""
+    INSERT INTO recommendations_doubt (actor_id, reason, share, evidence, found_at, decision, decided_by)
+    SELECT DISTINCT ON (self_id) self_id, 'haste', 0, event_count || ' events on ' || day, %(now)s, 'open', ''
+    FROM (
+        SELECT {trust.SELF} AS self_id, {trust.DAY} AS day, count(*) AS event_count
+        FROM recommendations_interaction interaction
+        JOIN listings_actor actor ON actor.id = actor_id
+        WHERE %(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s)
+        GROUP BY 1, 2 HAVING count(*) > %(most)s
+    ) AS days
+    ORDER BY self_id, event_count DESC, day
+    ON CONFLICT (actor_id) DO UPDATE
+        SET reason = excluded.reason, share = 0, evidence = excluded.evidence, found_at = excluded.found_at
+        WHERE recommendations_doubt.reason <> 'haste' AND recommendations_doubt.decision <> 'released'
+    RETURNING actor_id
+"""
+
+
+def find(*, now: datetime) -> None:
+    """Look at everybody again."""
+    find_hasty(now=now)
+    find_alike(now=now)
+
+
+def find_hasty(*, now: datetime, actor_ids: Iterable[int] | None = None) -> list[int]:
+    """Quarantine whoever did more in some day than QUARANTINE_EVENTS_PER_DAY; who is new among them.
+
+    actor_ids: only these, with all who are one with them (see behaviour.with_merged); None: everybody.
+    """
+    most = settings.ENVIRONMENT.quarantine_events_per_day
+    if not most:
+        return []
+    asked = None if actor_ids is None else [int(pk) for pk in actor_ids]
+    with connection.cursor() as cursor:
+        cursor.execute(_HASTY, {"now": now, "actors": asked, "most": most})
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def edition() -> str:
+    """Another one as soon as anybody is believed more or less than before."""
+    told = Doubt.objects.aggregate(Count("pk"), Max("found_at"), Max("decided_at"))
+    return " ".join(str(value) for value in told.values())
+
+
+def decide(doubts: Iterable[Doubt], *, decision: str, by: str, now: datetime) -> int:
+    """Note what staff think of these, who may think otherwise later; how many there were.
+
+    The next roll-up of what is trending heeds it, and the next training.
+    """
+    asked = Doubt.objects.filter(pk__in=[doubt.pk for doubt in doubts])
+    return asked.update(decision=decision, decided_by=by, decided_at=now)
+
+
+def find_alike(*, now: datetime) -> int:
+    """Let closed circles count as little as likeness.py says; how many profiles are part of one.
+
+    What was found before and nobody decided is found anew, or no more.
+    """
+    actor_ids, profiles = _profiles()
+    shares, circles = likeness.shares(profiles)
+    lengths = np.diff(profiles.indptr)
+    found = [
+        Doubt(
+            actor_id=actor_ids[place],
+            reason=Doubt.Reason.LIKENESS,
+            share=shares[place],
+            evidence=f"{lengths[place]} listings as about {circles[place]:.0f} others, who are alone with one",
+            found_at=now,
+        )
+        for place in np.flatnonzero(shares < 1).tolist()
+    ]
+    with transaction.atomic():
+        Doubt.objects.filter(reason=Doubt.Reason.LIKENESS, decision=Doubt.Decision.OPEN).delete()
+        Doubt.objects.bulk_create(found, ignore_conflicts=True)
+    return len(found)
+
+
+_PROFILES = f"""
+    SELECT DISTINCT {trust.SELF}, listing_id
+    FROM recommendations_interaction interaction
+    JOIN listings_actor actor ON actor.id = actor_id
+    JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> {trust.SELF}
+    WHERE interaction.kind = ANY(%(kinds)s) AND NOT EXISTS (
+        SELECT FROM recommendations_doubt doubt WHERE doubt.actor_id = {trust.SELF} AND share = 0
+    )
+"""
+
+
+def _profiles() -> tuple[list[int], csr_matrix]:
+    """Who touched what, but for the quarantined: actor ids (a,), and (a, n) with an entry for each pair."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PROFILES, {"kinds": [kind for kind, weight in WEIGHTS.items() if weight > 0]})
+        pairs = np.array(cursor.fetchall(), np.int64).reshape(-1, 2)
+    actor_ids, rows = np.unique(pairs[:, 0], return_inverse=True)
+    _, columns = np.unique(pairs[:, 1], return_inverse=True)
+    shape = (len(actor_ids), int(columns.max(initial=-1)) + 1)
+    return actor_ids.tolist(), csr_matrix((np.ones(len(pairs), np.float32), (rows, columns)), shape=shape)
