@@ -8,6 +8,7 @@ import numpy as np
 
 from listings.models import Actor
 from ml.examination import examination
+from ml.ranker import CLICK, NOTHING, Boosting, RankerModel, Slates, fit
 from recommendations import slates
 from recommendations.features import FEATURES
 from recommendations.models import Interaction
@@ -72,6 +73,17 @@ def followed(
         slate=slate,
         occurred_at=at,
     )
+
+
+def ranker_by(feature: str) -> RankerModel:
+    """A few trees that go by one feature alone, the more the better."""
+    rng = np.random.default_rng(2)
+    features = np.full((1200, len(FEATURES)), np.nan, np.float32)
+    features[:, FEATURES.index(feature)] = rng.normal(size=1200)
+    liked = features[:, FEATURES.index(feature)] + 0.3 * rng.normal(size=1200) > 0.5
+    shown = Slates(features, np.where(liked, CLICK, NOTHING), np.full(120, 10), np.ones(1200, np.float32))
+    quick = Boosting(learning_rate=0.2, leaves=7, least_rows_in_leaf=20, most_trees=30, patience=10)
+    return fit(shown, shown, feature_names=FEATURES, monotone={}, seed=0, thread_count=1, boosting=quick)
 
 
 class Crowd:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recommendations.gate import LEAST_CASES, judge
+from recommendations.gate import LEAST_CASES, LEAST_CLUSTERS, judge, judge_order
 
 RNG = np.random.default_rng(1)
 NDCG = RNG.uniform(0.1, 0.5, 200)
@@ -49,3 +49,46 @@ class TestJudge:
         import json
 
         json.dumps(judge(candidate=NDCG, active=NDCG, popularity=NDCG).metrics)
+
+
+class TestJudgeOrder:
+    ACTORS = np.arange(len(NDCG)) // 4
+    ALIKE = np.ones(len(NDCG))
+
+    def judged(self, candidate: np.ndarray, **changes):
+        said = {"blend": NDCG, "weights": self.ALIKE, "actors": self.ACTORS} | changes
+        return judge_order(candidate=candidate, **said)
+
+    def test_what_is_better_beyond_chance_is_accepted_with_its_figures(self):
+        verdict = self.judged(shifted(0.05))
+        assert verdict.accepted
+        assert verdict.reason.startswith("NDCG@20 0.")
+        assert "on 200 held-back slates of 50 actors" in verdict.reason
+        low, high = verdict.metrics["gain_over_blend"]
+        assert 0.04 < low < 0.05 < high < 0.06
+
+    def test_as_good_as_the_blend_is_not_enough(self):
+        verdict = self.judged(NDCG)
+        assert not verdict.accepted
+        assert verdict.reason.startswith("Not better than the blend by more than chance: NDCG@20 ")
+
+    def test_a_gain_that_chance_explains_is_not_either(self):
+        assert not self.judged(NDCG + RNG.normal(0.01, 0.5, len(NDCG))).accepted
+
+    def test_actors_are_drawn_whole(self):
+        """What a single actor gains in many slates is the luck of one."""
+        by_one = NDCG + np.where(self.ACTORS < 1, 0.5, -0.001)
+        by_many = NDCG + np.where(np.arange(len(NDCG)) % 50 == 0, 0.5, -0.001)
+        wide, narrow = (self.judged(each).metrics["gain_over_blend"] for each in (by_one, by_many))
+        assert wide[1] - wide[0] > 1.5 * (narrow[1] - narrow[0])
+
+    def test_slates_count_by_their_weights(self):
+        better = NDCG + np.where(np.arange(len(NDCG)) % 2 == 0, 0.1, -0.1)
+        heavy = np.where(np.arange(len(NDCG)) % 2 == 0, 9.0, 1.0)
+        assert not self.judged(better).accepted
+        assert self.judged(better, weights=heavy).accepted
+
+    def test_few_actors_decide_nothing(self):
+        verdict = self.judged(shifted(0.05), actors=np.arange(len(NDCG)) % (LEAST_CLUSTERS - 1))
+        assert not verdict.accepted
+        assert verdict.reason.startswith("Held-back slates of fewer than 10 actors decide nothing: ")

@@ -6,25 +6,23 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from listings.models import Actor
 from ml.exploration import Prior, explore
-from ml.ranker import CLICK, NOTHING, Boosting, RankerModel, Slates, fit
 from recommendations import ranker_store, replay_report
-from recommendations.features import FEATURES
 from recommendations.feed_parameters import BadParameters
 from recommendations.models import Experiment, Interaction, Slate, Variant
 from recommendations.replay import replay
 from recommendations.replay_policy import BadPolicy, NoSuchRanker, Policy
 from recommendations.replay_slots import NothingExplored
 from tests import factories
-from tests.recommendations.logged_feeds import columns, followed, logged
+from tests.recommendations.logged_feeds import columns, followed, logged, ranker_by
 
 LENGTH, PLACES = 12, [4, 9]
 POOL = [4, 6, 7, 8, 9, 11]
 WEIGHTS = {"content": 0.2, "fresh": 1.0}
 BY_CONTENT = {"parameters": {"source_weights": {"content": 10, "fresh": 0}}}
-QUICK = Boosting(learning_rate=0.2, leaves=7, least_rows_in_leaf=20, most_trees=30, patience=10)
 
 
 class World:
@@ -84,18 +82,6 @@ def blended(content: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     return sum(WEIGHTS[name] * z[name] for name in WEIGHTS) / sum(WEIGHTS.values())
 
 
-def ranker_by_content() -> RankerModel:
-    """Trees that go by content alone, as the world's people do."""
-    rng = np.random.default_rng(2)
-    content = rng.normal(size=1200)
-    features = np.full((1200, len(FEATURES)), np.nan, np.float32)
-    features[:, FEATURES.index("content")] = content
-    grades = np.where(content + 0.3 * rng.normal(size=1200) > 0.5, CLICK, NOTHING)
-    slates = Slates(features, grades, np.full(120, 10), np.ones(1200, np.float32))
-    options = {"feature_names": FEATURES, "monotone": {}, "seed": 0, "thread_count": 1, "boosting": QUICK}
-    return fit(slates, slates, **options)
-
-
 @pytest.fixture
 def world(alice, now) -> World:
     return World(alice, now)
@@ -126,7 +112,7 @@ class TestTruth:
         assert list(replay_report.warnings_of(found)) == []
 
     def test_a_ranker_is_judged_by_the_features_that_were_logged(self, world, ask):
-        ranker_store.publish(ranker_by_content(), "of-content", metrics={}, verdict="")
+        ranker_store.publish(ranker_by("content"), "of-content", metrics={}, verdict="")
         found = ask({"ranker": "active"})
         assert found.asked.doubly_robust.low < world.earns("content") < found.asked.doubly_robust.high
         assert found.gain.low > 0
@@ -149,6 +135,19 @@ class TestTruth:
     def test_simulated_events_are_named_so(self, small_world, ask):
         Interaction.objects.update(source="simulation")
         assert any("SIMULATED" in line for line in replay_report.warnings_of(ask(BY_CONTENT)))
+
+
+class TestFeeds:
+    def test_what_the_feed_itself_logs_is_judged(self, alice, bob, as_bob, follow):
+        for number in range(30):
+            factories.listing(alice, f"Blue sofa {number}", external_id=f"sofa-{number}")
+        follow()
+        slate = Slate.objects.get(pk=as_bob.get("/api/v1/feed/?limit=20").json()["slate_id"])
+        place = slate.parameters["explored"]["places"][0]
+        followed(slate.pk.hex, bob, slate.listing_ids[place], timezone.now()).save()
+        found = replay(Policy.from_json(BY_CONTENT), reward="click", now=timezone.now())
+        assert (found.slate_count, found.untold_count) == (1, 0)
+        assert (found.slot_count, found.drawn.value) == (2, 0.5)
 
 
 class TestExperiments:
