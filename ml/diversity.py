@@ -12,7 +12,7 @@ import numpy as np
 from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 
 WINDOW = 20  # places that lie together on a screen or a page: any so many in a row keep to the caps
-RELEVANCE_SHARE = 0.7  # of a step's gain; the rest is unlikeness to what was chosen before
+RELEVANCE_SHARE = 0.9  # of a step's gain; the rest is unlikeness to what was chosen before
 UNIT_TOLERANCE = 1e-2  # by which a length may differ from 1 after a vector was kept as float16
 IN_NO_GROUP = -1
 INTEGERS = (np.int16, np.int32, np.int64)

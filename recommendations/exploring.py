@@ -1,8 +1,8 @@
 """A stated share of a feed's places goes to young listings that few have seen, by Thompson sampling.
 
-Half of those that are drawn from are the ones most relevant to whoever asks, half those furthest behind the
-promise that each new listing is shown PROMISED times within WITHIN. That holds if traffic allows: with n new
-listings a day, n x PROMISED / explore_share places have to be served a day.
+Drawn from are those that the first page would not show anyway: half of them the ones most relevant to whoever
+asks, half those furthest behind the promise that each new listing is shown PROMISED times within WITHIN. That
+holds if traffic allows: with n new listings a day, n x PROMISED / explore_share places have to be served a day.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from recommendations.view import View
 PROMISED = 50  # impressions
 WITHIN = timedelta(hours=24)
 RELEVANT, BEHIND = 20, 20  # listings that are drawn from
+FIRST_PAGE = 20  # places: who stands on it needs no chance, and would rather lose by it
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +100,8 @@ def _pool(view: View, ranked: Ranked, order: Rows, shown: Counted, behind: Rows,
     """Positions in the order that are drawn from: (p,) int64"""
     rows = ranked.rows[order]
     candidates = np.flatnonzero(little_seen(view, shown, rows, now=now))
-    is_behind = np.isin(rows[candidates], behind)
-    by_relevance = candidates[np.argsort(order[candidates], kind="stable")]
-    return np.union1d(by_relevance[:RELEVANT], candidates[is_behind])
+    candidates = candidates[candidates >= FIRST_PAGE]
+    return np.union1d(candidates[:RELEVANT], candidates[np.isin(rows[candidates], behind)])
 
 
 def _placed(order: Rows, pool: Rows, drawn: Rows, places: Rows, likely: Vector) -> Explored:

@@ -23,9 +23,9 @@ def _within(default: float, least: float, most: float, means: str) -> Any:
 class FeedParameters:
     """A float takes whole numbers too, an int nothing else.   Raises BadParameters."""
 
-    relevance_share: float = _within(0.7, 0, 1, "how much relevance counts, the rest being variety")
+    relevance_share: float = _within(0.9, 0, 1, "how much relevance counts, the rest being variety")
     seller_cap: int = _within(3, 1, 20, "listings of one seller in any 20 places in a row")
-    category_cap: int = _within(8, 1, 20, "listings of one category in any 20 places in a row")
+    category_cap: int = _within(16, 1, 20, "listings of one category in any 20 places in a row")
     explore_share: float = _within(0.1, 0, 0.5, "the share of places for listings that few have seen")
     rest_after: int = _within(3, 1, 100, "showings without a click, after which a listing rests for a day")
     source_weights: dict[str, float] = field(  # a source that is not named keeps its weight: times 1

@@ -66,7 +66,7 @@ class TestMarginalRelevance:
     def test_it_chooses_what_the_formula_says(self, seed):
         rng = np.random.default_rng(seed)
         scores, drawn = rng.random(12), unit_rows(rng.standard_normal((12, 3)))
-        assert diversify(scores, drawn, limit=9).tolist() == by_the_formula(scores, drawn, 9, 0.7)
+        assert diversify(scores, drawn, limit=9).tolist() == by_the_formula(scores, drawn, 9, 0.9)
 
 
 def by_the_formula(scores: np.ndarray, drawn: np.ndarray, limit: int, share: float) -> list[int]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from recommendations.candidates import gather
-from recommendations.exploring import PROMISED, WITHIN, YOUNG, furthest_behind, give_chances
+from recommendations.exploring import FIRST_PAGE, PROMISED, WITHIN, YOUNG, furthest_behind, give_chances
 from recommendations.exposure import Counted
 from recommendations.ranking import rank
 from tests.recommendations.small_world import load, taste
@@ -58,11 +58,18 @@ class TestWhoIsBehind:
 class TestChances:
     def test_a_stated_share_of_places_goes_to_what_few_have_seen(self):
         old = YOUNG.total_seconds() / HOUR_S + 1
-        view = view_of([old] * 36 + [1] * 4)
+        view = view_of([1] * 24 + [old] * 16)  # the new come first
         ranked, explored = given(view, Counted.of([]))
         assert explored.places.tolist() == [9, 19, 29, 39]
         chosen = view.attributes["listing_id"][ranked.rows[explored.order[explored.places]]]
-        assert set(chosen) <= {37, 38, 39, 40}
+        young_beyond = view.attributes["listing_id"][ranked.rows[FIRST_PAGE:24]]
+        assert sorted(chosen) == sorted(young_beyond)
+
+    def test_the_first_page_keeps_what_it_would_show_anyway(self):
+        _, explored = given(view_of([1] * 60), Counted.of([]))
+        by_relevance = np.delete(explored.order, explored.places)
+        assert by_relevance[:18].tolist() == list(range(18))
+        assert explored.order[explored.places].min() >= FIRST_PAGE
 
     def test_nothing_is_shown_twice_or_lost(self):
         _, explored = given(view_of([1] * 50), Counted.of([]), share=0.2)
@@ -91,8 +98,8 @@ class TestChances:
         assert first.tolist() == again.tolist() != other.tolist()
 
     def test_what_was_clicked_more_often_than_usual_is_drawn_more_often(self):
-        view = view_of([1] * 20)
-        shown = Counted.of([(number, 40, 12 if number == 7 else 0) for number in range(1, 21)])
+        view = view_of([1] * 40)
+        shown = Counted.of([(number, 40, 12 if number == 7 else 0) for number in range(1, 41)])
         first = [given(view, shown, share=0.05, seed=seed) for seed in range(20)]
         chosen = [
             int(view.attributes["listing_id"][ranked.rows[explored.order[explored.places[0]]]])
@@ -102,14 +109,14 @@ class TestChances:
 
 
 def test_every_new_listing_gets_what_was_promised_in_time_if_traffic_allows():
-    """60 new listings are owed 3,000 showings: at two places a page, 1,500 pages are just enough."""
+    """Besides a first page, 40 are owed 2,000 showings: at two places a page, 1,000 pages are just enough."""
     view = view_of([0.0] * 60)
     impressions, rng, ranked = np.zeros(60, np.int64), np.random.default_rng(5), ranked_of(view)
     ids = view.attributes["listing_id"]
-    pages = 1700  # over a day; the other places of a page count, too, but that is not relied upon
+    pages = 1100  # over a day
     for page in range(pages):
         view.attributes["created_at"] = NOW.timestamp() - WITHIN.total_seconds() * page / pages
         shown = Counted.of(list(zip(ids.tolist(), impressions.tolist(), [0] * 60, strict=True)))
         _, explored = given(view, shown, seed=int(rng.integers(2**31)), ranked=ranked)
-        impressions[ranked.rows[explored.order[explored.places[:2]]]] += 1
+        impressions[ranked.rows[explored.order[:FIRST_PAGE]]] += 1
     assert impressions.min() >= PROMISED

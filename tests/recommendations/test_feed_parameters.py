@@ -7,9 +7,9 @@ class TestParameters:
     def test_without_any_they_are_the_defaults(self):
         assert FeedParameters.from_json({}) == FeedParameters()
         assert FeedParameters().to_json() == {
-            "relevance_share": 0.7,
+            "relevance_share": 0.9,
             "seller_cap": 3,
-            "category_cap": 8,
+            "category_cap": 16,
             "explore_share": 0.1,
             "rest_after": 3,
             "source_weights": {},
