@@ -9,9 +9,10 @@ LEAST = 0.02  # nearness of what is far from everything: it is not ever farther
 
 SCALES_KM = np.geomspace(2, 400, 24)  # each a quarter above the one before
 LEAST_CHOICES = 100  # fewer tell a scale only within a factor of two or so
-# Half the 1 % quantile of chi-squared: the logarithm of the likelihoods of the best and the worst scale must
-# differ by more, or no scale is worse than another.
+# Half the 1 % quantile of chi-squared: distance must make the choices likelier by more, as a logarithm, or it
+# is taken to play no part in them.
 LEAST_GAIN = 3.32
+STEPS = 6  # of Newton's method, which doubles its digits with each
 
 
 def distances_km(here: Matrix, there: Matrix) -> Matrix:
@@ -48,12 +49,12 @@ def fit_decay(apart: np.ndarray, shares: Matrix, weights: Vector) -> float:
     """The scale in km by which nearness falls to a third, in the eyes of people who chose among listings.
 
     Conditional logit (McFadden 1974): each of e choices is made among what was to be had, the chosen one and
-    some of the others drawn evenly (McFadden 1978), with chances in proportion to `nearness`. The scale of
-    SCALES_KM under which the choices are likeliest.
+    some of the others drawn evenly (McFadden 1978), with chances in proportion to `nearness` to the power of
+    how much people care, 0 to 1. The scale of SCALES_KM under which the choices are likeliest.
     apart (e, 1 + k, p) float32 km, from where p places that somebody had looked at lie to what they chose,
     first, and to k others; NaN throughout for what was not to be had. shares (e, p) what each place says,
-    sums 1, 0 with any distance for no place; weights (e,) >= 0 of the choices.
-    NaN when the choices do not tell: fewer than LEAST_CHOICES, or about as likely under every scale.
+    sums 1, 0 with any distance for no place; weights (e,) >= 0 of the choices, 1 for a whole one.
+    NaN when the choices do not tell: fewer than LEAST_CHOICES, or about as likely if nobody cared.
     """
     require_matrix(shares, rows=len(apart), columns=apart.shape[2])
     require_vector(weights, length=len(apart))
@@ -61,14 +62,33 @@ def fit_decay(apart: np.ndarray, shares: Matrix, weights: Vector) -> float:
     told = could[:, 0] & could[:, 1:].any(axis=1) & (weights > 0)
     if weights[told].sum() < LEAST_CHOICES:
         return float("nan")
-    apart, could = np.nan_to_num(apart[told], nan=np.inf), could[told]
-    likely = [_likelihood(apart, could, shares[told], weights[told], scale) for scale in SCALES_KM]
-    if max(likely) - min(likely) < LEAST_GAIN:
-        return float("nan")
-    return float(SCALES_KM[int(np.argmax(likely))])
+    apart, shares, could = np.nan_to_num(apart[told], nan=np.inf), shares[told][:, None], could[told]
+    gains = [
+        _gain(np.where(could, np.log(nearness(apart, shares, scale)), -np.inf), weights[told])
+        for scale in SCALES_KM
+    ]
+    return float(SCALES_KM[int(np.argmax(gains))]) if max(gains) >= LEAST_GAIN else float("nan")
 
 
-def _likelihood(apart: np.ndarray, could: np.ndarray, shares: Matrix, weights: Vector, scale: float) -> float:
-    """Logarithm of how likely the choices are; of weights above 0 as of so many choices of one kind."""
-    near = nearness(apart, shares[:, None], scale) * could  # (e, 1 + k)
-    return float(weights @ np.log(near[:, 0] / near.sum(axis=1)))
+def _gain(near: Matrix, weights: Vector) -> float:
+    """How much likelier, as a logarithm, choices are when people care for this than when they do not.
+
+    near (e, 1 + k) logarithms, of what was chosen first, -inf for what was not to be had. By Newton's method
+    over how much they care: the likelihood is concave in it.
+    """
+    care, there = 0.5, np.isfinite(near)
+    known = np.where(there, near, 0)
+    for _ in range(STEPS):
+        chances = np.where(there, np.exp(care * (known - known.max(axis=1, keepdims=True))), 0)
+        chances /= chances.sum(axis=1, keepdims=True)
+        mean = (chances * known).sum(axis=1)
+        slope = weights @ (known[:, 0] - mean)
+        bend = weights @ ((chances * known**2).sum(axis=1) - mean**2)
+        care = float(np.clip(care + slope / max(bend, 1e-9), 0, 1))
+    return _likelihood(care, known, there, weights) - _likelihood(0, known, there, weights)
+
+
+def _likelihood(care: float, known: Matrix, there: np.ndarray, weights: Vector) -> float:
+    """Logarithm of how likely the choices are."""
+    chances = np.where(there, np.exp(care * known), 0)
+    return float(weights @ (care * known[:, 0] - np.log(chances.sum(axis=1))))

@@ -39,8 +39,18 @@ class TestFitDecay:
     def test_the_scale_by_which_people_chose_is_found(self, scale_km):
         assert fit_decay(*self.choices(scale_km)) == pytest.approx(scale_km, rel=0.3)
 
-    def test_where_nobody_cares_for_distance_it_is_long(self):
-        assert fit_decay(*self.choices(1e6)) > 250
+    def test_it_is_found_where_people_care_less(self):
+        """Every third one goes anywhere."""
+        near, anywhere = self.choices(25, count=2000), self.choices(1e6, count=1000, seed=2)
+        both = (np.concatenate(pair) for pair in zip(near, anywhere, strict=True))
+        assert fit_decay(*both) == pytest.approx(25, rel=0.5)
+
+    def test_choices_by_people_who_do_not_care_for_distance_do_not_tell(self):
+        assert np.isnan(fit_decay(*self.choices(1e6)))
+
+    def test_nor_do_those_of_people_who_go_where_it_is_far(self):
+        apart, shares, weights = self.choices(1e6)
+        assert np.isnan(fit_decay(np.where(np.arange(21)[:, None] == 0, 500, apart), shares, weights))
 
     def test_what_was_not_to_be_had_does_not_count(self):
         apart, shares, weights = self.choices(25)
