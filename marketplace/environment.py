@@ -118,6 +118,15 @@ class Environment(BaseSettings):
         description="How much events of a source count, such as `service:newsletter=0.3,actor=0.8`: a source "
         "by its whole name, or by what stands before its colon. Others count 1.",
     )
+    taste_half_life_days: float = Field(
+        3, gt=0, le=3650, description="After which an event says half as much of what somebody likes."
+    )
+    search_half_life_days: float = Field(
+        1,
+        gt=0,
+        le=3650,
+        description="The same of what somebody is looking for just now: one kind of thing, at about a price.",
+    )
     quarantine_events_per_day: int = Field(
         1000,
         ge=0,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
+from django.conf import settings
 from django.db.models import QuerySet
 
 from listings.models import Actor
@@ -21,7 +22,8 @@ from recommendations.view import View
 LAST_EVENTS = 100
 INTERESTS = 4
 UNWANTED_LOOKED_AT = 20  # the last ones: each pushes away what is like it
-RECENT_HALF_LIFE = timedelta(days=1)  # of what affinity goes by: people look for one thing at a time
+# Of what affinity goes by: people look for one thing at a time.
+RECENT_HALF_LIFE = timedelta(days=settings.ENVIRONMENT.search_half_life_days)
 
 
 @dataclass(frozen=True)
