@@ -18,7 +18,7 @@ from ml.ranker import CLICK, FAVOURITE, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHAS
 from recommendations import slates
 from recommendations.features import FEATURES
 from recommendations.interaction_weights import UNWANTED
-from recommendations.models import Impression, Interaction, Slate
+from recommendations.models import Doubt, Impression, Interaction, Slate
 from recommendations.simulation import SOURCE as SIMULATION
 from recommendations.standing import stands
 
@@ -98,9 +98,10 @@ class ServedSlate:
 def read_served(*, until: datetime, progress: Progress = in_silence) -> Iterator[ServedSlate]:
     """The newest feed slates that were served to somebody known, the earliest first, with what followed.
 
-    Without those of which nothing is left to learn: their blend was not logged (they are older than it), or
-    what was stored cannot be read. An event counts that names the slate, is of a listing that stood in one of
-    its pages, was done by whom it was served to, and was not taken back by then.
+    Left out are those of actors who are doubted (doubts.py), and those that tell nothing: their blend was not
+    logged (they are older than it), or what was stored cannot be read. An event counts that names the slate,
+    is of a listing that stood in one of its pages, was done by whom it was served to, and was not taken back
+    by then.
     """
     chosen = _served(until)
     since = chosen.order_by("-created_at").values_list("created_at", flat=True)[:MOST_SLATES]
@@ -118,7 +119,9 @@ def read_served(*, until: datetime, progress: Progress = in_silence) -> Iterator
 def _served(until: datetime) -> QuerySet[Slate]:
     pages = Impression.objects.filter(slate=OuterRef("pk"), served_at__lte=until)
     feeds = Slate.objects.filter(surface=Slate.Surface.FEED, actor__isnull=False, created_at__lte=until)
-    return feeds.filter(Exists(pages)).annotate(who=Coalesce("actor__merged_into_id", "actor_id"))
+    named = feeds.filter(Exists(pages)).annotate(who=Coalesce("actor__merged_into_id", "actor_id"))
+    doubted = Doubt.objects.exclude(decision=Doubt.Decision.RELEASED)
+    return named.exclude(who__in=doubted.values("actor"))
 
 
 def _followed(since: datetime, until: datetime) -> dict[Any, dict[int, tuple[int, bool]]]:

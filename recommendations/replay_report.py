@@ -19,12 +19,13 @@ UNITS = {
 
 def warnings_of(found: Replay) -> Iterator[str]:
     """What forbids or limits a conclusion."""
-    effective = found.asked.self_normalised.effective_sample_size
-    if effective < LEAST_EFFECTIVE:
-        yield (
-            f"TOO FEW SLOTS: chance agreed with the policy in {found.asked.same_count:,} slots, worth "
-            f"{effective:.0f} of equal weight; below {LEAST_EFFECTIVE:.0f} conclude nothing."
-        )
+    for name, earned in (("the policy", found.asked), ("the order that served", found.served)):
+        effective = earned.self_normalised.effective_sample_size
+        if effective < LEAST_EFFECTIVE:
+            yield (
+                f"TOO FEW SLOTS: chance agreed with {name} in {earned.same_count:,} slots, worth "
+                f"{effective:.0f} of equal weight; below {LEAST_EFFECTIVE:.0f} conclude nothing."
+            )
     if (clipped := found.asked.self_normalised.clipped_share) > MUCH_CLIPPED:
         yield f"{clipped:.0%} of the weights were clipped at {GREATEST_WEIGHT:g}: the estimates are too low."
     if found.simulated_count:

@@ -8,7 +8,7 @@ import pytest
 from listings.models import Actor, Listing
 from ml.ranker import CLICK, FAVOURITE, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHASE
 from recommendations.features import FEATURES
-from recommendations.models import Interaction
+from recommendations.models import Doubt, Interaction
 from recommendations.ranker_slates import read_served
 from tests.recommendations.logged_feeds import NAMES, columns, followed, logged
 
@@ -151,6 +151,14 @@ class TestWhatIsRead:
     def test_other_slates_are_left_out(self, served, read, how):
         served(**how)
         assert read() == []
+
+    def test_who_is_doubted_teaches_nothing_until_they_are_released(self, served, read, bob):
+        served()
+        doubt = Doubt.objects.create(actor=bob, reason="haste", share=0, evidence="900 events on a day")
+        assert read() == []
+        doubt.decision = "released"
+        doubt.save()
+        assert len(read()) == 1
 
     def test_exploration_slots_come_with_their_pool(self, served, read):
         served(explored={"places": [3, 1], "pool": [1, 3, 5]})
