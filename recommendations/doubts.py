@@ -82,7 +82,7 @@ def find_alike(*, now: datetime) -> int:
             actor_id=actor_ids[place],
             reason=Doubt.Reason.LIKENESS,
             share=shares[place],
-            evidence=f"{lengths[place]} listings as about {circles[place]:.0f} others, who are alone with one",
+            evidence=f"{lengths[place]} listings like those of {circles[place]:.0f} others, alone with one",
             found_at=now,
         )
         for place in np.flatnonzero(shares < 1).tolist()

@@ -2,7 +2,7 @@
 
 Drawn from are those that the first page would not show anyway: half of them the ones most relevant to whoever
 asks, half those furthest behind the promise that each new listing is shown PROMISED times within WITHIN. That
-holds if traffic allows: with n new listings a day, n x PROMISED / explore_share places have to be served a day.
+holds if traffic allows: n new listings a day ask for n x PROMISED / explore_share places.
 """
 
 from dataclasses import dataclass

@@ -29,6 +29,7 @@ from recommendations.taste import Taste, read_taste
 from recommendations.view import View
 
 SEEDS = 2**31
+A_PAGE = 20  # listings
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +50,13 @@ class Asked:
     @cached_property
     def allowed(self) -> np.ndarray:
         """What may be shown: not what they have seen or bought the like of, nor their own.   (rows,) bool"""
+        awake = self._allowed(without=self.taste.seen | self.rested)
+        # Where there is hardly more than a page, what rests is better than nothing.
+        return awake if awake.sum() > A_PAGE else self._allowed(without=self.taste.seen)
+
+    def _allowed(self, *, without: frozenset[int]) -> np.ndarray:
         taste, filters = self.taste, self.filters
         satisfied = taste.satisfied if filters.category is None else frozenset()  # who asks for it wants it
-        without = taste.seen | self.rested
         return allowed_rows(self.view, filters, without=without, not_of=taste.actor_id, not_in=satisfied)
 
     @cached_property
@@ -175,6 +180,15 @@ def _taste_at(actor: Actor | None, moment: datetime) -> Taste | None:
         return None
 
 
+def _degraded() -> list[str]:
+    """What this feed is made without: what cannot be asked just now, and a model that nobody has trained."""
+    try:
+        untrained = set() if replica.view().collaborative else {"collaborative"}
+    except NotReady:
+        untrained = {"catalogue"}
+    return sorted({*replica.degraded(), *untrained})
+
+
 def _page(
     order: Order,
     slate: str | None,
@@ -193,7 +207,7 @@ def _page(
     given = [order.reasons[order.place[pk]] for pk in ids]
     reasons = [None] * len(ids) if taste is None else explain(replica.view(), taste, ids, given)
     items = [order.item(listing, reason) for listing, reason in zip(shown, reasons, strict=True)]
-    page = Page(items, degraded=replica.degraded(), slate_id=slate)
+    page = Page(items, degraded=_degraded(), slate_id=slate)
     if slate is None or not items:
         return page
     end = order.place[ids[-1]] + 1

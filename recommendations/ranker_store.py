@@ -18,6 +18,12 @@ trainings, active, earlier = _registry.trainings, _registry.active, _registry.ea
 reject, sweep = _registry.reject, _registry.sweep
 
 
+def was_refused() -> bool:
+    """Whether the newest ranker was not let serve, and none does: the blend orders feeds."""
+    newest = trainings().order_by("-pk").values_list("status", flat=True).first()
+    return newest == TrainedModel.Status.REJECTED
+
+
 def publish(model: RankerModel, version: str, *, metrics: dict[str, Any], verdict: str) -> TrainedModel:
     """Write the model's files and switch the one active row to it. Raises OSError; then nothing has changed.
 

@@ -10,10 +10,11 @@ import time
 
 import numpy as np
 from django.db import Error, connection
+from django.utils import timezone
 from redis.exceptions import RedisError
 
 from listings.errors import Unavailable
-from recommendations import changes, encoders, generations, model_store, ranker_store, trending
+from recommendations import changes, encoders, generations, lag, model_store, ranker_store, trending
 from recommendations.columns import read_live
 from recommendations.generations import Generation
 from recommendations.model_watch import ModelWatch
@@ -95,6 +96,7 @@ class Replica:
             self._looked_at = newest
         self._take_models()
         self._take_trending()
+        self._note_lag()
 
     def _take_models(self) -> None:
         model, ranker = self._models.look(), self._rankers.look()
@@ -104,14 +106,21 @@ class Replica:
             self.view = self.view.with_ranker(ranker)
         watches = {"collaborative": self._models, "ranker": self._rankers}
         missing = {name for name, watch in watches.items() if watch.is_missing}
+        missing |= {"ranker"} if ranker is None and ranker_store.was_refused() else set()
         self.degraded = self.degraded - watches.keys() | missing
 
     def _take_trending(self) -> None:
+        """Redis holds what is trending and is the broker, too: without it, background work waits."""
+        lost = {"trending", "broker"}
         try:
             self.view = self.view.with_trending(*trending.top())
-            self.degraded -= {"trending"}
+            self.degraded -= lost
         except RedisError:
-            self.degraded |= {"trending"}
+            self.degraded |= lost
+
+    def _note_lag(self) -> None:
+        late = {"embedding"} if lag.is_embedding_late(now=timezone.now()) else set()
+        self.degraded = self.degraded - {"embedding"} | late
 
 
 _replica = Replica()

@@ -92,7 +92,7 @@ def parameters(weights: Mapping[str, float]) -> dict[str, Any]:
         "kinds": list(weights),
         "kind_weights": list(weights.values()),
         "sources": list(by_source),
-        "source_weights": list(by_source.values()),
+        "source_weights": [float(weight) for weight in by_source.values()],
         "cap": WEIGHT_CAP,
         "day_cap": DAY_CAP,
         "false_claim": FALSE_CLAIM,

@@ -112,7 +112,7 @@ class TestWithoutRedis:
         eventually(
             lambda: ids(installation.get("/api/v1/feed/")[1]) == ["sofa"], "the feed shows the new listing"
         )
-        assert installation.get("/api/v1/feed/")[1]["degraded"] == ["trending"]
+        assert installation.get("/api/v1/feed/")[1]["degraded"] == ["broker", "collaborative", "trending"]
 
 
 class TestMovingACatalogue:

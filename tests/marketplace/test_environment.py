@@ -48,6 +48,8 @@ BAD = {
         *("dance=3", "view", "view=", "view=-1", "view=nan", "view=inf", "view=1,view=2", "hide=1"),
         "view=0,click=0,favourite=0,message=0,offer=0,purchase=0",
     ],
+    "SOURCE_WEIGHTS": ["actor", "actor=", "actor=-1", "actor=nan", "actor=inf", "actor=1,actor=2", "=1"],
+    "QUARANTINE_EVENTS_PER_DAY": ["-1", "many", "1.5"],
     "COVISITATION_SOURCE_EXPONENT": ["-0.1", "2.1", "nan", "half"],
     "COVISITATION_TARGET_EXPONENT": ["-0.1", "2.1", "inf", "half"],
     "CSRF_TRUSTED_ORIGINS": ["shop.example", "https://a.example,b.example"],
@@ -199,6 +201,15 @@ class TestEventWeights:
         servers = {"DATABASE_URL": NOWHERE, "REDIS_URL": "redis://127.0.0.1:1"}
         told = started("manage.py", "shell", "-c", code, EVENT_WEIGHTS="view=0.25", **servers)
         assert told.stdout.splitlines()[-1] == "0.25 0.0", told.stderr
+
+
+class TestSourceWeights:
+    def test_they_are_read_by_whole_name_or_by_kind(self, monkeypatch):
+        monkeypatch.setenv("SOURCE_WEIGHTS", "service:newsletter=0.3, actor=0")
+        assert read_environment().source_weights == {"service:newsletter": 0.3, "actor": 0.0}
+
+    def test_none_is_set_at_first(self):
+        assert Environment.model_fields["source_weights"].default == {}
 
 
 class TestReadme:

@@ -17,6 +17,7 @@ READ_ONLY = [
     "photofeatures",
     "parkedinteraction",
     "slate",
+    "doubt",
 ]
 
 

@@ -125,6 +125,15 @@ class TestTraining:
         assert decays == row.metrics["decays_km"] == learn_decays(read_behaviour(until=now))
         assert decays.keys() == ROOTS.keys()
 
+    def test_another_distance_is_no_other_model_to_be_fitted_and_compared_with(self, shopped, now):
+        training.train_collaborative(now=now)
+        steps = []
+        training.train_collaborative(
+            now=now, steps=lambda step: steps.append(step) or training.in_silence(step)
+        )
+        assert "Measuring how far people look" in steps
+        assert "Fitting as what serves" not in steps
+
     def test_they_are_part_of_the_recipe_and_an_older_one_knows_none(self):
         recipe = Recipe(decays={"Motors": 120.0})
         saved = json.loads(json.dumps(recipe.to_json()))

@@ -118,3 +118,19 @@ def test_what_staff_boost_comes_first_and_what_they_dampen_last(anyone, chairs, 
     after = ids(page_of(anyone, limit=12))
     assert after[0] == before[-1]
     assert after[-1] == before[0]
+
+
+class TestRest:
+    @pytest.fixture
+    def market(self, alice, encoder):
+        return [factories.listing(alice, f"Chair number {number}", price=10 + number) for number in range(30)]
+
+    def test_what_was_shown_three_times_is_not_shown_a_fourth(self, as_bob, market, page_of):
+        for _ in range(3):
+            shown = page_of(as_bob, limit=5)
+        fourth = page_of(as_bob, limit=5)
+        assert not set(ids(fourth)) & set(ids(shown))
+
+    def test_where_there_is_hardly_more_than_a_page_nothing_rests(self, as_bob, chairs, page_of):
+        for _ in range(5):
+            assert len(ids(page_of(as_bob, limit=20))) == len(chairs)
