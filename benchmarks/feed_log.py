@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -81,13 +81,13 @@ class Log:
         )
 
     def visits(self, since: datetime, until: datetime) -> list[tuple[datetime, str]]:
-        """Every session that begins in this time, of actors who did enough before it: when and whose."""
-        return sorted(
-            (own[place].at, actor)
-            for actor, own in self.of_actor.items()
-            for place in _sessions(own, since, until)
-            if place >= LEAST_EVENTS
-        )
+        """The first session of each day in this time of actors who did enough before it: when and whose."""
+        first: dict[tuple[str, date], datetime] = {}
+        for actor, own in self.of_actor.items():
+            for place in _sessions(own, since, until):
+                if place >= LEAST_EVENTS:
+                    first.setdefault((actor, own[place].at.date()), own[place].at)
+        return sorted((at, actor) for (actor, _), at in first.items())
 
     def questions(self, since: datetime, until: datetime) -> list[Question]:
         """The first session of each actor that begins in this time, in order of time."""

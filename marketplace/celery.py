@@ -65,6 +65,7 @@ app.conf.update(
         "recommendations.tasks.compact_index": {"queue": "training"},
         "recommendations.tasks.refresh_collaborative": {"queue": "training"},
         "recommendations.tasks.train_collaborative": {"queue": "training"},
+        "recommendations.tasks.train_ranker": {"queue": "training"},
         "recommendations.tasks.train_when_due": {"queue": "training"},
     },
     timezone=settings.TIME_ZONE,
@@ -107,6 +108,10 @@ app.conf.update(
         "train-nightly": {
             "task": "recommendations.tasks.train_collaborative",
             "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=0),
+        },
+        "train-ranker-nightly": {
+            "task": "recommendations.tasks.train_ranker",
+            "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=20),
         },
         "prune-nightly": {
             "task": "recommendations.tasks.prune_slates",

@@ -10,9 +10,11 @@ from threadpoolctl import threadpool_limits
 
 from listings.models import Actor
 from recommendations.feed import Asked
+from recommendations.feed_parameters import FeedParameters
 from recommendations.taste import read_taste
 from recommendations.view import View
 
+BY_CHOICE = FeedParameters(explore_share=0)  # nothing by chance
 BATCH = 50  # actors whose tastes are read before they are answered for
 
 Answer = TypeVar("Answer")
@@ -37,6 +39,7 @@ def ask_each(
     with threadpool_limits(1), ThreadPoolExecutor(settings.ENVIRONMENT.native_threads) as pool:
         for first in range(0, len(actors), BATCH):
             batch = actors[first : first + BATCH]
-            asked = [Asked(view, moment, read_taste(actor, view, now=moment)) for actor in batch]
+            tastes = [read_taste(actor, view, now=moment) for actor in batch]
+            asked = [Asked(view, moment, taste, parameters=BY_CHOICE) for taste in tastes]
             yield from pool.map(answer, asked)
             progress(first + len(batch), len(actors))

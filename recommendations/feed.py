@@ -68,6 +68,8 @@ class Asked:
     @cached_property
     def behind(self) -> Rows:
         """The rows that were promised more showings than they had."""
+        if not self.parameters.explore_share:
+            return np.empty(0, np.int64)
         return exploring.furthest_behind(self.view, self.shown, self.allowed, now=self.now)
 
     @cached_property

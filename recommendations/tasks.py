@@ -104,8 +104,19 @@ def refresh_collaborative() -> int:
 
 @shared_task
 def train_collaborative() -> None:
-    """Start a training as a process of its own: it outlives the time limits of tasks."""
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "train", "collaborative"]
+    """Start a training."""
+    _train("collaborative")
+
+
+@shared_task
+def train_ranker() -> None:
+    """Start a training; with too little to learn from yet it ends at once, and nothing changes."""
+    _train("ranker")
+
+
+def _train(kind: str) -> None:
+    """As a process of its own: it outlives the time limits of tasks."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "train", kind]
     subprocess.Popen(command, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
 
 

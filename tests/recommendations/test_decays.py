@@ -96,15 +96,24 @@ class TestLearning:
         assert decays["Lamps"] == pytest.approx(ROOTS["Lamps"], rel=0.5)
         assert decays["Motors"] == pytest.approx(ROOTS["Motors"], rel=0.5)
 
-    def test_what_was_sold_or_withdrawn_before_was_nobodys_choice(self, shopped, shops, alice, now):
-        """Counted in, all that was near and not chosen would say that people go far."""
-        before = learn_decays(read_behaviour(until=now))["Lamps"]
-        near = np.array([(lamp.latitude, lamp.longitude) for lamp in shops["Lamps"]])
-        then, later = now - timedelta(days=30), now - timedelta(days=20)
-        open_shop(alice, "Lamps", near, then, status="sold", sold_at=later)
-        withdrawn = open_shop(alice, "Lamps", near, then, status="withdrawn")
-        Listing.objects.filter(pk__in=[lamp.pk for lamp in withdrawn]).update(updated_at=later)
-        assert learn_decays(read_behaviour(until=now))["Lamps"] == pytest.approx(before, rel=0.3)
+    def test_a_choice_is_among_what_was_on_the_market_just_then(self, alice, now):
+        """Forty stay in a town of their own; of what is there for a minute, nothing else was there."""
+        rng = np.random.default_rng(4)
+        towns = np.repeat(rng.uniform((52.0, -2.5), (54.0, 0.0), (40, 2)), 4, axis=0)
+        antiques = open_shop(alice, "Antiques", towns, now - timedelta(days=30))
+        shoppers = [Actor.objects.create(external_id=f"shopper {number}") for number in range(40)]
+        times = [now - timedelta(minutes=200 - number) for number in range(160)]
+        bulk((shoppers[place // 4], antique, times[place]) for place, antique in enumerate(antiques))
+        assert learn_decays(read_behaviour(until=now)).keys() == {"Antiques"}
+        for antique, at in zip(antiques, times, strict=True):
+            antique.created_at, antique.sold_at = at - timedelta(seconds=20), at + timedelta(seconds=20)
+        Listing.objects.bulk_update(antiques, ["created_at"])
+        assert learn_decays(read_behaviour(until=now)).keys() == {"Antiques"}, "those before are still there"
+        for place, antique in enumerate(antiques):
+            antique.status, antique.updated_at = ("sold", "withdrawn")[place % 2], antique.sold_at
+            antique.sold_at = antique.sold_at if antique.status == "sold" else None
+        Listing.objects.bulk_update(antiques, ["status", "sold_at", "updated_at"])
+        assert learn_decays(read_behaviour(until=now)) == {}
 
     def test_a_root_category_with_few_choices_is_left_out(self, shopped, now):
         Interaction.objects.filter(listing__category__path__startswith="Motors").exclude(
@@ -129,7 +138,7 @@ class TestTraining:
         training.train_collaborative(now=now)
         steps = []
         training.train_collaborative(
-            now=now, steps=lambda step: steps.append(step) or training.in_silence(step)
+            now=now + timedelta(seconds=1), steps=lambda step: steps.append(step) or training.in_silence(step)
         )
         assert "Measuring how far people look" in steps
         assert "Fitting as what serves" not in steps

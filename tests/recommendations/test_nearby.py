@@ -54,6 +54,11 @@ class TestNearest:
         assert apart[found].tolist() == expected.tolist()
         assert len(np.unique(found)) == len(found)
 
+    def test_what_lies_just_over_the_edge_of_a_box_goes_before_what_lies_in_its_corner(self):
+        north, corner = (LEEDS[0] + 0.144, LEEDS[1]), (LEEDS[0] + 0.13, LEEDS[1] + 0.22)  # 16 and 20 km
+        view = world(corner, north)
+        assert nearby.nearest(view, LEEDS, view.alive, 1).tolist() == [1]
+
     def test_of_equally_near_ones_the_newest_come_first(self):
         view = world(YORK, LEEDS, YORK, YORK)
         assert nearby.nearest(view, YORK, view.alive, 3).tolist() == [3, 2, 0]
@@ -153,8 +158,8 @@ class TestSellersWhereabouts:
         view = follow()
         factories.event(bob, neighbours[0], at=now)
         rows = view.rows_of(np.array([listing.pk for listing in neighbours]))
-        first, second = read_taste(bob, view, now=now).habits.place_scores(view, rows)
-        assert first == second
+        scores = read_taste(bob, view, now=now).habits.place_scores(view, rows)
+        assert scores == pytest.approx(np.log([1.02] * 2), abs=1e-6), "both are just there"
 
     def test_an_index_from_before_coordinates_were_rounded_is_read_rounded(self, settings, tmp_path):
         settings.INDEX_ROOT = tmp_path
