@@ -82,6 +82,7 @@ class Asked:
             self.view.blend,
             ranker=self.view.ranker and self.view.ranker.model,
             adjusted=np.log(self.boosted(rows)) - penalties(self.view, self.taste, rows),
+            says_where=self.filters.here is not None,
             multipliers=self.parameters.source_weights,
         )
 

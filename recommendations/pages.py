@@ -57,7 +57,7 @@ class Order:
             ranked.features[best],
             explored.propensities,
             reasons,
-            dict(zip(SOURCES, ranked.weights.round(4).tolist(), strict=True)),
+            {source: round(float(weight), 4) for source, weight in zip(SOURCES, ranked.weights, strict=True)},
         )
 
     @classmethod

@@ -22,6 +22,8 @@ WARMTH_WEIGHTS: tuple[Warmth, ...] = (
 )
 # Of whom nothing is known, but perhaps where they are.
 COLD_WEIGHTS = (0.0, 0.0, 0.0, 1.0, 0.6, 0.5, 0.0, 0.3)
+PLACE = SOURCES.index("place")
+STATED_PLACE = 0.3  # what place weighs at least for whoever says where they are
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,19 @@ def rank(
     *,
     ranker: RankerModel | None = None,
     adjusted: Vector | None = None,
+    says_where: bool = False,
     multipliers: Mapping[str, float] = MappingProxyType({}),
 ) -> Ranked:
     """Order the candidates by the ranker, or by their blended score; equal scores keep the newer row first.
 
-    adjusted (n,) float: what is added in the end, in the units of z-scores. multipliers: of the weights of
+    adjusted (n,) float: what is added in the end, in the units of z-scores. says_where: who asks said where
+    they are, rather than that it is known from what they touch. multipliers: of the weights of
     sources, by name; a ranker is asked with the blend that they give.
     """
-    weights = weights_for(taste, fitted) * [multipliers.get(source, 1.0) for source in SOURCES]
+    weights = weights_for(taste, fitted)
+    if says_where:
+        weights[PLACE] = max(weights[PLACE], STATED_PLACE)
+    weights = weights * [multipliers.get(source, 1.0) for source in SOURCES]
     z = z_scores(candidates.scores)
     blended = weighted_mean(z, weights.astype(np.float32))
     features = np.column_stack([candidates.scores, blended, candidates.facts]).astype(np.float32)
