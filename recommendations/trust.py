@@ -5,12 +5,13 @@
   DAY_CAP: beyond that everything of the day counts less. In training they never give a listing more
   than WEIGHT_CAP, however many days they take.
 - Events that claim a slate which never showed them the listing count FALSE_CLAIM of that. See claims.py.
-- Whom doubts.py found, they teach others less or nothing: too quick, or too much like too many others.
+- Whom doubts.py found, because they are too quick or part of a closed circle, they teach less, or nothing.
 - What sellers do with their own listings counts nothing.
 
 What it cannot do: a day is that of the time which an event gives itself. Who sends events of the past has
-more days, of which older ones count less. Whoever really makes many people, with different tastes and
-at a human pace, has as many voices as people.
+more days, of which older ones count less. Circles are found as models are trained: until then, new accounts
+trend as much as others. Who plays many people, each with tastes of their own and at a human pace, has as many
+voices as people.
 """
 
 from collections.abc import Mapping

@@ -62,6 +62,18 @@ class TestHaste:
         floods(bob, sofas[0])
         assert doubts.find_hasty(now=now) == []
 
+    def test_nobody_is_whom_staff_released_for_another_reason(self, bob, sofas, now):
+        Doubt.objects.create(actor=bob, reason="likeness", share=0.5, decision="released")
+        floods(bob, sofas[0])
+        assert doubts.find_hasty(now=now) == []
+        assert read_behaviour(until=timezone.now()).actors.tolist() == [bob.pk]
+
+    def test_who_counted_less_counts_nothing_once_they_are_too_quick(self, bob, sofas, now):
+        Doubt.objects.create(actor=bob, reason="likeness", share=0.5)
+        floods(bob, sofas[0])
+        assert doubts.find_hasty(now=now) == [bob.pk]
+        assert not len(read_behaviour(until=timezone.now()))
+
     def test_their_events_are_kept_and_their_own_feed_follows_them(self, bob, sofas, now):
         floods(bob, sofas[0])
         doubts.find_hasty(now=now)
