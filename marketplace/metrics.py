@@ -1,0 +1,132 @@
+"""`/metrics` for Prometheus: what all processes of this installation counted, and how things stand now.
+
+Counts come from files of every process (see recommendations/measured.py); the state of the house is asked as
+the question comes, and what is told of the replica is that of the process that answers.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from celery.signals import before_task_publish, task_failure, task_postrun, task_prerun, task_success
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from marketplace import background, condition, lines
+from recommendations import measured, trending
+from recommendations.measured import NAMESPACE
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+TASK_SECONDS = (0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 600)
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+NOWHERE = "none"  # the route of what leads nowhere
+EMBED_TASK = "recommendations.tasks.embed_pending"
+
+REQUESTS = measured.counter("http_requests", "Requests that were answered.", ["route", "method", "status"])
+LATENCY = measured.histogram("http_request_seconds", "How long an answer took.", ["route", "method"], SECONDS)
+TASKS = measured.counter("tasks", "Background tasks that ended, as `done` or `failed`.", ["task", "outcome"])
+TASK_LATENCY = measured.histogram("task_seconds", "How long a background task took.", ["task"], TASK_SECONDS)
+EMBEDDED = measured.counter("listings_embedded", "Listings that workers tried to embed.", ["outcome"])
+
+
+class MeasuringMiddleware:
+    """Counts every request, by the pattern of its address: never by the address itself."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        response = self.get_response(request)
+        count_request(request, response.status_code, time.perf_counter() - began)
+        return response
+
+
+def count_request(request: HttpRequest, status: int, seconds: float) -> None:
+    if not measured.files.are_ready():
+        return
+    found = request.resolver_match
+    route = f"/{found.route.removeprefix('^').removesuffix('$')}" if found else NOWHERE
+    method = request.method if request.method in METHODS else "other"
+    REQUESTS.labels(route, method, str(status)).inc()
+    LATENCY.labels(route, method).observe(seconds)
+
+
+def exposition() -> bytes:
+    """All of it in Prometheus's text format."""
+    registry = CollectorRegistry()
+    measured.collect_into(registry)
+    registry.register(Condition())
+    return generate_latest(registry)
+
+
+class Condition(Collector):
+    """What `/readyz` knows, as gauges: each value, and whether it is within its limit."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        families: dict[str, GaugeMetricFamily] = {}
+        for line in condition.seen():
+            names = [*line.labels]
+            for name, value, told in _gauges(line):
+                if name not in families:
+                    families[name] = GaugeMetricFamily(f"{NAMESPACE}_{name}", told, labels=names)
+                families[name].add_metric(list(line.labels.values()), value)
+        yield from families.values()
+
+
+def _gauges(line: lines.Line) -> Iterator[tuple[str, float, str]]:
+    if line.value is not None:
+        yield f"{line.name}_{line.unit}", line.value, line.meaning
+    yield f"{line.name}_ok", float(line.status == lines.OK), f"Whether {line.name} is within its limit."
+
+
+# What follows runs in whoever sends or does background work.
+
+
+def stamp(headers: dict[str, Any] | None = None, **_: object) -> None:
+    """A message says when it was sent, so that a queue tells how long its oldest one waits."""
+    if headers is not None:
+        headers[background.SENT_AT] = timezone.now().isoformat()
+
+
+def note_start(task: Any = None, **_: object) -> None:
+    task.request.began_at = time.perf_counter()
+
+
+def note_end(task: Any = None, **_: object) -> None:
+    began = getattr(task.request, "began_at", None)
+    if began is not None and measured.files.are_ready():
+        TASK_LATENCY.labels(task.name).observe(time.perf_counter() - began)
+
+
+def note_done(sender: Any = None, result: Any = None, **_: object) -> None:
+    with suppress(RedisError):
+        background.note_run(trending.client(), sender.name, timezone.now())
+    if not measured.files.are_ready():
+        return
+    TASKS.labels(sender.name, "done").inc()
+    if sender.name == EMBED_TASK and isinstance(result, dict):
+        for outcome, count in result.items():
+            EMBEDDED.labels(outcome).inc(count)
+
+
+def note_failure(sender: Any = None, **_: object) -> None:
+    if measured.files.are_ready():
+        TASKS.labels(sender.name, "failed").inc()
+
+
+def follow_tasks() -> None:
+    """Begin to count and to stamp. Safe to call again."""
+    for signal, receiver in (
+        (before_task_publish, stamp),
+        (task_prerun, note_start),
+        (task_postrun, note_end),
+        (task_success, note_done),
+        (task_failure, note_failure),
+    ):
+        signal.connect(receiver, dispatch_uid=f"metrics.{receiver.__name__}")

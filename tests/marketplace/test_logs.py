@@ -1,0 +1,197 @@
+"""One id from the request to its tasks, in lines for people and for machines, and no secrets in any."""
+
+import io
+import json
+import logging
+import re
+import time
+
+import pytest
+import structlog
+from celery.contrib.testing.worker import start_worker
+from django.test import Client
+
+from marketplace import logs
+from marketplace.celery import app
+from marketplace.environment import read_environment
+from marketplace.processes import LOUD, RECORD, is_loud
+from recommendations import tasks
+
+KEY = "kYx7Q2-hR_9vLw3mZs8pTn4bJd6cFg1aUe5oXi0y"
+
+
+@pytest.fixture
+def written():
+    """written("json") is a stream that every record goes to, as LOG_FORMAT has it."""
+    root, handlers = logging.getLogger(), []
+    level = root.level
+
+    def begin(log_format: str) -> io.StringIO:
+        handler = logging.StreamHandler(io.StringIO())
+        handler.setFormatter(logs.formatter(log_format))
+        root.addHandler(handler)
+        root.setLevel("INFO")
+        handlers.append(handler)
+        return handler.stream
+
+    yield begin
+    root.setLevel(level)
+    for handler in handlers:
+        root.removeHandler(handler)
+
+
+def records(stream: io.StringIO) -> list[dict]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def finished(stream: io.StringIO) -> dict:
+    return next(record for record in records(stream) if record["event"] == "request_finished")
+
+
+class TestRequestId:
+    def test_a_sane_one_is_kept_and_sent_back(self, client):
+        assert client.get("/livez", headers={"X-Request-ID": "edge-7.A_1"})["X-Request-ID"] == "edge-7.A_1"
+
+    @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "a\nb", '"}', "-rf", "é", "../../etc"])
+    def test_any_other_is_replaced(self, client, given):
+        reply = client.get("/livez", headers={"X-Request-ID": given})
+        assert re.fullmatch(r"[0-9a-f]{32}", reply["X-Request-ID"])
+
+    def test_two_requests_have_two(self, client):
+        assert client.get("/livez")["X-Request-ID"] != client.get("/livez")["X-Request-ID"]
+
+    def test_an_error_bears_it_too(self, db, client):
+        reply = client.get("/api/v1/listings/nothing/", headers={"X-Request-ID": "lost"})
+        assert (reply.status_code, reply["X-Request-ID"]) == (404, "lost")
+
+
+class TestRecords:
+    def test_a_request_leaves_one_with_id_status_and_duration(self, client, written):
+        stream = written("json")
+        client.get("/livez", headers={"X-Request-ID": "one"})
+        told = finished(stream)
+        assert (told["request_id"], told["code"], told["request"]) == ("one", 200, "GET /livez")
+        assert told["duration_ms"] >= 0
+        assert (told["level"], told["logger"]) == ("info", "django_structlog.middlewares.request")
+
+    def test_what_any_library_logs_meanwhile_bears_the_id(self, written):
+        stream = written("json")
+        with structlog.contextvars.bound_contextvars(request_id="one"):
+            logging.getLogger("elsewhere").warning("%d left", 3)
+        told = records(stream)[-1]
+        assert (told["event"], told["request_id"], told["logger"]) == ("3 left", "one", "elsewhere")
+
+    def test_nothing_of_a_request_is_left_to_the_next(self, client):
+        client.get("/livez", headers={"X-Request-ID": "one"})
+        assert structlog.contextvars.get_contextvars() == {}
+
+    def test_a_crash_is_told_once_with_id_and_traceback(self, written, monkeypatch):
+        monkeypatch.setattr("marketplace.health.condition.seen", lambda: 1 / 0)
+        stream = written("json")
+        Client(raise_request_exception=False).get("/readyz", headers={"X-Request-ID": "boom"})
+        errors = [record for record in records(stream) if record["level"] == "error"]
+        assert [error["request_id"] for error in errors] == ["boom"]
+        assert "ZeroDivisionError" in errors[0]["exception"]
+
+
+class TestLines:
+    def test_the_supervisor_reads_how_loud_they_are(self, written):
+        stream = written("text")
+        logging.getLogger("shop").warning("low")
+        structlog.get_logger("shop").info("fine", code=200)
+        low, fine = stream.getvalue().splitlines()
+        assert RECORD.match(low)
+        assert LOUD.search(low)
+        assert is_loud(low, after_loud=False)
+        assert not is_loud(fine, after_loud=True)
+        assert fine.endswith(" INFO shop: fine code=200")
+
+    def test_a_traceback_stands_below_its_line(self, written):
+        stream = written("text")
+        try:
+            raise ValueError("no")
+        except ValueError:
+            logging.getLogger("shop").exception("it broke")
+        first, *below = stream.getvalue().splitlines()
+        assert first.endswith(" ERROR shop: it broke")
+        assert (below[0], below[-1]) == ("Traceback (most recent call last):", "ValueError: no")
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("log_format", ["text", "json"])
+    def test_neither_credentials_nor_bodies_nor_queries_are_logged(self, db, client, written, log_format):
+        stream = written(log_format)
+        bad = {"Authorization": f"Api-Key {KEY}"}
+        body = {"title": "a-very-private-title", "password": "hunter2-hunter2"}
+        client.post("/api/v1/listings/?q=secret-wish", body, "application/json", headers=bad)
+        client.get("/api/v1/search/?q=secret-wish", headers=bad)
+        text = stream.getvalue()
+        assert "/api/v1/search/" in text
+        assert not re.search(f"{KEY}|private|hunter2|wish", text)
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            f"header Authorization: Api-Key {KEY}",
+            f"refused Token {KEY}",
+            "could not connect to postgresql://shop:hunter2-hunter2@db/shop",
+            "{'password': 'hunter2-hunter2', 'username': 'bob'}",
+            "sessionid=hunter2-hunter2; path=/",
+        ],
+    )
+    def test_what_a_library_quotes_is_blotted_out(self, written, said):
+        stream = written("json")
+        logging.getLogger("library").error("it said %s", said)
+        assert not re.search(f"{KEY}|hunter2", stream.getvalue())
+        assert logs.HIDDEN in stream.getvalue()
+
+    def test_common_words_are_left_alone(self):
+        said = "Token of Alice, basic office chair, cookie jar: sold at https://shop.example/a@b"
+        assert logs.without_secrets(said) == said
+
+
+class TestTasks:
+    @pytest.fixture
+    def told_by_worker(self, transactional_db, written):
+        """told_by_worker() is what a worker said in the end of a query that it was sent."""
+        # As it starts, a worker sets logging up anew: we listen after that.
+        with start_worker(
+            app, queues=["encode"], loglevel="info", perform_ping_check=False, shutdown_timeout=60
+        ):
+            stream = written("json")
+
+            def ask() -> dict:
+                query = {"words": "a secret wish", "photo": "%", "reply_to": "nobody"}
+                tasks.encode_query.apply_async(kwargs=query)
+                eventually(lambda: "succeeded" in stream.getvalue())
+                assert "wish" not in stream.getvalue()
+                return next(record for record in records(stream) if "succeeded" in record["event"])
+
+            yield ask
+
+    def test_what_a_task_logs_bears_the_id_of_the_request_behind_it(self, told_by_worker):
+        with structlog.contextvars.bound_contextvars(request_id="from-the-web"):
+            assert told_by_worker()["request_id"] == "from-the-web"
+
+    def test_a_task_that_nobody_asked_for_has_none(self, told_by_worker):
+        assert "request_id" not in told_by_worker()
+
+
+class TestFormat:
+    def test_it_is_for_people_but_in_production(self, monkeypatch):
+        monkeypatch.delenv("LOG_FORMAT", raising=False)
+        assert read_environment(https_only=False).chosen_log_format == "text"
+        assert read_environment(https_only=True).chosen_log_format == "json"
+
+    @pytest.mark.parametrize("log_format", ["text", "json"])
+    @pytest.mark.parametrize("https_only", [True, False])
+    def test_it_can_be_said(self, monkeypatch, log_format, https_only):
+        monkeypatch.setenv("LOG_FORMAT", log_format)
+        assert read_environment(https_only=https_only).chosen_log_format == log_format
+
+
+def eventually(check) -> None:
+    deadline = time.monotonic() + 30
+    while not check():
+        assert time.monotonic() < deadline, "it did not happen in 30 s"
+        time.sleep(0.05)
