@@ -170,6 +170,7 @@ class PhotosApi(CatalogueApi):
     """Adds a photo."""
 
     parser_classes = [MultiPartParser]
+    rate_limit = "upload"
 
     @extend_schema(request={"multipart/form-data": PhotoUpload}, responses={201: PhotoCard}, tags=[CATALOGUE])
     def post(self, request, listing_id: str):

@@ -1,10 +1,10 @@
-"""Service keys: issued here or by `manage.py issue_key`; the secret is shown once."""
+"""Credentials, and who of the staff looked at whom. The secret of a key is shown once."""
 
 from django import forms
 from django.contrib import admin, messages
 from django.utils import timezone
 
-from marketplace.models import Scope, ServiceKey
+from marketplace.models import PersonToken, Scope, ServiceKey, StaffAccess
 
 
 class ServiceKeyForm(forms.ModelForm):
@@ -12,13 +12,13 @@ class ServiceKeyForm(forms.ModelForm):
 
     class Meta:
         model = ServiceKey
-        fields = ("name", "scopes")
+        fields = ("name", "scopes", "expires_at")
 
 
 @admin.register(ServiceKey)
 class ServiceKeyAdmin(admin.ModelAdmin):
     form = ServiceKeyForm
-    list_display = ("name", "scopes", "created_at", "revoked_at")
+    list_display = ("name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
     actions = ("revoke",)
 
     def save_model(self, request, obj: ServiceKey, form: ServiceKeyForm, change: bool) -> None:
@@ -33,3 +33,38 @@ class ServiceKeyAdmin(admin.ModelAdmin):
     def revoke(self, request, queryset):
         count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
         self.message_user(request, f"{count} keys revoked.", messages.SUCCESS)
+
+
+class ReadOnly:
+    """Shown, and made by something else than the admin."""
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return False
+
+
+@admin.register(PersonToken)
+class PersonTokenAdmin(ReadOnly, admin.ModelAdmin):
+    """Persons get theirs by logging in; to delete one is to revoke it."""
+
+    list_display = ("token_key", "user", "scopes", "created", "expiry", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__username",)
+    fields = ("user", "scopes", "created", "expiry", "last_used_at")
+    ordering = ("-created",)
+
+
+@admin.register(StaffAccess)
+class StaffAccessAdmin(ReadOnly, admin.ModelAdmin):
+    """Who of the staff asked in whose name."""
+
+    list_display = ("at", "by", "whose", "what")
+    list_filter = ("what", "at", "by")
+    list_select_related = ("whose",)
+    search_fields = ("by", "whose__external_id")
+    ordering = ("-at", "-pk")
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False

@@ -4,17 +4,24 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_in
 from drf_spectacular.utils import extend_schema
 from knox.auth import TokenAuthentication
-from knox.models import AuthToken
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from marketplace.models import PersonToken, Scope
+
 
 class Credentials(serializers.Serializer):
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=500, trim_whitespace=False)
+    scopes = serializers.MultipleChoiceField(
+        choices=Scope.choices,
+        required=False,
+        allow_empty=False,
+        help_text="What the token may be used for; all that the person may do when left out.",
+    )
 
 
 class TokenReply(serializers.Serializer):
@@ -26,15 +33,17 @@ class LoginApi(APIView):
     """A token for a person; what they did as a visitor counts for them from now on."""
 
     permission_classes = [AllowAny]
+    rate_limit = "login"
 
     @extend_schema(request=Credentials, responses=TokenReply, tags=["login"])
     def post(self, request):
         credentials = Credentials(data=request.data)
         credentials.is_valid(raise_exception=True)
-        user = authenticate(request._request, **credentials.validated_data)
+        asked = credentials.validated_data
+        user = authenticate(request._request, username=asked["username"], password=asked["password"])
         if user is None:
             raise AuthenticationFailed("This name and password do not belong together.")
-        instance, token = AuthToken.objects.create(user)
+        instance, token = PersonToken.objects.create(user, scopes=sorted(asked.get("scopes", Scope.values)))
         user_logged_in.send(sender=user.__class__, request=request._request, user=user)
         return Response(TokenReply({"token": token, "expiry": instance.expiry}).data)
 

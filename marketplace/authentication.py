@@ -7,18 +7,30 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils import timezone
 from knox.auth import TokenAuthentication
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
 
 from listings.callers import Caller
 from listings.models import Actor
-from marketplace.models import Scope, ServiceKey
+from marketplace.models import PersonToken, Scope, ServiceKey, StaffAccess
+from recommendations.on_behalf import asked_by_staff
 
 PERSON = frozenset({Scope.FEED, Scope.EVENTS, Scope.CATALOGUE})
 STAFF = PERSON | {Scope.STAFF}
 VISITOR = frozenset({Scope.FEED, Scope.EVENTS})
 KEYWORD = "Api-Key"
+
+
+class Nobody(BasePermission):
+    """What holds for a view that does not say who may use it."""
+
+    message = "Nobody may do this."
+
+    def has_permission(self, request, view) -> bool:
+        return False
 
 
 class CallerAuthentication(BaseAuthentication):
@@ -42,19 +54,19 @@ class CallerAuthentication(BaseAuthentication):
         ) or SessionAuthentication().authenticate(request)
         if token_or_session is None:
             return None, _visitor(request)
-        user = token_or_session[0]
-        return user, person(user)
+        user, token = token_or_session
+        if token is not None:
+            token.note_use(timezone.now())
+        return user, person(user, token)
 
 
-def person(user) -> Caller:
-    """The caller that a Django user is; the actor is made at first sight."""
+def person(user, token: PersonToken | None = None) -> Caller:
+    """The caller that a Django user is, within the scopes of a token; the actor is made at first sight."""
     actor = actor_of(user)
-    return Caller(
-        source=f"actor:{actor.external_id}",
-        scopes=STAFF if user.is_staff else PERSON,
-        actor=actor,
-        is_staff=user.is_staff,
-    )
+    own = STAFF if user.is_staff else PERSON
+    scopes = own if token is None else own.intersection(token.scopes)
+    source = f"actor:{actor.external_id}"
+    return Caller(source=source, scopes=scopes, actor=actor, is_staff=Scope.STAFF in scopes)
 
 
 def actor_of(user) -> Actor:
@@ -74,9 +86,11 @@ def _service_key(request) -> ServiceKey | None:
                 "Authorization is 'Token ...' for persons or 'Api-Key ...' for services."
             )
         return None
-    key = ServiceKey.objects.filter(digest=ServiceKey.digest_of(secret.strip()), revoked_at=None).first()
+    now = timezone.now()
+    key = ServiceKey.known_by(secret.strip(), now=now)
     if key is None:
-        raise AuthenticationFailed("This service key is not known.")
+        raise AuthenticationFailed("This service key is not known, was revoked or has expired.")
+    key.note_use(now)
     return key
 
 
@@ -123,3 +137,9 @@ def merge_visitor(sender, request: HttpRequest | None, user, **_: object) -> Non
         Actor.objects.filter(
             external_id=visitor_id, kind=Actor.Kind.VISITOR, merged_into__isnull=True
         ).update(merged_into=actor_of(user))
+
+
+@receiver(asked_by_staff)
+def note_staff_access(sender, caller: Caller, actor: Actor, what: str, **_: object) -> None:
+    """Written before anything is answered: where it cannot be, nothing is."""
+    StaffAccess.objects.create(by=caller.actor.user.get_username(), whose=actor, what=what)

@@ -89,6 +89,10 @@ class Environment(BaseSettings):
     )
     time_zone: str = Field("Europe/London", description="The time zone of the admin.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+    log_format: Literal["text", "json"] | None = Field(
+        None,
+        description="Lines for people, or a JSON object a line. When not set: JSON where HTTPS_ONLY holds.",
+    )
     native_threads: int | None = Field(
         None,
         ge=1,
@@ -103,6 +107,38 @@ class Environment(BaseSettings):
     )
     plain_image_api: bool = Field(
         True, description="`/healthcheck` and `/predict/...`, which anyone may call without a login."
+    )
+    https_only: bool | None = Field(
+        None,
+        description="Pages and cookies over TLS alone, by a proxy that sets X-Forwarded-Proto. When not set: "
+        "wherever DATABASE_URL is, and not for what runs on its own servers.",
+    )
+    proxy_count: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies of yours stand in front and add to X-Forwarded-For: that many from its "
+        "end stands the address whose limits count.",
+    )
+    logins_per_minute: int = Field(
+        10, ge=0, description="Attempts to log in by one name; ten times as many from one address. 0: any."
+    )
+    photo_searches_per_minute: int = Field(
+        60,
+        ge=0,
+        description="Of one caller to `search/` by POST, `classify/` and `/predict/`; ten times as many from "
+        "one address. 0: any.",
+    )
+    uploads_per_minute: int = Field(
+        120,
+        ge=0,
+        description="Photos that one caller adds to listings; ten times as many from one address. 0: any.",
+    )
+    events_per_minute: int = Field(
+        1200, ge=0, description="Events of one caller; ten times as many from one address. 0: any."
+    )
+    service_rate_factor: int = Field(
+        1000, ge=1, description="How many times as much as one person a service may, from any address."
     )
     retrain_hour: int = Field(3, ge=0, le=23, description="The hour of the nightly training, in TIME_ZONE.")
     retrain_after_events: int = Field(
@@ -145,6 +181,20 @@ class Environment(BaseSettings):
     covisitation_target_exponent: Exponent | None = Field(
         None, description="How much less a listing is led to that many people touched. As tuned when not set."
     )
+
+    @property
+    def chosen_log_format(self) -> str:
+        """`text` or `json`: in production machines read the logs."""
+        return self.log_format or ("json" if self.is_https_only else "text")
+
+    @property
+    def is_embedded(self) -> bool:
+        """It runs on a PostgreSQL that it started itself: a demo or a test, not what others rely on."""
+        return self.database_url is None
+
+    @property
+    def is_https_only(self) -> bool:
+        return not (self.is_embedded or self.debug) if self.https_only is None else self.https_only
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
     @classmethod

@@ -15,6 +15,8 @@ from listings.errors import Conflict, DomainError, Forbidden, Invalid, Missing, 
 CONTENT_TYPE = "application/problem+json"
 STATUS_OF = {Invalid: 400, Forbidden: 403, Missing: 404, Conflict: 409, Unavailable: 503}
 TRY_AGAIN = {"Retry-After": "2"}
+DIAGNOSIS = ("sqlstate", "table_name", "constraint_name")
+KEPT_HEADERS = ("WWW-Authenticate", "Retry-After", "Allow")
 logger = logging.getLogger(__name__)
 
 
@@ -24,19 +26,27 @@ def problem(error: Exception, context: dict) -> Response | None:
         headers = TRY_AGAIN if isinstance(error, Unavailable) else None
         return _reply(_status_of(error), error.detail, _field_errors(error), headers)
     if isinstance(error, OperationalError):
-        logger.error("The database does not answer: %s", error)
+        logger.error("The database does not answer: %s", told_by_database(error))
         return _reply(503, "The database does not answer just now.", headers=TRY_AGAIN)
     if isinstance(error, IntegrityError):
-        logger.warning("Two writes clashed: %s", error)
+        logger.warning("Two writes clashed: %s", told_by_database(error))
         return _reply(409, "It clashes with what somebody else wrote at the same moment; send it again.")
     if isinstance(error, DataError | RecursionError):  # a NUL in an address, JSON of a thousand brackets
-        logger.warning("Refused: %s", error)
+        logger.warning("Refused: %s", told_by_database(error))
         return _reply(400, "It holds something that cannot be stored.")
     response = exception_handler(_as_api_error(error), context)
     if response is None:
         return None
-    kept = {name: response[name] for name in ("WWW-Authenticate", "Retry-After", "Allow") if name in response}
+    kept = {name: response[name] for name in KEPT_HEADERS if name in response}
     return _reply(response.status_code, *_detail_and_errors(error, response.data), headers=kept)
+
+
+def told_by_database(error: Exception) -> str:
+    """Which error it is, without the values of rows and parameters that its message quotes."""
+    cause = error.__cause__
+    diagnosis = getattr(cause, "diag", None)
+    parts = [type(cause or error).__name__, *(getattr(diagnosis, name, None) for name in DIAGNOSIS)]
+    return " ".join(part for part in parts if part)
 
 
 def _as_api_error(error: Exception) -> Exception:
@@ -86,8 +96,15 @@ def _reply(
     )
 
 
-def _plain(status: int, detail: str) -> JsonResponse:
-    return JsonResponse(_body(status, detail, []), status=status, content_type=CONTENT_TYPE)
+def _plain(status: int, detail: str, headers: dict[str, str] | None = None) -> JsonResponse:
+    return JsonResponse(_body(status, detail, []), status=status, headers=headers, content_type=CONTENT_TYPE)
+
+
+def plain_problem(error: Exception) -> JsonResponse:
+    """An error that `problem` knows, for views that are not REST framework's."""
+    response = problem(error, {})
+    headers = {name: response[name] for name in KEPT_HEADERS if name in response}
+    return _plain(response.status_code, response.data["detail"], headers)
 
 
 def bad_request(request, exception=None) -> JsonResponse:

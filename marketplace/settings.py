@@ -1,6 +1,7 @@
 """Django's settings, all of them derived from marketplace/environment.py."""
 
 import contextlib
+import logging
 import secrets
 import tempfile
 from datetime import timedelta
@@ -10,6 +11,7 @@ import dj_database_url
 
 from marketplace import embedded
 from marketplace.environment import ROOT, BadEnvironment, Environment, read_environment
+from marketplace.logs import logging_settings
 
 ENVIRONMENT: Environment = read_environment()
 BASE_DIR = ROOT
@@ -38,7 +40,29 @@ def _write_whole(file: Path, text: str) -> None:
             file.hardlink_to(aside.name)
 
 
-SECRET_KEY = ENVIRONMENT.secret_key or _kept_secret(VAR / "secret_key")
+def _secret_key(environment: Environment) -> str:
+    """The key that was set; on its own servers an installation makes one. Raises BadEnvironment."""
+    kept = environment.var / "secret_key"
+    if environment.is_embedded:
+        return environment.secret_key or _kept_secret(kept)
+    if reason := _why_unsafe(environment.secret_key, kept):
+        raise BadEnvironment(
+            f"SECRET_KEY: found {reason}; accepted: 50 random characters, where DATABASE_URL is set."
+        )
+    return environment.secret_key
+
+
+def _why_unsafe(key: str | None, kept: Path) -> str:
+    if not key:
+        return "nothing"
+    if key.startswith("django-insecure-") or len(set(key)) < 5:
+        return "an example"
+    with contextlib.suppress(OSError):
+        return "the one that the demo made for itself" if key == kept.read_text() else ""
+    return ""
+
+
+SECRET_KEY = _secret_key(ENVIRONMENT)
 DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENVIRONMENT.csrf_trusted_origins
@@ -62,7 +86,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "marketplace.logs.RequestIdMiddleware",
+    "marketplace.metrics.MeasuringMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "marketplace.security_headers.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -108,18 +135,33 @@ WHITENOISE_USE_FINDERS = True  # served from the packages themselves: nothing to
 MEDIA_URL = "/media/"
 MEDIA_ROOT = VAR / "media"
 
+# The proxy in front has to set X-Forwarded-Proto, whatever a client sent. Health checks come without it.
+SECURE_SSL_REDIRECT = ENVIRONMENT.is_https_only
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics|healthcheck)/?$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.is_https_only else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if ENVIRONMENT.is_https_only else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENVIRONMENT.is_https_only
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.is_https_only
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12_000_000  # 500 listings or events in one JSON body
 
 # Under VAR: all of it is derived, and each folder can be deleted and made again by one command.
 INDEX_ROOT = VAR / "index"
 MODEL_ROOT = VAR / "models"
+METRICS_ROOT = VAR / "metrics"
 
 VISITOR_COOKIE = "visitor"
 VISITOR_COOKIE_AGE_S = 180 * 24 * 3600
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["marketplace.authentication.CallerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_PERMISSION_CLASSES": ["marketplace.authentication.Nobody"],
+    "DEFAULT_THROTTLE_CLASSES": ["marketplace.rate_limits.RateLimit"],
     "DEFAULT_RENDERER_CLASSES": ["marketplace.renderers.TolerantJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "marketplace.schema.SummarisedSchema",
@@ -127,7 +169,8 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "COERCE_DECIMAL_TO_STRING": True,
 }
-REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "AUTO_REFRESH": False}
+KNOX_TOKEN_MODEL = "marketplace.PersonToken"
+REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "AUTO_REFRESH": False, "TOKEN_MODEL": KNOX_TOKEN_MODEL}
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Marketplace recommendations",
@@ -140,15 +183,11 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "faiss.loader": {"level": "WARNING"},  # it tells which processor features it looks for
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "django.request": {"level": "ERROR"},  # what a caller did wrong is told to the caller
-    },
-    "root": {"handlers": ["console"], "level": ENVIRONMENT.log_level},
-}
+LOGGING = logging_settings(ENVIRONMENT.chosen_log_format, ENVIRONMENT.log_level)
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # logs.py has looked at it
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_USER_ID_FIELD = None  # what is logged about nobody need not be erased
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL = logging.INFO  # django.request tells of it as an error
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG  # beat rings every second or two

@@ -51,7 +51,7 @@ class FeedApi(RecommendationApi):
         query = FeedQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         asked = {
-            "actor": asking_actor(request.caller, query.validated_data.get("actor")),
+            "actor": asking_actor(request.caller, query.validated_data.get("actor"), what="feed"),
             "limit": query.validated_data["limit"],
             "now": timezone.now(),
         }
@@ -85,6 +85,8 @@ class SimilarApi(RecommendationApi):
 
 class InteractionsApi(RecommendationApi):
     """Takes one event, or `{"events": [...]}` with up to 500; replies with a result for each."""
+
+    rate_limit = "events"
 
     @extend_schema(
         request=PolymorphicProxySerializer(

@@ -1,18 +1,26 @@
 """Who asks: the caller, or somebody whom a service or staff names."""
 
+from django.dispatch import Signal
+
 from listings.callers import Caller
 from listings.errors import Forbidden
 from listings.models import Actor
 
+# With `caller`, `actor` and `what` was asked for. Where a receiver raises, the question is not answered.
+asked_by_staff = Signal()
 
-def asking_actor(caller: Caller, named: str | None) -> Actor | None:
+
+def asking_actor(caller: Caller, named: str | None, *, what: str) -> Actor | None:
     """Whose taste counts: the caller's own; a service or staff may name an actor. None for whom nobody knows.
 
-    A visitor who was merged is the member. Raises Forbidden.
+    A visitor who was merged is the member. Without the feed scope a caller is a stranger. Raises Forbidden.
     """
     if named is None:
-        return caller.actor
+        return caller.actor if "feed" in caller.scopes else None
     if "feed" not in caller.scopes or not (caller.is_service or caller.is_staff):
         raise Forbidden("Only a service or staff may ask in somebody else's name.", field="actor")
     actor = Actor.objects.select_related("merged_into").filter(external_id=named).first()
-    return actor and (actor.merged_into or actor)
+    actor = actor and (actor.merged_into or actor)
+    if actor and caller.is_staff and actor != caller.actor:
+        asked_by_staff.send(sender=None, caller=caller, actor=actor, what=what)
+    return actor

@@ -31,6 +31,7 @@ class PlainImageApi(APIView):
 
     authentication_classes = []
     permission_classes = []
+    rate_limit = "photo search"
     parser_classes = [MultiPartParser, FormParser]
 
     def initial(self, request, *arguments, **options):

@@ -39,6 +39,7 @@ class ClassifyApi(APIView):
     """
 
     permission_classes = [AllowAny]
+    rate_limit = "photo search"
     parser_classes = [JSONParser, MultiPartParser]
 
     @extend_schema(
@@ -63,6 +64,7 @@ class SearchApi(APIView):
     """
 
     permission_classes = [AllowAny]
+    rate_limit = "photo search"
     parser_classes = [JSONParser, MultiPartParser]
 
     @extend_schema(parameters=[Search], responses=SearchPageCard, tags=TAGS)
@@ -99,7 +101,7 @@ class RecommendApi(APIView):
 
 
 def _found(request: Request, query: Search, photo: bytes | None = None) -> Response:
-    actor = asking_actor(request.caller, query.validated_data.get("actor"))
+    actor = asking_actor(request.caller, query.validated_data.get("actor"), what="search")
     page = search(photo=photo, actor=actor, now=timezone.now(), **query.asked)
     asked = {**query.asked, "photo": photo is not None}
     return Response(SearchPageCard(_kept(page, request, Slate.Surface.SEARCH, actor, asked)).data)

@@ -10,12 +10,11 @@ import pytest
 from celery.contrib.testing.worker import start_worker
 from django.contrib.auth.models import User
 from django.utils import timezone
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from listings.models import Actor
 from marketplace.celery import app
-from marketplace.models import ServiceKey
+from marketplace.models import PersonToken, ServiceKey
 from recommendations import (
     answers,
     boosts,
@@ -73,7 +72,7 @@ def charlie(db) -> Actor:
 def client_of(actor: Actor) -> APIClient:
     """A client with this person's token."""
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {AuthToken.objects.create(actor.user)[1]}")
+    client.credentials(HTTP_AUTHORIZATION=f"Token {PersonToken.objects.create(actor.user)[1]}")
     return client
 
 

@@ -14,6 +14,10 @@ for _name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "PORT", "IMAGE_BACKBONE
     os.environ.pop(_name, None)
 os.environ["VAR"] = str(FOLDER)
 os.environ["WEIGHTS_DOWNLOAD_TIMEOUT_S"] = "0"
+# For processes that tests start on these servers, which to them are somebody else's.
+os.environ["SECRET_KEY"] = "a key for tests, which keeps nothing secret"
+os.environ["HTTPS_ONLY"] = "false"
+os.environ.setdefault("LOG_FORMAT", "text")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
 
 from marketplace import embedded  # noqa: E402  after the environment is set

@@ -1,12 +1,16 @@
 """Who may do what: session, visitor cookie, person's token, service key."""
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from listings.models import Actor, Listing
-from marketplace.models import Scope, ServiceKey
+from marketplace.models import PersonToken, Scope, ServiceKey, StaffAccess
 from recommendations.models import Interaction
 from tests import factories
 from tests.conftest import client_of, service_client
@@ -177,6 +181,125 @@ class TestTokens:
         assert is_problem(anyone.post(LOGIN, body), 400)
 
 
+class TestScopesOfTokens:
+    def token(self, **asked) -> APIClient:
+        reply = APIClient().post(LOGIN, {"username": "bob", "password": PASSWORD} | asked)
+        assert reply.status_code == 200, reply.content
+        return APIClient(HTTP_AUTHORIZATION=f"Token {reply.json()['token']}")
+
+    def test_a_token_may_do_what_it_was_asked_for_and_no_more(self, bob, sofa):
+        client = self.token(scopes=["events"])
+        assert outcomes(client.post(INTERACTIONS, view(sofa))) == ["accepted"]
+        assert is_problem(client.post("/api/v1/listings/", {}), 403)
+
+    def test_without_the_feed_scope_its_feed_is_that_of_a_stranger(self, bob, monkeypatch):
+        asked = []
+        monkeypatch.setattr("recommendations.api.build_feed", lambda actor, **_: asked.append(actor))
+        for scopes in (["events"], ["feed"]):
+            self.token(scopes=scopes).get("/api/v1/feed/")
+        assert asked == [None, bob]
+
+    def test_asking_for_more_than_the_person_may_brings_nothing(self, bob, charlie):
+        assert is_problem(self.token(scopes=["staff"]).get("/api/v1/feed/?actor=charlie"), 403)
+
+    def test_staff_whose_token_is_not_for_that_are_like_anybody(self, bob, charlie):
+        User.objects.filter(pk=bob.user_id).update(is_staff=True)
+        modest, full = self.token(scopes=["feed", "catalogue"]), self.token()
+        assert is_problem(modest.get("/api/v1/feed/?actor=charlie"), 403)
+        assert full.get("/api/v1/feed/?actor=charlie").status_code == 200
+        assert (
+            modest.get("/admin/").status_code == full.get("/admin/").status_code == 302
+        )  # a session's alone
+
+    @pytest.mark.parametrize("scopes", [[], ["everything"], "feed", [1]], ids=str)
+    def test_scopes_that_are_none_are_refused(self, anyone, bob, scopes):
+        asked = {"username": "bob", "password": PASSWORD, "scopes": scopes}
+        assert is_problem(anyone.post(LOGIN, asked), 400)
+
+
+class TestWhenACredentialWasUsed:
+    @pytest.mark.parametrize("model", [ServiceKey, PersonToken])
+    def test_it_is_written_once_a_minute(self, as_service, as_bob, model, now):
+        client = as_service if model is ServiceKey else as_bob
+        assert model.objects.get().last_used_at is None
+        client.get("/api/v1/listings/")
+        first = model.objects.get().last_used_at
+        assert now <= first <= timezone.now()
+        client.get("/api/v1/listings/")
+        assert model.objects.get().last_used_at == first
+        model.objects.update(last_used_at=now - timedelta(minutes=1))
+        client.get("/api/v1/listings/")
+        assert model.objects.get().last_used_at >= first
+
+    def test_two_processes_at_once_write_it_once(self, as_service, now):
+        stale = ServiceKey.objects.get()
+        ServiceKey.objects.update(last_used_at=now)
+        stale.note_use(now + timedelta(seconds=1))
+        assert ServiceKey.objects.get().last_used_at == now
+
+    def test_a_refused_one_was_not_used(self, as_service, now):
+        ServiceKey.objects.update(revoked_at=now)
+        as_service.get("/api/v1/listings/")
+        assert ServiceKey.objects.get().last_used_at is None
+
+    def test_the_admin_shows_it(self, admin_client, as_service, as_bob):
+        as_service.get("/api/v1/listings/")
+        as_bob.get("/api/v1/listings/")
+        for name in ("servicekey", "persontoken"):
+            page = admin_client.get(f"/admin/marketplace/{name}/").content.decode()
+            assert 'class="field-last_used_at nowrap">-<' not in page
+            assert "field-last_used_at" in page
+
+    def test_a_token_ends_after_90_days_or_when_staff_delete_it(self, admin_client, as_bob, now):
+        token = PersonToken.objects.get()
+        assert abs(token.expiry - now - timedelta(days=90)) < timedelta(minutes=1)
+        admin_client.post(f"/admin/marketplace/persontoken/{token.pk}/delete/", {"post": "yes"})
+        assert is_problem(as_bob.get("/api/v1/listings/"), 401)
+
+    def test_an_expired_token_is_refused(self, as_bob, now):
+        PersonToken.objects.update(expiry=now - timedelta(seconds=1))
+        assert is_problem(as_bob.get("/api/v1/listings/"), 401)
+
+
+class TestStaffWhoAskForSomebody:
+    def asked(self) -> list[tuple[str, str, str]]:
+        return list(StaffAccess.objects.order_by("pk").values_list("by", "whose__external_id", "what"))
+
+    def test_are_written_down(self, as_staff, bob, now):
+        assert as_staff.get("/api/v1/feed/?actor=bob").status_code == 200
+        as_staff.get("/api/v1/search/?q=sofa&actor=bob")
+        as_staff.post("/api/v1/search/", {"q": "sofa", "actor": "bob"})
+        assert self.asked() == [
+            ("staff", "bob", "feed"),
+            ("staff", "bob", "search"),
+            ("staff", "bob", "search"),
+        ]
+        assert StaffAccess.objects.first().at >= now
+
+    def test_and_seen_in_the_admin_where_nobody_can_change_it(self, as_staff, admin_client, bob):
+        as_staff.get("/api/v1/feed/?actor=bob")
+        url = "/admin/marketplace/staffaccess/"
+        page = admin_client.get(url).content.decode()
+        assert "bob" in page and ">staff<" in page
+        row = StaffAccess.objects.get()
+        assert admin_client.post(f"{url}{row.pk}/delete/", {"post": "yes"}).status_code == 403
+        admin_client.post(f"{url}{row.pk}/change/", {"by": "nobody"})
+        assert self.asked() == [("staff", "bob", "feed")]
+
+    def test_what_cannot_be_written_down_is_not_answered(self, as_staff, bob, monkeypatch):
+        def full(**_):
+            raise OperationalError("No space left on device")
+
+        monkeypatch.setattr(StaffAccess.objects, "create", full)
+        assert is_problem(as_staff.get("/api/v1/feed/?actor=bob"), 503)
+
+    def test_their_own_feed_a_stranger_and_services_are_not(self, as_staff, as_service, bob):
+        for query in ("", "?actor=staff", "?actor=nobody-knows"):
+            as_staff.get(f"/api/v1/feed/{query}")
+        as_service.get("/api/v1/feed/?actor=bob")
+        assert self.asked() == []
+
+
 class TestServices:
     def test_a_revoked_key_is_refused(self, as_service):
         assert as_service.get("/api/v1/listings/").status_code == 200
@@ -184,6 +307,12 @@ class TestServices:
         response = as_service.get("/api/v1/listings/")
         assert is_problem(response, 401)
         assert response.headers["WWW-Authenticate"]
+
+    def test_a_key_ends_when_it_expires(self, as_service, now):
+        ServiceKey.objects.update(expires_at=now + timedelta(hours=1))
+        assert as_service.get("/api/v1/listings/").status_code == 200
+        ServiceKey.objects.update(expires_at=now)
+        assert is_problem(as_service.get("/api/v1/listings/"), 401)
 
     def test_a_key_is_kept_as_a_digest_only(self, db):
         key, secret = ServiceKey.issue(name="shop", scopes=["feed"])
@@ -243,6 +372,20 @@ class TestIssuing:
         assert client.get("/api/v1/listings/").status_code == 200
         with pytest.raises(CommandError, match="a key named shop already"):
             call_command("issue_key", "shop")
+
+    def test_the_command_can_set_when_it_ends(self, db, now):
+        from django.core.management import CommandError, call_command
+
+        call_command("issue_key", "shop", "--expires-days", "30")
+        assert abs(ServiceKey.objects.get().expires_at - now - timedelta(days=30)) < timedelta(minutes=1)
+        for days in ("0", "-1", "99999999"):
+            with pytest.raises(CommandError):
+                call_command("issue_key", "other", "--expires-days", days)
+
+    def test_the_admin_can_too(self, admin_client, db):
+        asked = {"name": "shop", "scopes": ["feed"], "expires_at_0": "2030-01-01", "expires_at_1": "00:00"}
+        admin_client.post("/admin/marketplace/servicekey/add/", asked)
+        assert ServiceKey.objects.get().expires_at.year in (2029, 2030)
 
     def test_the_admin_shows_it_once_and_revokes_it(self, admin_client):
         url = "/admin/marketplace/servicekey/"

@@ -19,6 +19,7 @@ TITLES = {
     406: "Not Acceptable",
     409: "Conflict",
     415: "Unsupported Media Type",
+    429: "Too Many Requests",
     503: "Service Unavailable",
 }
 
@@ -41,7 +42,8 @@ def replies(anyone, as_alice, as_charlie, sofa):
         406: lambda: anyone.get(LISTINGS, HTTP_ACCEPT="application/xml"),
         409: lambda: as_alice.post(f"{own}release/"),
         415: lambda: as_alice.post(LISTINGS, "title=x", content_type="text/plain"),
-        503: lambda: anyone.get("/api/v1/feed/"),
+        429: lambda: [anyone.post("/api/v1/login/", {"username": "x"}) for _ in range(11)][-1],
+        503: lambda: anyone.get(f"{own}similar/"),
     }
 
 
@@ -62,8 +64,9 @@ class TestShape:
     def test_a_401_says_how_to_authenticate(self, replies):
         assert replies[401]().headers["WWW-Authenticate"] == "Api-Key"
 
-    def test_a_503_says_when_to_try_again(self, replies):
-        assert replies[503]().headers["Retry-After"]
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_what_will_pass_says_when_to_try_again(self, replies, status):
+        assert int(replies[status]().headers["Retry-After"]) >= 1
 
     def test_a_forgotten_slash_is_put_right_for_reading(self, client, db):
         response = client.get("/api/v1/listings?limit=3")

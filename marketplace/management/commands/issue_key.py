@@ -1,5 +1,8 @@
+from datetime import timedelta
+
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
+from django.utils import timezone
 
 from marketplace.models import Scope, ServiceKey
 
@@ -16,10 +19,16 @@ class Command(BaseCommand):
             default=[Scope.FEED, Scope.EVENTS, Scope.CATALOGUE],
             help="what it may do (default: feed events catalogue)",
         )
+        parser.add_argument(
+            "--expires-days", type=int, metavar="DAYS", help="after how many days it ends (default: never)"
+        )
 
-    def handle(self, name: str, scopes: list[str], **options):
+    def handle(self, name: str, scopes: list[str], expires_days: int | None, **options):
+        if expires_days is not None and not 0 < expires_days <= 36_500:
+            raise CommandError("--expires-days is a number from 1 to 36500.")
+        expires_at = expires_days and timezone.now() + timedelta(days=expires_days)
         try:
-            _, secret = ServiceKey.issue(name=name, scopes=scopes)
+            _, secret = ServiceKey.issue(name=name, scopes=scopes, expires_at=expires_at)
         except IntegrityError:
             raise CommandError(
                 f"There is a key named {name} already; revoke it in the admin first."
