@@ -104,7 +104,7 @@ _CLICKS = f"""
     FROM (
         SELECT listing_id, count(DISTINCT replace(slate, '-', '')) AS clicks
         FROM recommendations_interaction
-        WHERE slate <> '' AND kind = ANY(%(kinds)s) AND listing_id IN (
+        WHERE slate <> '' AND NOT is_doubtful AND kind = ANY(%(kinds)s) AND listing_id IN (
             SELECT listing_id FROM recommendations_interaction interaction
             WHERE slate <> '' AND {_BETWEEN.format(table="interaction")}
         )

@@ -38,6 +38,12 @@ class TestRollUp:
         exposure.roll_up(now=now)
         assert counts()[sofas[1].pk] == (1, 1)
 
+    def test_a_click_that_names_somebody_elses_slate_is_none(self, bob, charlie, sofas, now):
+        slate = served(bob, sofas, now)
+        clicked(charlie, sofas[1], slate, now)
+        exposure.roll_up(now=now)
+        assert counts()[sofas[1].pk] == (1, 0)
+
     def test_what_came_from_elsewhere_is_no_click(self, bob, sofas, now):
         served(bob, sofas, now)
         factories.event(bob, sofas[0])
