@@ -7,11 +7,12 @@ from tests.recommendations.past import Past
 from tests.recommendations.small_world import model
 
 CASES = 12
-# Content and behaviour contradict each other in the world below; affinity and place are not heard at first.
+# Content and behaviour contradict each other in the world below; what comes after freshness is not heard at
+# first.
 START = (
-    (20.0, (1.0, 0.8, 0.8, 0.15, 0.10, 0.0, 0.0)),
-    (5.0, (1.0, 0.5, 0.6, 0.20, 0.15, 0.0, 0.0)),
-    (0.0, (1.0, 0.3, 0.4, 0.30, 0.20, 0.0, 0.0)),
+    (20.0, (1.0, 0.8, 0.8, 0.15, 0.10, 0.0, 0.0, 0.0)),
+    (5.0, (1.0, 0.5, 0.6, 0.20, 0.15, 0.0, 0.0, 0.0)),
+    (0.0, (1.0, 0.3, 0.4, 0.30, 0.20, 0.0, 0.0, 0.0)),
 )
 BY_HAND = dict(START)
 WARM, MIDDLE, COOL = BY_HAND
@@ -79,7 +80,7 @@ class TestFitBlend:
 
     def test_warmer_actors_are_in_the_bucket_above(self, past, led):
         for number in range(CASES):
-            past.event(f"actor {number}", past.listing(direction=99), "purchase", hours=-1)
+            past.event(f"actor {number}", past.listing(direction=99), "offer", hours=-1)
         fitted = weights_of(past, led)
         assert fitted[COOL] == BY_HAND[COOL]
         assert fitted[MIDDLE] != BY_HAND[MIDDLE]
