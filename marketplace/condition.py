@@ -15,7 +15,7 @@ from django.utils import timezone
 from marketplace import background
 from marketplace.lines import OK, Line, first_line
 from recommendations import changes, generations, lag, replica
-from recommendations.models import EmbeddingJob, TrainedModel
+from recommendations.models import CatalogueChange, EmbeddingJob, TrainedModel
 from recommendations.remembered import Remembered
 
 DATABASE_TIMEOUT_S = 2.0
@@ -121,7 +121,8 @@ def _replica(now: datetime) -> Iterator[Line]:
     latest = changes.last_seq()
     lag_s = _following.lag_s(reached=reached, latest=latest, clock_s=time.monotonic())
     yield Line(name, unit, meaning, lag_s, **about)
-    yield Line("replica_behind", "changes", "Changes that this process lacks.", max(latest - reached, 0))
+    lacking = CatalogueChange.objects.filter(seq__gt=reached)[:MOST_CHANGES_BEYOND_INDEX].count()
+    yield Line("replica_behind", "changes", "Changes that this process lacks.", lacking)
 
 
 def _index(now: datetime) -> Iterator[Line]:
