@@ -19,6 +19,7 @@ try:
 except SystemExit:
     sys.exit(GIVE_UP)
 
-from recommendations import replica  # noqa: E402
+from recommendations import measured, replica  # noqa: E402
 
+measured.sweep()
 replica.start()
