@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from listings import photos
@@ -16,11 +16,13 @@ from listings.models import Listing, Photo
 from recommendations import copies, encoders
 from recommendations.changes import append_changes
 from recommendations.columns import PhotoRows
+from recommendations.crash_points import reached
 from recommendations.loaded_encoder import Encoder
 from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures, TextFeatures
 
 BATCH = 32
-LEASE = timedelta(minutes=1)  # far longer than a batch takes; what a killed worker held waits so long
+# Far longer than a batch takes; what a killed worker held waits so long, and twice as long each time after.
+LEASE = timedelta(minutes=1)
 MAXIMUM_ATTEMPTS = 5
 FIRST_PAUSE = timedelta(seconds=5)  # doubled by each further attempt
 
@@ -118,22 +120,28 @@ def _claim(*, now: datetime) -> list[list[EmbeddingJob]]:
     free.filter(attempts__gte=MAXIMUM_ATTEMPTS).update(failed_at=now, last_error=KILLED)
     free = free.order_by("-listing").select_for_update(skip_locked=True)
     claimed = [list(free.filter(attempts=0)[:BATCH]), list(free.filter(attempts__gt=0)[:1])]
-    keys = [job.pk for jobs in claimed for job in jobs]
-    EmbeddingJob.objects.filter(pk__in=keys).update(attempts=F("attempts") + 1, claimed_until=now + LEASE)
-    return [jobs for jobs in claimed if jobs]
+    claimed = [jobs for jobs in claimed if jobs]
+    for jobs in claimed:
+        until = now + LEASE * 2 ** jobs[0].attempts
+        keys = [job.pk for job in jobs]
+        EmbeddingJob.objects.filter(pk__in=keys).update(attempts=F("attempts") + 1, claimed_until=until)
+    return claimed
 
 
 def _embed(jobs: list[EmbeddingJob], clock: Callable[[], datetime]) -> Counter[str]:
     """Compute and finish one batch; a failure is noted in its jobs, and the rest moves on."""
     listing_ids = [job.listing_id for job in jobs]
+    reached("embedding.claimed", listing_ids)
     try:
         spaces = [_compute(encoder, listing_ids) for encoder in encoders.load_in_use()]
+        reached("embedding.computed", listing_ids)
+        copies.note(listing_ids)  # before the jobs end: what a killed worker left out is done again
         counts = Counter(embedded=_finish(spaces))
-        copies.note(listing_ids)
+        reached("embedding.stored", listing_ids)
         return counts
-    except (encoders.EncoderUnavailable, DatabaseError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # whatever a photo or words break: the rest moves on
         logger.exception("Embedding %d listings failed", len(jobs))
-        _give_back(jobs, str(error), now=clock())
+        _give_back(jobs, str(error) or type(error).__name__, now=clock())
         return Counter(failed=len(jobs))
 
 
@@ -168,6 +176,7 @@ def _compute(encoder: encoders.Encoder, listing_ids: list[int]) -> Vectors:
     listings = list(Listing.objects.filter(pk__in=listing_ids).order_by("pk"))
     pictures = list(Photo.objects.filter(listing__in=listings).order_by("listing_id", "position"))
     features = stored_features(encoder, pictures)  # (m, f) float16
+    reached("embedding.features", listing_ids)
     row_of = {listing.pk: row for row, listing in enumerate(listings)}
     owners = np.array([row_of[photo.listing_id] for photo in pictures], dtype=np.int64)  # (m,)
     words = [(listing.title, listing.description) for listing in listings]

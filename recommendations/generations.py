@@ -14,6 +14,7 @@ from ml.arrays import Matrix
 from ml.blocks import Blocks, Comparison, sample_questions
 from ml.vector_index import IndexFileError, VectorIndex, build_index, load_index
 from recommendations.columns import ATTRIBUTES, Columns, PhotoRows, with_places_as_shown
+from recommendations.crash_points import reached
 from recommendations.durable import sha256_of, sync
 
 KEPT = 2
@@ -97,16 +98,21 @@ def publish(
     aside = root / BUILDING
     shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed: one builds at a time
     aside.mkdir(parents=True)
+    reached("index.begun")
     try:
         indexes = indexes_of(columns, blocks) if grown_from is None else _grow(grown_from, columns, blocks)
         _write(aside, encoder_version, columns, indexes, seq)
         _verify(_open(aside, number=0), columns)
+        reached("index.verified")
         place = root / f"{newest_number(encoder_version) + 1:08d}"
         aside.rename(place)
+        reached("index.renamed")
         sync(root)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    reached("index.in_place")
     _drop_old(encoder_version)
+    reached("index.swept")
     return _open(place)
 
 
@@ -119,6 +125,7 @@ def _write(folder: Path, encoder_version: str, columns: Columns, indexes: Indexe
         (folder / name).touch()
         if index is not None:
             index.save(folder / name)
+            reached(f"index.saved.{name}")
     meta = {
         "encoder_version": encoder_version,
         "dimension": int(columns.vectors.shape[1]),
@@ -128,9 +135,11 @@ def _write(folder: Path, encoder_version: str, columns: Columns, indexes: Indexe
         "sha256": {name: sha256_of(folder / name) for name in FILES},
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
+    reached("index.written")
     for file in folder.iterdir():
         sync(file)
     sync(folder)
+    reached("index.synced")
 
 
 def indexes_of(columns: Columns, blocks: Blocks) -> Indexes:

@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from ml.model_files import ModelFileError, read_settings, write_settings
+from recommendations.crash_points import reached
 from recommendations.durable import sha256_of, sync
 
 ABOUT, FORM = "model.json", "collaborative-2"
@@ -35,14 +36,19 @@ def publish(path: str, about: dict[str, Any], write: Callable[[Path], None]) -> 
     aside = place.with_name(f"{BUILDING}{place.name}")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
+    reached("model.begun")
     try:
         write(aside)
+        reached("model.written")
         write_settings(aside / ABOUT, about | {"files": _digests(aside)}, form=FORM)
         for part in (*aside.iterdir(), aside):
             sync(part)
+        reached("model.synced")
         digest = sha256_of(aside / ABOUT)
         aside.rename(place)
+        reached("model.renamed")
         sync(place.parent)
+        reached("model.in_place")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return digest

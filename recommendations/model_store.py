@@ -13,6 +13,7 @@ from ml.vector_index import IndexFileError, load_index
 from recommendations import counted, model_folders
 from recommendations.collaborative import Collaborative
 from recommendations.counted import Counted
+from recommendations.crash_points import reached
 from recommendations.model_folders import ModelDamaged
 from recommendations.model_registry import Registry, activate, note_problem  # noqa: F401  asked for here
 from recommendations.models import TrainedModel
@@ -44,6 +45,7 @@ def publish(
         horizon=horizon,
     )
     published = activate(row)
+    reached("model.switched")
     sweep()
     return published
 

@@ -135,13 +135,32 @@ class TestFailing:
 
     def test_a_listing_that_kills_its_worker_each_time_is_set_aside(self, sofa):
         time = timezone.now()
-        for _ in range(embedding.MAXIMUM_ATTEMPTS):
+        for attempt in range(embedding.MAXIMUM_ATTEMPTS):
             assert embedding._claim(now=time), "claimed, and then the worker is killed"
-            time += embedding.LEASE + timedelta(seconds=1)
+            time += embedding.LEASE * 2**attempt
+            assert embedding._claim(now=time) == [], "the pauses grow"
+            time += timedelta(seconds=1)
         assert embedding._claim(now=time) == []
         job = EmbeddingJob.objects.get()
         assert job.failed_at == time
         assert "killed" in job.last_error
+
+    def test_whatever_words_break_fails_their_listing_alone(self, sofa, alice, monkeypatch):
+        odd = factories.listing(alice, "Lamp")
+        compute = embedding._compute
+
+        def break_over_it(encoder, ids):
+            if odd.pk in ids:
+                raise KeyError("lamp")
+            return compute(encoder, ids)
+
+        monkeypatch.setattr(embedding, "_compute", break_over_it)
+        start = timezone.now()
+        for turn in range(2):
+            embed(clock=lambda turn=turn: start + turn * timedelta(minutes=10))
+        assert ListingEmbedding.objects.get().listing == sofa
+        job = EmbeddingJob.objects.get()
+        assert (job.listing, job.attempts, job.last_error) == (odd, 2, "'lamp'")
 
     def test_a_database_error_gives_the_jobs_back_with_its_reason(self, sofa, monkeypatch):
         def refuse(spaces):

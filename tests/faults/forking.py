@@ -1,0 +1,39 @@
+"""A program: runs a `manage.py` command for each line it reads, in a child, and writes how the child ended.
+
+What takes long to load is loaded once; each child is a process like any other, to be killed.
+"""
+
+import os
+import sys
+import traceback
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
+
+
+def run(words: list[str]) -> None:
+    """In a child: ends this process."""
+    from django.core.management import call_command
+
+    try:
+        call_command(*words, stdout=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def main() -> None:
+    django.setup()
+    from recommendations import compaction, training  # noqa: F401
+
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            run(line.split())
+        print(os.waitpid(child, 0)[1], flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Who publishes a model or an index generation is killed at every step of it."""
+
+import pytest
+from django.utils import timezone
+
+from recommendations import compaction, embedding, encoders, generations, model_folders, model_store, replica
+from recommendations.model_watch import ModelWatch
+from recommendations.simulation import simulate
+from recommendations.training import train_collaborative
+from tests import factories
+from tests.faults.conftest import assert_agrees
+
+KILLED = -9
+BUILDING_INDEX = ("begun", "saved.index.faiss", "written", "synced", "verified")
+WITH_INDEX_IN_PLACE = ("renamed", "in_place", "swept")
+BUILDING_MODEL = ("begun", "written", "synced", "renamed", "in_place")
+
+
+@pytest.fixture
+def catalogue(installation):
+    """Sixteen listings, embedded, of which a generation holds the first eight."""
+    alice = factories.actor("alice")
+    for number in range(16):
+        sofa = factories.listing(alice, f"Sofa {number}")
+        if number % 4 == 0:
+            factories.photo(sofa)
+        if number in (7, 15):
+            embedding.embed_claimed_batches(clock=timezone.now)
+        if number == 7:
+            compaction.compact(least_changes=1)
+
+
+class TestAnIndexGeneration:
+    def test_there_is_a_whole_one_at_every_moment_and_the_next_attempt_succeeds(
+        self, installation, catalogue
+    ):
+        forking = installation.forking()
+        encoder = encoders.active()
+        for step in (*BUILDING_INDEX, *WITH_INDEX_IN_PLACE):
+            before = generations.newest_number(encoder.version)
+            installation.crash_at(f"index.{step}")
+            assert forking.run("rebuild_index") == KILLED, step
+            number = generations.newest_number(encoder.version)
+            assert number == before + (step in WITH_INDEX_IN_PLACE), step
+            assert generations.newest(encoder.version).number == number, "it is whole"
+            assert_agrees(16)
+        installation.crash_at()
+        assert forking.run("rebuild_index") == 0
+        root = generations.settings.INDEX_ROOT / encoder.version
+        assert sorted(folder.name for folder in root.iterdir()) == ["00000004", "00000005"]
+        assert replica.load(encoder).generation == 5
+        assert_agrees(16)
+
+
+class TestAModel:
+    def test_the_one_before_serves_until_the_row_is_switched_and_the_next_attempt_succeeds(
+        self, installation, monkeypatch
+    ):
+        alice = factories.actor("alice")
+        for number in range(20):
+            factories.listing(alice, f"Sofa {number}", path=f"Home / Sofas {number % 2}")
+        simulate(shopper_count=30, seed=1, now=timezone.now())
+        first = train_collaborative(now=timezone.now())
+        forking = installation.forking()
+        for step in BUILDING_MODEL:
+            installation.crash_at(f"model.{step}")
+            assert forking.run("train", "collaborative", "--force") == KILLED, step
+            assert model_store.active() == first, step
+            assert ModelWatch(model_store).look().version == first.version, step
+        installation.crash_at("model.switched")
+        assert forking.run("train", "collaborative", "--force") == KILLED
+        second = model_store.active()
+        assert second != first
+        assert ModelWatch(model_store).look().version == second.version, "it is whole"
+        installation.crash_at()
+        assert forking.run("train", "collaborative", "--force") == 0
+        monkeypatch.setattr(model_folders, "GRACE_S", 0)
+        model_store.sweep()
+        kept = {row.version for row in (first, second, model_store.active())}
+        assert {
+            folder.name for folder in (model_folders.settings.MODEL_ROOT / "collaborative").iterdir()
+        } == kept
