@@ -5,9 +5,10 @@ What was sent is never kept: only what this module encoded itself reaches the di
 
 import hashlib
 import io
+import threading
 import uuid
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,11 +17,17 @@ import imagehash
 from django.conf import settings
 from PIL import Image, ImageCms, ImageOps
 
+from listings import jpeg_parts
 from listings.errors import Invalid
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 JPEG_QUALITY = 88
 WHITE = (255, 255, 255)
+MAXIMUM_PROFILE_BYTES = 4_000_000  # colour profiles of printing presses have 3 MB
+
+# A see-through photo of 40 megapixels takes half a gigabyte while it is decoded: one at a time of such.
+LARGE_PIXELS = 12_000_000
+_one_large = threading.Lock()
 
 
 class Size(StrEnum):
@@ -61,7 +68,8 @@ def receive(data: bytes, *, file_name: str | None = None, content_type: str | No
     """
     image = _opened(data)
     _refuse_other_declaration(image, file_name, content_type)
-    large = _decoded(image)
+    with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
+        large = _decoded(image)
     pictures = {size: _shrunk(large, side) for size, side in LONGEST_SIDES.items()}
     return ReceivedPhoto(
         sha256=hashlib.sha256(data).hexdigest(),
@@ -136,6 +144,8 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def _identified(data: bytes) -> Image.Image:
+    if jpeg_parts.is_overloaded(data):
+        raise BadPhoto("The JPEG has more scans or segments than any photo: save it anew and send that.")
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
@@ -179,7 +189,8 @@ def _decoded(image: Image.Image) -> Image.Image:
 def _plain_mode(image: Image.Image) -> Image.Image:
     """In a mode that can be resized well and that colour profiles speak of; see-through parts are white."""
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        image.thumbnail((LONGEST_SIDES[LARGE],) * 2, reducing_gap=2.0)  # before there are three of them
         flat = Image.new("RGBA", image.size, WHITE)
         flat.alpha_composite(image)
         return _with_exif(flat.convert("RGB"), image)
@@ -194,7 +205,7 @@ def _with_exif(picture: Image.Image, source: Image.Image) -> Image.Image:
 
 
 def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile:
+    if profile and len(profile) <= MAXIMUM_PROFILE_BYTES:
         with suppress(ImageCms.PyCMSError, OSError):  # a broken profile is ignored, as browsers do
             source, target = io.BytesIO(profile), ImageCms.createProfile("sRGB")
             return ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
