@@ -1,0 +1,38 @@
+import json
+import os
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+from django.core.serializers.json import DjangoJSONEncoder
+
+from listings.errors import DomainError
+from recommendations import data_rights
+from recommendations.data_export import export
+
+
+class Command(BaseCommand):
+    help = (
+        "Write down everything that is kept about a person, a row a line, as JSON: a member with the "
+        "visitors that they came as, their account, listings, purchases, events and slates."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument("actor", metavar="ID", help="the external id of the member, or of a visitor")
+        parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="a file to be made")
+
+    def handle(self, actor: str, output: Path, **options):
+        try:
+            person = data_rights.find(actor)
+            count = self._write(person, output)
+        except DomainError as error:
+            raise CommandError(error.detail) from None
+        except OSError as error:
+            raise CommandError(f"{output} cannot be written: {error.strerror}.") from None
+        self.stdout.write(f"{count} rows about {', '.join(person.names)} in {output}.")
+
+    def _write(self, person: data_rights.Person, output: Path) -> int:
+        """For nobody else's eyes, and never over another file."""
+        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            lines = (json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False) for row in export(person))
+            return sum(bool(file.write(line + "\n")) for line in lines)

@@ -1,0 +1,63 @@
+"""What is kept about a person, handed out."""
+
+from collections.abc import Iterator
+
+from django.contrib.auth import get_user_model
+from django.db import models
+from django.db.models import Q
+
+from listings.models import Actor, Listing, Photo
+from recommendations.data_rights import ACCOUNT, RULES, Person, Rule, column
+from recommendations.models import Impression
+
+# What a credential is made of is not handed out, even to whom it belongs.
+SECRET_FIELDS = frozenset({"password", "digest"})
+DERIVED_FIELDS = frozenset({"transaction_id"})
+
+
+def export(person: Person) -> Iterator[dict]:
+    """Everything that is kept about a person, row by row: `table`, `because` of which column, columns.
+
+    Listings and actors stand by their external ids, binary columns as hexadecimal digits.
+    """
+    yield from _rows(Actor, "", Q(pk__in=person.ids))
+    yield from _rows(get_user_model(), "", Q(pk__in=[user.pk for user in person.users]))
+    for name, rule in RULES.items():
+        if rule != Rule.PERSON:
+            model, field = column(name)
+            yield from _rows(model, field, Q(**{f"{field}__in": person.ids}))
+    for name, rule in ACCOUNT.items():
+        if rule != Rule.PERSON:
+            model, field = column(name)
+            yield from _rows(model, field, Q(**{f"{field}__in": person.users}))
+    yield from _rows(Photo, "listing", Q(listing__seller__in=person.ids))
+    yield from _rows(Impression, "slate", Q(slate__actor__in=person.ids))
+
+
+def _rows(model: type[models.Model], because: str, which: Q) -> Iterator[dict]:
+    columns = [
+        field
+        for field in model._meta.concrete_fields
+        if field.name not in SECRET_FIELDS | DERIVED_FIELDS and not field.generated
+    ]
+    paths = {field.name: _path_of(field) for field in columns}
+    for row in model._base_manager.filter(which).order_by("pk").values(*paths.values()).iterator():
+        told = {name: _plain(row[path]) for name, path in paths.items()}
+        if isinstance(told.get("listing_ids"), list):
+            told["listing_ids"] = _names_of(told["listing_ids"])
+        yield {"table": model._meta.label, "because": because} | told
+
+
+def _path_of(field: models.Field) -> str:
+    """Of a column: for one that names a listing or an actor, that of their external id."""
+    named = field.is_relation and field.related_model in (Actor, Listing)
+    return f"{field.name}__external_id" if named else field.name
+
+
+def _plain(value: object) -> object:
+    return bytes(value).hex() if isinstance(value, bytes | memoryview) else value
+
+
+def _names_of(listing_ids: list[int]) -> list[str | None]:
+    names = dict(Listing.objects.filter(pk__in=listing_ids).values_list("pk", "external_id"))
+    return [names.get(pk) for pk in listing_ids]

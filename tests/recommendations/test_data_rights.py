@@ -1,0 +1,311 @@
+"""What is kept about a person is handed out whole, and goes when it has to."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.db import models
+from django.test import Client
+
+from listings import services
+from listings.models import Actor, Listing, Photo
+from marketplace.models import PersonToken, StaffAccess
+from recommendations import boosts, compaction, data_rights, exposure, generations, replica, trending
+from recommendations.data_rights import ACCOUNT, RULES, Rule
+from recommendations.models import (
+    Boost,
+    Doubt,
+    Exposure,
+    Interaction,
+    ListingEmbedding,
+    ParkedInteraction,
+    Slate,
+)
+from tests import factories
+from tests.recommendations.offered import clicked, served
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SECRET_WORDS = "Grandmother's rocking chair from Elm Street 7"
+
+
+def relations_to(model: type[models.Model]) -> set[str]:
+    """Every column of any model that refers to this one, hidden ones included."""
+    fields = model._meta.get_fields(include_hidden=True)
+    columns = {field.remote_field for field in fields if field.auto_created and not field.concrete}
+    return {f"{column.model._meta.label}.{column.name}" for column in columns if not column.many_to_many}
+
+
+class TestRules:
+    def test_every_relation_to_an_actor_has_one(self):
+        assert relations_to(Actor) == set(RULES)
+
+    def test_so_has_every_relation_to_their_account(self):
+        assert relations_to(User) == set(ACCOUNT)
+
+    def test_a_table_that_nobody_thought_of_would_be_found(self):
+        class Diary(models.Model):
+            whose = models.ForeignKey(Actor, models.CASCADE, related_name="+")
+
+            class Meta:
+                app_label = "recommendations"
+
+            def __str__(self) -> str:
+                return "secret"
+
+        try:
+            apps.clear_cache()
+            assert relations_to(Actor) - set(RULES) == {"recommendations.Diary.whose"}
+        finally:
+            del apps.all_models["recommendations"]["diary"]
+            apps.clear_cache()
+
+    def test_what_goes_with_the_account_goes_by_the_database_models(self):
+        for name, rule in ACCOUNT.items():
+            model, field = data_rights.column(name)
+            assert (rule == Rule.DELETE) == (
+                model._meta.get_field(field).remote_field.on_delete is models.CASCADE
+            )
+
+
+@pytest.fixture
+def visitor(alice):
+    """Who Alice was before she logged in."""
+    return Actor.objects.create(
+        external_id=Actor.new_visitor_id(), kind=Actor.Kind.VISITOR, merged_into=alice
+    )
+
+
+@pytest.fixture
+def life(alice, bob, charlie, visitor, follow, now):
+    """Alice has done all that one can do here; Bob has, with her, what two can do."""
+    hers = factories.listing(
+        alice, SECRET_WORDS, description="Ring Alice at noon", latitude=51.5, longitude=-0.1
+    )
+    factories.photo(hers)
+    sold = factories.listing(alice, "Lamp of Alice")
+    his = factories.listing(bob, "Table of Bob")
+    bought = factories.listing(bob, "Vase of Bob")
+    services.mark_sold(listing=sold, buyer=bob, now=now)
+    services.mark_sold(listing=bought, buyer=alice, now=now)
+    follow()
+    compaction.compact(least_changes=0)
+    for actor, listing in ((alice, his), (visitor, bought), (bob, hers), (charlie, his)):
+        factories.event(actor, listing, "favourite")
+    clicked(alice, his, served(alice, [his], now), now)
+    served(bob, [his, hers], now)
+    ParkedInteraction.objects.create(
+        source="tests",
+        event_id="parked",
+        actor=alice,
+        listing_external_id="later",
+        kind="view",
+        occurred_at=now,
+    )
+    Doubt.objects.create(actor=alice, reason=Doubt.Reason.HASTE, share=0, evidence="900 events")
+    boost = Boost(seller=alice, factor=2, starts_at=now, ends_at=now + timedelta(days=1))
+    boosts.keep(boost, by="staff", now=now)
+    StaffAccess.objects.create(by="staff", whose=alice, what="feed")
+    PersonToken.objects.create(alice.user)
+    Client().login(username="alice", password=factories.PASSWORD)
+    staff = User.objects.create_user("staff", is_staff=True)
+    for about in (alice, hers, boost):
+        LogEntry.objects.create(
+            user=staff,
+            content_type=ContentType.objects.get_for_model(about),
+            object_id=str(about.pk),
+            object_repr=str(about),
+            action_flag=CHANGE,
+        )
+    trending.roll_up(now=now)
+    exposure.roll_up(now=now)
+    return {"hers": hers, "sold": sold, "his": his, "bought": bought}
+
+
+def erase(name: str = "alice") -> None:
+    call_command("erase_actor", name, "--yes", stdout=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+
+
+def everything() -> str:
+    """Every row of every table, as text."""
+    texts = []
+    for model in apps.get_models():
+        for row in model._base_manager.values():
+            texts.append(f"{model._meta.label} {row}")
+    return "\n".join(texts)
+
+
+class TestErasing:
+    def test_no_row_refers_to_them_any_more(self, life, alice, visitor):
+        gone = {alice.pk, visitor.pk}
+        erase()
+        for name in RULES:
+            model, field = data_rights.column(name)
+            assert not model._base_manager.filter(**{f"{field}__in": gone}).exists(), name
+        assert not Actor.objects.filter(pk__in=gone).exists()
+        assert not User.objects.filter(username="alice").exists()
+        assert not PersonToken.objects.exists()
+        assert not Session.objects.exists()
+
+    def test_no_text_in_any_table_names_them_or_says_what_they_wrote(self, life, alice, visitor):
+        words = ["alice", "Alice", "Grandmother", "Elm Street", visitor.external_id, life["hers"].external_id]
+        before = everything()
+        assert all(word in before for word in words)
+        erase()
+        left = everything()
+        assert [word for word in words if word in left] == []
+
+    def test_files_of_their_photos_go(self, life, settings):
+        assert list(settings.MEDIA_ROOT.rglob("*.jpg"))
+        erase()
+        assert not list(settings.MEDIA_ROOT.rglob("*.jpg"))
+
+    def test_their_listings_leave_the_market_and_others_keep_what_they_did(self, life, bob):
+        erase()
+        hers, sold = (Listing.objects.get(pk=life[name].pk) for name in ("hers", "sold"))
+        assert (hers.status, sold.status, sold.buyer) == ("withdrawn", "sold", bob)
+        assert hers.title == sold.title == data_rights.ERASED_TITLE
+        assert hers.latitude is hers.place is None
+        assert Interaction.objects.filter(actor=bob, listing=hers).exists()
+        assert Interaction.objects.count() == 2  # Charlie's, too
+
+    def test_what_they_bought_was_bought_by_nobody(self, life):
+        erase()
+        bought = Listing.objects.get(pk=life["bought"].pk)
+        assert (bought.status, bought.buyer) == ("sold", None)
+
+    def test_what_others_have_is_not_touched(self, life, bob, follow):
+        kept = Slate.objects.filter(actor=bob).count()
+        vector = bytes(ListingEmbedding.objects.get(listing=life["his"]).vector)
+        erase()
+        assert Slate.objects.filter(actor=bob).count() == kept
+        assert Listing.objects.get(pk=life["his"].pk).title == "Table of Bob"
+        assert bytes(ListingEmbedding.objects.get(listing=life["his"]).vector) == vector
+        assert User.objects.filter(username="bob").exists()
+
+    def test_the_visitor_they_were_leads_to_all_of_them(self, life, visitor):
+        erase(visitor.external_id)
+        assert not Actor.objects.filter(external_id="alice").exists()
+
+    def test_somebody_who_only_looked_leaves_nobody_behind(self, life):
+        factories.event(factories.actor("dora"), life["his"])
+        before = Actor.objects.count()
+        erase("dora")
+        assert Actor.objects.count() == before - 1
+
+
+def hottest() -> dict[int, float]:
+    """What is trending: listing ids with their scores."""
+    ids, scores = trending.top()
+    return dict(zip(ids.tolist(), scores.tolist(), strict=True))
+
+
+class TestDerivedState:
+    def test_trending_is_what_it_would_be_without_them(self, life, now):
+        Doubt.objects.all().delete()  # or her events would count for nothing
+        trending.roll_up(now=now)
+        mixed = hottest()
+        assert mixed[life["his"].pk] > mixed[life["hers"].pk]  # hers too
+        assert life["bought"].pk in mixed
+        erase()
+        left = hottest()
+        assert life["bought"].pk not in left  # she alone
+        assert left[life["his"].pk] == pytest.approx(left[life["hers"].pk])
+
+    def test_exposure_counts_only_what_others_were_shown(self, life):
+        def shown() -> dict[int, tuple[int, int]]:
+            return {row.listing_id: (row.impressions, row.clicks) for row in Exposure.objects.all()}
+
+        assert shown()[life["his"].pk] == (2, 1)
+        erase()
+        assert shown()[life["his"].pk] == (1, 0)
+
+    def test_no_generation_of_the_index_holds_their_listings(self, life, alice, follow):
+        def kept() -> list:
+            version = replica.view().encoder_version
+            folders = generations._folders(version)
+            return [generations._open(folder).columns.attributes for folder in folders]
+
+        assert any(life["hers"].pk in attributes["listing_id"] for attributes in kept())
+        erase()
+        assert len(kept()) == generations.KEPT
+        for attributes in kept():
+            assert life["hers"].pk not in attributes["listing_id"]
+            assert alice.pk not in attributes["seller_id"]
+        follow()
+        assert life["hers"].pk not in replica.view().attributes["listing_id"][replica.view().alive]
+
+    def test_a_worker_that_embeds_what_they_wrote_does_it_in_vain(self, life, alice, follow):
+        late = factories.listing(alice, SECRET_WORDS)
+        erase()
+        follow()
+        assert not ListingEmbedding.objects.filter(listing=late).exists()
+
+
+class TestRefusals:
+    def test_somebody_unknown(self, db):
+        with pytest.raises(CommandError, match="no actor 'nobody'"):
+            erase("nobody")
+
+    def test_staff_are_a_record_of_the_house(self, alice):
+        User.objects.update(is_staff=True)
+        with pytest.raises(CommandError, match="staff"):
+            erase()
+        assert Actor.objects.filter(pk=alice.pk).exists()
+
+    def test_without_redis_nothing_is_erased(self, life, alice, settings, monkeypatch):
+        monkeypatch.setattr(trending, "_client", None)
+        settings.REDIS_URL = "redis://127.0.0.1:1"
+        with pytest.raises(CommandError, match="Redis"):
+            erase()
+        assert Actor.objects.filter(pk=alice.pk).exists()
+        monkeypatch.undo()
+
+    def test_it_asks_first(self, alice, monkeypatch):
+        monkeypatch.setattr("builtins.input", lambda question: "no")
+        with pytest.raises(CommandError, match="Nothing was erased"):
+            call_command("erase_actor", "alice")
+
+
+class TestHandingOut:
+    def rows(self, folder, name: str = "alice") -> list[dict]:
+        file = folder / "told.jsonl"
+        with open("/dev/null", "w") as silence:  # noqa: PTH123
+            call_command("export_actor", name, "--output", str(file), stdout=silence)
+        assert file.stat().st_mode & 0o077 == 0
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    def test_there_is_something_of_every_table_that_knows_them(self, life, tmp_path):
+        tables = {row["table"] for row in self.rows(tmp_path)}
+        knowing = {name.rpartition(".")[0] for name in RULES} | {"marketplace.PersonToken", "auth.User"}
+        assert knowing | {"listings.Photo", "recommendations.Impression"} <= tables
+
+    def test_it_says_what_they_did_in_names_that_they_know(self, life, visitor, tmp_path):
+        rows = self.rows(tmp_path)
+        events = [row for row in rows if row["table"] == "recommendations.Interaction"]
+        assert {row["actor"] for row in events} == {"alice", visitor.external_id}
+        assert {row["listing"] for row in events} == {life["his"].external_id, life["bought"].external_id}
+        slate = next(row for row in rows if row["table"] == "recommendations.Slate")
+        assert slate["listing_ids"] == [life["his"].external_id]
+
+    def test_nobody_elses_rows_nor_any_secret_are_in_it(self, life, tmp_path):
+        text = json.dumps(self.rows(tmp_path))
+        assert '"actor": "bob"' not in text
+        assert not {"password", "digest"} & {name for row in json.loads(text) for name in row}
+
+    def test_it_writes_over_nothing(self, alice, tmp_path):
+        (tmp_path / "told.jsonl").write_text("mine")
+        with pytest.raises(CommandError, match="cannot be written"):
+            self.rows(tmp_path)
+        assert (tmp_path / "told.jsonl").read_text() == "mine"
+
+    def test_nothing_is_left_to_hand_out_of_whom_was_erased(self, life, tmp_path):
+        erase()
+        with pytest.raises(CommandError, match="no actor"):
+            self.rows(tmp_path)
+        assert not Photo.objects.exists()
