@@ -4,8 +4,6 @@ README's table lists the same variables; a test compares the two.
 """
 
 import difflib
-import json
-import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from marketplace.environment_values import can_weigh, in_one_line, is_address, is_weight, weights_in
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql")
@@ -206,9 +206,9 @@ class Environment(BaseSettings):
     @field_validator("event_weights", mode="before")
     @classmethod
     def _are_weights(cls, value: object) -> object:
-        given = _weights(value) if isinstance(value, str) else value
+        given = weights_in(value) if isinstance(value, str) else value
         weights = EVENT_WEIGHTS | given if isinstance(given, dict) else {}
-        if weights.keys() != EVENT_WEIGHTS.keys() or not _can_weigh(list(weights.values())):
+        if weights.keys() != EVENT_WEIGHTS.keys() or not can_weigh(list(weights.values())):
             raise ValueError(
                 "numbers of 0 or more, one of them above 0, for "
                 + ", ".join(EVENT_WEIGHTS)
@@ -219,8 +219,8 @@ class Environment(BaseSettings):
     @field_validator("source_weights", mode="before")
     @classmethod
     def _are_source_weights(cls, value: object) -> object:
-        given = _weights(value) if isinstance(value, str) else value
-        if not isinstance(given, dict) or "" in given or not all(map(_is_weight, given.values())):
+        given = weights_in(value) if isinstance(value, str) else value
+        if not isinstance(given, dict) or "" in given or not all(map(is_weight, given.values())):
             raise ValueError("numbers of 0 or more by source, as in service:newsletter=0.3,actor=0.8")
         return given
 
@@ -228,7 +228,7 @@ class Environment(BaseSettings):
     @classmethod
     def _is_postgres(cls, value: str | None) -> str | None:
         if value is not None and not (
-            _is_address(value, DATABASE_SCHEMES) and urlsplit(value).path.strip("/")
+            is_address(value, DATABASE_SCHEMES) and urlsplit(value).path.strip("/")
         ):
             raise ValueError("an address such as postgresql://user:password@host:5432/name")
         return value
@@ -236,7 +236,7 @@ class Environment(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
-        if value is not None and not _is_address(value, REDIS_SCHEMES):
+        if value is not None and not is_address(value, REDIS_SCHEMES):
             raise ValueError("an address that begins with redis://, rediss:// or unix://")
         return value
 
@@ -270,53 +270,9 @@ class Environment(BaseSettings):
         return value
 
 
-def _weights(text: str) -> dict[str, float] | None:
-    """What `view=1,click=1.5` says; None when it does not read like that, or names something twice."""
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    try:
-        weights = {kind.strip(): float(weight) for kind, _, weight in pairs}
-    except ValueError:
-        return None
-    return weights if len(weights) == len(pairs) else None
-
-
-def _can_weigh(weights: list[float]) -> bool:
-    return all(map(_is_weight, weights)) and any(weights)
-
-
-def _is_weight(weight: float) -> bool:
-    return math.isfinite(weight) and weight >= 0
-
-
-def _is_address(value: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in schemes and parts.port != 0  # a port that is no number is a ValueError
-    except ValueError:
-        return False
-
-
 def read_environment(**overrides: object) -> Environment:
     """The settings of this process. Raises BadEnvironment with one line for each bad variable."""
     try:
         return Environment(**overrides)
     except ValidationError as error:
-        raise BadEnvironment("\n".join(_one_line(problem) for problem in error.errors())) from None
-
-
-def _one_line(problem) -> str:
-    name = str(problem["loc"][0]).upper()
-    accepted = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    found = "(hidden)" if name in {"SECRET_KEY", "DATABASE_URL", "REDIS_URL"} else _short(problem["input"])
-    return f"{name}: found {found}; accepted: {_plain(accepted)}."
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _plain(message: str) -> str:
-    if "boolean" in message:
-        return "true or false"
-    return message.split(", unable to parse")[0].rstrip(".").replace("String should", "text that should")
+        raise BadEnvironment("\n".join(in_one_line(problem) for problem in error.errors())) from None

@@ -95,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",  # of plain views; REST framework's have Nobody
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "marketplace.authentication.VisitorCookieMiddleware",
@@ -155,6 +156,7 @@ INDEX_ROOT = VAR / "index"
 MODEL_ROOT = VAR / "models"
 METRICS_ROOT = VAR / "metrics"
 
+LOGIN_URL = "/admin/login/"
 VISITOR_COOKIE = "visitor"
 VISITOR_COOKIE_AGE_S = 180 * 24 * 3600
 

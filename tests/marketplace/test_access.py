@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 from django.core import signing
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
-from django.urls import URLResolver, get_resolver
+from django.http import HttpResponse
+from django.urls import URLResolver, get_resolver, path
 from rest_framework.settings import api_settings
 from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.views import APIView
@@ -20,6 +21,9 @@ from listings.models import Actor
 from tests import factories
 from tests.conftest import client_of, service_client
 from tests.factories import PASSWORD
+
+# Of a site with a view that says nothing of who may see it; see TestAViewThatSaysNothing.
+urlpatterns = [path("forgotten/", lambda request: HttpResponse("for whoever is logged in"))]
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "access.md"
 CALLERS = ("anyone", "visitor", "member", "owner", "staff", "feed", "events", "catalogue", "staff key")
@@ -225,6 +229,13 @@ class TestAViewThatSaysNothing:
             request.session, request.user = {}, User.objects.filter(is_superuser=True).first()
             reply = Forgotten.as_view()(request)
             assert (caller, reply.status_code) in [(caller, 401), (caller, 403)]
+
+    def test_nor_is_one_that_is_not_of_rest_framework(self, world, settings):
+        settings.ROOT_URLCONF = __name__
+        for caller, client in world.clients.items():
+            reply = client.get("/forgotten/")
+            is_person = caller in ("member", "owner", "staff")
+            assert (caller, said(reply, "/forgotten/")) == (caller, "yes" if is_person else "login")
 
     def test_because_that_is_the_default(self):
         assert [kind.__name__ for kind in api_settings.DEFAULT_PERMISSION_CLASSES] == ["Nobody"]

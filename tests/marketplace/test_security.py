@@ -17,8 +17,10 @@ from django.utils import timezone
 
 from listings import queries
 from listings.models import Listing
+from marketplace.environment import BadEnvironment, Environment
 from marketplace.errors import problem, told_by_database
 from marketplace.models import ServiceKey
+from marketplace.settings import _secret_key as chosen_key
 from tests import factories
 from tests.factories import PASSWORD
 
@@ -168,26 +170,24 @@ class TestProduction:
         ],
     )
     def test_no_key_and_one_that_others_know_are_refused(self, tmp_path, key, said):
-        kept = tmp_path / "secret_key"
-        kept.write_text(GOOD_KEY)
-        chosen = {None: {}, "the demo's": {"SECRET_KEY": GOOD_KEY}}.get(key, {"SECRET_KEY": key})
+        (tmp_path / "secret_key").write_text(GOOD_KEY)
+        chosen = GOOD_KEY if key == "the demo's" else key
+        with pytest.raises(BadEnvironment) as refusal:
+            chosen_key(Environment(secret_key=chosen, database_url=NOWHERE, var=tmp_path))
+        assert re.fullmatch(rf"SECRET_KEY: {said}.*; accepted: .+\.", str(refusal.value))
+        assert GOOD_KEY not in str(refusal.value)
+
+    def test_then_nothing_starts(self):
         production = {name: value for name, value in PRODUCTION.items() if name != "SECRET_KEY"}
-        ended = started("manage.py", "check", **production | chosen | {"VAR": str(tmp_path)})
+        ended = started("manage.py", "check", **production)
         assert (ended.returncode, ended.stdout) == (2, "")
-        assert re.fullmatch(rf"SECRET_KEY: {said}.*; accepted: .+\.\n", ended.stderr)
-        assert GOOD_KEY not in ended.stderr
+        assert ended.stderr.startswith("SECRET_KEY: found nothing;") and ended.stderr.count("\n") == 1
 
     def test_on_its_own_servers_it_makes_a_key_and_needs_no_tls(self, tmp_path):
-        code = "from django.conf import settings as s; print(len(s.SECRET_KEY), s.SECURE_SSL_REDIRECT)"
-        ended = started(
-            "-c",
-            f"import django; django.setup(); {code}",
-            **{
-                "VAR": str(tmp_path),
-                "DJANGO_SETTINGS_MODULE": "marketplace.settings",
-            },
-        )
-        assert ended.stdout.split()[1] == "False" and int(ended.stdout.split()[0]) > 50
+        environment = Environment(secret_key=None, database_url=None, https_only=None, var=tmp_path)
+        assert len(chosen_key(environment)) > 50
+        assert chosen_key(environment) == chosen_key(environment)
+        assert (environment.is_https_only, environment.is_embedded) == (False, True)
         assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
 
 
