@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of credentials."""
+"""What the OpenAPI document says of credentials, of errors and of limits."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -33,6 +33,42 @@ SCHEMES = {
 }
 
 
+PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, for a person."},
+        "errors": {
+            "type": "array",
+            "description": "The fields to mend.",
+            "items": {
+                "type": "object",
+                "required": ["field", "detail"],
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+AFTER = {"Retry-After": {"description": "In so many seconds.", "schema": {"type": "integer"}}}
+
+
+def add_problems(result: dict, generator: object, request: object, public: bool) -> dict:
+    """A hook of drf-spectacular: every operation says what its errors look like, limited ones a 429 too."""
+    result["components"]["schemas"]["Problem"] = PROBLEM
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            if operation.pop("x-limited", False):
+                too_many = {"description": "Too much at once.", "headers": AFTER, "content": content}
+                operation["responses"]["429"] = too_many
+            operation["responses"]["default"] = {"description": "An error.", "content": content}
+    return result
+
+
 class CallerScheme(OpenApiAuthenticationExtension):
     """Any one of the credentials; to read needs none."""
 
@@ -52,3 +88,8 @@ class SummarisedSchema(AutoSchema):
 
     def get_summary(self) -> str | None:
         return super().get_summary() or self.get_description().split(".")[0].split("\n")[0]
+
+    def get_extensions(self) -> dict[str, object]:
+        """Told to add_problems, which takes it away again."""
+        is_limited = hasattr(self.view, "rate_limit") and self.method not in READ_METHODS
+        return {"x-limited": True} if is_limited else {}

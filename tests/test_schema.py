@@ -42,6 +42,28 @@ class TestSchema:
                 assert operation.get("description") or operation.get("summary"), (method, path)
                 assert operation["tags"] not in ([], ["api"]), (method, path)
 
+    def test_every_operation_says_what_its_errors_look_like(self, schema):
+        assert "Problem" in schema["components"]["schemas"]
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                assert [*operation["responses"]["default"]["content"]] == ["application/problem+json"]
+                assert "x-limited" not in operation
+
+    def test_and_what_is_limited_says_so(self, schema):
+        limited = {
+            (method, path)
+            for path, operations in schema["paths"].items()
+            for method, operation in operations.items()
+            if "429" in operation["responses"]
+        }
+        assert limited == {
+            ("post", "/api/v1/login/"),
+            ("post", "/api/v1/search/"),
+            ("post", "/api/v1/classify/"),
+            ("post", "/api/v1/interactions/"),
+            ("post", "/api/v1/listings/{listing_id}/photos/"),
+        }
+
     def test_it_says_how_to_authenticate(self, schema):
         assert set(schema["components"]["securitySchemes"]) == {"token", "service_key", "session", "visitor"}
         listings = schema["paths"]["/api/v1/listings/"]
