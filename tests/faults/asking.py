@@ -1,0 +1,68 @@
+"""Threads that ask a web process all the time, and keep every reply."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reply:
+    began: float  # seconds, as time.monotonic() tells them
+    what: str  # method and path
+    status: int
+    headers: dict[str, str]  # names in small letters
+    content: bytes
+
+    @property
+    def body(self) -> dict:
+        return json.loads(self.content) if self.content else {}
+
+
+def ask(port: int, method: str, path: str, body: dict | None, key: dict[str, str]) -> Reply:
+    """One request over a connection of its own."""
+    began = time.monotonic()
+    headers = key | ({"Content-Type": "application/json"} if body is not None else {})
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as link:
+        link.request(method, path, body and json.dumps(body), headers)
+        response = link.getresponse()
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(began, f"{method} {path}", response.status, names, response.read())
+
+
+class Asking:
+    """Within, each question is asked by a thread of its own, again and again, told how often before."""
+
+    def __init__(self, *questions: Callable[[int], Reply]):
+        self.replies: list[Reply] = []
+        self.problems: list[Exception] = []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(each,)) for each in questions]
+
+    def _run(self, question: Callable[[int], Reply]) -> None:
+        for number in itertools.count():
+            if self._over.is_set():
+                return
+            try:
+                self.replies.append(question(number))
+            except Exception as problem:
+                self.problems.append(problem)
+                return
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def since(self, moment: float) -> list[Reply]:
+        """What was asked after it."""
+        return [reply for reply in self.replies if reply.began > moment]

@@ -1,0 +1,109 @@
+"""PostgreSQL goes away while people ask, and comes back."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from marketplace.postgres_server import PostgresServer
+from marketplace.server_home import ServerHome
+from recommendations import embedding
+from recommendations.models import Interaction
+from tests import factories, servers
+from tests.faults.asking import Asking, Reply, ask
+from tests.faults.conftest import assert_agrees
+from tests.flows.conftest import eventually
+
+
+@pytest.fixture
+def postgres():
+    """The server of this test run; it runs again in any case when the test is over."""
+    server = PostgresServer(ServerHome(servers.FOLDER), durable=False)
+    yield server
+    server.start()
+
+
+def is_clean(reply: Reply) -> bool:
+    """It succeeded, or said in the way of this API that trying again later may help."""
+    return reply.status in (200, 201) or (
+        reply.status == 503
+        and reply.headers["content-type"] == "application/problem+json"
+        and int(reply.headers["retry-after"]) > 0
+        and reply.body["status"] == 503
+    )
+
+
+def questions_about(sofa, port: int, key: dict) -> list[Callable[[int], Reply]]:
+    """Each a kind of request, for a thread of its own."""
+
+    def asked(method: str, path: str, body=None):
+        return lambda number: ask(port, method, path, body and body(number), key)
+
+    def event(number: int) -> dict:
+        told = {"actor": "bob", "listing": sofa.external_id, "kind": "view"}
+        return {"event_id": f"event-{number}"} | told
+
+    def new(number: int) -> dict:
+        content = {"title": "Lamp", "price": "5", "category": "Home / Lamps"}
+        return {"id": f"lamp-{number}", "seller": "alice"} | content
+
+    return [
+        asked("GET", "/api/v1/feed/?actor=bob"),
+        asked("GET", f"/api/v1/listings/{sofa.external_id}/similar/"),
+        asked("GET", "/api/v1/search/?q=sofa"),
+        asked("GET", f"/api/v1/listings/{sofa.external_id}/"),
+        asked("POST", "/api/v1/interactions/", event),
+        asked("POST", "/api/v1/listings/", new),
+    ]
+
+
+class TestARestartAndACrashUnderRequests:
+    def test_requests_fail_cleanly_and_then_succeed_without_a_stale_connection(
+        self, installation, postgres, key
+    ):
+        sofa = factories.listing(factories.actor("alice"))
+        factories.actor("bob")
+        embedding.embed_claimed_batches(clock=timezone.now)
+        # As in production; tests are quicker without, and lose what they wrote last as the server is killed.
+        installation.environment["DATABASE_URL"] += "?options=-c%20synchronous_commit%3Don"
+        installation.serve()
+
+        def postgres_killed() -> None:
+            os.kill(postgres._pid(), signal.SIGKILL)
+
+        questions = questions_about(sofa, installation.port, key)
+        with Asking(*questions) as asking:
+            kinds = len(questions)
+            eventually(lambda: answered(asking.replies, ok=True) == kinds, "everything answers")
+            for stop in (postgres.stop, postgres_killed):
+                connections.close_all()
+                stop()
+                self.wait_for(asking, kinds, "everything notices", ok=False)
+                postgres.start()
+                self.wait_for(asking, kinds, "everything answers again", ok=True)
+            healed = time.monotonic()
+            eventually(lambda: len(asking.since(healed)) > 60, "many ask")
+        assert asking.problems == []
+        assert [reply for reply in asking.replies if not is_clean(reply)] == []
+        assert {reply.status for reply in asking.since(healed)} <= {200, 201}
+        told = [
+            reply.body for reply in asking.replies if "interactions" in reply.what and reply.status == 200
+        ]
+        accepted = [result["event_id"] for reply in told for result in reply["results"]]
+        assert set(accepted) <= set(Interaction.objects.values_list("event_id", flat=True))
+        embedding.embed_claimed_batches(clock=timezone.now)
+        made = sum(reply.status == 201 for reply in asking.replies)
+        assert_agrees(1 + made)
+
+    def wait_for(self, asking: Asking, kinds: int, what: str, *, ok: bool) -> None:
+        now = time.monotonic()
+        eventually(lambda: answered(asking.since(now), ok=ok) == kinds, what)
+
+
+def answered(replies: list[Reply], *, ok: bool) -> int:
+    """How many kinds of questions were answered so."""
+    return len({reply.what for reply in replies if (reply.status < 300) == ok})
