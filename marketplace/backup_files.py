@@ -1,0 +1,83 @@
+"""Folders of a backup: copied, written down with their digests, and checked before anything is restored."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from listings.errors import Invalid
+from recommendations.durable import sha256_of, sync
+
+MANIFEST, DUMP, FORM = "manifest.json", "database.dump", "marketplace-backup-1"
+UNFINISHED = ".building"
+
+
+class BadBackup(Invalid):
+    """The folder is no backup, or not as it was written."""
+
+
+def copy_new(source: Path, target: Path) -> None:
+    """Copy what the target does not have yet. Files are only ever written once, under new names; one that
+    goes away meanwhile is passed over."""
+    for file in _files(source):
+        copy = target / file.relative_to(source)
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copy2(file, copy)
+            except FileNotFoundError:
+                copy.unlink(missing_ok=True)
+
+
+def write_manifest(folder: Path, about: dict[str, Any]) -> None:
+    """Seal a backup: after this its files are on the disk, and each has its digest."""
+    digests = {str(file.relative_to(folder)): sha256_of(file) for file in _files(folder)}
+    for file in _files(folder):
+        sync(file)
+    (folder / MANIFEST).write_text(json.dumps({"form": FORM, **about, "sha256": digests}, indent=1))
+    sync(folder / MANIFEST)
+    sync(folder)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a backup says of itself, once every file was found as it was written.   Raises BadBackup."""
+    try:
+        about = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise BadBackup(f"{folder} is no backup: {MANIFEST} cannot be read ({error}).") from None
+    if not isinstance(about, dict) or about.get("form") != FORM or DUMP not in about.get("sha256", {}):
+        raise BadBackup(f"{folder} is no backup of a kind that is known here.")
+    for name, digest in about["sha256"].items():
+        if (
+            not _is_inside(folder, name)
+            or not (folder / name).is_file()
+            or sha256_of(folder / name) != digest
+        ):
+            raise BadBackup(f"{folder / name} is missing, or is not what was backed up.")
+    return about
+
+
+def replace(source: Path, target: Path) -> None:
+    """Put a copy of a folder in the place of another, which is there until the copy is whole."""
+    aside, old = (target.with_name(f".{name}-{target.name}") for name in ("restoring", "replaced"))
+    for leftover in (aside, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    aside.mkdir(parents=True)
+    copy_new(source, aside)
+    if target.exists():
+        target.rename(old)
+    aside.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All that is finished, in order."""
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        if file.is_file() and not any(part.startswith(UNFINISHED) for part in parts):
+            yield file
+
+
+def _is_inside(folder: Path, name: str) -> bool:
+    return (folder / name).resolve().is_relative_to(folder.resolve())

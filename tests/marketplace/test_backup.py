@@ -1,0 +1,249 @@
+"""What was backed up while it ran is restored elsewhere, and recommends the same."""
+
+import io
+import shutil
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, connections
+from django.utils import timezone
+
+from listings.models import Actor, Listing, Photo
+from marketplace import backup, backup_files, backup_programs
+from marketplace.backup import back_up, restore
+from marketplace.postgres_server import INSTALLATION
+from recommendations import (
+    boosts,
+    compaction,
+    experiments,
+    exposure,
+    model_store,
+    replica,
+    trending,
+    watermark,
+)
+from recommendations.feed import build_feed
+from recommendations.filters import Filters
+from recommendations.models import Interaction, Slate, TrainedModel
+from recommendations.simulation import simulate
+from recommendations.training import train_collaborative
+from tests import factories
+
+SEED = 7
+
+
+@pytest.fixture
+def elsewhere(transactional_db):
+    """A connection to an empty database of this test's server."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS restored")
+        cursor.execute("CREATE DATABASE restored TEMPLATE template0")
+    other = connection.copy()
+    other.settings_dict["NAME"] = "restored"
+    yield other
+    other.close()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE restored WITH (FORCE)")
+
+
+@contextmanager
+def living(database, settings, folder: Path):
+    """For a while this process is one of the installation over there."""
+    here = connections["default"]
+    settings.MEDIA_ROOT, settings.MODEL_ROOT = folder / "media", folder / "models"
+    settings.INDEX_ROOT = folder / "index"
+    connections["default"] = database
+    try:
+        yield
+    finally:
+        connections["default"] = here
+
+
+def feed(actor_name: str, now) -> list[tuple[str, float]]:
+    """A feed from the start of a process: listings and scores in order."""
+    for kept in (boosts, experiments, exposure):
+        kept.forget()
+    trending.roll_up(now=now)
+    exposure.roll_up(now=now)
+    process = replica._replica
+    process.view = None
+    process._looked_at = ("", 0)
+    process._models.__init__(model_store)
+    process.look_around()
+    actor = Actor.objects.get(external_id=actor_name)
+    page = build_feed(actor=actor, filters=Filters(), limit=20, now=now, is_kept=False, seed=SEED)
+    assert not set(page.degraded) - {"ranker"}
+    return [(item.listing.external_id, round(float(item.score), 5)) for item in page.items]
+
+
+@pytest.fixture
+def world(alice, bob, follow, now):
+    """A market of sofas and bicycles, trained on shoppers, one of which is Bob."""
+    for number in range(12):
+        title, path = f"Mountain bike {number}", "Sports / Bicycles"
+        factories.listing(alice, f"Blue sofa {number}", price=20 + number, external_id=f"sofa-{number:02}")
+        factories.listing(alice, title, path=path, price=80 + number, external_id=f"bike-{number:02}")
+    factories.photo(Listing.objects.get(external_id="sofa-00"))
+    follow()
+    simulate(shopper_count=30, seed=2, now=now)
+    train_collaborative(now=now, force=True)
+    for number in range(3):
+        factories.event(
+            bob, Listing.objects.get(external_id=f"sofa-{number:02}"), at=now - timedelta(hours=1)
+        )
+    return now
+
+
+class TestRoundTrip:
+    def test_a_restored_system_gives_the_same_feed(self, world, elsewhere, settings, tmp_path):
+        now = world
+        here, photos = feed("bob", now), stored(settings.MEDIA_ROOT)
+        before = {model: model.objects.count() for model in (Interaction, Slate, Photo, TrainedModel)}
+        back_up(tmp_path / "backup", now=now)
+        Interaction.objects.all().delete()  # what happens here from now on is not in it
+        shutil.rmtree(settings.MEDIA_ROOT)
+        trending.client().set("keep", "me")
+        with living(elsewhere, settings, tmp_path / "there"):
+            restore(tmp_path / "backup", database=elsewhere)
+            there = feed("bob", now)
+            assert there == here
+            assert len(here) == 20
+            assert replica.view().collaborative is not None
+            assert {model: model.objects.count() for model in before} == before
+            assert stored(settings.MEDIA_ROOT) == photos
+            assert compaction.verify().agrees
+            self.goes_on(now)
+        assert trending.client().get("keep") == b"me"
+
+    def goes_on(self, now) -> None:
+        """Ids of transactions are older than any of this server's, and keep their order by what was read."""
+        newest = max(Interaction.objects.values_list("transaction_id", flat=True))
+        assert newest < 100 < watermark.horizon()
+        model = TrainedModel.objects.get(kind="collaborative", status="active")
+        unread = Interaction.objects.filter(transaction_id__gte=model.horizon)
+        assert {event.actor.external_id for event in unread} == {"bob"}
+        carol = Actor.objects.create(external_id="carol")  # sequences go on, too
+        factories.event(carol, Listing.objects.get(external_id="bike-00"))
+        assert trending.roll_up(now=timezone.now()) == 1
+
+
+class TestBackup:
+    def test_the_folder_is_for_its_owner_alone_and_whole(self, transactional_db, alice, tmp_path, now):
+        about = back_up(tmp_path / "backup", now=now)
+        assert about["counts"]["listings.Actor"] == 1
+        assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
+        assert backup_files.read_manifest(tmp_path / "backup")["made_at"] == about["made_at"]
+        assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
+
+    def test_one_that_fails_leaves_nothing(self, alice, tmp_path, now, monkeypatch):
+        monkeypatch.setattr(backup_programs, "places", list)
+        with pytest.raises(backup_programs.NoPrograms, match="postgresql-client"):
+            back_up(tmp_path / "backup", now=now)
+        assert not [file for file in tmp_path.iterdir() if "backup" in file.name]
+
+    def test_it_writes_over_nothing(self, db, tmp_path, now):
+        (tmp_path / "mine").write_text("precious")
+        with pytest.raises(backup.Exists):
+            back_up(tmp_path, now=now)
+
+    def test_what_a_training_has_not_finished_is_left_out(self, alice, settings, tmp_path, now):
+        half = settings.MODEL_ROOT / "collaborative" / ".building-1"
+        half.mkdir(parents=True)
+        (half / "half").write_text("half")
+        back_up(tmp_path / "backup", now=now)
+        assert stored(tmp_path / "backup" / "models") == {}
+
+    def test_the_password_is_not_shown_to_who_lists_processes(self, db):
+        other = connection.copy()
+        other.settings_dict["PASSWORD"] = "hunter2-hunter2"
+        assert "hunter2" not in backup_programs._address(other)
+
+    @pytest.mark.parametrize(("server", "chosen"), [(18, 18), (17, 17), (16, 17)])
+    def test_programs_are_of_the_servers_version_or_the_next(self, server, chosen):
+        versions = {Path("/wheel"): 18, Path("/usr/bin"): 17, Path("/broken"): 0}
+        assert versions[backup_programs.fitting(versions, server)] == chosen
+
+    def test_older_ones_cannot_read_a_server(self):
+        with pytest.raises(backup_programs.NoPrograms, match="PostgreSQL 19"):
+            backup_programs.fitting({Path("/wheel"): 18}, 19)
+
+    def test_those_of_the_wheel_are_found_without_any_on_path(self, db, monkeypatch):
+        monkeypatch.setenv("PATH", "/nowhere")
+        assert backup_programs.folder_for(connection).parts[-2:] == (INSTALLATION, "bin")
+
+
+@pytest.fixture
+def made(alice, settings, tmp_path, now) -> Path:
+    """A backup of one photo and its owner."""
+    factories.photo(factories.listing(alice))
+    back_up(tmp_path / "backup", now=now)
+    return tmp_path / "backup"
+
+
+class TestRestore:
+    def test_only_into_an_empty_system(self, transactional_db, made, elsewhere, settings, tmp_path):
+        with living(elsewhere, settings, tmp_path / "there"):
+            restore(made, database=elsewhere)
+            Listing.objects.update(title="Changed since")
+            with pytest.raises(backup.NotEmpty, match="--force"):
+                restore(made, database=elsewhere)
+            assert Listing.objects.get().title == "Changed since"
+            restore(made, force=True, database=elsewhere)
+            assert Listing.objects.get().title == "Blue sofa"
+
+    def test_not_while_others_are_connected(self, transactional_db, made, elsewhere):
+        elsewhere.ensure_connection()
+        busy = elsewhere.copy()
+        busy.ensure_connection()
+        with pytest.raises(backup.InUse, match="stop web, workers and beat"):
+            restore(made, database=elsewhere)
+        busy.close()
+
+    @pytest.mark.parametrize("damage", ["dump", "photo", "missing", "manifest", "stranger"])
+    def test_a_damaged_backup_changes_nothing(self, transactional_db, made, elsewhere, settings, damage):
+        photo = next((made / "media").rglob("*.jpg"))
+        hurt = {
+            "dump": lambda: (made / "database.dump").write_bytes(b"PGDMP"),
+            "photo": lambda: photo.write_bytes(b"other"),
+            "missing": photo.unlink,
+            "manifest": lambda: (made / "manifest.json").write_text("{"),
+            "stranger": lambda: (made / "manifest.json").write_text("[]"),
+        }
+        hurt[damage]()
+        with pytest.raises(backup_files.BadBackup, match=str(made)):
+            restore(made, database=elsewhere)
+        assert elsewhere.introspection.table_names() == []
+
+    def test_a_dump_that_breaks_half_way_changes_nothing(
+        self, transactional_db, made, elsewhere, monkeypatch
+    ):
+        monkeypatch.setattr(backup, "_RENUMBER", "SELECT 1/0;")
+        with pytest.raises(backup_programs.ProgramFailed, match="division by zero"):
+            restore(made, database=elsewhere)
+        assert elsewhere.introspection.table_names() == []
+
+    def test_one_of_later_code_is_refused(self, transactional_db, made, elsewhere):
+        file = made / "manifest.json"
+        file.write_text(file.read_text().replace("listings.0001_initial", "listings.0999_later"))
+        with pytest.raises(backup_files.BadBackup, match="listings.0999_later"):
+            restore(made, database=elsewhere)
+
+
+class TestCommands:
+    def test_they_say_what_was_done_and_what_keeps_them_from_it(self, transactional_db, alice, tmp_path):
+        said = io.StringIO()
+        call_command("backup", str(tmp_path / "backup"), stdout=said)
+        assert "1 Actor, 0 Listing, 0 Interaction" in said.getvalue()
+        with pytest.raises(CommandError, match="not empty"):
+            call_command("backup", str(tmp_path / "backup"))
+        with pytest.raises(CommandError, match="no backup"):
+            call_command("restore", str(tmp_path / "nothing"))
+        with pytest.raises(CommandError, match="--force"):
+            call_command("restore", str(tmp_path / "backup"))
+
+
+def stored(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
