@@ -110,13 +110,17 @@ class Replica:
         self.degraded = self.degraded - watches.keys() | missing
 
     def _take_trending(self) -> None:
-        """Redis holds what is trending and is the broker, too: without it, background work waits."""
-        lost = {"trending", "broker"}
+        """Redis holds what is trending and is the broker, too: without it, background work waits.
+
+        It waits for one that is full as well, which still tells what is trending.
+        """
+        both = {"trending", "broker"}
         try:
             self.view = self.view.with_trending(*trending.top())
-            self.degraded -= lost
+            lost = set() if trending.is_writable() else {"broker"}
         except RedisError:
-            self.degraded |= lost
+            lost = both
+        self.degraded = self.degraded - both | lost
 
     def _note_lag(self) -> None:
         late = {"embedding"} if lag.is_embedding_late(now=timezone.now()) else set()

@@ -25,7 +25,7 @@ REBASE_AFTER = 500 * HALF_LIFE  # 2^500 still fits a double
 TOP = 2000
 KEPT = 10 * TOP  # what is colder will not come back by decay alone
 
-SCORES, STATE = "trending:scores", "trending:state"
+SCORES, STATE, PROBE = "trending:scores", "trending:state", "trending:probe"
 
 _client: redis.Redis | None = None
 
@@ -36,6 +36,15 @@ def client() -> redis.Redis:
     if _client is None:
         _client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
     return _client
+
+
+def is_writable() -> bool:
+    """Whether Redis keeps what it is sent; one that is full only answers. Raises RedisError."""
+    try:
+        client().set(PROBE, 1)
+    except redis.ResponseError:
+        return False
+    return True
 
 
 def top(count: int = TOP) -> tuple[np.ndarray, np.ndarray]:

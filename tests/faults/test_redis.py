@@ -1,0 +1,98 @@
+"""Redis goes away, comes back empty, and is full: what people send is kept, and all of it heals by itself."""
+
+import pytest
+import redis
+
+from marketplace.processes import BEAT, WEB, Supervisor
+from recommendations.models import EmbeddingJob, Interaction, ListingEmbedding
+from tests.faults.conftest import assert_agrees
+from tests.flows.conftest import EMBEDDINGS, EVENTS, eventually
+
+HEALS_IN_S = 60
+
+
+@pytest.fixture
+def running(installation, own_redis):
+    """The whole installation under its supervisor, but for queries and trainings."""
+    supervisor = Supervisor(
+        logs=installation.folder, environment=installation.environment, say=lambda name, line: None
+    )
+    # A process is killed when the thread that started it ends: this one lives as long as the test.
+    for process in (WEB, EMBEDDINGS, EVENTS, BEAT):
+        supervisor.start(process, bind=f"127.0.0.1:{installation.port}", var=str(installation.folder))
+    eventually(installation._answers, "the web process answers")
+    yield installation
+    supervisor.hurry()
+    supervisor.stop()
+
+
+class Shop:
+    """What a shop sends to the installation, and how that stands."""
+
+    def __init__(self, installation, key):
+        self._installation, self._key = installation, key
+        self.count = 0
+
+    def sends(self) -> str:
+        """A listing and an event of it are accepted; the listing's id."""
+        self.count += 1
+        name = f"sofa-{self.count}"
+        new = {"id": name, "seller": "alice", "title": f"Blue sofa {name}", "price": "50"}
+        new["category"] = "Home / Sofas"
+        assert self._installation.post("/api/v1/listings/", new, **self._key)[0] == 201
+        event = {"event_id": name, "actor": "bob", "listing": name, "kind": "view"}
+        status, reply = self._installation.post("/api/v1/interactions/", event, **self._key)
+        assert (status, reply["results"][0]["outcome"]) == (200, "accepted")
+        return name
+
+    def feed(self) -> dict:
+        status, page = self._installation.get("/api/v1/feed/", **self._key)
+        assert status == 200
+        return page
+
+    def lacks(self) -> set[str]:
+        return set(self.feed()["degraded"])
+
+    def is_whole(self) -> bool:
+        """Everything that was sent is embedded and shown, nothing is lacking that Redis holds."""
+        page = self.feed()
+        shown = {item["listing"]["id"] for item in page["items"]}
+        is_lacking = {"broker", "trending", "catalogue", "embedding"} & set(page["degraded"])
+        return len(shown) == self.count and not is_lacking and not EmbeddingJob.objects.exists()
+
+
+def trending_count(own_redis) -> int:
+    with redis.Redis.from_url(own_redis.url) as client:
+        return client.zcard("trending:scores")
+
+
+class TestRedis:
+    def test_stopped_emptied_and_full_it_costs_time_and_nothing_else(self, running, own_redis, key):
+        shop = Shop(running, key)
+
+        def heals(after: str) -> None:
+            eventually(shop.is_whole, f"all is shown {after}", HEALS_IN_S)
+            counted = lambda: trending_count(own_redis) == shop.count  # noqa: E731
+            eventually(counted, f"all is counted {after}", HEALS_IN_S)
+
+        shop.sends()
+        heals("at first")
+
+        own_redis.stop()
+        eventually(lambda: {"broker", "trending"} <= shop.lacks(), "feeds say what they lack")
+        shop.sends()
+        own_redis.start()
+        heals("with a Redis that forgot everything")
+
+        with redis.Redis.from_url(own_redis.url) as client:
+            client.flushall()
+            shop.sends()
+            heals("with a Redis that was emptied")
+
+            client.config_set("maxmemory", 1)
+            shop.sends()
+            eventually(lambda: {"broker"} <= shop.lacks(), "feeds say what they lack")
+            client.config_set("maxmemory", 0)
+            heals("with room in Redis again")
+        assert Interaction.objects.count() == shop.count == ListingEmbedding.objects.count()
+        assert_agrees(shop.count)
