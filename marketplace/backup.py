@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -23,9 +24,11 @@ from listings.errors import Conflict
 from listings.models import Actor, Listing
 from marketplace import backup_files, backup_programs
 from marketplace.backup_files import DUMP, BadBackup
+from marketplace.models import ServiceKey
 from recommendations import trending
 from recommendations.models import Impression, Interaction, ReaderPosition, TrainedModel
 
+COUNTED = (Actor, Listing, Interaction)
 FOLDERS = {"media": "MEDIA_ROOT", "models": "MODEL_ROOT"}  # by the setting that says where they lie
 
 
@@ -121,7 +124,7 @@ def _about(cursor: CursorWrapper, now: datetime) -> dict[str, Any]:
         "migrations": [name for (name,) in cursor.fetchall()],
         "counts": {},
     }
-    for model in (Actor, Listing, Interaction):
+    for model in COUNTED:
         cursor.execute(f"SELECT count(*) FROM {model._meta.db_table}")
         about["counts"][model._meta.label] = cursor.fetchone()[0]
     return about
@@ -145,13 +148,13 @@ def _require_alone(database: BaseDatabaseWrapper) -> None:
 
 def _require_empty(database: BaseDatabaseWrapper) -> None:
     there = set(database.introspection.table_names())
-    for model in (Actor, Listing, Interaction):
+    for model in (*COUNTED, get_user_model(), ServiceKey):
         table = model._meta.db_table
         with database.cursor() as cursor:
             if table in there:
                 cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")
                 if cursor.fetchone()[0]:
-                    raise NotEmpty("There is a catalogue here already: --force puts the backup in its place.")
+                    raise NotEmpty("There is something here already: --force puts the backup in its place.")
 
 
 def _forget_what_redis_counted() -> None:

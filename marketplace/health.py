@@ -34,7 +34,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
     told = {"status": verdict}
     if is_operator(request):
         told |= {"lines": [line.to_json() for line in seen], "feeds_lack": replica.degraded()}
-    return JsonResponse(told, status=503 if verdict == lines.UNREADY else 200)
+    response = JsonResponse(told, status=503 if verdict == lines.UNREADY else 200)
+    response._has_been_logged = True  # a balancer asks every few seconds
+    return response
 
 
 @never_cache

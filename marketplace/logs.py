@@ -4,6 +4,7 @@ The id goes with the messages that a request sends: what a task logs bears the i
 Nobody's token or key, no body, no query string, no address and no name of a person is logged.
 """
 
+import logging
 import re
 import time
 from collections.abc import Mapping, MutableMapping
@@ -34,6 +35,7 @@ _SECRETS = (
 )
 
 Event = MutableMapping[str, Any]
+failures = logging.getLogger("django.request")
 
 
 def without_secrets(text: str) -> str:
@@ -123,6 +125,13 @@ class RequestIdMiddleware(RequestMiddleware):
         response = super().__call__(request)
         response[HEADER] = request_id
         return response
+
+    def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
+        """Django would tell of a failure only after the id is forgotten."""
+        if response.status_code >= 500 and not getattr(response, "_has_been_logged", False):
+            failures.error("%s: %s", response.reason_phrase, request.path)
+            response._has_been_logged = True
+        super().handle_response(request, response)
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.utils import timezone
@@ -193,6 +194,15 @@ class TestRestore:
             assert Listing.objects.get().title == "Changed since"
             restore(made, force=True, database=elsewhere)
             assert Listing.objects.get().title == "Blue sofa"
+
+    def test_an_account_alone_is_something_too(self, transactional_db, tmp_path, now, elsewhere, settings):
+        back_up(tmp_path / "backup", now=now)
+        with living(elsewhere, settings, tmp_path / "there"):
+            restore(tmp_path / "backup", database=elsewhere)
+            restore(tmp_path / "backup", database=elsewhere)  # there is nothing yet
+            User.objects.create_user("operator")
+            with pytest.raises(backup.NotEmpty):
+                restore(tmp_path / "backup", database=elsewhere)
 
     def test_not_while_others_are_connected(self, transactional_db, made, elsewhere):
         elsewhere.ensure_connection()

@@ -85,6 +85,20 @@ class TestRecords:
         client.get("/livez", headers={"X-Request-ID": "one"})
         assert structlog.contextvars.get_contextvars() == {}
 
+    def test_a_failure_that_was_expected_bears_it_too(self, transactional_db, client, written):
+        stream = written("json")
+        reply = client.post(
+            "/api/v1/classify/", {"words": "sofa"}, "application/json", headers={"X-Request-ID": "later"}
+        )
+        errors = [record for record in records(stream) if record["level"] == "error"]
+        assert reply.status_code == 503
+        assert {error["request_id"] for error in errors if "Unavailable" in error["event"]} == {"later"}
+
+    def test_a_probe_that_asks_all_the_time_fills_no_log(self, db, client, written):
+        stream = written("json")
+        assert client.get("/readyz").status_code == 503
+        assert not [record for record in records(stream) if record["level"] == "error"]
+
     def test_a_crash_is_told_once_with_id_and_traceback(self, written, monkeypatch):
         monkeypatch.setattr("marketplace.health.condition.seen", lambda: 1 / 0)
         stream = written("json")
