@@ -125,6 +125,7 @@ DATABASES = {
         ENVIRONMENT.database_url or embedded.database_url(VAR), conn_max_age=600, conn_health_checks=True
     )
 }
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)  # seconds, not for ever
 REDIS_URL = ENVIRONMENT.redis_url or embedded.redis_url(VAR)
 
 LANGUAGE_CODE = "en-gb"
