@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 
 from listings import photos, services
 from listings.errors import DomainError
-from listings.models import Actor, Category, Listing, Photo, Place
+from listings.models import Actor, Category, Listing, Photo, PhotoSource, Place
 
 
 class ListingForm(forms.ModelForm):
@@ -151,6 +151,29 @@ def _image(photo: Photo, height: int) -> str:
         photos.url_of(photo.file.name, photos.Size.THUMBNAIL),
         height,
     )
+
+
+@admin.register(PhotoSource)
+class PhotoSourceAdmin(admin.ModelAdmin):
+    """Photos that services named by address."""
+
+    list_display = ("external_id", "listing", "url", "attempts", "try_after", "fetched_at", "last_error")
+    list_filter = (("failed_at", admin.EmptyFieldListFilter), ("fetched_at", admin.EmptyFieldListFilter))
+    list_select_related = ("listing",)
+    search_fields = ("external_id", "listing__external_id", "url")
+    show_full_result_count = False
+    actions = ("retry",)
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return False
+
+    @admin.action(description="Try again", permissions=["view"])
+    def retry(self, request, queryset):
+        count = queryset.update(attempts=0, try_after=timezone.now(), failed_at=None, fetched_at=None)
+        self.message_user(request, f"To be fetched again: {count}.", messages.SUCCESS)
 
 
 @admin.register(Actor)

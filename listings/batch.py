@@ -8,6 +8,7 @@ from enum import StrEnum
 from listings.announcing import announcing
 from listings.errors import DomainError
 from listings.models import Category, Listing, Place
+from listings.photo_requests import NamedPhoto, request_photos
 from listings.services import apply_content, ensure_actors, ensure_category, is_stale
 
 Status = Listing.Status
@@ -30,6 +31,7 @@ class ListingRow:
     status: str | None = None
     source_version: int | None = None
     created_at: datetime | None = None
+    photos: tuple[NamedPhoto, ...] = ()  # to be fetched
 
 
 class Outcome(StrEnum):
@@ -58,6 +60,7 @@ def upsert_batch(*, rows: list[ListingRow], now: datetime) -> list[RowResult]:
         batch = _Batch(rows, now)
         results = [batch.apply(row) for row in rows]
         batch.write()
+        request_photos(batch.named_photos(rows, results), now=now)
         changes.listing_ids.update(listing.pk for listing in batch.created + batch.updated)
     return [batch.with_key(result) for result in results]
 
@@ -127,6 +130,15 @@ class _Batch:
         for listing in self.updated:
             listing.updated_at = self.now
         Listing.objects.bulk_update(self.updated, _UPDATED_FIELDS, batch_size=200)
+
+    def named_photos(self, rows: list[ListingRow], results: list[RowResult]) -> dict[int, list[NamedPhoto]]:
+        """By primary key, of the rows that were applied."""
+        applied = {Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED}
+        return {
+            self.listings[row.external_id].pk: list(row.photos)
+            for row, result in zip(rows, results, strict=True)
+            if row.photos and result.outcome in applied
+        }
 
     def with_key(self, result: RowResult) -> RowResult:
         listing = self.listings.get(result.external_id)

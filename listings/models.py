@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
@@ -206,6 +207,41 @@ class Listing(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class PhotoSource(models.Model):
+    """A photo that a service named by its address, for a worker. It stays: nothing is fetched twice."""
+
+    PROGRESS = ("url", "attempts", "try_after", "fetched_at", "failed_at", "last_error")
+
+    listing = models.ForeignKey("Listing", on_delete=models.CASCADE, related_name="photo_sources")
+    external_id = models.CharField(max_length=200, validators=[check_external_id])  # of the photo
+    url = models.CharField(max_length=2000)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    try_after = models.DateTimeField()
+    fetched_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["listing", "external_id"], name="photo_source_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["try_after"],
+                condition=models.Q(fetched_at=None, failed_at=None),
+                name="photo_source_waits",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+    def begin_anew(self, url: str, now: datetime) -> None:
+        """As if it had just been named, perhaps with another address."""
+        self.url, self.attempts, self.try_after = url, 0, now
+        self.fetched_at, self.failed_at, self.last_error = None, None, ""
 
 
 class Photo(models.Model):

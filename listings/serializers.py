@@ -7,6 +7,9 @@ from rest_framework import serializers
 from listings import photos, queries
 from listings.batch import ListingRow, Outcome
 from listings.models import Category, Listing, Photo, Place, check_external_id
+from listings.photo_requests import NamedPhoto
+from listings.photo_sources import LONGEST_ADDRESS, BadSource, check_address
+from listings.services import MAXIMUM_PHOTOS
 from listings.strict import StrictSerializer
 
 COORDINATE_DIGITS = 2
@@ -111,6 +114,20 @@ class NewListing(ListingContent):
     status = serializers.ChoiceField(choices=["draft", "active"], default="active")
 
 
+class NamedPhotoBody(StrictSerializer):
+    """A photo to be fetched: from a host that the operator has listed, over https."""
+
+    id = serializers.CharField(max_length=200, validators=[check_external_id])
+    url = serializers.CharField(max_length=LONGEST_ADDRESS)
+
+    def validate_url(self, url: str) -> str:
+        try:
+            check_address(url)
+        except BadSource as error:
+            raise serializers.ValidationError(error.detail) from None
+        return url
+
+
 class BatchRow(ListingContent):
     """One listing of a batch; `status` is taken as it is in the marketplace's own system."""
 
@@ -118,9 +135,17 @@ class BatchRow(ListingContent):
     seller = serializers.CharField(max_length=200, validators=[check_external_id])
     status = serializers.ChoiceField(choices=Listing.Status.choices, required=False)
     created_at = serializers.DateTimeField(required=False)
+    photos = NamedPhotoBody(many=True, required=False, max_length=MAXIMUM_PHOTOS)
+
+    def validate_photos(self, named: list[dict]) -> list[dict]:
+        if len({photo["id"] for photo in named}) < len(named):
+            raise serializers.ValidationError("Two photos have the same id.")
+        return named
 
     def to_row(self) -> ListingRow:
-        return ListingRow(**self.validated_data)
+        content = dict(self.validated_data)
+        named = tuple(NamedPhoto(photo["id"], photo["url"]) for photo in content.pop("photos", ()))
+        return ListingRow(**content, photos=named)
 
 
 class BatchResult(serializers.Serializer):

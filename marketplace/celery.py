@@ -61,6 +61,7 @@ app.conf.update(
     task_default_queue="events",
     task_routes={
         "recommendations.tasks.embed_pending": {"queue": "embeddings"},
+        "recommendations.tasks.fetch_photos": {"queue": "embeddings"},
         "recommendations.tasks.encode_query": {"queue": "encode"},
         "recommendations.tasks.compact_index": {"queue": "training"},
         "recommendations.tasks.refresh_collaborative": {"queue": "training"},
@@ -73,6 +74,11 @@ app.conf.update(
         "embed-pending": {
             "task": "recommendations.tasks.embed_pending",
             "schedule": 3.0,
+            "options": {"expires": BELL_EXPIRES_S},
+        },
+        "fetch-photos": {
+            "task": "recommendations.tasks.fetch_photos",
+            "schedule": 5.0,
             "options": {"expires": BELL_EXPIRES_S},
         },
         "roll-up-trending": {

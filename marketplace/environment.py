@@ -4,6 +4,7 @@ README's table lists the same variables; a test compares the two.
 """
 
 import difflib
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -86,6 +87,11 @@ class Environment(BaseSettings):
     photo_maximum_bytes: int = Field(15_000_000, ge=1000, description="A larger upload is refused unread.")
     photo_maximum_pixels: int = Field(
         40_000_000, ge=1000, description="A photo of more pixels is refused before it is decoded."
+    )
+    photo_hosts: Names = Field(
+        [],
+        description="Hosts from which photos are fetched that services name by address in batches, such as "
+        "`img.shop.example`, with commas between. None when not set.",
     )
     time_zone: str = Field("Europe/London", description="The time zone of the admin.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
@@ -196,7 +202,7 @@ class Environment(BaseSettings):
     def is_https_only(self) -> bool:
         return not (self.is_embedded or self.debug) if self.https_only is None else self.https_only
 
-    @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
+    @field_validator("allowed_hosts", "csrf_trusted_origins", "photo_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -246,6 +252,14 @@ class Environment(BaseSettings):
         if not all(value.startswith(("https://", "http://")) for value in values):
             raise ValueError("origins that begin with https:// or http://, with commas between")
         return values
+
+    @field_validator("photo_hosts")
+    @classmethod
+    def _are_hosts(cls, values: list[str]) -> list[str]:
+        hosts = [value.lower() for value in values]
+        if not all(re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", host) for host in hosts):
+            raise ValueError("names of hosts, without https:// and port, with commas between")
+        return hosts
 
     @field_validator("image_weights")
     @classmethod

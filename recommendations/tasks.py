@@ -14,6 +14,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from listings import photo_fetching
 from recommendations import (
     answering,
     compaction,
@@ -47,6 +48,15 @@ def embed_pending() -> dict[str, int]:
     counts = embedding.embed_claimed_batches(clock=timezone.now, budget=EMBEDDING_BUDGET)
     if counts and embedding.waiting_count():
         embed_pending.apply_async(expires=BELL_EXPIRES_S)
+    return counts
+
+
+@shared_task
+def fetch_photos() -> dict[str, int]:
+    """Fetch photos that services named by address. Safe to run at any time; what is left rings again."""
+    counts = photo_fetching.fetch_photos(clock=timezone.now)
+    if photo_fetching.waiting_count(timezone.now()):
+        fetch_photos.apply_async(expires=BELL_EXPIRES_S)
     return counts
 
 

@@ -43,6 +43,7 @@ BAD = {
     "ENCODE_TIMEOUT_S": ["0", "-1", "31", "nan", "soon"],
     "PLAIN_IMAGE_API": ["maybe"],
     "HTTPS_ONLY": ["sometimes"],
+    "PHOTO_HOSTS": ["https://img.shop.example", "img.shop.example:444", "localhost", "img.shop.example/a"],
     "PROXY_COUNT": ["-1", "11", "some"],
     "LOGINS_PER_MINUTE": ["-1", "few", "1.5"],
     "PHOTO_SEARCHES_PER_MINUTE": ["-1", "few"],
