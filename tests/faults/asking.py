@@ -13,6 +13,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Reply:
     began: float  # seconds, as time.monotonic() tells them
+    ended: float
     what: str  # method and path
     status: int
     headers: dict[str, str]  # names in small letters
@@ -31,7 +32,8 @@ def ask(port: int, method: str, path: str, body: dict | None, key: dict[str, str
         link.request(method, path, body and json.dumps(body), headers)
         response = link.getresponse()
         names = {name.lower(): value for name, value in response.getheaders()}
-        return Reply(began, f"{method} {path}", response.status, names, response.read())
+        content = response.read()
+        return Reply(began, time.monotonic(), f"{method} {path}", response.status, names, content)
 
 
 class Asking:
