@@ -195,8 +195,10 @@ class Environment(BaseSettings):
 
     @property
     def is_embedded(self) -> bool:
-        """It runs on a PostgreSQL that it started itself: a demo or a test, not what others rely on."""
-        return self.database_url is None
+        """It runs on the PostgreSQL of its own folder: a demo, or a start, and not what others rely on."""
+        from marketplace import embedded
+
+        return self.database_url in (None, embedded.database_url(self.var))  # its children are told where
 
     @property
     def is_https_only(self) -> bool:

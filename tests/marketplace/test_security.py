@@ -17,8 +17,10 @@ from django.utils import timezone
 
 from listings import queries
 from listings.models import Listing
+from marketplace import embedded
 from marketplace.environment import BadEnvironment, Environment
 from marketplace.errors import problem, told_by_database
+from marketplace.management.commands.demo import child_environment
 from marketplace.models import ServiceKey
 from marketplace.settings import _secret_key as chosen_key
 from tests import factories
@@ -183,11 +185,22 @@ class TestProduction:
         assert (ended.returncode, ended.stdout) == (2, "")
         assert ended.stderr.startswith("SECRET_KEY: found nothing;") and ended.stderr.count("\n") == 1
 
+    def test_what_the_demo_starts_runs_on_its_servers_and_without_tls(self, monkeypatch):
+        monkeypatch.delenv("HTTPS_ONLY")
+        told = child_environment()
+        assert "DATABASE_URL" in told
+        assert Environment(database_url=told["DATABASE_URL"], var=told["VAR"]).is_embedded
+        assert told["HTTPS_ONLY"] == "false"
+        monkeypatch.setenv("HTTPS_ONLY", "true")
+        assert child_environment()["HTTPS_ONLY"] == "true"
+
     def test_on_its_own_servers_it_makes_a_key_and_needs_no_tls(self, tmp_path):
         environment = Environment(secret_key=None, database_url=None, https_only=None, var=tmp_path)
         assert len(chosen_key(environment)) > 50
         assert chosen_key(environment) == chosen_key(environment)
         assert (environment.is_https_only, environment.is_embedded) == (False, True)
+        child = Environment(database_url=embedded.database_url(tmp_path), secret_key=None, var=tmp_path)
+        assert chosen_key(child) == chosen_key(environment)  # it is told where the servers are
         assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
 
 

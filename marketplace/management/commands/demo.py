@@ -218,7 +218,8 @@ def child_environment() -> dict[str, str]:
     paths = {"VAR": str(settings.VAR)} | (
         {"IMAGE_WEIGHTS": str(given.image_weights)} if given.image_weights else {}
     )
-    return {**os.environ, **addresses, **paths, "PYTHONUNBUFFERED": "1"}
+    # It serves this machine alone, without TLS, wherever its database is.
+    return {"HTTPS_ONLY": "false", **os.environ, **addresses, **paths, "PYTHONUNBUFFERED": "1"}
 
 
 def renew_admin() -> str:
