@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.db import models
 from django.db.models import Q
 
-from listings.models import Actor, Listing, Photo
+from listings.models import Actor, Listing
 from recommendations.data_rights import ACCOUNT, RULES, Person, Rule, column
 from recommendations.models import Impression
 
@@ -30,7 +30,8 @@ def export(person: Person) -> Iterator[dict]:
         if rule != Rule.PERSON:
             model, field = column(name)
             yield from _rows(model, field, Q(**{f"{field}__in": person.users}))
-    yield from _rows(Photo, "listing", Q(listing__seller__in=person.ids))
+    for name in ("listings.Photo.listing", "listings.PhotoSource.listing"):
+        yield from _rows(column(name)[0], "listing", Q(listing__seller__in=person.ids))
     yield from _rows(Impression, "slate", Q(slate__actor__in=person.ids))
 
 

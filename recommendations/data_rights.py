@@ -1,7 +1,7 @@
 """What is kept about a person, handed out or erased: a member, with the visitors that they came as.
 
-`RULES` has a line for every relation to an actor, and `ACCOUNT` for every one to their account; a test walks
-all models, so that a new table without a rule fails.
+`RULES` has a line for every relation to an actor, `ACCOUNT` for every one to their account, `OF_LISTINGS` for
+every one to what they sell. A test walks all models, so that a new table without a rule fails.
 
 What erasing leaves: their listings, for others' events refer to them, off the market, without words, photos,
 place and id, of a seller that stands for nobody; category and price stay. Trending and the counts of exposure
@@ -34,12 +34,9 @@ from recommendations import boosts, compaction, exposure, generations, locks, tr
 from recommendations.behaviour import with_merged
 from recommendations.models import (
     BoostChange,
-    EmbeddingJob,
     Interaction,
-    ListingEmbedding,
     ParkedInteraction,
     ReaderPosition,
-    TextFeatures,
 )
 
 ERASED_TITLE = "Erased"
@@ -50,6 +47,7 @@ class Rule(StrEnum):
     CLEAR = "clear"  # the row stays, and names nobody
     ANONYMISE = "anonymise"  # the row stays for others' sake, with nothing of theirs in it
     PERSON = "person"  # the row is one of those that are the person
+    KEEP = "keep"  # the row is about what others did, and says nothing of them
 
 
 RULES: dict[str, Rule] = {
@@ -70,6 +68,16 @@ ACCOUNT: dict[str, Rule] = {
     "auth.User_groups.user": Rule.DELETE,
     "auth.User_user_permissions.user": Rule.DELETE,
     "marketplace.PersonToken.user": Rule.DELETE,
+}
+OF_LISTINGS: dict[str, Rule] = {
+    "listings.Photo.listing": Rule.DELETE,
+    "listings.PhotoSource.listing": Rule.DELETE,
+    "recommendations.Interaction.listing": Rule.KEEP,
+    "recommendations.Exposure.listing": Rule.KEEP,
+    "recommendations.Boost.listing": Rule.DELETE,
+    "recommendations.EmbeddingJob.listing": Rule.DELETE,
+    "recommendations.ListingEmbedding.listing": Rule.DELETE,
+    "recommendations.TextFeatures.listing": Rule.DELETE,
 }
 
 
@@ -171,22 +179,15 @@ def _listings_of(person: Person) -> QuerySet[Listing]:
 def _erase_listings(person: Person, listings: list[Listing], changes: Changes) -> dict[str, int]:
     """Their listings leave the market and say nothing any more; what they bought was bought by nobody."""
     bought = Listing.objects.filter(buyer__in=person.ids).update(buyer=None)
-    pictures = Photo.objects.filter(listing__in=listings)
-    changes.dropped_files.extend(pictures.values_list("file", flat=True))
-    for derived in (
-        pictures,
-        *(_of(model, listings) for model in (ListingEmbedding, TextFeatures, EmbeddingJob)),
-    ):
-        derived.delete()
+    changes.dropped_files.extend(Photo.objects.filter(listing__in=listings).values_list("file", flat=True))
+    for name in [name for name, rule in OF_LISTINGS.items() if rule == Rule.DELETE]:
+        model, field = column(name)
+        model._base_manager.filter(**{f"{field}__in": listings}).delete()
     nobody = Actor.objects.create(external_id=f"erased-{new_external_id()}") if listings else None
     for listing in listings:
         _empty(listing, nobody)
     changes.listing_ids.update(listing.pk for listing in listings)
     return {"listings.Listing": len(listings), "listings.Listing.buyer": bought}
-
-
-def _of(model: type[models.Model], listings: list[Listing]) -> QuerySet:
-    return model.objects.filter(listing__in=listings)
 
 
 def _empty(listing: Listing, seller: Actor) -> None:
