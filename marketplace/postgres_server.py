@@ -34,6 +34,9 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "log_checkpoints": "off",
+    # What was refused is told without the row, the parameters and the statement, which hold people's words.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
     "cluster_name": DATABASE,
 }
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -23,7 +23,7 @@ from marketplace.errors import problem, told_by_database
 from marketplace.management.commands.demo import child_environment
 from marketplace.models import ServiceKey
 from marketplace.settings import _secret_key as chosen_key
-from tests import factories
+from tests import factories, servers
 from tests.factories import PASSWORD
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -264,6 +264,15 @@ class TestWhatIsTold:
         assert response.status_code == 409
         assert "private words" not in str(response.data) + logged()
         assert "NotNullViolation 23502 listings_listing" in logged()
+
+    def test_nor_does_the_log_of_our_own_postgresql_hold_them(self, alice):
+        log = servers._servers.postgres.log
+        size = log.stat().st_size
+        listing = factories.listing(alice, "private words")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Listing.objects.filter(pk=listing.pk).update(title="private words too", category_id=None)
+        told = log.read_bytes()[size:]
+        assert b"violates not-null constraint" in told and b"private words" not in told
 
     def test_nor_what_cannot_be_stored(self, db, logged):
         with pytest.raises(DataError) as refused, transaction.atomic(), connection.cursor() as cursor:
