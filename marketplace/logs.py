@@ -54,7 +54,7 @@ def hide_secrets(logger: object, method: str, event: Event) -> Event:
 
 
 def as_line(logger: object, method: str, event: Event) -> str:
-    """`2026-11-21 15:04:05,678 INFO name: what happened key=value`, and a traceback below it.
+    """`2026-11-21 15:04:05 INFO name: what happened key=value`, and a traceback below it.
 
     The supervisor of `make run` tells by its beginning how loud a line is.
     """
