@@ -157,6 +157,10 @@ INDEX_ROOT = VAR / "index"
 MODEL_ROOT = VAR / "models"
 METRICS_ROOT = VAR / "metrics"
 
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "UserAttributeSimilarityValidator")
+]
 LOGIN_URL = "/admin/login/"
 VISITOR_COOKIE = "visitor"
 VISITOR_COOKIE_AGE_S = 180 * 24 * 3600

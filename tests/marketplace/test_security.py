@@ -154,6 +154,12 @@ class TestProduction:
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout == "System check identified no issues (0 silenced).\n"
 
+    @pytest.mark.parametrize("password", ["password1", "short", "somebody"])
+    def test_staff_can_give_nobody_a_password_that_is_guessed_at_once(self, admin_client, password):
+        asked = {"username": "somebody", "password1": password, "password2": password}
+        page = admin_client.post("/admin/auth/user/add/", asked | {"usable_password": "true"})
+        assert page.status_code == 200 and b"errorlist" in page.content
+
     def test_everything_goes_over_tls(self):
         ended = started("manage.py", "shell", "-v", "0", "-c", ASK, **PRODUCTION)
         docs, livez, login, cookies = ended.stdout.splitlines()[-4:]
