@@ -1,5 +1,6 @@
 """What can be done to a listing. The API, the admin, the importer and commands all come through here."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from django.db.models import Max
 
 from listings import photos
 from listings.announcing import Changes, announcing
-from listings.errors import Conflict, Invalid
+from listings.errors import Conflict, Invalid, Unavailable
 from listings.models import Actor, Category, Listing, Photo, new_external_id
 
 # What an edit may set, and what of it an embedding is made of.
@@ -22,12 +23,21 @@ EDITABLE = frozenset(
 EMBEDDED = frozenset({"title", "description"})
 MAXIMUM_PHOTOS = 20
 
+logger = logging.getLogger(__name__)
+
 
 class NotForSale(Conflict):
     """The listing has left the market."""
 
     def __init__(self, listing: Listing):
         super().__init__(f"Listing {listing.external_id} is {listing.status}.")
+
+
+class CannotStore(Unavailable):
+    """The disk is full, or gone."""
+
+    def __init__(self) -> None:
+        super().__init__("Photos cannot be stored just now.", field="photo")
 
 
 class NoSuchCategory(Invalid):
@@ -160,7 +170,7 @@ def mark_sold(*, listing: Listing, buyer: Actor | None, now: datetime) -> Listin
 
 
 def add_photo(*, listing: Listing, received: photos.ReceivedPhoto, external_id: str | None = None) -> Photo:
-    """Append a photo that photos.receive() has verified and re-encoded."""
+    """Append a photo that photos.receive() has verified and re-encoded. Raises Invalid, CannotStore."""
     with announcing() as changes:
         listing = _locked(listing)
         if listing.photos.count() >= MAXIMUM_PHOTOS:
@@ -178,8 +188,15 @@ def stored_photo(
     position: int,
     external_id: str | None = None,
 ) -> Photo:
-    """A photo whose files are written, its row not yet; a transaction that fails takes the files back."""
-    name = photos.store(received)
+    """A photo whose files are written, its row not yet; a transaction that fails takes the files back.
+
+    Raises CannotStore.
+    """
+    try:
+        name = photos.store(received)
+    except OSError as error:
+        logger.error("A photo cannot be stored: %s", error)
+        raise CannotStore from error
     changes.stored_files.append(name)
     return Photo(
         listing_id=listing_id,

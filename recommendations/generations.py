@@ -1,11 +1,13 @@
 """Index generations on disk: built aside, verified, synced, renamed into place; the one before is kept."""
 
+import hashlib
 import json
 import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from django.conf import settings
@@ -134,6 +136,7 @@ def _write(folder: Path, encoder_version: str, columns: Columns, indexes: Indexe
         "seq": seq,
         "sha256": {name: sha256_of(folder / name) for name in FILES},
     }
+    meta["own_sha256"] = _own_digest(meta)
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
     reached("index.written")
     for file in folder.iterdir():
@@ -251,9 +254,19 @@ def _seq_of(folder: Path) -> int | None:
     """The change that a generation reaches to; None when its own word cannot be read."""
     try:
         return _meta(folder)["seq"]
-    except (OSError, ValueError, KeyError):
+    except (BadGeneration, OSError, ValueError, KeyError):
         return None
 
 
-def _meta(folder: Path) -> dict:
-    return json.loads((folder / "meta.json").read_text())
+def _meta(folder: Path) -> dict[str, Any]:
+    """What a generation says of itself. Raises BadGeneration, OSError, ValueError, KeyError."""
+    meta = json.loads((folder / "meta.json").read_text())
+    if meta["own_sha256"] != _own_digest(meta):
+        raise BadGeneration("meta.json is not what was written")
+    return meta
+
+
+def _own_digest(meta: dict[str, Any]) -> str:
+    """Of all but itself. A digit of `seq` that changed would have readers pass over changes."""
+    told = {name: value for name, value in meta.items() if name != "own_sha256"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -2,9 +2,13 @@
 
 import contextlib
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ import pytest
 from marketplace.embedded import EmbeddedServers
 from recommendations import compaction
 from tests.conftest import ServiceKey
-from tests.flows.conftest import ROOT, Installation, kill
+from tests.flows.conftest import ROOT, Installation, eventually
 
 
 class FragileInstallation(Installation):
@@ -25,8 +29,15 @@ class FragileInstallation(Installation):
 
     def crash_at(self, *points: str) -> None:
         """From now on who reaches one of these points is killed; without any, nobody."""
+        self._signal_at(dict.fromkeys(points, "SIGKILL"))
+
+    def halt_at(self, point: str) -> None:
+        """From now on who reaches this point is halted there; see `Forking.halting`."""
+        self._signal_at({point: "SIGSTOP"})
+
+    def _signal_at(self, signals: dict[str, str]) -> None:
         aside = self.crash_points.with_suffix(".new")
-        aside.write_text("\n".join(points))
+        aside.write_text("\n".join(f"{point} {signal}" for point, signal in signals.items()))
         aside.replace(self.crash_points)
 
     def forking(self) -> "Forking":
@@ -52,8 +63,30 @@ class Forking:
 
     def run(self, *words: str) -> int:
         """How the command ended: its exit status, or minus the signal that ended it."""
+        self._begin(*words)
+        return self._end()
+
+    @contextmanager
+    def halting(self, installation: FragileInstallation, point: str, *words: str) -> Iterator[list[int]]:
+        """Within, the command is halted at this point; after it, the list holds how it ended."""
+        installation.halt_at(point)
+        self._begin(*words)
+        halted = eventually(lambda: children_of(self._started.pid, state="T"), f"it comes to {point}")
+        installation.crash_at()
+        ended: list[int] = []
+        yield ended
+        os.kill(halted[0], signal.SIGCONT)
+        ended.append(self._end())
+
+    def fill_disk(self) -> None:
+        """From now on no command can write to a file."""
+        limit_files(self._started.pid, 0)
+
+    def _begin(self, *words: str) -> None:
         self._started.stdin.write(" ".join(words) + "\n")
         self._started.stdin.flush()
+
+    def _end(self) -> int:
         return os.waitstatus_to_exitcode(int(self._started.stdout.readline()))
 
 
@@ -89,15 +122,17 @@ def assert_agrees(count: int) -> None:
     assert (verdict.checked, verdict.agrees, verdict.waiting) == (count, True, 0), verdict
 
 
-def children_of(pid: int) -> list[int]:
-    """Of a process, those that live."""
+def limit_files(pid: int, most: int) -> None:
+    """A process, and those that it starts from now on, fails to write more bytes than this into a file."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+
+def children_of(pid: int, *, state: str = "RSDT") -> list[int]:
+    """Of a process, those that are in one of these states: T for halted, Z for ended; see proc(5)."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
-            if int(parent) == pid and state != "Z":
+            its_state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and its_state in state:
                 found.append(int(folder.name))
     return found
-
-
-__all__ = ["FragileInstallation", "assert_agrees", "children_of", "kill"]

@@ -13,14 +13,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
 
 
 def run(words: list[str]) -> None:
-    """In a child: ends this process."""
-    from django.core.management import call_command
+    """In a child: ends this process, with 1 where the command refuses in one line, with 2 where it breaks."""
+    from django.core.management import CommandError, call_command
 
     try:
         call_command(*words, stdout=sys.stderr)
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        os._exit(1)
     except BaseException:
         traceback.print_exc()
-        os._exit(1)
+        os._exit(2)
     os._exit(0)
 
 

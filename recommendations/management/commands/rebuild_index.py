@@ -14,4 +14,6 @@ class Command(BaseCommand):
             generation = rebuild()
         except (AlreadyCompacting, NotReady) as error:
             raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"{error.strerror}. The generation before serves on.") from error
         self.stdout.write(f"Generation {generation.number} holds {len(generation.columns)} listings.")

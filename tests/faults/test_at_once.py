@@ -1,0 +1,75 @@
+"""Two processes that would do the same work, one of them halted in the middle of it."""
+
+import pytest
+from django.utils import timezone
+
+from listings import services
+from recommendations import compaction, embedding, encoders, generations, model_store
+from recommendations.models import EmbeddingJob, ListingEmbedding
+from recommendations.refreshing import refresh_collaborative
+from recommendations.simulation import simulate
+from tests import factories
+from tests.faults.conftest import assert_agrees
+
+
+@pytest.fixture
+def sofas(installation):
+    alice = factories.actor("alice")
+    return [factories.listing(alice, f"Sofa {number}", path=f"Home / S{number % 2}") for number in range(20)]
+
+
+@pytest.fixture
+def forking(installation):
+    return installation.forking()
+
+
+def embed() -> dict[str, int]:
+    return embedding.embed_claimed_batches(clock=timezone.now)
+
+
+class TestTwoAtOnce:
+    def test_who_rebuilds_the_index_beside_another_is_refused_and_harms_nothing(
+        self, installation, sofas, forking
+    ):
+        embed()
+        compaction.compact(least_changes=1)
+        other = installation.forking()
+        with forking.halting(installation, "index.written", "rebuild_index") as ended:
+            assert other.run("rebuild_index") == 1
+            services.withdraw(listing=sofas[0])
+            assert compaction.compact(least_changes=1) == {"rows": 0, "changes": 0}
+            assert_agrees(19)
+        assert ended == [0]
+        assert generations.newest(encoders.active().version).number == 2
+        assert_agrees(19)
+
+    def test_who_trains_beside_another_is_refused_and_harms_nothing(self, installation, sofas, forking):
+        simulate(shopper_count=30, seed=1, now=timezone.now())
+        other = installation.forking()
+        with forking.halting(installation, "model.synced", "train", "collaborative") as ended:
+            assert other.run("train", "collaborative") == 1
+            assert refresh_collaborative(now=timezone.now()) == 0
+            assert model_store.active() is None
+        assert ended == [0]
+        assert model_store.load(model_store.active())
+        assert model_store.trainings().count() == 1
+
+
+class TestAWorkerThatSleptTooLong:
+    """Its lease is over: another has done its work, and the world has moved on."""
+
+    def test_what_it_brings_does_not_replace_what_is_newer(self, installation, sofas, forking):
+        edited, sold, same = sofas[:3]
+        with forking.halting(installation, "embedding.computed", "embed", "--here") as ended:
+            services.edit_listing(listing=edited, title="Green armchair")
+            services.mark_sold(listing=sold, buyer=None, now=timezone.now())
+            EmbeddingJob.objects.exclude(claimed_until=None).update(claimed_until=timezone.now())
+            embed()
+            assert not EmbeddingJob.objects.exists()
+            before = dict(ListingEmbedding.objects.values_list("listing", "vector"))
+        assert ended == [0]
+        assert dict(ListingEmbedding.objects.values_list("listing", "vector")) == before
+        assert ListingEmbedding.objects.get(listing=edited).content_version == 2
+        assert ListingEmbedding.objects.filter(listing=same).count() == 1
+        compaction.compact(least_changes=1)
+        assert_agrees(19)
