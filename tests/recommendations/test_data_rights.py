@@ -42,14 +42,9 @@ def relations_to(model: type[models.Model]) -> set[str]:
 
 
 class TestRules:
-    def test_every_relation_to_an_actor_has_one(self):
-        assert relations_to(Actor) == set(RULES)
-
-    def test_so_has_every_relation_to_their_account(self):
-        assert relations_to(User) == set(ACCOUNT)
-
-    def test_so_has_every_relation_to_what_they_sell(self):
-        assert relations_to(Listing) == set(OF_LISTINGS)
+    @pytest.mark.parametrize(("model", "rules"), [(Actor, RULES), (User, ACCOUNT), (Listing, OF_LISTINGS)])
+    def test_every_relation_to_a_person_and_what_they_sell_has_one(self, model, rules):
+        assert relations_to(model) == set(rules)
 
     def test_a_table_that_nobody_thought_of_would_be_found(self):
         class Diary(models.Model):
