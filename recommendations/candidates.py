@@ -10,6 +10,7 @@ from recommendations import affinity, nearby
 from recommendations.exposure import NOTHING_SHOWN, Counted
 from recommendations.facts import facts_of
 from recommendations.habits import Here
+from recommendations.measured import observe_candidates
 from recommendations.taste import Taste
 from recommendations.view import View
 
@@ -70,17 +71,19 @@ def propose(view: View, taste: Taste, allowed: np.ndarray, *, here: Here | None 
 
     allowed (rows,) bool, without dead rows -> (n,) int32, sorted.
     """
-    proposed = [
-        *(view.nearest(interest, PER_SOURCE, allowed)[0] for interest in taste.interests),
-        _by_factors(view, taste, allowed),
-        _by_prior(view, taste, allowed),
-        _most_covisited(view, taste, allowed, PER_SOURCE),
-        _by_smoother(view, taste, allowed),
-        _hottest(view, allowed),
-        view.newest(PER_SOURCE, allowed),
-        *_around(view, here, allowed),
-    ]
-    return np.unique(np.concatenate(proposed)).astype(np.int32)
+    proposed = {
+        "content": [view.nearest(interest, PER_SOURCE, allowed)[0] for interest in taste.interests],
+        "collaborative": [_by_factors(view, taste, allowed), _by_prior(view, taste, allowed)],
+        "covisitation": [
+            _most_covisited(view, taste, allowed, PER_SOURCE),
+            _by_smoother(view, taste, allowed),
+        ],
+        "trending": [_hottest(view, allowed)],
+        "fresh": [view.newest(PER_SOURCE, allowed)],
+        "place": _around(view, here, allowed),
+    }
+    observe_candidates({source: sum(map(len, rows)) for source, rows in proposed.items()})
+    return np.unique(np.concatenate([part for rows in proposed.values() for part in rows])).astype(np.int32)
 
 
 def score_rows(

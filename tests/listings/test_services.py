@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from threading import Barrier, Thread
@@ -303,7 +304,7 @@ class TestTheDatabaseRefuses:
             {"title": ""},
             {"price": Decimal("-0.01")},
             {"status": "sold"},
-            {"sold_at": timezone.now()},
+            {"sold_at": datetime(2026, 3, 2, tzinfo=UTC)},
             {"latitude": 91.0, "longitude": 0.0},
             {"latitude": 0.0, "longitude": -181.0},
             {"latitude": float("nan"), "longitude": 0.0},

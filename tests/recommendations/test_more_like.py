@@ -49,7 +49,7 @@ class TestMoreLikeThese:
         follow()
         page = recommend(anyone, world["sofas"][:2], limit=8)
         assert set(found(page)) == set(names(world["sofas"][2:]))
-        assert (page["slate_id"], page["next_cursor"], page["degraded"]) == (None, None, [])
+        assert (page["next_cursor"], page["degraded"]) == (None, [])
 
     def test_several_kinds_are_both_there(self, anyone, world, follow):
         follow()
