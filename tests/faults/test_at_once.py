@@ -1,10 +1,14 @@
 """Two processes that would do the same work, one of them halted in the middle of it."""
 
+import random
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from listings import services
-from recommendations import compaction, embedding, encoders, generations, model_store
+from recommendations import compaction, embedding, encoders, generations, model_store, tasks, trending
 from recommendations.models import EmbeddingJob, ListingEmbedding
 from recommendations.refreshing import refresh_collaborative
 from recommendations.simulation import simulate
@@ -73,3 +77,33 @@ class TestAWorkerThatSleptTooLong:
         assert ListingEmbedding.objects.filter(listing=same).count() == 1
         compaction.compact(least_changes=1)
         assert_agrees(19)
+
+
+class TestTasksTwiceAndInAnyOrder:
+    def test_they_leave_what_one_orderly_run_would(self, installation, sofas):
+        bob = factories.actor("bob")
+        every = [tasks.embed_pending, tasks.roll_up_trending, tasks.roll_up_exposure, tasks.compact_index]
+        chance = random.Random(5)
+
+        def run(task) -> None:
+            task()
+            connection.close()
+
+        with ThreadPoolExecutor(4) as threads:
+            for sofa in sofas[:8]:
+                for kind in ("view", "favourite", "unfavourite"):
+                    factories.event(bob, sofa, kind)
+                services.edit_listing(listing=sofa, title=f"{sofa.title} again")
+                list(threads.map(run, chance.sample(every * 2, k=8)))
+        tasks.embed_pending()
+        assert_agrees(20)
+        tasks.roll_up_trending()
+        in_any_order = trending_now()
+        trending.client().flushdb()
+        tasks.roll_up_trending()
+        assert in_any_order == trending_now()
+
+
+def trending_now() -> dict[int, float]:
+    ids, scores = trending.top()
+    return dict(zip(ids.tolist(), scores.round(3).tolist(), strict=True))

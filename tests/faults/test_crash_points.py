@@ -1,0 +1,37 @@
+"""What ends processes in tests does not do so where others rely on them."""
+
+import os
+import subprocess
+import sys
+
+from tests.flows.conftest import ROOT
+
+PRODUCTION = {
+    "DATABASE_URL": "postgresql://shop@db.example/shop",
+    "REDIS_URL": "redis://redis.example",
+    "SECRET_KEY": "".join(chr(number) for number in range(65, 115)),
+    "HTTPS_ONLY": "true",
+}
+
+
+def start(**environment: str) -> subprocess.CompletedProcess:
+    """The settings are read and the apps are made ready, as in each process; nothing is connected to."""
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+class TestInProduction:
+    def test_no_process_starts_with_them(self, tmp_path):
+        refused = start(**PRODUCTION, CRASH_POINTS=str(tmp_path / "crash_points"))
+        assert refused.returncode != 0
+        assert "CRASH_POINTS is for tests" in refused.stderr
+
+    def test_without_them_it_starts(self):
+        started = start(**PRODUCTION)
+        assert started.returncode == 0, started.stderr
