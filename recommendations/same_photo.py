@@ -3,12 +3,12 @@
 from collections import defaultdict
 
 import numpy as np
+from django.db import connection
 
 from ml.arrays import Matrix, Rows
 from ml.blocks import Blocks, block_scores
 from ml.diversity import IN_NO_GROUP
 from recommendations.copies import COMMON, LEAST_LOOK, LEAST_WORDS, SAME_LOOK
-from recommendations.models import PhotoCopy
 from recommendations.view import View
 
 
@@ -32,13 +32,23 @@ def groups(view: View, rows: Rows) -> Rows:
     return found
 
 
+# An array is one parameter: some hundred of them take the ORM longer than the answer takes.
+_COPIES = """
+    SELECT copy.original_id, photo.listing_id, original.listing_id
+    FROM recommendations_photocopy copy
+    JOIN listings_photo photo ON photo.id = copy.photo_id
+    JOIN listings_photo original ON original.id = copy.original_id
+    WHERE photo.listing_id = ANY(%s)
+"""
+
+
 def _sharing(place_of: dict[int, int]) -> list[list[int]]:
     """Places of the listings that show one photo, two or more of them, each ascending."""
-    ids = list(place_of)
-    noted = PhotoCopy.objects.filter(photo__listing__in=ids)
     by_photo: dict[int, set[int]] = defaultdict(set)
-    for photo, copier, owner in noted.values_list("original", "photo__listing", "original__listing"):
-        by_photo[photo] |= {place_of[pk] for pk in (copier, owner) if pk in place_of}
+    with connection.cursor() as cursor:
+        cursor.execute(_COPIES, [list(place_of)])
+        for photo, *listings in cursor.fetchall():
+            by_photo[photo] |= {place_of[pk] for pk in listings if pk in place_of}
     return [sorted(places) for _, places in sorted(by_photo.items()) if len(places) > 1]
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 from django.conf import settings
@@ -61,7 +62,8 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
         return _nothing(view)
     selves = merged_ids(actor)
     own = standing.of(selves, until=now)
-    touched = _touched(own, actor.pk, now)
+    events = _last_events(own)
+    touched = _touched(events, actor.pk, now)
     unwanted = list(own.filter(kind__in=UNWANTED).order_by("-occurred_at").values_list("listing", flat=True))
     liked = {pk: said for pk, said in touched.items() if said.weight > 0 and pk not in unwanted}
     listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
@@ -80,7 +82,7 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
         touched=_as_touched(liked, vectors, view),
         vectors=vectors.astype(np.float32),
         unwanted=_known_vectors(unwanted[:UNWANTED_LOOKED_AT], view),
-        satisfied=satisfied_categories(selves, now=now),
+        satisfied=satisfied_categories([(it.kind, it.about[1], it.at) for it in events], now=now),
         seen=frozenset(unwanted) | touched.keys(),
         actor_id=actor.pk,
         selves=tuple(selves),
@@ -101,6 +103,7 @@ def merged_ids(actor: Actor) -> list[int]:
 
 
 _KNOWN = ("listing__price", "listing__category", "listing__latitude", "listing__longitude")
+_KNOWN_COUNT = len(_KNOWN)
 
 
 @dataclass(frozen=True)
@@ -112,19 +115,35 @@ class _Said:
     about: tuple  # of the listing: _KNOWN
 
 
-def _touched(own: QuerySet[Interaction], actor_id: int, now: datetime) -> dict[int, _Said]:
+class _Event(NamedTuple):
+    """One event, as far as it tells of taste."""
+
+    listing: int
+    kind: str
+    source: str
+    is_doubtful: bool
+    at: datetime
+    seller: int
+    about: tuple  # of the listing: _KNOWN
+
+
+def _last_events(own: QuerySet[Interaction]) -> list[_Event]:
+    """The last one first."""
+    columns = ("listing", "kind", "source", "is_doubtful", "occurred_at", "listing__seller", *_KNOWN)
+    rows = own.order_by("-occurred_at").values_list(*columns)[:LAST_EVENTS]
+    return [_Event(*row[:-_KNOWN_COUNT], row[-_KNOWN_COUNT:]) for row in rows]
+
+
+def _touched(events: list[_Event], actor_id: int, now: datetime) -> dict[int, _Said]:
     """Listing id -> what was said of it. What somebody does with a listing of their own weighs nothing."""
-    events = own.order_by("-occurred_at").values_list(
-        "listing_id", "kind", "source", "is_doubtful", "occurred_at", "listing__seller", *_KNOWN
-    )
     said: dict[int, _Said] = {}
-    for pk, kind, source, is_doubtful, at, seller_id, *about in events[:LAST_EVENTS]:
-        belief = 0.0 if seller_id == actor_id else trust.belief(source, is_doubtful=is_doubtful)
-        weight = WEIGHTS[kind] * belief * 0.5 ** ((now - at) / TASTE_HALF_LIFE)
-        recent = 0.5 ** ((now - at) / RECENT_HALF_LIFE) if weight > 0 else 0.0
-        before = said.get(pk, _Said(0.0, 0.0, ()))
+    for it in events:
+        belief = 0.0 if it.seller == actor_id else trust.belief(it.source, is_doubtful=it.is_doubtful)
+        weight = WEIGHTS[it.kind] * belief * 0.5 ** ((now - it.at) / TASTE_HALF_LIFE)
+        recent = 0.5 ** ((now - it.at) / RECENT_HALF_LIFE) if weight > 0 else 0.0
+        before = said.get(it.listing, _Said(0.0, 0.0, ()))
         total = min(before.weight + weight, WEIGHT_CAP)
-        said[pk] = _Said(total, max(before.recent, recent), tuple(about))
+        said[it.listing] = _Said(total, max(before.recent, recent), it.about)
     return said
 
 

@@ -333,5 +333,5 @@ class TestQueries:
             factories.event(bob, each)
         feed_of(as_bob)
         for limit in (5, 50):
-            with django_assert_max_num_queries(19):  # a slate and its impression in transactions of their own
+            with django_assert_max_num_queries(18):  # a slate and its impression in transactions of their own
                 as_bob.get("/api/v1/feed/", {"limit": limit})
