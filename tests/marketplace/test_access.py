@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 
 from listings import services
 from listings.models import Actor
+from marketplace.rate_limits import LIMITS
 from tests import factories
 from tests.conftest import client_of, service_client
 from tests.factories import PASSWORD
@@ -78,6 +79,7 @@ def plain(route: str) -> str:
 
 
 ADDRESSES = patterns()
+UNHURRIED = {"encode_timeout_s": 0.01} | dict.fromkeys((limit.setting for limit in LIMITS.values()), 0)
 OUTSIDE_ADMIN = sorted(address for address in ADDRESSES if not address.startswith("/admin/"))
 INSIDE_ADMIN = sorted({*ADDRESSES} - {*OUTSIDE_ADMIN} - {"/admin/login/"})
 
@@ -89,7 +91,7 @@ def listed(address: str) -> set[str]:
 @pytest.fixture
 def world(db, settings, alice, charlie, as_staff) -> SimpleNamespace:
     """Alice's listing with a photo, as it is and as a draft and reserved, and a client for each caller."""
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.01})
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=UNHURRIED)
     sofa = factories.listing(alice)
     draft = factories.listing(alice, status="draft")
     reserved = services.reserve(listing=factories.listing(alice))
@@ -117,6 +119,8 @@ def ask(world: SimpleNamespace, caller: str, method: str, address: str, case: st
     path = address.replace("<listing_id>", listing.external_id).replace("<photo_id>", world.photo.external_id)
     path = path.removesuffix("?").replace(MEDIA, f"/media/{world.photo.file.name}")
     body, form = body_for(world, caller, method, address, case)
+    if caller == "anyone":
+        world.clients[caller].cookies.clear()  # an event would have made a visitor of them
     with transaction.atomic():
         reply = getattr(world.clients[caller], method.lower())(path, body, **form)
         transaction.set_rollback(True)
@@ -162,6 +166,14 @@ def said(reply, address: str) -> str:
     return "yes" if is_done else str(reply.status_code)
 
 
+def answers(world: SimpleNamespace, row: Row) -> dict[str, tuple[str, str]]:
+    """What callers were answered and should have been, where the two differ."""
+    found = {
+        caller: said(ask(world, caller, row.method, row.address, row.case), row.address) for caller in CALLERS
+    }
+    return {who: (found[who], row.answers[who]) for who in CALLERS if found[who] != row.answers[who]}
+
+
 class TestTheTable:
     def test_every_address_has_a_row_and_every_row_an_address(self):
         assert {row.address for row in ROWS} - {ADMIN, "/admin/login/"} == {*OUTSIDE_ADMIN}
@@ -169,13 +181,10 @@ class TestTheTable:
     def test_no_row_stands_there_twice(self):
         assert len({str(row) for row in ROWS}) == len(ROWS)
 
-    @pytest.mark.parametrize("row", [row for row in ROWS if row.method != "any"], ids=str)
-    def test_it_says_what_each_caller_is_answered(self, world, row):
-        found = {
-            caller: said(ask(world, caller, row.method, row.address, row.case), row.address)
-            for caller in CALLERS
-        }
-        assert found == row.answers
+    def test_it_says_what_each_caller_is_answered(self, world):
+        asked = [row for row in ROWS if row.method != "any"]
+        found = {str(row): answers(world, row) for row in asked}
+        assert {row: found[row] for row in found if found[row]} == {}
 
     def test_methods_without_a_row_are_refused_even_for_the_mightiest(self, world):
         found = {
