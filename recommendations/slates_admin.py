@@ -7,7 +7,7 @@ from recommendations.copies_admin import link_to
 from recommendations.models import Slate
 from recommendations.slate_accounts import Place, account_of
 
-HEAD = ("place", "listing", "status", "reason", "propensity", "features")
+HEAD = ("place", "listing", "status", "reason", "propensity")
 
 
 class ShowsOrder(admin.ModelAdmin):
@@ -45,6 +45,7 @@ def _row(place: Place) -> str:
     listing = place.listing
     features = ", ".join(f"{name} {value:.4g}" for name, value in place.features.items())
     propensity = "—" if place.propensity is None else f"{place.propensity:.3g}"
-    shown = (f"deleted ({place.listing_id})", "—") if listing is None else (link_to(listing), listing.status)
-    cells = (place.number, *shown, place.reason or "—", propensity, features)
+    name = f"deleted ({place.listing_id})" if listing is None else link_to(listing)
+    told = format_html("{}<br><small>{}</small>", name, features)  # a column of their own would be cut off
+    cells = (place.number, told, listing.status if listing else "—", place.reason or "—", propensity)
     return format_html_join("", "<td>{}</td>", ((cell,) for cell in cells))
