@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from listings import photos
 from listings.batch import Outcome
@@ -14,7 +15,8 @@ from listings.photo_batch import PhotoRow, upsert_photos
 from listings.photo_sources import Network, fetch
 
 AT_ONCE = 8
-PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 600))  # the last is never waited for
+PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 600))
+KILLED = "Its worker was killed at the last attempt."
 
 
 def fetch_photos(*, clock: Callable[[], datetime], network: Network | None = None) -> dict[str, int]:
@@ -38,13 +40,20 @@ def waiting_count(now: datetime) -> int:
 
 @transaction.atomic
 def _claim(now: datetime) -> list[PhotoSource]:
-    """Some that are due, their attempt counted, and out of others' reach until the next is due."""
+    """Some that are due, their attempt counted, and out of others' reach until the next is due.
+
+    Whoever ended a worker left no word of it. Each of those is tried alone, so that it stops no other again.
+    """
     due = PhotoSource.objects.filter(fetched_at=None, failed_at=None, try_after__lte=now)
-    sources = list(due.select_for_update(skip_locked=True).order_by("try_after", "pk")[:AT_ONCE])
+    due.filter(attempts__gte=len(PAUSES)).update(failed_at=now, last_error=KILLED)
+    due = due.select_for_update(skip_locked=True).order_by("try_after", "pk")
+    without_word = Q(attempts__gt=0, last_error="")
+    sources = list(due.filter(without_word)[:1]) or list(due.exclude(without_word)[:AT_ONCE])
     for source in sources:
         source.try_after = now + PAUSES[min(source.attempts, len(PAUSES) - 1)]
         source.attempts += 1
-    PhotoSource.objects.bulk_update(sources, ["attempts", "try_after"])
+        source.last_error = ""
+    PhotoSource.objects.bulk_update(sources, ["attempts", "try_after", "last_error"])
     return sources
 
 

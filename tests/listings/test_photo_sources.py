@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -421,6 +422,29 @@ class TestWork:
             work()
         assert PhotoSource.objects.get().attempts == 1
         assert outcome(work()) == "nothing"
+
+    def test_one_that_ends_each_worker_is_set_aside_and_the_rest_is_fetched(
+        self, row, work, now, db, monkeypatch
+    ):
+        class Killed(BaseException):
+            pass
+
+        def fetch_or_die(address, network):
+            if "deadly" in address:
+                raise Killed
+            return fetch(address, network)
+
+        named = [NamedPhoto(name, url(f"photo.jpg?{name}")) for name in ("a", "deadly", "z")]
+        upsert_batch(rows=[ListingRow(**{**vars(row), "photos": tuple(named)})], now=now)
+        monkeypatch.setattr("listings.photo_fetching.fetch", fetch_or_die)
+        for turn in range(10):
+            with suppress(Killed):
+                work(turn * timedelta(hours=11))
+        deadly = PhotoSource.objects.get(external_id="deadly")
+        assert deadly.attempts == len(PAUSES)
+        assert deadly.failed_at and "killed" in deadly.last_error
+        fetched = PhotoSource.objects.exclude(fetched_at=None)
+        assert list(fetched.order_by("pk").values_list("external_id", flat=True)) == ["a", "z"]
 
     def test_a_host_that_was_struck_off_is_not_asked(self, source, work, settings):
         source("photo.jpg")
