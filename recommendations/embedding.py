@@ -24,6 +24,7 @@ BATCH = 32
 # Far longer than a batch takes; what a killed worker held waits so long, and twice as long each time after.
 LEASE = timedelta(minutes=1)
 MAXIMUM_ATTEMPTS = 5
+LONGEST_LEASE = LEASE * 2**MAXIMUM_ATTEMPTS
 FIRST_PAUSE = timedelta(seconds=5)  # doubled by each further attempt
 
 KILLED = "Its worker was killed at each attempt."
@@ -114,9 +115,9 @@ def _claim(*, now: datetime) -> list[list[EmbeddingJob]]:
     The newest comes first: a listing that was published now does not wait for a backlog. One job that was
     tried before is taken apart from the batch: what broke one batch does not break another.
     """
-    free = EmbeddingJob.objects.filter(failed_at=None).filter(
-        Q(claimed_until=None) | Q(claimed_until__lt=now)
-    )
+    waiting = EmbeddingJob.objects.filter(failed_at=None)
+    # Beyond the longest lease: a clock that was ahead wrote it.
+    free = waiting.exclude(claimed_until__range=(now, now + LONGEST_LEASE))
     free.filter(attempts__gte=MAXIMUM_ATTEMPTS).update(failed_at=now, last_error=KILLED)
     free = free.order_by("-listing").select_for_update(skip_locked=True)
     claimed = [list(free.filter(attempts=0)[:BATCH]), list(free.filter(attempts__gt=0)[:1])]

@@ -58,7 +58,10 @@ def refresh_collaborative(*, now: datetime) -> int:
 
 def _is_too_soon(row: TrainedModel, now: datetime) -> bool:
     took, at = row.metrics.get("refresh_s", 0), row.metrics.get("refreshed_at")
-    return at is not None and now - datetime.fromisoformat(at) < timedelta(seconds=took / SHARE_OF_TIME)
+    if at is None:
+        return False
+    # The clock may have been put back since.
+    return timedelta(0) <= now - datetime.fromisoformat(at) < timedelta(seconds=took / SHARE_OF_TIME)
 
 
 def _refresh(row: TrainedModel, now: datetime) -> int:

@@ -164,7 +164,7 @@ def _parse(stored: bytes | None) -> Vocabulary:
 def learn_when_stale(*, now: datetime) -> int:
     """Learn the vocabulary again when the last time is long ago; how many words were learnt."""
     learnt_at = client().hget(KEY, "learnt_at")
-    if learnt_at is not None and now - datetime.fromisoformat(learnt_at.decode()) < FRESH:
+    if learnt_at is not None and abs(now - datetime.fromisoformat(learnt_at.decode())) < FRESH:
         return 0
     return learn(now=now)
 

@@ -22,6 +22,7 @@ from recommendations.standing import RETRACTS, stands
 HALF_LIFE = timedelta(hours=24)
 HORIZON = 20 * HALF_LIFE  # an older event counts a millionth: not worth reading
 REBASE_AFTER = 500 * HALF_LIFE  # 2^500 still fits a double
+CLOCKS_DIFFER = timedelta(minutes=1)  # of two machines, at most
 TOP = 2000
 KEPT = 10 * TOP  # what is colder will not come back by decay alone
 
@@ -59,7 +60,7 @@ def roll_up(*, now: datetime) -> int:
     """Add the interactions that were committed since the last time; how many listings they touched.
 
     The counts and the position move in one MULTI, under one lock: each event counts once. When Redis
-    was emptied, when t0 lies too far back, or somebody is believed more or less than before, all is
+    was emptied, when t0 lies too far off, or somebody is believed more or less than before, all is
     counted anew; so is a listing that something was taken back of.
     """
     with locks.alone(locks.TRENDING) as acquired:
@@ -72,12 +73,17 @@ def roll_up(*, now: datetime) -> int:
         news = _read_news(since=str(since), until=str(horizon))
         doubts.find_hasty(now=now, actor_ids=news.actor_ids if since else None)
         edition = doubts.edition()
-        anew = t0 is None or now - t0 > REBASE_AFTER or not since or state.get("doubts") != edition
-        told = {"t0": now if anew else t0, "until": str(horizon), "oldest": now - HORIZON}
+        anew = t0 is None or _is_out_of_reach(t0, now) or not since or state.get("doubts") != edition
+        told = {"t0": now if anew else t0, "until": str(horizon), "oldest": now - HORIZON, "latest": now}
         counts = _sums("true", _KNOWN, **told) if anew else _counts(news, since=str(since), **told)
         position = {"position": horizon, "t0": told["t0"].isoformat(), "doubts": edition}
         _write(counts, position, anew, [] if anew else news.taken_back)
     return len(counts)
+
+
+def _is_out_of_reach(t0: datetime, now: datetime) -> bool:
+    """Whether counts from t0 on do not tell of now: it was long ago, or by a clock that was put back."""
+    return not -CLOCKS_DIFFER < now - t0 < REBASE_AFTER
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ def _read_news(**between: str) -> _News:
 _SUMS = """
     SELECT listing_id, sum(share * decayed) FROM {counted} counted GROUP BY listing_id
 """
-_DECAY = "power(2::float8, extract(epoch FROM occurred_at - %(t0)s) / %(half_life)s)"
+# What a clock that was ahead called a later time has happened by now.
+_DECAY = "power(2::float8, extract(epoch FROM least(occurred_at, %(latest)s) - %(t0)s) / %(half_life)s)"
 _BETWEEN = """
     interaction.transaction_id >= %(since)s::text::xid8
     AND (interaction.transaction_id < %(until)s::text::xid8
@@ -122,7 +129,7 @@ _TOUCHED = """
 def top_at(moment: datetime) -> tuple[np.ndarray, np.ndarray]:
     """What `top` would have said at a moment of the past, from the interactions alone."""
     then = "{table}.occurred_at <= %(t0)s"
-    counts = _sums("true", then, t0=moment, oldest=moment - HORIZON)
+    counts = _sums("true", then, t0=moment, oldest=moment - HORIZON, latest=moment)
     hottest = sorted(counts, key=lambda count: (-count[1], count[0]))[:TOP]
     scores = np.array([score for _, score in hottest], np.float64)
     return np.array([pk for pk, _ in hottest], np.int64), (scores / scores.max(initial=0)).astype(np.float32)
