@@ -16,7 +16,7 @@ TOLD_EVERY = 500
 
 
 def serve_feeds(replay: Replay, log: Log, since: datetime, until: datetime, *, limit: int) -> int:
-    """Begin each visit of this time, one a day and actor, with a feed, whose slate later events name; how many.
+    """Begin each visit, one a day and actor, with a feed whose slate later events name; how many visits.
 
     A shopper of the log never saw that feed. What they touch of it next they would have found there.
     """
