@@ -12,7 +12,7 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 DEMO_OPTIONS = $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0 no false,$(SIMULATE)),--simulate)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format clean environment
+.PHONY: help install run test torture lint format clean environment
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
@@ -27,6 +27,10 @@ WORKERS ?= 2
 test: $(DEVELOPMENT_STAMP) ## Run the whole suite on servers of its own; ARGS="-k feed" for a part.
 	@PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 	  exec $(VENV_PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+
+torture: $(DEVELOPMENT_STAMP) ## Kill processes and stop Redis under load; MINUTES=5, SEED=6 for the same blows again.
+	@exec env TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),6) \
+		$(VENV_PYTHON) -m pytest -s tests/faults/test_storm.py
 
 lint: $(DEVELOPMENT_STAMP) ## Check style, format and types.
 	$(VENV_PYTHON) -m ruff check .

@@ -1,0 +1,75 @@
+"""What was asked and answered in a storm, and the proof from it that no promise was broken."""
+
+from collections import Counter
+from dataclasses import dataclass
+from math import inf
+
+WHATS = ("publish", "sell", "reserve", "release", "send", "look")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request. Where no reply came, or none that tells, it may have been done or not."""
+
+    began: float  # seconds of one clock
+    ended: float
+    what: str  # one of WHATS
+    name: str  # of a listing, an event or a page
+    is_done: bool = True  # so it was acknowledged
+    shown: frozenset[str] = frozenset()  # listings on a page
+
+
+@dataclass(frozen=True)
+class Absence:
+    """A time in which a listing was not for sale."""
+
+    listing: str
+    since: float
+    until: float = inf
+
+
+def absences(history: list[Entry]) -> list[Absence]:
+    """From each acknowledged sale on; each acknowledged reservation to the next attempt to end it."""
+    found = [Absence(it.name, it.ended) for it in history if it.what == "sell" and it.is_done]
+    for held in (it for it in history if it.what == "reserve" and it.is_done):
+        ends = (it.began for it in history if it.what == "release" and it.name == held.name)
+        found.append(
+            Absence(held.name, held.ended, min((end for end in ends if end >= held.ended), default=inf))
+        )
+    return found
+
+
+def shown_while_absent(history: list[Entry]) -> list[str]:
+    """Pages with a listing that was off the market from their request to their reply."""
+    away: dict[str, list[Absence]] = {}
+    for absence in absences(history):
+        away.setdefault(absence.listing, []).append(absence)
+    return [
+        f"{it.name} showed {listing}, which was sold or reserved"
+        for it in history
+        for listing in it.shown
+        for absence in away.get(listing, ())
+        if absence.since < it.began and it.ended < absence.until
+    ]
+
+
+def violations(history: list[Entry], *, statuses: dict[str, str], event_ids: list[str]) -> list[str]:
+    """Broken promises; the last two are what the database holds in the end."""
+    done = {what: Counter(it.name for it in history if it.what == what and it.is_done) for what in WHATS}
+    tried_to_sell = {it.name for it in history if it.what == "sell"}
+    sold = {name for name, status in statuses.items() if status == "sold"}
+    sent = {it.name for it in history if it.what == "send"}
+    return [
+        *shown_while_absent(history),
+        *(f"the listing {name} is lost" for name in done["publish"].keys() - statuses.keys()),
+        *(f"the sale of {name} is lost" for name in done["sell"].keys() - sold),
+        *(f"{name} was sold {count} times" for name, count in done["sell"].items() if count > 1),
+        *(f"{name} was sold, which nobody asked for" for name in sold - tried_to_sell),
+        *(f"the event {name} is lost" for name in done["send"].keys() - set(event_ids)),
+        *(
+            f"the event {name} is there {count} times"
+            for name, count in Counter(event_ids).items()
+            if count > 1
+        ),
+        *(f"nobody sent the event {name}" for name in set(event_ids) - sent),
+    ]

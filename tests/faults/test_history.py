@@ -1,0 +1,54 @@
+"""The check of a storm finds each kind of violation that is planted in a history without any."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.history import Entry, violations
+
+GOOD = [
+    Entry(0, 1, "publish", "sofa"),
+    Entry(0, 1, "publish", "lamp"),
+    Entry(1, 2, "look", "feed", shown=frozenset({"sofa", "lamp"})),
+    Entry(2, 3, "reserve", "lamp"),
+    Entry(3.2, 3.8, "look", "feed", shown=frozenset({"sofa"})),
+    Entry(4, 5, "release", "lamp"),
+    Entry(6, 7, "sell", "sofa"),
+    Entry(6.5, 7.5, "look", "feed", shown=frozenset({"sofa", "lamp"})),
+    Entry(8, 9, "look", "feed", shown=frozenset({"lamp"})),
+    Entry(8, 9, "send", "view-1"),
+    Entry(8, 9, "send", "view-2", is_done=False),
+]
+STATUSES = {"sofa": "sold", "lamp": "active"}
+
+
+def found(history=GOOD, statuses=STATUSES, event_ids=("view-1",)) -> list[str]:
+    return violations(list(history), statuses=statuses, event_ids=list(event_ids))
+
+
+class TestTheCheckOfAStorm:
+    def test_a_good_history_has_none(self):
+        assert found() == []
+        assert found(event_ids=["view-1", "view-2"]) == [], "what nobody heard of may have been done"
+
+    @pytest.mark.parametrize(("place", "listing"), [(4, "lamp"), (8, "sofa")])
+    def test_what_was_shown_while_it_was_away(self, place, listing):
+        history = list(GOOD)
+        history[place] = replace(history[place], shown=frozenset({listing}))
+        assert found(history) == [f"feed showed {listing}, which was sold or reserved"]
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"statuses": {"sofa": "sold"}}, "the listing lamp is lost"),
+            ({"statuses": {"sofa": "active", "lamp": "active"}}, "the sale of sofa is lost"),
+            ({"statuses": {"sofa": "sold", "lamp": "sold"}}, "lamp was sold, which nobody asked for"),
+            ({"history": [*GOOD, Entry(6, 7, "sell", "sofa")]}, "sofa was sold 2 times"),
+            ({"event_ids": []}, "the event view-1 is lost"),
+            ({"event_ids": ["view-1", "view-1"]}, "the event view-1 is there 2 times"),
+            ({"event_ids": ["view-1", "view-9"]}, "nobody sent the event view-9"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_what_is_lost_doubled_or_made_up(self, change, said):
+        assert found(**change) == [said]

@@ -1,0 +1,233 @@
+"""`make torture`: everything at once, while processes are killed and Redis is stopped and emptied."""
+
+import http.client
+import itertools
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+import redis
+from django.db import connections
+from django.utils import timezone
+
+from listings.models import Listing
+from marketplace.processes import BEAT, WEB
+from recommendations import compaction, embedding
+from recommendations.models import EmbeddingJob, Interaction
+from tests import factories
+from tests.faults.asking import Reply, ask
+from tests.faults.conftest import FragileInstallation, assert_agrees
+from tests.faults.history import WHATS, Entry, violations
+from tests.flows.conftest import EMBEDDINGS, EVENTS, eventually, kill
+
+LASTS_S = 60 * float(os.environ.get("TORTURE_MINUTES", "0.25"))
+SEED = int(os.environ.get("TORTURE_SEED", "6"))
+PAGES = (
+    "feed/?limit=50",
+    "feed/?actor=bob&limit=50",
+    "search/?q=sofa&limit=50",
+    "listings/{}/similar/?limit=50",
+)
+PEOPLE = {"publishing": 2, "trading": 4, "sending": 2, "looking": 4}
+LEFT = 30  # listings that are not traded
+
+
+class Storm:
+    """People who ask one of two web processes for things, each in a thread, and what became of it."""
+
+    def __init__(self, ports: list[int], key: dict[str, str], stock: list[str]):
+        self.history: list[Entry] = []
+        self.problems: list[Exception | Reply] = []
+        self._ports, self._key = ports, key
+        self._stock = stock
+        self._taking, self._over = threading.Lock(), threading.Event()
+        self._numbers = itertools.count()
+        self._threads = [
+            threading.Thread(
+                target=self._live, args=(getattr(self, name), random.Random(f"{SEED} {name} {n}"))
+            )
+            for name, count in PEOPLE.items()
+            for n in range(count)
+        ]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _live(self, act: Callable[[random.Random], None], chance: random.Random) -> None:
+        while not self._over.wait(chance.random() * 0.1):
+            try:
+                act(chance)
+            except Exception as problem:
+                self.problems.append(problem)
+                raise
+
+    def publishing(self, chance: random.Random) -> None:
+        name = f"sofa-{next(self._numbers)}"
+        new = {"id": name, "seller": "alice", "title": f"Blue sofa {name}", "price": "50"}
+        if self._ask(chance, "publish", name, "POST", "listings/", new | {"category": "Home / Sofas"}):
+            self._stock.append(name)
+
+    def trading(self, chance: random.Random) -> None:
+        """Two buy it at once, or it is held for a moment. What was left half done stays out of the stock."""
+        if not (name := self._take(chance)):
+            return
+        if chance.random() < 0.5:
+            others = threading.Thread(target=self._sell, args=(random.Random(name), name))
+            others.start()
+            self._sell(chance, name)
+            self.looking(chance)  # at once: a process learns of the sale a moment later
+            others.join()
+        elif self._ask(chance, "reserve", name, "POST", f"listings/{name}/reserve/", {}):
+            self.looking(chance)
+            time.sleep(chance.random() * 0.3)
+            if self._ask(chance, "release", name, "POST", f"listings/{name}/release/", {}):
+                self._stock.append(name)
+
+    def _sell(self, chance: random.Random, name: str) -> None:
+        self._ask(chance, "sell", name, "POST", f"listings/{name}/sold/", {"buyer": "buyer"})
+
+    def sending(self, chance: random.Random) -> None:
+        """Send an event until somebody says that it is kept, as a shop does."""
+        if not self._stock:
+            return
+        event = {"event_id": f"event-{next(self._numbers)}", "actor": "bob", "kind": "view"}
+        event["listing"] = chance.choice(self._stock[-20:])
+        for _ in range(10):
+            if (
+                self._ask(chance, "send", event["event_id"], "POST", "interactions/", event)
+                or self._over.is_set()
+            ):
+                return
+
+    def looking(self, chance: random.Random) -> None:
+        page = chance.choice(PAGES).format(chance.choice(self._stock[:5] or ["none"]))
+        self._ask(chance, "look", page, "GET", page, None)
+
+    def _take(self, chance: random.Random) -> str | None:
+        """A listing that no other thread does anything to; of the older ones, which pages show by now."""
+        with self._taking:
+            count = len(self._stock) - LEFT
+            return self._stock.pop(chance.randrange(5, 5 + count)) if count > 0 else None
+
+    def _ask(self, chance, what: str, name: str, method: str, path: str, body: dict | None) -> bool:
+        """Whether it was acknowledged; the history has it in any case."""
+        began, shown, is_done = time.monotonic(), frozenset(), False
+        try:
+            reply = ask(chance.choice(self._ports), method, f"/api/v1/{path}", body, self._key)
+            is_done, shown = is_acknowledged(what, reply), shown_on(what, reply)
+            if reply.status >= 500 and reply.status != 503:
+                self.problems.append(reply)
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.1)  # its process was killed
+        self.history.append(Entry(began, time.monotonic(), what, name, is_done, shown))
+        return is_done
+
+
+def kinds_done(history: list[Entry]) -> set[str]:
+    return {entry.what for entry in list(history) if entry.is_done}
+
+
+def is_acknowledged(what: str, reply: Reply) -> bool:
+    if what == "send" and reply.status == 200:
+        return reply.body["results"][0]["outcome"] in ("accepted", "duplicate")
+    return reply.status in (200, 201)
+
+
+def shown_on(what: str, reply: Reply) -> frozenset[str]:
+    if what != "look" or reply.status != 200:
+        return frozenset()
+    items = reply.body["items"]
+    return frozenset(name for item in items for name in (item["listing"]["id"], *item["copies"]))
+
+
+class Reaper:
+    """Kills processes and starts them again; stops Redis and empties it; merges the index in between."""
+
+    def __init__(self, homes: list[FragileInstallation], own_redis):
+        self._redis, self.counts = own_redis, {}
+        where = [(homes[0], WEB), (homes[1], WEB), *((homes[0], process) for process in WORK)]
+        self._running = [(home, process, home.start(process)) for home, process in where]
+
+    def strike(self, chance: random.Random) -> None:
+        blow = chance.choice([self.kill] * 4 + [self.stop_redis, self.empty_redis, self.merge])
+        self.counts[blow.__name__] = self.counts.get(blow.__name__, 0) + 1
+        blow(chance)
+
+    def kill(self, chance: random.Random) -> None:
+        place = chance.randrange(len(self._running))
+        home, process, running = self._running[place]
+        kill(running)
+        self._running[place] = (home, process, home.start(process))
+
+    def stop_redis(self, chance: random.Random) -> None:
+        self._redis.stop()
+        time.sleep(chance.random() * 2)
+        self._redis.start()
+
+    def empty_redis(self, chance: random.Random) -> None:
+        with redis.Redis.from_url(self._redis.url) as client:
+            client.flushall()
+
+    def merge(self, chance: random.Random) -> None:
+        compaction.compact(least_changes=1)
+
+
+WORK = (EMBEDDINGS, EVENTS, BEAT)
+
+
+@pytest.fixture
+def homes(installation, own_redis, tmp_path, weights_file):
+    """Two web processes of one installation, each with a port of its own."""
+    other = FragileInstallation(tmp_path, weights_file)
+    other.environment |= {"REDIS_URL": own_redis.url}
+    yield [installation, other]
+    other.stop()
+
+
+@pytest.fixture
+def stock(installation) -> list[str]:
+    """Ids of what is on the market as the storm begins, embedded."""
+    alice, *_ = (factories.actor(name) for name in ("alice", "bob", "buyer"))
+    sofas = [
+        factories.listing(alice, f"Blue sofa {n}", external_id=f"first-sofa-{n}") for n in range(2 * LEFT)
+    ]
+    embedding.embed_claimed_batches(clock=timezone.now)
+    return [sofa.external_id for sofa in sofas]
+
+
+class TestAStorm:
+    def test_no_promise_is_broken(self, homes, own_redis, key, stock):
+        reaper = Reaper(homes, own_redis)
+        for home in homes:
+            eventually(home._answers, "both web processes answer")
+        chance, until = random.Random(SEED), time.monotonic() + LASTS_S
+        with Storm([home.port for home in homes], key, stock) as storm:
+            while time.monotonic() < until:
+                time.sleep(chance.random() * 4)
+                reaper.strike(chance)
+            eventually(lambda: kinds_done(storm.history) == set(WHATS), "all kinds of things were done")
+        print(f"{len(storm.history)} requests, {reaper.counts}, seed {SEED}")
+        self.assert_heals(homes)
+        assert storm.problems == []
+        connections.close_all()
+        statuses = dict(Listing.objects.values_list("external_id", "status"))
+        event_ids = list(Interaction.objects.values_list("event_id", flat=True))
+        assert violations(storm.history, statuses=statuses, event_ids=event_ids) == [], SEED
+        assert_agrees(Listing.objects.filter(status="active").count())
+
+    def assert_heals(self, homes) -> None:
+        for home in homes:
+            eventually(home._answers, "both web processes answer")
+        # What a killed worker held is free again in a minute or more, for which nobody wants to wait.
+        EmbeddingJob.objects.exclude(claimed_until=None).update(claimed_until=timezone.now())
+        eventually(lambda: not EmbeddingJob.objects.exists(), "everything is embedded")
