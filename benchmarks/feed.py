@@ -36,6 +36,7 @@ from ml import metrics
 from ml.arrays import Rows, Vector
 from ml.photos import UnreadablePhoto
 from ml.weights import WeightsError
+from recommendations import exposure
 from recommendations.candidates import SOURCES
 from recommendations.feed import Asked, build_feed, next_page
 from recommendations.filters import Filters
@@ -146,7 +147,8 @@ def _singles(
     replay: Replay, view: View, actor: Actor, question: Question, ranker: Ranker | None
 ) -> dict[str, Rows]:
     """What one source alone would have shown, of all that could be shown, and the ranker, of candidates."""
-    asked = Asked(view.with_ranker(ranker), question.moment, read_taste(actor, view, now=question.moment))
+    taste, shown = read_taste(actor, view, now=question.moment), exposure.counted(question.moment)
+    asked = Asked(view.with_ranker(ranker), question.moment, taste, shown=shown)
     scores = {"popularity": replay.touched_by, "newest": view.attributes["created_at"]}
     for name, source in ONE_SOURCE.items():
         scores[name] = asked.by_source[:, SOURCES.index(source)]

@@ -12,6 +12,7 @@ import numpy as np
 from listings.models import Category
 from ml.arrays import Matrix, Rows, Vector
 from recommendations.view import View
+from recommendations.view_base import Base
 
 # What two listings have in common that share nothing, the root category, its child beside that, or all of
 # the path: each beside what is wider.
@@ -20,6 +21,7 @@ PRICE_WIDTH = 0.9  # in natural logarithms of 1 + pounds: a price speaks for tho
 ANY_PRICE = 0.03  # what a listing far from the price still counts
 STEP = 0.25  # of log prices, as the market is counted
 STEPS = 64  # up to more than any price there is
+MOST_CHANGED = 0.01  # of what is live, before the market is counted again
 LEAST_SHARE = 1e-6  # of the mean crowd: where nothing is on the market, a vote is not endless
 
 _paths: dict[int, tuple[int, int, int]] = {}  # category -> its root, that one's child, itself
@@ -45,14 +47,22 @@ class Touched:
 class Market:
     """How many live listings there are by price, below each node of the category tree."""
 
-    alive: np.ndarray  # of the view that was counted
+    base: Base  # of the view that was counted
+    live_count: int
+    row_count: int
     levels: tuple[tuple[np.ndarray, Matrix], ...]  # by depth: nodes (k,) int64, sorted; counts (k, STEPS)
 
     @classmethod
     def of(cls, view: View) -> "Market":
         live = view.attributes[view.alive]
         steps = np.minimum(log_prices(live["price_pence"]) / STEP, STEPS - 1).astype(np.int64)
-        return cls(view.alive, tuple(_count(nodes, steps) for nodes in paths_of(live["category_id"]).T))
+        counted = tuple(_count(nodes, steps) for nodes in paths_of(live["category_id"]).T)
+        return cls(view.base, len(live), view.row_count, counted)
+
+    def still_tells(self, view: View) -> bool:
+        """Whether hardly anything has come or gone since: a catalogue is not counted again for one sale."""
+        changed = abs(int(view.alive.sum()) - self.live_count) + view.row_count - self.row_count
+        return self.base is view.base and changed <= MOST_CHANGED * self.live_count
 
     @property
     def everywhere(self) -> Vector:
@@ -146,6 +156,6 @@ def _counted(view: View) -> Market:
     """The market of a view, counted once for it."""
     global _market
     counted = _market
-    if counted is None or counted.alive is not view.alive:
+    if counted is None or not counted.still_tells(view):
         counted = _market = Market.of(view)
     return counted

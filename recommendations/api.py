@@ -55,11 +55,11 @@ class FeedApi(RecommendationApi):
             "limit": query.validated_data["limit"],
             "now": timezone.now(),
         }
+        asked["is_kept"] = not is_crawler(request.headers.get("User-Agent", ""))
         if "cursor" in query.validated_data:
             page = next_page(cursor=query.validated_data["cursor"], **asked)
         else:
-            is_kept = not is_crawler(request.headers.get("User-Agent", ""))
-            page = build_feed(filters=query.filters, is_kept=is_kept, **asked)
+            page = build_feed(filters=query.filters, **asked)
         return Response(PageCard(page).data)
 
 

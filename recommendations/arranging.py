@@ -3,11 +3,13 @@
 import numpy as np
 
 from ml.arrays import Rows
-from ml.diversity import Cap, diversify
+from ml.diversity import WINDOW, Cap, diversify
 from recommendations import slates
 from recommendations.feed_parameters import FeedParameters
 from recommendations.ranking import Ranked
 from recommendations.view import View
+
+WINDOWS = slates.LONGEST // WINDOW
 
 
 def arrange(
@@ -23,17 +25,21 @@ def arrange(
     kept (n,) bool: positions that are to be among them however low they rank. duplicates (n,) int, -1 = none:
     of those with the same number one is shown.
     """
-    chosen = _best(ranked, kept)
+    own = view.attributes[ranked.rows]
+    sellers, categories = _numbered(own["seller_id"]), _numbered(own["category_id"])
+    # No more of one than the caps let a whole slate have: or one seller with many would be all of it.
+    has_room = _nth(sellers) < parameters.seller_cap * WINDOWS
+    has_room &= _nth(categories) < parameters.category_cap * WINDOWS
+    chosen = _best(has_room, np.zeros(len(has_room), bool) if kept is None else kept)
     rows = ranked.rows[chosen]
-    attributes = view.attributes[rows]
     lowest = np.nanmin(ranked.score, initial=0.0) - 1  # below all that anything is known of
     order = diversify(
         np.nan_to_num(ranked.score[chosen], nan=lowest),
         view.comparison.weighted(view.vectors(rows).astype(np.float32)),
         limit=slates.LONGEST,
         caps=[
-            Cap(_numbered(attributes["seller_id"]), parameters.seller_cap),
-            Cap(_numbered(attributes["category_id"]), parameters.category_cap),
+            Cap(sellers[chosen], parameters.seller_cap),
+            Cap(categories[chosen], parameters.category_cap),
         ],
         duplicates=None if duplicates is None else duplicates[chosen],
         relevance_share=parameters.relevance_share,
@@ -41,11 +47,19 @@ def arrange(
     return chosen[order]
 
 
-def _best(ranked: Ranked, kept: np.ndarray | None) -> Rows:
-    """Positions of as many as a slate holds: those that are kept, and the first of the others."""
-    is_kept = np.zeros(len(ranked.rows), bool) if kept is None else kept
-    others = np.flatnonzero(~is_kept)[: max(slates.LONGEST - int(is_kept.sum()), 0)]
-    return np.sort(np.concatenate([np.flatnonzero(is_kept), others]))[: slates.LONGEST]
+def _best(has_room: np.ndarray, is_kept: np.ndarray) -> Rows:
+    """Positions of as many as a slate holds: those that are kept, then what has room, then the others."""
+    order = np.lexsort((~has_room, ~is_kept))
+    return np.sort(order[: slates.LONGEST])
+
+
+def _nth(groups: Rows) -> Rows:
+    """How many of its group stand before each: (n,) int64, groups numbered from 0 -> (n,) int64"""
+    order = np.argsort(groups, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(groups))])
+    nth = np.empty(len(groups), np.int64)
+    nth[order] = np.arange(len(groups)) - starts[groups[order]]
+    return nth
 
 
 def _numbered(ids: np.ndarray) -> Rows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 import numpy as np
@@ -10,6 +11,7 @@ from listings.models import Listing
 from ml.arrays import Matrix, Rows, Vector
 from recommendations.candidates import SOURCES
 from recommendations.exploring import Explored
+from recommendations.exposure import YOUNG
 from recommendations.features import FEATURES
 from recommendations.nearby import RADIUS_KM
 from recommendations.ranking import Ranked
@@ -27,6 +29,7 @@ class Code(StrEnum):
     NEW = "new"
     NEW_NEAR_YOU = "new_near_you"
     NEAR_YOU = "near_you"
+    MORE = "more"
     EXPLORING = "exploring"
     BOOSTED = "boosted"
 
@@ -39,6 +42,7 @@ SENTENCES = {
     Code.NEW: "Just listed",
     Code.NEW_NEAR_YOU: "Just listed near you",
     Code.NEAR_YOU: "Near where you look",
+    Code.MORE: "More from this marketplace",
     Code.EXPLORING: "New here, and few have seen it yet",
     Code.BOOSTED: "Highlighted by the marketplace",
 }
@@ -46,7 +50,7 @@ WITH_EVIDENCE = {
     Code.BECAUSE_YOU_VIEWED: "Because you viewed “{}”",
     Code.PEOPLE_ALSO_LIKED: "People who liked “{}” also liked this",
 }
-# Which sources speak for which reason; what nothing speaks for is the last one.
+# Which sources speak for which reason; what none of them speaks for is MORE.
 SPEAK_FOR = {
     Code.BECAUSE_YOU_VIEWED: ("content", "affinity"),
     Code.PEOPLE_ALSO_LIKED: ("collaborative", "covisitation"),
@@ -73,10 +77,15 @@ def codes(ranked: Ranked, explored: Explored, boosted: np.ndarray) -> list[str]:
     boosted (n,) bool, of what was ranked.
     """
     shares = np.nan_to_num(ranked.shares[explored.order])  # (m, s)
-    spoken = [shares[:, [SOURCES.index(name) for name in names]].sum(axis=1) for names in SPEAK_FOR.values()]
-    strongest = np.argmax(np.column_stack(spoken), axis=1)
-    is_near = ranked.features[explored.order, FEATURES.index("distance_km")] <= RADIUS_KM
-    plain = np.array(list(SPEAK_FOR))[strongest].tolist()
+    spoken = np.column_stack(
+        [shares[:, [SOURCES.index(name) for name in names]].sum(axis=1) for names in SPEAK_FOR.values()]
+    )
+    features = ranked.features[explored.order]
+    is_old = features[:, FEATURES.index("age_days")] > YOUNG / timedelta(days=1)
+    spoken[is_old, list(SPEAK_FOR).index(Code.NEW)] = 0
+    says_nothing = spoken.max(axis=1, initial=0) <= 0
+    plain = np.where(says_nothing, Code.MORE, np.array(list(SPEAK_FOR))[np.argmax(spoken, axis=1)]).tolist()
+    is_near = features[:, FEATURES.index("distance_km")] <= RADIUS_KM
     found = [NEARBY.get(code, code) if near else code for code, near in zip(plain, is_near, strict=True)]
     for place in np.flatnonzero(boosted[explored.order]):
         found[place] = Code.BOOSTED
@@ -113,7 +122,9 @@ def _told(code: str, evidence: list[tuple[str, str]]) -> Reason | None:
 
 
 def _names(listing_ids: set[int]):
-    return Listing.objects.filter(pk__in=listing_ids).values_list("pk", "external_id", "title")
+    """Of those that are or were for sale: what was withdrawn, or never published, is nobody's business."""
+    public = Listing.objects.filter(status__in=(*Listing.ON_MARKET, Listing.Status.SOLD))
+    return public.filter(pk__in=listing_ids).values_list("pk", "external_id", "title")
 
 
 def _evidence(view: View, taste: Taste, row: int, code: str) -> list[int]:

@@ -59,7 +59,7 @@ def furthest_behind(
     rows, impressions = rows[impressions < PROMISED], impressions[impressions < PROMISED]
     waited = (now.timestamp() - created_at[rows]) / WITHIN.total_seconds()
     owed = PROMISED * waited - impressions
-    return rows[np.argsort(-owed, kind="stable")[:count]]
+    return _one_of_each_seller(view, rows[np.argsort(-owed, kind="stable")])[:count]
 
 
 def give_chances(
@@ -101,7 +101,15 @@ def _pool(view: View, ranked: Ranked, order: Rows, shown: Counted, behind: Rows,
     rows = ranked.rows[order]
     candidates = np.flatnonzero(little_seen(view, shown, rows, now=now))
     candidates = candidates[candidates >= FIRST_PAGE]
+    one_each = _one_of_each_seller(view, rows[candidates])
+    candidates = candidates[np.isin(rows[candidates], one_each)]
     return np.union1d(candidates[:RELEVANT], candidates[np.isin(rows[candidates], behind)])
+
+
+def _one_of_each_seller(view: View, rows: Rows) -> Rows:
+    """The first row of each seller: who lists a hundred things at once gets no more chances than others."""
+    _, first = np.unique(view.attributes["seller_id"][rows], return_index=True)
+    return rows[np.sort(first)]
 
 
 def _placed(order: Rows, pool: Rows, drawn: Rows, places: Rows, likely: Vector) -> Explored:

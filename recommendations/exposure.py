@@ -16,6 +16,7 @@ from recommendations.columns import Positions
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.models import Exposure, ReaderPosition
 from recommendations.remembered import Remembered
+from recommendations.trust import SELF
 
 YOUNG = timedelta(days=7)  # what is older had its chance, and is not counted any more
 READ_EVERY = timedelta(seconds=5)  # by each serving process
@@ -98,16 +99,25 @@ _IMPRESSIONS = f"""
     GROUP BY listing.id ORDER BY listing.id
     ON CONFLICT (listing_id) DO UPDATE SET impressions = exposure.impressions + excluded.impressions
 """
-# Counted anew for what was touched: a click and a favourite out of one slate are one click.
+# Counted anew for what was touched. Whatever somebody does with a listing is one click, what its seller does
+# or who is quarantined is none: nobody makes a listing popular alone.
 _CLICKS = f"""
     UPDATE recommendations_exposure exposure SET clicks = least(exposure.impressions, counted.clicks)
     FROM (
-        SELECT listing_id, count(DISTINCT replace(slate, '-', '')) AS clicks
-        FROM recommendations_interaction
-        WHERE slate <> '' AND NOT is_doubtful AND kind = ANY(%(kinds)s) AND listing_id IN (
+        SELECT listing_id, count(DISTINCT {SELF}) AS clicks
+        FROM recommendations_interaction interaction
+        JOIN listings_actor actor ON actor.id = interaction.actor_id
+        JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> {SELF}
+        WHERE slate <> '' AND NOT is_doubtful AND interaction.kind = ANY(%(kinds)s)
+          AND listing_id IN (SELECT listing_id FROM recommendations_exposure)
+          AND listing_id IN (
             SELECT listing_id FROM recommendations_interaction interaction
             WHERE slate <> '' AND {_BETWEEN.format(table="interaction")}
-        )
+          )
+          AND NOT EXISTS (
+            SELECT FROM recommendations_doubt doubt
+            WHERE doubt.actor_id = {SELF} AND share = 0 AND decision <> 'released'
+          )
         GROUP BY listing_id
     ) counted
     WHERE counted.listing_id = exposure.listing_id

@@ -5,6 +5,7 @@ For the time before the first listing was embedded, and for a process that could
 
 from redis.exceptions import RedisError
 
+from listings import queries
 from listings.models import Actor, Listing
 from recommendations import trending
 from recommendations.explanations import SENTENCES, Code, Reason
@@ -23,11 +24,12 @@ def without_view(*, actor: Actor | None, filters: Filters, limit: int) -> Page:
     """
     hot, missing = _trending()
     passing = listings_passing(filters, actor and actor.pk).exclude(pk__in=unwanted_by(actor))
-    found = passing.in_bulk(hot)
-    first = [found[pk] for pk in hot if pk in found][:limit]
-    rest = passing.exclude(pk__in=[listing.pk for listing in first]).order_by("-created_at", "-pk")
+    known = set(passing.filter(pk__in=hot).values_list("pk", flat=True))
+    first = [pk for pk in hot if pk in known][:limit]
+    rest = passing.exclude(pk__in=first).order_by("-created_at", "-pk").values_list("pk", flat=True)
     newest = list(rest[: limit - len(first)])
-    items = [*(_item(it, Code.TRENDING) for it in first), *(_item(it, Code.NEW) for it in newest)]
+    shown = queries.first_visible([*first, *newest], limit)
+    items = [_item(it, Code.TRENDING if it.pk in known else Code.NEW) for it in shown]
     return Page(items, degraded=sorted({CATALOGUE, *missing}))
 
 

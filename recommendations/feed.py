@@ -161,26 +161,28 @@ def build_feed(
     if is_kept:
         told = {**given.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
         slate = slates.offer(order.draft(view, actor, told, seed=seed), now=now)
-    return _page(order, slate, taste=asked.taste, actor=actor, limit=limit, now=now)
+    return _page(order, slate, asked=(view, asked.taste), actor=actor, limit=limit, now=now)
 
 
-def next_page(*, cursor: str, actor: Actor | None, limit: int, now: datetime) -> Page:
+def next_page(*, cursor: str, actor: Actor | None, limit: int, now: datetime, is_kept: bool = True) -> Page:
     """What comes after a page that was served: the order stays, less what was sold or hidden since.
 
-    Raises BadCursor.
+    is_kept: note that it was served. Raises BadCursor.
     """
     slate, offset = slates.read_cursor(cursor, actor=actor, now=now)
     order, hidden = Order.from_slate(slate), unwanted_by(actor)
     asking = {"actor": actor, "limit": limit, "now": now, "offset": offset, "without": hidden}
-    return _page(order, slate.pk.hex, taste=_taste_at(actor, slate.created_at), **asking)
+    asked = _asked_at(actor, slate.created_at)
+    return _page(order, slate.pk.hex, asked=asked, is_noted=is_kept, **asking)
 
 
-def _taste_at(actor: Actor | None, moment: datetime) -> Taste | None:
+def _asked_at(actor: Actor | None, moment: datetime) -> tuple[View, Taste] | None:
     """What the first page went by, so that reasons stay what they were; None where there is no view."""
     try:
-        return read_taste(actor, replica.view(), now=moment)
+        view = replica.view()
     except NotReady:
         return None
+    return view, read_taste(actor, view, now=moment)
 
 
 def _degraded() -> list[str]:
@@ -196,25 +198,28 @@ def _page(
     order: Order,
     slate: str | None,
     *,
-    taste: Taste | None,
+    asked: tuple[View, Taste] | None,
     actor: Actor | None,
     limit: int,
     now: datetime,
     offset: int = 0,
     without: frozenset[int] = frozenset(),
+    is_noted: bool = True,
 ) -> Page:
     """The first from an offset on that are still active: the index proposes, the database disposes."""
     rest = [pk for pk in order.listing_ids[offset:] if pk not in without]
     shown = queries.first_visible(rest, limit)
     ids = [listing.pk for listing in shown]
     given = [order.reasons[order.place[pk]] for pk in ids]
-    reasons = [None] * len(ids) if taste is None else explain(replica.view(), taste, ids, given)
+    reasons = explain(*asked, ids, given) if asked else [None] * len(ids)
     items = [order.item(listing, reason) for listing, reason in zip(shown, reasons, strict=True)]
     page = Page(items, degraded=_degraded(), slate_id=slate)
     if slate is None or not items:
         return page
-    end = order.place[ids[-1]] + 1
-    slates.serve(slate, offset=offset, count=end - offset, now=now)
+    places = [order.place[pk] for pk in ids]
+    end = places[-1] + 1
+    if is_noted:
+        slates.note_served(slate, places, now=now)
     if end >= len(order.listing_ids):
         return page
     return replace(page, next_cursor=slates.cursor_after(slate, offset=end, actor=actor, now=now))

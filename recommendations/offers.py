@@ -39,7 +39,7 @@ def keep(
     )
     slate = slates.offer(draft, now=now)
     if slate is not None:
-        slates.serve(slate, offset=0, count=len(page.items), now=now)
+        slates.note_served(slate, range(len(page.items)), now=now)
     return replace(page, slate_id=slate)
 
 

@@ -43,6 +43,7 @@ class Order:
 
     listing_ids: list[int]  # (m,)
     score: Vector  # (m,) float32
+    adjusted: Vector  # (m,) float32: what of it is neither the blend's nor the ranker's
     features: Matrix  # (m, len(FEATURES)) float32, NaN = unknown
     propensities: Vector  # (m,) float32, 1 but where chance decided
     reasons: list[str]  # (m,) codes
@@ -54,6 +55,7 @@ class Order:
         return cls(
             view.attributes["listing_id"][ranked.rows[best]].tolist(),
             np.nan_to_num(ranked.score[best]),
+            ranked.adjusted[best],
             ranked.features[best],
             explored.propensities,
             reasons,
@@ -67,7 +69,8 @@ class Order:
         column = {name: kept[:, place] for place, name in enumerate(slate.feature_names)}
         unknown = np.full(len(kept), np.nan, np.float32)
         features = np.column_stack([column.get(name, unknown) for name in FEATURES])
-        return cls(slate.listing_ids, column["score"], features, slates.propensities_of(slate), slate.reasons)
+        adjusted, propensities = column.get("adjusted", unknown), slates.propensities_of(slate)
+        return cls(slate.listing_ids, column["score"], adjusted, features, propensities, slate.reasons)
 
     @cached_property
     def place(self) -> dict[int, int]:
@@ -86,8 +89,8 @@ class Order:
             surface=Slate.Surface.FEED,
             actor=actor,
             listing_ids=self.listing_ids,
-            feature_names=(*FEATURES, "score"),
-            features=np.column_stack([self.features, self.score]).astype(np.float32),
+            feature_names=(*FEATURES, "adjusted", "score"),
+            features=np.column_stack([self.features, self.adjusted, self.score]).astype(np.float32),
             propensities=self.propensities,
             reasons=self.reasons,
             seed=seed,

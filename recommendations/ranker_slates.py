@@ -65,7 +65,8 @@ _FOLLOWED = f"""
 class ServedSlate:
     """One slate of m listings, by the places in it.
 
-    features (m, len(FEATURES)) float32 as logged, NaN = unknown or not logged; score (m,) float32, what the
+    features (m, len(FEATURES)) float32 as logged, NaN = unknown or not logged; adjusted (m,) float32, what
+    was added to the blend's or the ranker's score, 0 where that was not logged; score (m,) float32, what the
     order was made by; propensities (m,) float32; is_served (m,) bool: the place was in a page that went out;
     grades (m,) int64, NOTHING where it was not; explored: places that were filled by chance, in order; pool:
     places of all listings that were drawn from for them.
@@ -74,6 +75,7 @@ class ServedSlate:
     who: int
     created_at: datetime
     features: Matrix
+    adjusted: Vector
     score: Vector
     propensities: Vector
     is_served: np.ndarray
@@ -171,6 +173,7 @@ def _read(slate: Slate, followed: dict[int, tuple[int, bool]]) -> ServedSlate | 
         who=slate.who,
         created_at=slate.created_at,
         features=np.column_stack([column.get(name, unknown) for name in FEATURES]),
+        adjusted=np.nan_to_num(column.get("adjusted", unknown)),
         score=column.get("score", unknown),
         propensities=propensities,
         is_served=is_served,

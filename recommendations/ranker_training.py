@@ -16,7 +16,7 @@ from recommendations.models import TrainedModel
 from recommendations.ranker_material import Material, TooFewSlates, read_material
 from recommendations.training import AlreadyTraining, Steps, in_silence
 
-MONOTONE = {"distance_km": -1}  # nobody wants a thing more for being further away
+MONOTONE = {"distance_km": -1, "place": 1, "blend": 1}  # nobody wants a thing more for being further away
 SEED = 5
 MOST_THREADS = 8
 

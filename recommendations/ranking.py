@@ -39,6 +39,7 @@ class Ranked:
     features: Matrix
     shares: Matrix
     weights: Vector  # (s,) float32, of SOURCES
+    adjusted: Vector  # (n,) float32: what was added in the end
 
     @property
     def sources(self) -> Matrix:
@@ -70,8 +71,8 @@ def rank(
     blended = weighted_mean(z, weights.astype(np.float32))
     features = np.column_stack([candidates.scores, blended, candidates.facts]).astype(np.float32)
     score = blended if ranker is None else z_scores(ranker.predict(features)[:, None])[:, 0]
-    if adjusted is not None:
-        score = score + adjusted
+    adjusted = np.zeros(len(score), np.float32) if adjusted is None else adjusted
+    score = score + adjusted
     order = np.lexsort((-candidates.rows, -np.nan_to_num(score, nan=-np.inf)))
     return Ranked(
         rows=candidates.rows[order],
@@ -79,6 +80,7 @@ def rank(
         features=features[order],
         shares=(z * weights)[order].astype(np.float32),
         weights=weights.astype(np.float32),
+        adjusted=adjusted[order].astype(np.float32),
     )
 
 

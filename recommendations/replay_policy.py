@@ -9,7 +9,7 @@ import numpy as np
 
 from listings.errors import Invalid, Missing
 from ml.arrays import Rows, Vector
-from ml.blending import blend
+from ml.blending import blend, z_scores
 from recommendations import ranker_store
 from recommendations.candidates import SOURCES
 from recommendations.features import FEATURES
@@ -73,14 +73,16 @@ class Policy:
     def scores(self, slate: ServedSlate, rows: Rows, multipliers: "Multipliers") -> Vector | None:
         """What these places (n,) of a slate would have been ordered by: (n,) float32, NaN = unknown.
 
-        From what was logged alone. None where that does not tell: see Multipliers.
+        From what was logged alone: boosts and what was hidden count as they did. None where that does not
+        tell: see Multipliers.
         """
         blended = self._blended(slate, multipliers)
         if blended is None or self.ranker is None:
-            return None if blended is None else blended[rows]
-        features = slate.features[rows]
-        features[:, BLEND] = blended[rows]
-        return self.ranker.model.predict(features)
+            return None if blended is None else (blended + slate.adjusted)[rows]
+        features = slate.features.copy()
+        features[:, BLEND] = blended
+        predicted = z_scores(self.ranker.model.predict(features)[:, None])[:, 0]
+        return (predicted + slate.adjusted)[rows]
 
     def _blended(self, slate: ServedSlate, multipliers: "Multipliers") -> Vector | None:
         """As logged where no weight would change, else z-scored anew over the slate, as what it was cut from

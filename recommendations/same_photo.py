@@ -21,14 +21,16 @@ def groups(view: View, rows: Rows) -> Rows:
     ids = view.attributes["listing_id"][rows]
     place_of = {pk: place for place, pk in enumerate(ids.tolist())}
     found = np.full(len(rows), IN_NO_GROUP, np.int64)
-    for number, places in enumerate(_sharing(place_of)):
-        first, *others = places
-        vectors = view.vectors(rows[places]).astype(np.float32)
-        alike = np.array(others)[_are_alike(vectors, view.comparison.blocks, strictly=len(places) > COMMON)]
-        free = alike[found[alike] == IN_NO_GROUP]
-        if len(free):
-            own = found[first] if found[first] != IN_NO_GROUP else number
-            found[[first, *free]] = own
+    number = 0
+    for places in _sharing(place_of):
+        strictly, left = len(places) > COMMON, np.array(places)
+        while len(left) > 1:
+            vectors = view.vectors(rows[left]).astype(np.float32)
+            alike = np.append(True, _are_alike(vectors, view.comparison.blocks, strictly=strictly))
+            free = left[alike & (found[left] == IN_NO_GROUP)]
+            if len(free) > 1:
+                found[free], number = number, number + 1
+            left = left[~alike]
     return found
 
 

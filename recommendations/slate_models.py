@@ -61,6 +61,7 @@ class Impression(models.Model):
             models.Index(fields=["served_at"], name="impression_by_age"),
             models.Index(fields=["transaction_id"], name="impression_by_transaction"),
         ]
+        constraints = [models.UniqueConstraint(fields=["slate", "offset"], name="places_served_once")]
 
     def __str__(self) -> str:
         return f"{self.count} listings of {self.slate_id} from {self.offset}"

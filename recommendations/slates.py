@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -93,9 +93,26 @@ def offer(draft: Draft, *, now: datetime) -> str | None:
 
 
 def serve(slate_id: str, *, offset: int, count: int, now: datetime) -> None:
-    """Note that this page of a slate really went out.   Raises DatabaseError, also for one that is gone."""
+    """Note that these places of a slate really went out, once however often they do.
+
+    Raises DatabaseError, also for a slate that is gone.
+    """
+    page = Impression(slate_id=uuid.UUID(slate_id), offset=offset, count=count, served_at=now)
     with _soon():
-        Impression.objects.create(slate_id=uuid.UUID(slate_id), offset=offset, count=count, served_at=now)
+        Impression.objects.bulk_create([page], ignore_conflicts=True)
+
+
+def note_served(slate_id: str, places: Sequence[int], *, now: datetime) -> None:
+    """Note that listings at these places, ascending, went out; what was left out between them did not.
+
+    What cannot be noted is no reason to show nothing.
+    """
+    steps = np.flatnonzero(np.diff(places) != 1) + 1
+    try:
+        for run in np.split(np.asarray(places), steps):
+            serve(slate_id, offset=int(run[0]), count=len(run), now=now)
+    except DatabaseError:
+        logger.exception("An impression could not be noted")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from recommendations.view import View
 
 LAST_EVENTS = 100
 INTERESTS = 4
+LEAST_WEIGHT = 1e-6  # of what was liked years ago: float32 would make it nothing
 UNWANTED_LOOKED_AT = 20  # the last ones: each pushes away what is like it
 # Of what affinity goes by: people look for one thing at a time.
 RECENT_HALF_LIFE = timedelta(days=settings.ENVIRONMENT.search_half_life_days)
@@ -67,7 +68,7 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
     unwanted = list(own.filter(kind__in=UNWANTED).order_by("-occurred_at").values_list("listing", flat=True))
     liked = {pk: said for pk, said in touched.items() if said.weight > 0 and pk not in unwanted}
     listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
-    weights = np.array([said.weight for said in liked.values()], np.float32)
+    weights = np.array([max(said.weight, LEAST_WEIGHT) for said in liked.values()], np.float32)
     vectors, known = vectors_of(listing_ids, view)
     interests, interest_weights = _interests(vectors, known, weights, view)
     factors, covisited = _by_behaviour(listing_ids, weights, view)
@@ -82,7 +83,7 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
         touched=_as_touched(liked, vectors, view),
         vectors=vectors.astype(np.float32),
         unwanted=_known_vectors(unwanted[:UNWANTED_LOOKED_AT], view),
-        satisfied=satisfied_categories([(it.kind, it.about[1], it.at) for it in events], now=now),
+        satisfied=_satisfied(events, now),
         seen=frozenset(unwanted) | touched.keys(),
         actor_id=actor.pk,
         selves=tuple(selves),
@@ -145,6 +146,10 @@ def _touched(events: list[_Event], actor_id: int, now: datetime) -> dict[int, _S
         total = min(before.weight + weight, WEIGHT_CAP)
         said[it.listing] = _Said(total, max(before.recent, recent), it.about)
     return said
+
+
+def _satisfied(events: list[_Event], now: datetime) -> frozenset[int]:
+    return satisfied_categories([(it.listing, it.kind, it.about[1], it.at) for it in events], now=now)
 
 
 def _as_habits(liked: dict[int, _Said], weights: Vector) -> Habits:

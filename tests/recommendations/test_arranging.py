@@ -19,7 +19,7 @@ def ranked_of(view) -> Ranked:
     count = view.row_count
     unknown = np.full((count, len(FEATURES)), np.nan, np.float32)
     score = np.linspace(1, 0, count, dtype=np.float32)
-    return Ranked(np.arange(count, dtype=np.int32), score, unknown, unknown, np.ones(1, np.float32))
+    return Ranked(np.arange(count, dtype=np.int32), score, unknown, unknown, np.ones(1, np.float32), score)
 
 
 def view_of(count: int, *, sellers: int = 1000, categories: int = 1000, directions: int = 4):
@@ -77,3 +77,11 @@ def test_what_nothing_is_known_of_comes_last():
 def test_nothing_is_no_trouble():
     view = load()
     assert arrange(view, ranked_of(view), FeedParameters()).tolist() == []
+
+
+def test_one_seller_with_hundreds_of_the_best_does_not_fill_the_slate():
+    view = view_of(500, sellers=1000)
+    view.attributes["seller_id"][:300] = 0
+    order = arrange(view, ranked_of(view), replace(BY_RELEVANCE, seller_cap=3))
+    for start in range(len(order) - 20):
+        assert (view.attributes["seller_id"][order[start : start + 20]] == 0).sum() <= 3

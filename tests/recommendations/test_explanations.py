@@ -27,7 +27,8 @@ def ranked_of(*adds: dict[str, float], distance_km: float = np.nan) -> Ranked:
     features = np.full((len(adds), len(FEATURES)), np.nan, np.float32)
     features[:, FEATURES.index("distance_km")] = distance_km
     rows = np.arange(len(adds), dtype=np.int32)
-    return Ranked(rows, np.zeros(len(adds), np.float32), features, shares, np.ones(len(SOURCES), "f4"))
+    nothing = np.zeros(len(adds), np.float32)
+    return Ranked(rows, nothing, features, shares, np.ones(len(SOURCES), "f4"), nothing)
 
 
 def in_order(count: int, *explored: int) -> Explored:
@@ -49,6 +50,9 @@ class TestCodes:
             ({"trending": 0.2, "fresh": 0.1}, Code.TRENDING),
             ({"trending": 0.1, "fresh": 0.2}, Code.NEW),
             ({"place": 0.2, "content": -0.5}, Code.NEAR_YOU),
+            ({"trending": -0.1, "fresh": -0.2}, Code.MORE),
+            ({"content": 0.0, "fresh": -0.2}, Code.MORE),
+            ({}, Code.MORE),
         ],
     )
     def test_what_adds_most_says_why(self, adds, code):

@@ -15,8 +15,9 @@ HOUR_S = 3600
 
 
 def view_of(ages_h: list[float]):
-    """Listings 1, 2, 3 ... of these ages."""
+    """Listings 1, 2, 3 ... of these ages, each of a seller of its own."""
     view = load(*[(number, number % 4) for number in range(1, len(ages_h) + 1)])
+    view.attributes["seller_id"] = np.arange(len(ages_h))
     view.attributes["created_at"] = [NOW.timestamp() - age * HOUR_S for age in ages_h]
     return view
 
@@ -53,6 +54,11 @@ class TestWhoIsBehind:
         shown = Counted.of([(1, PROMISED, 0)])
         allowed = np.array([True, True, True, False])
         assert furthest_behind(view, shown, allowed, now=NOW).tolist() == [1]
+
+    def test_of_one_seller_only_the_one_that_waits_longest(self):
+        view = view_of([1, 10, 20, 5])
+        view.attributes["seller_id"] = [1, 1, 1, 2]
+        assert furthest_behind(view, Counted.of([]), view.alive, now=NOW).tolist() == [2, 3]
 
 
 class TestChances:

@@ -90,7 +90,7 @@ class TestSlates:
         slate = Slate.objects.get()
         assert slate.pk.hex == page["slate_id"]
         assert (slate.surface, slate.actor, len(slate.listing_ids)) == ("feed", bob, 9)
-        assert slate.feature_names == [*FEATURES, "score"]
+        assert slate.feature_names == [*FEATURES, "adjusted", "score"]
         assert slates.features_of(slate)[0, -1] == pytest.approx(page["items"][0]["score"], abs=1e-4)
         assert slate.parameters["filters"] == {"max_price": "18.00"}
         served = Impression.objects.order_by("offset").values_list("offset", "count")

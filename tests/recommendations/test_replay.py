@@ -138,9 +138,10 @@ class TestTruth:
 
 
 class TestFeeds:
-    def test_what_the_feed_itself_logs_is_judged(self, alice, bob, as_bob, follow):
-        for number in range(30):
-            factories.listing(alice, f"Blue sofa {number}", external_id=f"sofa-{number}")
+    def test_what_the_feed_itself_logs_is_judged(self, bob, as_bob, follow):
+        sellers = Actor.objects.bulk_create([Actor(external_id=f"seller-{n}") for n in range(30)])
+        for number, seller in enumerate(sellers):
+            factories.listing(seller, f"Blue sofa {number}", external_id=f"sofa-{number}")
         follow()
         slate = Slate.objects.get(pk=as_bob.get("/api/v1/feed/?limit=20").json()["slate_id"])
         place = slate.parameters["explored"]["places"][0]
