@@ -24,6 +24,12 @@ class Reply:
         return json.loads(self.content) if self.content else {}
 
 
+def shown_on(reply: Reply) -> frozenset[str]:
+    """Ids of all listings that a page names."""
+    items = reply.body["items"]
+    return frozenset(name for item in items for name in (item["listing"]["id"], *item["copies"]))
+
+
 def ask(port: int, method: str, path: str, body: dict | None, key: dict[str, str]) -> Reply:
     """One request over a connection of its own."""
     began = time.monotonic()

@@ -18,7 +18,7 @@ from marketplace.processes import BEAT, WEB
 from recommendations import compaction, embedding
 from recommendations.models import EmbeddingJob, Interaction
 from tests import factories
-from tests.faults.asking import Reply, ask
+from tests.faults.asking import Reply, ask, shown_on
 from tests.faults.conftest import FragileInstallation, assert_agrees
 from tests.faults.history import WHATS, Entry, violations
 from tests.flows.conftest import EMBEDDINGS, EVENTS, eventually, kill
@@ -124,7 +124,8 @@ class Storm:
         began, shown, is_done = time.monotonic(), frozenset(), False
         try:
             reply = ask(chance.choice(self._ports), method, f"/api/v1/{path}", body, self._key)
-            is_done, shown = is_acknowledged(what, reply), shown_on(what, reply)
+            is_done = is_acknowledged(what, reply)
+            shown = shown_on(reply) if what == "look" and is_done else frozenset()
             if reply.status >= 500 and reply.status != 503:
                 self.problems.append(reply)
         except (OSError, http.client.HTTPException):
@@ -141,13 +142,6 @@ def is_acknowledged(what: str, reply: Reply) -> bool:
     if what == "send" and reply.status == 200:
         return reply.body["results"][0]["outcome"] in ("accepted", "duplicate")
     return reply.status in (200, 201)
-
-
-def shown_on(what: str, reply: Reply) -> frozenset[str]:
-    if what != "look" or reply.status != 200:
-        return frozenset()
-    items = reply.body["items"]
-    return frozenset(name for item in items for name in (item["listing"]["id"], *item["copies"]))
 
 
 class Reaper:
