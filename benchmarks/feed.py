@@ -43,7 +43,7 @@ from recommendations.filters import Filters
 from recommendations.pages import Page
 from recommendations.served_ranker import Ranker
 from recommendations.taste import read_taste
-from recommendations.training import train_collaborative
+from recommendations.training import TooFewEvents, train_collaborative
 from recommendations.view import View
 
 SERVED_FROM, TRAINED_AT = timedelta(days=7), timedelta(days=11)
@@ -83,7 +83,7 @@ def replayed(
     replay = Replay(catalogue, log)
     with threadpool_limits(1):
         served_from = log.start + period.served_from
-        train(replay, served_from)
+        _train_if_there_is_enough(replay, served_from)
         visits = serve_feeds(replay, log, served_from, moment, limit=K)
         say(f"Served {visits} feeds to simulated shoppers")
         train(replay, moment)
@@ -99,6 +99,14 @@ def train(replay: Replay, moment: datetime) -> None:
     row = train_collaborative(now=moment, force=True)
     say(f"Trained {row}: {row.verdict}")
     replay.take_model()
+
+
+def _train_if_there_is_enough(replay: Replay, moment: datetime) -> None:
+    """The feeds that the ranker learns from can do without; those that are measured cannot."""
+    try:
+        train(replay, moment)
+    except TooFewEvents as error:
+        say(f"No collaborative model yet: {error.detail}")
 
 
 @dataclass(frozen=True)

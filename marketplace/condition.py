@@ -46,6 +46,7 @@ def seen() -> list[Line]:
 def forget() -> None:
     """The next call of `seen` looks."""
     _seen.forget()
+    _following.forget()
 
 
 @contextmanager
@@ -93,6 +94,10 @@ class Following:
     def __init__(self) -> None:
         self._awaited: tuple[int, float] | None = None  # a change, and when it was first seen to be missing
         self._looking = threading.Lock()
+
+    def forget(self) -> None:
+        """The next look is the first one."""
+        self._awaited = None
 
     def lag_s(self, *, reached: int, latest: int, clock_s: float) -> float:
         """Seconds since a change was missed that is missing still; 0 for the first look that misses one."""

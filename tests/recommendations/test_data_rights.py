@@ -107,7 +107,7 @@ def life(alice, bob, charlie, visitor, follow, now):
         kind="view",
         occurred_at=now,
     )
-    Doubt.objects.create(actor=alice, reason=Doubt.Reason.HASTE, share=0, evidence="900 events")
+    Doubt.objects.create(actor=alice, reason=Doubt.Reason.LIKENESS, share=0.5, evidence="a circle")
     boost = Boost(seller=alice, factor=2, starts_at=now, ends_at=now + timedelta(days=1))
     boosts.keep(boost, by="staff", now=now)
     StaffAccess.objects.create(by="staff", whose=alice, what="feed")
