@@ -141,27 +141,32 @@ def build_feed(
     except NotReady:
         return fallback.without_view(actor=actor, filters=filters, limit=limit)
     given = experiments.assignment(actor, now)
-    taste = read_taste(actor, view, now=now)
-    asked = Asked(
-        view,
-        now,
-        taste,
-        filters=filters,
-        parameters=given.parameters,
-        boosts=boosts.active(now),
-        shown=exposure.counted(now),
-        rested=rested(taste.selves, after=given.parameters.rest_after, now=now),
-        folds_copies=True,
-    )
+    asked = _ask(view, actor, filters, given.parameters, now)
     seed = secrets.randbelow(SEEDS) if seed is None else seed
     explored = asked.explored(np.random.default_rng(seed))
     reasons = codes(asked.ranked, explored, asked.boosted(asked.ranked.rows) > 1)
     order = Order.of(view, asked.ranked, explored, reasons)
-    slate = None
-    if is_kept:
-        told = {**given.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
-        slate = slates.offer(order.draft(view, actor, told, seed=seed), now=now)
+    told = {**given.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
+    slate = slates.offer(order.draft(view, actor, told, seed=seed), now=now) if is_kept else None
     return _page(order, slate, asked=(view, asked.taste), actor=actor, limit=limit, now=now)
+
+
+def _ask(
+    view: View, actor: Actor | None, filters: Filters, parameters: FeedParameters, now: datetime
+) -> Asked:
+    """All that the database knows of this request, read before anything is ranked."""
+    taste = read_taste(actor, view, now=now)
+    return Asked(
+        view,
+        now,
+        taste,
+        filters=filters,
+        parameters=parameters,
+        boosts=boosts.active(now),
+        shown=exposure.counted(now),
+        rested=rested(taste.selves, after=parameters.rest_after, now=now),
+        folds_copies=True,
+    )
 
 
 def next_page(*, cursor: str, actor: Actor | None, limit: int, now: datetime, is_kept: bool = True) -> Page:
