@@ -1,0 +1,113 @@
+"""An installation for the soak: servers, a drawn catalogue, and the processes that `make run` starts."""
+
+import os
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks import installation
+from benchmarks.protocol import say
+from listings import places
+from listings.drawings import labelled_drawings
+from listings.drawings.catalogue import draw_catalogue
+from marketplace.processes import BEAT, WEB, WORKERS, Supervisor
+from recommendations import embedding, encoders
+from recommendations.backbones import Choice
+
+SEED = 6
+BACKBONE, DRAWN_PHOTOS, TRAINED_S = "shufflenet_v2_x0_5", 390, 10.0
+START_TIMEOUT_S, EMBED_TIMEOUT_S = 120.0, 300.0
+COUNTRY = "GB"
+
+
+class CannotRun(Exception):
+    """The benchmark cannot be run, or not to its end. The message says why."""
+
+
+@contextmanager
+def running_house(listing_count: int) -> Iterator[tuple[int, list[str]]]:
+    """The port of a web process that answers, its catalogue embedded; and what ended meanwhile, in words.
+
+    Raises CannotRun.
+    """
+    with installation.servers():
+        fill(listing_count)
+        with processes() as running:
+            yield running
+
+
+def fill(listing_count: int) -> None:
+    """A drawn catalogue, which waits to be embedded, and an encoder to do it with."""
+    from django.utils import timezone
+
+    from ml.small_backbone import train_small_backbone
+
+    say("Training a small backbone")
+    weights = Path(os.environ["VAR"]) / "soak.safetensors"
+    pictures, labels = zip(*labelled_drawings(DRAWN_PHOTOS, seed=SEED), strict=True)
+    train_small_backbone(pictures, labels, weights, seconds=TRAINED_S, seed=SEED)
+    encoders.propose(Choice(BACKBONE, weights, "trained for this benchmark"))
+    say(f"Drawing {listing_count} listings")
+    places.load_gazetteer(COUNTRY)
+    draw_catalogue(count=listing_count, seed=SEED, now=timezone.now(), advance=lambda count: None)
+
+
+@contextmanager
+def processes() -> Iterator[tuple[int, list[str]]]:
+    """Web, all workers and beat, as the demo starts them; stopped afterwards."""
+    from marketplace.management.commands.demo import child_environment
+
+    port, ended, var = free_port(), list[str](), os.environ["VAR"]
+    supervisor = Supervisor(
+        logs=Path(var) / "log",
+        environment=child_environment(),
+        say=lambda name, line: _tell(name, line, ended),
+    )
+    try:
+        for process in (*WORKERS, BEAT, WEB):
+            supervisor.start(process, bind=f"127.0.0.1:{port}", var=var)
+        say("Starting web, workers and beat")
+        wait_until(lambda: is_alive(port), "the web process answered", START_TIMEOUT_S)
+        wait_until_embedded()
+        yield port, ended
+    finally:
+        supervisor.stop()
+
+
+def wait_until_embedded() -> None:
+    """Raises CannotRun."""
+    say("Waiting for what is not embedded yet")
+    wait_until(lambda: not embedding.waiting_count(), "everything was embedded", EMBED_TIMEOUT_S)
+
+
+def wait_until(check: Callable[[], object], what: str, patience_s: float) -> None:
+    """Raises CannotRun."""
+    deadline = time.monotonic() + patience_s
+    while not check():
+        if time.monotonic() > deadline:
+            raise CannotRun(f"It took more than {patience_s:.0f} s until {what}: see the lines above.")
+        time.sleep(0.2)
+
+
+def is_alive(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.HTTPError):
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _tell(name: str, line: str, ended: list[str]) -> None:
+    say(f"{name}: {line}")
+    if "starts again in" in line:
+        ended.append(f"{name} {line}")

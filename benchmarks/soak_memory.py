@@ -1,0 +1,107 @@
+"""How much memory the processes take that this one started, and whether it grows.
+
+It is the proportional set size, proc(5): what a process alone has, and its share of what it shares, so that
+sums over forked processes count no page twice.
+"""
+
+import os
+import re
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+PROC = Path("/proc")
+LOOK_EVERY_S = 3.0
+SPAN = 0.2  # of the time at its beginning and its end
+PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
+QUEUE = re.compile(r"\0--queues\0(\w+)\0")
+
+Look = tuple[float, dict[str, float]]  # when, as time.monotonic() tells it; MB by process of the installation
+
+
+class Memory:
+    """Within, a thread looks every few seconds. A process and those that it started count as one."""
+
+    def __init__(self) -> None:
+        self.looks: list[Look] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+
+    def __enter__(self) -> "Memory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _live(self) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            self.looks.append((time.monotonic(), megabytes_of_children()))
+
+
+def megabytes_of_children() -> dict[str, float]:
+    """`web`, `worker-events` and so on -> MB."""
+    sessions: dict[int, list[int]] = {}
+    names: dict[int, str] = {}
+    for pid in (int(folder.name) for folder in PROC.glob("[0-9]*")):
+        with suppress(OSError):  # it ended meanwhile
+            parent, _, session = _numbers(pid)
+            sessions.setdefault(session, []).append(pid)
+            if parent == os.getpid():
+                names[pid] = name_of((PROC / str(pid) / "cmdline").read_text())
+    found: dict[str, float] = {}
+    for leader, name in names.items():
+        if name:
+            found[name] = sum(_megabytes(pid) for pid in sessions.get(leader, []))
+    return found
+
+
+def name_of(command: str) -> str:
+    """Of a process, by its command line, words with NUL between; "" when it is none of the installation."""
+    if queue := QUEUE.search(command):
+        return f"worker-{queue[1]}"
+    return "web" if "\0gunicorn\0" in command else ""
+
+
+def growth(looks: list[Look], since: float, until: float) -> dict[str, float]:
+    """By which part of what each took at the beginning it takes more at the end; as `edges` names them."""
+    return {name: late / early - 1 for name, (early, late) in edges(looks, since, until).items()}
+
+
+def edges(looks: list[Look], since: float, until: float) -> dict[str, tuple[float, float]]:
+    """MB at the beginning and at the end: of `web`, of all workers together as `worker`, and of each worker.
+
+    Medians over the first and the last fifth of the time. Without looks in either it is not known: NaN.
+    """
+    whole = [(at, mb | {"worker": _workers(mb)}) for at, mb in looks if since <= at <= until]
+    edge = SPAN * (until - since)
+    early = [mb for at, mb in whole if at <= since + edge]
+    late = [mb for at, mb in whole if at >= until - edge]
+    names = sorted({"web", "worker"}.union(*(mb for _, mb in whole)))
+    return {name: (_median(early, name), _median(late, name)) for name in names}
+
+
+def _workers(megabytes: dict[str, float]) -> float:
+    return sum(mb for name, mb in megabytes.items() if name.startswith("worker-"))
+
+
+def _median(looks: list[dict[str, float]], name: str) -> float:
+    values = [mb[name] for mb in looks if mb.get(name)]
+    return float(np.median(values)) if values else float("nan")
+
+
+def _numbers(pid: int) -> tuple[int, int, int]:
+    """Parent, group and session; the name before them may hold anything."""
+    fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return int(fields[1]), int(fields[2]), int(fields[3])
+
+
+def _megabytes(pid: int) -> float:
+    with suppress(OSError):
+        found = PSS.search((PROC / str(pid) / "smaps_rollup").read_text())
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
