@@ -2,14 +2,14 @@
 
 Servers of its own, gone afterwards, and the processes that `make run` starts: web (two processes), all
 workers, beat. A drawn catalogue is embedded by a small backbone that is trained here first. Then, at --rate:
-feeds and their second pages, similar listings, searches by words, events that name the slates that were shown,
+feeds and their second pages, similar listings, searches by words, events that name the slates they come from,
 publishing (every other listing with a photo), edits, sales, reservations and their release; as many are
 published as sold. Half through --warm-up a collaborative model is trained and served, however good it is.
 Beside the traffic one seller changes one listing after the other and looks when that shows.
 
-  rss_growth          of web, and of all workers together: by which part of the memory that they took in the
-                      first fifth of the time they take more in the last (medians of the proportional set
-                      size, PSS, of all processes; `memory_mb` tells both of each)
+  rss_growth          of web, of all workers together (`worker`), and of each: by which part of the memory
+                      that they took in the first fifth of the time they take more in the last (medians of the
+                      proportional set size, PSS, of all processes of one name; `memory_mb` tells both)
   server_errors       replies of 500 and above, 503 too, and requests without a reply, warm-up and all
   replica_lag_p99_s   from the acknowledgement of a change (of a publication: from the commit of its vectors)
                       until answers show it, those of both web processes, the request's own time included;
@@ -18,7 +18,7 @@ Beside the traffic one seller changes one listing after the other and looks when
   p50_ms, p99_ms      of the `requests` of the traffic
   fresh_p99_s         from the acknowledgement of a publication until it shows, its embedding included
   refused             replies of 400 to 499: nothing that is asked for should be refused
-  degraded            pages that some source could not be asked for
+  degraded            source -> pages, warm-up and all, that it could not be asked for
   restarts            processes that ended and were started again
 
 Needs Linux (/proc/PID/smaps_rollup).
@@ -139,11 +139,7 @@ def figures(soaked: Soaked) -> dict[str, Any]:
     lags = {change: _p99(soaked.within(seen)) for change, seen in soaked.watch.lags.items()}
     known = [lag for lag in lags.values() if lag is not None]
     return {
-        "rss_growth": {
-            name: _rounded(value)
-            for name, value in growth(looks, since, until).items()
-            if name in ("web", "worker")
-        },
+        "rss_growth": {name: _rounded(value) for name, value in growth(looks, since, until).items()},
         "server_errors": len(soaked.shop.problems),
         "replica_lag_p99_s": max(known) if len(known) == len(lags) else None,
         "requests": len(took),
@@ -153,7 +149,7 @@ def figures(soaked: Soaked) -> dict[str, Any]:
         "watched_changes": sum(len(soaked.within(seen)) for seen in soaked.watch.lags.values()),
         "fresh_p99_s": _p99(soaked.within(soaked.watch.fresh)),
         "refused": len(soaked.shop.refusals),
-        "degraded": soaked.traffic.degraded_count,
+        "degraded": dict(soaked.traffic.degraded),
         "memory_mb": {
             name: [_rounded(early, 1), _rounded(late, 1)]
             for name, (early, late) in edges(looks, since, until).items()

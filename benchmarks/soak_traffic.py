@@ -6,6 +6,7 @@ import itertools
 import random
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -43,11 +44,14 @@ class Pace:
 
 
 class Traffic:
-    """Within, threads ask the shop for things. `replies`: when each was asked, and how many seconds it took."""
+    """Within, threads ask the shop for things.
+
+    `replies`: when each was asked, and how many seconds it took. `degraded`: pages that lacked each source.
+    """
 
     def __init__(self, shop: Shop, stock: list[Good], *, rate: float, seed: int):
         self.replies: list[tuple[float, float]] = []  # (began, seconds)
-        self.degraded_count = 0
+        self.degraded: Counter[str] = Counter()
         self._shop, self._stock, self._pace = shop, stock, Pace(rate)
         self._taking, self._over = threading.Lock(), threading.Event()
         self._numbers, self._failures = itertools.count(), list[BaseException]()
@@ -162,7 +166,7 @@ class Traffic:
     def _note(self, reply: Reply) -> Reply:
         with self._taking:
             self.replies.append((reply.began, reply.ended - reply.began))
-            self.degraded_count += bool(reply.body.get("degraded"))
+            self.degraded.update(reply.body.get("degraded") or ())
         return reply
 
     def _any(self, chance: random.Random) -> Good:
