@@ -8,8 +8,9 @@ published as sold. Half through --warm-up a collaborative model is trained and s
 Beside the traffic one seller changes one listing after the other and looks when that shows.
 
   rss_growth          of web, of all workers together (`worker`), and of each: by which part of the memory
-                      that they took in the first fifth of the time they take more in the last (medians of the
-                      proportional set size, PSS, of all processes of one name; `memory_mb` tells both)
+                      that they took in the first fifth of the time they take more in the last (medians of RSS,
+                      summed over processes of one name; `memory_mb` tells both)
+  pss_growth          the same of PSS, which also rises and falls as others map the same libraries
   server_errors       replies of 500 and above, 503 too, and requests without a reply, warm-up and all
   replica_lag_p99_s   from the acknowledgement of a change (of a publication: from the commit of its vectors)
                       until answers show it, those of both web processes, the request's own time included;
@@ -37,7 +38,7 @@ from benchmarks import soak_house
 from benchmarks.protocol import json_option, print_figures, say
 from benchmarks.soak_house import CannotRun, wait_until_embedded
 from benchmarks.soak_lag import Watch
-from benchmarks.soak_memory import PROC, Memory, edges, growth
+from benchmarks.soak_memory import PROC, Look, Memory, edges, growth
 from benchmarks.soak_shop import Shop
 from benchmarks.soak_traffic import LEFT, Good, Traffic
 from listings.errors import DomainError
@@ -134,12 +135,12 @@ def differences() -> int:
 def figures(soaked: Soaked) -> dict[str, Any]:
     """As the module tells of them. What was not seen at all is null."""
     tell_problems(soaked.shop)
-    looks, since, until = soaked.memory.looks, soaked.since, soaked.until
+    looks, since, until = soaked.memory.looks["Rss"], soaked.since, soaked.until
     took = soaked.within(soaked.traffic.replies)
     lags = {change: _p99(soaked.within(seen)) for change, seen in soaked.watch.lags.items()}
     known = [lag for lag in lags.values() if lag is not None]
     return {
-        "rss_growth": {name: _rounded(value) for name, value in growth(looks, since, until).items()},
+        "rss_growth": _grown(looks, since, until),
         "server_errors": len(soaked.shop.problems),
         "replica_lag_p99_s": max(known) if len(known) == len(lags) else None,
         "requests": len(took),
@@ -149,12 +150,17 @@ def figures(soaked: Soaked) -> dict[str, Any]:
         "watched_changes": sum(len(soaked.within(seen)) for seen in soaked.watch.lags.values()),
         "fresh_p99_s": _p99(soaked.within(soaked.watch.fresh)),
         "refused": len(soaked.shop.refusals),
+        "pss_growth": _grown(soaked.memory.looks["Pss"], since, until),
         "degraded": dict(soaked.traffic.degraded),
         "memory_mb": {
             name: [_rounded(early, 1), _rounded(late, 1)]
             for name, (early, late) in edges(looks, since, until).items()
         },
     }
+
+
+def _grown(looks: list[Look], since: float, until: float) -> dict[str, float | None]:
+    return {name: _rounded(value) for name, value in growth(looks, since, until).items()}
 
 
 def tell_problems(shop: Shop) -> None:

@@ -1,7 +1,7 @@
 """How much memory the processes take that this one started, and whether it grows.
 
-It is the proportional set size, proc(5): what a process alone has, and its share of what it shares, so that
-sums over forked processes count no page twice.
+Of its two measures, proc(5), RSS counts what processes share for each of them; PSS counts its share of it for
+each, so that a sum counts no page twice, but it rises and falls as others map the same libraries.
 """
 
 import os
@@ -16,17 +16,20 @@ import numpy as np
 PROC = Path("/proc")
 LOOK_EVERY_S = 3.0
 SPAN = 0.2  # of the time at its beginning and its end
-PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
+MEASURES = {name: re.compile(rf"^{name}:\s+(\d+) kB", re.MULTILINE) for name in ("Rss", "Pss")}
 QUEUE = re.compile(r"\0--queues\0(\w+)\0")
 
 Look = tuple[float, dict[str, float]]  # when, as time.monotonic() tells it; MB by process of the installation
 
 
 class Memory:
-    """Within, a thread looks every few seconds. A process and those that it started count as one."""
+    """Within, a thread looks every few seconds. A process and those that it started count as one.
+
+    `looks`: by measure, Rss and Pss.
+    """
 
     def __init__(self) -> None:
-        self.looks: list[Look] = []
+        self.looks: dict[str, list[Look]] = {measure: [] for measure in MEASURES}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
 
@@ -40,10 +43,11 @@ class Memory:
 
     def _live(self) -> None:
         while not self._over.wait(LOOK_EVERY_S):
-            self.looks.append((time.monotonic(), megabytes_of_children()))
+            for measure, looks in self.looks.items():
+                looks.append((time.monotonic(), megabytes_of_children(measure)))
 
 
-def megabytes_of_children() -> dict[str, float]:
+def megabytes_of_children(measure: str = "Rss") -> dict[str, float]:
     """`web`, `worker-events` and so on -> MB."""
     sessions: dict[int, list[int]] = {}
     names: dict[int, str] = {}
@@ -56,7 +60,7 @@ def megabytes_of_children() -> dict[str, float]:
     found: dict[str, float] = {}
     for leader, name in names.items():
         if name:
-            found[name] = sum(_megabytes(pid) for pid in sessions.get(leader, []))
+            found[name] = sum(_megabytes(pid, measure) for pid in sessions.get(leader, []))
     return found
 
 
@@ -100,8 +104,8 @@ def _numbers(pid: int) -> tuple[int, int, int]:
     return int(fields[1]), int(fields[2]), int(fields[3])
 
 
-def _megabytes(pid: int) -> float:
+def _megabytes(pid: int, measure: str) -> float:
     with suppress(OSError):
-        found = PSS.search((PROC / str(pid) / "smaps_rollup").read_text())
+        found = MEASURES[measure].search((PROC / str(pid) / "smaps_rollup").read_text())
         return int(found[1]) / 1024 if found else 0.0
     return 0.0
