@@ -8,8 +8,8 @@ published as sold. Half through --warm-up a collaborative model is trained and s
 Beside the traffic one seller changes one listing after the other and looks when that shows.
 
   rss_growth          of web, of all workers together (`worker`), and of each: by which part of the memory
-                      that they took in the first fifth of the time they take more in the last (medians of RSS,
-                      summed over processes of one name; `memory_mb` tells both)
+                      that they took in the first fifth of the time they take more in the last (medians of
+                      RSS, summed over processes of one name; `memory_mb` tells both)
   pss_growth          the same of PSS, which also rises and falls as others map the same libraries
   server_errors       replies of 500 and above, 503 too, and requests without a reply, warm-up and all
   replica_lag_p99_s   from the acknowledgement of a change (of a publication: from the commit of its vectors)
