@@ -12,7 +12,7 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 DEMO_OPTIONS = $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0 no false,$(SIMULATE)),--simulate)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test torture lint format clean environment
+.PHONY: help install run test torture lint format licences audit clean environment
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
@@ -40,6 +40,15 @@ lint: $(DEVELOPMENT_STAMP) ## Check style, format and types.
 format: $(DEVELOPMENT_STAMP) ## Format the code and mend what ruff can.
 	$(VENV_PYTHON) -m ruff check --fix .
 	$(VENV_PYTHON) -m ruff format .
+
+licences: $(DEVELOPMENT_STAMP) ## Write docs/licences.md anew, after a change of the pins.
+	$(VENV_PYTHON) -m marketplace.licences > docs/licences.md
+
+# Needs the network: it asks for what is known against every installed package. Its own packages stay apart.
+audit: $(DEVELOPMENT_STAMP) ## Look for known vulnerabilities in what is installed, by pip-audit.
+	@$(VENV_PYTHON) -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(VENV)/audit/bin/pip-audit --path $(VENV)/lib/python3*/site-packages
 
 clean: ## Remove .venv and caches. Data, under var/, stay.
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
