@@ -26,7 +26,7 @@ run: $(RUN_STAMP) ## Set up the demo and serve it; DATA=DIR for your adverts, PO
 WORKERS ?= 2
 test: $(DEVELOPMENT_STAMP) ## Run the whole suite on servers of its own; ARGS="-k feed" for a part.
 	@PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
-	  exec $(VENV_PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	  exec $(VENV_PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 torture: $(DEVELOPMENT_STAMP) ## Kill processes and stop Redis under load; MINUTES=5, SEED=6 for the same blows again.
 	@exec env TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),6) \
