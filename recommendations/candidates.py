@@ -50,15 +50,15 @@ def gather(
     *,
     now: datetime,
     at: Here | None = None,
+    here: Here | None = None,
     shown: Counted = NOTHING_SHOWN,
     also: Rows | None = None,
 ) -> Candidates:
     """What the sources propose among the allowed rows (rows,) bool, scored by all of them.
 
-    at: where they say that they are; else it is where they usually look. shown: what was counted of
+    at: where they say that they are. here: that, or where they usually look. shown: what was counted of
     impressions. also: rows that are to be among them.
     """
-    here = at or taste.habits.medoid
     rows = propose(view, taste, allowed, here=here)
     if also is not None:
         rows = np.union1d(rows, also).astype(np.int32)

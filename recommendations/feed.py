@@ -21,6 +21,7 @@ from recommendations.exposure import NOTHING_SHOWN, Counted
 from recommendations.feed_parameters import FeedParameters
 from recommendations.filters import Filters, allowed_rows
 from recommendations.matching import unwanted_by
+from recommendations.nearby import here_of
 from recommendations.pages import Order, Page
 from recommendations.ranking import Ranked, rank
 from recommendations.replica import NotReady
@@ -62,8 +63,9 @@ class Asked:
     @cached_property
     def candidates(self) -> Candidates:
         """What the sources propose, with what all of them think of it."""
-        where = {"at": self.filters.here, "shown": self.shown, "also": self.behind}
-        return gather(self.view, self.taste, self.allowed, now=self.now, **where)
+        where = {"at": self.filters.here, "here": here_of(self.filters, self.taste.habits)}
+        seen = {"shown": self.shown, "also": self.behind}
+        return gather(self.view, self.taste, self.allowed, now=self.now, **where, **seen)
 
     @cached_property
     def behind(self) -> Rows:
