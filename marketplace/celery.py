@@ -1,11 +1,12 @@
 """The Celery app, its queues, and the one periodic schedule."""
 
+import logging
 import os
 from urllib.parse import parse_qsl, urlencode
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import beat_init, celeryd_init, worker_process_init
+from celery.signals import beat_init, celeryd_init, setup_logging, worker_process_init
 
 from marketplace import entry
 from marketplace.native_threads import set_native_threads
@@ -57,7 +58,6 @@ app.conf.update(
     task_soft_time_limit=SOFT_TIME_LIMIT_S,
     worker_proc_alive_timeout=START_TIMEOUT_S,
     worker_soft_shutdown_timeout=10,
-    worker_hijack_root_logger=False,
     task_default_queue="events",
     task_routes={
         "recommendations.tasks.embed_pending": {"queue": "embeddings"},
@@ -126,6 +126,12 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["recommendations"])
+
+
+@setup_logging.connect
+def _keep_logging(loglevel: int, **_: object) -> None:
+    """What is logged, and how, is Django's matter. `--loglevel` is of what Celery itself says."""
+    logging.getLogger("celery").setLevel(loglevel)
 
 
 @celeryd_init.connect

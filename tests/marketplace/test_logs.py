@@ -168,7 +168,7 @@ class TestTasks:
     @pytest.fixture
     def told_by_worker(self, transactional_db, written):
         """told_by_worker() is what a worker said in the end of a query that it was sent."""
-        # As it starts, a worker sets logging up anew: we listen after that.
+        # As it starts, a worker sets Django up anew, and with it its handlers: we listen after that.
         with start_worker(
             app, queues=["encode"], loglevel="info", perform_ping_check=False, shutdown_timeout=60
         ):
@@ -189,6 +189,11 @@ class TestTasks:
 
     def test_a_task_that_nobody_asked_for_has_none(self, told_by_worker):
         assert "request_id" not in told_by_worker()
+
+    def test_a_worker_leaves_it_to_the_settings_how_much_is_logged(self, transactional_db):
+        with start_worker(app, queues=["encode"], perform_ping_check=False, shutdown_timeout=60):
+            assert logging.getLogger("recommendations").getEffectiveLevel() == logging.INFO
+            assert logging.getLogger("celery.worker").getEffectiveLevel() == logging.ERROR
 
 
 class TestFormat:
