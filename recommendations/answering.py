@@ -25,14 +25,15 @@ def client() -> redis.Redis:
 
 
 def answer(question: Question, reply_to: str) -> None:
-    """Encode a question and reply to whoever waits. What cannot be encoded is refused with a reason."""
+    """Encode a question and reply to whoever waits. Why one is refused is for the log: askers are anybody."""
     try:
         encoded = encoders.load_active().encode_query(question.words, question.photo)
     except encoders.EncoderUnavailable as error:
-        answers.refuse(client(), reply_to, str(error))
-    except Exception as error:  # photos are hostile, and who asked must not wait for nothing
+        logger.warning("No query can be encoded: %s", error)
+        answers.refuse(client(), reply_to, "The encoder cannot be used: the log of its worker says why.")
+    except Exception:  # photos are hostile, and who asked must not wait for nothing
         logger.exception("A query could not be encoded")
-        answers.refuse(client(), reply_to, f"The encoder failed: {type(error).__name__}: {error}")
+        answers.refuse(client(), reply_to, "The encoder failed: the log of its worker says how.")
     else:
         answers.give(client(), reply_to, question, encoded)
 

@@ -5,6 +5,7 @@ each costs a query its vectors and a short time, and the next ones less.
 """
 
 import base64
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -27,9 +28,11 @@ PAUSE_S = 3.0  # without asking again, once the worker or Redis was found dead
 WAITING_COUNT = 16  # so many questions in the queue will not be answered in time: one more is not asked
 PUBLISHING = {"max_retries": 0, "socket_timeout": QUICK_S, "socket_connect_timeout": QUICK_S}
 
+logger = logging.getLogger(__name__)
+
 
 class EncodingUnavailable(Exception):
-    """A query could not be encoded. The message says why, for logs; search goes on without vectors."""
+    """A query could not be encoded. The message says why, to anybody; search goes on without vectors."""
 
 
 class Breaker:
@@ -114,15 +117,16 @@ class Door:
         except answers.Refused as error:
             raise EncodingUnavailable(str(error)) from None
         except (RedisError, KombuError, OSError) as error:
-            self._redis.trip(f"Redis does not answer: {error}.")
-            raise EncodingUnavailable(f"Redis does not answer: {error}") from error
+            logger.warning("Redis does not answer: %s", error)
+            self._redis.trip("Redis does not answer.")
+            raise EncodingUnavailable("Redis does not answer.") from error
 
 
 def _read_version() -> str:
     try:
         model = encoders.active()
     except OperationalError as error:
-        raise EncodingUnavailable(f"The database does not answer: {error}") from error
+        raise EncodingUnavailable("The database does not answer.") from error
     if model is None:
         raise EncodingUnavailable("No encoder was chosen yet: run `manage.py embed`.")
     return model.version

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -27,6 +27,7 @@ from recommendations.weighing import fit_blend
 LEAST_EVENTS = 200
 LEAST_ACTORS = 10
 TEST_SHARE = 0.1  # of the events, the last, is what the gate asks about
+CLOCKS_DIFFER = timedelta(days=1)  # or a lock took long: so much after now an event may be
 
 # Opens a step of the work by its name; what it yields is told how much of it is done, of how much.
 Steps = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -126,7 +127,8 @@ class Material:
 def _read_material(now: datetime) -> Material:
     doubts.find(now=now)
     horizon = watermark.horizon()
-    until = max(now, watermark.latest_event(horizon) or now)  # clocks differ, a lock may take long
+    latest = watermark.latest_event(horizon) or now
+    until = max(now, min(latest, now + CLOCKS_DIFFER))
     whole = enough(read_behaviour(until=until, before=horizon))
     return Material(f"{now:%Y%m%dT%H%M%S%f}", horizon, whole, read_content())
 
