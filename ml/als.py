@@ -16,12 +16,11 @@ from scipy.sparse import csr_matrix
 
 from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 from ml.model_files import ModelFileError, read_arrays, read_settings, write_arrays, write_settings
+from ml.progress import Progress
 
 ARRAYS, SETTINGS, FORM = "als.npz", "als.json", "als-2"
 NAMES = ("listing_ids", "item_factors", "gram", "actor_gram")
 ROUNDING = 1e-4  # by which the gram matrix in a file may differ from that of its factors
-
-Progress = Callable[[int, int], None]  # iterations done, iterations in all
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ml.backbone import fastest_dtype
 from ml.checkpoints import BadCheckpoint, read_checkpoint, write_checkpoint
 from ml.photos import Photo
 from ml.pictures import Pictures
-from ml.small_backbone import Progress
+from ml.progress import Progress
 from ml.targets import Targets
 
 Tensors = tuple[Tensor, ...] | list[Tensor]

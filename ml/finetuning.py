@@ -19,7 +19,8 @@ from ml.backbone import build_classifier, last_linear
 from ml.epochs import BadOptionsError, DivergedError, Epoch, FineTuningOptions, Lesson, Training
 from ml.photos import Photo
 from ml.pictures import fingerprint
-from ml.small_backbone import Progress, TooFewCategoriesError
+from ml.progress import Progress
+from ml.small_backbone import TooFewCategoriesError
 from ml.targets import Targets, make_targets
 from ml.weights import Weights, WeightsError, read_weights
 

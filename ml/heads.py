@@ -15,9 +15,9 @@ from torch.nn import functional
 from ml.arrays import Matrix, Rows, require_vector
 from ml.head import Head
 from ml.head_modules import HeadOptions, Heads, Lessons
+from ml.progress import Progress
 from ml.retrieval import recall_at
 
-Progress = Callable[[int, int], None]  # epochs done, epochs in all
 Report = Callable[["Epoch"], None]
 SENTENCE_PART = 0.35  # of the listings of a batch say their title only, as a query does
 MOST_SCALED = math.log(100.0)  # of the contrastive losses, as in CLIP (Radford et al. 2021)

@@ -17,13 +17,12 @@ from torch.nn import functional
 
 from ml.backbone import DEVIATION, MEAN, build_classifier
 from ml.photos import Photo, open_photo, square_pixels
+from ml.progress import Progress
 
 NAME, INPUT_SIZE = "shufflenet_v2_x0_5", 96  # 2.7 s for an epoch of 1,500 photos on two cores
 BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, EPOCH_COUNT = 64, 4e-3, 0.02, 20
 MOST_PHOTOS = 4_000  # 110 MB of pixels, and as many as a minute can make use of
 SHIFT = 6  # pixels that a photo may move in any direction while training
-
-Progress = Callable[[int, int], None]  # hundredths of the training done, 100
 
 
 class TooFewCategoriesError(ValueError):

@@ -9,11 +9,12 @@ from ml.arrays import Matrix, Rows, require_matrix, require_vector
 from ml.blocks import Blocks
 from ml.classifier import Classifier, Labels, fit_calibration
 from ml.concepts import Concepts
-from ml.heads import HeadOptions, Lessons, Progress, Report, TrainedHeads, train_heads
+from ml.heads import HeadOptions, Lessons, Report, TrainedHeads, train_heads
 from ml.joint_encoder import JointEncoder, photo_features, text_features
 from ml.look import fit_look
 from ml.meaning import fit_meaning, said
 from ml.ngram_basis import NgramBasis, fit_basis
+from ml.progress import Progress
 
 LOOK, MEANING = 192, 256
 # Chosen on validation splits of real adverts: by full categories that are shared, by siblings that are found,

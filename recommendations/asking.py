@@ -9,6 +9,7 @@ from django.conf import settings
 from threadpoolctl import threadpool_limits
 
 from listings.models import Actor
+from ml.progress import Progress, unwatched
 from recommendations.feed import Asked
 from recommendations.feed_parameters import FeedParameters
 from recommendations.taste import read_taste
@@ -18,11 +19,6 @@ BY_CHOICE = FeedParameters(explore_share=0)  # nothing by chance
 BATCH = 50  # actors whose tastes are read before they are answered for
 
 Answer = TypeVar("Answer")
-Progress = Callable[[int, int], None]  # actors done, actors in all
-
-
-def in_silence(done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 def ask_each(
@@ -30,7 +26,7 @@ def ask_each(
     moment: datetime,
     actors: Sequence[Actor],
     answer: Callable[[Asked], Answer],
-    progress: Progress = in_silence,
+    progress: Progress = unwatched,
 ) -> Iterator[Answer]:
     """The answer for each actor, in their order. `answer` runs on threads, so it must not ask the database.
 

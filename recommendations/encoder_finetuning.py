@@ -1,7 +1,6 @@
 """Fine-tune the backbone in use on the catalogue's own photos and categories."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from recommendations import encoders
 from recommendations.durable import sha256_of, sync
 from recommendations.encoder_material import file_of, labelled_photos
 from recommendations.encoder_records import EncoderRecord
-from recommendations.encoder_training import Steps, alone
+from recommendations.encoder_training import alone
 from recommendations.scalars import scalars
+from recommendations.steps import Steps, unwatched_steps
 
 if TYPE_CHECKING:
     from ml.epochs import Epoch
@@ -31,7 +31,7 @@ def finetune_backbone(
     options: "FineTuningOptions",
     *,
     now: datetime,
-    steps: Steps = lambda name: nullcontext(lambda done, total: None),
+    steps: Steps = unwatched_steps,
     report: "Callable[[Epoch], None]" = lambda epoch: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> EncoderRecord:

@@ -1,7 +1,7 @@
 """What an encoder learns from: the catalogue's words, and features of its photos, as they are stored."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from listings import photos
 from listings.errors import Invalid
 from listings.models import Listing, Photo
 from ml.arrays import Matrix, Rows
+from ml.progress import Progress
 from recommendations import embedding
 from recommendations.loaded_encoder import Encoder
 from recommendations.models import PhotoFeatures
@@ -19,8 +20,6 @@ from recommendations.models import PhotoFeatures
 MOST_LISTINGS = 100_000  # the newest: more do not fit into memory, and older ones tell of another season
 CHUNK = 64
 HELD_OUT = 10  # one listing in so many is never learned from, so that encoders of all times can be compared
-
-Progress = Callable[[int, int], None]
 
 
 class DamagedPhoto(Invalid):

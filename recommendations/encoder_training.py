@@ -1,7 +1,7 @@
 """Train the heads of the space on stored features, ask the gate, and have the catalogue embedded anew."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
 from recommendations.loaded_encoder import Encoder
 from recommendations.models import TrainedModel
 from recommendations.scalars import scalars
+from recommendations.steps import Steps, unwatched_steps
 
 if TYPE_CHECKING:
     from ml.heads import Epoch, HeadOptions
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from ml.space import Material
 
 SEED = 20260302
-
-Steps = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 
 class TooLittle(Invalid):
@@ -51,7 +50,7 @@ def train_encoder(
     force: bool = False,
     record: EncoderRecord | None = None,
     options: "HeadOptions | None" = None,
-    steps: Steps = lambda name: nullcontext(lambda done, total: None),
+    steps: Steps = unwatched_steps,
     report: "Callable[[Epoch], None]" = lambda epoch: None,
 ) -> TrainedModel:
     """Train, judge and publish; then every listing is embedded anew in the background.

@@ -10,8 +10,9 @@ from scipy.sparse import csr_matrix
 from listings.models import Actor
 from ml import metrics
 from ml.arrays import Rows, Vector
+from ml.progress import Progress, unwatched
 from recommendations import hindsight
-from recommendations.asking import Asked, Progress, ask_each, in_silence
+from recommendations.asking import Asked, ask_each
 from recommendations.behaviour import Behaviour
 from recommendations.collaborative import Collaborative
 from recommendations.contenders import CONTENDERS, Contender, Known
@@ -64,7 +65,7 @@ def measure(
     methods: Sequence[str] = tuple(CONTENDERS),
     k: int = AT,
     seed: int = SEED,
-    progress: Progress = in_silence,
+    progress: Progress = unwatched,
 ) -> Measured:
     """Rank every listing of the world for each actor, by each method, and hold it against what came after.
 
@@ -105,7 +106,7 @@ def compare(
     most: int = MOST_ACTORS,
     k: int = AT,
     seed: int = SEED,
-    progress: Progress = in_silence,
+    progress: Progress = unwatched,
 ) -> dict[str, Vector]:
     """NDCG@k of each model's feed as it would have been served, and of `popularity`, for the same actors.
 
@@ -137,7 +138,7 @@ def rank_all(
     methods: Sequence[str],
     *,
     k: int,
-    progress: Progress = in_silence,
+    progress: Progress = unwatched,
 ) -> dict[str, Rows]:
     """The best k rows for each actor by each method: (a, k) int64, -1 where nothing is left to recommend."""
     contenders = {name: CONTENDERS[name](known) for name in methods}

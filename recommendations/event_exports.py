@@ -13,6 +13,7 @@ from typing import TextIO
 from django.db.models import QuerySet
 
 from listings.errors import Invalid, Missing
+from ml.progress import Progress, unwatched
 from recommendations.durable import sync
 from recommendations.event_files import COLUMNS, CSV, ending
 from recommendations.models import Interaction
@@ -20,7 +21,6 @@ from recommendations.models import Interaction
 EXTERNAL_IDS = {"actor": "actor__external_id", "listing": "listing__external_id"}
 CHUNK_ROWS = 2000
 
-Progress = Callable[[int, int], None]  # events written, events in all
 Write = Callable[[dict[str, object]], object]
 
 
@@ -43,7 +43,7 @@ def chosen_events(
     return events
 
 
-def export_events(events: QuerySet, path: Path, *, progress: Progress = lambda done, total: None) -> int:
+def export_events(events: QuerySet, path: Path, *, progress: Progress = unwatched) -> int:
     """Write events to a file, of the format and compression that its name ends in; how many.
 
     The file appears when it is whole: until then, what was there before stays.
@@ -56,7 +56,7 @@ def export_events(events: QuerySet, path: Path, *, progress: Progress = lambda d
 
 def export_lines(events: QuerySet, file: TextIO) -> int:
     """Write events as JSON lines to an open file; how many."""
-    return _write_all(events, _json_writer(file), lambda done, total: None)
+    return _write_all(events, _json_writer(file), unwatched)
 
 
 def _write_all(events: QuerySet, write: Write, progress: Progress) -> int:

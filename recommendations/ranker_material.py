@@ -9,9 +9,10 @@ import numpy as np
 from listings.errors import DomainError
 from ml.arrays import Matrix, Rows, Vector
 from ml.examination import examination, fit_exponent
+from ml.progress import Progress
 from ml.ranker import NOTHING, Slates
 from recommendations.features import FEATURES
-from recommendations.ranker_slates import Progress, ServedSlate, read_served
+from recommendations.ranker_slates import ServedSlate, read_served
 
 LEAST_SLATES = 200  # with anything that followed
 LEAST_ACTORS = 10

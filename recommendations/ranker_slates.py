@@ -3,7 +3,7 @@
 Nothing is computed anew: later prices and popularity would tell of what was to come.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 
 from ml.arrays import Matrix, Rows, ShapeError, Vector
+from ml.progress import Progress, unwatched
 from ml.ranker import CLICK, FAVOURITE, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHASE
 from recommendations import slates
 from recommendations.features import FEATURES
@@ -33,13 +34,6 @@ GRADES: dict[str, int] = {
 }
 MOST_SLATES = 50_000  # the newest ones: of more, memory would be asked for rather than knowledge
 CHUNK = 500
-
-Progress = Callable[[int, int], None]  # slates read, slates in all
-
-
-def in_silence(done: int, total: int) -> None:
-    """For whoever does not watch."""
-
 
 # A visitor who logged in is one actor with the member. Ids of events are text, with dashes or without.
 _CASES = " ".join(f"WHEN '{kind}' THEN {grade}" for kind, grade in GRADES.items())
@@ -97,7 +91,7 @@ class ServedSlate:
         return len(grades) > 1 and bool((grades != grades[0]).any())
 
 
-def read_served(*, until: datetime, progress: Progress = in_silence) -> Iterator[ServedSlate]:
+def read_served(*, until: datetime, progress: Progress = unwatched) -> Iterator[ServedSlate]:
     """The newest feed slates that were served to somebody known, the earliest first, with what followed.
 
     Left out are those of actors who are doubted (doubts.py), and those that tell nothing: their blend was not

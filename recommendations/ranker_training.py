@@ -14,7 +14,8 @@ from recommendations.features import FEATURES
 from recommendations.gate import Verdict
 from recommendations.models import TrainedModel
 from recommendations.ranker_material import Material, TooFewSlates, read_material
-from recommendations.training import AlreadyTraining, Steps, in_silence
+from recommendations.steps import Steps, unwatched_steps
+from recommendations.training import AlreadyTraining
 
 MONOTONE = {"distance_km": -1, "place": 1, "blend": 1}  # nobody wants a thing more for being further away
 SEED = 5
@@ -26,7 +27,7 @@ class NotBetter(DomainError):
 
 
 def train_ranker(
-    *, now: datetime, force: bool = False, wait: bool = False, steps: Steps = in_silence
+    *, now: datetime, force: bool = False, wait: bool = False, steps: Steps = unwatched_steps
 ) -> TrainedModel:
     """Learn from the feed slates that were served until now, and make the ranker the active one.
 

@@ -22,7 +22,8 @@ from recommendations.evaluation import AT, MOST_ACTORS, SEED, Measured, measure
 from recommendations.models import Interaction
 from recommendations.recipe import Recipe
 from recommendations.simulation import SOURCE as SIMULATION
-from recommendations.training import Steps, TooFewEvents, enough, in_silence, recipe_in_use
+from recommendations.steps import Steps, unwatched_steps
+from recommendations.training import TooFewEvents, enough, recipe_in_use
 from recommendations.view import View
 from recommendations.weighing import fit_blend
 
@@ -61,7 +62,7 @@ def rehearse(
     most: int = MOST_ACTORS,
     seed: int = SEED,
     methods: Sequence[str] = tuple(CONTENDERS),
-    steps: Steps = in_silence,
+    steps: Steps = unwatched_steps,
 ) -> Rehearsal:
     """Fit on the events up to a moment, and measure on those after it how well each method would have done.
 

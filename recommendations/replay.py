@@ -17,9 +17,10 @@ from ml.counterfactual import (
     logged_mean,
     self_normalised,
 )
+from ml.progress import Progress, unwatched
 from ml.ranker import CLICK, FAVOURITE, GAINS, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHASE
 from ml.reward_model import cross_fitted
-from recommendations.ranker_slates import Progress, ServedSlate, in_silence
+from recommendations.ranker_slates import ServedSlate
 from recommendations.replay_policy import Multipliers, Policy
 from recommendations.replay_slots import Slots, read_slots
 
@@ -73,7 +74,7 @@ class Replay:
         return _plain(asdict(self))
 
 
-def replay(policy: Policy, *, reward: str, now: datetime, progress: Progress = in_silence) -> Replay:
+def replay(policy: Policy, *, reward: str, now: datetime, progress: Progress = unwatched) -> Replay:
     """From all feed slates that were served until now and are kept; reward: one of REWARDS.
 
     Raises NothingExplored.

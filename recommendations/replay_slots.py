@@ -8,7 +8,8 @@ import numpy as np
 
 from listings.errors import Missing
 from ml.arrays import Matrix, Rows, Vector
-from recommendations.ranker_slates import Progress, ServedSlate, read_served
+from ml.progress import Progress
+from recommendations.ranker_slates import ServedSlate, read_served
 
 # Scores of these places of a slate, NaN = unknown; None where what was logged does not tell.
 Scores = Callable[[ServedSlate, Rows], Vector | None]

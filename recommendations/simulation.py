@@ -5,13 +5,14 @@ only show that the system agrees with itself.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from listings.models import Actor, Listing
+from ml.progress import Progress, unwatched
 from recommendations.interactions import MAXIMUM_BATCH, Event, record
 from recommendations.models import Interaction
 
@@ -44,7 +45,7 @@ def simulate(
     shopper_count: int,
     seed: int,
     now: datetime,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = unwatched,
 ) -> int:
     """Record two weeks of simulated events before `now`; how many were new.
 

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from listings.errors import Invalid
 from listings.models import Actor
 from ml.arrays import Matrix, ShapeError, Vector, require_matrix, require_vector
+from ml.progress import Progress, unwatched
 from recommendations.crawlers import is_crawler  # noqa: F401  asked for here by whoever writes slates
 from recommendations.models import Impression, Slate
 
@@ -22,7 +23,6 @@ LONGEST = 200  # listings of a slate
 CURSOR_LASTS = timedelta(days=1)
 PRUNED_AT_ONCE = 1000  # slates in one transaction
 
-Progress = Callable[[int, int], None]  # slates deleted, slates in all
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def _is_one(whose: int, actor: Actor | None) -> bool:
     return Actor.objects.filter(pk=whose, merged_into=actor).exists()
 
 
-def prune(*, before: datetime, progress: Progress = lambda done, total: None) -> int:
+def prune(*, before: datetime, progress: Progress = unwatched) -> int:
     """Delete the slates of an earlier time with their impressions, in batches; how many slates.
 
     Whatever breaks it off, what was deleted is gone and the rest goes next time.

@@ -1,8 +1,8 @@
 """Fit a collaborative model on the interactions, ask whether it is worse than what serves, and publish it."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -22,15 +22,13 @@ from recommendations.gate import Verdict
 from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
 from recommendations.recipe import Recipe
+from recommendations.steps import Steps, unwatched_steps
 from recommendations.weighing import fit_blend
 
 LEAST_EVENTS = 200
 LEAST_ACTORS = 10
 TEST_SHARE = 0.1  # of the events, the last, is what the gate asks about
 CLOCKS_DIFFER = timedelta(days=1)  # or a lock took long: so much after now an event may be
-
-# Opens a step of the work by its name; what it yields is told how much of it is done, of how much.
-Steps = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +45,6 @@ class Refused(DomainError):
     """The model that was trained is worse than what it would replace."""
 
 
-def in_silence(step: str) -> AbstractContextManager[Callable[[int, int], None]]:
-    """Steps that nobody watches."""
-    return nullcontext(lambda done, total: None)
-
-
 def train_collaborative(
     *,
     now: datetime,
@@ -59,7 +52,7 @@ def train_collaborative(
     recipe: Recipe | None = None,
     tune_for_s: float | None = None,
     wait: bool = False,
-    steps: Steps = in_silence,
+    steps: Steps = unwatched_steps,
     report: tuning.Report = lambda tried: None,
 ) -> TrainedModel:
     """Fit on all interactions, those with sold listings included, and make it the active model.

@@ -6,8 +6,9 @@ import numpy as np
 
 from ml.arrays import Matrix
 from ml.blending import fit_weights
+from ml.progress import Progress, unwatched
 from recommendations import hindsight
-from recommendations.asking import Asked, Progress, ask_each, in_silence
+from recommendations.asking import Asked, ask_each
 from recommendations.collaborative import Collaborative
 from recommendations.ranking import WARMTH_WEIGHTS
 from recommendations.recipe import Warmth
@@ -27,7 +28,7 @@ def fit_blend(
     end: datetime,
     most: int = MOST_ACTORS,
     seed: int = SEED,
-    progress: Progress = in_silence,
+    progress: Progress = unwatched,
 ) -> tuple[Warmth, ...]:
     """The weights, for `Recipe.blend`, that order best what the feed would have chosen from at a moment.
 

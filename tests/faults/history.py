@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from math import inf
 
-WHATS = ("publish", "sell", "reserve", "release", "send", "look")
+WHATS = ("publish", "edit", "sell", "reserve", "release", "send", "look")
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Entry:
     name: str  # of a listing, an event or a page
     is_done: bool = True  # so it was acknowledged
     shown: frozenset[str] = frozenset()  # listings on a page
+    title: str = ""  # that an edit gives
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,19 @@ def shown_while_absent(history: list[Entry]) -> list[str]:
     ]
 
 
-def violations(history: list[Entry], *, statuses: dict[str, str], event_ids: list[str]) -> list[str]:
-    """Broken promises; the last two are what the database holds in the end."""
+def lost_edits(history: list[Entry], titles: dict[str, str]) -> list[str]:
+    """Listings with another title than the last acknowledged edit gave, or one that was tried after it."""
+    possible: dict[str, set[str]] = {}
+    for it in sorted((it for it in history if it.what == "edit"), key=lambda it: it.began):
+        before = set() if it.is_done else possible.get(it.name, {titles.get(it.name, "")})
+        possible[it.name] = before | {it.title}
+    return [name for name, given in possible.items() if titles.get(name) not in given]
+
+
+def violations(
+    history: list[Entry], *, statuses: dict[str, str], titles: dict[str, str], event_ids: list[str]
+) -> list[str]:
+    """Broken promises. The last three are what the database holds in the end; no two edited one at once."""
     done = {what: Counter(it.name for it in history if it.what == what and it.is_done) for what in WHATS}
     tried_to_sell = {it.name for it in history if it.what == "sell"}
     sold = {name for name, status in statuses.items() if status == "sold"}
@@ -62,6 +74,7 @@ def violations(history: list[Entry], *, statuses: dict[str, str], event_ids: lis
     return [
         *shown_while_absent(history),
         *(f"the listing {name} is lost" for name in done["publish"].keys() - statuses.keys()),
+        *(f"the edit of {name} is lost" for name in lost_edits(history, titles)),
         *(f"the sale of {name} is lost" for name in done["sell"].keys() - sold),
         *(f"{name} was sold {count} times" for name, count in done["sell"].items() if count > 1),
         *(f"{name} was sold, which nobody asked for" for name in sold - tried_to_sell),

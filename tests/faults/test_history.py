@@ -10,28 +10,33 @@ GOOD = [
     Entry(0, 1, "publish", "sofa"),
     Entry(0, 1, "publish", "lamp"),
     Entry(1, 2, "look", "feed", shown=frozenset({"sofa", "lamp"})),
+    Entry(1, 2, "edit", "lamp", title="Lamp"),
     Entry(2, 3, "reserve", "lamp"),
     Entry(3.2, 3.8, "look", "feed", shown=frozenset({"sofa"})),
     Entry(4, 5, "release", "lamp"),
     Entry(6, 7, "sell", "sofa"),
     Entry(6.5, 7.5, "look", "feed", shown=frozenset({"sofa", "lamp"})),
     Entry(8, 9, "look", "feed", shown=frozenset({"lamp"})),
+    Entry(8, 9, "edit", "lamp", title="Red lamp"),
+    Entry(9, 9.5, "edit", "lamp", is_done=False, title="Green lamp"),
     Entry(8, 9, "send", "view-1"),
     Entry(8, 9, "send", "view-2", is_done=False),
 ]
 STATUSES = {"sofa": "sold", "lamp": "active"}
+TITLES = {"sofa": "Sofa", "lamp": "Red lamp"}
 
 
-def found(history=GOOD, statuses=STATUSES, event_ids=("view-1",)) -> list[str]:
-    return violations(list(history), statuses=statuses, event_ids=list(event_ids))
+def found(history=GOOD, statuses=STATUSES, titles=TITLES, event_ids=("view-1",)) -> list[str]:
+    return violations(list(history), statuses=statuses, titles=titles, event_ids=list(event_ids))
 
 
 class TestTheCheckOfAStorm:
     def test_a_good_history_has_none(self):
         assert found() == []
         assert found(event_ids=["view-1", "view-2"]) == [], "what nobody heard of may have been done"
+        assert found(titles=TITLES | {"lamp": "Green lamp"}) == [], "nor of this edit"
 
-    @pytest.mark.parametrize(("place", "listing"), [(4, "lamp"), (8, "sofa")])
+    @pytest.mark.parametrize(("place", "listing"), [(5, "lamp"), (9, "sofa")])
     def test_what_was_shown_while_it_was_away(self, place, listing):
         history = list(GOOD)
         history[place] = replace(history[place], shown=frozenset({listing}))
@@ -44,6 +49,7 @@ class TestTheCheckOfAStorm:
             ({"statuses": {"sofa": "active", "lamp": "active"}}, "the sale of sofa is lost"),
             ({"statuses": {"sofa": "sold", "lamp": "sold"}}, "lamp was sold, which nobody asked for"),
             ({"history": [*GOOD, Entry(6, 7, "sell", "sofa")]}, "sofa was sold 2 times"),
+            ({"titles": TITLES | {"lamp": "Lamp"}}, "the edit of lamp is lost"),
             ({"event_ids": []}, "the event view-1 is lost"),
             ({"event_ids": ["view-1", "view-1"]}, "the event view-1 is there 2 times"),
             ({"event_ids": ["view-1", "view-9"]}, "nobody sent the event view-9"),

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60
 EMBEDDINGS = next(worker for worker in WORKERS if worker.name == "worker-embeddings")
 EVENTS = next(worker for worker in WORKERS if worker.name == "worker-events")
+TRAINING = next(worker for worker in WORKERS if worker.name == "worker-training")
 
 
 def eventually(check, what: str, patience_s: float = PATIENCE_S):

@@ -15,6 +15,7 @@ from recommendations.decays import learn_decays
 from recommendations.habits import NEAR_KM, OTHER_ROOT, Habits
 from recommendations.models import Interaction
 from recommendations.recipe import Recipe
+from recommendations.steps import unwatched_steps
 from tests import factories
 from tests.recommendations.small_world import load, model
 
@@ -138,7 +139,7 @@ class TestTraining:
         training.train_collaborative(now=now)
         steps = []
         training.train_collaborative(
-            now=now + timedelta(seconds=1), steps=lambda step: steps.append(step) or training.in_silence(step)
+            now=now + timedelta(seconds=1), steps=lambda step: steps.append(step) or unwatched_steps(step)
         )
         assert "Measuring how far people look" in steps
         assert "Fitting as what serves" not in steps

@@ -60,7 +60,10 @@ class TestAsking:
         self, transactional_db, encoder, settings
     ):
         (settings.MODEL_ROOT / encoder.path).unlink()
-        with encode_worker_running(), pytest.raises(EncodingUnavailable, match="log of its worker") as refused:
+        with (
+            encode_worker_running(),
+            pytest.raises(EncodingUnavailable, match="log of its worker") as refused,
+        ):
             encode(words="blue sofa")
         assert encoder.path not in str(refused.value)
 

@@ -8,12 +8,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from listings.models import Listing
+from ml.progress import unwatched
 from recommendations import locks, model_folders, model_watch, ranker_material, ranker_store
 from recommendations.features import FEATURES
 from recommendations.model_registry import NoModelBefore
 from recommendations.models import TrainedModel
 from recommendations.ranker_material import TooFewSlates, read_material
-from recommendations.ranker_slates import in_silence
 from recommendations.ranker_training import NotBetter, train_ranker
 from recommendations.training import AlreadyTraining
 from tests.recommendations.conftest import elsewhere
@@ -85,7 +85,7 @@ class TestLearning:
 
 class TestMaterial:
     def read(self, now):
-        return read_material(now=now, progress=in_silence)
+        return read_material(now=now, progress=unwatched)
 
     def test_features_are_as_they_were_logged_whatever_listings_are_today(self, keen, now):
         Listing.objects.update(price=9999)

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from listings.errors import DomainError
+from ml.progress import Progress
 from recommendations import evaluation_report
 from recommendations.contenders import CONTENDERS
 from recommendations.evaluation import AT, MOST_ACTORS, SEED
@@ -89,7 +90,7 @@ class Command(BaseCommand):
         return {kind: path for kind, path in chosen.items() if path}
 
     @contextmanager
-    def _step(self, name: str) -> Iterator[Callable[[int, int], None]]:
+    def _step(self, name: str) -> Iterator[Progress]:
         self.stdout.write(f"{name} ...")
         with progress_bar(name) as progress:
             yield progress
