@@ -36,6 +36,14 @@ def require_vector(
     return array
 
 
+def means_of(rows: Matrix, owners: Rows, count: int) -> Matrix:
+    """Mean of each owner's rows, NaN for those without.   (p, c), (p,) -> (count, c) float32"""
+    total, number = np.zeros((count, rows.shape[1]), np.float32), np.zeros(count, np.float32)
+    np.add.at(total, owners, rows)
+    np.add.at(number, owners, 1)
+    return np.divide(total, number[:, None], out=np.full_like(total, np.nan), where=number[:, None] > 0)
+
+
 def _require(array: np.ndarray, shape: tuple[int | None, ...], dtypes: Iterable[type]) -> None:
     fits = len(shape) == array.ndim and all(
         want in (None, have) for want, have in zip(shape, array.shape, strict=True)

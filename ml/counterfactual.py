@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.arrays import Rows, ShapeError, Vector, require_vector
+from ml.figure import Figure
 from ml.metrics import bootstrap_ratio
 
 GREATEST_WEIGHT = 50.0  # above it a single slot would decide; what is clipped biases towards too little
@@ -64,12 +65,9 @@ class LoggedSlots:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean reward a slot, and between what it lies. NaN where the slots do not tell."""
+class Estimate(Figure):
+    """A mean reward a slot."""
 
-    value: float
-    low: float
-    high: float
     effective_sample_size: float
     clipped_share: float
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ml.arrays import Matrix, Rows, require_vector
+from ml.arrays import Matrix, Rows, means_of, require_vector
 from ml.head import Head
 from ml.head_modules import HeadOptions, Heads, Lessons
 from ml.progress import Progress
@@ -208,7 +208,7 @@ class _Training:
         asked, _, _ = (part.numpy() for part in self.heads.text(titles[rows]))
         owners = np.searchsorted(rows, lessons.owners[places])
         roots = lessons.roots[rows]
-        both = root_t + _mean_of(root_p, owners, len(rows))
+        both = root_t + np.nan_to_num(means_of(root_p, owners, len(rows)))
         return Epoch(
             number=number,
             losses=losses,
@@ -230,14 +230,6 @@ def scheduled(share: float, warm_up: float) -> float:
 def _places_of_photos(owners: Rows, listing_count: int) -> list[Rows]:
     order = np.argsort(owners, kind="stable")
     return np.split(order, np.searchsorted(owners[order], np.arange(1, listing_count)))
-
-
-def _mean_of(rows: Matrix, owners: Rows, count: int) -> Matrix:
-    """Mean of each owner's rows, zeros for those without.   (p, c), (p,) -> (count, c)"""
-    total, number = np.zeros((count, rows.shape[1]), np.float32), np.zeros(count, np.float32)
-    np.add.at(total, owners, rows)
-    np.add.at(number, owners, 1)
-    return total / np.maximum(number, 1)[:, None]
 
 
 def _accuracy(logits: Matrix, labels: Rows) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.arrays import Matrix, Rows, require_matrix, require_vector, unit_rows
+from ml.arrays import Matrix, Rows, means_of, require_matrix, require_vector, unit_rows
 from ml.blocks import Blocks
 from ml.classifier import Calibration, Classifier, Evidence, Labels
 from ml.concepts import Concepts
@@ -85,7 +85,7 @@ class JointEncoder:
         by_words = self._sides(self.words, texts)
         for side in by_words:
             side[~said] = np.nan
-        photo_roots, photo_leaves = (_means(side, owners, len(titles)) for side in by_photo)
+        photo_roots, photo_leaves = (means_of(side, owners, len(titles)) for side in by_photo)
         return Evidence(photo_roots, by_words[0], photo_leaves, by_words[1])
 
     def _sides(self, head: Head, features: Matrix) -> tuple[Matrix, Matrix]:
@@ -196,11 +196,3 @@ def _pooled(photos: Matrix, owners: Rows, listing_count: int, blocks: Blocks) ->
     pooled = np.zeros((listing_count, photos.shape[1]), dtype=np.float32)
     np.add.at(pooled, owners, photos)
     return np.hstack([unit_rows(pooled[:, : blocks.look]), unit_rows(pooled[:, blocks.look :])])
-
-
-def _means(rows: Matrix, owners: Rows, count: int) -> Matrix:
-    """Mean of each owner's rows, NaN for those without.   (p, c), (p,) -> (count, c) float32"""
-    total, number = np.zeros((count, rows.shape[1]), np.float32), np.zeros(count, np.float32)
-    np.add.at(total, owners, rows)
-    np.add.at(number, owners, 1)
-    return np.divide(total, number[:, None], out=np.full_like(total, np.nan), where=number[:, None] > 0)

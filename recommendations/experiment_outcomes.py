@@ -10,6 +10,7 @@ from django.db import connection
 
 from listings.errors import Missing
 from ml.arrays import Matrix
+from ml.figure import Figure
 from ml.proportions import proportion_difference, resampled_ratios, sample_ratio, wilson
 from recommendations.models import Experiment, Interaction
 from recommendations.rule_models import CONTROL
@@ -29,15 +30,6 @@ class NoSuchExperiment(Missing):
     def __init__(self, name: str):
         known = ", ".join(Experiment.objects.order_by("-starts_at").values_list("name", flat=True)[:10])
         super().__init__(f"There is no experiment {name!r}; there are: {known or 'none yet'}.")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A rate or a difference of two, and between what it lies at 95 %. NaN where that is not known."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

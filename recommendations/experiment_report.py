@@ -9,7 +9,8 @@ from django.conf import settings
 from rich import box
 from rich.table import Table
 
-from recommendations.experiment_outcomes import FEWEST, FOLLOWS_WITHIN, OUTCOMES, Arm, Figure, Outcome
+from ml.figure import Figure
+from recommendations.experiment_outcomes import FEWEST, FOLLOWS_WITHIN, OUTCOMES, Arm, Outcome
 from recommendations.rehearsal import shown
 from recommendations.rule_models import CONTROL
 

@@ -17,6 +17,7 @@ from ml.counterfactual import (
     logged_mean,
     self_normalised,
 )
+from ml.figure import Figure
 from ml.progress import Progress, unwatched
 from ml.ranker import CLICK, FAVOURITE, GAINS, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHASE
 from ml.reward_model import cross_fitted
@@ -44,15 +45,6 @@ class Earned:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Between two policies, doubly robust, in the same slots; NaN where the slots do not tell."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Replay:
     """All rewards are means a slot; intervals at 95 %, by a bootstrap over actors."""
 
@@ -60,7 +52,7 @@ class Replay:
     drawn: Estimate  # what the draws by chance really earned
     served: Earned  # had the order that was served gone on into the slots
     asked: Earned
-    gain: Difference  # of what is asked about over what was served
+    gain: Figure  # of what is asked about over what was served, doubly robust, in the same slots
     slot_count: int
     slate_count: int
     actor_count: int
@@ -136,9 +128,9 @@ def _logged(slots: Slots, rewards: Vector, name: str) -> LoggedSlots:
     return LoggedSlots(rewards=rewards, logged=slots.logged, target=target, clusters=slots.who)
 
 
-def _difference(differences: Vector, who: Rows) -> Difference:
+def _difference(differences: Vector, who: Rows) -> Figure:
     low, high = _interval()(differences, np.ones(len(differences)), who)
-    return Difference(float(differences.mean()), low, high)
+    return Figure(float(differences.mean()), low, high)
 
 
 def _interval():

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from rich import box
 from rich.table import Table
 
-from ml.counterfactual import GREATEST_WEIGHT, Estimate
+from ml.counterfactual import GREATEST_WEIGHT
+from ml.figure import Figure
 from recommendations.rehearsal import shown
-from recommendations.replay import Difference, Earned, Replay
+from recommendations.replay import Earned, Replay
 
 LEAST_EFFECTIVE = 50.0  # slots; below it intervals themselves are not to be trusted
 MUCH_CLIPPED = 0.05
@@ -78,7 +79,7 @@ def _cells(earned: Earned) -> list[str]:
     ]
 
 
-def _interval(figure: Estimate | Difference, sign: str = "") -> str:
+def _interval(figure: Figure, sign: str = "") -> str:
     if figure.value != figure.value:
         return "-"
     value = f"{figure.value:{sign}.4f}"
