@@ -6,6 +6,7 @@ The file it writes is one that `ml.weights` reads; name, input size and categori
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -57,8 +58,8 @@ def finetune(
     path: Path,
     checkpoint: Path,
     progress: Progress | None = None,
-    report: Callable[[Epoch], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    say: Callable[[str], None] = lambda line: None,
     device: torch.device | str | None = None,
 ) -> FineTuningReport:
     """Fine-tune a backbone on labelled photos; write the best epoch to `path`, whole or not at all.
@@ -76,25 +77,17 @@ def finetune(
         torch.manual_seed(options.seed)
         model, head = prepare(weights, targets.class_count, options)
         training = Training(model, head, options, torch.device(device or best_device()))
-        training.resume(checkpoint, run, say or (lambda line: None))
-        lesson = Lesson(photos, targets, validation, options)
-        try:
+        training.resume(checkpoint, run, say)
+        with closing(Lesson(photos, targets, validation, options)) as lesson:
             for epoch in training.epochs(lesson, progress):
                 training.keep(checkpoint, run)
-                if report:
-                    report(epoch)
-        finally:
-            lesson.close()
+                report(epoch)
     save(training.best_state, path, weights.name, options.image_size, targets)
     checkpoint.unlink(missing_ok=True)
     held_out = int(validation.sum())
+    counts = (len(photos) - held_out, held_out)
     return FineTuningReport(
-        path,
-        targets.categories,
-        len(photos) - held_out,
-        held_out,
-        tuple(training.history),
-        training.resumed_after,
+        path, targets.categories, *counts, tuple(training.history), training.resumed_after
     )
 
 
