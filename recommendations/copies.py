@@ -108,10 +108,17 @@ def _is_plain(hashes: np.ndarray) -> np.ndarray:
 
 def _is_confirmed(one: Listing, other: Listing, view: "View | None", *, strictly: bool) -> bool:
     """Whether what the view knows of two listings agrees with their hashes; what it does not know cannot."""
-    look, words = _cosines(one, other, view)
+    return bool(are_alike(*_cosines(one, other, view), strictly=strictly))
+
+
+def are_alike(look: Vector, words: Vector, *, strictly: bool) -> np.ndarray:
+    """Whether listings can show one photo, by the cosines of their looks and words, NaN where unknown.
+
+    look and words (n,) float32 -> (n,) bool. Strictly where the photo itself says little.
+    """
     if strictly:
-        return bool(look >= SAME_LOOK and words >= LEAST_WORDS)  # false for NaN
-    return bool(np.isnan(look) or look >= LEAST_LOOK)
+        return (np.asarray(look) >= SAME_LOOK) & (np.asarray(words) >= LEAST_WORDS)  # false for NaN
+    return np.isnan(look) | (np.asarray(look) >= LEAST_LOOK)
 
 
 def _cosines(one: Listing, other: Listing, view: "View | None") -> tuple[float, float]:

@@ -5,10 +5,10 @@ from collections import defaultdict
 import numpy as np
 from django.db import connection
 
-from ml.arrays import Matrix, Rows
-from ml.blocks import Blocks, block_scores
+from ml.arrays import Rows
+from ml.blocks import block_scores
 from ml.diversity import IN_NO_GROUP
-from recommendations.copies import COMMON, LEAST_LOOK, LEAST_WORDS, SAME_LOOK
+from recommendations.copies import COMMON, are_alike
 from recommendations.view import View
 
 
@@ -26,7 +26,8 @@ def groups(view: View, rows: Rows) -> Rows:
         strictly, left = len(places) > COMMON, np.array(places)
         while len(left) > 1:
             vectors = view.vectors(rows[left]).astype(np.float32)
-            alike = np.append(True, _are_alike(vectors, view.comparison.blocks, strictly=strictly))
+            look, _, words = block_scores(vectors[0], vectors[1:], view.comparison.blocks).T
+            alike = np.append(True, are_alike(look, words, strictly=strictly))
             free = left[alike & (found[left] == IN_NO_GROUP)]
             if len(free) > 1:
                 found[free], number = number, number + 1
@@ -52,11 +53,3 @@ def _sharing(place_of: dict[int, int]) -> list[list[int]]:
         for photo, *listings in cursor.fetchall():
             by_photo[photo] |= {place_of[pk] for pk in listings if pk in place_of}
     return [sorted(places) for _, places in sorted(by_photo.items()) if len(places) > 1]
-
-
-def _are_alike(vectors: Matrix, blocks: Blocks, *, strictly: bool) -> np.ndarray:
-    """Whether each of the others agrees with the first.   (k, d) float32 -> (k - 1,) bool"""
-    look, _, words = block_scores(vectors[0], vectors[1:], blocks).T
-    if strictly:
-        return (look >= SAME_LOOK) & (words >= LEAST_WORDS)  # false for NaN
-    return np.isnan(look) | (look >= LEAST_LOOK)
