@@ -5,6 +5,7 @@ import numpy as np
 from ml.arrays import Rows, ShapeError, Vector, require_vector
 
 GREATEST_WEIGHT = 10.0  # of a click at a place that is hardly ever looked at
+MOST_AN_IMPRESSION = 100.0  # that one in an exploration slot counts for, however unlikely it was
 EXPONENTS = np.arange(0, 2.01, 0.05)  # that fit_exponent chooses from; 0: every place is looked at alike
 INTEGERS = (np.int32, np.int64)
 
@@ -21,19 +22,22 @@ def examination(positions: Rows, exponent: float) -> Vector:
     return ((positions + 1.0) ** -exponent).astype(np.float32)
 
 
-def fit_exponent(positions: Rows, clicked: np.ndarray) -> float:
-    """The exponent under which clicks by place are likeliest, where listings were put at places by chance.
+def fit_exponent(positions: Rows, clicked: np.ndarray, propensities: Vector) -> float:
+    """The exponent under which clicks by place are likeliest, where chance put listings at places.
 
-    Of exploration slots that holds, of ranked ones it does not: there the first places have the better
-    listings. Clicks at a place are Poisson, of mean a x impressions x (1 / place)^exponent; a drops out.
-    positions (n,) int, from 0; clicked (n,) bool. Without any click: 0.   Raises ShapeError.
+    Of exploration slots that holds, of ranked ones it does not. Earlier slots get the greater draws, and so
+    the better listings: each counts 1 / its propensity, clipped, which makes all slots show the same mixture
+    of them. Clicks at a place are Poisson, of mean a x impressions x (1 / place)^exponent; a drops out.
+    positions (n,) int, from 0; clicked (n,) bool; propensities (n,) float in (0, 1]: of this listing at this
+    place. Without any click: 0.   Raises ShapeError.
     """
     _require_positions(positions)
     require_vector(clicked, length=len(positions), dtypes=[np.bool_])
-    clicks = np.bincount(positions[clicked])
+    weights = inverse_weights(require_vector(propensities, length=len(positions)), MOST_AN_IMPRESSION)
+    clicks = np.bincount(positions[clicked], weights=weights[clicked])
     if not clicks.sum():
         return 0.0
-    shown = np.bincount(positions)  # (p,)
+    shown = np.bincount(positions, weights=weights)  # (p,)
     logs = np.log(np.arange(len(shown)) + 1.0)
     told = -EXPONENTS * (clicks @ logs[: len(clicks)])  # (e,)
     expected = np.exp(-np.outer(EXPONENTS, logs)) @ shown  # (e,)

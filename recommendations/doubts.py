@@ -23,7 +23,8 @@ _HASTY = f"""
         SELECT {trust.SELF} AS self_id, {trust.DAY} AS day, count(*) AS event_count
         FROM recommendations_interaction interaction
         JOIN listings_actor actor ON actor.id = actor_id
-        WHERE %(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s)
+        WHERE (%(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s))
+          AND (%(since)s::timestamptz IS NULL OR occurred_at >= date_trunc('day', %(since)s, 'UTC'))
         GROUP BY 1, 2 HAVING count(*) > %(most)s
     ) AS days
     ORDER BY self_id, event_count DESC, day
@@ -40,17 +41,20 @@ def find(*, now: datetime) -> None:
     find_alike(now=now)
 
 
-def find_hasty(*, now: datetime, actor_ids: Iterable[int] | None = None) -> list[int]:
+def find_hasty(
+    *, now: datetime, actor_ids: Iterable[int] | None = None, since: datetime | None = None
+) -> list[int]:
     """Quarantine whoever did more in some day than QUARANTINE_EVENTS_PER_DAY; who is new among them.
 
     actor_ids: only these, with all who are one with them (see behaviour.with_merged); None: everybody.
+    since: only the day of this moment and those after it; None: all days.
     """
     most = settings.ENVIRONMENT.quarantine_events_per_day
     if not most:
         return []
     asked = None if actor_ids is None else [int(pk) for pk in actor_ids]
     with connection.cursor() as cursor:
-        cursor.execute(_HASTY, {"now": now, "actors": asked, "most": most})
+        cursor.execute(_HASTY, {"now": now, "actors": asked, "most": most, "since": since})
         return [pk for (pk,) in cursor.fetchall()]
 
 

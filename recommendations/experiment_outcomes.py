@@ -105,6 +105,10 @@ _OUTCOMES = f"""
         JOIN recommendations_impression impression ON impression.slate_id = slate.id
         WHERE slate.created_at >= %(since)s AND served_at <= %(until)s
           AND slate.parameters->>'experiment' = %(name)s AND slate.parameters->>'variant' = ANY(%(variants)s)
+          AND NOT EXISTS (
+            SELECT FROM recommendations_doubt doubt
+            WHERE doubt.actor_id = coalesce(actor.merged_into_id, actor.id) AND decision <> 'released'
+          )
     ), served AS (
         SELECT slate_id, who, variant, listing_id, min(served_at) AS served_at
         FROM page LEFT JOIN LATERAL unnest(listing_ids) AS listing_id ON true

@@ -58,8 +58,9 @@ def furthest_behind(
     impressions, _ = shown.of_listings(view.attributes["listing_id"][rows])
     rows, impressions = rows[impressions < PROMISED], impressions[impressions < PROMISED]
     waited = (now.timestamp() - created_at[rows]) / WITHIN.total_seconds()
-    owed = PROMISED * waited - impressions
-    return _one_of_each_seller(view, rows[np.argsort(-owed, kind="stable")])[:count]
+    owed = PROMISED * np.minimum(waited, 1) - impressions  # more than the promise nobody is owed
+    rows = rows[np.argsort(-owed, kind="stable")]
+    return rows[_first_of_each(view.attributes["seller_id"][rows])][:count]
 
 
 def give_chances(
@@ -101,15 +102,17 @@ def _pool(view: View, ranked: Ranked, order: Rows, shown: Counted, behind: Rows,
     rows = ranked.rows[order]
     candidates = np.flatnonzero(little_seen(view, shown, rows, now=now))
     candidates = candidates[candidates >= FIRST_PAGE]
-    one_each = _one_of_each_seller(view, rows[candidates])
-    candidates = candidates[np.isin(rows[candidates], one_each)]
-    return np.union1d(candidates[:RELEVANT], candidates[np.isin(rows[candidates], behind)])
+    is_owed = np.isin(rows[candidates], behind)
+    owed, others = candidates[is_owed], candidates[~is_owed]
+    sellers = view.attributes["seller_id"][rows]
+    others = others[~np.isin(sellers[others], sellers[owed])]
+    relevant = others[_first_of_each(sellers[others])]
+    return np.sort(np.concatenate([owed, relevant[:RELEVANT]]))
 
 
-def _one_of_each_seller(view: View, rows: Rows) -> Rows:
-    """The first row of each seller: who lists a hundred things at once gets no more chances than others."""
-    _, first = np.unique(view.attributes["seller_id"][rows], return_index=True)
-    return rows[np.sort(first)]
+def _first_of_each(sellers: np.ndarray) -> Rows:
+    """Where each seller stands first: who lists a hundred things at once gets no more chances than others."""
+    return np.sort(np.unique(sellers, return_index=True)[1])
 
 
 def _placed(order: Rows, pool: Rows, drawn: Rows, places: Rows, likely: Vector) -> Explored:

@@ -63,13 +63,18 @@ def counted(now: datetime) -> Counted:
     return _counted.at(now)
 
 
-def roll_up(*, now: datetime) -> int:
-    """Count the pages that were served, and what was clicked, since the last time; of how many listings."""
-    with locks.alone(locks.EXPOSURE) as acquired:
+def roll_up(*, now: datetime, wait: bool = False) -> int:
+    """Count the feeds that were served, and what was clicked, since the last time; of how many listings.
+
+    Where another process does just now, it is left to that one, unless `wait` says otherwise.
+    """
+    with locks.alone(locks.EXPOSURE, wait=wait) as acquired:
         if not acquired:
             return 0
         with transaction.atomic():
-            position, _ = ReaderPosition.objects.get_or_create(reader=READER, defaults={"transaction": 0})
+            ReaderPosition.objects.get_or_create(reader=READER, defaults={"transaction": 0})
+            # Whoever erases a person sets it back meanwhile: they, or we, wait.
+            position = ReaderPosition.objects.select_for_update().get(reader=READER)
             until = watermark.horizon()
             since = watermark.position(position.transaction, horizon=until)
             count = _count(since=since, until=until, young=now - YOUNG)
@@ -87,6 +92,14 @@ _BETWEEN = """
     {table}.transaction_id >= %(since)s::text::xid8 AND ({table}.transaction_id < %(until)s::text::xid8
         OR %(since)s = '0' AND {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
 """
+_BELIEVED = f"""
+    NOT EXISTS (
+        SELECT FROM recommendations_doubt doubt
+        WHERE doubt.actor_id = {SELF} AND share = 0 AND decision <> 'released'
+    )
+"""
+# Of feeds that somebody known asked for: each of them lets a listing rest that was shown in vain. Searches
+# and strangers are without end: anybody could use up the showings that others were promised.
 _IMPRESSIONS = f"""
     INSERT INTO recommendations_exposure AS exposure (listing_id, impressions, clicks)
     SELECT listing.id, count(*), 0
@@ -95,7 +108,9 @@ _IMPRESSIONS = f"""
     CROSS JOIN unnest(slate.listing_ids[impression."offset" + 1 : impression."offset" + impression.count])
         AS shown (listing_id)
     JOIN listings_listing listing ON listing.id = shown.listing_id
-    WHERE listing.created_at > %(young)s AND {_BETWEEN.format(table="impression")}
+    JOIN listings_actor actor ON actor.id = slate.actor_id
+    WHERE listing.created_at > %(young)s AND slate.surface = 'feed' AND {_BELIEVED}
+      AND {_BETWEEN.format(table="impression")}
     GROUP BY listing.id ORDER BY listing.id
     ON CONFLICT (listing_id) DO UPDATE SET impressions = exposure.impressions + excluded.impressions
 """
@@ -114,10 +129,7 @@ _CLICKS = f"""
             SELECT listing_id FROM recommendations_interaction interaction
             WHERE slate <> '' AND {_BETWEEN.format(table="interaction")}
           )
-          AND NOT EXISTS (
-            SELECT FROM recommendations_doubt doubt
-            WHERE doubt.actor_id = {SELF} AND share = 0 AND decision <> 'released'
-          )
+          AND {_BELIEVED}
         GROUP BY listing_id
     ) counted
     WHERE counted.listing_id = exposure.listing_id

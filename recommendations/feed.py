@@ -226,7 +226,7 @@ def _page(
     places = [order.place[pk] for pk in ids]
     end = places[-1] + 1
     if is_noted:
-        slates.note_served(slate, places, now=now)
+        slates.note_served(slate, places, now=now, is_new=offset == 0)
     if end >= len(order.listing_ids):
         return page
     return replace(page, next_cursor=slates.cursor_after(slate, offset=end, actor=actor, now=now))

@@ -42,7 +42,7 @@ class Order:
     """Listings in the order in which they are offered, best first, at most as many as a slate holds."""
 
     listing_ids: list[int]  # (m,)
-    score: Vector  # (m,) float32
+    score: Vector  # (m,) float32, NaN where no source knew anything
     adjusted: Vector  # (m,) float32: what of it is neither the blend's nor the ranker's
     features: Matrix  # (m, len(FEATURES)) float32, NaN = unknown
     propensities: Vector  # (m,) float32, 1 but where chance decided
@@ -54,7 +54,7 @@ class Order:
         best = explored.order
         return cls(
             view.attributes["listing_id"][ranked.rows[best]].tolist(),
-            np.nan_to_num(ranked.score[best]),
+            ranked.score[best],
             ranked.adjusted[best],
             ranked.features[best],
             explored.propensities,
@@ -79,7 +79,7 @@ class Order:
     def item(self, listing: Listing, reason: Reason | None) -> Item:
         place = self.place[listing.pk]
         sources = _by_source(self.features[place, : len(SOURCES)])
-        return Item(listing, float(self.score[place]), sources, reason=reason)
+        return Item(listing, float(np.nan_to_num(self.score[place])), sources, reason=reason)
 
     def draft(
         self, view: View, actor: Actor | None, parameters: dict[str, Any], *, seed: int

@@ -53,9 +53,10 @@ class Shown:
 
 @dataclass(frozen=True)
 class Explored:
-    """Listings that stood where they did by chance: place, whether something followed, and when."""
+    """A listing that stood where it did by chance: how likely it was to, whether something followed, when."""
 
     place: int
+    propensity: float
     is_clicked: bool
     at: datetime
 
@@ -115,7 +116,8 @@ def _read(now: datetime, progress: Progress) -> tuple[list[Shown], list[Explored
         if slate.tells_anything:
             shown.append(Shown.of(slate))
         for place in slate.explored[slate.is_served[slate.explored]].tolist():
-            explored.append(Explored(place, bool(slate.grades[place] > NOTHING), slate.created_at))
+            is_clicked = bool(slate.grades[place] > NOTHING)
+            explored.append(Explored(place, float(slate.propensities[place]), is_clicked, slate.created_at))
     return shown, explored
 
 
@@ -129,8 +131,9 @@ def _exponent(explored: Sequence[Explored]) -> tuple[float, int]:
     """How steeply places are overlooked, and by how many clicks that is known; 0 where these are too few."""
     places = np.array([each.place for each in explored], np.int64)
     clicked = np.array([each.is_clicked for each in explored], bool)
+    likely = np.array([each.propensity for each in explored], np.float32)
     clicks = int(clicked.sum())
-    return (fit_exponent(places, clicked) if clicks >= LEAST_CLICKS else 0.0), clicks
+    return (fit_exponent(places, clicked, likely) if clicks >= LEAST_CLICKS else 0.0), clicks
 
 
 def _slates(shown: Sequence[Shown], exponent: float) -> Slates:

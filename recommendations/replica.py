@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 from django.db import Error, connection
@@ -37,6 +38,7 @@ class Replica:
     def __init__(self) -> None:
         self.view: View | None = None
         self.degraded: frozenset[str] = frozenset()
+        self._failing: set[str] = set()  # steps that did not work when they were last tried
         self._models = ModelWatch(model_store)
         self._rankers = ModelWatch(ranker_store)
         self._looked_at: tuple[str, int] = ("", 0)  # encoder and generation, adopted or found damaged
@@ -61,17 +63,19 @@ class Replica:
                 self._try(self.look_around)
                 looked_at = time.monotonic()
 
-    def _try(self, step) -> None:
+    def _try(self, step: Callable[[], None]) -> None:
         """A reader outlives whatever goes wrong: it serves on, says so, and tries again at the next turn."""
         try:
             step()
-            self.degraded -= {"catalogue"}
+            self._failing.discard(step.__name__)
         except Exception as error:
-            if "catalogue" not in self.degraded:  # said once, not at each turn until it heals
+            if step.__name__ not in self._failing:  # said once, not at each turn until it heals
                 logger.exception("The view of the catalogue stays as it is for now")
-            self.degraded |= {"catalogue"}
+            self._failing.add(step.__name__)
             if isinstance(error, Error):
                 connection.close()
+        catalogue = {"catalogue"}
+        self.degraded = self.degraded | catalogue if self._failing else self.degraded - catalogue
 
     def tail(self) -> None:
         """Apply what was committed since the last turn; reload when the log was pruned past this view."""
@@ -123,7 +127,8 @@ class Replica:
         self.degraded = self.degraded - both | lost
 
     def _note_lag(self) -> None:
-        late = {"embedding"} if lag.is_embedding_late(now=timezone.now()) else set()
+        is_late = lag.is_embedding_late(self.view.encoder_version, now=timezone.now())
+        late = {"embedding"} if is_late else set()
         self.degraded = self.degraded - {"embedding"} | late
 
 

@@ -32,7 +32,7 @@ class Slate(models.Model):
     propensities = models.BinaryField(default=bytes)
     reasons = ArrayField(models.CharField(max_length=30), default=list)  # (m,) codes
     seed = models.BigIntegerField(default=0)
-    versions = models.JSONField(default=dict)  # of encoder, collaborative model, ranker and index
+    versions = models.JSONField(default=dict)  # of encoder, collaborative model and ranker
     parameters = models.JSONField(default=dict)  # filters, weights, variant: what else it was made with
     created_at = models.DateTimeField()
 
@@ -68,7 +68,7 @@ class Impression(models.Model):
 
 
 class Exposure(models.Model):
-    """How often a young listing was shown, and in how many slates it was clicked: counted by exposure.py."""
+    """How often feeds showed a young listing, and how many people clicked it: counted by exposure.py."""
 
     listing = models.OneToOneField(Listing, on_delete=models.CASCADE, primary_key=True, related_name="+")
     impressions = models.PositiveIntegerField()

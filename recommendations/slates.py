@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 
 from listings.errors import Invalid
 from listings.models import Actor
-from ml.arrays import Matrix, ShapeError, Vector, require_matrix, require_vector
+from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 from ml.progress import Progress, unwatched
 from recommendations.crawlers import is_crawler  # noqa: F401  asked for here by whoever writes slates
 from recommendations.models import Impression, Slate
@@ -23,6 +23,7 @@ LONGEST = 200  # listings of a slate
 CURSOR_LASTS = timedelta(days=1)
 PRUNED_AT_ONCE = 1000  # slates in one transaction
 
+_NO_PLACES = np.empty(0, np.int64)
 
 logger = logging.getLogger(__name__)
 
@@ -102,17 +103,25 @@ def serve(slate_id: str, *, offset: int, count: int, now: datetime) -> None:
         Impression.objects.bulk_create([page], ignore_conflicts=True)
 
 
-def note_served(slate_id: str, places: Sequence[int], *, now: datetime) -> None:
+def note_served(slate_id: str, places: Sequence[int], *, now: datetime, is_new: bool = True) -> None:
     """Note that listings at these places, ascending, went out; what was left out between them did not.
 
-    What cannot be noted is no reason to show nothing.
+    is_new: nothing of the slate went out before. Else what did is not noted again, as when a page is asked
+    for twice, and is longer by then. What cannot be noted is no reason to show nothing.
     """
-    steps = np.flatnonzero(np.diff(places) != 1) + 1
     try:
-        for run in np.split(np.asarray(places), steps):
+        fresh = np.asarray(places) if is_new else np.setdiff1d(places, _served_of(slate_id))
+        steps = np.flatnonzero(np.diff(fresh) != 1) + 1
+        for run in np.split(fresh, steps) if len(fresh) else ():
             serve(slate_id, offset=int(run[0]), count=len(run), now=now)
     except DatabaseError:
         logger.exception("An impression could not be noted")
+
+
+def _served_of(slate_id: str) -> Rows:
+    """Places of a slate that went out.   (p,) int64"""
+    pages = Impression.objects.filter(slate=uuid.UUID(slate_id)).values_list("offset", "count")
+    return np.concatenate([_NO_PLACES, *(np.arange(first, first + count) for first, count in pages)])
 
 
 @contextmanager

@@ -71,7 +71,8 @@ def roll_up(*, now: datetime) -> int:
         horizon = watermark.horizon()
         since = watermark.position(int(state.get("position", 0)), horizon=horizon)
         news = _read_news(since=str(since), until=str(horizon))
-        doubts.find_hasty(now=now, actor_ids=news.actor_ids if since else None)
+        of_news = {"actor_ids": news.actor_ids, "since": news.earliest} if since else {}
+        doubts.find_hasty(now=now, **of_news)
         edition = doubts.edition()
         anew = t0 is None or _is_out_of_reach(t0, now) or not since or state.get("doubts") != edition
         told = {"t0": now if anew else t0, "until": str(horizon), "oldest": now - HORIZON, "latest": now}

@@ -20,23 +20,41 @@ class TestExamination:
             examination(positions, exponent)
 
 
+def always(positions: np.ndarray) -> np.ndarray:
+    """The propensities where each listing was as likely to be at any place."""
+    return np.ones(len(positions), np.float32)
+
+
 class TestFitExponent:
     @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
     def test_it_finds_the_bias_that_clicks_were_drawn_with(self, rng, exponent):
         positions = rng.integers(0, 20, 60_000)
         clicked = rng.random(len(positions)) < 0.3 * examination(positions, exponent)
-        assert fit_exponent(positions, clicked) == pytest.approx(exponent, abs=0.1)
+        assert fit_exponent(positions, clicked, always(positions)) == pytest.approx(exponent, abs=0.1)
 
     def test_how_often_a_place_was_filled_is_of_no_account(self, rng):
         positions = rng.geometric(0.2, 60_000) - 1
         clicked = rng.random(len(positions)) < 0.3 * examination(positions, 0.5)
-        assert fit_exponent(positions, clicked) == pytest.approx(0.5, abs=0.1)
+        assert fit_exponent(positions, clicked, always(positions)) == pytest.approx(0.5, abs=0.1)
+
+    @pytest.mark.parametrize("exponent", [0.0, 1.0])
+    def test_better_listings_at_earlier_places_are_not_taken_for_bias(self, rng, exponent):
+        """As Thompson sampling fills slots: of two listings the better one comes first four times of five."""
+        better_first = rng.random(60_000) < 0.8
+        places = np.array([9, 19])
+        positions = np.tile(places, len(better_first))
+        is_better = np.column_stack([better_first, ~better_first]).ravel()
+        likely = np.repeat(np.where(better_first, 0.8, 0.2), 2)
+        rate = np.where(is_better, 0.9, 0.1) * examination(positions, exponent)
+        clicked = rng.random(len(positions)) < rate
+        assert fit_exponent(positions, clicked, likely) == pytest.approx(exponent, abs=0.1)
+        assert fit_exponent(positions, clicked, always(positions)) > exponent + 0.5
 
     def test_without_a_click_nothing_is_believed_of_places(self):
-        assert fit_exponent(np.arange(9), np.zeros(9, np.bool_)) == 0
+        assert fit_exponent(np.arange(9), np.zeros(9, np.bool_), np.ones(9)) == 0
 
     def test_without_a_slot_neither(self):
-        assert fit_exponent(np.empty(0, np.int64), np.empty(0, np.bool_)) == 0
+        assert fit_exponent(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0)) == 0
 
 
 class TestInverseWeights:

@@ -10,10 +10,17 @@ from recommendations.interactions import Event, record
 from recommendations.models import Slate
 
 
-def served(to: Actor | None, what: list[Listing], at: datetime, *, count: int | None = None) -> str:
+def served(
+    to: Actor | None,
+    what: list[Listing],
+    at: datetime,
+    *,
+    count: int | None = None,
+    surface: str = Slate.Surface.FEED,
+) -> str:
     """A slate of these listings whose first `count` (all of them) were served; its id."""
     draft = slates.Draft(
-        surface=Slate.Surface.FEED,
+        surface=surface,
         actor=to,
         listing_ids=[listing.pk for listing in what],
         feature_names=("score",),

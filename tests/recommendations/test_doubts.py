@@ -50,6 +50,11 @@ class TestHaste:
         floods(bob, sofas[0], MOST, at=ago(days=4))
         assert doubts.find_hasty(now=now) == []
 
+    def test_days_before_the_one_that_is_asked_about_are_not_read_again(self, bob, sofas, ago, now):
+        floods(bob, sofas[0], at=ago(days=2))
+        assert doubts.find_hasty(now=now, since=ago(days=1)) == []
+        assert doubts.find_hasty(now=now, since=ago(days=2)) == [bob.pk]
+
     def test_a_visitor_and_the_member_they_became_are_one(self, bob, sofas, now):
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
         floods(bob, sofas[0], MOST // 2 + 1)

@@ -12,7 +12,7 @@ from listings.models import Actor
 from ml.proportions import proportion_difference, wilson
 from recommendations import experiment_report, slates
 from recommendations.experiment_outcomes import OUTCOMES, NoSuchExperiment, outcome_of
-from recommendations.models import Experiment, Interaction, Variant
+from recommendations.models import Doubt, Experiment, Interaction, Variant
 from recommendations.slates import Draft
 from tests import factories
 
@@ -173,6 +173,18 @@ class TestWhatCounts:
         serve(None, sofas, "control")
         serve(bob, sofas, "control", name="other")
         assert [arm.slate_count for arm in arms().values()] == [0, 0]
+
+    def test_whoever_is_doubted_is_not_counted_until_staff_release_them(
+        self, serve, does, arms, sofas, bob, charlie, now
+    ):
+        serve(bob, sofas[:2], "control")
+        serve(charlie, sofas[:2], "control")
+        does(charlie, sofas[0])
+        doubt = Doubt.objects.create(actor=charlie, reason="haste", share=0, found_at=now)
+        assert (self.clicks(arms), arms()["control"].actor_count) == (0, 1)
+        doubt.decision = "released"
+        doubt.save()
+        assert (self.clicks(arms), arms()["control"].actor_count) == (1 / 4, 2)
 
     def test_what_was_taken_back_does_not_count(self, serve, does, arms, sofas, bob):
         serve(bob, sofas[:1], "control")

@@ -60,6 +60,11 @@ class TestWhoIsBehind:
         view.attributes["seller_id"] = [1, 1, 1, 2]
         assert furthest_behind(view, Counted.of([]), view.alive, now=NOW).tolist() == [2, 3]
 
+    def test_nobody_is_owed_more_than_was_promised(self):
+        view = view_of([6 * 24, 20])
+        shown = Counted.of([(1, PROMISED - 1, 0)])
+        assert furthest_behind(view, shown, view.alive, now=NOW).tolist() == [1, 0]
+
 
 class TestChances:
     def test_a_stated_share_of_places_goes_to_what_few_have_seen(self):
@@ -76,6 +81,13 @@ class TestChances:
         by_relevance = np.delete(explored.order, explored.places)
         assert by_relevance[:18].tolist() == list(range(18))
         assert explored.order[explored.places].min() >= FIRST_PAGE
+
+    def test_of_one_seller_what_waits_longest_is_drawn_from_though_others_of_theirs_are_more_relevant(self):
+        view = view_of([1] * 20 + [2] * 19 + [20])  # the new come first
+        view.attributes["seller_id"][20:] = 99
+        ranked, explored = given(view, Counted.of([]))
+        pool = view.attributes["listing_id"][ranked.rows[explored.order[explored.pool]]]
+        assert pool.tolist() == [40]
 
     def test_nothing_is_shown_twice_or_lost(self):
         _, explored = given(view_of([1] * 50), Counted.of([]), share=0.2)

@@ -1,7 +1,7 @@
 import pytest
 
 from recommendations import exposure
-from recommendations.models import Exposure
+from recommendations.models import Doubt, Exposure, Slate
 from tests import factories
 from tests.recommendations.offered import clicked, served
 
@@ -23,11 +23,21 @@ class TestRollUp:
         assert counts() == {sofas[0].pk: (1, 0), sofas[1].pk: (1, 0)}
 
     def test_each_page_counts_once_however_often_it_is_rolled_up(self, bob, charlie, sofas, now):
-        for actor in (bob, charlie, None):
+        for actor in (bob, charlie):
             served(actor, sofas[:1], now)
             for _ in range(2):
                 exposure.roll_up(now=now)
-        assert counts() == {sofas[0].pk: (3, 0)}
+        assert counts() == {sofas[0].pk: (2, 0)}
+
+    def test_nobody_uses_up_the_showings_of_another_by_searching_or_unknown_or_in_a_hurry(
+        self, bob, charlie, sofas, now
+    ):
+        served(None, sofas, now)
+        served(bob, sofas, now, surface=Slate.Surface.SEARCH)
+        Doubt.objects.create(actor=charlie, reason="haste", share=0, found_at=now)
+        served(charlie, sofas, now)
+        exposure.roll_up(now=now)
+        assert counts() == {}
 
     def test_a_look_and_a_favourite_out_of_one_slate_are_one_click(self, bob, sofas, now):
         slate = served(bob, sofas, now)

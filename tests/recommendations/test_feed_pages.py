@@ -96,6 +96,13 @@ class TestSlates:
         served = Impression.objects.order_by("offset").values_list("offset", "count")
         assert list(served) == [(0, 5), (5, 4)]
 
+    def test_a_page_that_is_asked_for_twice_is_noted_once_and_what_it_grew_by(self, as_bob, chairs, page_of):
+        first = page_of(as_bob, limit=3)
+        for limit in (3, 5, 3):
+            page_of(as_bob, cursor=first["next_cursor"], limit=limit)
+        pages = Impression.objects.order_by("offset").values_list("offset", "count")
+        assert list(pages) == [(0, 3), (3, 3), (6, 2)]
+
     def test_crawlers_are_answered_and_leave_none(self, anyone, chairs, page_of):
         page = page_of(anyone, headers={"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"})
         assert len(page["items"]) == 12

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 import redis
 from django.db import connection
+from django.db.models import F
 
-from recommendations import lag, trending
-from recommendations.models import TrainedModel
+from listings.models import Listing
+from recommendations import encoders, lag, trending
+from recommendations.models import EmbeddingJob, TrainedModel
 from recommendations.simulation import simulate
 from recommendations.training import train_collaborative
 from tests import factories
@@ -77,8 +79,19 @@ class TestRungs:
         follow()
         late = factories.listing(alice, "Waits for its vector", created_at=ago(hours=1))
         type(late).objects.filter(pk=late.pk).update(updated_at=ago(seconds=2 * lag.PATIENCE.seconds))
-        assert lag.is_embedding_late(now=ago())
-        assert not lag.is_embedding_late(now=ago() - timedelta(hours=1))
+        version = encoders.active().version
+        assert lag.is_embedding_late(version, now=ago())
+        assert not lag.is_embedding_late(version, now=ago() - timedelta(hours=1))
+
+    def test_while_vectors_of_another_encoder_are_made_nothing_is_late(self, listings, follow, ago):
+        follow()
+        Listing.objects.update(updated_at=ago(days=1))
+        EmbeddingJob.objects.bulk_create(EmbeddingJob(listing=listing) for listing in listings)
+        version = encoders.active().version
+        assert not lag.is_embedding_late(version, now=ago())
+        assert lag.is_embedding_late("the-next", now=ago())
+        Listing.objects.filter(pk=listings[0].pk).update(content_version=F("content_version") + 1)
+        assert lag.is_embedding_late(version, now=ago())
 
     def test_without_a_view_what_is_trending_and_then_what_is_newest(self, listings, charlie, as_bob, now):
         factories.event(charlie, listings[20])
