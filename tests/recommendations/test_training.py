@@ -141,7 +141,7 @@ class TestGate:
         stalls = [[factories.listing(alice, "On offer", path="Things") for _ in range(20)] for _ in range(6)]
         embedding.embed_claimed_batches(clock=timezone.now)
         rng = np.random.default_rng(5)
-        for number in range(120):
+        for number in range(60):
             shopper = Actor.objects.create(external_id=f"shopper-{number}")
             liked = rng.permutation(stalls[number % 6])[:12]
             Interaction.objects.bulk_create(
