@@ -4,7 +4,7 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from listings.signals import listings_changed
-from recommendations import bell, embedding, parking
+from recommendations import bell, embedding, parking, sales
 from recommendations.changes import append_changes
 
 
@@ -13,5 +13,6 @@ def note_changes(sender, listing_ids: list[int], **_: object) -> None:
     """Runs inside the transaction that changed the listings, as its last step."""
     embedding.request_embeddings(listing_ids)
     parking.take_up(listing_ids)
+    sales.note_purchases(listing_ids)
     append_changes(listing_ids)
     transaction.on_commit(bell.ring)
