@@ -52,11 +52,6 @@ def hash_texts(titles: Sequence[str], descriptions: Sequence[str]) -> csr_matrix
     return normalize(_ngrams(titles) + _ngrams(descriptions)).astype(np.float32)
 
 
-def hash_text(title: str, description: str = "") -> csr_matrix:
-    """N-grams of one listing, or of a query.   -> (1, NGRAM_COUNT) float32"""
-    return hash_texts([title], [description])
-
-
 def _ngrams(texts: Iterable[str]) -> csr_matrix:
     """Unit rows in which words and characters weigh the same.   -> (n, NGRAM_COUNT)"""
     telling = [telling_words(text) for text in texts]

@@ -10,12 +10,13 @@ from django.conf import settings
 from django.db.models.functions import Coalesce
 from filelock import FileLock, Timeout
 
-from listings.errors import Conflict, Invalid
+from listings.errors import Invalid
 from listings.models import Photo
 from listings.photos import MEDIUM, path_of
 from recommendations import encoders
 from recommendations.backbones import Choice
 from recommendations.durable import sha256_of, sync
+from recommendations.locks import AlreadyTraining
 from recommendations.models import TrainedModel
 from recommendations.progress import progress_bar
 
@@ -32,10 +33,6 @@ class TooFewPhotos(Invalid):
 
 class DamagedPhoto(Invalid):
     """A stored photo cannot be decoded; the message names its file."""
-
-
-class AlreadyTraining(Conflict):
-    """Another process trains a backbone."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from recommendations.affinity import paths_of
 from recommendations.behaviour import Behaviour
 from recommendations.columns import Positions
 from recommendations.habits import OTHER_ROOT
+from recommendations.hindsight import CAME_AT, LEFT_AT, TOLD
 from recommendations.interaction_weights import TASTE_HALF_LIFE
+from recommendations.trust import SELF
 
 EARLIER = 8  # touched listings from which somebody is taken to have looked around
 OTHERS = 20  # drawn for each choice, of the same root category
@@ -57,19 +59,12 @@ class _Market:
         return cls(ids, paths_of(categories)[:, 0], places, *rows[:, 4:].T)
 
 
-# As hindsight has it: an event tells of a listing that was there, a purchase ends it.
-_MARKET = """
-    WITH told AS (
-        SELECT listing_id, min(occurred_at) AS first_at,
-               min(occurred_at) FILTER (WHERE kind = 'purchase') AS bought_at
-        FROM recommendations_interaction WHERE occurred_at <= %(until)s GROUP BY listing_id
-    )
-    SELECT id, category_id, latitude, longitude, extract(epoch FROM least(created_at, first_at))::float8,
-           extract(epoch FROM coalesce(
-               least(sold_at, bought_at, CASE WHEN status = 'withdrawn' THEN updated_at END), 'infinity'
-           ))::float8
+_MARKET = f"""
+    WITH told AS ({TOLD.format(condition="occurred_at <= %(until)s")})
+    SELECT id, category_id, latitude, longitude,
+           extract(epoch FROM {CAME_AT})::float8, extract(epoch FROM {LEFT_AT})::float8
     FROM listings_listing LEFT JOIN told ON listing_id = id
-    WHERE status <> 'draft' AND latitude IS NOT NULL AND least(created_at, first_at) <= %(until)s
+    WHERE status <> 'draft' AND latitude IS NOT NULL AND {CAME_AT} <= %(until)s
     ORDER BY id
 """
 
@@ -95,8 +90,8 @@ class _Choices:
         return cls(listings[kept], at[kept], np.minimum(behaviour.care[kept], 1), earlier)
 
 
-_FIRST_TOUCHES = """
-    SELECT coalesce(actor.merged_into_id, actor.id), listing_id, extract(epoch FROM min(occurred_at))::float8
+_FIRST_TOUCHES = f"""
+    SELECT {SELF}, listing_id, extract(epoch FROM min(occurred_at))::float8
     FROM recommendations_interaction JOIN listings_actor actor ON actor.id = actor_id
     WHERE occurred_at <= %(until)s
     GROUP BY 1, 2

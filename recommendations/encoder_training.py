@@ -1,12 +1,12 @@
 """Train the heads of the space on stored features, ask the gate, and have the catalogue embedded anew."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from listings.errors import Conflict, Invalid
+from listings.errors import Invalid
 from recommendations import bell, embedding, encoder_gate, encoders, loaded_encoder, locks
 from recommendations.encoder_material import CatalogueMaterial, read_catalogue
 from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
@@ -25,10 +25,6 @@ SEED = 20260302
 
 class TooLittle(Invalid):
     """The catalogue has too few listings, photos or categories to learn from."""
-
-
-class AlreadyTraining(Conflict):
-    """Another process trains an encoder."""
 
 
 class Refused(Invalid):
@@ -69,13 +65,9 @@ def train_encoder(
         return _publish(space, record, material, figures, source, force=force)
 
 
-@contextmanager
-def alone() -> Iterator[None]:
+def alone() -> AbstractContextManager[None]:
     """No other process trains an encoder meanwhile. Raises AlreadyTraining."""
-    with locks.alone(locks.ENCODER) as acquired:
-        if not acquired:
-            raise AlreadyTraining("Another process trains an encoder just now.")
-        yield
+    return locks.training_alone(locks.ENCODER, "an encoder")
 
 
 def _record_in_use() -> EncoderRecord:

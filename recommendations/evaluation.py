@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 from listings.models import Actor
 from ml import metrics
 from ml.arrays import Rows, Vector
+from ml.figure import Figure
 from ml.progress import Progress, unwatched
 from recommendations import hindsight
 from recommendations.asking import Asked, ask_each
@@ -29,21 +30,12 @@ EVERYONE, COLD_LISTINGS, COLD_ACTORS = "all", "cold listings", "cold actors"
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A measure, and between what it lies at 95 %; all NaN where there was nothing to measure."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Slice:
-    """The figures of some of the questions: method -> measure -> estimate."""
+    """The figures of some of the questions: method -> measure -> figure."""
 
     name: str
     actor_count: int
-    figures: dict[str, dict[str, Estimate]]
+    figures: dict[str, dict[str, Figure]]
 
 
 @dataclass(frozen=True)
@@ -166,25 +158,25 @@ def _only(relevant: csr_matrix, rows: np.ndarray) -> csr_matrix:
     return kept
 
 
-def _accuracy(ranked: Rows, relevant: csr_matrix, k: int, seed: int) -> dict[str, Estimate]:
+def _accuracy(ranked: Rows, relevant: csr_matrix, k: int, seed: int) -> dict[str, Figure]:
     return {name: _mean(judge(ranked, relevant, k), seed) for name, judge in ACCURACY.items()}
 
 
-def _variety(ranked: Rows, touched_share: Vector, seed: int) -> dict[str, Estimate]:
+def _variety(ranked: Rows, touched_share: Vector, seed: int) -> dict[str, Figure]:
     novelty = np.array([metrics.novelty(own[None, :], touched_share) for own in ranked])
     return {"coverage": _coverage(ranked, len(touched_share), seed), "novelty": _mean(novelty, seed)}
 
 
-def _mean(values: Vector, seed: int) -> Estimate:
+def _mean(values: Vector, seed: int) -> Figure:
     """Over actors, NaN left out."""
     told = values[~np.isnan(values)]
     if not len(told):
-        return Estimate(np.nan, np.nan, np.nan)
+        return Figure(np.nan, np.nan, np.nan)
     low, high = metrics.bootstrap_interval(told, rng=np.random.default_rng(seed))
-    return Estimate(float(told.mean()), low, high)
+    return Figure(float(told.mean()), low, high)
 
 
-def _coverage(ranked: Rows, row_count: int, seed: int) -> Estimate:
+def _coverage(ranked: Rows, row_count: int, seed: int) -> Figure:
     """The share of listings that anybody is recommended.
 
     Actors drawn with replacement repeat one another and so cover less: of the bootstrap only how far it
@@ -197,7 +189,7 @@ def _coverage(ranked: Rows, row_count: int, seed: int) -> Estimate:
     rng, chances = np.random.default_rng(seed), np.full(len(ranked), 1 / max(len(ranked), 1))
     drawn = [(rng.multinomial(len(ranked), chances) @ shown > 0).mean() for _ in range(RESAMPLED)]
     low, high = np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn) + value
-    return Estimate(value, float(low), float(high))
+    return Figure(value, float(low), float(high))
 
 
 def _of_many(progress: Progress, place: int, count: int) -> Progress:

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from recommendations.evaluation import COLD_ACTORS, COLD_LISTINGS, EVERYONE, Estimate, Measured, Slice
+from ml.figure import Figure
+from recommendations.evaluation import COLD_ACTORS, COLD_LISTINGS, EVERYONE, Measured, Slice
 from recommendations.rehearsal import Rehearsal, shown
 
 METHODS = {
@@ -116,11 +117,11 @@ def _draw_panel(panel, measured: Measured, methods: list[str], measure: str) -> 
         heights = [row + 0.22 * (place - (len(measured.slices) - 1) / 2) for row in range(len(methods))]
         found = [part.figures[method][measure] for method in methods]
         panel.errorbar(
-            [estimate.value for estimate in found],
+            [figure.value for figure in found],
             heights,
             xerr=[
-                [max(estimate.value - estimate.low, 0) for estimate in found],
-                [max(estimate.high - estimate.value, 0) for estimate in found],
+                [max(figure.value - figure.low, 0) for figure in found],
+                [max(figure.high - figure.value, 0) for figure in found],
             ],
             fmt="o",
             markersize=5,
@@ -156,13 +157,13 @@ def _measures(part: Slice) -> list[str]:
     return list(next(iter(part.figures.values())))
 
 
-def _short(estimate: Estimate) -> str:
-    if isnan(estimate.value):
+def _short(figure: Figure) -> str:
+    if isnan(figure.value):
         return "-"
-    return f"{estimate.value:.4f} ±{(estimate.high - estimate.low) / 2:.4f}"
+    return f"{figure.value:.4f} ±{(figure.high - figure.low) / 2:.4f}"
 
 
-def _whole(estimate: Estimate) -> str:
-    if isnan(estimate.value):
+def _whole(figure: Figure) -> str:
+    if isnan(figure.value):
         return "-"
-    return f"{estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
+    return f"{figure.value:.4f} ({figure.low:.4f} to {figure.high:.4f})"

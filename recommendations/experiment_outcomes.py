@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from math import isnan, nan
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ from ml.arrays import Matrix
 from ml.figure import Figure
 from ml.proportions import proportion_difference, resampled_ratios, sample_ratio, wilson
 from recommendations.models import Experiment, Interaction
+from recommendations.plain import plain
 from recommendations.rule_models import CONTROL
 from recommendations.simulation import SOURCE as SIMULATION
 from recommendations.standing import stands
+from recommendations.trust import SELF
 
 Kind = Interaction.Kind
 OUTCOMES: tuple[str, ...] = (Kind.VIEW.value, Kind.CLICK.value, Kind.FAVOURITE.value, Kind.PURCHASE.value)
@@ -70,7 +72,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Times in ISO 8601; what is not known is null."""
-        return _plain(asdict(self) | {"is_uneven": self.is_uneven, "control": CONTROL})
+        return plain(asdict(self) | {"is_uneven": self.is_uneven, "control": CONTROL})
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ _HIT = ", ".join(f"bool_or(kind = '{kind}') AS {kind}" for kind in OUTCOMES)
 _COUNTED = ", ".join(f"count(*) FILTER (WHERE hit.{kind})" for kind in OUTCOMES)
 _OUTCOMES = f"""
     WITH page AS (
-        SELECT slate.id AS slate_id, coalesce(actor.merged_into_id, actor.id) AS who,
+        SELECT slate.id AS slate_id, {SELF} AS who,
                slate.parameters->>'variant' AS variant, served_at,
                listing_ids[impression."offset" + 1 : impression."offset" + impression.count] AS listing_ids
         FROM recommendations_slate slate
@@ -107,7 +109,7 @@ _OUTCOMES = f"""
           AND slate.parameters->>'experiment' = %(name)s AND slate.parameters->>'variant' = ANY(%(variants)s)
           AND NOT EXISTS (
             SELECT FROM recommendations_doubt doubt
-            WHERE doubt.actor_id = coalesce(actor.merged_into_id, actor.id) AND decision <> 'released'
+            WHERE doubt.actor_id = {SELF} AND decision <> 'released'
           )
     ), served AS (
         SELECT slate_id, who, variant, listing_id, min(served_at) AS served_at
@@ -118,7 +120,7 @@ _OUTCOMES = f"""
         FROM recommendations_interaction interaction
         JOIN listings_actor actor ON actor.id = interaction.actor_id
         JOIN served ON served.listing_id = interaction.listing_id
-             AND served.who = coalesce(actor.merged_into_id, actor.id)
+             AND served.who = {SELF}
              AND interaction.occurred_at >= served_at AND interaction.occurred_at < served_at + %(within)s
         WHERE interaction.kind = ANY(%(kinds)s)
           AND interaction.occurred_at BETWEEN %(since)s AND %(until)s
@@ -265,17 +267,3 @@ def _bounds(samples: Matrix, enough: np.ndarray) -> list[tuple[float, float]]:
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else nan
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _plain(each) for key, each in value.items()}
-        case list():
-            return [_plain(each) for each in value]
-        case datetime():
-            return value.isoformat()
-        case float():
-            return None if isnan(value) else value
-        case _:
-            return value

@@ -22,6 +22,7 @@ from recommendations.encoders import EncoderUnavailable
 from recommendations.interaction_weights import UNWANTED, WEIGHTS
 from recommendations.models import Interaction, TrainedModel
 from recommendations.standing import stands
+from recommendations.trust import SELF
 from recommendations.view import View
 
 
@@ -80,19 +81,21 @@ def world_at(moment: datetime, *, end: datetime) -> View:
 # such a listing was published is known from its first event at the earliest. What was published after the
 # moment has no date: else what is newest would be what is going to be touched. A purchase ends a listing
 # even where nobody marked it sold. LEAST passes over NULL.
-_ON_MARKET = """
-    WITH told AS (
-        SELECT listing_id, min(occurred_at) AS first_at,
-               min(occurred_at) FILTER (WHERE kind = 'purchase') AS bought_at
-        FROM recommendations_interaction
-        GROUP BY listing_id
-    )
-    SELECT id, CASE WHEN least(created_at, first_at) <= %(moment)s THEN least(created_at, first_at) END
+TOLD = """
+    SELECT listing_id, min(occurred_at) AS first_at,
+           min(occurred_at) FILTER (WHERE kind = 'purchase') AS bought_at
+    FROM recommendations_interaction
+    WHERE {condition} GROUP BY listing_id
+"""
+CAME_AT = "least(created_at, first_at)"
+LEFT_AT = """
+    coalesce(least(sold_at, bought_at, CASE WHEN status = 'withdrawn' THEN updated_at END), 'infinity')
+"""
+_ON_MARKET = f"""
+    WITH told AS ({TOLD.format(condition="true")})
+    SELECT id, CASE WHEN {CAME_AT} <= %(moment)s THEN {CAME_AT} END
     FROM listings_listing LEFT JOIN told ON listing_id = id
-    WHERE status <> 'draft' AND least(created_at, first_at) <= %(end)s
-      AND coalesce(
-            least(sold_at, bought_at, CASE WHEN status = 'withdrawn' THEN updated_at END), 'infinity'
-          ) > %(moment)s
+    WHERE status <> 'draft' AND {CAME_AT} <= %(end)s AND {LEFT_AT} > %(moment)s
 """
 
 
@@ -165,11 +168,11 @@ def aftermath(
 # A visitor who logged in is one actor with the member, as in behaviour.py.
 _STANDS = stands("retraction.occurred_at <= %(end)s")
 _NEWLY_TOUCHED = f"""
-    SELECT coalesce(actor.merged_into_id, actor.id), listing_id
+    SELECT {SELF}, listing_id
     FROM recommendations_interaction interaction
     JOIN listings_actor actor ON actor.id = actor_id
     JOIN listings_listing listing ON listing.id = listing_id
-    WHERE occurred_at <= %(end)s AND listing.seller_id <> coalesce(actor.merged_into_id, actor.id)
+    WHERE occurred_at <= %(end)s AND listing.seller_id <> {SELF}
     GROUP BY 1, 2
     HAVING min(occurred_at) > %(moment)s AND bool_or(interaction.kind = ANY(%(wanted)s) AND {_STANDS})
        AND NOT bool_or(interaction.kind = ANY(%(unwanted)s) AND {_STANDS})

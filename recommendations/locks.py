@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from django.db import connection
 
+from listings.errors import Conflict
+
 # Any numbers that nothing else in this database uses.
 CHANGE_LOG = 7_301_001  # of a transaction: see changes.py
 TRENDING = 7_301_002
@@ -14,6 +16,10 @@ ENCODER = 7_301_005
 PARKING = 7_301_006  # of a transaction: see parking.py
 EXPOSURE = 7_301_007
 RANKER = 7_301_008
+
+
+class AlreadyTraining(Conflict):
+    """Another process trains this kind of model."""
 
 
 @contextmanager
@@ -32,6 +38,18 @@ def alone(lock: int, *, wait: bool = False) -> Iterator[bool]:
         if acquired and connection.connection is not None:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
+
+
+@contextmanager
+def training_alone(lock: int, what: str, *, wait: bool = False) -> Iterator[None]:
+    """No other process trains one of these meanwhile; `what` says which: "a ranker".
+
+    Raises AlreadyTraining, unless it waits.
+    """
+    with alone(lock, wait=wait) as acquired:
+        if not acquired:
+            raise AlreadyTraining(f"Another process trains {what} just now.")
+        yield
 
 
 def is_held(lock: int) -> bool:

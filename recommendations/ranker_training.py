@@ -1,8 +1,6 @@
 """Train a ranker on what was shown and what followed; it serves only if it beats the blend beyond chance."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -15,7 +13,6 @@ from recommendations.gate import Verdict
 from recommendations.models import TrainedModel
 from recommendations.ranker_material import Material, TooFewSlates, read_material
 from recommendations.steps import Steps, unwatched_steps
-from recommendations.training import AlreadyTraining
 
 MONOTONE = {"distance_km": -1, "place": 1, "blend": 1}  # nobody wants a thing more for being further away
 SEED = 5
@@ -34,7 +31,7 @@ def train_ranker(
     force: publish a ranker that the gate refuses, and say so in its row. wait: for a training under way.
     Raises TooFewSlates, AlreadyTraining, NotBetter, OSError; then what served before serves on.
     """
-    with _alone(wait):
+    with locks.training_alone(locks.RANKER, "a ranker", wait=wait):
         ranker_store.sweep()
         with steps("Reading slates") as progress:
             material = read_material(now=now, progress=progress)
@@ -45,14 +42,6 @@ def train_ranker(
         if not verdict.accepted and not force:
             _reject(version, metrics, verdict)
         return _publish(model, version, metrics, verdict)
-
-
-@contextmanager
-def _alone(wait: bool) -> Iterator[None]:
-    with locks.alone(locks.RANKER, wait=wait) as acquired:
-        if not acquired:
-            raise AlreadyTraining("Another process trains a ranker just now.")
-        yield
 
 
 def _fitted(material: Material) -> RankerModel:

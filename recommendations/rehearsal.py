@@ -6,7 +6,6 @@ Nothing is published and nothing in the database changes.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from math import isnan
 from typing import Any
 
 from django.utils import timezone
@@ -20,6 +19,7 @@ from recommendations.content import read_content
 from recommendations.decays import learn_decays
 from recommendations.evaluation import AT, MOST_ACTORS, SEED, Measured, measure
 from recommendations.models import Interaction
+from recommendations.plain import plain
 from recommendations.recipe import Recipe
 from recommendations.simulation import SOURCE as SIMULATION
 from recommendations.steps import Steps, unwatched_steps
@@ -50,8 +50,7 @@ class Rehearsal:
 
     def to_json(self) -> dict[str, Any]:
         """Times in ISO 8601; what could not be measured is null."""
-        plain = asdict(self) | {"recipe": self.recipe.to_json()}
-        return _plain(plain)
+        return plain(asdict(self) | {"recipe": self.recipe.to_json()})
 
 
 def rehearse(
@@ -143,17 +142,3 @@ def _fitted(
 def shown(at: datetime) -> str:
     """A time for people, in the time zone of the installation."""
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M %Z}"
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _plain(inner) for name, inner in value.items()}
-        case list() | tuple():
-            return [_plain(inner) for inner in value]
-        case datetime():
-            return value.isoformat()
-        case float() if isnan(value):
-            return None
-        case _:
-            return value

@@ -1,9 +1,7 @@
 """What another policy would have earned in the places that were filled by chance, before anyone sees it."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from math import isnan
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from ml.figure import Figure
 from ml.progress import Progress, unwatched
 from ml.ranker import CLICK, FAVOURITE, GAINS, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHASE
 from ml.reward_model import cross_fitted
+from recommendations.plain import plain
 from recommendations.ranker_slates import ServedSlate
 from recommendations.replay_policy import Multipliers, Policy
 from recommendations.replay_slots import Slots, read_slots
@@ -63,7 +62,7 @@ class Replay:
 
     def to_json(self) -> dict[str, Any]:
         """Times in ISO 8601; what is not known is null."""
-        return _plain(asdict(self))
+        return plain(asdict(self))
 
 
 def replay(policy: Policy, *, reward: str, now: datetime, progress: Progress = unwatched) -> Replay:
@@ -136,15 +135,3 @@ def _difference(differences: Vector, who: Rows) -> Figure:
 def _interval():
     """Drawn the same way each time, so that estimates of the same slots can be held against each other."""
     return cluster_interval(np.random.default_rng(SEED))
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Mapping():
-            return {key: _plain(each) for key, each in value.items()}
-        case datetime():
-            return value.isoformat()
-        case float():
-            return None if isnan(value) else value
-        case _:
-            return value

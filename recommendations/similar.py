@@ -6,6 +6,7 @@ import numpy as np
 
 from listings.models import Listing
 from ml.arrays import Matrix, Rows, Vector
+from ml.blocks import WORDS_ONLY
 from recommendations import copies, replica
 from recommendations.filters import Filters, allowed_rows
 from recommendations.pages import Item, Page
@@ -19,7 +20,6 @@ class By(StrEnum):
     BOTH = "both"
 
 
-WORDS_ONLY = np.array([0, 0, 1], np.float32)
 SPARE = 40  # proposed beyond the limit, for those that were sold a moment ago or are folded as copies
 
 

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
 from recommendations.models import Interaction
+from recommendations.trust import SELF
 
 Kind = Interaction.Kind
 
@@ -34,8 +35,8 @@ _STANDS = f"""(
         SELECT FROM recommendations_interaction retraction
         WHERE retraction.listing_id = interaction.listing_id
           AND retraction.actor_id = ANY(ARRAY(
-              SELECT coalesce(actor.merged_into_id, actor.id) UNION ALL
-              SELECT id FROM listings_actor WHERE merged_into_id = coalesce(actor.merged_into_id, actor.id)
+              SELECT {SELF} UNION ALL
+              SELECT id FROM listings_actor WHERE merged_into_id = {SELF}
           ))
           AND retraction.kind LIKE 'un%%' AND retraction.kind = 'un' || interaction.kind
           AND retraction.occurred_at >= interaction.occurred_at

@@ -1,8 +1,6 @@
 """Fit a collaborative model on the interactions, ask whether it is worse than what serves, and publish it."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -37,10 +35,6 @@ class TooFewEvents(DomainError):
     """There is not enough behaviour yet to learn from."""
 
 
-class AlreadyTraining(DomainError):
-    """Another process trains this kind of model."""
-
-
 class Refused(DomainError):
     """The model that was trained is worse than what it would replace."""
 
@@ -62,7 +56,7 @@ def train_collaborative(
     that is under way.
     Raises TooFewEvents, AlreadyTraining, Refused, OSError; then the model before serves on.
     """
-    with _alone(wait):
+    with locks.training_alone(locks.TRAINING, "a collaborative model", wait=wait):
         model_store.sweep()
         material = _read_material(now)
         chosen = (recipe or recipe_in_use()).as_set()
@@ -73,14 +67,6 @@ def train_collaborative(
         if not verdict.accepted and not force:
             _reject(material, verdict)
         return _publish(material, chosen, verdict, steps)
-
-
-@contextmanager
-def _alone(wait: bool) -> Iterator[None]:
-    with locks.alone(locks.TRAINING, wait=wait) as acquired:
-        if not acquired:
-            raise AlreadyTraining("Another process trains a collaborative model just now.")
-        yield
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from django.utils import timezone
 from listings.models import Listing
 from marketplace.processes import BEAT, WEB
 from recommendations import compaction, embedding, sales
+from recommendations.locks import AlreadyTraining
 from recommendations.models import EmbeddingJob, Interaction
 from recommendations.simulation import SOURCE, simulate
-from recommendations.training import AlreadyTraining, train_collaborative
+from recommendations.training import train_collaborative
 from tests import factories
 from tests.faults.asking import Reply, ask, shown_on
 from tests.faults.conftest import FragileInstallation, assert_agrees

@@ -13,10 +13,14 @@ from ml.text import (
     SENTENCE,
     SentenceEncoder,
     TextEncoderError,
-    hash_text,
     hash_texts,
     telling_words,
 )
+
+
+def hash_text(title: str, description: str = ""):
+    """Of one listing."""
+    return hash_texts([title], [description])
 
 
 def alike(one: tuple[str, str], other: tuple[str, str]) -> float:

@@ -11,7 +11,8 @@ from recommendations import encoder_finetuning, encoders, locks
 from recommendations.durable import sha256_of
 from recommendations.encoder_finetuning import CannotFineTune, finetune_backbone
 from recommendations.encoder_material import file_of, is_held_out
-from recommendations.encoder_training import AlreadyTraining, train_encoder
+from recommendations.encoder_training import train_encoder
+from recommendations.locks import AlreadyTraining
 from recommendations.models import Photo, PhotoFeatures
 from tests.recommendations.conftest import elsewhere
 from tests.recommendations.market import QUICK

@@ -12,7 +12,8 @@ from listings.models import Listing
 from ml import joint_encoder
 from recommendations import embedding, encoder_training, encoders, loaded_encoder, locks
 from recommendations.encoder_records import EncoderRecord
-from recommendations.encoder_training import AlreadyTraining, Refused, TooLittle, train_encoder
+from recommendations.encoder_training import Refused, TooLittle, train_encoder
+from recommendations.locks import AlreadyTraining
 from recommendations.models import EmbeddingJob, ListingEmbedding, TrainedModel
 from tests.recommendations.conftest import elsewhere
 from tests.recommendations.market import QUICK

@@ -11,11 +11,11 @@ from listings.models import Listing
 from ml.progress import unwatched
 from recommendations import locks, model_folders, model_watch, ranker_material, ranker_store
 from recommendations.features import FEATURES
+from recommendations.locks import AlreadyTraining
 from recommendations.model_registry import NoModelBefore
 from recommendations.models import TrainedModel
 from recommendations.ranker_material import TooFewSlates, read_material
 from recommendations.ranker_training import NotBetter, train_ranker
-from recommendations.training import AlreadyTraining
 from tests.recommendations.conftest import elsewhere
 from tests.recommendations.logged_feeds import (
     NAMES,
