@@ -87,11 +87,6 @@ def prune(*, now: datetime) -> int:
     return Exposure.objects.filter(listing__created_at__lte=now - YOUNG).delete()[0]
 
 
-# A position of 0 is the beginning, and what another server's ids stand at: all is counted anew then.
-_BETWEEN = """
-    {table}.transaction_id >= %(since)s::text::xid8 AND ({table}.transaction_id < %(until)s::text::xid8
-        OR %(since)s = '0' AND {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
-"""
 _BELIEVED = f"""
     NOT EXISTS (
         SELECT FROM recommendations_doubt doubt
@@ -110,7 +105,7 @@ _IMPRESSIONS = f"""
     JOIN listings_listing listing ON listing.id = shown.listing_id
     JOIN listings_actor actor ON actor.id = slate.actor_id
     WHERE listing.created_at > %(young)s AND slate.surface = 'feed' AND {_BELIEVED}
-      AND {_BETWEEN.format(table="impression")}
+      AND {watermark.BETWEEN.format(table="impression")}
     GROUP BY listing.id ORDER BY listing.id
     ON CONFLICT (listing_id) DO UPDATE SET impressions = exposure.impressions + excluded.impressions
 """
@@ -127,7 +122,7 @@ _CLICKS = f"""
           AND listing_id IN (SELECT listing_id FROM recommendations_exposure)
           AND listing_id IN (
             SELECT listing_id FROM recommendations_interaction interaction
-            WHERE slate <> '' AND {_BETWEEN.format(table="interaction")}
+            WHERE slate <> '' AND {watermark.BETWEEN.format(table="interaction")}
           )
           AND {_BELIEVED}
         GROUP BY listing_id

@@ -76,7 +76,7 @@ def roll_up(*, now: datetime) -> int:
         edition = doubts.edition()
         anew = t0 is None or _is_out_of_reach(t0, now) or not since or state.get("doubts") != edition
         told = {"t0": now if anew else t0, "until": str(horizon), "oldest": now - HORIZON, "latest": now}
-        counts = _sums("true", _KNOWN, **told) if anew else _counts(news, since=str(since), **told)
+        counts = _sums("true", watermark.KNOWN, **told) if anew else _counts(news, since=str(since), **told)
         position = {"position": horizon, "t0": told["t0"].isoformat(), "doubts": edition}
         _write(counts, position, anew, [] if anew else news.taken_back)
     return len(counts)
@@ -106,15 +106,7 @@ _SUMS = """
 """
 # What a clock that was ahead called a later time has happened by now.
 _DECAY = "power(2::float8, extract(epoch FROM least(occurred_at, %(latest)s) - %(t0)s) / %(half_life)s)"
-_BETWEEN = """
-    interaction.transaction_id >= %(since)s::text::xid8
-    AND (interaction.transaction_id < %(until)s::text::xid8
-         OR %(since)s = '0' AND interaction.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
-"""
-_KNOWN = """
-    ({table}.transaction_id < %(until)s::text::xid8
-     OR {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
-"""
+_BETWEEN = watermark.BETWEEN.format(table="interaction")
 _NEWS = f"""
     SELECT array_agg(DISTINCT actor_id), min(occurred_at),
            array_agg(DISTINCT listing_id) FILTER (WHERE kind = ANY(%(retracting)s))
@@ -145,10 +137,10 @@ def _counts(news: _News, *, oldest: datetime, **told: Any) -> list[tuple[int, fl
         return []
     again = {"again": news.taken_back, "oldest": oldest}
     since = {"actors": news.actor_ids, "oldest": max(oldest, _start_of_day(news.earliest))}
-    counts = _sums(f"{_BETWEEN} AND listing_id <> ALL(%(again)s)", _KNOWN, **told | again | since)
+    counts = _sums(f"{_BETWEEN} AND listing_id <> ALL(%(again)s)", watermark.KNOWN, **told | again | since)
     if news.taken_back:
         touching = with_merged(pk for (pk,) in _select(_TOUCHED, **again))
-        counts += _sums("listing_id = ANY(%(again)s)", _KNOWN, actors=touching, **told | again)
+        counts += _sums("listing_id = ANY(%(again)s)", watermark.KNOWN, actors=touching, **told | again)
     return counts
 
 

@@ -25,6 +25,19 @@ def horizon() -> int:
         return cursor.fetchone()[0]
 
 
+# Conditions of SQL on rows of `{table}`. A position of 0 is the beginning; an id that this server has not
+# given yet came with a restored dump, and is old.
+KNOWN = """
+    ({table}.transaction_id < %(until)s::text::xid8
+     OR {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
+"""
+BETWEEN = """
+    {table}.transaction_id >= %(since)s::text::xid8
+    AND ({table}.transaction_id < %(until)s::text::xid8
+         OR %(since)s = '0' AND {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
+"""
+
+
 def position(remembered: int, *, horizon: int) -> int:
     """Where to read on from: what was remembered, or the beginning if another server's ids were."""
     return remembered if remembered <= horizon else 0
