@@ -253,8 +253,8 @@ class Photo(models.Model):
         max_length=200, unique=True, default=new_external_id, validators=[check_external_id]
     )
     file = models.FileField(max_length=200)
-    sha256 = models.CharField(max_length=64, db_index=True)  # of the bytes that were received
-    perceptual_hash = models.CharField(max_length=16, db_index=True)
+    sha256 = models.CharField(max_length=64)  # of the bytes that were received
+    perceptual_hash = models.CharField(max_length=16)
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
 

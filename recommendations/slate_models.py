@@ -58,7 +58,6 @@ class Impression(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["served_at"], name="impression_by_age"),
             models.Index(fields=["transaction_id"], name="impression_by_transaction"),
         ]
         constraints = [models.UniqueConstraint(fields=["slate", "offset"], name="places_served_once")]
