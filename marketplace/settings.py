@@ -125,7 +125,15 @@ DATABASES = {
         ENVIRONMENT.database_url or embedded.database_url(VAR), conn_max_age=600, conn_health_checks=True
     )
 }
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)  # seconds, not for ever
+# A server that cannot be reached, or any more, is given up after so long, not never: in seconds, and the last
+# in milliseconds (https://www.postgresql.org/docs/current/libpq-connect.html). Sockets know nothing of it.
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+} | DATABASES["default"].get("OPTIONS", {})
 REDIS_URL = ENVIRONMENT.redis_url or embedded.redis_url(VAR)
 
 LANGUAGE_CODE = "en-gb"

@@ -25,7 +25,9 @@ class Reply:
 
 
 def shown_on(reply: Reply) -> frozenset[str]:
-    """Ids of all listings that a page names."""
+    """Ids of all listings that a page names, of a feed or of the catalogue."""
+    if "results" in reply.body:
+        return frozenset(listing["id"] for listing in reply.body["results"])
     items = reply.body["items"]
     return frozenset(name for item in items for name in (item["listing"]["id"], *item["copies"]))
 

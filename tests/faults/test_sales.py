@@ -26,6 +26,7 @@ PAGES = (
     "/api/v1/feed/?actor=bob&limit=50",
     "/api/v1/search/?q=sofa&limit=50",
     "/api/v1/listings/{asked}/similar/?limit=50",
+    "/api/v1/listings/?limit=50",
 )
 
 
@@ -73,7 +74,12 @@ class Market:
         return reply
 
     def look(self, number: int) -> Reply:
-        return self._look(PAGES[number % len(PAGES)].format(asked=self._stock[0]))
+        """A page, and what its cursor leads to."""
+        page = PAGES[number % len(PAGES)].format(asked=self._stock[0])
+        reply = self._look(page)
+        if cursor := reply.body.get("next_cursor"):
+            self._look(f"{page}&cursor={cursor}")
+        return reply
 
     def _take(self) -> str:
         """A listing that no other thread does anything to. The first ones are asked for their like."""

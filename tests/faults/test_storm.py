@@ -34,6 +34,7 @@ PAGES = (
     "feed/?actor=bob&limit=50",
     "search/?q=sofa&limit=50",
     "listings/{}/similar/?limit=50",
+    "listings/?limit=50",
 )
 PEOPLE = {"publishing": 2, "editing": 1, "trading": 4, "sending": 2, "looking": 4}
 LEFT = 30  # listings that are not traded
