@@ -3,8 +3,11 @@
 Import it before anything of Django's rooms: it sets Django up, with settings of its own.
 """
 
+import atexit
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +18,7 @@ from django.apps import apps
 
 if not apps.ready:  # in a test run it is, with servers of its own
     FOLDER = Path(tempfile.gettempdir()) / f"marketplace-benchmark-{os.getpid()}"
+    atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
     for _name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "PORT", "DEBUG"):
         os.environ.pop(_name, None)
     os.environ["VAR"] = str(FOLDER)
@@ -24,12 +28,13 @@ if not apps.ready:  # in a test run it is, with servers of its own
 
 @contextmanager
 def servers() -> Iterator[None]:
-    """PostgreSQL with empty tables, and Redis; both are gone afterwards."""
+    """PostgreSQL with empty tables, and Redis; both are gone afterwards, on SIGTERM too."""
     from django.core.management import call_command
     from django.db import connection
 
     from marketplace.embedded import EmbeddedServers
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     held = EmbeddedServers(FOLDER, durable=False)
     held.hold()
     try:
