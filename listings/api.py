@@ -33,6 +33,8 @@ from listings.serializers import (
 )
 
 CATALOGUE = "catalogue"
+BATCH_BYTES = 12_000_000  # 500 listings
+LISTING_BYTES = 300_000  # of one whose description has each letter escaped: a sofa is \ud83d\udecb
 
 
 class ReadsOrWritesCatalogue(BasePermission):
@@ -73,6 +75,7 @@ class CatalogueApi(APIView):
 class ListingsApi(CatalogueApi, ListAPIView):
     """What is for sale, newest first."""
 
+    body_limit = LISTING_BYTES
     serializer_class = ListingCard
     pagination_class = NewestFirst
     filter_backends = [DjangoFilterBackend]
@@ -98,6 +101,8 @@ class ListingsApi(CatalogueApi, ListAPIView):
 
 class ListingApi(CatalogueApi):
     """One listing."""
+
+    body_limit = LISTING_BYTES
 
     @extend_schema(responses=ListingCard, tags=[CATALOGUE])
     def get(self, request, listing_id: str):
@@ -197,6 +202,8 @@ class PhotoApi(CatalogueApi):
 
 class BatchApi(CatalogueApi):
     """Creates or updates up to 500 listings by external id. For services and staff."""
+
+    body_limit = BATCH_BYTES
 
     @extend_schema(request=Batch, responses=BatchReply, tags=[CATALOGUE])
     def put(self, request):

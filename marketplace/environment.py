@@ -84,7 +84,7 @@ class Environment(BaseSettings):
         lt=10**10,  # what the column holds
         description="A price above this is taken for a mistake and refused.",
     )
-    photo_maximum_bytes: int = Field(15_000_000, ge=1000, description="A larger upload is refused unread.")
+    photo_maximum_bytes: int = Field(15_000_000, ge=1000, description="A larger upload is refused.")
     photo_maximum_pixels: int = Field(
         40_000_000, ge=1000, description="A photo of more pixels is refused before it is decoded."
     )

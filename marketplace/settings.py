@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "marketplace.metrics.MeasuringMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "marketplace.security_headers.ContentSecurityPolicyMiddleware",
+    "marketplace.body_limits.BodyLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -158,7 +159,7 @@ CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 12_000_000  # 500 listings or events in one JSON body
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12_000_000  # without files; body_limits.py looks before anything is read
 
 # Under VAR: all of it is derived, and each folder can be deleted and made again by one command.
 INDEX_ROOT = VAR / "index"

@@ -28,6 +28,7 @@ from recommendations.serializers import (
 from recommendations.similar import By, find_similar
 
 TAGS = ["recommendations"]
+EVENT_BYTES = 2_000_000  # 500 events
 
 
 class ReadsOrSendsEvents(BasePermission):
@@ -87,6 +88,7 @@ class InteractionsApi(RecommendationApi):
     """Takes one event, or `{"events": [...]}` with up to 500; replies with a result for each."""
 
     rate_limit = "events"
+    body_limit = EVENT_BYTES
 
     @extend_schema(
         request=PolymorphicProxySerializer(

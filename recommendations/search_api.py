@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from listings.api import LISTING_BYTES
 from listings.models import Actor
 from recommendations.classification import suggest_categories
 from recommendations.crawlers import is_crawler
@@ -40,6 +41,7 @@ class ClassifyApi(APIView):
 
     permission_classes = [AllowAny]
     rate_limit = "photo search"
+    body_limit = LISTING_BYTES
     parser_classes = [JSONParser, MultiPartParser]
 
     @extend_schema(
