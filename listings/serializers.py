@@ -10,7 +10,7 @@ from listings.models import Category, Listing, Photo, Place, check_external_id
 from listings.photo_requests import NamedPhoto
 from listings.photo_sources import LONGEST_ADDRESS, BadSource, check_address
 from listings.services import MAXIMUM_PHOTOS
-from listings.strict import StrictSerializer
+from listings.strict import ShortList, StrictSerializer
 
 COORDINATE_DIGITS = 2
 
@@ -159,7 +159,7 @@ class BatchResult(serializers.Serializer):
 class Batch(serializers.Serializer):
     """Up to 500 listings; each row is judged alone."""
 
-    listings = serializers.ListField(child=serializers.DictField(), min_length=1, max_length=500)
+    listings = ShortList(child=serializers.DictField(), min_length=1, max_length=500)
 
 
 class BatchReply(serializers.Serializer):

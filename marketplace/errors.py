@@ -1,7 +1,9 @@
 """Every error of the API as RFC 9457 problem+json, in one place."""
 
 import logging
+from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import islice
 
 from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import DataError, IntegrityError, OperationalError
@@ -16,6 +18,7 @@ CONTENT_TYPE = "application/problem+json"
 STATUS_OF = {Invalid: 400, Forbidden: 403, Missing: 404, Conflict: 409, Unavailable: 503}
 TRY_AGAIN = {"Retry-After": "2"}
 DIAGNOSIS = ("sqlstate", "table_name", "constraint_name")
+MOST_ERRORS = 100
 KEPT_HEADERS = ("WWW-Authenticate", "Retry-After", "Allow")
 logger = logging.getLogger(__name__)
 
@@ -66,13 +69,13 @@ def _field_errors(error: DomainError) -> list[dict[str, str]]:
 def _detail_and_errors(error: Exception, data: object) -> tuple[str, list[dict[str, str]]]:
     if not isinstance(error, exceptions.ValidationError):
         return str(data.get("detail", data) if isinstance(data, dict) else data), []
-    errors = list(_flat(data, ""))
+    errors = list(islice(_flat(data, ""), MOST_ERRORS))
     return "; ".join(
         f"{e['field']}: {e['detail']}" if e["field"] else e["detail"] for e in errors[:5]
     ), errors
 
 
-def _flat(data: object, field: str):
+def _flat(data: object, field: str) -> Iterator[dict[str, str]]:
     if isinstance(data, dict):
         for name, inner in data.items():
             yield from _flat(inner, field if name == "non_field_errors" else f"{field}.{name}".strip("."))

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from listings.strict import StrictSerializer
+from listings.strict import ShortList, StrictSerializer
 from recommendations.more_like import MOST_NAMED
 from recommendations.serializers import FeedQuery, ItemCard, ListQuery, PageCard
 
@@ -160,12 +160,8 @@ class SearchPageCard(PageCard):
 class Examples(ListQuery):
     """Ids of listings to find more like, and of listings to keep away from; sold ones may be named too."""
 
-    positive = serializers.ListField(
-        child=serializers.CharField(max_length=200), min_length=1, max_length=MOST_NAMED
-    )
-    negative = serializers.ListField(
-        child=serializers.CharField(max_length=200), max_length=MOST_NAMED, default=list
-    )
+    positive = ShortList(child=serializers.CharField(max_length=200), min_length=1, max_length=MOST_NAMED)
+    negative = ShortList(child=serializers.CharField(max_length=200), max_length=MOST_NAMED, default=list)
 
     @property
     def named(self) -> dict[str, object]:

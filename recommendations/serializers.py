@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from listings.models import Listing, check_external_id
 from listings.serializers import ListingCard
-from listings.strict import StrictSerializer
+from listings.strict import ShortList, StrictSerializer
 from recommendations.candidates import SOURCES
 from recommendations.explanations import Code
 from recommendations.filters import Filters
@@ -131,7 +131,7 @@ class EventBody(StrictSerializer):
 class EventBatch(serializers.Serializer):
     """Up to 500 events; each is judged alone."""
 
-    events = serializers.ListField(child=serializers.DictField(), min_length=1, max_length=MAXIMUM_BATCH)
+    events = ShortList(child=serializers.DictField(), min_length=1, max_length=MAXIMUM_BATCH)
 
 
 class EventOutcome(serializers.Serializer):
