@@ -127,7 +127,10 @@ class Environment(BaseSettings):
         "end stands the address whose limits count.",
     )
     logins_per_minute: int = Field(
-        10, ge=0, description="Attempts to log in by one name; ten times as many from one address. 0: any."
+        10,
+        ge=0,
+        description="Attempts to log in by one name from one address; ten times as many by one name from "
+        "anywhere, and from one address by any name. 0: any.",
     )
     photo_searches_per_minute: int = Field(
         60,

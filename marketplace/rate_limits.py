@@ -4,11 +4,13 @@ Each limit is a leaky bucket that holds a minute's worth and drains evenly (GCRA
 caller, and the wait is known to the millisecond. Without Redis logins are closed; all else stays open.
 """
 
+import contextlib
 import functools
 import hashlib
 import ipaddress
 import logging
 import math
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -27,6 +29,9 @@ from listings.errors import Unavailable
 from marketplace.errors import plain_problem
 
 ADDRESS_FACTOR = 10  # a household, an office or a phone network shares an address
+SITE_FACTOR = 50  # whoever is given a /48 of IPv6 has 65,536 networks of a household in it
+NAME_FACTOR = 10  # one name, wherever from: guessing stays slow, and nine strangers keep nobody out
+LONGEST_NAME = 500
 TIMEOUT_S = 0.5
 
 # KEYS: buckets. ARGV: for each, the ms that a unit takes to drain, its capacity in units, and what is asked.
@@ -151,19 +156,34 @@ def take(name: str, factors: Mapping[str, int], cost: int = 1) -> None:
 
 
 def take_login(request: HttpRequest, name: str) -> None:
-    """Count an attempt to log in as somebody, from somewhere. Raises TooMany, LoginsClosed."""
-    digest = hashlib.sha256(name.strip().casefold().encode("utf-8", "replace")).hexdigest()[:32]
-    take("login", {f"name:{digest}": 1, f"address:{address_of(request)}": ADDRESS_FACTOR})
+    """Count an attempt to log in as somebody, from somewhere. Raises TooMany, LoginsClosed.
+
+    Wrong attempts from elsewhere do not lock anybody out: a name has a bucket at each site, beside a larger
+    one of its own.
+    """
+    plain = unicodedata.normalize("NFKC", name.strip()[:LONGEST_NAME])  # as the form of the admin reads it
+    digest = hashlib.sha256(plain.strip().casefold().encode("utf-8", "replace")).hexdigest()[:32]
+    site = _site(address_of(request))
+    own = {f"name:{digest}:{site}": 1, f"name:{digest}": NAME_FACTOR}
+    take("login", own | places_of(request))
 
 
 def buckets_of(caller: Caller | None, request: HttpRequest) -> dict[str, int]:
     """Whose limits a request counts against, each with how many times a person's it is."""
     if caller is not None and caller.is_service:
         return {caller.source: settings.ENVIRONMENT.service_rate_factor}
-    address = address_of(request)
     # The id of a visitor whom nobody knows yet is new with each request.
     known = caller is not None and caller.actor is not None
-    return {caller.source if known else f"stranger:{address}": 1, f"address:{address}": ADDRESS_FACTOR}
+    own = caller.source if known else f"stranger:{address_of(request)}"
+    return {own: 1} | places_of(request)
+
+
+def places_of(request: HttpRequest) -> dict[str, int]:
+    """The address of a request and, of IPv6, the site around it, each with how many persons share it."""
+    address = address_of(request)
+    places = {f"address:{address}": ADDRESS_FACTOR}
+    site = _site(address)
+    return places if site == address else places | {f"site:{site}": SITE_FACTOR}
 
 
 def address_of(request: HttpRequest) -> str:
@@ -188,6 +208,13 @@ def _network(address: str) -> str:
     if parsed.version == 6 and parsed.ipv4_mapped is None:
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+
+
+def _site(address: str) -> str:
+    """The /48 that an IPv6 network of address_of belongs to; any other address is its own."""
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.IPv6Network(address).supernet(new_prefix=48))
+    return address
 
 
 def _script() -> Script:

@@ -127,11 +127,33 @@ class TestABucket:
 
 
 class TestLogins:
-    def test_one_name_has_ten_a_minute_from_wherever(self, anyone, bob):
+    def test_one_name_has_ten_a_minute_from_one_address(self, anyone, bob):
+        assert attempts(anyone, "bob", 11) == [401] * 10 + [429]
+        assert is_too_many(anyone.post(LOGIN, {"username": " BOB", "password": PASSWORD}))
+
+    def test_ten_wrong_ones_from_elsewhere_keep_nobody_out(self, anyone, bob):
+        attempts(anyone, "bob", 11, REMOTE_ADDR="10.0.0.1")
+        assert anyone.post(LOGIN, {"username": "bob", "password": PASSWORD}).status_code == 200
+
+    def test_and_ten_times_as_many_from_wherever(self, anyone, bob, limits):
+        limits(logins_per_minute=1)
         codes = [attempts(anyone, "bob", 1, REMOTE_ADDR=f"10.0.0.{number}")[0] for number in range(11)]
         assert codes == [401] * 10 + [429]
-        right = {"username": " BOB", "password": PASSWORD}
-        assert is_too_many(anyone.post(LOGIN, right, REMOTE_ADDR="10.0.1.1"))
+
+    @pytest.mark.parametrize("spelt", ["\uff42\uff4f\uff42", "\U0001d41b\u24de\uff22", " bob\u2003"])
+    def test_names_that_the_form_takes_for_one_are_one(self, anyone, bob, limits, spelt):
+        limits(logins_per_minute=1)
+        assert Client().post(FORM, {"username": "bob", "password": "guess"}).status_code == 200
+        assert is_too_many(Client().post(FORM, {"username": spelt, "password": "guess"}))
+
+    def test_who_has_many_networks_has_one_bucket_for_a_name_and_one_for_all(self, anyone, bob, limits):
+        limits(logins_per_minute=1)
+        networks = [f"2001:db8:1:{number:x}::1" for number in range(51)]
+        assert attempts(anyone, "bob", 1, REMOTE_ADDR=networks[0]) == [401]
+        assert attempts(anyone, "bob", 1, REMOTE_ADDR=networks[1]) == [429]
+        guesses = [attempts(anyone, f"{at} x", 1, REMOTE_ADDR=at)[0] for at in networks[1:]]
+        assert guesses == [401] * 49 + [429]
+        assert attempts(anyone, "x", 1, REMOTE_ADDR="2001:db8:2::1") == [401]
 
     def test_one_address_has_ten_times_as_many_by_whatever_names(self, anyone, db, limits):
         limits(logins_per_minute=1)
@@ -157,7 +179,7 @@ class TestLogins:
     def test_names_are_not_kept_in_redis(self, anyone, bob):
         attempts(anyone, "bob", 1)
         keys = [key.decode() for key in trending.client().keys("limit:*")]
-        assert len(keys) == 2 and not any("bob" in key for key in keys)
+        assert len(keys) == 3 and not any("bob" in key for key in keys)
 
 
 class TestEvents:
