@@ -22,6 +22,11 @@ class Caller:
     is_staff: bool = False
     is_service: bool = False
 
+    @property
+    def is_newcomer(self) -> bool:
+        """A visitor whose first event will make an actor of them."""
+        return self.visitor_id is not None and self.actor is None
+
     def acting(self) -> Actor:
         """The actor whose events these are; a visitor's row is made here, by the first event."""
         if self.actor is None and self.visitor_id is not None:

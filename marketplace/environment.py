@@ -3,7 +3,6 @@
 README's table lists the same variables; a test compares the two.
 """
 
-import difflib
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +12,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from marketplace.environment_values import can_weigh, in_one_line, is_address, is_weight, weights_in
+from marketplace.environment_values import (
+    event_weights_or_refuse,
+    in_one_line,
+    is_address,
+    is_weight,
+    time_zone_or_refuse,
+    weights_in,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql")
@@ -146,6 +152,9 @@ class Environment(BaseSettings):
     events_per_minute: int = Field(
         1200, ge=0, description="Events of one caller; ten times as many from one address. 0: any."
     )
+    new_visitors_per_minute: int = Field(
+        30, ge=0, description="Visitors of one address whose first event is taken. 0: any."
+    )
     service_rate_factor: int = Field(
         1000, ge=1, description="How many times as much as one person a service may, from any address."
     )
@@ -217,15 +226,7 @@ class Environment(BaseSettings):
     @field_validator("event_weights", mode="before")
     @classmethod
     def _are_weights(cls, value: object) -> object:
-        given = weights_in(value) if isinstance(value, str) else value
-        weights = EVENT_WEIGHTS | given if isinstance(given, dict) else {}
-        if weights.keys() != EVENT_WEIGHTS.keys() or not can_weigh(list(weights.values())):
-            raise ValueError(
-                "numbers of 0 or more, one of them above 0, for "
-                + ", ".join(EVENT_WEIGHTS)
-                + ", as in view=1,message=6"
-            )
-        return weights
+        return event_weights_or_refuse(value, EVENT_WEIGHTS)
 
     @field_validator("source_weights", mode="before")
     @classmethod
@@ -281,12 +282,7 @@ class Environment(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _is_time_zone(cls, value: str) -> str:
-        from zoneinfo import available_timezones
-
-        if value not in available_timezones():
-            near = difflib.get_close_matches(value, available_timezones(), n=1)
-            raise ValueError("a zone such as " + (near[0] if near else "Europe/London"))
-        return value
+        return time_zone_or_refuse(value)
 
 
 def read_environment(**overrides: object) -> Environment:

@@ -1,5 +1,6 @@
 """How values of environment variables are read, and how bad ones are told."""
 
+import difflib
 import json
 import math
 from urllib.parse import urlsplit
@@ -13,6 +14,16 @@ def weights_in(text: str) -> dict[str, float] | None:
     except ValueError:
         return None
     return weights if len(weights) == len(pairs) else None
+
+
+def event_weights_or_refuse(value: object, usual: dict[str, float]) -> dict[str, float]:
+    """What is given, in text or as it is, over the usual weights. Raises ValueError."""
+    given = weights_in(value) if isinstance(value, str) else value
+    weights = usual | given if isinstance(given, dict) else {}
+    if weights.keys() != usual.keys() or not can_weigh(list(weights.values())):
+        kinds = ", ".join(usual)
+        raise ValueError(f"numbers of 0 or more, one of them above 0, for {kinds}, as in view=1,message=6")
+    return weights
 
 
 def can_weigh(weights: list[float]) -> bool:
@@ -29,6 +40,16 @@ def is_address(value: str, schemes: tuple[str, ...]) -> bool:
         return parts.scheme in schemes and parts.port != 0  # a port that is no number is a ValueError
     except ValueError:
         return False
+
+
+def time_zone_or_refuse(name: str) -> str:
+    """The name of a time zone. Raises ValueError with the nearest one there is."""
+    from zoneinfo import available_timezones
+
+    if name not in available_timezones():
+        near = difflib.get_close_matches(name, available_timezones(), n=1)
+        raise ValueError("a zone such as " + (near[0] if near else "Europe/London"))
+    return name
 
 
 def in_one_line(problem) -> str:

@@ -87,6 +87,7 @@ LIMITS = {
     "photo search": Limit("photo_searches_per_minute"),
     "upload": Limit("uploads_per_minute"),
     "events": Limit("events_per_minute"),
+    "new visitors": Limit("new_visitors_per_minute"),  # among those who send events
 }
 
 
@@ -97,7 +98,7 @@ class RateLimit(BaseThrottle):
     """
 
     def allow_request(self, request, view) -> bool:
-        name = getattr(view, "rate_limit", None)
+        name, caller = getattr(view, "rate_limit", None), getattr(request, "caller", None)
         is_write = request.method not in READ_METHODS and hasattr(view, request.method.lower())
         if name is None or not is_write:
             return True
@@ -105,7 +106,9 @@ class RateLimit(BaseThrottle):
             take_login(request, _text(request.data, "username"))
         else:
             cost = _event_count(request.data) if name == "events" else 1
-            take(name, buckets_of(getattr(request, "caller", None), request), cost)
+            take(name, buckets_of(caller, request), cost)
+        if name == "events" and caller is not None and caller.is_newcomer:
+            take_newcomer(request)
         return True
 
 
@@ -166,6 +169,11 @@ def take_login(request: HttpRequest, name: str) -> None:
     site = _site(address_of(request))
     own = {f"name:{digest}:{site}": 1, f"name:{digest}": NAME_FACTOR}
     take("login", own | places_of(request))
+
+
+def take_newcomer(request: HttpRequest) -> None:
+    """Count a visitor whom nobody knows yet: each is one more person for trending. Raises TooMany."""
+    take("new visitors", {place: factor // ADDRESS_FACTOR for place, factor in places_of(request).items()})
 
 
 def buckets_of(caller: Caller | None, request: HttpRequest) -> dict[str, int]:

@@ -6,6 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, RequestFactory
 
+from listings.models import Actor
 from marketplace import rate_limits
 from marketplace.rate_limits import TooMany, address_of, take
 from recommendations import trending
@@ -215,6 +216,26 @@ class TestEvents:
             Client().post(EVENTS, self.events(sofa, 1), "application/json").status_code for _ in range(4)
         ]
         assert codes == [200, 200, 200, 429]
+
+    def test_nor_is_each_a_new_person_for_ever(self, sofa, limits):
+        limits(new_visitors_per_minute=3)
+
+        def first(address: str, client: Client | None = None):
+            body = self.events(sofa, 1)
+            return (client or Client()).post(EVENTS, body, "application/json", REMOTE_ADDR=address)
+
+        known = Client()
+        assert [first("10.0.0.1", known).status_code, first("10.0.0.1").status_code] == [200, 200]
+        assert [first("10.0.0.1").status_code, first("10.0.0.2").status_code] == [200, 200]
+        assert is_too_many(first("10.0.0.1"))
+        assert first("10.0.0.1", known).status_code == 200  # has an actor
+        assert Actor.objects.filter(kind=Actor.Kind.VISITOR).count() == 4
+
+    def test_members_and_services_are_no_new_visitors(self, as_bob, as_service, sofa, limits):
+        limits(new_visitors_per_minute=1)
+        for client, more in ((as_bob, {}), (as_service, {"actor": "x"})):
+            codes = [client.post(EVENTS, self.events(sofa, 1, **more)).status_code for _ in range(3)]
+            assert codes == [200] * 3
 
     def test_a_service_may_do_many_times_as_much(self, as_service, sofa, limits):
         limits(events_per_minute=2, service_rate_factor=5)
