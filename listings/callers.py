@@ -21,6 +21,7 @@ class Caller:
     visitor_id: str | None = None  # of a visitor who may have no actor yet
     is_staff: bool = False
     is_service: bool = False
+    is_kept: bool = True  # whether it is kept what they are shown
 
     @property
     def is_newcomer(self) -> bool:

@@ -155,6 +155,12 @@ class Environment(BaseSettings):
     new_visitors_per_minute: int = Field(
         30, ge=0, description="Visitors of one address whose first event is taken. 0: any."
     )
+    kept_pages_per_minute: int = Field(
+        120,
+        ge=0,
+        description="Pages of one who is not logged in that are kept as slates; ten times as many of one "
+        "address. Beyond it they are answered and not kept. 0: any.",
+    )
     service_rate_factor: int = Field(
         1000, ge=1, description="How many times as much as one person a service may, from any address."
     )

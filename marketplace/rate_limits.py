@@ -87,6 +87,7 @@ LIMITS = {
     "photo search": Limit("photo_searches_per_minute"),
     "upload": Limit("uploads_per_minute"),
     "events": Limit("events_per_minute"),
+    "kept pages": Limit("kept_pages_per_minute"),  # a view says `keeps_pages`; no page is refused for it
     "new visitors": Limit("new_visitors_per_minute"),  # among those who send events
 }
 
@@ -99,6 +100,8 @@ class RateLimit(BaseThrottle):
 
     def allow_request(self, request, view) -> bool:
         name, caller = getattr(view, "rate_limit", None), getattr(request, "caller", None)
+        if getattr(view, "keeps_pages", False):
+            caller.is_kept = is_kept(caller, request)
         is_write = request.method not in READ_METHODS and hasattr(view, request.method.lower())
         if name is None or not is_write:
             return True
@@ -169,6 +172,17 @@ def take_login(request: HttpRequest, name: str) -> None:
     site = _site(address_of(request))
     own = {f"name:{digest}:{site}": 1, f"name:{digest}": NAME_FACTOR}
     take("login", own | places_of(request))
+
+
+def is_kept(caller: Caller, request: HttpRequest) -> bool:
+    """Whether to keep what this request is shown: rows that a stranger's reading writes are limited."""
+    if caller.visitor_id is None:
+        return True
+    try:
+        take("kept pages", buckets_of(caller, request))
+    except TooMany:
+        return False
+    return True
 
 
 def take_newcomer(request: HttpRequest) -> None:

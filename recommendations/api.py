@@ -11,9 +11,9 @@ from listings.callers import READ_METHODS, Caller
 from listings.errors import Forbidden, Invalid
 from listings.models import Actor
 from listings.services import ensure_actors
-from recommendations.crawlers import is_crawler
 from recommendations.feed import build_feed, next_page
 from recommendations.interactions import Event, EventResult, Outcome, record
+from recommendations.keeping import is_kept
 from recommendations.models import Slate
 from recommendations.offers import keep
 from recommendations.on_behalf import asking_actor
@@ -47,6 +47,8 @@ class RecommendationApi(APIView):
 class FeedApi(RecommendationApi):
     """The personalised feed; without anything known of the caller, what is trending and new."""
 
+    keeps_pages = True
+
     @extend_schema(parameters=[FeedQuery], responses=PageCard, tags=TAGS)
     def get(self, request):
         query = FeedQuery(data=request.query_params)
@@ -56,7 +58,7 @@ class FeedApi(RecommendationApi):
             "limit": query.validated_data["limit"],
             "now": timezone.now(),
         }
-        asked["is_kept"] = not is_crawler(request.headers.get("User-Agent", ""))
+        asked["is_kept"] = is_kept(request)
         if "cursor" in query.validated_data:
             page = next_page(cursor=query.validated_data["cursor"], **asked)
         else:
@@ -66,6 +68,8 @@ class FeedApi(RecommendationApi):
 
 class SimilarApi(RecommendationApi):
     """Listings like this one."""
+
+    keeps_pages = True
 
     @extend_schema(parameters=[SimilarQuery], responses=PageCard, tags=TAGS)
     def get(self, request, listing_id: str):
@@ -77,7 +81,7 @@ class SimilarApi(RecommendationApi):
             filters=query.filters,
             limit=query.validated_data["limit"],
         )
-        if not is_crawler(request.headers.get("User-Agent", "")):
+        if is_kept(request):
             asked = {"listing": listing_id, "by": query.validated_data["by"], "filters": query.filters}
             kind, actor = Slate.Surface.SIMILAR, request.caller.actor
             page = keep(page, surface=kind, actor=actor, asked=asked, now=timezone.now())

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from listings.api import LISTING_BYTES
 from listings.models import Actor
 from recommendations.classification import suggest_categories
-from recommendations.crawlers import is_crawler
+from recommendations.keeping import is_kept
 from recommendations.models import Slate
 from recommendations.more_like import more_like
 from recommendations.offers import AnyPage, keep
@@ -66,6 +66,7 @@ class SearchApi(APIView):
     """
 
     permission_classes = [AllowAny]
+    keeps_pages = True
     rate_limit = "photo search"
     parser_classes = [JSONParser, MultiPartParser]
 
@@ -91,6 +92,7 @@ class RecommendApi(APIView):
     """Finds more like these listings, and less like those. Open to anyone."""
 
     permission_classes = [AllowAny]
+    keeps_pages = True
 
     @extend_schema(request=Examples, responses=LikedPageCard, tags=TAGS)
     def post(self, request):
@@ -110,6 +112,6 @@ def _found(request: Request, query: Search, photo: bytes | None = None) -> Respo
 
 
 def _kept(page: AnyPage, request: Request, surface: str, actor: Actor | None, asked: dict) -> AnyPage:
-    if is_crawler(request.headers.get("User-Agent", "")):
+    if not is_kept(request):
         return page
     return keep(page, surface=surface, actor=actor, asked=asked, now=timezone.now())

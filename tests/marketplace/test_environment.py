@@ -50,6 +50,7 @@ BAD = {
     "UPLOADS_PER_MINUTE": ["-1", "few"],
     "EVENTS_PER_MINUTE": ["-1", "few"],
     "NEW_VISITORS_PER_MINUTE": ["-1", "few"],
+    "KEPT_PAGES_PER_MINUTE": ["-1", "few"],
     "SERVICE_RATE_FACTOR": ["0", "-1", "many"],
     "RETRAIN_HOUR": ["24", "-1", "noon"],
     "RETRAIN_AFTER_EVENTS": ["-1", "many", "1.5"],

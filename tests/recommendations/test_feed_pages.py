@@ -109,6 +109,13 @@ class TestSlates:
         assert (page["slate_id"], page["next_cursor"]) == (None, None)
         assert not Slate.objects.exists()
 
+    def test_a_flood_of_strangers_is_answered_and_leaves_few(self, anyone, chairs, page_of, settings):
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"kept_pages_per_minute": 1})
+        first = page_of(anyone, limit=4)
+        assert page_of(anyone, limit=4)["slate_id"] is None
+        assert len(page_of(anyone, limit=4, cursor=first["next_cursor"])["items"]) == 4
+        assert (Slate.objects.count(), Impression.objects.count()) == (1, 1)
+
     def test_an_empty_feed_is_served_to_nobody(self, anyone, encoder, page_of):
         page = page_of(anyone)
         assert (page["items"], page["next_cursor"]) == ([], None)

@@ -49,6 +49,15 @@ class TestSlates:
         assert page["slate_id"] is None
         assert not Slate.objects.exists()
 
+    def test_strangers_who_ask_very_often_too_and_members_leave_theirs(
+        self, surface, anyone, as_bob, sofas, settings
+    ):
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"kept_pages_per_minute": 2})
+        pages = [asked(client, surface, sofas).json() for client in [anyone] * 3 + [as_bob] * 3]
+        assert all(page["items"] for page in pages)
+        assert [page["slate_id"] is None for page in pages] == [False, False, True, False, False, False]
+        assert Slate.objects.count() == 5
+
     def test_an_event_that_came_of_it_says_so_truly(self, surface, as_bob, bob, sofas):
         page = asked(as_bob, surface, sofas).json()
         body = {
