@@ -3,8 +3,9 @@
 from uuid import uuid4
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.signals import user_logged_in
+from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
@@ -137,6 +138,23 @@ def merge_visitor(sender, request: HttpRequest | None, user, **_: object) -> Non
         Actor.objects.filter(
             external_id=visitor_id, kind=Actor.Kind.VISITOR, merged_into__isnull=True
         ).update(merged_into=actor_of(user))
+
+
+@receiver(pre_save, sender=User)
+def see_new_password(
+    sender, instance: User, update_fields: frozenset[str] | None = None, **_: object
+) -> None:
+    """Told to end_tokens, which knows that it was written."""
+    is_written = instance.pk is not None and (update_fields is None or "password" in update_fields)
+    before = User.objects.filter(pk=instance.pk).exclude(password=instance.password)
+    instance.has_new_password = is_written and before.exists()
+
+
+@receiver(post_save, sender=User)
+def end_tokens(sender, instance: User, **_: object) -> None:
+    """Whoever was let in by a password is out when it changes: sessions by Django, tokens here."""
+    if instance.has_new_password:
+        PersonToken.objects.filter(user=instance).delete()
 
 
 @receiver(asked_by_staff)

@@ -1,9 +1,11 @@
 """Who may do what: session, visitor cookie, person's token, service key."""
 
+import io
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
@@ -160,6 +162,40 @@ class TestTokens:
         bob.user.is_active = False
         bob.user.save()
         assert is_problem(as_bob.get("/api/v1/listings/"), 401)
+
+    @pytest.mark.parametrize(
+        "way", ["the admin's form", "their own form", "a command", "none that can be used"]
+    )
+    def test_a_new_password_ends_the_tokens_that_the_old_one_got(
+        self, admin_client, bob, as_bob, charlie, monkeypatch, way
+    ):
+        others = client_of(charlie)
+        new = "entirely another horse"
+        asked = {"new_password1": new, "new_password2": new}
+        match way:
+            case "the admin's form":
+                form = {"password1": new, "password2": new, "usable_password": "true"}
+                admin_client.post(f"/admin/auth/user/{bob.user.pk}/password/", form)
+            case "their own form":
+                User.objects.filter(pk=bob.user.pk).update(is_staff=True)
+                admin_client.force_login(bob.user)
+                admin_client.post("/admin/password_change/", asked | {"old_password": PASSWORD})
+            case "a command":
+                monkeypatch.setattr("getpass.getpass", lambda **_: new)
+                call_command("changepassword", "bob", stdout=io.StringIO())
+            case _:
+                admin_client.post(
+                    f"/admin/auth/user/{bob.user.pk}/password/",
+                    {"usable_password": "false", "unset-password": "yes"},
+                )
+        assert is_problem(as_bob.get("/api/v1/listings/"), 401)
+        assert others.get("/api/v1/listings/").status_code == 200
+
+    def test_to_be_renamed_or_seen_ends_none(self, bob, as_bob):
+        bob.user.first_name = "Robert"
+        bob.user.save()
+        assert Client().login(username="bob", password=PASSWORD)
+        assert as_bob.get("/api/v1/listings/").status_code == 200
 
     @pytest.mark.parametrize(
         "header", ["Token x", "Token", "Token a b", "Token \xff", "Api-Key", "Api-Key x", "Api-Key \xff"]
