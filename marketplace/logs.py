@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 from celery.signals import before_task_publish, task_prerun
 from django.http import HttpRequest, HttpResponse
+from django.utils.encoding import escape_uri_path
 from django_structlog.celery.receivers import CeleryReceiver
 from django_structlog.middlewares import RequestMiddleware
 from structlog.contextvars import merge_contextvars
@@ -34,19 +35,33 @@ _SECRETS = (
     (re.compile(r"(\w://[^\s:/@]*:)[^\s@]+@"), rf"\1{HIDDEN}@"),
 )
 
+# What PostgreSQL says below its message quotes rows and parameters, which have lines of their own: all of it
+# goes, up to where Python goes on. In a repr it is one line.
+_QUOTES = r"(?:DETAIL|CONTEXT|QUERY|LINE \d+):"
+_ROWS = (
+    re.compile(
+        rf"(?s)\n[ |]*{_QUOTES}.*?(?=\n\n[ |]*(?:The above exception was|During handling of the above)|\Z)"
+    ),
+    re.compile(rf"\\n{_QUOTES}[^\n]*"),
+)
+# What would begin a line of its own, or command a terminal.
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+
 Event = MutableMapping[str, Any]
 failures = logging.getLogger("django.request")
 
 
 def without_secrets(text: str) -> str:
-    """The text with what looks like a credential blotted out: a library's error may quote one."""
+    """The text without what looks like a credential, or like a row: a library's error may quote one."""
+    for pattern in _ROWS:
+        text = pattern.sub("", text)
     for pattern, shown in _SECRETS:
         text = pattern.sub(shown, text)
     return text
 
 
 def hide_secrets(logger: object, method: str, event: Event) -> Event:
-    """A processor of structlog: no field holds a credential."""
+    """A processor of structlog: no field holds a credential, or a row of the database."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = without_secrets(value)
@@ -56,13 +71,14 @@ def hide_secrets(logger: object, method: str, event: Event) -> Event:
 def as_line(logger: object, method: str, event: Event) -> str:
     """`2026-11-21 15:04:05 INFO name: what happened key=value`, and a traceback below it.
 
-    The supervisor of `make run` tells by its beginning how loud a line is.
+    The supervisor of `make run` tells by its beginning how loud a line is. What would begin a line of
+    its own, within the text, is escaped.
     """
     told = dict(event)
     stamp, level, name = (told.pop(key, "") for key in ("timestamp", "level", "logger"))
     what, below = told.pop("event", ""), told.pop("exception", None)
     pairs = "".join(f" {key}={value}" for key, value in sorted(told.items()))
-    line = f"{stamp} {level.upper()} {name}: {what}{pairs}"
+    line = f"{stamp} {level.upper()} {name}: {what}{pairs}".translate(_CONTROL)
     return f"{line}\n{below}" if below else line
 
 
@@ -129,14 +145,14 @@ class RequestIdMiddleware(RequestMiddleware):
     def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
         """Django would tell of a failure only after the id is forgotten."""
         if response.status_code >= 500 and not getattr(response, "_has_been_logged", False):
-            failures.error("%s: %s", response.reason_phrase, request.path)
+            failures.error("%s: %s", response.reason_phrase, escape_uri_path(request.path))
             response._has_been_logged = True
         super().handle_response(request, response)
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
         """Without the query: it holds what somebody looks for, and where they are."""
-        return f"{request.method} {request.path}"
+        return f"{request.method} {escape_uri_path(request.path)}"
 
     def process_got_request_exception(self, sender: object, request: HttpRequest, **_: object) -> None:
         """Nothing: Django's own logger tells it, with the same id. Once is enough."""

@@ -9,6 +9,7 @@ import time
 import pytest
 import structlog
 from celery.contrib.testing.worker import start_worker
+from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.test import Client
 
 from marketplace import logs
@@ -16,6 +17,7 @@ from marketplace.celery import app
 from marketplace.environment import read_environment
 from marketplace.processes import LOUD, RECORD, is_loud
 from recommendations import tasks
+from tests import factories
 
 KEY = "kYx7Q2-hR_9vLw3mZs8pTn4bJd6cFg1aUe5oXi0y"
 
@@ -129,6 +131,58 @@ class TestLines:
         first, *below = stream.getvalue().splitlines()
         assert first.endswith(" ERROR shop: it broke")
         assert (below[0], below[-1]) == ("Traceback (most recent call last):", "ValueError: no")
+
+
+class TestForgedLines:
+    FORGED = "2026-11-21 15:04:05 ERROR shop: sold out"
+
+    @pytest.mark.parametrize("log_format", ["text", "json"])
+    def test_an_address_begins_no_line_of_its_own(self, client, db, written, log_format):
+        stream = written(log_format)
+        client.get(f"/nothing/%0A{self.FORGED}%1B[2J")
+        client.get("/api/v1/listings/%0A" + self.FORGED)
+        text = stream.getvalue()
+        assert "GET /nothing/%0A2026" in text and "/api/v1/listings/%0A2026" in text
+        assert "\x1b" not in text and "\n2026-11-21 15:04:05" not in text
+
+    def test_nor_does_that_of_a_failure(self, written, monkeypatch, db):
+        monkeypatch.setattr("listings.queries.for_caller", lambda *_: 1 / 0)
+        stream = written("text")
+        Client(raise_request_exception=False).get(f"/api/v1/listings/x%0A{self.FORGED}/")
+        assert "ERROR django.request" in stream.getvalue()
+        assert "\n2026-11-21 15:04:05" not in stream.getvalue()
+
+    def test_nor_does_anything_else_that_is_told(self, written):
+        stream = written("text")
+        logging.getLogger("shop").warning("no such file: %s", f"a\n{self.FORGED}")
+        structlog.get_logger("shop").info("seen", name=f"a\r\n{self.FORGED}\u2028")
+        assert len(stream.getvalue().splitlines()) == 2
+
+
+class TestRowsOfTheDatabase:
+    def test_are_not_quoted_by_what_it_refuses(self, alice, written):
+        stream = written("text")
+        sofa = factories.listing(alice, "private words", description="private\n\nlines\nCONTEXT: private")
+        for quote in (logging.getLogger("shop").exception, lambda told: logging.error("%r", told)):
+            try:
+                with transaction.atomic():
+                    type(sofa).objects.filter(pk=sofa.pk).update(category_id=None)
+            except IntegrityError as error:
+                assert "private words" in str(error)
+                quote(error)
+        text = stream.getvalue()
+        assert "private" not in text
+        assert text.count("violates not-null constraint") >= 3  # of both errors of the chain, and in the repr
+        assert "The above exception was the direct cause" in text and "IntegrityError" in text
+
+    def test_nor_are_statements(self, db, written):
+        stream, values = written("json"), ["private words"]
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT nothing, %s", values)
+        except ProgrammingError:
+            logging.getLogger("shop").exception("it broke")
+        assert "column" in stream.getvalue() and "private" not in stream.getvalue()
 
 
 class TestSecrets:
