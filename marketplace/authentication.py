@@ -158,6 +158,6 @@ def end_tokens(sender, instance: User, **_: object) -> None:
 
 
 @receiver(asked_by_staff)
-def note_staff_access(sender, caller: Caller, actor: Actor, what: str, **_: object) -> None:
+def note_staff_access(sender, by: str, actor: Actor, what: str, **_: object) -> None:
     """Written before anything is answered: where it cannot be, nothing is."""
-    StaffAccess.objects.create(by=caller.actor.user.get_username(), whose=actor, what=what)
+    StaffAccess.objects.create(by=by, whose=actor, what=what)

@@ -11,6 +11,7 @@ from recommendations.category_admin import SuggestsCategory
 from recommendations.copies_admin import ShowsCopies, link_to, pair
 from recommendations.doubts_admin import DecidesDoubts
 from recommendations.experiments_admin import SetsExperiments
+from recommendations.looking import NotesLooks
 from recommendations.models import (
     Boost,
     BoostChange,
@@ -61,7 +62,8 @@ class RecommendedListingAdmin(SuggestsCategory, ShowsCopies, ListingAdmin):
 
 
 @admin.register(Interaction)
-class InteractionAdmin(ReadOnlyAdmin):
+class InteractionAdmin(NotesLooks, ReadOnlyAdmin):
+    looks = "events"
     list_display = ("occurred_at", "actor", "kind", "listing", "source", "event_id")
     list_filter = ("kind", "occurred_at")
     list_select_related = ("actor", "listing")
@@ -69,7 +71,8 @@ class InteractionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ParkedInteraction)
-class ParkedInteractionAdmin(ReadOnlyAdmin):
+class ParkedInteractionAdmin(NotesLooks, ReadOnlyAdmin):
+    looks = "events"
     list_display = ("occurred_at", "actor", "kind", "listing_external_id", "source", "event_id")
     list_filter = ("kind", "received_at")
     list_select_related = ("actor",)
@@ -77,8 +80,10 @@ class ParkedInteractionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Slate)
-class SlateAdmin(ShowsOrder, ReadOnlyAdmin):
+class SlateAdmin(NotesLooks, ShowsOrder, ReadOnlyAdmin):
     """What was offered, and why."""
+
+    looks = "slates"
 
 
 @admin.register(Boost)

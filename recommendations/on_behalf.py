@@ -6,7 +6,7 @@ from listings.callers import Caller
 from listings.errors import Forbidden
 from listings.models import Actor
 
-# With `caller`, `actor` and `what` was asked for. Where a receiver raises, the question is not answered.
+# With `by`, the name of who asks, `actor`, and `what` they ask for. If a receiver raises, nothing is answered.
 asked_by_staff = Signal()
 
 
@@ -22,5 +22,6 @@ def asking_actor(caller: Caller, named: str | None, *, what: str) -> Actor | Non
     actor = Actor.objects.select_related("merged_into").filter(external_id=named).first()
     actor = actor and (actor.merged_into or actor)
     if actor and caller.is_staff and actor != caller.actor:
-        asked_by_staff.send(sender=None, caller=caller, actor=actor, what=what)
+        by = caller.actor.user.get_username()
+        asked_by_staff.send(sender=None, by=by, actor=actor, what=what)
     return actor
