@@ -6,7 +6,7 @@ from listings.callers import Caller
 from listings.errors import Forbidden
 from listings.models import Actor
 
-# With `by`, the name of who asks, `actor`, and `what` they ask for. If a receiver raises, nothing is answered.
+# With `by`, the name of who asks, `actor`, and `what` is asked for. If a receiver raises, nobody is told.
 asked_by_staff = Signal()
 
 
