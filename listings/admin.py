@@ -6,7 +6,9 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import display
+from django.contrib.auth import get_permission_codename
 from django.db import transaction
+from django.db.models import Model
 from django.http import HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -42,6 +44,11 @@ class ListingForm(forms.ModelForm):
             return photos.receive(upload.read(), file_name=upload.name, content_type=upload.content_type)
         except photos.BadPhoto as error:
             raise forms.ValidationError(error.detail) from None
+
+
+def may_change(request, model: type[Model]) -> bool:
+    """Whether a member of staff may change what nobody edits by hand, by an action."""
+    return request.user.has_perm(f"{model._meta.app_label}.{get_permission_codename('change', model._meta)}")
 
 
 class PlainRefusals:
@@ -170,9 +177,13 @@ class PhotoSourceAdmin(admin.ModelAdmin):
     def has_change_permission(self, request, obj=None) -> bool:
         return False
 
-    @admin.action(description="Try again", permissions=["view"])
+    def has_retry_permission(self, request) -> bool:
+        return may_change(request, PhotoSource)
+
+    @admin.action(description="Try again what has failed", permissions=["retry"])
     def retry(self, request, queryset):
-        count = queryset.update(attempts=0, try_after=timezone.now(), failed_at=None, fetched_at=None)
+        failed = queryset.filter(failed_at__isnull=False)
+        count = failed.update(attempts=0, try_after=timezone.now(), failed_at=None, fetched_at=None)
         self.message_user(request, f"To be fetched again: {count}.", messages.SUCCESS)
 
 

@@ -3,7 +3,7 @@
 from django.contrib import admin, messages
 from django.utils import timezone
 
-from listings.admin import ListingAdmin
+from listings.admin import ListingAdmin, may_change
 from listings.models import Listing
 from recommendations import bell, embedding
 from recommendations.boosts_admin import KeepsBoosts, ShowsBoostChanges
@@ -113,9 +113,13 @@ class EmbeddingJobAdmin(ReadOnlyAdmin):
     list_select_related = ("listing",)
     actions = ("retry",)
 
-    @admin.action(description="Try again", permissions=["view"])
+    def has_retry_permission(self, request) -> bool:
+        return may_change(request, EmbeddingJob)
+
+    @admin.action(description="Try again what has failed", permissions=["retry"])
     def retry(self, request, queryset):
-        count = queryset.update(attempts=0, claimed_until=None, failed_at=None)
+        failed = queryset.filter(failed_at__isnull=False)
+        count = failed.update(attempts=0, claimed_until=None, failed_at=None)
         bell.ring()
         self.message_user(request, f"To be tried again: {count}.", messages.SUCCESS)
 

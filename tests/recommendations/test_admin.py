@@ -1,8 +1,13 @@
+from datetime import timedelta
+
 import pytest
+from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from listings.models import PhotoSource
 from marketplace.models import ServiceKey
 from recommendations import embedding
 from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures
@@ -74,6 +79,29 @@ class TestActions:
         job.refresh_from_db()
         assert (job.failed_at, job.attempts) == (None, 0)
         assert embedding.waiting_count() == 1
+
+    def test_one_that_is_being_worked_on_is_left_alone(self, browser, lived_in, now):
+        job = EmbeddingJob.objects.get()
+        EmbeddingJob.objects.update(attempts=1, claimed_until=now + timedelta(minutes=1))
+        self.act(browser, "recommendations/embeddingjob", "retry", job)
+        job.refresh_from_db()
+        assert (job.attempts, job.claimed_until) == (1, now + timedelta(minutes=1))
+
+    @pytest.mark.parametrize(("permission", "is_done"), [("view", False), ("change", True)])
+    @pytest.mark.parametrize("model", ["recommendations/embeddingjob", "listings/photosource"])
+    def test_who_may_only_look_has_nothing_tried_again(
+        self, client, lived_in, now, charlie, model, permission, is_done
+    ):
+        PhotoSource.objects.create(listing=lived_in, external_id="1", url="https://a.b/", try_after=now)
+        row = apps.get_model(model.replace("/", "."))
+        row.objects.update(failed_at=now)
+        name = model.partition("/")[2]
+        allowed = Permission.objects.filter(codename__in={f"view_{name}", f"{permission}_{name}"})
+        charlie.user.user_permissions.set(allowed)
+        User.objects.filter(pk=charlie.user.pk).update(is_staff=True)
+        client.force_login(charlie.user)
+        self.act(client, model, "retry", row.objects.get())
+        assert (row.objects.get().failed_at is None) == is_done
 
     def test_the_catalogues_own_actions_are_still_there(self, browser, lived_in):
         self.act(browser, "listings/listing", "mark_sold", lived_in)
