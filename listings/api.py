@@ -2,12 +2,9 @@
 
 from django.conf import settings
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import BasePermission
 from rest_framework.response import Response
@@ -19,6 +16,7 @@ from listings.callers import READ_METHODS, Caller
 from listings.errors import Forbidden, Invalid
 from listings.filters import ListingFilter
 from listings.models import Actor, Category, Listing
+from listings.newest_first import NewestFirst
 from listings.serializers import (
     Batch,
     BatchReply,
@@ -44,20 +42,6 @@ class ReadsOrWritesCatalogue(BasePermission):
 
     def has_permission(self, request, view) -> bool:
         return request.method in READ_METHODS or "catalogue" in request.caller.scopes
-
-
-class NewestFirst(CursorPagination):
-    ordering = ("-created_at", "-id")
-    page_size = 20
-    page_size_query_param = "limit"
-    max_page_size = 100
-    offset_cutoff = 100_000  # listings of one batch share their created_at: pages count on within it
-
-    def decode_cursor(self, request):
-        cursor = super().decode_cursor(request)
-        if cursor and cursor.position is not None and not _is_time(cursor.position):
-            raise NotFound(self.invalid_cursor_message)
-        return cursor
 
 
 class CatalogueApi(APIView):
@@ -228,14 +212,6 @@ class CategoriesApi(ListAPIView):
     serializer_class = CategoryCard
     queryset = Category.objects.order_by("path")
     pagination_class = None
-
-
-def _is_time(text: str) -> bool:
-    try:
-        time = parse_datetime(text)
-    except ValueError:
-        return False
-    return time is not None and time.tzinfo is not None
 
 
 def _received(upload) -> photos.ReceivedPhoto:

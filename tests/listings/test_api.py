@@ -2,12 +2,15 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from listings import services
@@ -208,7 +211,51 @@ class TestPages:
         services.mark_sold(listing=shelf[2], buyer=None, now=now)
         assert ids(anyone.get(page.json()["next"])) == [shelf[3].external_id]
 
-    @pytest.mark.parametrize("cursor", ["p=garbage", "p=a%00", "p=9999-99-99", "p=2026-01-01", "o=many"])
+    def test_one_leads_back_to_the_other(self, anyone, alice, now, ago):
+        shelf = [factories.listing(alice, created_at=now) for _ in range(4)]
+        shelf += [factories.listing(alice, created_at=ago(hours=hour)) for hour in (3, 2, 1)]
+        first = anyone.get(LISTINGS, {"limit": "3"})
+        second = anyone.get(first.json()["next"])
+        third = anyone.get(second.json()["next"])
+        assert (first.json()["previous"], third.json()["next"]) == (None, None)
+        assert len({*ids(first), *ids(second), *ids(third)}) == 7
+        assert ids(anyone.get(third.json()["previous"])) == ids(second)
+        back = anyone.get(second.json()["previous"])
+        assert (ids(back), back.json()["previous"]) == (ids(first), None)
+        assert ids(anyone.get(back.json()["next"])) == ids(second)
+
+    def test_the_next_one_is_found_in_the_index(self, anyone, alice, now):
+        for _ in range(3):
+            factories.listing(alice, created_at=now)
+        page = anyone.get(f"{LISTINGS}?limit=1").json()
+        with CaptureQueriesContext(connection) as asked:
+            anyone.get(page["next"])
+        assert "OFFSET" not in str(asked.captured_queries)
+        assert re.search(r'\("\w+"."created_at", "\w+"."id"\) < \(', str(asked.captured_queries))
+
+    @pytest.mark.parametrize(
+        "cursor",
+        [
+            *(
+                "p=garbage",
+                "p=a%00",
+                "p=9999-99-99",
+                "p=2026-01-01",
+                "o=many",
+                "o=20",
+                "o=100000",
+                "r=1",
+                "",
+                "x",
+            ),
+            *("p=2026-01-01T00:00:00Z", "p=2026-01-01T00:00:00+1", "p=2026-01-01T00:00:00Z+x"),
+            *(
+                "p=2026-01-01T00:00:00Z+1&o=1",
+                "p=2026-01-01T00:00:00Z+" + "9" * 30,
+                "p=2026-01-01T00:00:00Z+-1",
+            ),
+        ],
+    )
     def test_a_cursor_of_ones_own_making_is_refused(self, anyone, sofa, cursor):
         encoded = base64.b64encode(cursor.encode()).decode()
         assert is_problem(anyone.get(LISTINGS, {"cursor": encoded}), 404)
