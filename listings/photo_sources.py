@@ -9,6 +9,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -86,9 +87,10 @@ def fetch(url: str, network: Network = Network()) -> bytes:
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     connection = _PinnedConnection(parts.hostname, _resolved(parts.hostname, network), network)
     try:
-        with _cut_off(connection, network.timeout_s):
+        with _cut_off(connection):
             connection.request("GET", target, headers={"Accept": "image/*", "User-Agent": "marketplace"})
-            return _body(connection.getresponse())
+            with connection.getresponse() as response:
+                return _body(response, connection.until_s)
     except (OSError, http.client.HTTPException, AttributeError) as error:  # or its socket went, cut off
         raise SourceFailed(f"{parts.hostname} did not answer as it should: {type(error).__name__}.") from None
     finally:
@@ -108,28 +110,34 @@ def _resolved(host: str, network: Network) -> str:
 
 
 class _PinnedConnection(http.client.HTTPSConnection):
-    """To an address that was looked at, with the certificate of the name."""
+    """To an address that was looked at, with the certificate of the name, for as long as there is time."""
 
     def __init__(self, host: str, address: str, network: Network):
         super().__init__(host, network.port, context=network.trusted())
         self.address = address
-        self.raw: socket.socket | None = None
+        self.until_s = time.monotonic() + network.timeout_s
+        # `sock` is let go of as soon as a body begins that ends with the connection; this one stays.
+        self.link: ssl.SSLSocket | None = None
 
     def connect(self) -> None:
-        self.raw = socket.create_connection((self.address, self.port), CONNECT_TIMEOUT_S)
-        self.sock = self._context.wrap_socket(self.raw, server_hostname=self.host)
+        raw = socket.create_connection((self.address, self.port), CONNECT_TIMEOUT_S)
+        self.sock = self.link = self._context.wrap_socket(
+            raw, server_hostname=self.host, do_handshake_on_connect=False
+        )
+        _require_time(self.until_s)  # or nobody is left to cut it off
+        self.link.do_handshake()
 
 
 @contextmanager
-def _cut_off(connection: _PinnedConnection, after_s: float):
+def _cut_off(connection: _PinnedConnection):
     """Ends the connection when the time is over: a timeout of sockets begins anew with each byte."""
 
     def cut() -> None:
-        for link in (connection.sock, connection.raw):
-            with suppress(OSError, AttributeError):
-                link.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError, AttributeError):
+            # Not that of TLS, which would have whoever reads now take what is enciphered for the answer.
+            socket.socket.shutdown(connection.link, socket.SHUT_RDWR)
 
-    timer = threading.Timer(after_s, cut)
+    timer = threading.Timer(max(connection.until_s - time.monotonic(), 0), cut)
     timer.daemon = True
     timer.start()
     try:
@@ -138,7 +146,12 @@ def _cut_off(connection: _PinnedConnection, after_s: float):
         timer.cancel()
 
 
-def _body(response: http.client.HTTPResponse) -> bytes:
+def _require_time(until_s: float) -> None:
+    if time.monotonic() >= until_s:
+        raise TimeoutError
+
+
+def _body(response: http.client.HTTPResponse, until_s: float) -> bytes:
     if response.status in WORTH_ANOTHER_TRY:
         raise SourceFailed(f"The host of the photo answered {response.status}.")
     if response.status != 200:
@@ -149,6 +162,8 @@ def _body(response: http.client.HTTPResponse) -> bytes:
     data = b""
     while max(len(data), response.length or 0) <= most and (chunk := response.read(CHUNK)):
         data += chunk
+        _require_time(until_s)
+    _require_time(until_s)  # what was cut off may look as if it had come to its end
     if max(len(data), response.length or 0) > most:
         raise BadSource(f"The photo has more than {most:,} bytes.")
     if response.length:

@@ -61,8 +61,9 @@ app.conf.update(
     task_default_queue="events",
     task_routes={
         "recommendations.tasks.embed_pending": {"queue": "embeddings"},
-        "recommendations.tasks.fetch_photos": {"queue": "embeddings"},
         "recommendations.tasks.encode_query": {"queue": "encode"},
+        # Beside what may wait: other people's hosts hold a worker for photo_sources.TIMEOUT_S at a time.
+        "recommendations.tasks.fetch_photos": {"queue": "training"},
         "recommendations.tasks.compact_index": {"queue": "training"},
         "recommendations.tasks.refresh_collaborative": {"queue": "training"},
         "recommendations.tasks.train_collaborative": {"queue": "training"},

@@ -78,6 +78,12 @@ class Site(http.server.BaseHTTPRequestHandler):
             time.sleep(0.02)
         self.patient.append(self.path)
 
+    def answer_dripping(self) -> None:
+        """A body that ends with its connection, as HTTP/1.0 has it."""
+        self.send_response(200)
+        self.end_headers()
+        self.answer_slow()
+
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
@@ -293,10 +299,11 @@ class TestFetching:
             fetch(url(path), network)
         assert len(Site.asked) == 1
 
-    def test_one_that_trickles_in_is_cut_off(self, network):
+    @pytest.mark.parametrize("path", ["slow", "dripping"])
+    def test_one_that_trickles_in_is_cut_off(self, network, path):
         hasty = Network(network.port, network.may_connect, network.trusted, timeout_s=0.2)
         with pytest.raises(SourceFailed):
-            fetch(url("slow"), hasty)
+            fetch(url(path), hasty)
         assert Site.patient == []
 
     def test_where_nobody_listens(self, network):

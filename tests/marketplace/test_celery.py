@@ -89,6 +89,9 @@ class TestQueues:
         assert queue_of("recommendations.tasks.train_collaborative") == "training"
         assert queue_of("recommendations.tasks.roll_up_trending") == "events"
 
+    def test_hosts_of_photos_keep_neither_embeddings_nor_events_nor_queries_waiting(self):
+        assert queue_of("recommendations.tasks.fetch_photos") == "training"
+
     def test_queries_have_a_worker_of_their_own(self):
         assert queue_of(ENCODE) == "encode"
         assert [task for task in TASKS if queue_of(task) == "encode"] == [ENCODE]
