@@ -12,28 +12,39 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Q
 from redis.exceptions import RedisError
 
 from listings.errors import Conflict
-from listings.models import Actor, Listing
+from listings.models import Actor, Listing, Place
 from marketplace import backup_files, backup_programs
 from marketplace.backup_files import DUMP, BadBackup
-from marketplace.models import ServiceKey
+from marketplace.models import PersonToken, ServiceKey
 from recommendations import trending
 from recommendations.models import Impression, Interaction, ReaderPosition, TrainedModel
 
 COUNTED = (Actor, Listing, Interaction)
+MIGRATIONS = MigrationRecorder.Migration._meta.db_table
+# What an installation holds that was set up and that nobody used.
+OF_SET_UP = {MIGRATIONS, *(model._meta.db_table for model in (ContentType, Permission, Place))}
 FOLDERS = {"media": "MEDIA_ROOT", "models": "MODEL_ROOT"}  # by the setting that says where they lie
 
 
 class NotEmpty(Conflict):
     """A restore takes the place of what is there."""
+
+    def __init__(self, what: str):
+        super().__init__(f"There is something here already: --force puts the backup in place of {what}.")
 
 
 class InUse(Conflict):
@@ -45,7 +56,7 @@ class Exists(Conflict):
 
 
 class RedisLeft(Conflict):
-    """Everything was restored, but for what Redis counted of what was here before."""
+    """Everything was restored, and Redis still holds what it counted of what was here before."""
 
     def __init__(self, reason: str):
         super().__init__(f"Restored, but Redis keeps what was trending before: empty it (FLUSHDB). {reason}")
@@ -79,9 +90,10 @@ def restore(
 ) -> dict[str, Any]:
     """Put a backup in the place of what is here, which must be nothing unless `force`; what it holds.
 
-    Nothing else may run meanwhile. The database changes as a whole or not at all, and folders after it: what
-    is broken off in between is to be run again. Raises BadBackup, NotEmpty, InUse, RedisLeft, and
-    backup_programs' errors.
+    Sessions and tokens of persons are left out: they would let in again whom they were taken from since. Keys
+    of services are not, see `valid_keys`. Nothing else may run meanwhile. The database changes as a whole or
+    not at all, and folders after it: what is broken off in between is to be run again, with `force`. Raises
+    BadBackup, NotEmpty, InUse, RedisLeft, and backup_programs' errors.
     """
     about = backup_files.read_manifest(folder)
     _require_known(about)
@@ -89,13 +101,21 @@ def restore(
     if not force:
         _require_empty(database)
     settings.VAR.mkdir(parents=True, exist_ok=True)
-    backup_programs.restore(database, folder / DUMP, before=_DROP_TABLES, after=_RENUMBER, room=settings.VAR)
+    after = _RENUMBER + _END_LOGINS
+    backup_programs.restore(database, folder / DUMP, before=_DROP_TABLES, after=after, room=settings.VAR)
     for name, setting in FOLDERS.items():
         (folder / name).mkdir(exist_ok=True)
         backup_files.replace(folder / name, Path(getattr(settings, setting)))
     shutil.rmtree(settings.INDEX_ROOT, ignore_errors=True)
     _forget_what_redis_counted()
     return about
+
+
+def valid_keys(now: datetime) -> list[str]:
+    """Names of the service keys that are good now. After a restore some may be that were revoked since."""
+    lasting = Q(expires_at=None) | Q(expires_at__gt=now)
+    keys = ServiceKey.objects.filter(lasting, revoked_at=None)
+    return list(keys.order_by("name").values_list("name", flat=True))
 
 
 def _copy_folders(target: Path) -> None:
@@ -118,7 +138,7 @@ def _snapshot(database: BaseDatabaseWrapper) -> Iterator[tuple[str, CursorWrappe
 
 
 def _about(cursor: CursorWrapper, now: datetime) -> dict[str, Any]:
-    cursor.execute("SELECT app || '.' || name FROM django_migrations ORDER BY 1")
+    cursor.execute(f"SELECT app || '.' || name FROM {MIGRATIONS} ORDER BY 1")
     about = {
         "made_at": now.isoformat(timespec="seconds"),
         "migrations": [name for (name,) in cursor.fetchall()],
@@ -147,14 +167,30 @@ def _require_alone(database: BaseDatabaseWrapper) -> None:
 
 
 def _require_empty(database: BaseDatabaseWrapper) -> None:
-    there = set(database.introspection.table_names())
-    for model in (*COUNTED, get_user_model(), ServiceKey):
-        table = model._meta.db_table
-        with database.cursor() as cursor:
-            if table in there:
-                cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")
-                if cursor.fetchone()[0]:
-                    raise NotEmpty("There is something here already: --force puts the backup in its place.")
+    """Everything in the schema `public` goes, and both folders: whosever it is."""
+    models = apps.get_models(include_auto_created=True, include_swapped=True)
+    ours = {MIGRATIONS, *(model._meta.db_table for model in models)}
+    for table in _tables(database):
+        if table not in ours:
+            raise NotEmpty(f"the table {table}, which is not of this application, and all others")
+        if table not in OF_SET_UP and _has_rows(database, table):
+            raise NotEmpty(f"the rows of {table}, and all others")
+    for setting in FOLDERS.values():
+        place = Path(getattr(settings, setting))
+        if any(file.is_file() for file in place.rglob("*")):
+            raise NotEmpty(f"the files under {place}")
+
+
+def _tables(database: BaseDatabaseWrapper) -> list[str]:
+    with database.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        return [name for (name,) in cursor.fetchall()]
+
+
+def _has_rows(database: BaseDatabaseWrapper, table: str) -> bool:
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT FROM public.{database.ops.quote_name(table)})")
+        return cursor.fetchone()[0]
 
 
 def _forget_what_redis_counted() -> None:
@@ -197,4 +233,8 @@ _RENUMBER = f"""
         WHERE horizon IS NOT NULL;
     UPDATE {ReaderPosition._meta.db_table} SET transaction =
         3 + width_bucket(transaction, (SELECT known FROM positions)) WHERE transaction > 0;
+"""
+_END_LOGINS = f"""
+    DELETE FROM {Session._meta.db_table};
+    DELETE FROM {PersonToken._meta.db_table};
 """

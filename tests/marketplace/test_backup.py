@@ -7,14 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
+from django.test import Client
 from django.utils import timezone
 
 from listings.models import Actor, Listing, Photo
 from marketplace import backup, backup_files, backup_programs
 from marketplace.backup import back_up, restore
+from marketplace.models import PersonToken, ServiceKey
 from marketplace.postgres_server import INSTALLATION
 from recommendations import (
     boosts,
@@ -204,6 +207,27 @@ class TestRestore:
             with pytest.raises(backup.NotEmpty):
                 restore(tmp_path / "backup", database=elsewhere)
 
+    @pytest.mark.parametrize("table", ["ledger", "recommendations_readerposition"])
+    def test_nothing_is_dropped_that_somebody_may_miss(self, transactional_db, made, elsewhere, table):
+        with elsewhere.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {table} AS SELECT 1 AS amount")
+        with pytest.raises(backup.NotEmpty, match=table):
+            restore(made, database=elsewhere)
+        assert elsewhere.introspection.table_names() == [table]
+
+    @pytest.mark.parametrize("folder", ["media", "models"])
+    def test_nor_are_files_beside_an_empty_database(
+        self, transactional_db, made, elsewhere, settings, tmp_path, folder
+    ):
+        mine = tmp_path / "there" / folder / "photos" / "mine.jpg"
+        mine.parent.mkdir(parents=True)
+        mine.write_text("mine")
+        there = living(elsewhere, settings, tmp_path / "there")
+        with there, pytest.raises(backup.NotEmpty, match=f"there/{folder}"):
+            restore(made, database=elsewhere)
+        assert mine.read_text() == "mine"
+        assert elsewhere.introspection.table_names() == []
+
     def test_not_while_others_are_connected(self, transactional_db, made, elsewhere):
         elsewhere.ensure_connection()
         busy = elsewhere.copy()
@@ -232,7 +256,7 @@ class TestRestore:
     ):
         monkeypatch.setattr(backup, "_RENUMBER", "SELECT 1/0;")
         with pytest.raises(backup_programs.ProgramFailed, match="division by zero"):
-            restore(made, database=elsewhere)
+            restore(made, force=True, database=elsewhere)
         assert elsewhere.introspection.table_names() == []
 
     def test_one_of_later_code_is_refused(self, transactional_db, made, elsewhere):
@@ -253,6 +277,36 @@ class TestCommands:
             call_command("restore", str(tmp_path / "nothing"))
         with pytest.raises(CommandError, match="--force"):
             call_command("restore", str(tmp_path / "backup"))
+
+    def test_who_was_shut_out_since_is_not_let_in_again(
+        self, transactional_db, alice, elsewhere, settings, tmp_path
+    ):
+        Client().force_login(alice.user)
+        PersonToken.objects.create(alice.user)
+        for name, over in (("shop", {}), ("old", {"revoked_at": timezone.now()})):
+            key, _ = ServiceKey.issue(name=name, scopes=["feed"])
+            ServiceKey.objects.filter(pk=key.pk).update(**over) if over else None
+        call_command("backup", str(tmp_path / "backup"), stdout=io.StringIO())
+        with living(elsewhere, settings, tmp_path / "there"):
+            said = io.StringIO()
+            call_command("restore", str(tmp_path / "backup"), stdout=said)
+            assert "revoked since: shop.\n" in said.getvalue()
+            assert Actor.objects.filter(user__username="alice").exists()
+            assert not Session.objects.exists() and not PersonToken.objects.exists()
+
+    def test_without_redis_the_tables_are_brought_up_to_date_all_the_same(
+        self, transactional_db, elsewhere, settings, tmp_path, monkeypatch
+    ):
+        later = Permission.objects.filter(codename="view_boost")
+        later.delete()  # migrating makes what is missing
+        call_command("backup", str(tmp_path / "backup"), stdout=io.StringIO())
+        monkeypatch.setattr(trending, "_client", None)
+        settings.REDIS_URL = "redis://127.0.0.1:1"
+        with living(elsewhere, settings, tmp_path / "there"):
+            with pytest.raises(CommandError, match="Restored, but Redis keeps"):
+                call_command("restore", str(tmp_path / "backup"), stdout=io.StringIO())
+            assert later.exists()
+        monkeypatch.undo()
 
 
 def stored(folder: Path) -> dict[str, bytes]:
