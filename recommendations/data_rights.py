@@ -18,26 +18,16 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.apps import apps
-from django.contrib.admin.models import LogEntry
-from django.contrib.auth import SESSION_KEY, get_user_model
-from django.contrib.contenttypes.models import ContentType
-from django.contrib.sessions.models import Session
 from django.db import models
-from django.db.models import CharField, Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import QuerySet
 from redis.exceptions import RedisError
 
 from listings.announcing import Changes, announcing
 from listings.errors import Conflict, Missing, Unavailable
 from listings.models import Actor, Listing, Photo, new_external_id
-from recommendations import boosts, compaction, exposure, generations, locks, trending
+from recommendations import boosts, compaction, exposure, forgetting, generations, locks, trending
 from recommendations.behaviour import with_merged
-from recommendations.models import (
-    BoostChange,
-    Interaction,
-    ParkedInteraction,
-    ReaderPosition,
-)
+from recommendations.models import ReaderPosition
 
 ERASED_TITLE = "Erased"
 
@@ -147,7 +137,7 @@ def erase(person: Person, *, now: datetime) -> dict[str, int]:
     with announcing() as changes:
         list(Actor.objects.filter(pk__in=person.ids).select_for_update())  # who sends events now, waits
         listings = list(_listings_of(person).select_for_update(no_key=True).order_by("pk"))
-        _forget_names(person, listings)
+        forgetting.forget_names(forgetting.Names(person.actors, person.users, listings))
         counts = _erase_traces(person) | _erase_listings(person, listings, changes)
         for user in person.users:
             user.delete()
@@ -182,7 +172,9 @@ def _erase_listings(person: Person, listings: list[Listing], changes: Changes) -
     changes.dropped_files.extend(Photo.objects.filter(listing__in=listings).values_list("file", flat=True))
     for name in [name for name, rule in OF_LISTINGS.items() if rule == Rule.DELETE]:
         model, field = column(name)
-        model._base_manager.filter(**{f"{field}__in": listings}).delete()
+        rows = model._base_manager.filter(**{f"{field}__in": listings})
+        forgetting.forget_in_log(rows)
+        rows.delete()
     nobody = Actor.objects.create(external_id=f"erased-{new_external_id()}") if listings else None
     for listing in listings:
         _empty(listing, nobody)
@@ -207,41 +199,11 @@ def _erase_traces(person: Person) -> dict[str, int]:
         if rule == Rule.DELETE:
             model, field = column(name)
             rows = model._base_manager.filter(**{f"{field}__in": person.ids})
-            _forget_in_log(rows)
+            forgetting.forget_in_log(rows)
             counts[model._meta.label] = rows.delete()[1].get(model._meta.label, 0)
     # From 0 on, exposure is counted from the slates that are left.
     ReaderPosition.objects.filter(reader=exposure.READER).update(transaction=0)
     return counts
-
-
-def _forget_names(person: Person, listings: list[Listing]) -> None:
-    """Texts that name them or what they sold: the history of boosts, the admin's log, open sessions, and what
-    they vouched for when they were staff."""
-    sold = [listing.external_id for listing in listings]
-    for state in ("before", "after"):
-        about = Q(**{f"{state}__seller__in": person.names}) | Q(**{f"{state}__listing__in": sold})
-        BoostChange.objects.filter(about).delete()
-    _forget_in_log(Actor.objects.filter(pk__in=person.ids))
-    _forget_in_log(_listings_of(person))
-    _forget_in_log(get_user_model().objects.filter(pk__in=[user.pk for user in person.users]))
-    _end_sessions(person)
-    vouched = [f"actor:{name}" for name in person.names]
-    for model in (Interaction, ParkedInteraction):
-        model.objects.filter(source__in=vouched).update(source=f"actor:erased-{new_external_id()}")
-
-
-def _forget_in_log(rows: QuerySet) -> None:
-    """The admin's log names what it is about."""
-    about = ContentType.objects.get_for_model(rows.model)
-    keys = rows.order_by().annotate(key=Cast("pk", CharField())).values("key")
-    LogEntry.objects.filter(content_type=about, object_id__in=keys).delete()
-
-
-def _end_sessions(person: Person) -> None:
-    own = {str(user.pk) for user in person.users}
-    for session in Session.objects.iterator() if own else ():
-        if session.get_decoded().get(SESSION_KEY) in own:
-            session.delete()
 
 
 @contextmanager

@@ -16,10 +16,20 @@ from django.test import Client
 from listings import services
 from listings.models import Actor, Listing, PhotoSource
 from marketplace.models import PersonToken, StaffAccess
-from recommendations import boosts, compaction, data_rights, exposure, generations, replica, trending
+from recommendations import (
+    boosts,
+    compaction,
+    data_rights,
+    exposure,
+    forgetting,
+    generations,
+    replica,
+    trending,
+)
 from recommendations.data_rights import ACCOUNT, OF_LISTINGS, RULES, Rule
 from recommendations.models import (
     Boost,
+    BoostChange,
     Doubt,
     Exposure,
     Interaction,
@@ -62,6 +72,15 @@ class TestRules:
         finally:
             del apps.all_models["recommendations"]["diary"]
             apps.clear_cache()
+
+    def test_whoever_signs_is_forgotten_there(self):
+        signed = {
+            f"{model._meta.label}.{field.name}"
+            for model in apps.get_models()
+            for field in model._meta.concrete_fields
+            if field.name == "by" or field.name.endswith("_by")
+        }
+        assert signed == set(forgetting.SIGNED)
 
     def test_what_goes_with_the_account_goes_by_the_database_models(self):
         for name, rule in ACCOUNT.items():
@@ -114,7 +133,42 @@ def life(alice, bob, charlie, visitor, follow, now):
     PersonToken.objects.create(alice.user)
     Client().login(username="alice", password=factories.PASSWORD)
     staff = User.objects.create_user("staff", is_staff=True)
-    for about in (alice, hers, boost):
+    note(staff, alice, hers, boost, his)
+    she_was_staff(alice, bob, his, now)
+    staff_looked_after(alice, hers, sold, staff, now)
+    for said in ({"listing": hers.external_id}, {"positive": [his.external_id, hers.external_id]}):
+        slate = served(bob, [bought], now - timedelta(days=1))
+        Slate.objects.filter(pk=slate).update(parameters={"limit": 20, "negative": [], **said})
+    trending.roll_up(now=now)
+    exposure.roll_up(now=now)
+    return {"hers": hers, "sold": sold, "his": his, "bought": bought}
+
+
+def she_was_staff(alice, bob, his, now) -> None:
+    """What Alice signed when she was of the house is about others."""
+    StaffAccess.objects.create(by="alice", whose=bob, what="search")
+    Doubt.objects.create(actor=bob, reason=Doubt.Reason.HASTE, share=0, evidence="", decided_by="alice")
+    boost = Boost(listing=his, factor=2, starts_at=now, ends_at=now + timedelta(days=1))
+    boosts.keep(boost, by="alice", now=now)
+    note(User.objects.create_user("chief", is_staff=True), boost, BoostChange.objects.get(by="alice"))
+
+
+def staff_looked_after(alice, hers, sold, staff, now) -> None:
+    """A boost of a listing of Alice's, and what is gone: a boost by an earlier title, a token, a doubt."""
+    boost = Boost(listing=hers, factor=3, starts_at=now, ends_at=now + timedelta(days=1))
+    boosts.keep(boost, by="staff", now=now)
+    over = Boost(listing=sold, factor=3, starts_at=now, ends_at=now + timedelta(days=1))
+    boosts.keep(over, by="staff", now=now)
+    token, _ = PersonToken.objects.create(alice.user)
+    note(staff, boost, over, token, Doubt.objects.get(actor=alice), StaffAccess.objects.get(whose=alice))
+    LogEntry.objects.filter(object_repr=str(over)).update(object_repr="3 × listing The best of Alices lamps")
+    boosts.remove(over, by="staff", now=now)
+    token.delete()
+
+
+def note(staff: User, *changed: models.Model) -> None:
+    """The admin's log of a change."""
+    for about in changed:
         LogEntry.objects.create(
             user=staff,
             content_type=ContentType.objects.get_for_model(about),
@@ -122,9 +176,6 @@ def life(alice, bob, charlie, visitor, follow, now):
             object_repr=str(about),
             action_flag=CHANGE,
         )
-    trending.roll_up(now=now)
-    exposure.roll_up(now=now)
-    return {"hers": hers, "sold": sold, "his": his, "bought": bought}
 
 
 def erase(name: str = "alice") -> None:
@@ -162,6 +213,18 @@ class TestErasing:
         erase()
         left = everything()
         assert [word for word in words if word in left] == []
+
+    def test_what_is_about_others_stays_and_names_somebody_who_is_gone(self, life, bob):
+        erase()
+        signed = StaffAccess.objects.get(whose=bob).by
+        assert signed.startswith("erased-")
+        kept = Boost.objects.get(listing=life["his"])
+        change, doubt = BoostChange.objects.get(boost_id=kept.pk), Doubt.objects.get(actor=bob)
+        assert {kept.created_by, change.by, doubt.decided_by} == {signed}
+        told = LogEntry.objects.values_list("object_repr", flat=True)
+        assert sorted(told) == ["2 × listing Table of Bob", "Table of Bob"]
+        positive = Slate.objects.get(actor=bob, parameters__has_key="positive").parameters["positive"]
+        assert positive == [life["his"].external_id]
 
     def test_their_listings_leave_the_market_and_others_keep_what_they_did(self, life, bob, settings):
         assert list(settings.MEDIA_ROOT.rglob("*.jpg"))
