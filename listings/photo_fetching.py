@@ -8,9 +8,10 @@ from django.db import transaction
 from django.db.models import Q
 
 from listings import photos
+from listings.announcing import announcing
 from listings.batch import Outcome
 from listings.errors import DomainError, Unavailable
-from listings.models import PhotoSource
+from listings.models import Listing, PhotoSource
 from listings.photo_batch import PhotoRow, upsert_photos
 from listings.photo_sources import Network, fetch
 
@@ -69,12 +70,21 @@ def _keep(source: PhotoSource, found: photos.ReceivedPhoto | DomainError, now: d
     if isinstance(found, DomainError):
         is_over = source.attempts >= len(PAUSES) or not isinstance(found, Unavailable)
         return _refuse(source, found.detail, now) if is_over else _put_off(source, found.detail)
-    result = upsert_photos(rows=[PhotoRow(source.listing_id, source.external_id, found)])[0]
+    with announcing():
+        if not _is_wanted(source):
+            return "failed"
+        result = upsert_photos(rows=[PhotoRow(source.listing_id, source.external_id, found)])[0]
     if result.outcome == Outcome.REJECTED:
         return _refuse(source, result.reason, now)
     # Of a source that was given another address meanwhile, that one still waits.
     PhotoSource.objects.filter(pk=source.pk, url=source.url).update(fetched_at=now, last_error="")
     return "fetched"
+
+
+def _is_wanted(source: PhotoSource) -> bool:
+    """Whether its listing still waits for it: erasing a seller takes sources away, under the same lock."""
+    list(Listing.objects.select_for_update(no_key=True).filter(pk=source.listing_id).values_list("pk"))
+    return PhotoSource.objects.select_for_update().filter(pk=source.pk).exists()
 
 
 def _refuse(source: PhotoSource, reason: str, now: datetime) -> str:

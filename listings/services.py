@@ -10,7 +10,7 @@ from django.db.models import Max
 
 from listings import photos
 from listings.announcing import Changes, announcing
-from listings.errors import Conflict, Invalid, Unavailable
+from listings.errors import Conflict, Invalid, Missing, Unavailable
 from listings.models import Actor, Category, Listing, Photo, new_external_id
 
 # What an edit may set, and what of it an embedding is made of.
@@ -31,6 +31,13 @@ class NotForSale(Conflict):
 
     def __init__(self, listing: Listing):
         super().__init__(f"Listing {listing.external_id} is {listing.status}.")
+
+
+class NoLongerThere(Missing):
+    """Its seller was erased since it was loaded: what was meant for it must not come after that."""
+
+    def __init__(self, listing: Listing):
+        super().__init__(f"Listing {listing.external_id} is gone.")
 
 
 class CannotStore(Unavailable):
@@ -231,8 +238,14 @@ def _next_position(listing: Listing) -> int:
 
 
 def _locked(listing: Listing) -> Listing:
-    """The row as it is now, locked against other edits, but not against rows that refer to it."""
-    return Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
+    """The row as it is now, locked against other edits, but not against rows that refer to it.
+
+    Raises NoLongerThere.
+    """
+    now = Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
+    if (now.external_id, now.seller_id) != (listing.external_id, listing.seller_id):
+        raise NoLongerThere(listing)
+    return now
 
 
 def _refuse_stale(listing: Listing, source_version: int | None) -> None:

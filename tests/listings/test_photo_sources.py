@@ -453,6 +453,18 @@ class TestWork:
         fetched = PhotoSource.objects.exclude(fetched_at=None)
         assert list(fetched.order_by("pk").values_list("external_id", flat=True)) == ["a", "z"]
 
+    def test_what_is_erased_while_it_is_fetched_does_not_come_back(self, source, network, now, settings):
+        source("photo.jpg")
+
+        def clock():
+            if Site.asked:
+                PhotoSource.objects.all().delete()  # as erasing its seller does
+            return now
+
+        assert outcome(fetch_photos(clock=clock, network=network)) == "failed"
+        assert not Photo.objects.exists()
+        assert not list(settings.MEDIA_ROOT.rglob("*.jpg"))
+
     def test_a_host_that_was_struck_off_is_not_asked(self, source, work, settings):
         source("photo.jpg")
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"photo_hosts": []})

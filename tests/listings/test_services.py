@@ -97,6 +97,28 @@ class TestEditing:
         assert services.edit_listing(listing=sofa, category=chairs).content_version == sofa.content_version
 
 
+class TestErasedMeanwhile:
+    """Whoever loaded a listing before its seller was erased, and waited for the lock, must not write."""
+
+    @pytest.mark.parametrize(
+        "verb",
+        [
+            lambda listing: services.edit_listing(listing=listing, title="My old sofa"),
+            lambda listing: services.add_photo(listing=listing, received=photos.receive(factories.picture())),
+            lambda listing: services.publish(listing=listing),
+        ],
+    )
+    @pytest.mark.parametrize("changed", ["external_id", "seller"])
+    def test_no_verb_writes_what_it_was_meant_to(self, sofa, verb, changed, announced, settings):
+        to = {"external_id": "nobodys", "seller": factories.actor("nobody")}[changed]
+        Listing.objects.filter(pk=sofa.pk).update(status="withdrawn", title="Erased", **{changed: to})
+        with pytest.raises(services.NoLongerThere):
+            verb(sofa)
+        emptied = Listing.objects.get(pk=sofa.pk)
+        assert (emptied.title, emptied.status, emptied.photos.count()) == ("Erased", "withdrawn", 0)
+        assert not list(settings.MEDIA_ROOT.rglob("*.jpg"))
+
+
 class TestSourceVersions:
     @pytest.fixture
     def third(self, alice) -> Listing:
