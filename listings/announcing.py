@@ -30,7 +30,8 @@ def announcing() -> Iterator[Changes]:
 
     Verbs may nest: only the outermost announces, once, with all ids sorted, because receivers take
     the change-log lock and must hold it only to the end of that statement's transaction. Photo files
-    written by a transaction that fails are removed; those given up go away after the commit.
+    written by a transaction that fails are removed; those given up go away after the commit. What a process
+    leaves behind that is killed in between, photo_sweeping finds.
     """
     if (outer := _outermost.get()) is not None:
         yield outer

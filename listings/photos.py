@@ -20,6 +20,7 @@ from PIL import Image, ImageCms, ImageOps
 from listings import jpeg_parts
 from listings.errors import Invalid
 
+FOLDER = "photos"  # under MEDIA_ROOT
 FORMATS = ("JPEG", "PNG", "WEBP")
 JPEG_QUALITY = 88
 WHITE = (255, 255, 255)
@@ -83,7 +84,7 @@ def receive(data: bytes, *, file_name: str | None = None, content_type: str | No
 def store(received: ReceivedPhoto) -> str:
     """Write all sizes and return the name of the large one. Leaves nothing behind when it fails."""
     key = uuid.uuid4().hex
-    name = f"photos/{key[:2]}/{key}.jpg"
+    name = f"{FOLDER}/{key[:2]}/{key}.jpg"
     try:
         path_of(name).parent.mkdir(parents=True, exist_ok=True)
         for size in Size:

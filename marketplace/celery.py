@@ -66,6 +66,7 @@ app.conf.update(
         "recommendations.tasks.fetch_photos": {"queue": "training"},
         "recommendations.tasks.compact_index": {"queue": "training"},
         "recommendations.tasks.refresh_collaborative": {"queue": "training"},
+        "recommendations.tasks.sweep_photos": {"queue": "training"},
         "recommendations.tasks.train_collaborative": {"queue": "training"},
         "recommendations.tasks.train_ranker": {"queue": "training"},
         "recommendations.tasks.train_when_due": {"queue": "training"},
@@ -123,6 +124,10 @@ app.conf.update(
         "prune-nightly": {
             "task": "recommendations.tasks.prune_slates",
             "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=40),
+        },
+        "sweep-nightly": {
+            "task": "recommendations.tasks.sweep_photos",
+            "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=50),
         },
     },
 )

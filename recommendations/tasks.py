@@ -14,7 +14,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from listings import photo_fetching
+from listings import photo_fetching, photo_sweeping
 from recommendations import (
     answering,
     compaction,
@@ -98,6 +98,12 @@ def prune_slates() -> int:
     parking.prune(now=now)
     exposure.prune(now=now)
     return slates.prune(before=now - timedelta(days=settings.ENVIRONMENT.slate_days))
+
+
+@shared_task
+def sweep_photos() -> int:
+    """Delete photo files that killed processes left behind; how many photos."""
+    return photo_sweeping.sweep_photos(now=timezone.now())
 
 
 @shared_task

@@ -1,0 +1,70 @@
+"""Files that a killed process left behind go; what a row names, and what is young, stays."""
+
+import io
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from listings import photos
+from listings.models import Photo
+from listings.photo_sweeping import KEPT_FOR, sweep_photos
+from recommendations import tasks
+from tests import factories
+
+
+@pytest.fixture
+def media(settings) -> Path:
+    return settings.MEDIA_ROOT
+
+
+def left_behind() -> str:
+    """The name of a photo whose files were written, and that is in no row: killed in between."""
+    return photos.store(photos.receive(factories.picture(size=(900, 700))))
+
+
+def aged(media: Path, now, by: timedelta = KEPT_FOR + timedelta(minutes=1)) -> set[Path]:
+    """All files, which were written long ago."""
+    files = {file for file in media.rglob("*") if file.is_file()}
+    for file in files:
+        os.utime(file, ((now - by).timestamp(),) * 2)
+    return files
+
+
+class TestSweeping:
+    def test_what_no_photo_names_goes_in_every_size_and_the_rest_stays(self, alice, media, now):
+        named = factories.photo(factories.listing(alice)).file.name
+        (media / "photos" / "notes.txt").write_text("somebody's")
+        (media / "photos" / named.split("/")[1] / "notes.jpg").write_text("somebody's")
+        kept, lost = aged(media, now), left_behind()
+        old = aged(media, now)
+        assert len(old - kept) == len(photos.Size)
+        assert sweep_photos(now=now) == 1
+        assert {file for file in media.rglob("*") if file.is_file()} == kept
+        assert not photos.path_of(lost).exists()
+        assert sweep_photos(now=now) == 0
+
+    def test_one_that_is_being_added_is_let_be(self, db, media, now):
+        left_behind()
+        aged(media, now, by=KEPT_FOR - timedelta(minutes=1))
+        assert sweep_photos(now=now) == 0
+        assert sweep_photos(now=now + timedelta(minutes=2)) == 1
+
+    def test_one_that_was_erased_is_gone_by_the_next_night(self, alice, media, now):
+        factories.photo(factories.listing(alice))
+        aged(media, now)
+        Photo.objects.all().delete()  # and killed before the files were removed
+        assert tasks.sweep_photos() == 1
+        assert not [file for file in media.rglob("*") if file.is_file()]
+
+    def test_the_command_says_how_many(self, db, media, now):
+        said = io.StringIO()
+        call_command("sweep_photos", stdout=said)  # where nothing was ever stored
+        left_behind()
+        aged(media, now)
+        call_command("sweep_photos", stdout=said)
+        assert said.getvalue().split("\n")[:2] == [
+            f"{count} photos deleted that nothing named." for count in (0, 1)
+        ]
