@@ -1,15 +1,17 @@
 """What each line of health says as things break, who is told, and when a process should not be asked."""
 
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from django.db import connections
 from django.utils import timezone
 
-from marketplace import background, condition
+from marketplace import background, condition, health
 from marketplace.celery import app
 from marketplace.condition import Following
 from marketplace.lines import DEGRADED, OK, OVER, READY, UNKNOWN, UNREADY, Line, verdict_of
+from marketplace.models import ServiceKey
 from recommendations import changes, compaction, encoders, tasks, trending
 from recommendations.models import CatalogueChange, EmbeddingJob, TrainedModel
 from tests import factories
@@ -163,6 +165,19 @@ class TestQueues:
         assert {name.partition("/")[2] for name in found() if name.startswith("task_ran")} == often
 
 
+@contextmanager
+def no_database():
+    """For a while this process finds no PostgreSQL."""
+    database, patch = connections["default"], pytest.MonkeyPatch()
+    patch.setitem(database.settings_dict, "HOST", "/nowhere")
+    database.close()
+    try:
+        yield
+    finally:
+        patch.undo()
+        database.close()
+
+
 class TestBrokenServers:
     def test_without_redis_a_process_is_degraded_and_ready(self, follow, settings, as_staff):
         settings.REDIS_URL = "redis://127.0.0.1:1"
@@ -172,19 +187,35 @@ class TestBrokenServers:
         reply = as_staff.get("/readyz")
         assert (reply.status_code, reply.json()["status"]) == (200, DEGRADED)
 
-    def test_without_a_database_it_is_unready_and_still_answers(self, transactional_db, client, monkeypatch):
-        database = connections["default"]
-        monkeypatch.setitem(database.settings_dict, "HOST", "/nowhere")
-        database.close()
-        try:
+    def test_without_a_database_it_is_unready_and_still_answers(self, transactional_db, client):
+        with no_database():
             reply = client.get("/readyz", headers={"Authorization": "Api-Key x"})
             look = found()
-        finally:
-            monkeypatch.undo()
-            database.close()
         assert (reply.status_code, reply.json()) == (503, {"status": UNREADY})
         assert look["database_answer"].status == OVER
         assert "redis_answer" in look
+
+    def test_an_operator_is_told_of_that_by_a_key_that_was_good_before(self, transactional_db, monkeypatch):
+        asking = {
+            "operator": service_client("prometheus", ["staff"]),
+            "shop": service_client("shop", ["feed", "events", "catalogue"]),
+            "revoked": service_client("leaked", ["staff"]),
+            "new": service_client("unseen", ["staff"]),
+        }
+        for name in ("operator", "shop", "revoked"):
+            asking[name].get("/metrics")
+        ServiceKey.objects.filter(name="leaked").update(revoked_at=timezone.now())
+        assert asking["revoked"].get("/metrics").status_code == 403
+        condition.forget()
+        with no_database():
+            told = {name: caller.get("/readyz").json().get("lines", []) for name, caller in asking.items()}
+            measured = {name: caller.get("/metrics").status_code for name, caller in asking.items()}
+            assert asking["operator"].get("/api/v1/listings/").status_code == 503  # nowhere else
+            monkeypatch.setattr(health, "BELIEVED_S", 0)
+            assert asking["operator"].get("/metrics").status_code == 403
+        assert {name for name, lines in told.items() if lines} == {"operator"}
+        assert {"name": "database_answer", "status": OVER}.items() <= told["operator"][0].items()
+        assert measured == {"operator": 200, "shop": 403, "revoked": 403, "new": 403}
 
     def test_a_slow_database_is_not_waited_for(self, transactional_db, follow, monkeypatch):
         monkeypatch.setattr(condition, "DATABASE_TIMEOUT_S", 0.2)
