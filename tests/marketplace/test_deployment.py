@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from urllib.request import Request
 
 import pytest
 import yaml
@@ -52,6 +53,13 @@ class TestEnvironment:
     def test_settings_know_every_variable(self, name):
         assert set(SERVICES[name]["environment"]) <= SETTINGS | set(COUNTS)
 
+    @pytest.mark.parametrize("name", set(SERVICES) - SERVERS)
+    def test_every_setting_of_the_operator_reaches_them(self, name):
+        given = SERVICES[name]["environment"]
+        assert SETTINGS - set(given) == {"VAR", "PORT"}  # within a container they are the image's
+        asked = {setting for setting in SETTINGS if f"${{{setting}:" in given.get(setting, "")}
+        assert SETTINGS - asked == {"VAR", "PORT", "DATABASE_URL", "REDIS_URL"}
+
     @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
     def test_native_threads_are_those_of_the_demo(self, process):
         given = SERVICES[process.name]["environment"]
@@ -71,6 +79,27 @@ class TestEnvironment:
             if name in SETTINGS
         }
         Environment(**{name: value for name, value in filled.items() if value})
+
+
+class TestHealthcheck:
+    @pytest.mark.parametrize(
+        "hosts", ["shop.example", ".shop.example", "*", "shop.example,127.0.0.1", "localhost,127.0.0.1"]
+    )
+    def test_web_is_asked_by_a_name_that_it_answers_to(self, hosts, client, settings, monkeypatch):
+        settings.ALLOWED_HOSTS = Environment(allowed_hosts=hosts).allowed_hosts
+        replies = []
+
+        def ask(request: Request, timeout: float) -> None:
+            assert request.host == "127.0.0.1:8000"
+            path = request.full_url.removeprefix("http://127.0.0.1:8000")
+            replies.append(client.get(path, headers={"Host": request.get_header("Host")}).status_code)
+
+        monkeypatch.setattr("urllib.request.urlopen", ask)
+        monkeypatch.setenv("ALLOWED_HOSTS", hosts)
+        kind, program, option, code = SERVICES["web"]["healthcheck"]["test"]
+        assert (kind, program, option) == ("CMD", "python", "-c")
+        exec(code, {})
+        assert replies == [200]
 
 
 class TestSafety:
