@@ -1,7 +1,7 @@
 """Wakes the embedding workers without ever making a request wait for the broker.
 
 A bell carries no work, so many rings may become one message, and a lost one costs seconds: the job is a
-row in PostgreSQL, and beat rings too.
+row in PostgreSQL, and beat rings too. The message bears the id of the request that rang last.
 """
 
 import logging
@@ -9,6 +9,7 @@ import os
 import threading
 import time
 
+import structlog
 from kombu.exceptions import OperationalError
 
 from recommendations import tasks
@@ -25,6 +26,7 @@ class Bell:
         self._rung = threading.Event()
         self._starting = threading.Lock()
         self._pid: int | None = None
+        self._context: dict[str, str] = {}  # what a thread of its own would not know of its caller
 
     def ring(self) -> None:
         """Wake a worker soon. Returns at once, whatever the broker does."""
@@ -32,6 +34,8 @@ class Bell:
             if self._pid != os.getpid():
                 self._pid = os.getpid()
                 threading.Thread(target=self._run, name="bell", daemon=True).start()
+        known = structlog.contextvars.get_contextvars()
+        self._context = {name: known[name] for name in ("request_id",) if name in known}
         self._rung.set()
 
     def _run(self) -> None:
@@ -40,7 +44,8 @@ class Bell:
             time.sleep(COALESCE_S)
             self._rung.clear()
             try:
-                send()
+                with structlog.contextvars.bound_contextvars(**self._context):
+                    send()
             except Exception:  # the thread outlives whatever the broker's client raises
                 logger.exception("The bell for the embedding workers broke")
 

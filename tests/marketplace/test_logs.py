@@ -16,7 +16,7 @@ from marketplace import logs
 from marketplace.celery import app
 from marketplace.environment import read_environment
 from marketplace.processes import LOUD, RECORD, is_loud
-from recommendations import tasks
+from recommendations import tasks, trending
 from tests import factories
 
 KEY = "kYx7Q2-hR_9vLw3mZs8pTn4bJd6cFg1aUe5oXi0y"
@@ -240,6 +240,18 @@ class TestTasks:
     def test_what_a_task_logs_bears_the_id_of_the_request_behind_it(self, told_by_worker):
         with structlog.contextvars.bound_contextvars(request_id="from-the-web"):
             assert told_by_worker()["request_id"] == "from-the-web"
+
+    def test_the_bell_of_a_new_listing_bears_it_too(self, transactional_db, alice):
+        def rung_by() -> list[str | None]:
+            waiting = trending.client().lrange("embeddings", 0, -1)
+            headers = [json.loads(message)["headers"] for message in waiting]
+            return [header["__django_structlog__"].get("request_id") for header in headers]
+
+        with structlog.contextvars.bound_contextvars(request_id="from-the-web"):
+            factories.listing(alice)
+        eventually(lambda: rung_by() == ["from-the-web"])
+        factories.listing(alice)
+        eventually(lambda: rung_by() == [None, "from-the-web"])
 
     def test_a_task_that_nobody_asked_for_has_none(self, told_by_worker):
         assert "request_id" not in told_by_worker()
