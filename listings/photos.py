@@ -5,6 +5,7 @@ What was sent is never kept: only what this module encoded itself reaches the di
 
 import hashlib
 import io
+import os
 import threading
 import uuid
 from collections.abc import Iterable
@@ -100,6 +101,13 @@ def delete_files(names: Iterable[str]) -> None:
     for name in names:
         for size in Size:
             path_of(name, size).unlink(missing_ok=True)
+
+
+def are_there() -> bool:
+    """Whether anything is where photos are stored: that may be a disk of its own, which is not mounted."""
+    with suppress(OSError), os.scandir(Path(settings.MEDIA_ROOT) / FOLDER) as entries:
+        return next(entries, None) is not None
+    return False
 
 
 def path_of(name: str, size: Size = LARGE) -> Path:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from listings import photos
 from listings.models import Listing, Photo
-from recommendations import copies, encoders
+from recommendations import copies, encoders, outages
 from recommendations.changes import append_changes
 from recommendations.columns import PhotoRows
 from recommendations.crash_points import reached
@@ -26,6 +26,7 @@ LEASE = timedelta(minutes=1)
 MAXIMUM_ATTEMPTS = 5
 LONGEST_LEASE = LEASE * 2**MAXIMUM_ATTEMPTS
 FIRST_PAUSE = timedelta(seconds=5)  # doubled by each further attempt
+OUTAGE_PAUSE = timedelta(seconds=30)
 
 KILLED = "Its worker was killed at each attempt."
 
@@ -142,7 +143,10 @@ def _embed(jobs: list[EmbeddingJob], clock: Callable[[], datetime]) -> Counter[s
         return counts
     except Exception as error:  # whatever a photo or words break: the rest moves on
         logger.exception("Embedding %d listings failed", len(jobs))
-        _give_back(jobs, str(error) or type(error).__name__, now=clock())
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()  # it may be what broke
+        is_outage = outages.is_outage(error, listing_ids)
+        _give_back(jobs, str(error) or type(error).__name__, now=clock(), is_outage=is_outage)
         return Counter(failed=len(jobs))
 
 
@@ -273,10 +277,18 @@ def _finish(spaces: list[Vectors]) -> int:
     return len(current)
 
 
-def _give_back(jobs: list[EmbeddingJob], error: str, *, now: datetime) -> None:
-    """Note why, and free the jobs after a pause; one that was tried too often is set aside."""
+def _give_back(jobs: list[EmbeddingJob], error: str, *, now: datetime, is_outage: bool) -> None:
+    """Note why, and free the jobs after a pause; one that was tried too often is set aside.
+
+    In an outage the attempt does not count. Each is tried alone all the same: what needs nothing of what is
+    away, or is the only one that needs so much memory, keeps no other waiting.
+    """
     for job in EmbeddingJob.objects.filter(pk__in=[job.pk for job in jobs]):
         job.last_error = error[:2000]
-        job.claimed_until = now + FIRST_PAUSE * 2 ** (job.attempts - 1)
-        job.failed_at = now if job.attempts >= MAXIMUM_ATTEMPTS else None
-        job.save(update_fields=["last_error", "claimed_until", "failed_at"])
+        if is_outage:
+            job.attempts = max(job.attempts - 1, 1)
+            job.claimed_until = now + OUTAGE_PAUSE
+        else:
+            job.claimed_until = now + FIRST_PAUSE * 2 ** (job.attempts - 1)
+            job.failed_at = now if job.attempts >= MAXIMUM_ATTEMPTS else None
+        job.save(update_fields=["attempts", "last_error", "claimed_until", "failed_at"])

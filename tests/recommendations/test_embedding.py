@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 from django.utils import timezone
 
 from listings import photos, services
@@ -162,6 +162,44 @@ class TestFailing:
         job = EmbeddingJob.objects.get()
         assert (job.listing, job.attempts, job.last_error) == (odd, 2, "'lamp'")
 
+    def test_photos_that_are_not_mounted_are_no_fault_of_listings(self, alice, sofa, settings):
+        pictured = factories.listing(alice, "Red sofa")
+        factories.photo(pictured)
+        aside = settings.MEDIA_ROOT.rename(settings.MEDIA_ROOT.with_name("elsewhere"))
+        settings.MEDIA_ROOT.mkdir()  # as the place where a disk is mounted
+        try:
+            later = self.tried_often()
+            job = EmbeddingJob.objects.get()
+            assert (job.listing, job.attempts, job.failed_at) == (pictured, 1, None)
+            assert ListingEmbedding.objects.get().listing == sofa  # which needs no photo
+        finally:
+            settings.MEDIA_ROOT.rmdir()
+            aside.rename(settings.MEDIA_ROOT)
+        assert embed(clock=lambda: later) == {"embedded": 1}
+
+    @pytest.mark.parametrize(
+        ("error", "is_failed"),
+        [
+            (MemoryError(), False),
+            (OperationalError("the server closed the connection"), False),
+            (DataError("a text that cannot be stored"), True),
+        ],
+    )
+    def test_nor_is_a_full_memory_or_a_database_that_went_away(self, sofa, monkeypatch, error, is_failed):
+        def fail(encoder, ids):
+            raise error
+
+        monkeypatch.setattr(embedding, "_compute", fail)
+        self.tried_often()
+        assert (EmbeddingJob.objects.get().failed_at is not None) == is_failed
+
+    def tried_often(self):
+        """Twelve turns, after each of which all pauses are over; and when the next may be."""
+        start = timezone.now()
+        for turn in range(12):
+            embed(clock=lambda turn=turn: start + turn * timedelta(minutes=10))
+        return start + timedelta(hours=2)
+
     def test_a_database_error_gives_the_jobs_back_with_its_reason(self, sofa, monkeypatch):
         def refuse(spaces):
             raise OperationalError("deadlock detected")
@@ -210,6 +248,22 @@ class TestChoosingAnEncoder:
         embedding.request_missing()
         embed()
         assert ListingEmbedding.objects.filter(encoder_version=candidate.version).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_breaks_amid_the_work_is_made_anew_to_give_the_jobs_back(encoder, monkeypatch):
+    factories.listing(factories.actor("alice"))
+
+    def be_cut_off(encoder, ids):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedding, "_compute", be_cut_off)
+        assert embed() == {"failed": 1}
+    assert "terminating connection" in EmbeddingJob.objects.get().last_error
+    later = timezone.now() + embedding.OUTAGE_PAUSE + timedelta(seconds=1)
+    assert embed(clock=lambda: later) == {"embedded": 1}
 
 
 @pytest.mark.django_db(transaction=True)
