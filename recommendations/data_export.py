@@ -1,6 +1,7 @@
 """What is kept about a person, handed out."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from django.contrib.auth import get_user_model
 from django.db import models
@@ -13,6 +14,7 @@ from recommendations.models import Impression
 # What a credential is made of is not handed out, even to whom it belongs.
 SECRET_FIELDS = frozenset({"password", "digest"})
 DERIVED_FIELDS = frozenset({"transaction_id"})
+CHUNK = 500  # rows that are read, and whose listings are named, at a time
 
 
 def export(person: Person) -> Iterator[dict]:
@@ -42,11 +44,11 @@ def _rows(model: type[models.Model], because: str, which: Q) -> Iterator[dict]:
         if field.name not in SECRET_FIELDS | DERIVED_FIELDS and not field.generated
     ]
     paths = {field.name: _path_of(field) for field in columns}
-    for row in model._base_manager.filter(which).order_by("pk").values(*paths.values()).iterator():
-        told = {name: _plain(row[path]) for name, path in paths.items()}
-        if isinstance(told.get("listing_ids"), list):
-            told["listing_ids"] = _names_of(told["listing_ids"])
-        yield {"table": model._meta.label, "because": because} | told
+    rows = model._base_manager.filter(which).order_by("pk").values(*paths.values()).iterator(CHUNK)
+    while chunk := list(islice(rows, CHUNK)):
+        told = [{name: _plain(row[path]) for name, path in paths.items()} for row in chunk]
+        _name_listings(told)
+        yield from ({"table": model._meta.label, "because": because} | row for row in told)
 
 
 def _path_of(field: models.Field) -> str:
@@ -59,6 +61,11 @@ def _plain(value: object) -> object:
     return bytes(value).hex() if isinstance(value, bytes | memoryview) else value
 
 
-def _names_of(listing_ids: list[int]) -> list[str | None]:
-    names = dict(Listing.objects.filter(pk__in=listing_ids).values_list("pk", "external_id"))
-    return [names.get(pk) for pk in listing_ids]
+def _name_listings(rows: list[dict]) -> None:
+    """Put external ids for the keys of listings that slates consist of; one query for all of these rows."""
+    slates = [row for row in rows if isinstance(row.get("listing_ids"), list)]
+    keys = {pk for row in slates for pk in row["listing_ids"]}
+    named = Listing.objects.filter(pk__in=keys).values_list("pk", "external_id")
+    names = dict(named) if keys else {}
+    for row in slates:
+        row["listing_ids"] = [names.get(pk) for pk in row["listing_ids"]]

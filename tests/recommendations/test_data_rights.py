@@ -10,8 +10,9 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
-from django.db import models
+from django.db import connection, models
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from listings import services
 from listings.models import Actor, Listing, PhotoSource
@@ -19,6 +20,7 @@ from marketplace.models import PersonToken, StaffAccess
 from recommendations import (
     boosts,
     compaction,
+    data_export,
     data_rights,
     exposure,
     forgetting,
@@ -351,6 +353,20 @@ class TestHandingOut:
         assert {row["listing"] for row in events} == {life["his"].external_id, life["bought"].external_id}
         slate = next(row for row in rows if row["table"] == "recommendations.Slate")
         assert slate["listing_ids"] == [life["his"].external_id]
+
+    def test_many_slates_need_no_more_queries_than_one(self, alice, now, django_assert_max_num_queries):
+        def told() -> list[list[str]]:
+            rows = data_export.export(data_rights.find("alice"))
+            return [row["listing_ids"] for row in rows if row["table"] == "recommendations.Slate"]
+
+        listing = factories.listing(alice, external_id="sofa")
+        served(alice, [listing], now)
+        with CaptureQueriesContext(connection) as of_one:
+            assert told() == [["sofa"]]
+        for _ in range(20):
+            served(alice, [listing], now)
+        with django_assert_max_num_queries(len(of_one)):
+            assert told() == [["sofa"]] * 21
 
     def test_nobody_elses_rows_nor_any_secret_are_in_it(self, life, tmp_path):
         text = json.dumps(self.rows(tmp_path))
