@@ -29,6 +29,7 @@ from recommendations.wanted import read_query
 # less well by their own (MRR .835 on real adverts for .860 at .25, and .859 without vectors). Taste brings
 # nearer what is about as good an answer, and no more.
 WEIGHTS = {"words": 1.0, "vectors": 0.25, "photo": 1.0, "newest": 1.0, "taste": 0.5}
+FURTHEST = 1000  # place of an order from which a page may begin
 RERANKED = 200  # of the fused listings, from the first on, are ordered anew by taste
 # What is new or trending would move listings from page to page, and says nothing of who asks.
 PERSONAL = np.array([source not in {"trending", "fresh", "popularity"} for source in TASTE_SOURCES])
@@ -91,8 +92,13 @@ def search(
         mended=wanted.mended,
         facets=_facets(question, wanted.filters, rankings),
         hint=None if len(order.rows) else hint_for(question, wanted),
-        next_offset=offset + limit if offset + limit < len(order.rows) else None,
+        next_offset=_next(offset + limit, length=len(order.rows)),
     )
+
+
+def _next(offset: int, *, length: int) -> int | None:
+    """Where the next page begins, where there is one that may be asked for."""
+    return offset if offset < length and offset <= FURTHEST else None
 
 
 def fuse(rankings: Rankings) -> Fused:

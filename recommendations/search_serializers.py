@@ -4,7 +4,8 @@ from rest_framework import serializers
 
 from listings.strict import ShortList, StrictSerializer
 from recommendations.more_like import MOST_NAMED
-from recommendations.serializers import FeedQuery, ItemCard, ListQuery, PageCard
+from recommendations.search import FURTHEST
+from recommendations.serializers import ItemCard, ListQuery, NamedQuery, PageCard
 
 MAXIMUM_QUERY = 500
 MAXIMUM_WORDS = 1000
@@ -48,7 +49,7 @@ class SuggestedCard(serializers.Serializer):
     )
 
 
-class Search(FeedQuery):
+class Search(NamedQuery):
     """Words, filters, or both. Prices and places in the words become filters."""
 
     q = serializers.CharField(
@@ -58,7 +59,7 @@ class Search(FeedQuery):
         help_text="What is looked for, such as `sofa under £100 near Leeds`.",
     )
     offset = serializers.IntegerField(
-        min_value=0, max_value=1000, default=0, help_text="Places of the order to leave out."
+        min_value=0, max_value=FURTHEST, default=0, help_text="Places of the order to leave out."
     )
     understand = serializers.BooleanField(
         default=True, help_text="Whether prices and places in the words become filters."

@@ -39,15 +39,20 @@ class ListQuery(StrictSerializer):
         return Filters(**{name: self.validated_data[name] for name in FILTERS if name in self.validated_data})
 
 
-class FeedQuery(ListQuery):
-    """A service says whose feed it asks for."""
+class NamedQuery(ListQuery):
+    """A service says in whose name it asks."""
 
     actor = serializers.CharField(
         max_length=200,
         required=False,
         validators=[check_external_id],
-        help_text="For services: whose feed.",
+        help_text="For services: whose taste counts.",
     )
+
+
+class FeedQuery(NamedQuery):
+    """A feed, or where it goes on."""
+
     cursor = serializers.CharField(
         max_length=500,
         required=False,

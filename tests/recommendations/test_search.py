@@ -12,8 +12,9 @@ from PIL import Image
 
 from listings import services
 from listings.models import Place
-from recommendations import spelling
+from recommendations import search, spelling
 from recommendations.encoded import Encoded
+from recommendations.search_serializers import Search
 from tests import factories
 
 SEARCH = "/api/v1/search/"
@@ -340,6 +341,13 @@ class TestPages:
             pages, offset = pages + ids(page), page["next_offset"]
         assert pages == whole
 
+    def test_none_leads_further_than_one_may_ask(self, anyone, many, monkeypatch):
+        assert Search().fields["offset"].max_value == search.FURTHEST
+        monkeypatch.setattr(search, "FURTHEST", 10)
+        assert ask(anyone, q="oak chair", limit=10)["next_offset"] == 10
+        assert ask(anyone, q="oak chair", limit=10, offset=10)["next_offset"] is None
+        assert ask(anyone, q="oak chair", limit=11)["next_offset"] is None
+
     def test_beyond_the_end_there_is_nothing_and_no_complaint(self, anyone, many):
         page = ask(anyone, q="oak chair", offset=1000)
         assert (page["items"], page["hint"], page["next_offset"]) == ([], None, None)
@@ -347,7 +355,17 @@ class TestPages:
 
     @pytest.mark.parametrize(
         "query",
-        [{"limit": 0}, {"limit": 101}, {"limit": 10**6}, {"limit": "x"}, {"offset": -1}, {"offset": 1001}],
+        [
+            *(
+                {"limit": 0},
+                {"limit": 101},
+                {"limit": 10**6},
+                {"limit": "x"},
+                {"offset": -1},
+                {"offset": 1001},
+            ),
+            {"cursor": "of-a-feed"},
+        ],
     )
     def test_other_pages_are_refused(self, anyone, many, query):
         ask(anyone, status=400, q="oak chair", **query)
