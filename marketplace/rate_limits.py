@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 import logging
 import math
+import time
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ SITE_FACTOR = 50  # whoever is given a /48 of IPv6 has 65,536 networks of a hous
 NAME_FACTOR = 10  # one name, wherever from: guessing stays slow, and nine strangers keep nobody out
 LONGEST_NAME = 500
 TIMEOUT_S = 0.5
+PAUSE_S = 3.0  # in which what is open without Redis is not asked for, after it did not answer
 
 # KEYS: buckets. ARGV: for each, the ms that a unit takes to drain, its capacity in units, and what is asked.
 # Returns 0, or the ms to wait; then nothing was taken from any bucket. By Redis's clock, on which all agree.
@@ -90,6 +92,9 @@ LIMITS = {
     "kept pages": Limit("kept_pages_per_minute"),  # a view says `keeps_pages`; no page is refused for it
     "new visitors": Limit("new_visitors_per_minute"),  # among those who send events
 }
+
+
+_away_until = 0.0
 
 
 class RateLimit(BaseThrottle):
@@ -150,15 +155,24 @@ def take(name: str, factors: Mapping[str, int], cost: int = 1) -> None:
         return
     capacities = [limit.per_minute * factor for factor in factors.values()]
     numbers = [number for most in capacities for number in (60_000 / most, most, min(cost, most))]
+    if time.monotonic() < _away_until and not limit.is_closed_without_redis:
+        return
     try:
         wait_ms = _script()(keys=[f"limit:{name}:{who}" for who in factors], args=numbers)
     except redis.RedisError as error:
         logger.warning("The limit of %s cannot be asked for: %s", name, type(error).__name__)
+        _leave_alone()
         if limit.is_closed_without_redis:
             raise LoginsClosed from None
         return
     if wait_ms:
         raise TooMany(wait_ms / 1000)
+
+
+def _leave_alone() -> None:
+    """Redis may hang: not each request waits to find that out."""
+    global _away_until
+    _away_until = time.monotonic() + PAUSE_S
 
 
 def take_login(request: HttpRequest, name: str) -> None:

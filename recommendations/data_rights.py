@@ -149,7 +149,7 @@ def erase(person: Person, *, now: datetime) -> dict[str, int]:
 
 def count_anew(*, now: datetime) -> None:
     """Count what is trending and what was shown from the rows that are left.   Raises RedisNeeded."""
-    exposure.roll_up(now=now)
+    exposure.roll_up(now=now, wait=True)
     with _redis_needed():
         with locks.alone(locks.TRENDING, wait=True):  # a roll-up that runs would write what it has read
             trending.client().delete(trending.SCORES, trending.STATE)

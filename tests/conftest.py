@@ -13,6 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from listings.models import Actor
+from marketplace import rate_limits
 from marketplace.celery import app
 from marketplace.models import PersonToken, ServiceKey
 from recommendations import (
@@ -156,6 +157,12 @@ def still_replica(monkeypatch) -> replica.Replica:
 def fresh_door(monkeypatch):
     """Each test asks the encode worker through a door that remembers nothing."""
     monkeypatch.setattr(encoding, "_door", None)
+
+
+@pytest.fixture(autouse=True)
+def redis_is_asked(monkeypatch):
+    """That another test had none is forgotten."""
+    monkeypatch.setattr(rate_limits, "_away_until", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -37,6 +37,7 @@ from recommendations.models import (
     Interaction,
     ListingEmbedding,
     ParkedInteraction,
+    ReaderPosition,
     Slate,
 )
 from tests import factories
@@ -278,10 +279,13 @@ class TestDerivedState:
         assert life["bought"].pk not in left  # she alone
         assert left[life["his"].pk] == pytest.approx(left[life["hers"].pk])
 
-    def test_exposure_counts_only_what_others_were_shown(self, life):
+    def test_exposure_counts_only_what_others_were_shown(self, life, now):
         def shown() -> dict[int, tuple[int, int]]:
             return {row.listing_id: (row.impressions, row.clicks) for row in Exposure.objects.all()}
 
+        Doubt.objects.all().delete()  # or nothing that she was shown would count
+        ReaderPosition.objects.all().delete()
+        exposure.roll_up(now=now)
         assert shown()[life["his"].pk] == (2, 1)
         erase()
         assert shown()[life["his"].pk] == (1, 0)
