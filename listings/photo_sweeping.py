@@ -13,26 +13,37 @@ from pathlib import Path
 from django.conf import settings
 
 from listings import photos
+from listings.errors import Conflict
 from listings.models import Photo
 
+MANY = 1000  # photos; fewer are soon added again
 KEPT_FOR = timedelta(days=1)  # far longer than from a file to the commit of its row
 _FILE = re.compile(r"([0-9a-f]{32})(?:-\d+)?\.jpg")  # in any size, as photos.store names them
 
 
-def sweep_photos(*, now: datetime) -> int:
+class NotTheirs(Conflict):
+    """The folder seems to be another database's."""
+
+    def __init__(self, count: int):
+        super().__init__(
+            f"{count:,} photos are named by no row of this database, more than are named: is it the one that "
+            "they belong to? --force deletes them."
+        )
+
+
+def sweep_photos(*, now: datetime, force: bool = False) -> int:
     """Delete the files of photos that are older than a day and have no row; how many photos.
 
-    Safe to run at any time; what is broken off goes on with the next run. Files of other names stay.
+    What is broken off goes on with the next run. Files of other names stay. Raises NotTheirs, unless forced,
+    where more than MANY would go, and more than would stay.
     """
-    count = 0
-    for folder in _folders():
-        old = _old_names(folder, now - KEPT_FOR)
-        # Asked after looking: whatever is named by then is kept. By folder, for no index is on names.
-        named = Photo.objects.filter(file__startswith=f"{photos.FOLDER}/{folder.name}/")
-        unnamed = old and old.difference(named.values_list("file", flat=True).iterator())
-        photos.delete_files(unnamed)
-        count += len(unnamed)
-    return count
+    # Rows are read after the folders: whatever is named by then is kept.
+    old = {name for folder in _folders() for name in _old_names(folder, now - KEPT_FOR)}
+    unnamed = old.difference(Photo.objects.values_list("file", flat=True).iterator())
+    if not force and len(unnamed) > max(MANY, len(old) / 2):
+        raise NotTheirs(len(unnamed))
+    photos.delete_files(unnamed)
+    return len(unnamed)
 
 
 def _folders() -> Iterator[Path]:

@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
-from listings import photos
+from listings import photo_sweeping, photos
 from listings.models import Photo
 from listings.photo_sweeping import KEPT_FOR, sweep_photos
 from recommendations import tasks
@@ -45,6 +45,18 @@ class TestSweeping:
         assert {file for file in media.rglob("*") if file.is_file()} == kept
         assert not photos.path_of(lost).exists()
         assert sweep_photos(now=now) == 0
+
+    def test_a_folder_of_another_database_is_let_be_unless_forced(self, alice, media, now, monkeypatch):
+        monkeypatch.setattr(photo_sweeping, "MANY", 2)
+        factories.photo(factories.listing(alice))
+        for _ in range(3):
+            left_behind()
+        files = aged(media, now)
+        with pytest.raises(CommandError, match="3 photos are named by no row.*--force"):
+            call_command("sweep_photos")
+        assert {file for file in media.rglob("*") if file.is_file()} == files
+        call_command("sweep_photos", "--force")
+        assert len([file for file in media.rglob("*") if file.is_file()]) == len(photos.Size)
 
     def test_one_that_is_being_added_is_let_be(self, db, media, now):
         left_behind()

@@ -1,5 +1,6 @@
 """How often who may do what is dear: on a real Redis, with many at once."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -324,6 +325,17 @@ class TestWhereACallerIs:
         assert self.address(remote="2001:db8:1:2::9") != self.address(remote="2001:db8:1:3::9")
         assert self.address(remote="::ffff:192.0.2.1") == "192.0.2.1"
         assert self.address(remote="") == "elsewhere"
+
+
+def test_one_redis_that_hangs_is_not_waited_for_by_each(settings):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        take("events", {"bob": 1})
+        silent.setblocking(False)
+        silent.accept()
+        take("events", {"bob": 1})
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 class TestTheLimits:

@@ -1,7 +1,7 @@
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from listings.photo_sweeping import sweep_photos
+from listings.photo_sweeping import NotTheirs, sweep_photos
 
 
 class Command(BaseCommand):
@@ -10,9 +10,18 @@ class Command(BaseCommand):
         "Beat does so nightly. Doing it twice is no mistake."
     )
 
-    def handle(self, **options):
+    def add_arguments(self, parser):
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="also where most photos are named by nothing in this database",
+        )
+
+    def handle(self, force: bool, **options):
         try:
-            count = sweep_photos(now=timezone.now())
+            count = sweep_photos(now=timezone.now(), force=force)
+        except NotTheirs as error:
+            raise CommandError(error.detail) from None
         except OSError as error:
             raise CommandError(f"{error.filename} cannot be swept: {error.strerror}.") from None
         self.stdout.write(f"{count:,} photos deleted that nothing named.")
