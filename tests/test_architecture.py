@@ -2,12 +2,15 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+
+import recommendations
 
 ROOT = Path(__file__).resolve().parents[1]
 HOUSE = ("marketplace", "recommendations", "listings", "ml")
@@ -142,3 +145,13 @@ class TestServing:
         assert (features, similar) == ("200", "200"), served.stderr
         assert (category, classify) == ("503", "503")  # nothing was trained
         assert not set(loaded) & set(HEAVY)
+
+
+def test_the_map_of_the_recommendations_names_every_module_once():
+    lines = (recommendations.__doc__ or "").splitlines()[1:]
+    named = re.findall(r"[a-z_]+", " ".join(line[16:] for line in lines))
+    assert sorted(named) == sorted(file.stem for file in modules("recommendations") if is_room(file))
+
+
+def is_room(file: Path) -> bool:
+    return file.parent == ROOT / "recommendations" and file.stem != "__init__"
