@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from listings.models import Listing
 from recommendations import hindsight, rehearsal, training, weighing
 from recommendations.contenders import CONTENDERS
 from recommendations.models import Interaction, ListingEmbedding, TrainedModel
@@ -30,9 +31,8 @@ def past(alice, encoder, now) -> Past:
 def shoppers(past, now):
     """Simulated ones, over four kinds of listing that were imported after all that happened."""
     for number in range(48):
-        made = factories.listing(
-            past.seller, f"Blue sofa {number}", path=f"Kind {number % 4} / All", price=20 + number
-        )
+        about = {"path": f"Kind {number % 4} / All", "price": 20 + number, "external_id": f"sofa-{number:02}"}
+        made = factories.listing(past.seller, f"Blue sofa {number}", **about)
         past.embed(made, direction=number % 4)
     simulate(shopper_count=40, seed=2, now=now)
 
@@ -105,8 +105,9 @@ class TestRehearse:
     def test_what_comes_after_is_asked_about_and_changes_nothing_that_was_known(self, shoppers, past):
         moment = hindsight.split_time(0.9)
         before = rehearse(since=moment, methods=METHODS)
-        for embedding in ListingEmbedding.objects.select_related("listing")[:5]:
-            past.event("somebody", embedding.listing, hours=-0.01)
+        there = hindsight.on_market(moment, end=past.moment)[:5]
+        for listing in Listing.objects.filter(pk__in=there.tolist()):
+            past.event("somebody", listing, hours=-0.01)
         after = rehearse(since=moment, methods=METHODS)
         assert (after.event_count, after.recipe) == (before.event_count, before.recipe)
         assert after.measured.eligible_count == before.measured.eligible_count + 1
