@@ -249,7 +249,7 @@ class TestFiftyAtOnce:
             finally:
                 connection.close()
 
-        with ThreadPoolExecutor(10) as pool:
+        with ThreadPoolExecutor(50) as pool:
             codes = list(pool.map(upload, pictures))
         assert codes.count(201) == MAXIMUM_PHOTOS
         assert {code for code in codes if code != 201} == {400}  # it has as many as it may have
