@@ -137,6 +137,7 @@ class Listing(models.Model):
         FOR_PARTS = "for_parts"
 
     ON_MARKET = (Status.ACTIVE, Status.RESERVED)
+    PUBLIC = (*ON_MARKET, Status.SOLD)  # what was withdrawn, or never published, is nobody's business
 
     external_id = models.CharField(
         max_length=200, unique=True, default=new_external_id, validators=[check_external_id]

@@ -64,8 +64,7 @@ def for_caller(caller: Caller, external_id: str) -> Listing:
 
 def once_public(external_id: str) -> Listing:
     """A listing that is or was on the market: one may ask what is similar to it even when it is sold."""
-    seen = (*Listing.ON_MARKET, Listing.Status.SOLD)
-    listing = Listing.objects.filter(status__in=seen, external_id=external_id).first()
+    listing = Listing.objects.filter(status__in=Listing.PUBLIC, external_id=external_id).first()
     if listing is None:
         raise NoSuchListing(external_id)
     return listing

@@ -123,7 +123,7 @@ def _told(code: str, evidence: list[tuple[str, str]]) -> Reason | None:
 
 def _names(listing_ids: set[int]):
     """Of those that are or were for sale: what was withdrawn, or never published, is nobody's business."""
-    public = Listing.objects.filter(status__in=(*Listing.ON_MARKET, Listing.Status.SOLD))
+    public = Listing.objects.filter(status__in=Listing.PUBLIC)
     return public.filter(pk__in=listing_ids).values_list("pk", "external_id", "title")
 
 

@@ -64,9 +64,7 @@ def _keys_of(positive: Sequence[str], negative: Sequence[str]) -> tuple[list[int
     if both := sorted(set(positive) & set(negative)):
         raise BothWays(both)
     named = list(dict.fromkeys([*positive, *negative]))
-    public = Listing.objects.filter(
-        external_id__in=named, status__in=(*Listing.ON_MARKET, Listing.Status.SOLD)
-    )
+    public = Listing.objects.filter(external_id__in=named, status__in=Listing.PUBLIC)
     keys = dict(public.values_list("external_id", "pk"))
     if unknown := [external_id for external_id in named if external_id not in keys]:
         raise UnknownListings(unknown)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from django.core.signing import BadSignature, Signer
 from django.db import DatabaseError, connection, transaction
+from django.db.models import Q
 
 from listings.errors import Invalid
 from listings.models import Actor
@@ -21,6 +22,7 @@ from recommendations.models import Impression, Slate
 
 LONGEST = 200  # listings of a slate
 CURSOR_LASTS = timedelta(days=1)
+OF_STRANGERS_KEPT = timedelta(days=7)  # long enough for cursors, and for events that name them
 PRUNED_AT_ONCE = 1000  # slates in one transaction
 
 _NO_PLACES = np.empty(0, np.int64)
@@ -198,12 +200,14 @@ def _is_one(whose: int, actor: Actor | None) -> bool:
     return Actor.objects.filter(pk=whose, merged_into=actor).exists()
 
 
-def prune(*, before: datetime, progress: Progress = unwatched) -> int:
-    """Delete the slates of an earlier time with their impressions, in batches; how many slates.
+def prune(*, kept: timedelta, now: datetime, progress: Progress = unwatched) -> int:
+    """Delete the slates that are older than `kept` with their impressions, in batches; how many slates.
 
-    Whatever breaks it off, what was deleted is gone and the rest goes next time.
+    Those of nobody known, from which nothing is learned, go after OF_STRANGERS_KEPT. Whatever breaks it off,
+    what was deleted is gone and the rest goes next time.
     """
-    old = Slate.objects.filter(created_at__lt=before)
+    of_strangers = Q(actor=None, created_at__lt=now - min(kept, OF_STRANGERS_KEPT))
+    old = Slate.objects.filter(of_strangers | Q(created_at__lt=now - kept))
     total, done = old.count(), 0
     while chosen := list(old.order_by("created_at").values_list("pk", flat=True)[:PRUNED_AT_ONCE]):
         with transaction.atomic():

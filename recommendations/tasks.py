@@ -97,7 +97,7 @@ def prune_slates() -> int:
     now = timezone.now()
     parking.prune(now=now)
     exposure.prune(now=now)
-    return slates.prune(before=now - timedelta(days=settings.ENVIRONMENT.slate_days))
+    return slates.prune(kept=timedelta(days=settings.ENVIRONMENT.slate_days), now=now)
 
 
 @shared_task

@@ -179,18 +179,18 @@ class TestCursors:
 
     def test_one_of_a_slate_that_was_deleted_is_refused(self, bobs_slate, bob, now):
         cursor = slates.cursor_after(bobs_slate, offset=20, actor=bob, now=now)
-        slates.prune(before=now + timedelta(seconds=1))
+        slates.prune(kept=timedelta(0), now=now + timedelta(seconds=1))
         assert "gone" in self.refusal(cursor, bob, now)
 
 
 class TestPruning:
     @pytest.fixture
-    def written(self, db, ago):
+    def written(self, bob, ago):
         """Five of a hundred days ago, each served, and one of today."""
         for number in range(5):
-            old = slates.write(draft([1, 2]), now=ago(days=100, hours=number))
+            old = slates.write(draft([1, 2], bob), now=ago(days=100, hours=number))
             slates.serve(old, offset=0, count=2, now=ago(days=100, hours=number))
-        return slates.write(draft([1, 2]), now=ago(hours=1))
+        return slates.write(draft([1, 2], bob), now=ago(hours=1))
 
     def test_old_ones_go_with_their_impressions_in_batches(self, written, monkeypatch, capsys):
         monkeypatch.setattr(slates, "PRUNED_AT_ONCE", 2)
@@ -201,10 +201,21 @@ class TestPruning:
         call_command("prune_slates")
         assert "0 slates" in capsys.readouterr().out
 
-    def test_it_tells_how_far_it_is(self, written, monkeypatch, ago):
+    def test_those_of_nobody_known_go_after_a_week(self, bob, ago):
+        for actor in (bob, None):
+            for days in (6, 8):
+                slates.write(draft([days], actor), now=ago(days=days))
+        call_command("prune_slates")
+        assert set(Slate.objects.values_list("actor", "listing_ids__0")) == {
+            (bob.pk, 6),
+            (bob.pk, 8),
+            (None, 6),
+        }
+
+    def test_it_tells_how_far_it_is(self, written, monkeypatch, now):
         monkeypatch.setattr(slates, "PRUNED_AT_ONCE", 2)
         seen = []
-        slates.prune(before=ago(days=90), progress=lambda *told: seen.append(told))
+        slates.prune(kept=timedelta(days=90), now=now, progress=lambda *told: seen.append(told))
         assert seen == [(2, 5), (4, 5), (5, 5)]
 
     def test_as_many_days_as_one_says_are_kept(self, written):

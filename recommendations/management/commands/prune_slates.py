@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from recommendations import parking, slates
 from recommendations.progress import progress_bar
+from recommendations.slates import OF_STRANGERS_KEPT
 
 
 def _days(text: str) -> int:
@@ -18,8 +19,9 @@ def _days(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        "Delete slates that are older than SLATE_DAYS, and events whose listing did not come within "
-        f"{parking.KEPT.days} days. Beat does so every night; it can be repeated and broken off at any time."
+        f"Delete slates that are older than SLATE_DAYS, those of nobody known after {OF_STRANGERS_KEPT.days} "
+        f"days, and events whose listing did not come within {parking.KEPT.days} days. Beat does so every "
+        "night; it can be repeated and broken off at any time."
     )
 
     def add_arguments(self, parser):
@@ -33,6 +35,6 @@ class Command(BaseCommand):
     def handle(self, days: int, **options):
         now = timezone.now()
         with progress_bar("Deleting slates") as progress:
-            slate_count = slates.prune(before=now - timedelta(days=days), progress=progress)
+            slate_count = slates.prune(kept=timedelta(days=days), now=now, progress=progress)
         parked = parking.prune(now=now)
         self.stdout.write(f"Deleted: {slate_count} slates, {parked} events of listings that never came.")
