@@ -1,6 +1,7 @@
 """Threads that ask a web process all the time, and keep every reply."""
 
 import contextlib
+import functools
 import http.client
 import itertools
 import json
@@ -44,24 +45,12 @@ def ask(port: int, method: str, path: str, body: dict | None, key: dict[str, str
         return Reply(began, time.monotonic(), f"{method} {path}", response.status, names, content)
 
 
-class Asking:
-    """Within, each question is asked by a thread of its own, again and again, told how often before."""
+class Crowd:
+    """Within, each lives in a thread of its own, until `over` is set at the end."""
 
-    def __init__(self, *questions: Callable[[int], Reply]):
-        self.replies: list[Reply] = []
-        self.problems: list[Exception] = []
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(each,)) for each in questions]
-
-    def _run(self, question: Callable[[int], Reply]) -> None:
-        for number in itertools.count():
-            if self._over.is_set():
-                return
-            try:
-                self.replies.append(question(number))
-            except Exception as problem:
-                self.problems.append(problem)
-                return
+    def __init__(self, *lives: Callable[[], None]):
+        self.over = threading.Event()
+        self._threads = [threading.Thread(target=each) for each in lives]
 
     def __enter__(self):
         for thread in self._threads:
@@ -69,9 +58,28 @@ class Asking:
         return self
 
     def __exit__(self, *_):
-        self._over.set()
+        self.over.set()
         for thread in self._threads:
             thread.join()
+
+
+class Asking(Crowd):
+    """Within, each question is asked by a thread of its own, again and again, told how often before."""
+
+    def __init__(self, *questions: Callable[[int], Reply]):
+        super().__init__(*(functools.partial(self._run, each) for each in questions))
+        self.replies: list[Reply] = []
+        self.problems: list[Exception] = []
+
+    def _run(self, question: Callable[[int], Reply]) -> None:
+        for number in itertools.count():
+            if self.over.is_set():
+                return
+            try:
+                self.replies.append(question(number))
+            except Exception as problem:
+                self.problems.append(problem)
+                return
 
     def since(self, moment: float) -> list[Reply]:
         """What was asked after it."""

@@ -1,6 +1,7 @@
 """`make torture`: everything at once, while processes are killed and Redis is stopped and emptied."""
 
 import contextlib
+import functools
 import http.client
 import itertools
 import os
@@ -22,7 +23,7 @@ from recommendations.models import EmbeddingJob, Interaction
 from recommendations.simulation import SOURCE, simulate
 from recommendations.training import train_collaborative
 from tests import factories
-from tests.faults.asking import Reply, ask, shown_on
+from tests.faults.asking import Crowd, Reply, ask, shown_on
 from tests.faults.conftest import FragileInstallation, assert_agrees
 from tests.faults.history import WHATS, Entry, violations
 from tests.flows.conftest import EMBEDDINGS, EVENTS, TRAINING, eventually, kill
@@ -40,7 +41,7 @@ PEOPLE = {"publishing": 2, "editing": 1, "trading": 4, "sending": 2, "looking": 
 LEFT = 30  # listings that are not traded
 
 
-class Storm:
+class Storm(Crowd):
     """People who ask one of two web processes for things, each in a thread, and what became of it."""
 
     def __init__(self, ports: list[int], key: dict[str, str], stock: list[str]):
@@ -48,28 +49,17 @@ class Storm:
         self.problems: list[Exception | Reply] = []
         self._ports, self._key = ports, key
         self._stock = stock
-        self._taking, self._over = threading.Lock(), threading.Event()
-        self._numbers = itertools.count()
-        self._threads = [
-            threading.Thread(
-                target=self._live, args=(getattr(self, name), random.Random(f"{SEED} {name} {n}"))
+        self._taking, self._numbers = threading.Lock(), itertools.count()
+        super().__init__(
+            *(
+                functools.partial(self._live, getattr(self, name), random.Random(f"{SEED} {name} {n}"))
+                for name, count in PEOPLE.items()
+                for n in range(count)
             )
-            for name, count in PEOPLE.items()
-            for n in range(count)
-        ]
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
+        )
 
     def _live(self, act: Callable[[random.Random], None], chance: random.Random) -> None:
-        while not self._over.wait(chance.random() * 0.1):
+        while not self.over.wait(chance.random() * 0.1):
             try:
                 act(chance)
             except Exception as problem:
@@ -116,7 +106,7 @@ class Storm:
         for _ in range(10):
             if (
                 self._ask(chance, "send", event["event_id"], "POST", "interactions/", event)
-                or self._over.is_set()
+                or self.over.is_set()
             ):
                 return
 
