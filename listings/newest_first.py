@@ -64,7 +64,11 @@ class NewestFirst(CursorPagination):
 
     def _link(self, end: int, *, is_back: bool) -> str:
         """To what lies beyond this end of the page; of an empty one, beyond where it was looked for."""
-        time, pk = (self.page[end].created_at, self.page[end].pk) if self.page else self.cursor.position
+        if self.page:
+            time, pk = self.page[end].created_at, self.page[end].pk
+        else:
+            time, beside = self.cursor.position
+            pk = beside - 1 if is_back else beside + 1  # and what lies there itself
         return self.encode_cursor(Cursor(offset=0, reverse=is_back, position=f"{time.isoformat()} {pk}"))
 
 

@@ -133,7 +133,7 @@ def _cut_off(connection: _PinnedConnection):
     """Ends the connection when the time is over: a timeout of sockets begins anew with each byte."""
 
     def cut() -> None:
-        with suppress(OSError, AttributeError):
+        with suppress(OSError, AttributeError, TypeError):  # nothing to cut off yet
             # Not that of TLS, which would have whoever reads now take what is enciphered for the answer.
             socket.socket.shutdown(connection.link, socket.SHUT_RDWR)
 

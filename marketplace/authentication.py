@@ -145,7 +145,9 @@ def see_new_password(
     sender, instance: User, update_fields: frozenset[str] | None = None, **_: object
 ) -> None:
     """Told to end_tokens, which knows that it was written."""
-    is_written = instance.pk is not None and (update_fields is None or "password" in update_fields)
+    # Django hashes anew at a login what it holds for too weak. That sets no password, and leaves none behind.
+    is_set = instance._password is not None or not instance.has_usable_password()
+    is_written = is_set and instance.pk is not None and (update_fields is None or "password" in update_fields)
     before = User.objects.filter(pk=instance.pk).exclude(password=instance.password)
     instance.has_new_password = is_written and before.exists()
 

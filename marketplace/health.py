@@ -68,6 +68,7 @@ def is_operator(request: HttpRequest) -> bool:
     except Error:
         return time.monotonic() - _seen_good.get(_digest(request), -math.inf) < BELIEVED_S
     is_known = Scope.STAFF in request.caller.scopes
+    _seen_good.pop(_digest(request), None)  # it may have lost the scope
     if is_known and request.caller.is_service:
         _seen_good[_digest(request)] = time.monotonic()
     return is_known

@@ -79,7 +79,13 @@ def as_line(logger: object, method: str, event: Event) -> str:
     what, below = told.pop("event", ""), told.pop("exception", None)
     pairs = "".join(f" {key}={value}" for key, value in sorted(told.items()))
     line = f"{stamp} {level.upper()} {name}: {what}{pairs}".translate(_CONTROL)
-    return f"{line}\n{below}" if below else line
+    return f"{line}\n{_below(below)}" if below else line
+
+
+def _below(trace: str) -> str:
+    """A traceback, in which no message can look like a line of its own."""
+    lines = (line.translate(_CONTROL) for line in trace.split("\n"))
+    return "\n".join(f"  {line}" if line[:1].isdigit() else line for line in lines)
 
 
 def logging_settings(log_format: str, level: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from listings.models import Actor
 from listings.services import ensure_actors
 from recommendations.feed import build_feed, next_page
 from recommendations.interactions import Event, EventResult, Outcome, record
-from recommendations.keeping import is_kept
+from recommendations.keeping import is_kept, is_noted
 from recommendations.models import Slate
 from recommendations.offers import keep
 from recommendations.on_behalf import asking_actor
@@ -58,11 +58,10 @@ class FeedApi(RecommendationApi):
             "limit": query.validated_data["limit"],
             "now": timezone.now(),
         }
-        asked["is_kept"] = is_kept(request)
         if "cursor" in query.validated_data:
-            page = next_page(cursor=query.validated_data["cursor"], **asked)
+            page = next_page(cursor=query.validated_data["cursor"], is_kept=is_noted(request), **asked)
         else:
-            page = build_feed(filters=query.filters, **asked)
+            page = build_feed(filters=query.filters, is_kept=is_kept(request), **asked)
         return Response(PageCard(page).data)
 
 

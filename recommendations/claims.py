@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from recommendations.slates import CURSOR_LASTS
+from recommendations.slates import CURSOR_LASTS, OF_STRANGERS_KEPT
 
 # An id that is none must not become an error. The CASE leads to the primary key all the same.
 _KEY = """
@@ -37,15 +37,23 @@ _IS_FALSE = """(
 )"""
 
 
+def slate_key(event: str) -> str:
+    """SQL: the key of the slate that the event of this table names, NULL where it names none."""
+    return _KEY.format(event=event)
+
+
 def is_false(event: str) -> str:
     """A condition of SQL, for a query with `parameters`: what the event of this table claims is not true.
 
     The table has slate, actor_id, listing_id and occurred_at.
     """
-    return _IS_FALSE.format(event=event, key=_KEY.format(event=event))
+    return _IS_FALSE.format(event=event, key=slate_key(event))
 
 
 def parameters(now: datetime) -> dict[str, Any]:
-    """What `is_false` asks for. A slate is older than the events that come of it by a day at the most."""
-    days = timedelta(days=settings.ENVIRONMENT.slate_days)
+    """What `is_false` asks for. A slate is older than the events that come of it by a day at the most.
+
+    Of one that is gone nobody knows whether it was a stranger's.
+    """
+    days = min(timedelta(days=settings.ENVIRONMENT.slate_days), OF_STRANGERS_KEPT)
     return {"slates_kept_since": now - days + CURSOR_LASTS}

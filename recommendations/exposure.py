@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from ml.arrays import Vector
 from ml.exploration import Prior, catalogue_prior
-from recommendations import locks, watermark
+from recommendations import claims, locks, watermark
 from recommendations.columns import Positions
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.models import Exposure, ReaderPosition
@@ -109,8 +109,8 @@ _IMPRESSIONS = f"""
     GROUP BY listing.id ORDER BY listing.id
     ON CONFLICT (listing_id) DO UPDATE SET impressions = exposure.impressions + excluded.impressions
 """
-# Counted anew for what was touched. Whatever somebody does with a listing is one click, what its seller does
-# or who is quarantined is none: nobody makes a listing popular alone.
+# Out of the same feeds, counted anew for what was touched. Whatever somebody does with a listing is one
+# click, what its seller does or who is quarantined is none: nobody makes a listing popular alone.
 _CLICKS = f"""
     UPDATE recommendations_exposure exposure SET clicks = least(exposure.impressions, counted.clicks)
     FROM (
@@ -118,11 +118,13 @@ _CLICKS = f"""
         FROM recommendations_interaction interaction
         JOIN listings_actor actor ON actor.id = interaction.actor_id
         JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> {SELF}
-        WHERE slate <> '' AND NOT is_doubtful AND interaction.kind = ANY(%(kinds)s)
+        JOIN recommendations_slate slate ON slate.id = {claims.slate_key("interaction")}
+        WHERE slate.surface = 'feed' AND slate.actor_id IS NOT NULL
+          AND NOT is_doubtful AND interaction.kind = ANY(%(kinds)s)
           AND listing_id IN (SELECT listing_id FROM recommendations_exposure)
           AND listing_id IN (
             SELECT listing_id FROM recommendations_interaction interaction
-            WHERE slate <> '' AND {watermark.BETWEEN.format(table="interaction")}
+            WHERE interaction.slate <> '' AND {watermark.BETWEEN.format(table="interaction")}
           )
           AND {_BELIEVED}
         GROUP BY listing_id

@@ -26,13 +26,13 @@ SIGNED = (
     "recommendations.Doubt.decided_by",
 )
 _LONGEST = LogEntry._meta.get_field("object_repr").max_length
-# How rows are called that name an actor, an account or a listing: boosts and their changes, staff accesses,
-# and tokens and doubts.
+# How rows are called that name an actor or an account: boosts and their changes, staff accesses, tokens and
+# doubts.
 _NAMING = [
     re.compile(form, re.DOTALL)
     for form in (
         r"(.*)",
-        r"\S+ × (?:seller|listing) (.*)",
+        r"\S+ × seller (.*)",
         r"boost \d+ \w+ by (.*)",
         r"(.*): \S+ of .*",
         r".*: \S+ of (.*)",
@@ -60,11 +60,6 @@ class Names:
     @property
     def of_listings(self) -> list[str]:
         return [listing.external_id for listing in self.listings]
-
-    @property
-    def in_log(self) -> set[str]:
-        """What `str` makes of them."""
-        return {*self.of_actors, *self.of_users, *(listing.title for listing in self.listings)}
 
 
 def forget_names(names: Names) -> None:
@@ -103,9 +98,15 @@ def _forget_in_log(names: Names) -> None:
     boosts = _changes_of_boosts(names).order_by().annotate(key=Cast("boost_id", CharField())).values("key")
     about = ContentType.objects.get_for_model(Boost)
     LogEntry.objects.filter(content_type=about, object_id__in=boosts).delete()
-    called = names.in_log
-    entries = LogEntry.objects.order_by().values_list("pk", "object_repr").iterator()
-    LogEntry.objects.filter(pk__in=[pk for pk, told in entries if _tells_of(told, called)]).delete()
+    accounts = ContentType.objects.get_for_model(get_user_model())
+    _forget_entries(LogEntry.objects.filter(content_type=accounts), {*names.of_users})
+    _forget_entries(LogEntry.objects.exclude(content_type=accounts), {*names.of_actors, *names.of_users})
+
+
+def _forget_entries(entries: QuerySet[LogEntry], called: set[str]) -> None:
+    """Those that name one of these. Titles are not asked for: anybody may call a listing what they like."""
+    told = entries.order_by().values_list("pk", "object_repr").iterator()
+    LogEntry.objects.filter(pk__in=[pk for pk, text in told if _tells_of(text, called)]).delete()
 
 
 def _tells_of(told: str, called: set[str]) -> bool:

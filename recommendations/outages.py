@@ -16,6 +16,12 @@ def is_outage(error: Exception, listing_ids: Sequence[int]) -> bool:
 
     A photo that is missing by itself is none.
     """
-    if isinstance(error, _OF_ALL):
+    if isinstance(error, _OF_ALL) or _is_of_memory(error):
         return True
     return not photos.are_there() and Photo.objects.filter(listing__in=listing_ids).exists()
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """As torch says it: DefaultCPUAllocator raises a RuntimeError, an accelerator a kind of one."""
+    said = str(error).casefold()
+    return isinstance(error, RuntimeError) and ("allocate memory" in said or "out of memory" in said)

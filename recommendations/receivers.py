@@ -12,7 +12,7 @@ from recommendations.changes import append_changes
 def note_changes(sender, listing_ids: list[int], **_: object) -> None:
     """Runs inside the transaction that changed the listings, as its last step."""
     embedding.request_embeddings(listing_ids)
-    parking.take_up(listing_ids)
     sales.note_purchases(listing_ids)
+    parking.take_up(listing_ids)
     append_changes(listing_ids)
     transaction.on_commit(bell.ring)

@@ -14,7 +14,8 @@ class Remembered(Generic[Value]):
     """The answer of `read(now)`, asked for once a second at most, or as told, while time goes on.
 
     A time before the last reading, as a replay has it, reads anew. While one thread reads, the others go on
-    with what was read before. Where reading fails, its error goes to the caller and nothing is kept of it.
+    with what was read before, if it is hardly older than it may be, else they wait. Where reading fails, its
+    error goes to the caller and nothing is kept of it.
     """
 
     def __init__(self, read: Callable[[datetime], Value], *, kept: timedelta = KEPT):
@@ -24,19 +25,20 @@ class Remembered(Generic[Value]):
 
     def at(self, now: datetime) -> Value:
         kept = self._kept
-        if self._holds(kept, now):
+        if self._is_within(kept, now, self._lasts):
             return kept[1]
-        if not self._reading.acquire(blocking=kept is None):
+        if not self._reading.acquire(blocking=not self._is_within(kept, now, 2 * self._lasts)):
             return kept[1]
         try:
-            if not self._holds(self._kept, now):  # read by another thread since
-                self._kept = (now, self._read(now))
-            return self._kept[1]
+            kept = self._kept
+            if not self._is_within(kept, now, self._lasts):  # nor was it read by another thread since
+                kept = self._kept = (now, self._read(now))
+            return kept[1]
         finally:
             self._reading.release()
 
-    def _holds(self, kept: tuple[datetime, Value] | None, now: datetime) -> bool:
-        return kept is not None and timedelta(0) <= now - kept[0] < self._lasts
+    def _is_within(self, kept: tuple[datetime, Value] | None, now: datetime, span: timedelta) -> bool:
+        return kept is not None and timedelta(0) <= now - kept[0] < span
 
     def forget(self) -> None:
         """The next call reads."""

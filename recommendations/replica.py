@@ -4,6 +4,7 @@ Requests read a reference and never wait. The thread starts after the fork, at t
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -23,6 +24,7 @@ from recommendations.models import TrainedModel
 from recommendations.view import View
 
 TAIL_EVERY_S = 0.15
+NOTE_LAG_EVERY_S = 10.0  # which is asked of every job that waits
 LOOK_AROUND_EVERY_S = 1.0  # for a new generation, encoder or model, and for what is trending
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class Replica:
     def __init__(self) -> None:
         self.view: View | None = None
         self.degraded: frozenset[str] = frozenset()
+        self._lag_noted_at = -math.inf
         self._failing: set[str] = set()  # steps that did not work when they were last tried
         self._models = ModelWatch(model_store)
         self._rankers = ModelWatch(ranker_store)
@@ -100,7 +103,9 @@ class Replica:
             self._looked_at = newest
         self._take_models()
         self._take_trending()
-        self._note_lag()
+        if time.monotonic() - self._lag_noted_at > NOTE_LAG_EVERY_S:
+            self._note_lag()
+            self._lag_noted_at = time.monotonic()
 
     def _take_models(self) -> None:
         model, ranker = self._models.look(), self._rankers.look()

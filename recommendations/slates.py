@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 from django.core.signing import BadSignature, Signer
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from listings.errors import Invalid
 from listings.models import Actor
 from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 from ml.progress import Progress, unwatched
-from recommendations.crawlers import is_crawler  # noqa: F401  asked for here by whoever writes slates
 from recommendations.models import Impression, Slate
 
 LONGEST = 200  # listings of a slate
 CURSOR_LASTS = timedelta(days=1)
-OF_STRANGERS_KEPT = timedelta(days=7)  # long enough for cursors, and for events that name them
+OF_STRANGERS_KEPT = timedelta(days=31)  # longer than events are parked that name them
 PRUNED_AT_ONCE = 1000  # slates in one transaction
 
 _NO_PLACES = np.empty(0, np.int64)
@@ -206,8 +205,13 @@ def prune(*, kept: timedelta, now: datetime, progress: Progress = unwatched) -> 
     Those of nobody known, from which nothing is learned, go after OF_STRANGERS_KEPT. Whatever breaks it off,
     what was deleted is gone and the rest goes next time.
     """
-    of_strangers = Q(actor=None, created_at__lt=now - min(kept, OF_STRANGERS_KEPT))
-    old = Slate.objects.filter(of_strangers | Q(created_at__lt=now - kept))
+    of_strangers = Slate.objects.filter(actor=None, created_at__lt=now - min(kept, OF_STRANGERS_KEPT))
+    of_anybody = Slate.objects.filter(created_at__lt=now - kept)
+    # One after the other, each by its own index; what is both, goes with the strangers'.
+    return sum(_prune(old, progress) for old in (of_strangers, of_anybody))
+
+
+def _prune(old: QuerySet[Slate], progress: Progress) -> int:
     total, done = old.count(), 0
     while chosen := list(old.order_by("created_at").values_list("pk", flat=True)[:PRUNED_AT_ONCE]):
         with transaction.atomic():

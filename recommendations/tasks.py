@@ -8,6 +8,8 @@ import logging
 import os
 import subprocess
 import sys
+import time
+from collections import Counter
 from datetime import timedelta
 
 from celery import shared_task
@@ -31,6 +33,7 @@ from recommendations import (
 from recommendations.answers import Question
 
 BELL_EXPIRES_S = 30
+FETCHING_S = 4.0  # in a turn, and beat takes the next one soon: compaction and refreshes wait beside it
 ENCODE_LIMIT_S = 60  # a switch of encoders loads models in it; what takes longer hangs
 EMBEDDING_BUDGET = timedelta(minutes=1)  # a large catalogue takes many turns, each far below the time limits
 
@@ -53,11 +56,11 @@ def embed_pending() -> dict[str, int]:
 
 @shared_task
 def fetch_photos() -> dict[str, int]:
-    """Fetch photos that services named by address. Safe to run at any time; what is left rings again."""
-    counts = photo_fetching.fetch_photos(clock=timezone.now)
-    if photo_fetching.waiting_count(timezone.now()):
-        fetch_photos.apply_async(expires=BELL_EXPIRES_S)
-    return counts
+    """Fetch photos that services named by address, for a while: others wait for this worker. Beat goes on."""
+    until, counts = time.monotonic() + FETCHING_S, Counter()
+    while not counts or (time.monotonic() < until and photo_fetching.waiting_count(timezone.now())):
+        counts.update(photo_fetching.fetch_photos(clock=timezone.now))
+    return dict(counts)
 
 
 # Acknowledged before it runs: a photo that crashes the encoder costs one query, and is not tried again.

@@ -198,6 +198,17 @@ class TestTokens:
         bob.user.first_name = "Robert"
         bob.user.save()
         assert Client().login(username="bob", password=PASSWORD)
+
+    def test_a_hash_that_django_makes_anew_ends_none(self, bob, as_bob, settings):
+        settings.PASSWORD_HASHERS = [
+            "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+            *settings.PASSWORD_HASHERS,
+        ]
+        before = bob.user.password
+        assert Client().login(username="bob", password=PASSWORD)
+        bob.user.refresh_from_db()
+        assert bob.user.password != before
+        assert PersonToken.objects.filter(user=bob.user).exists()
         assert as_bob.get("/api/v1/listings/").status_code == 200
 
     @pytest.mark.parametrize(

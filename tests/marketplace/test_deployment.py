@@ -56,9 +56,9 @@ class TestEnvironment:
     @pytest.mark.parametrize("name", set(SERVICES) - SERVERS)
     def test_every_setting_of_the_operator_reaches_them(self, name):
         given = SERVICES[name]["environment"]
-        assert SETTINGS - set(given) == {"VAR", "PORT"}  # within a container they are the image's
+        assert SETTINGS - set(given) == {"VAR", "PORT", "DEBUG"}  # the first two are the image's own
         asked = {setting for setting in SETTINGS if f"${{{setting}:" in given.get(setting, "")}
-        assert SETTINGS - asked == {"VAR", "PORT", "DATABASE_URL", "REDIS_URL"}
+        assert SETTINGS - asked == {"VAR", "PORT", "DEBUG", "DATABASE_URL", "REDIS_URL"}
 
     @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
     def test_native_threads_are_those_of_the_demo(self, process):

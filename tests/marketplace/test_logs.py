@@ -152,6 +152,15 @@ class TestForgedLines:
         assert "ERROR django.request" in stream.getvalue()
         assert "\n2026-11-21 15:04:05" not in stream.getvalue()
 
+    def test_nor_does_what_an_error_quotes(self, written):
+        stream = written("text")
+        try:
+            raise ValueError(f"no such thing: a\n{self.FORGED}\x1b[2J")
+        except ValueError:
+            logging.getLogger("shop").exception("it broke")
+        assert "\x1b" not in stream.getvalue() and "\n2026-11-21 15:04:05" not in stream.getvalue()
+        assert "\n  2026-11-21 15:04:05" in stream.getvalue()
+
     def test_nor_does_anything_else_that_is_told(self, written):
         stream = written("text")
         logging.getLogger("shop").warning("no such file: %s", f"a\n{self.FORGED}")

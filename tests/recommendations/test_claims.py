@@ -9,6 +9,7 @@ from recommendations import slates
 from recommendations.event_files import import_events
 from recommendations.interactions import Event, record
 from recommendations.models import Interaction
+from recommendations.slates import OF_STRANGERS_KEPT
 from tests import factories
 from tests.recommendations.test_slates import draft
 
@@ -62,8 +63,8 @@ class TestClaims:
     def test_who_claims_nothing_is_believed(self, bob, sofas, slate):
         assert not is_doubtful(bob, sofas[0], slate)
 
-    def test_a_slate_that_may_have_been_deleted_since_is_believed_in(self, bob, sofas, settings, ago):
-        days = settings.ENVIRONMENT.slate_days
+    def test_a_slate_that_may_have_been_deleted_since_is_believed_in(self, bob, sofas, ago):
+        days = OF_STRANGERS_KEPT.days
         assert not is_doubtful(bob, sofas[0], "f" * 32, at=ago(days=days))
         assert is_doubtful(bob, sofas[0], "f" * 32, at=ago(days=days - 2))
         assert is_doubtful(bob, sofas[0], "no slate", at=ago(days=days))

@@ -54,6 +54,13 @@ class TestRollUp:
         exposure.roll_up(now=now)
         assert counts()[sofas[1].pk] == (1, 0)
 
+    def test_a_click_out_of_a_search_or_a_strangers_feed_is_none_of_a_feed(self, bob, charlie, sofas, now):
+        served(bob, sofas, now)
+        clicked(bob, sofas[0], served(bob, sofas, now, surface=Slate.Surface.SEARCH), now)
+        clicked(charlie, sofas[1], served(None, sofas, now), now)
+        exposure.roll_up(now=now)
+        assert set(counts().values()) == {(1, 0)}
+
     def test_what_came_from_elsewhere_is_no_click(self, bob, sofas, now):
         served(bob, sofas, now)
         factories.event(bob, sofas[0])

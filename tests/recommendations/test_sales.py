@@ -3,6 +3,7 @@
 import pytest
 
 from listings import services
+from listings.models import Actor
 from recommendations import sales
 from recommendations.models import Interaction
 from tests import factories
@@ -13,6 +14,11 @@ def sofa(alice):
     return factories.listing(alice, "Blue sofa")
 
 
+def looked_at(who, sofa) -> None:
+    """As whoever buys something has."""
+    factories.event(who, sofa)
+
+
 def purchases() -> list[tuple[str, int, str]]:
     found = Interaction.objects.filter(kind="purchase").order_by("pk")
     return list(found.values_list("source", "listing_id", "actor__external_id"))
@@ -21,22 +27,30 @@ def purchases() -> list[tuple[str, int, str]]:
 @pytest.mark.django_db(transaction=True)
 class TestASale:
     def test_is_a_purchase_of_its_buyer_at_the_time_of_the_sale(self, sofa, bob, now):
+        looked_at(bob, sofa)
         services.mark_sold(listing=sofa, buyer=bob, now=now)
         assert purchases() == [("sale", sofa.pk, "bob")]
-        assert Interaction.objects.get().occurred_at == now
+        assert Interaction.objects.get(kind="purchase").occurred_at == now
+
+    def test_to_somebody_who_never_looked_at_it_is_only_what_its_seller_says(self, sofa, bob, now):
+        services.mark_sold(listing=sofa, buyer=bob, now=now)
+        assert purchases() == []
 
     def test_counts_once_however_often_it_is_announced(self, sofa, bob, now):
+        looked_at(bob, sofa)
         services.mark_sold(listing=sofa, buyer=bob, now=now)
         assert sales.note_purchases([sofa.pk]) == 0
         assert len(purchases()) == 1
 
     def test_of_which_the_buyer_has_told_adds_nothing(self, sofa, bob, now):
-        factories.event(bob, sofa, "purchase")
+        visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
+        factories.event(visitor, sofa, "purchase")
         services.mark_sold(listing=sofa, buyer=bob, now=now)
         assert [source for source, *_ in purchases()] == ["tests"]
 
     @pytest.mark.parametrize("buyer", [None, "alice"])
     def test_to_nobody_or_to_oneself_is_none(self, sofa, alice, now, buyer):
+        looked_at(alice, sofa)
         services.mark_sold(listing=sofa, buyer=buyer and alice, now=now)
         assert purchases() == []
 
@@ -45,6 +59,7 @@ class TestASale:
         bought = factories.listing(alice, "Red sofa", path="Home / Sofas")
         follow()
         assert {other.external_id, lamp.external_id} <= self.shown(as_bob)
+        looked_at(bob, bought)
         services.mark_sold(listing=bought, buyer=bob, now=now)
         follow()
         assert other.external_id not in self.shown(as_bob)

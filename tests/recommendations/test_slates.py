@@ -11,6 +11,7 @@ from django.db.models.signals import post_save
 from listings.models import Actor, Listing
 from ml.arrays import ShapeError
 from recommendations import slates
+from recommendations.crawlers import is_crawler
 from recommendations.models import Impression, Interaction, Slate, TrainedModel
 from recommendations.slates import BadCursor, Draft
 from recommendations.tasks import prune_slates
@@ -201,15 +202,15 @@ class TestPruning:
         call_command("prune_slates")
         assert "0 slates" in capsys.readouterr().out
 
-    def test_those_of_nobody_known_go_after_a_week(self, bob, ago):
+    def test_those_of_nobody_known_go_after_a_month(self, bob, ago):
         for actor in (bob, None):
-            for days in (6, 8):
+            for days in (30, 32):
                 slates.write(draft([days], actor), now=ago(days=days))
         call_command("prune_slates")
         assert set(Slate.objects.values_list("actor", "listing_ids__0")) == {
-            (bob.pk, 6),
-            (bob.pk, 8),
-            (None, 6),
+            (bob.pk, 30),
+            (bob.pk, 32),
+            (None, 30),
         }
 
     def test_it_tells_how_far_it_is(self, written, monkeypatch, now):
@@ -321,7 +322,7 @@ class TestCrawlers:
         ],
     )
     def test_who_says_so_is_one(self, user_agent):
-        assert slates.is_crawler(user_agent)
+        assert is_crawler(user_agent)
 
     @pytest.mark.parametrize(
         "user_agent",
@@ -338,4 +339,4 @@ class TestCrawlers:
         ],
     )
     def test_people_and_the_shops_own_programs_are_none(self, user_agent):
-        assert not slates.is_crawler(user_agent)
+        assert not is_crawler(user_agent)
