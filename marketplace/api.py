@@ -1,7 +1,9 @@
 """Tokens for persons: a name and a password in, a token out."""
 
 from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from knox.auth import TokenAuthentication
 from rest_framework import serializers
@@ -43,9 +45,18 @@ class LoginApi(APIView):
         user = authenticate(request._request, username=asked["username"], password=asked["password"])
         if user is None:
             raise AuthenticationFailed("This name and password do not belong together.")
-        instance, token = PersonToken.objects.create(user, scopes=sorted(asked.get("scopes", Scope.values)))
+        instance, token = _token_for(user, scopes=sorted(asked.get("scopes", Scope.values)))
         user_logged_in.send(sender=user.__class__, request=request._request, user=user)
         return Response(TokenReply({"token": token, "expiry": instance.expiry}).data)
+
+
+def _token_for(user: User, *, scopes: list[str]) -> tuple[PersonToken, str]:
+    """Raises AuthenticationFailed if the password was changed since it was found to be good."""
+    with transaction.atomic():
+        same = User.objects.select_for_update().filter(pk=user.pk, password=user.password)
+        if same.first() is None:
+            raise AuthenticationFailed("The password has just been changed.")
+        return PersonToken.objects.create(user, scopes=scopes)
 
 
 class LogoutApi(APIView):

@@ -181,7 +181,7 @@ class TestFailing:
         ("error", "is_failed"),
         [
             (MemoryError(), False),
-            (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"), False),
+            (RuntimeError("DefaultCPUAllocator: can't allocate memory"), False),
             (RuntimeError("a shape that does not fit"), True),
             (OperationalError("the server closed the connection"), False),
             (DataError("a text that cannot be stored"), True),
