@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+from django.db import connection
 
 from listings.batch import ListingRow, upsert_batch
 from listings.models import Listing
@@ -77,6 +78,7 @@ class Town:
             ]
             events.append(self._event(f"{name}-message", shill, TARGET, "message", rng, attack.claim))
             _record(f"actor:{name}", events, self.now)
+        _analyze()
 
     def _event(self, event_id, actor, row, kind, rng, slate=None) -> Event:
         at = self.now - timedelta(days=float(10 * rng.random()))
@@ -102,6 +104,7 @@ def found(now: datetime, *, actor_count: int = 700, seed: int = 3) -> Town:
                 actor = actors[f"honest-{number}"]
                 events.append(town._event(f"{number}-{row}-{kind}", actor, row, kind, rng))
     _record("service:shop", events, now)
+    _analyze()
     return town
 
 
@@ -125,6 +128,12 @@ def _record(source: str, events: list[Event], now: datetime) -> None:
     for first in range(0, len(events), MAXIMUM_BATCH):
         results = record(source=source, events=events[first : first + MAXIMUM_BATCH], now=now)
         assert {result.outcome for result in results} == {"accepted"}
+
+
+def _analyze() -> None:
+    """The planner may know the tables as they were left by a test that was rolled back: as empty ones."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE recommendations_interaction, listings_actor, listings_listing")
 
 
 def _top(model: Collaborative, items: np.ndarray) -> np.ndarray:
