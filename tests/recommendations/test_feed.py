@@ -6,7 +6,7 @@ from django.utils import timezone
 from listings import services
 from recommendations import collaborative, replica, training
 from recommendations.model_store import activate
-from recommendations.models import TrainedModel
+from recommendations.models import Interaction, TrainedModel
 from recommendations.simulation import simulate
 from recommendations.training import train_collaborative
 from tests import factories
@@ -226,8 +226,9 @@ def scores_of(items, source) -> dict[str, float | None]:
 class TestCollaborative:
     @pytest.fixture
     def shopped(self, catalogue, now):
-        """Forty simulated shoppers have looked around."""
+        """Forty simulated shoppers have looked around. None bought: they would be shown no more of a kind."""
         simulate(shopper_count=40, seed=5, now=now)
+        Interaction.objects.filter(kind="purchase").delete()
 
     @pytest.mark.parametrize("source", ["collaborative", "covisitation"])
     def test_a_listing_that_nobody_touched_has_a_score(
