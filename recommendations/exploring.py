@@ -71,21 +71,24 @@ def give_chances(
     *,
     behind: Rows,
     share: float,
+    seller_cap: int,
     now: datetime,
     rng: np.random.Generator,
 ) -> Explored:
     """Fill every (1 / share)th place of an order with a listing that few have seen.
 
     order (m,) positions in what was ranked; behind (b,) rows of the view that are drawn from where they are
-    in it.
+    in it, unless their seller stands on the first page seller_cap times: chance adds no more.
     """
     untouched = Explored(order, _none(), _none(), np.ones(len(order), np.float32))
     places = _places(len(order), share)
-    pool = _pool(view, ranked, order, shown, behind, now) if len(places) else _none()
-    if not len(pool):
+    rows = ranked.rows[order]
+    sellers = view.attributes["seller_id"][rows]
+    candidates = np.flatnonzero(little_seen(view, shown, rows, now=now) & _has_room(sellers, seller_cap))
+    pool = _pool(sellers, candidates, np.isin(rows[candidates], behind))
+    if not (len(places) and len(pool)):
         return untouched
-    rows = ranked.rows[order[pool]]
-    impressions, clicks = shown.of_listings(view.attributes["listing_id"][rows])
+    impressions, clicks = shown.of_listings(view.attributes["listing_id"][rows[pool]])
     drawn = explore(impressions, clicks, shown.prior, rng, slot_count=len(places))
     return _placed(order, pool, drawn.rows, places, drawn.propensities)
 
@@ -97,14 +100,17 @@ def _places(count: int, share: float) -> Rows:
     return np.floor(np.arange(1, int(count * share) + 1) / share).astype(np.int64) - 1
 
 
-def _pool(view: View, ranked: Ranked, order: Rows, shown: Counted, behind: Rows, now: datetime) -> Rows:
-    """Positions in the order that are drawn from: (p,) int64"""
-    rows = ranked.rows[order]
-    candidates = np.flatnonzero(little_seen(view, shown, rows, now=now))
-    candidates = candidates[candidates >= FIRST_PAGE]
-    is_owed = np.isin(rows[candidates], behind)
+def _has_room(sellers: np.ndarray, cap: int) -> np.ndarray:
+    """Which places lie behind the first page, and their seller has room on it: (m,) ids -> (m,) bool"""
+    names, times = np.unique(sellers[:FIRST_PAGE], return_counts=True)
+    has_room = ~np.isin(sellers, names[times >= cap])
+    has_room[:FIRST_PAGE] = False
+    return has_room
+
+
+def _pool(sellers: np.ndarray, candidates: Rows, is_owed: np.ndarray) -> Rows:
+    """Those of these places that are drawn from, one of a seller: (m,) ids, (c,), (c,) bool -> (p,) int64"""
     owed, others = candidates[is_owed], candidates[~is_owed]
-    sellers = view.attributes["seller_id"][rows]
     others = others[~np.isin(sellers[others], sellers[owed])]
     relevant = others[_first_of_each(sellers[others])]
     return np.sort(np.concatenate([owed, relevant[:RELEVANT]]))

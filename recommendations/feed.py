@@ -115,6 +115,7 @@ class Asked:
             self.shown,
             behind=self.behind,
             share=self.parameters.explore_share,
+            seller_cap=self.parameters.seller_cap,
             now=self.now,
             rng=rng,
         )

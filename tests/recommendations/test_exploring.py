@@ -27,7 +27,7 @@ def ranked_of(view):
     return rank(gather(view, liking, view.alive, now=NOW), liking)
 
 
-def given(view, shown, *, share=0.1, seed=0, ranked=None):
+def given(view, shown, *, share=0.1, seed=0, ranked=None, seller_cap=3):
     ranked = ranked or ranked_of(view)
     explored = give_chances(
         view,
@@ -36,6 +36,7 @@ def given(view, shown, *, share=0.1, seed=0, ranked=None):
         shown,
         behind=furthest_behind(view, shown, view.alive, now=NOW),
         share=share,
+        seller_cap=seller_cap,
         now=NOW,
         rng=np.random.default_rng(seed),
     )
@@ -88,6 +89,15 @@ class TestChances:
         ranked, explored = given(view, Counted.of([]))
         pool = view.attributes["listing_id"][ranked.rows[explored.order[explored.pool]]]
         assert pool.tolist() == [40]
+
+    def test_chance_adds_none_of_a_seller_who_has_no_room_on_the_first_page(self):
+        view = view_of([1] * 40)
+        view.attributes["seller_id"][[0, 1, 2, 30]] = 99
+        view.attributes["seller_id"][[3, 4, 31]] = 98
+        ranked, explored = given(view, Counted.of([]), seller_cap=3)
+        pool = view.attributes["listing_id"][ranked.rows[explored.order[explored.pool]]]
+        assert 31 not in pool
+        assert 32 in pool
 
     def test_nothing_is_shown_twice_or_lost(self):
         _, explored = given(view_of([1] * 50), Counted.of([]), share=0.2)
