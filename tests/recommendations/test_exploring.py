@@ -91,7 +91,7 @@ class TestChances:
         assert pool.tolist() == [40]
 
     def test_chance_adds_none_of_a_seller_who_has_no_room_on_the_first_page(self):
-        view = view_of([1] * 40)
+        view = view_of([1] * 20 + [2] * 20)
         view.attributes["seller_id"][[0, 1, 2, 30]] = 99
         view.attributes["seller_id"][[3, 4, 31]] = 98
         ranked, explored = given(view, Counted.of([]), seller_cap=3)
