@@ -8,12 +8,10 @@ from typing import Any
 
 import redis
 from celery import current_app
-from django.conf import settings
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from marketplace.lines import Line, first_line
+from recommendations import redis_link
 
 TIMEOUT_S = 0.5
 MOST_MESSAGES = 1000
@@ -38,10 +36,8 @@ def note_run(client: redis.Redis, task: str, now: datetime) -> None:
 def lines(now: datetime) -> list[Line]:
     """Redis first; when it does not answer, that is all there is to tell."""
     began = time.perf_counter()
-    # A client of its own: that of serving tries again, and waits longer.
-    timeouts = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, **timeouts, retry=Retry(NoBackoff(), 0)) as client:
+        with redis_link.link(TIMEOUT_S) as client:
             client.ping()
             answer = Line("redis_answer", value=time.perf_counter() - began, **REDIS)
             return [answer, *_queues(client, now), *_schedule(client, now)]

@@ -18,16 +18,14 @@ from dataclasses import dataclass
 import redis
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from redis.backoff import NoBackoff
 from redis.commands.core import Script
-from redis.exceptions import ConnectionError as NoConnection
-from redis.retry import Retry
 from rest_framework.exceptions import Throttled
 from rest_framework.throttling import BaseThrottle
 
 from listings.callers import READ_METHODS, Caller
 from listings.errors import Unavailable
 from marketplace.errors import plain_problem
+from recommendations import redis_link
 
 ADDRESS_FACTOR = 10  # a household, an office or a phone network shares an address
 SITE_FACTOR = 50  # whoever is given a /48 of IPv6 has 65,536 networks of a household in it
@@ -257,11 +255,5 @@ def _script() -> Script:
     """On connections that answer at once or fail. Where Redis has forgotten the script, it is sent again."""
     url = settings.REDIS_URL
     if url not in _scripts:
-        link = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 1, supported_errors=(NoConnection,)),
-        )
-        _scripts[url] = link.register_script(TAKE)
+        _scripts[url] = redis_link.link(TIMEOUT_S).register_script(TAKE)
     return _scripts[url]

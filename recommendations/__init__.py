@@ -28,5 +28,5 @@ Doors           urls, api, serializers, search_api, search_serializers, plain_im
 For staff       admin, boosts_admin, category_admin, copies_admin, doubts_admin, experiments_admin,
                 slates_admin
 Tables          models, slate_models, rule_models, doubt_models, fields
-Telling         progress, steps, scalars, measured, plain; crash_points
+Telling         progress, steps, scalars, measured, plain; crash_points, redis_link
 """

@@ -11,11 +11,8 @@ import time
 from dataclasses import dataclass
 
 import redis
-from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as NoConnection
-from redis.retry import Retry
 
+from recommendations import redis_link
 from recommendations.encoded import Encoded
 
 QUEUE = "encode"  # the queue of questions is a list of this name
@@ -58,13 +55,7 @@ class Question:
 
 
 def client(timeout_s: float) -> redis.Redis:
-    """A pool of connections that answer in time or fail. One that was closed meanwhile is opened again."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 1, supported_errors=(NoConnection,)),
-    )
+    return redis_link.link(timeout_s, connect_timeout_s=CONNECT_TIMEOUT_S)
 
 
 def look_up(link: redis.Redis, question: Question, encoder_version: str) -> tuple[Encoded | None, int]:

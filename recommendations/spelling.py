@@ -12,15 +12,13 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 import redis
-from django.conf import settings
 from django.db import connection
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from listings.models import Listing
 from listings.words import BREAK, WORD, plain_word, stem
+from recommendations import redis_link
 
 KEY = "vocabulary"
 FRESH = timedelta(minutes=5)
@@ -134,13 +132,10 @@ _client: redis.Redis | None = None
 
 
 def client() -> redis.Redis:
-    """This process's connection to Redis, which tries once: a search does without rather than wait."""
+    """This process's connection to Redis: a search does without rather than wait."""
     global _client
     if _client is None:
-        once = Retry(NoBackoff(), 0)
-        _client = redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5, retry=once
-        )
+        _client = redis_link.link(0.5)
     return _client
 
 

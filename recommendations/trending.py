@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import redis
-from django.conf import settings
 from django.db import connection
 
-from recommendations import doubts, locks, trust, watermark
+from recommendations import doubts, locks, redis_link, trust, watermark
 from recommendations.behaviour import with_merged
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.standing import RETRACTS, stands
@@ -32,10 +31,10 @@ _client: redis.Redis | None = None
 
 
 def client() -> redis.Redis:
-    """This process's connection to Redis. Short timeouts: trending is never worth waiting for."""
+    """This process's connection to Redis: trending is never worth waiting for."""
     global _client
     if _client is None:
-        _client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+        _client = redis_link.link(1)
     return _client
 
 

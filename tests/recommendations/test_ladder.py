@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-import redis
 from django.db import connection
 from django.db.models import F
 
@@ -44,10 +43,10 @@ def refused(kind: str) -> TrainedModel:
 
 
 @pytest.fixture
-def no_redis(monkeypatch):
+def no_redis(settings, monkeypatch):
     """Redis does not answer."""
-    gone = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1)
-    monkeypatch.setattr(trending, "_client", gone)
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    monkeypatch.setattr(trending, "_client", None)
 
 
 class TestRungs:

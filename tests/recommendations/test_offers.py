@@ -9,6 +9,12 @@ from tests import factories
 BOT = {"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"}
 
 
+@pytest.fixture(autouse=True)
+def hurried(settings):
+    """No worker encodes: words alone are searched by, and nobody waits for it."""
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.02})
+
+
 @pytest.fixture
 def sofas(alice, follow):
     made = [factories.listing(alice, f"Blue sofa {number}") for number in range(4)]

@@ -1,12 +1,9 @@
 from datetime import timedelta
 
 import pytest
-import redis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from listings import services
 from recommendations import spelling, tasks
@@ -144,6 +141,7 @@ class TestLearning:
         spelling.client().hset(spelling.KEY, mapping={"learnt_at": "then", "words": b"rubbish"})
         assert mend("sofla") == Mended("sofla")
 
-    def test_neither_does_one_that_is_down(self, catalogue, monkeypatch):
-        monkeypatch.setattr(spelling, "_client", redis.Redis(port=1, retry=Retry(NoBackoff(), 0)))
+    def test_neither_does_one_that_is_down(self, catalogue, settings, monkeypatch):
+        settings.REDIS_URL = "redis://127.0.0.1:1"
+        monkeypatch.setattr(spelling, "_client", None)
         assert mend("sofla") == Mended("sofla")
