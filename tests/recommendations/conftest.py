@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 from django.db import connections
 
+from listings.announcing import announcing
 from listings.models import Actor, Listing
 from recommendations.simulation import simulate
 from tests import factories
@@ -18,10 +19,13 @@ def shoppers(alice, encoder, now) -> list[Actor]:
 
     Listings have ids of their own: what is simulated follows from the seed and the order of ids.
     """
-    for number in range(12):
-        factories.listing(alice, f"Blue sofa {number}", price=20 + number, external_id=f"sofa-{number:02}")
-        title, path = f"Mountain bike {number}", "Sports / Bicycles"
-        factories.listing(alice, title, path=path, price=80 + number, external_id=f"bike-{number:02}")
+    with announcing():
+        for number in range(12):
+            factories.listing(
+                alice, f"Blue sofa {number}", price=20 + number, external_id=f"sofa-{number:02}"
+            )
+            title, path = f"Mountain bike {number}", "Sports / Bicycles"
+            factories.listing(alice, title, path=path, price=80 + number, external_id=f"bike-{number:02}")
     simulate(shopper_count=30, seed=2, now=now)
     return list(Actor.objects.filter(external_id__startswith="shopper").order_by("pk"))
 

@@ -4,6 +4,7 @@ import pytest
 from django.utils import timezone
 
 from listings import services
+from listings.announcing import announcing
 from recommendations import collaborative, replica, training
 from recommendations.model_store import activate
 from recommendations.models import Interaction, TrainedModel
@@ -25,11 +26,12 @@ KINDS = [
 @pytest.fixture
 def catalogue(alice, encoder):
     """Ten of each kind, which differ in a word and in price."""
-    return [
-        factories.listing(alice, f"{title} {number}", path=path, price=10 * number + 10)
-        for number in range(10)
-        for title, path in KINDS
-    ]
+    with announcing():
+        return [
+            factories.listing(alice, f"{title} {number}", path=path, price=10 * number + 10)
+            for number in range(10)
+            for title, path in KINDS
+        ]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from listings import services
+from listings.announcing import announcing
 from recommendations import boosts, slates
 from recommendations.features import FEATURES
 from recommendations.models import Boost, Impression, Slate
@@ -15,7 +16,8 @@ FEED = "/api/v1/feed/"
 
 @pytest.fixture
 def chairs(alice, encoder):
-    return [factories.listing(alice, f"Chair number {number}", price=10 + number) for number in range(12)]
+    with announcing():
+        return [factories.listing(alice, f"Chair number {number}", price=10 + number) for number in range(12)]
 
 
 @pytest.fixture
@@ -137,7 +139,10 @@ def test_what_staff_boost_comes_first_and_what_they_dampen_last(anyone, chairs, 
 class TestRest:
     @pytest.fixture
     def market(self, alice, encoder):
-        return [factories.listing(alice, f"Chair number {number}", price=10 + number) for number in range(30)]
+        with announcing():
+            return [
+                factories.listing(alice, f"Chair number {number}", price=10 + number) for number in range(30)
+            ]
 
     def test_what_was_shown_three_times_is_not_shown_a_fourth(self, as_bob, market, page_of):
         for _ in range(3):

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
+from listings.announcing import announcing
 from listings.models import Listing
 from recommendations import encoders, lag, trending
 from recommendations.models import EmbeddingJob, TrainedModel
@@ -19,10 +20,11 @@ KINDS = ["Blue three seater sofa", "Mountain bike with gears", "Winter coat for 
 
 @pytest.fixture
 def listings(alice, ago):
-    return [
-        factories.listing(alice, f"{KINDS[number % 3]} {number}", created_at=ago(hours=number + 1))
-        for number in range(24)
-    ]
+    with announcing():
+        return [
+            factories.listing(alice, f"{KINDS[number % 3]} {number}", created_at=ago(hours=number + 1))
+            for number in range(24)
+        ]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from listings import services
+from listings.announcing import announcing
 from recommendations.filters import Filters
 from recommendations.more_like import more_like
 from tests import factories
@@ -23,10 +24,11 @@ def world(alice, encoder):
         "desks": ("Oak office desk", OFFICE),
         "lamps": ("Oak office lamp", OFFICE),
     }
-    return {
-        kind: [factories.listing(alice, f"{title} {n}", path=path, price=10 * n + 10) for n in range(10)]
-        for kind, (title, path) in kinds.items()
-    }
+    with announcing():
+        return {
+            kind: [factories.listing(alice, f"{title} {n}", path=path, price=10 * n + 10) for n in range(10)]
+            for kind, (title, path) in kinds.items()
+        }
 
 
 def names(listings) -> list[str]:

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from listings.announcing import announcing
 from listings.models import Listing
 from recommendations import hindsight, rehearsal, training, weighing
 from recommendations.contenders import CONTENDERS
@@ -30,10 +31,11 @@ def past(alice, encoder, now) -> Past:
 @pytest.fixture
 def shoppers(past, now):
     """Simulated ones, over four kinds of listing that were imported after all that happened."""
-    for number in range(48):
-        about = {"path": f"Kind {number % 4} / All", "price": 20 + number, "external_id": f"sofa-{number:02}"}
-        made = factories.listing(past.seller, f"Blue sofa {number}", **about)
-        past.embed(made, direction=number % 4)
+    with announcing():
+        for number in range(48):
+            path, name = f"Kind {number % 4} / All", f"sofa-{number:02}"
+            about = {"path": path, "price": 20 + number, "external_id": name}
+            past.embed(factories.listing(past.seller, f"Blue sofa {number}", **about), direction=number % 4)
     simulate(shopper_count=40, seed=2, now=now)
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from PIL import Image
 
 from listings import services
+from listings.announcing import announcing
 from listings.models import Place
 from recommendations import search, spelling
 from recommendations.encoded import Encoded
@@ -330,7 +331,8 @@ class TestEmptyResults:
 class TestPages:
     @pytest.fixture
     def many(self, alice, encoder):
-        return [factories.listing(alice, f"Oak chair {number}") for number in range(25)]
+        with announcing():
+            return [factories.listing(alice, f"Oak chair {number}") for number in range(25)]
 
     def test_they_follow_each_other_without_gap_or_repeat(self, anyone, many):
         whole = ids(ask(anyone, q="oak chair", limit=100))
@@ -391,8 +393,9 @@ class TestTaste:
     @pytest.fixture
     def chairs(self, alice, encoder):
         """Thirty that full text ranks by their age, the wooden ones last."""
-        metal = [factories.listing(alice, f"Chair in polished metal {number}") for number in range(15)]
-        wood = [factories.listing(alice, f"Chair in walnut wood {number}") for number in range(15)]
+        with announcing():
+            metal = [factories.listing(alice, f"Chair in polished metal {number}") for number in range(15)]
+            wood = [factories.listing(alice, f"Chair in walnut wood {number}") for number in range(15)]
         return wood, metal
 
     @pytest.fixture

@@ -2,6 +2,7 @@ import pytest
 from django.utils import timezone
 
 from listings import services
+from listings.announcing import announcing
 from tests import factories
 from tests.recommendations.pictures import saved, scene
 
@@ -13,9 +14,9 @@ def sofas(alice, encoder):
 
 @pytest.fixture
 def bikes(alice, encoder):
-    return [
-        factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles") for number in range(30)
-    ]
+    path = "Sports / Bicycles"
+    with announcing():
+        return [factories.listing(alice, f"Mountain bike {number}", path=path) for number in range(30)]
 
 
 def similar(client, listing, **query):
@@ -139,10 +140,11 @@ class TestListingsWithoutPhotos:
     def bicycles(self, alice, encoder):
         """Every other one without a photo; beside them sofas, all with one."""
         path = "Sports / Bicycles"
-        bikes = [factories.listing(alice, f"Mountain bike {number}", path=path) for number in range(24)]
-        others = [factories.listing(alice, f"Corner sofa in velvet {number}") for number in range(24)]
-        for number, listing in enumerate([*bikes[::2], *others]):
-            factories.add_picture(listing, saved(scene(number)))
+        with announcing():
+            bikes = [factories.listing(alice, f"Mountain bike {number}", path=path) for number in range(24)]
+            others = [factories.listing(alice, f"Corner sofa in velvet {number}") for number in range(24)]
+            for number, listing in enumerate([*bikes[::2], *others]):
+                factories.add_picture(listing, saved(scene(number)))
         return bikes
 
     def test_they_are_about_as_common_among_the_similar_as_in_the_catalogue(self, anyone, bicycles, follow):
