@@ -116,18 +116,18 @@ def load_backbone(
 
 def headless(weights: Weights) -> tuple[nn.Module, int]:
     """The classifier with its last linear layer taken off, and the length of what that layer was fed."""
-    model = build_classifier(weights.name, _class_count(weights))
+    last = _end_of(weights.name)
+    head = weights.state.get(f"{last}.weight")
+    model = build_classifier(weights.name, 1000 if head is None else len(head))
     _load(model, weights)
-    last = last_linear(model, weights.name)
     dimension = model.get_submodule(last).in_features
     model.set_submodule(last, nn.Identity())
     return model, int(dimension)  # type: ignore[arg-type]
 
 
 def _classes(weights: Weights) -> Classes | None:
-    with torch.device("meta"):
-        last = last_linear(build_classifier(weights.name, 1000), weights.name)
-    weight, names = weights.state.get(f"{last}.weight"), class_names(weights.name)
+    last, names = _end_of(weights.name), class_names(weights.name)
+    weight = weights.state.get(f"{last}.weight")
     if weight is None or len(weight) != len(names):
         return None
     bias = weights.state.get(f"{last}.bias", torch.zeros(len(names)))
@@ -149,6 +149,13 @@ def last_linear(model: nn.Module, name: str) -> str:
     return linear[-1]
 
 
+@functools.cache
+def _end_of(name: str) -> str:
+    """What `last_linear` says of the classifier by that name."""
+    with torch.device("meta"):  # the shape of the house, without the furniture
+        return last_linear(build_classifier(name, 1000), name)
+
+
 def as_inputs(pictures: list[Image.Image], size: int) -> Tensor:
     """RGB pictures as squares, less ImageNet's mean, by its deviation.   -> (n, 3, size, size) float32"""
     pixels = np.stack([square_pixels(picture, size) for picture in pictures])  # (n, size, size, 3) uint8
@@ -159,13 +166,6 @@ def fastest_dtype() -> torch.dtype:
     """bfloat16 where the CPU multiplies it natively, which is then about twice as fast; else float32."""
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32
-
-
-def _class_count(weights: Weights) -> int:
-    with torch.device("meta"):  # the shape of the house, without the furniture
-        last = last_linear(build_classifier(weights.name, 1000), weights.name)
-    head = weights.state.get(f"{last}.weight")
-    return 1000 if head is None else head.shape[0]
 
 
 def _load(model: nn.Module, weights: Weights) -> None:

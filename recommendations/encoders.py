@@ -108,9 +108,9 @@ def ensure_encoder(say: Callable[[str], None] = print) -> TrainedModel:
         if current and _answers(current):
             say(f"Photos: {EncoderRecord.read(current).source} (chosen before).")
             return current
-        record = _choose(say)
+        record = choose(say)
         say(f"Photos: {record.source}.")
-        return _publish(record)
+        return publish(record)
 
 
 def _answers(model: TrainedModel) -> bool:
@@ -130,7 +130,8 @@ def _is_of_this_release(model: TrainedModel) -> bool:
         return True  # gone is another matter, which is said when it is loaded
 
 
-def _choose(say: Callable[[str], None]) -> EncoderRecord:
+def choose(say: Callable[[str], None]) -> EncoderRecord:
+    """What the environment asks for; nothing is recorded.   Raises BadWish."""
     choice, backbone = backbones.choose(say)
     return _untrained(choice, backbone)
 
@@ -144,7 +145,7 @@ def propose(choice: backbones.Choice) -> TrainedModel:
 
     record = _untrained(choice, load_backbone(choice.backbone, choice.weights))
     with FileLock(settings.MODEL_ROOT / "encoder.lock"):
-        return _publish(record)
+        return publish(record)
 
 
 def _untrained(choice: backbones.Choice, backbone) -> EncoderRecord:
@@ -156,7 +157,7 @@ def _untrained(choice: backbones.Choice, backbone) -> EncoderRecord:
     )
 
 
-def _publish(record: EncoderRecord) -> TrainedModel:
+def publish(record: EncoderRecord) -> TrainedModel:
     """Record an encoder that is derived from seeds."""
     from ml.encoder import ProjectionEncoder
 

@@ -1,5 +1,6 @@
 """The cast and the stage. Alice sells, Bob buys, Charlie must have no access."""
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from recommendations import (
     replica,
     trending,
 )
+from recommendations.encoder_records import EncoderRecord
 from tests import factories
 
 
@@ -135,13 +137,19 @@ def weights_file(tmp_path_factory) -> Path:
     return file
 
 
+@functools.cache
+def chosen(weights_file: Path) -> EncoderRecord:
+    """To load the backbone takes longer than most tests, and says the same each time."""
+    return encoders.choose(lambda line: None)
+
+
 @pytest.fixture
-def encoder(db, settings, weights_file: Path, monkeypatch):
+def encoder(db, settings, weights_file: Path):
     """An active encoder over the very small backbone."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
         update={"image_backbone": "shufflenet_v2_x0_5", "image_weights": weights_file}
     )
-    return encoders.ensure_encoder(lambda line: None)
+    return encoders.publish(chosen(weights_file))
 
 
 @pytest.fixture(autouse=True)
