@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from listings import services
+from listings.announcing import announcing
 from listings.models import Actor, Listing
 from recommendations import embedding, evaluation, hindsight, locks, model_store, training, tuning, watermark
 from recommendations.behaviour import read_behaviour
@@ -138,7 +139,10 @@ class TestGate:
     @pytest.fixture
     def many_shoppers(self, alice, encoder, now):
         """Each likes one of six stalls, which only behaviour gives away: every listing says the same."""
-        stalls = [[factories.listing(alice, "On offer", path="Things") for _ in range(20)] for _ in range(6)]
+        with announcing():
+            stalls = [
+                [factories.listing(alice, "On offer", path="Things") for _ in range(20)] for _ in range(6)
+            ]
         embedding.embed_claimed_batches(clock=timezone.now)
         rng = np.random.default_rng(5)
         for number in range(60):
