@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from listings.models import Actor
+from listings.models import Actor, Listing
 from marketplace import rate_limits
 from marketplace.celery import app
 from marketplace.models import PersonToken, ServiceKey
@@ -60,6 +60,12 @@ def now():
 @pytest.fixture
 def alice(db) -> Actor:
     return factories.actor("alice")
+
+
+@pytest.fixture
+def sofa(alice) -> Listing:
+    """Alice's."""
+    return factories.listing(alice)
 
 
 @pytest.fixture

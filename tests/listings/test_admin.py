@@ -15,11 +15,6 @@ CHANGELIST = "/admin/listings/listing/"
 
 
 @pytest.fixture
-def sofa(alice) -> Listing:
-    return factories.listing(alice)
-
-
-@pytest.fixture
 def browser(admin_client) -> Client:
     """A browser in which staff are logged in."""
     return admin_client

@@ -17,17 +17,12 @@ from listings import services
 from listings.models import Actor, Category, Listing, Photo, Place
 from tests import factories
 from tests.conftest import service_client
+from tests.problems import PROBLEM, is_problem
 
 LISTINGS = "/api/v1/listings/"
 BATCH = "/api/v1/listings/batch/"
 SOFAS = "Home & Garden / Sofas"
 NEW = {"title": "Blue sofa", "price": "50.00", "category": SOFAS}
-PROBLEM = "application/problem+json"
-
-
-@pytest.fixture
-def sofa(alice) -> Listing:
-    return factories.listing(alice)
 
 
 @pytest.fixture
@@ -57,12 +52,6 @@ def at(listing: Listing, *verb: str) -> str:
 def ids(response) -> list[str]:
     assert response.status_code == 200, response.content
     return [card["id"] for card in response.json()["results"]]
-
-
-def is_problem(response, status: int) -> bool:
-    assert response.headers["Content-Type"] == PROBLEM, response.content
-    assert response.json()["status"] == response.status_code
-    return response.status_code == status
 
 
 def stored_files(media: Path) -> list[Path]:

@@ -17,11 +17,6 @@ from tests import factories
 
 
 @pytest.fixture
-def sofa(alice) -> Listing:
-    return factories.listing(alice)
-
-
-@pytest.fixture
 def refusing_receiver():
     """Somebody who fails while the announcement is made."""
 

@@ -19,16 +19,11 @@ from recommendations.models import Interaction
 from tests import factories
 from tests.conftest import client_of, service_client
 from tests.factories import PASSWORD
+from tests.problems import is_problem
 from tests.recommendations.offered import served
 
 INTERACTIONS = "/api/v1/interactions/"
 LOGIN, LOGOUT = "/api/v1/login/", "/api/v1/logout/"
-PROBLEM = "application/problem+json"
-
-
-@pytest.fixture
-def sofa(alice) -> Listing:
-    return factories.listing(alice)
 
 
 def view(listing: Listing, event_id: str = "1", **more) -> dict:
@@ -42,11 +37,6 @@ def outcomes(response) -> list[str]:
 
 def visitors() -> list[Actor]:
     return list(Actor.objects.filter(kind="visitor").order_by("pk"))
-
-
-def is_problem(response, status: int) -> bool:
-    assert response.headers["Content-Type"] == PROBLEM, response.content
-    return response.status_code == response.json()["status"] == status
 
 
 class TestVisitors:

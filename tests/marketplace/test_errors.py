@@ -7,7 +7,6 @@ from rest_framework.exceptions import Throttled
 
 from listings.errors import Conflict, DomainError, Forbidden, Invalid, Missing, Unavailable
 from marketplace.errors import problem
-from tests import factories
 
 LISTINGS = "/api/v1/listings/"
 TITLES = {
@@ -22,11 +21,6 @@ TITLES = {
     429: "Too Many Requests",
     503: "Service Unavailable",
 }
-
-
-@pytest.fixture
-def sofa(alice):
-    return factories.listing(alice)
 
 
 @pytest.fixture

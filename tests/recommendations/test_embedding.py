@@ -19,11 +19,6 @@ def embed(clock=timezone.now):
     return embedding.embed_claimed_batches(clock=clock)
 
 
-@pytest.fixture
-def sofa(alice):
-    return factories.listing(alice)
-
-
 def vector_of(listing) -> np.ndarray:
     return np.frombuffer(ListingEmbedding.objects.get(listing=listing).vector, "<f2")
 

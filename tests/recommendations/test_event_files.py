@@ -26,11 +26,6 @@ NOON = datetime(2026, 3, 14, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture
-def sofa(alice):
-    return factories.listing(alice, "Blue sofa")
-
-
-@pytest.fixture
 def says(bob, sofa, now):
     """says("shop", "1", at=NOON) is a view of the sofa by Bob that the shop vouches for."""
 

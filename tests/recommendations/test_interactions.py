@@ -22,11 +22,6 @@ def outcomes(response):
     return [result["outcome"] for result in response.json()["results"]]
 
 
-@pytest.fixture
-def sofa(alice):
-    return factories.listing(alice)
-
-
 class TestSendingEvents:
     def test_an_event_is_accepted_once_and_then_a_duplicate(self, as_bob, sofa):
         assert outcomes(as_bob.post(ADDRESS, body(sofa))) == ["accepted"]

@@ -16,11 +16,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def sofa(alice):
-    return factories.listing(alice)
-
-
-@pytest.fixture
 def started(settings, monkeypatch) -> list[list[str]]:
     """The processes that were started; a training is due after five events."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"retrain_after_events": 5})

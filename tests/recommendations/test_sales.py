@@ -9,11 +9,6 @@ from recommendations.models import Interaction
 from tests import factories
 
 
-@pytest.fixture
-def sofa(alice):
-    return factories.listing(alice, "Blue sofa")
-
-
 def looked_at(who, sofa) -> None:
     """As whoever buys something has."""
     factories.event(who, sofa)

@@ -13,11 +13,6 @@ def hottest() -> list[int]:
 
 
 @pytest.fixture
-def sofa(alice):
-    return factories.listing(alice)
-
-
-@pytest.fixture
 def bike(alice):
     return factories.listing(alice, "Bike", path="Sports / Bicycles")
 
