@@ -1,0 +1,57 @@
+"""Something to find, and nobody who waits for an encoder."""
+
+import numpy as np
+import pytest
+
+from listings.models import Place
+from recommendations import spelling
+from recommendations.encoded import Encoded
+from tests import factories
+from tests.recommendations.search.requests import BATH, BIKES, LEEDS, YORK
+
+
+@pytest.fixture(autouse=True)
+def impatient(settings, encoder):
+    """No worker runs here: who asks for what is not known finds that out at once."""
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.02})
+
+
+@pytest.fixture
+def catalogue(alice, now, ago):
+    """By name: sofas in three places, a bicycle, and words that every seller uses."""
+    made = [
+        ("leather", factories.listing(alice, "Leather sofa", price=80, created_at=ago(hours=5), **LEEDS)),
+        ("blue", factories.listing(alice, "Blue sofa", price=120, created_at=ago(hours=4), **YORK)),
+        ("bed", factories.listing(alice, "Sofa bed", price=30, created_at=ago(hours=3), **BATH)),
+        ("settee", factories.listing(alice, "Settee in velvet", price=60, created_at=ago(hours=2))),
+        ("bike", factories.listing(alice, "Mountain bike", path=BIKES, price=90, created_at=ago(hours=1))),
+    ]
+    Place.objects.create(
+        name="Leeds",
+        county="West Yorkshire",
+        country="GB",
+        latitude=53.8,
+        longitude=-1.55,
+        population=536_280,
+    )
+    spelling.learn(now=now)
+    return dict(made)
+
+
+@pytest.fixture
+def known(encoder, follow):
+    """`known(listing, words=...)`: the encoder has answered this query with that listing's own words."""
+
+    def keep(like, *, version: str | None = None, photo: bytes | None = None, words: str = "") -> None:
+        view = follow()
+        vector = view.vectors(view.rows_of(np.array([like.pk])))[0].astype(np.float32)
+        blocks = view.comparison.blocks
+        kept = np.zeros_like(vector)
+        for name, block in zip(("look", "meaning", "words"), blocks.slices, strict=True):
+            if (name == "words" and words) or (name != "words" and photo is not None):
+                kept[block] = vector[block]
+        look = kept[: blocks.slices[2].start] if photo is not None else np.empty(0, np.float32)
+        asked = {"words": words, "photo": photo and factories.as_received(photo)}
+        factories.known_answer(Encoded(version or encoder.version, kept, photo=look), **asked)
+
+    return keep
