@@ -78,14 +78,18 @@ def give_chances(
     """Fill every (1 / share)th place of an order with a listing that few have seen.
 
     order (m,) positions in what was ranked; behind (b,) rows of the view that are drawn from where they are
-    in it, unless their seller stands on the first page seller_cap times: chance adds no more.
+    in it. Sellers who stand on the first page seller_cap times get no more by chance, unless too few others
+    are there to fill the places.
     """
     untouched = Explored(order, _none(), _none(), np.ones(len(order), np.float32))
     places = _places(len(order), share)
     rows = ranked.rows[order]
     sellers = view.attributes["seller_id"][rows]
-    candidates = np.flatnonzero(little_seen(view, shown, rows, now=now) & _has_room(sellers, seller_cap))
-    pool = _pool(sellers, candidates, np.isin(rows[candidates], behind))
+    is_owed = np.isin(rows, behind)
+    is_candidate = little_seen(view, shown, rows, now=now) & (np.arange(len(order)) >= FIRST_PAGE)
+    pool = _pool(sellers, is_candidate & _has_room(sellers, seller_cap), is_owed)
+    if len(pool) < len(places):
+        pool = _pool(sellers, is_candidate, is_owed)
     if not (len(places) and len(pool)):
         return untouched
     impressions, clicks = shown.of_listings(view.attributes["listing_id"][rows[pool]])
@@ -101,16 +105,14 @@ def _places(count: int, share: float) -> Rows:
 
 
 def _has_room(sellers: np.ndarray, cap: int) -> np.ndarray:
-    """Which places lie behind the first page, and their seller has room on it: (m,) ids -> (m,) bool"""
+    """At which places the seller is one with room on the first page: (m,) ids -> (m,) bool"""
     names, times = np.unique(sellers[:FIRST_PAGE], return_counts=True)
-    has_room = ~np.isin(sellers, names[times >= cap])
-    has_room[:FIRST_PAGE] = False
-    return has_room
+    return ~np.isin(sellers, names[times >= cap])
 
 
-def _pool(sellers: np.ndarray, candidates: Rows, is_owed: np.ndarray) -> Rows:
-    """Those of these places that are drawn from, one of a seller: (m,) ids, (c,), (c,) bool -> (p,) int64"""
-    owed, others = candidates[is_owed], candidates[~is_owed]
+def _pool(sellers: np.ndarray, is_candidate: np.ndarray, is_owed: np.ndarray) -> Rows:
+    """The places that are drawn from, one of each seller: (m,) ids, (m,) bool, (m,) bool -> (p,) int64"""
+    owed, others = np.flatnonzero(is_candidate & is_owed), np.flatnonzero(is_candidate & ~is_owed)
     others = others[~np.isin(sellers[others], sellers[owed])]
     relevant = others[_first_of_each(sellers[others])]
     return np.sort(np.concatenate([owed, relevant[:RELEVANT]]))

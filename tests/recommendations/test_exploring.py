@@ -99,6 +99,12 @@ class TestChances:
         assert 31 not in pool
         assert 32 in pool
 
+    def test_where_there_are_few_sellers_all_of_them_get_chances(self):
+        view = view_of([1] * 40)
+        view.attributes["seller_id"] = np.arange(40) % 2
+        _, explored = given(view, Counted.of([]), seller_cap=3)
+        assert len(explored.places)
+
     def test_nothing_is_shown_twice_or_lost(self):
         _, explored = given(view_of([1] * 50), Counted.of([]), share=0.2)
         assert sorted(explored.order) == list(range(50))
