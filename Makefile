@@ -22,10 +22,11 @@ install: $(DEVELOPMENT_STAMP) ## Make .venv with PYTHON and install the pinned r
 run: $(RUN_STAMP) ## Set up the demo and serve it; DATA=DIR for your adverts, PORT=8001 for another port.
 	@exec $(VENV_PYTHON) manage.py demo $(DEMO_OPTIONS)
 
-# Each of WORKERS has its own servers. One native thread each, and the same names of tests in all.
+# Each of WORKERS has its own servers. One native thread each, and the same names of tests in all. Bytecode is kept,
+# whatever the environment says: tests start a hundred processes.
 WORKERS ?= 2
 test: $(DEVELOPMENT_STAMP) ## Run the whole suite on servers of its own; ARGS="-k feed" for a part.
-	@PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
+	@PYTHONDONTWRITEBYTECODE= PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 	  exec $(VENV_PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 torture: $(DEVELOPMENT_STAMP) ## Kill processes and stop Redis under load; MINUTES=5, SEED=6 for the same blows again.
