@@ -74,7 +74,8 @@ def test_words_are_read_without_marks_and_case():
 
 class TestSentences:
     @pytest.fixture(scope="class")
-    def encoder(self) -> SentenceEncoder:
+    @classmethod
+    def encoder(cls) -> SentenceEncoder:
         """Loaded once: it takes seconds."""
         return SentenceEncoder()
 
