@@ -55,6 +55,7 @@ class Question:
 
 
 def client(timeout_s: float) -> redis.Redis:
+    """A pool of connections for whoever waits so long for an answer."""
     return redis_link.link(timeout_s, connect_timeout_s=CONNECT_TIMEOUT_S)
 
 
