@@ -14,6 +14,7 @@ from marketplace.lines import Line, first_line
 from recommendations import redis_link
 
 TIMEOUT_S = 0.5
+CLOCKS_DIFFER_S = 60.0  # of two machines, at most
 MOST_MESSAGES = 1000
 TRAINING = "training"
 PATIENCE_S = 300.0  # a turn of embedding takes a minute
@@ -68,7 +69,8 @@ def _age_s(message: bytes, now: datetime) -> float | None:
 
 def _schedule(client: redis.Redis, now: datetime) -> Iterator[Line]:
     """Of what beat rings every few seconds: a worker that has it done proves beat, broker and itself."""
-    ran = {task.decode(): float(at) for task, at in client.hgetall(RAN).items()}
+    told = {task.decode(): float(at) for task, at in client.hgetall(RAN).items()}
+    ran = {task: at for task, at in told.items() if at < now.timestamp() + CLOCKS_DIFFER_S}
     for entry in current_app.conf.beat_schedule.values():
         if not isinstance(entry["schedule"], int | float):
             continue
@@ -81,7 +83,7 @@ def _schedule(client: redis.Redis, now: datetime) -> Iterator[Line]:
             None if at is None else max(now.timestamp() - at, 0.0),
             _patience_s(queue),
             f"See that beat and worker-{queue} run, and their logs.",
-            "" if at is not None else "It has not run since Redis was started or emptied.",
+            "" if at is not None else "It has not run since Redis was emptied or a clock put back.",
             labels={"task": task.rpartition(".")[2]},
         )
 

@@ -37,6 +37,10 @@ def broker_address(redis_url: str) -> str:
     return f"{address}?{urlencode(options)}" if options else address
 
 
+# Seconds for a broker that says nothing: without them, whoever rings waits for ever. A worker's wait for work
+# is shorter.
+PATIENCE = {"socket_connect_timeout": 2, "socket_timeout": 5, "socket_keepalive": True}
+
 app = Celery("marketplace")
 app.conf.update(
     broker_url=broker_address(settings.REDIS_URL),
@@ -44,7 +48,7 @@ app.conf.update(
     # The visibility timeout stands in each of the places that Celery's Redis manual names:
     # https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html
     visibility_timeout=VISIBILITY_TIMEOUT_S,
-    broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S},
+    broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S, **PATIENCE},
     result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S},
     broker_connection_retry_on_startup=True,
     accept_content=["json"],
@@ -58,6 +62,7 @@ app.conf.update(
     task_soft_time_limit=SOFT_TIME_LIMIT_S,
     worker_proc_alive_timeout=START_TIMEOUT_S,
     worker_soft_shutdown_timeout=10,
+    beat_scheduler="marketplace.beat:Scheduler",
     task_default_queue="events",
     task_routes={
         "recommendations.tasks.embed_pending": {"queue": "embeddings"},

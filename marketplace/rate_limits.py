@@ -35,14 +35,16 @@ TIMEOUT_S = 0.5
 PAUSE_S = 3.0  # in which what is open without Redis is not asked for, after it did not answer
 
 # KEYS: buckets. ARGV: for each, the ms that a unit takes to drain, its capacity in units, and what is asked.
-# Returns 0, or the ms to wait; then nothing was taken from any bucket. By Redis's clock, on which all agree.
+# Returns 0, or the ms to wait; then nothing was taken from any bucket. By Redis's clock, on which all agree:
+# where it was put back, a bucket is full at the most.
 TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local full_at, wait = {}, 0
 for i, key in ipairs(KEYS) do
   local drain, capacity, asked = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
-  full_at[i] = math.max(tonumber(redis.call('GET', key) or 0), now) + drain * asked
+  local kept = math.max(tonumber(redis.call('GET', key) or 0), now)
+  full_at[i] = math.min(kept, now + drain * capacity) + drain * asked
   wait = math.max(wait, full_at[i] - now - drain * capacity)
 end
 if wait > 0.001 then return math.ceil(wait) end

@@ -1,7 +1,12 @@
 """What Celery is told. That messages really arrive is shown by tests/flows."""
 
+import socket
+from datetime import timedelta
+
 import pytest
+from kombu.exceptions import OperationalError
 from kombu.serialization import dumps, loads
+from kombu.utils.imports import symbol_by_name
 
 from marketplace import settings
 from marketplace.celery import app, broker_address
@@ -34,6 +39,58 @@ class TestTimeouts:
         for name in TASKS:
             limits = (app.tasks[name].time_limit, app.tasks[name].soft_time_limit)
             assert all(limit is None or limit < conf.visibility_timeout / 2 for limit in limits), name
+
+
+class TestSilence:
+    def test_a_broker_that_says_nothing_is_given_up(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+            hurried = conf.broker_transport_options | {"socket_timeout": 0.2}
+            ring = app.tasks["recommendations.tasks.embed_pending"].apply_async
+            with (
+                app.connection_for_write(address, transport_options=hurried) as connection,
+                pytest.raises(OperationalError),
+            ):
+                ring(connection=connection, retry=False)
+
+    def test_that_is_longer_than_a_worker_waits_for_work(self):
+        with app.connection_for_read() as connection:
+            wait_s = connection.default_channel.brpop_timeout
+        assert wait_s < conf.broker_transport_options["socket_timeout"] < conf.visibility_timeout
+
+
+class TestAClockThatWasAhead:
+    @pytest.fixture
+    def scheduler(self, tmp_path):
+        """Beat's, with a file of its own."""
+        begun = []
+
+        def begin():
+            kept = {"schedule_filename": str(tmp_path / "schedule"), "app": app, "lazy": False}
+            begun.append(symbol_by_name(conf.beat_scheduler)(**kept))
+            return begun[-1]
+
+        yield begin
+        for each in begun:
+            each.close()
+
+    @pytest.mark.parametrize("is_started_anew", [False, True])
+    def test_does_not_stop_what_beat_rings(self, scheduler, monkeypatch, is_started_anew):
+        rung = []
+        beat = scheduler()
+        for entry in beat.schedule.values():
+            entry.last_run_at = entry.default_now() + timedelta(days=3650)
+        if is_started_anew:
+            beat.close()
+            beat = scheduler()
+        monkeypatch.setattr(beat, "apply_entry", lambda entry, producer=None: rung.append(entry.name))
+        assert beat.tick() <= 2
+        for entry in beat.schedule.values():
+            entry.last_run_at -= timedelta(minutes=2)
+        beat._heap = None
+        for _ in beat.schedule:
+            beat.tick()
+        assert {"embed-pending", "roll-up-trending", "train-when-due"} <= set(rung)
 
 
 class TestDelivery:

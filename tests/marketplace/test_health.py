@@ -156,6 +156,10 @@ class TestQueues:
         assert found(now)["task_ran/roll_up_trending"].status == OK
         assert found(now + timedelta(minutes=6))["task_ran/roll_up_trending"].status == OVER
 
+    def test_one_that_ran_by_a_clock_that_was_ahead_is_over_it_too(self, follow, now):
+        background.note_run(trending.client(), tasks.roll_up_trending.name, now + timedelta(days=1))
+        assert found(now)["task_ran/roll_up_trending"].status == OVER
+
     def test_all_that_beat_rings_often_is_looked_at(self, follow):
         often = {
             entry["task"].rpartition(".")[2]

@@ -1,6 +1,7 @@
 """How often who may do what is dear: on a real Redis, with many at once."""
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -121,6 +122,15 @@ class TestABucket:
         limits(logins_per_minute=6)
         take("login", {"bob": 1})
         assert 0 < trending.client().pttl("limit:login:bob") <= 10_002
+
+    def test_a_clock_that_was_put_back_locks_nobody_out(self, limits):
+        limits(logins_per_minute=6)
+        take("login", {"bob": 1})
+        (key,) = trending.client().keys("limit:*")
+        trending.client().set(key, (time.time() + 24 * 3600) * 1000)
+        with pytest.raises(TooMany) as refusal:
+            take("login", {"bob": 1})
+        assert refusal.value.wait <= 10, "a bucket is full at the most"
 
     def test_redis_may_forget_the_script(self, limits):
         take("login", {"bob": 1})
