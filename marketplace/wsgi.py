@@ -8,13 +8,14 @@ set_native_threads(1)
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
-from marketplace import entry  # noqa: E402
+from marketplace import entry, lock_waits  # noqa: E402
 
 GIVE_UP = 3  # gunicorn starts a worker that ends otherwise again, for ever
 
 try:
     with entry.plain_errors():
         entry.prepare(["web"])
+        lock_waits.limit()
         application = get_wsgi_application()
 except SystemExit:
     sys.exit(GIVE_UP)
