@@ -18,7 +18,8 @@ from listings.models import Photo
 
 MANY = 1000  # photos; fewer are soon added again
 KEPT_FOR = timedelta(days=1)  # far longer than from a file to the commit of its row
-_FILE = re.compile(r"([0-9a-f]{32})(?:-\d+)?\.jpg")  # in any size, as photos.store names them
+# In any size, as photos.store names them, finished or not.
+_FILE = re.compile(rf"(?:{re.escape(photos.BUILDING)})?([0-9a-f]{{32}})(?:-\d+)?\.jpg")
 
 
 class NotTheirs(Conflict):

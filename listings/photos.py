@@ -22,6 +22,7 @@ from listings import jpeg_parts
 from listings.errors import Invalid
 
 FOLDER = "photos"  # under MEDIA_ROOT
+BUILDING = ".building-"  # begins the name of a file that is being written
 FORMATS = ("JPEG", "PNG", "WEBP")
 JPEG_QUALITY = 88
 WHITE = (255, 255, 255)
@@ -100,7 +101,9 @@ def delete_files(names: Iterable[str]) -> None:
     """Remove every size of these photos; what is gone already is no mistake."""
     for name in names:
         for size in Size:
-            path_of(name, size).unlink(missing_ok=True)
+            path = path_of(name, size)
+            path.unlink(missing_ok=True)
+            _building(path).unlink(missing_ok=True)
 
 
 def are_there() -> bool:
@@ -131,7 +134,16 @@ def _write(name: str, size: Size, sizes: dict[Size, bytes]) -> None:
         with suppress(OSError):
             path.hardlink_to(path_of(name))
             return
-    path.write_bytes(sizes[size])
+    building = _building(path)  # a backup must not find half a photo
+    try:
+        building.write_bytes(sizes[size])
+        building.replace(path)
+    finally:
+        building.unlink(missing_ok=True)
+
+
+def _building(path: Path) -> Path:
+    return path.with_name(f"{BUILDING}{path.name}")
 
 
 def _opened(data: bytes) -> Image.Image:

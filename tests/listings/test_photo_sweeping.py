@@ -46,6 +46,14 @@ class TestSweeping:
         assert not photos.path_of(lost).exists()
         assert sweep_photos(now=now) == 0
 
+    def test_what_was_being_written_goes_too(self, alice, media, now):
+        named = photos.path_of(factories.photo(factories.listing(alice)).file.name)
+        building = named.with_name(f"{photos.BUILDING}{'0' * 32}-640.jpg")
+        building.touch()
+        aged(media, now)
+        assert sweep_photos(now=now) == 1
+        assert named.exists() and not building.exists()
+
     def test_a_folder_of_another_database_is_let_be_unless_forced(self, alice, media, now, monkeypatch):
         monkeypatch.setattr(photo_sweeping, "MANY", 2)
         factories.photo(factories.listing(alice))
