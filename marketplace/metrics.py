@@ -7,6 +7,7 @@ the question comes, and what is told of the replica is that of the process that 
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from celery.signals import before_task_publish, task_failure, task_postrun, task_prerun, task_success
@@ -23,7 +24,8 @@ from recommendations.measured import NAMESPACE
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 TASK_SECONDS = (0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 600)
-METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})  # any other is "other"
+ADMIN = "/admin/"
 NOWHERE = "none"  # the route of what leads nowhere
 EMBED_TASK = "recommendations.tasks.embed_pending"
 
@@ -47,12 +49,18 @@ class MeasuringMiddleware:
         return response
 
 
+def route_of(pattern: str) -> str:
+    """What a pattern of addresses is called; the many pages of the admin are one."""
+    route = f"/{pattern.removeprefix('^').removesuffix('$')}"
+    return ADMIN if route.startswith(ADMIN) else route
+
+
 def count_request(request: HttpRequest, status: int, seconds: float) -> None:
     if not measured.files.are_ready():
         return
-    found = request.resolver_match
-    route = f"/{found.route.removeprefix('^').removesuffix('$')}" if found else NOWHERE
-    method = request.method if request.method in METHODS else "other"
+    route = route_of(request.resolver_match.route) if request.resolver_match else NOWHERE
+    is_usual = request.method in METHODS and status != HTTPStatus.METHOD_NOT_ALLOWED
+    method = request.method if is_usual else "other"
     REQUESTS.labels(route, method, str(status)).inc()
     LATENCY.labels(route, method).observe(seconds)
 

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, va
 from prometheus_client.multiprocess import MultiProcessCollector
 
 HOST = socket.gethostname().replace("_", "-")  # containers of one volume count from process 1 each
-SIZES = {"counter": 1 << 17, "histogram": 1 << 19, "summary": 1 << 17}  # bytes; far more than is counted
+SIZES = {"counter": 1 << 20, "histogram": 1 << 21, "summary": 1 << 17}  # bytes; more than can be counted
 TRY_AGAIN_AFTER_S = 60
 FOREIGN_KEPT_S = 7 * 24 * 3600  # of another host's processes nobody here can say whether they live
 

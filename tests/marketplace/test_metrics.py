@@ -15,9 +15,11 @@ from marketplace import condition, metrics
 from marketplace.celery import app
 from recommendations import measured, tasks
 from tests import factories
+from tests.marketplace.test_access import patterns
 from tests.marketplace.test_logs import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
+STATUSES = 12  # with which one route may answer
 COUNT = "from recommendations import measured; measured.observe_candidates({'elsewhere': 7})"
 
 
@@ -59,6 +61,17 @@ class TestRequests:
         request.resolver_match = None
         metrics.count_request(request, 405, 0.1)
         assert "BREW" not in metrics.exposition().decode()
+
+    def test_whatever_is_asked_for_fits_into_the_files_that_were_made(self):
+        """They are as large as they get: to grow on a full disk would end the process."""
+        routes = {metrics.route_of(address.removeprefix("/")) for address in patterns()} | {metrics.NOWHERE}
+        methods = len(metrics.METHODS) + 1
+        longest = (
+            max(map(len, routes)) + 120
+        )  # beside it stand name, method, bucket or status, and two numbers
+        series = len(routes) * methods * longest
+        assert series * (len(metrics.SECONDS) + 2) < measured.SIZES["histogram"]
+        assert series * STATUSES < measured.SIZES["counter"]
 
 
 class TestCandidates:
