@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -234,18 +234,26 @@ def stored_sentences(encoder: Encoder, listings: Sequence[Listing]) -> np.ndarra
     if missing:
         computed = encoder.sentences([(listing.title, listing.description) for listing in missing])
         fresh = {item.pk: row.astype("<f2").tobytes() for item, row in zip(missing, computed, strict=True)}
-        TextFeatures.objects.bulk_create(
-            [
-                TextFeatures(listing_id=pk, text_encoder=name, sha256=digests[pk], features=features)
-                for pk, features in sorted(fresh.items())
-            ],
-            update_conflicts=True,
-            unique_fields=["listing", "text_encoder"],
-            update_fields=["sha256", "features"],
+        _store_sentences(
+            TextFeatures(listing_id=pk, text_encoder=name, sha256=digests[pk], features=features)
+            for pk, features in sorted(fresh.items())
         )
         stored |= fresh
     rows = [np.frombuffer(stored[listing.pk], dtype="<f2") for listing in listings]
     return np.stack(rows) if rows else encoder.sentences([])
+
+
+@transaction.atomic
+def _store_sentences(rows: Iterable[TextFeatures]) -> None:
+    """Of listings that still say what was read: of somebody who was erased meanwhile, nothing is kept."""
+    by_listing = {row.listing_id: row for row in rows}
+    locked = Listing.objects.select_for_update(no_key=True).filter(pk__in=by_listing).order_by("pk")
+    TextFeatures.objects.bulk_create(
+        [by_listing[item.pk] for item in locked if _digest(item) == by_listing[item.pk].sha256],
+        update_conflicts=True,
+        unique_fields=["listing", "text_encoder"],
+        update_fields=["sha256", "features"],
+    )
 
 
 def _digest(listing: Listing) -> str:

@@ -59,6 +59,17 @@ class TestSentences:
         assert reading_of(one)[1] != reading_of(other)[1]
         assert not np.array_equal(found[0], found[1])
 
+    def test_what_was_changed_or_erased_while_it_was_read_is_not_kept(self, reader, pair, monkeypatch):
+        read = Encoder.sentences
+
+        def meanwhile(self, words):
+            services.edit_listing(listing=pair[0], title="Erased")
+            return read(self, words)
+
+        monkeypatch.setattr(Encoder, "sentences", meanwhile)
+        assert stored_sentences(reader, pair).shape == (2, 768)
+        assert TextFeatures.objects.get().listing == pair[1]
+
     def test_of_no_listing_there_are_none(self, reader, pair):
         assert stored_sentences(reader, []).shape == (0, 768)
 
