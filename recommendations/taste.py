@@ -17,12 +17,13 @@ from recommendations.columns import vectors_from
 from recommendations.habits import Habits
 from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
 from recommendations.models import Interaction, ListingEmbedding
-from recommendations.satisfied import satisfied_categories
+from recommendations.satisfied import LASTS, satisfied_categories
 from recommendations.view import View
 
 LAST_EVENTS = 100
 INTERESTS = 4
 LEAST_WEIGHT = 1e-6  # of what was liked years ago: float32 would make it nothing
+MOST_OF_BOUGHT_KINDS = 1000  # events: who did more with them than that is looking for another
 UNWANTED_LOOKED_AT = 20  # the last ones: each pushes away what is like it
 # Of what affinity goes by: people look for one thing at a time.
 RECENT_HALF_LIFE = timedelta(days=settings.ENVIRONMENT.search_half_life_days)
@@ -63,8 +64,8 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
         return _nothing(view)
     selves = merged_ids(actor)
     own = standing.of(selves, until=now)
-    events = _last_events(own)
-    touched = _touched(events, actor.pk, now)
+    events = _last_events(own.exclude(listing__seller=actor.pk).exclude(kind__in=UNWANTED))
+    touched = _touched(events, now)
     unwanted = list(own.filter(kind__in=UNWANTED).order_by("-occurred_at").values_list("listing", flat=True))
     liked = {pk: said for pk, said in touched.items() if said.weight > 0 and pk not in unwanted}
     listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
@@ -83,7 +84,7 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
         touched=_as_touched(liked, vectors, view),
         vectors=vectors.astype(np.float32),
         unwanted=_known_vectors(unwanted[:UNWANTED_LOOKED_AT], view),
-        satisfied=_satisfied(events, now),
+        satisfied=_satisfied(own, events, now),
         seen=frozenset(unwanted) | touched.keys(),
         actor_id=actor.pk,
         selves=tuple(selves),
@@ -124,22 +125,21 @@ class _Event(NamedTuple):
     source: str
     is_doubtful: bool
     at: datetime
-    seller: int
     about: tuple  # of the listing: _KNOWN
 
 
-def _last_events(own: QuerySet[Interaction]) -> list[_Event]:
+def _last_events(own: QuerySet[Interaction], most: int = LAST_EVENTS) -> list[_Event]:
     """The last one first."""
-    columns = ("listing", "kind", "source", "is_doubtful", "occurred_at", "listing__seller", *_KNOWN)
-    rows = own.order_by("-occurred_at").values_list(*columns)[:LAST_EVENTS]
+    columns = ("listing", "kind", "source", "is_doubtful", "occurred_at", *_KNOWN)
+    rows = own.order_by("-occurred_at").values_list(*columns)[:most]
     return [_Event(*row[:-_KNOWN_COUNT], row[-_KNOWN_COUNT:]) for row in rows]
 
 
-def _touched(events: list[_Event], actor_id: int, now: datetime) -> dict[int, _Said]:
-    """Listing id -> what was said of it. What somebody does with a listing of their own weighs nothing."""
+def _touched(events: list[_Event], now: datetime) -> dict[int, _Said]:
+    """Listing id -> what was said of it."""
     said: dict[int, _Said] = {}
     for it in events:
-        belief = 0.0 if it.seller == actor_id else trust.belief(it.source, is_doubtful=it.is_doubtful)
+        belief = trust.belief(it.source, is_doubtful=it.is_doubtful)
         weight = WEIGHTS[it.kind] * belief * 0.5 ** ((now - it.at) / TASTE_HALF_LIFE)
         recent = 0.5 ** ((now - it.at) / RECENT_HALF_LIFE) if weight > 0 else 0.0
         before = said.get(it.listing, _Said(0.0, 0.0, ()))
@@ -148,7 +148,11 @@ def _touched(events: list[_Event], actor_id: int, now: datetime) -> dict[int, _S
     return said
 
 
-def _satisfied(events: list[_Event], now: datetime) -> frozenset[int]:
+def _satisfied(own: QuerySet[Interaction], events: list[_Event], now: datetime) -> frozenset[int]:
+    if len(events) == LAST_EVENTS:  # what they bought may lie farther back
+        lately = own.filter(occurred_at__gt=now - LASTS)
+        bought = lately.filter(kind=Interaction.Kind.PURCHASE).values_list("listing__category", flat=True)
+        events = _last_events(lately.filter(listing__category__in=list(bought)), MOST_OF_BOUGHT_KINDS)
     return satisfied_categories([(it.listing, it.kind, it.about[1], it.at) for it in events], now=now)
 
 

@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 
+from listings.announcing import announcing
 from recommendations.satisfied import LASTS
-from recommendations.taste import read_taste
+from recommendations.taste import LAST_EVENTS, read_taste
 from tests import factories
 from tests.recommendations.small_world import load
 
@@ -32,6 +33,17 @@ def test_who_looks_at_another_one_is_not_satisfied(alice, bob, sofa, now, ago):
     factories.event(bob, other, "view", at=ago(days=1))
     assert satisfied(bob, now=now) == set()
     assert satisfied(bob, now=now - timedelta(hours=36)) == {sofa.category_id}
+
+
+def test_however_much_they_do_elsewhere(alice, bob, sofa, now, ago):
+    factories.event(bob, sofa, "purchase", at=ago(days=2))
+    with announcing():
+        elsewhere = [factories.listing(alice, f"Bicycle {n}", path="Sports / Bicycles") for n in range(4)]
+    for number in range(LAST_EVENTS):
+        factories.event(bob, elsewhere[number % 4], at=ago(minutes=number))
+    assert satisfied(bob, now=now) == {sofa.category_id}
+    factories.event(bob, factories.listing(alice, "Red sofa", path=SOFAS), at=ago(days=1))
+    assert satisfied(bob, now=now) == set()
 
 
 def test_a_root_category_is_no_kind_of_thing(alice, bob, now, ago):

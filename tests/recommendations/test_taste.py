@@ -7,7 +7,7 @@ import pytest
 
 from listings.models import Actor
 from recommendations.interaction_weights import TASTE_HALF_LIFE, WEIGHTS
-from recommendations.taste import read_taste
+from recommendations.taste import LAST_EVENTS, read_taste
 from tests import factories
 from tests.recommendations.small_world import load, model
 
@@ -54,6 +54,16 @@ class TestAtAnEarlierTime:
         assert weights_of(read_taste(bob, view, now=now))[sofas[0].pk] == pytest.approx(0.5, rel=1e-3)
         then = read_taste(bob, view, now=now - TASTE_HALF_LIFE + timedelta(seconds=1))
         assert weights_of(then)[sofas[0].pk] == pytest.approx(1, rel=1e-3)
+
+
+class TestTheLastEvents:
+    def test_what_somebody_sells_or_hides_takes_no_place_among_them(self, alice, bob, sofas, view, now, ago):
+        liked = factories.listing(bob, "Oak table")
+        factories.event(alice, liked, "favourite", at=ago(days=1))
+        for number in range(LAST_EVENTS):
+            factories.event(alice, sofas[number % 2], at=ago(minutes=number))
+            factories.event(alice, factories.listing(bob), "hide", at=ago(minutes=number))
+        assert set(weights_of(read_taste(alice, view, now=now))) == {liked.pk}
 
 
 class TestWhatTheModelSays:
