@@ -1,7 +1,7 @@
 """Reading the catalogue. Whatever is shown to anyone passes through `visible`."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -9,10 +9,11 @@ from django.db.models.functions import Lower
 
 from listings.callers import Caller
 from listings.errors import Missing
-from listings.models import Category, Listing, Place
+from listings.models import Actor, Category, Listing, Place
 from listings.services import find_category
 
 SPARE_SHARE = 1.25  # read a few more than asked for at once: some may have been sold a moment ago
+LEAST_STEP = 25  # listings
 
 
 class NoSuchListing(Missing):
@@ -38,7 +39,7 @@ def visible() -> QuerySet[Listing]:
 def first_visible(listing_ids: list[int], limit: int) -> list[Listing]:
     """The first `limit` listings that are active now, in the order of these ids."""
     found: list[Listing] = []
-    step = max(int(limit * SPARE_SHARE), 1)
+    step = max(int(limit * SPARE_SHARE), LEAST_STEP)
     for start in range(0, len(listing_ids), step):
         wanted = listing_ids[start : start + step]
         by_id = visible().in_bulk(wanted)
@@ -46,6 +47,13 @@ def first_visible(listing_ids: list[int], limit: int) -> list[Listing]:
         if len(found) >= limit:
             break
     return found[:limit]
+
+
+def own_among(listing_ids: Sequence[int], actor: Actor | None) -> frozenset[int]:
+    """Those of these that the actor sells."""
+    if actor is None:
+        return frozenset()
+    return frozenset(Listing.objects.filter(pk__in=listing_ids, seller=actor).values_list("pk", flat=True))
 
 
 def for_caller(caller: Caller, external_id: str) -> Listing:

@@ -58,10 +58,11 @@ class FeedApi(RecommendationApi):
             "limit": query.validated_data["limit"],
             "now": timezone.now(),
         }
+        filters = query.filters  # that contradict each other are refused beside a cursor, too
         if "cursor" in query.validated_data:
             page = next_page(cursor=query.validated_data["cursor"], is_kept=is_noted(request), **asked)
         else:
-            page = build_feed(filters=query.filters, is_kept=is_kept(request), **asked)
+            page = build_feed(filters=filters, is_kept=is_kept(request), **asked)
         return Response(PageCard(page).data)
 
 

@@ -83,6 +83,9 @@ def codes(ranked: Ranked, explored: Explored, boosted: np.ndarray) -> list[str]:
     features = ranked.features[explored.order]
     is_old = features[:, FEATURES.index("age_days")] > YOUNG / timedelta(days=1)
     spoken[is_old, list(SPEAK_FOR).index(Code.NEW)] = 0
+    # Who is new and was hardly shown is thought well of: that is no word of anybody.
+    is_untouched = ~(features[:, FEATURES.index("trending")] > 0)
+    spoken[is_untouched, list(SPEAK_FOR).index(Code.TRENDING)] = 0
     says_nothing = spoken.max(axis=1, initial=0) <= 0
     plain = np.where(says_nothing, Code.MORE, np.array(list(SPEAK_FOR))[np.argmax(spoken, axis=1)]).tolist()
     is_near = features[:, FEATURES.index("distance_km")] <= RADIUS_KM

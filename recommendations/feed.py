@@ -142,7 +142,7 @@ def build_feed(
     try:
         view = replica.view()
     except NotReady:
-        return fallback.without_view(actor=actor, filters=filters, limit=limit)
+        return fallback.without_view(actor=actor, filters=filters, limit=limit, now=now)
     given = experiments.assignment(actor, now)
     asked = _ask(view, actor, filters, given.parameters, now)
     seed = secrets.randbelow(SEEDS) if seed is None else seed
@@ -173,12 +173,14 @@ def _ask(
 
 
 def next_page(*, cursor: str, actor: Actor | None, limit: int, now: datetime, is_kept: bool = True) -> Page:
-    """What comes after a page that was served: the order stays, less what was sold or hidden since.
+    """What comes after a page that was served: the order stays, less what was sold or hidden since, and less
+    what is their own, which a visitor's order may hold who has logged in meanwhile.
 
     is_kept: note that it was served. Raises BadCursor.
     """
     slate, offset = slates.read_cursor(cursor, actor=actor, now=now)
-    order, hidden = Order.from_slate(slate), unwanted_by(actor)
+    order = Order.from_slate(slate)
+    hidden = unwanted_by(actor) | queries.own_among(order.listing_ids, actor)
     asking = {"actor": actor, "limit": limit, "now": now, "offset": offset, "without": hidden}
     asked = _asked_at(actor, slate.created_at)
     return _page(order, slate.pk.hex, asked=asked, is_noted=is_kept, **asking)

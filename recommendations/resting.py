@@ -9,7 +9,7 @@ from recommendations.models import Slate
 
 RESTS = timedelta(days=1)  # after the last showing
 REMEMBERED = timedelta(days=7)  # an older showing is forgotten
-SLATES = 100  # the newest ones that are looked at
+SLATES = 500  # the newest ones that are looked at; every five minutes makes 288 a day
 
 _OFTEN_SHOWN = """
     SELECT listing_id FROM (

@@ -1,7 +1,7 @@
 """What the recommendation endpoints take and say."""
 
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rest_framework import serializers
 
@@ -130,7 +130,10 @@ class EventBody(StrictSerializer):
             raise serializers.ValidationError("A time needs a time zone, such as Z or +01:00.")
         if parsed.year < EARLIEST_YEAR:
             raise serializers.ValidationError(f"A time before {EARLIEST_YEAR} cannot be meant.")
-        return parsed
+        try:
+            return parsed.astimezone(UTC)  # PostgreSQL knows fewer time zones
+        except OverflowError:
+            raise serializers.ValidationError("A time after the year 9999 cannot be meant.") from None
 
 
 class EventBatch(serializers.Serializer):

@@ -25,6 +25,7 @@ def ranked_of(*adds: dict[str, float], distance_km: float = np.nan) -> Ranked:
         for source, share in own.items():
             shares[row, SOURCES.index(source)] = share
     features = np.full((len(adds), len(FEATURES)), np.nan, np.float32)
+    features[:, FEATURES.index("trending")] = ["trending" in own for own in adds]
     features[:, FEATURES.index("distance_km")] = distance_km
     rows = np.arange(len(adds), dtype=np.int32)
     nothing = np.zeros(len(adds), np.float32)
@@ -49,6 +50,8 @@ class TestCodes:
             ({"content": 0.2, "collaborative": 0.2, "covisitation": 0.1}, Code.PEOPLE_ALSO_LIKED),
             ({"trending": 0.2, "fresh": 0.1}, Code.TRENDING),
             ({"trending": 0.1, "fresh": 0.2}, Code.NEW),
+            ({"popularity": 0.5, "trending": 0.0, "fresh": 0.2}, Code.TRENDING),
+            ({"popularity": 0.5, "fresh": 0.2}, Code.NEW),  # nobody touched it lately
             ({"place": 0.2, "content": -0.5}, Code.NEAR_YOU),
             ({"trending": -0.1, "fresh": -0.2}, Code.MORE),
             ({"content": 0.0, "fresh": -0.2}, Code.MORE),

@@ -59,6 +59,17 @@ class TestPages:
         second = page_of(as_bob, limit=4, cursor=first["next_cursor"])
         assert ids(second) == whole[6:10]
 
+    def test_who_logs_in_on_the_way_is_not_shown_their_own(self, anyone, as_alice, chairs, page_of):
+        first = page_of(anyone, limit=4)
+        assert first["next_cursor"]
+        assert page_of(as_alice, limit=4, cursor=first["next_cursor"])["items"] == []
+
+    @pytest.mark.parametrize("bad", [{"min_price": 5, "max_price": 1}, {"radius_km": 5}])
+    def test_filters_that_contradict_each_other_are_refused_beside_a_cursor_too(
+        self, anyone, chairs, page_of, bad
+    ):
+        page_of(anyone, 400, cursor=page_of(anyone, limit=4)["next_cursor"], **bad)
+
     def test_scores_and_reasons_are_as_they_were_kept(self, as_bob, bob, chairs, page_of, now):
         factories.event(bob, chairs[0], at=now - timedelta(hours=1))
         first = page_of(as_bob, limit=4)

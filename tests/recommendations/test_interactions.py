@@ -83,10 +83,15 @@ class TestSendingEvents:
     def test_garbage_is_a_400(self, as_bob, garbage):
         assert as_bob.post(ADDRESS, garbage).status_code == 400
 
-    @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "soon"])
+    @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-14:00", "soon"])
     def test_a_time_that_cannot_be_meant_rejects_its_row_only(self, as_bob, sofa, time):
         events = [body(sofa, "a", occurred_at=time), body(sofa, "b")]
         assert outcomes(as_bob.post(ADDRESS, {"events": events})) == ["rejected", "accepted"]
+
+    @pytest.mark.parametrize("zone", ["+20:00", "+01:00:30.5"])
+    def test_a_time_zone_that_postgresql_does_not_know_is_a_time_all_the_same(self, as_bob, sofa, zone):
+        events = [body(sofa, "a", occurred_at=f"2026-03-01T10:00:00{zone}"), body(sofa, "b")]
+        assert outcomes(as_bob.post(ADDRESS, {"events": events})) == ["accepted", "accepted"]
 
     def test_a_lone_surrogate_is_refused_and_not_a_500(self, as_bob, sofa):
         text = '{"event_id": "1", "kind": "view", "listing": "\\ud800"}'

@@ -102,6 +102,10 @@ class TestRungs:
         assert [item["reason"]["code"] for item in page["items"][:2]] == ["trending", "new"]
         assert page["degraded"] == ["catalogue"]
 
+    def test_without_a_view_what_is_old_is_not_called_new(self, alice, as_bob, ago):
+        factories.listing(alice, created_at=ago(days=60))
+        assert [item["reason"]["code"] for item in as_bob.get(FEED).json()["items"]] == ["more"]
+
     def test_without_anything_what_is_newest(self, listings, as_bob, no_redis):
         page = as_bob.get(FEED).json()
         assert titles(page) == [listing.title for listing in listings[:20]]

@@ -22,6 +22,14 @@ def test_what_was_shown_three_times_rests_for_a_day(bob, sofas, now, ago):
     assert rested([bob.pk], after=3, now=now + timedelta(hours=23)) == set()
 
 
+def test_it_rests_however_often_the_feed_is_looked_at_meanwhile(bob, sofas, now, ago):
+    for hours in (20, 19, 18):
+        served(bob, sofas[:1], ago(hours=hours))
+    for minutes in range(288):
+        served(bob, sofas[1:2], ago(minutes=minutes))
+    assert sofas[0].pk in rested([bob.pk], after=3, now=now)
+
+
 def test_what_somebody_else_was_shown_does_not_rest(bob, charlie, sofas, now, ago):
     for hours in (3, 2, 1):
         served(charlie, sofas, ago(hours=hours))
