@@ -13,7 +13,8 @@ Events          interactions: parking, claims, sales, standing, event_files, eve
 Who is believed trust, interaction_weights, doubts, likeness
 The live view   replica: view, view_base, columns, changes, remembered, lag, model_watch
 Its index       compaction, generations
-Embedding       embedding: bell, outages; encoders, loaded_encoder, encoder_records, backbones
+Embedding       embedding: stored_features, bell, outages; encoders, loaded_encoder, encoder_records,
+                backbones
 Encoders        encoder_training, encoder_material, encoder_gate, encoder_finetuning, backbone_training
 Collaborative   training: behaviour, content, recipe, collaborative, decays, weighing, tuning, gate;
                 retraining; refreshing, counted

@@ -1,9 +1,8 @@
 """From waiting jobs to vectors: request, claim, compute, finish."""
 
-import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,14 +10,13 @@ import numpy as np
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from listings import photos
 from listings.models import Listing, Photo
 from recommendations import copies, encoders, outages
 from recommendations.changes import append_changes
 from recommendations.columns import PhotoRows
 from recommendations.crash_points import reached
-from recommendations.loaded_encoder import Encoder
-from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures, TextFeatures
+from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures
+from recommendations.stored_features import stored_features, stored_sentences
 
 BATCH = 32
 # Far longer than a batch takes; what a killed worker held waits so long, and twice as long each time after.
@@ -193,71 +191,6 @@ def _compute(encoder: encoders.Encoder, listing_ids: list[int]) -> Vectors:
         coded.listings,
         PhotoRows(photo_ids, owners, coded.photos),
     )
-
-
-def stored_features(encoder: Encoder, pictures: list[Photo]) -> np.ndarray:
-    """Features of each photo, (m, f) float16: read where they are stored, else computed and stored."""
-    name = encoder.backbone_version
-    stored = dict(
-        PhotoFeatures.objects.filter(photo__in=pictures, backbone=name).values_list("photo_id", "features")
-    )
-    missing = [photo for photo in pictures if photo.pk not in stored]
-    if missing:
-        paths = [photos.path_of(photo.file.name, photos.Size.MEDIUM) for photo in missing]
-        computed = encoder.features(paths)  # (len(missing), f) float16
-        fresh = {photo.pk: row.astype("<f2").tobytes() for photo, row in zip(missing, computed, strict=True)}
-        PhotoFeatures.objects.bulk_create(
-            [PhotoFeatures(photo_id=pk, backbone=name, features=data) for pk, data in fresh.items()],
-            ignore_conflicts=True,
-        )
-        stored |= fresh
-    rows = [np.frombuffer(stored[photo.pk], dtype="<f2") for photo in pictures]
-    return np.stack(rows) if rows else np.empty((0, encoder.feature_dimension), np.float16)
-
-
-def stored_sentences(encoder: Encoder, listings: Sequence[Listing]) -> np.ndarray | None:
-    """What the words of each listing say, (n, s) float16: read where it is stored, else computed and stored.
-
-    None when the encoder does without.
-    """
-    name = encoder.text_encoder
-    if not name:
-        return None
-    digests = {listing.pk: _digest(listing) for listing in listings}
-    rows = TextFeatures.objects.filter(listing__in=listings, text_encoder=name)
-    stored = {
-        pk: features
-        for pk, digest, features in rows.values_list("listing_id", "sha256", "features")
-        if digest == digests[pk]
-    }
-    missing = [listing for listing in listings if listing.pk not in stored]
-    if missing:
-        computed = encoder.sentences([(listing.title, listing.description) for listing in missing])
-        fresh = {item.pk: row.astype("<f2").tobytes() for item, row in zip(missing, computed, strict=True)}
-        _store_sentences(
-            TextFeatures(listing_id=pk, text_encoder=name, sha256=digests[pk], features=features)
-            for pk, features in sorted(fresh.items())
-        )
-        stored |= fresh
-    rows = [np.frombuffer(stored[listing.pk], dtype="<f2") for listing in listings]
-    return np.stack(rows) if rows else encoder.sentences([])
-
-
-@transaction.atomic
-def _store_sentences(rows: Iterable[TextFeatures]) -> None:
-    """Of listings that still say what was read: of somebody who was erased meanwhile, nothing is kept."""
-    by_listing = {row.listing_id: row for row in rows}
-    locked = Listing.objects.select_for_update(no_key=True).filter(pk__in=by_listing).order_by("pk")
-    TextFeatures.objects.bulk_create(
-        [by_listing[item.pk] for item in locked if _digest(item) == by_listing[item.pk].sha256],
-        update_conflicts=True,
-        unique_fields=["listing", "text_encoder"],
-        update_fields=["sha256", "features"],
-    )
-
-
-def _digest(listing: Listing) -> str:
-    return hashlib.sha256(f"{listing.title}\0{listing.description}".encode()).hexdigest()
 
 
 @transaction.atomic

@@ -13,9 +13,9 @@ from listings.errors import Invalid
 from listings.models import Listing, Photo
 from ml.arrays import Matrix, Rows
 from ml.progress import Progress
-from recommendations import embedding
 from recommendations.loaded_encoder import Encoder
 from recommendations.models import PhotoFeatures
+from recommendations.stored_features import stored_features, stored_sentences
 
 MOST_LISTINGS = 100_000  # the newest: more do not fit into memory, and older ones tell of another season
 CHUNK = 64
@@ -58,7 +58,7 @@ def read_catalogue(encoder: Encoder, progress: Progress) -> CatalogueMaterial:
         row_of = {listing.pk: row for row, listing in enumerate(chunk, start=start)}
         features.append(_features(encoder, pictures))
         owners += [row_of[photo.listing_id] for photo in pictures]
-        sentences.append(embedding.stored_sentences(encoder, chunk))
+        sentences.append(stored_sentences(encoder, chunk))
         progress(start + len(chunk), len(listings))
     return CatalogueMaterial(
         listing_ids=np.array([listing.pk for listing in listings], np.int64),
@@ -88,7 +88,7 @@ def _features(encoder: Encoder, pictures: list[Photo]) -> Matrix:
     from ml.photos import UnreadablePhoto
 
     try:
-        return embedding.stored_features(encoder, pictures)
+        return stored_features(encoder, pictures)
     except UnreadablePhoto as error:
         raise DamagedPhoto(f"{error}. Remove the photo or restore its file, then train again.") from None
 

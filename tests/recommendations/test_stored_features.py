@@ -6,10 +6,10 @@ import pytest
 from listings import services
 from ml.text import MINILM
 from recommendations import encoders
-from recommendations.embedding import stored_features, stored_sentences
 from recommendations.encoder_training import TextOnly
 from recommendations.loaded_encoder import Encoder
 from recommendations.models import TextFeatures
+from recommendations.stored_features import stored_features, stored_sentences
 from tests import factories
 
 
