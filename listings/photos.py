@@ -135,11 +135,8 @@ def _write(name: str, size: Size, sizes: dict[Size, bytes]) -> None:
             path.hardlink_to(path_of(name))
             return
     building = _building(path)  # a backup must not find half a photo
-    try:
-        building.write_bytes(sizes[size])
-        building.replace(path)
-    finally:
-        building.unlink(missing_ok=True)
+    building.write_bytes(sizes[size])
+    building.replace(path)
 
 
 def _building(path: Path) -> Path:

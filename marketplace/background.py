@@ -11,10 +11,9 @@ from celery import current_app
 from redis.exceptions import RedisError
 
 from marketplace.lines import Line, first_line
-from recommendations import redis_link
+from recommendations import redis_link, trending
 
 TIMEOUT_S = 0.5
-CLOCKS_DIFFER_S = 60.0  # of two machines, at most
 MOST_MESSAGES = 1000
 TRAINING = "training"
 PATIENCE_S = 300.0  # a turn of embedding takes a minute
@@ -70,7 +69,8 @@ def _age_s(message: bytes, now: datetime) -> float | None:
 def _schedule(client: redis.Redis, now: datetime) -> Iterator[Line]:
     """Of what beat rings every few seconds: a worker that has it done proves beat, broker and itself."""
     told = {task.decode(): float(at) for task, at in client.hgetall(RAN).items()}
-    ran = {task: at for task, at in told.items() if at < now.timestamp() + CLOCKS_DIFFER_S}
+    latest = (now + trending.CLOCKS_DIFFER).timestamp()
+    ran = {task: at for task, at in told.items() if at < latest}
     for entry in current_app.conf.beat_schedule.values():
         if not isinstance(entry["schedule"], int | float):
             continue

@@ -66,9 +66,7 @@ class TestRequests:
         """They are as large as they get: to grow on a full disk would end the process."""
         routes = {metrics.route_of(address.removeprefix("/")) for address in patterns()} | {metrics.NOWHERE}
         methods = len(metrics.METHODS) + 1
-        longest = (
-            max(map(len, routes)) + 120
-        )  # beside it stand name, method, bucket or status, and two numbers
+        longest = max(map(len, routes)) + 120  # with its name, method, bucket or status, and two numbers
         series = len(routes) * methods * longest
         assert series * (len(metrics.SECONDS) + 2) < measured.SIZES["histogram"]
         assert series * STATUSES < measured.SIZES["counter"]
