@@ -15,8 +15,8 @@ from recommendations.durable import sha256_of, sync
 from recommendations.encoder_material import file_of, labelled_photos
 from recommendations.encoder_records import EncoderRecord
 from recommendations.encoder_training import alone
+from recommendations.progress import Steps, unwatched_steps
 from recommendations.scalars import scalars
-from recommendations.steps import Steps, unwatched_steps
 
 if TYPE_CHECKING:
     from ml.epochs import Epoch

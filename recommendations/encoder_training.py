@@ -12,8 +12,8 @@ from recommendations.encoder_material import CatalogueMaterial, read_catalogue
 from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
 from recommendations.loaded_encoder import Encoder
 from recommendations.models import TrainedModel
+from recommendations.progress import Steps, unwatched_steps
 from recommendations.scalars import scalars
-from recommendations.steps import Steps, unwatched_steps
 
 if TYPE_CHECKING:
     from ml.heads import Epoch, HeadOptions

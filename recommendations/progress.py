@@ -1,17 +1,28 @@
-"""Progress bars of the commands: on a terminal they move, in a log they are silent."""
+"""Progress of long work: the steps that training reports, and the progress bars of commands."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from ml.progress import Progress, unwatched
+
+# Opens a step by its name. The context manager yields a function of (done, total).
+Steps = Callable[[str], AbstractContextManager[Progress]]
+
+
+def unwatched_steps(name: str) -> AbstractContextManager[Progress]:
+    """Steps that report nothing."""
+    return nullcontext(unwatched)
 
 
 @contextmanager
-def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function that takes what is done and the total."""
+def progress_bar(description: str, total: int | None = None) -> Iterator[Progress]:
+    """Yields a function of (done, total). The bar moves on a terminal and prints nothing into a log."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    with RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -11,8 +11,8 @@ from recommendations import gate, locks, ranker_store
 from recommendations.features import FEATURES
 from recommendations.gate import Verdict
 from recommendations.models import TrainedModel
+from recommendations.progress import Steps, unwatched_steps
 from recommendations.ranker_material import Material, TooFewSlates, read_material
-from recommendations.steps import Steps, unwatched_steps
 
 MONOTONE = {"distance_km": -1, "place": 1, "blend": 1}  # nobody wants a thing more for being further away
 SEED = 5

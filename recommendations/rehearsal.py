@@ -20,9 +20,9 @@ from recommendations.decays import learn_decays
 from recommendations.evaluation import AT, MOST_ACTORS, SEED, Measured, measure
 from recommendations.models import Interaction
 from recommendations.plain import plain
+from recommendations.progress import Steps, unwatched_steps
 from recommendations.recipe import Recipe
 from recommendations.simulation import SOURCE as SIMULATION
-from recommendations.steps import Steps, unwatched_steps
 from recommendations.training import TooFewEvents, enough, recipe_in_use
 from recommendations.view import View
 from recommendations.weighing import fit_blend

@@ -19,8 +19,8 @@ from recommendations.decays import learn_decays
 from recommendations.gate import Verdict
 from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
+from recommendations.progress import Steps, unwatched_steps
 from recommendations.recipe import Recipe
-from recommendations.steps import Steps, unwatched_steps
 from recommendations.weighing import fit_blend
 
 LEAST_EVENTS = 200

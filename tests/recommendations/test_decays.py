@@ -14,8 +14,8 @@ from recommendations.behaviour import read_behaviour
 from recommendations.decays import learn_decays
 from recommendations.habits import NEAR_KM, OTHER_ROOT, Habits
 from recommendations.models import Interaction
+from recommendations.progress import unwatched_steps
 from recommendations.recipe import Recipe
-from recommendations.steps import unwatched_steps
 from tests import factories
 from tests.recommendations.small_world import load, model
 
