@@ -257,5 +257,5 @@ def _script() -> Script:
     """On connections that answer at once or fail. Where Redis has forgotten the script, it is sent again."""
     url = settings.REDIS_URL
     if url not in _scripts:
-        _scripts[url] = redis_link.link(TIMEOUT_S).register_script(TAKE)
+        _scripts[url] = redis_link.client(TIMEOUT_S).register_script(TAKE)
     return _scripts[url]

@@ -13,15 +13,10 @@ REDIS_TIMEOUT_S = 5.0
 
 logger = logging.getLogger(__name__)
 
-_client: redis.Redis | None = None
-
 
 def client() -> redis.Redis:
-    """This process's connection to Redis."""
-    global _client
-    if _client is None:
-        _client = answers.client(REDIS_TIMEOUT_S)
-    return _client
+    """This process's client of Redis."""
+    return answers.client(REDIS_TIMEOUT_S)
 
 
 def answer(question: Question, reply_to: str) -> None:

@@ -55,8 +55,8 @@ class Question:
 
 
 def client(timeout_s: float) -> redis.Redis:
-    """A pool of connections for whoever waits so long for an answer."""
-    return redis_link.link(timeout_s, connect_timeout_s=CONNECT_TIMEOUT_S)
+    """This process's client of Redis that waits so long for an answer."""
+    return redis_link.client(timeout_s, connect_timeout_s=CONNECT_TIMEOUT_S)
 
 
 def look_up(link: redis.Redis, question: Question, encoder_version: str) -> tuple[Encoded | None, int]:

@@ -1,7 +1,9 @@
-"""Connections to Redis that answer in time or fail: who serves would rather do without than wait.
+"""Clients of Redis that answer in time or fail. Web processes would rather do without Redis than wait.
 
-redis-py by itself tries three times more, seconds apart, where nobody answers.
+By default redis-py tries a server that does not answer three more times, seconds apart.
 """
+
+from functools import cache
 
 import redis
 from django.conf import settings
@@ -10,14 +12,31 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.retry import Retry
 
 
-def link(timeout_s: float, *, connect_timeout_s: float | None = None) -> redis.Redis:
-    """A pool of connections. One that was closed meanwhile is opened again, once and at once.
+def client(timeout_s: float, *, connect_timeout_s: float | None = None) -> redis.Redis:
+    """The client of this process with these timeouts, for the address in REDIS_URL. Never close it.
 
     timeout_s: for each answer, and for each connection where connect_timeout_s is None.
     """
+    return _shared(
+        settings.REDIS_URL, timeout_s, timeout_s if connect_timeout_s is None else connect_timeout_s
+    )
+
+
+def link(timeout_s: float) -> redis.Redis:
+    """A client with a connection pool of its own, which the caller closes: `with link(1) as client`."""
+    return _client(settings.REDIS_URL, timeout_s, timeout_s)
+
+
+@cache
+def _shared(url: str, timeout_s: float, connect_timeout_s: float) -> redis.Redis:
+    return _client(url, timeout_s, connect_timeout_s)
+
+
+def _client(url: str, timeout_s: float, connect_timeout_s: float) -> redis.Redis:
+    """A client that opens a connection which was closed meanwhile again, once and at once."""
     return redis.Redis.from_url(
-        settings.REDIS_URL,
+        url,
         socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s if connect_timeout_s is None else connect_timeout_s,
+        socket_connect_timeout=connect_timeout_s,
         retry=Retry(NoBackoff(), 1, supported_errors=(NoConnection,)),
     )

@@ -128,15 +128,11 @@ def _alike(word: str, known: str) -> bool:
 
 
 _parsed: tuple[str, Vocabulary] = ("", Vocabulary())
-_client: redis.Redis | None = None
 
 
 def client() -> redis.Redis:
-    """This process's connection to Redis: a search does without rather than wait."""
-    global _client
-    if _client is None:
-        _client = redis_link.link(0.5)
-    return _client
+    """This process's client of Redis, with a short timeout: no search waits for spelling."""
+    return redis_link.client(0.5)
 
 
 def vocabulary() -> Vocabulary:

@@ -14,7 +14,7 @@ import redis
 from django.db import connection
 
 from recommendations import doubts, locks, redis_link, trust, watermark
-from recommendations.behaviour import with_merged
+from recommendations.identity import with_merged
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.standing import RETRACTS, stands
 
@@ -27,15 +27,10 @@ KEPT = 10 * TOP  # what is colder will not come back by decay alone
 
 SCORES, STATE, PROBE = "trending:scores", "trending:state", "trending:probe"
 
-_client: redis.Redis | None = None
-
 
 def client() -> redis.Redis:
-    """This process's connection to Redis: trending is never worth waiting for."""
-    global _client
-    if _client is None:
-        _client = redis_link.link(1)
-    return _client
+    """This process's client of Redis, with a short timeout: feeds do without trending rather than wait."""
+    return redis_link.client(1)
 
 
 def is_writable() -> bool:

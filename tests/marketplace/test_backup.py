@@ -300,7 +300,6 @@ class TestCommands:
         later = Permission.objects.filter(codename="view_boost")
         later.delete()  # migrating makes what is missing
         call_command("backup", str(tmp_path / "backup"), stdout=io.StringIO())
-        monkeypatch.setattr(trending, "_client", None)
         settings.REDIS_URL = "redis://127.0.0.1:1"
         with living(elsewhere, settings, tmp_path / "there"):
             with pytest.raises(CommandError, match="Restored, but Redis keeps"):

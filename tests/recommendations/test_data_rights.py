@@ -326,7 +326,6 @@ class TestRefusals:
         assert Actor.objects.filter(pk=alice.pk).exists()
 
     def test_without_redis_nothing_is_erased(self, life, alice, settings, monkeypatch):
-        monkeypatch.setattr(trending, "_client", None)
         settings.REDIS_URL = "redis://127.0.0.1:1"
         with pytest.raises(CommandError, match="Redis"):
             erase()

@@ -45,10 +45,9 @@ def refused(kind: str) -> TrainedModel:
 
 
 @pytest.fixture
-def no_redis(settings, monkeypatch):
+def no_redis(settings):
     """Redis does not answer."""
     settings.REDIS_URL = "redis://127.0.0.1:1"
-    monkeypatch.setattr(trending, "_client", None)
 
 
 class TestRungs:

@@ -141,7 +141,6 @@ class TestLearning:
         spelling.client().hset(spelling.KEY, mapping={"learnt_at": "then", "words": b"rubbish"})
         assert mend("sofla") == Mended("sofla")
 
-    def test_neither_does_one_that_is_down(self, catalogue, settings, monkeypatch):
+    def test_neither_does_one_that_is_down(self, catalogue, settings):
         settings.REDIS_URL = "redis://127.0.0.1:1"
-        monkeypatch.setattr(spelling, "_client", None)
         assert mend("sofla") == Mended("sofla")
