@@ -8,8 +8,8 @@ Search          search: asking_words, asking_prices, asking_places, asking_spans
                 classification, uploads
 Queries encoded encoding, answering: answers, encoded
 What was shown  slates, offers, keeping, crawlers, slate_accounts
-Events          interactions: parking, claims, sales, standing, event_files, event_exports; trending;
-                simulation
+Events          interactions: parking, claims, sales, standing, identity, event_files, event_exports;
+                trending; simulation
 Who is believed trust, interaction_weights, doubts, likeness
 The live view   replica: view, view_base, columns, changes, remembered, lag, model_watch
 Its index       compaction, generations
@@ -29,5 +29,5 @@ Doors           urls, api, serializers, search_api, search_serializers, plain_im
 For staff       admin, boosts_admin, category_admin, copies_admin, doubts_admin, experiments_admin,
                 slates_admin
 Tables          models, slate_models, rule_models, doubt_models, fields
-Telling         progress, steps, scalars, measured, plain; crash_points, redis_link
+Telling         progress, scalars, measured, plain; crash_points, redis_link
 """

@@ -6,14 +6,12 @@ from datetime import datetime
 
 import numpy as np
 from django.db import connection
-from django.db.models import Q
-from django.db.models.functions import Coalesce
 from scipy.sparse import csr_matrix
 
-from listings.models import Actor
 from ml.covisitation import Sequences
 from recommendations import trust
 from recommendations.columns import Positions
+from recommendations.identity import with_merged
 from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHTS
 from recommendations.standing import stands
 
@@ -114,16 +112,4 @@ def read_behaviour(
         care=np.array(columns[4], np.float32),
         event_count=int(sum(columns[2])),
         until=until,
-    )
-
-
-def with_merged(actor_ids: Iterable[int]) -> list[int]:
-    """These actors with all who are one with them: members, and the visitors that they came as.
-
-    Asked for first, so that their events are found by the index on actors.
-    """
-    given = Actor.objects.filter(pk__in=[int(pk) for pk in actor_ids])
-    selves = list(given.values_list(Coalesce("merged_into_id", "pk"), flat=True))
-    return list(
-        Actor.objects.filter(Q(pk__in=selves) | Q(merged_into__in=selves)).values_list("pk", flat=True)
     )

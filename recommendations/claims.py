@@ -1,10 +1,12 @@
-"""Whether an event may say which slate it came from: judged once, at the door, and kept in its row.
+"""Attribution of events to slates: each event's claim is checked once, as it comes in, and stored in its row.
 
-A claim is true when a page of that slate showed the listing to the actor, or to a visitor who is one with
-them. A slate made for nobody may be claimed by anybody: a visitor becomes an actor by their first event.
-A slate that is gone is believed in when the event happened so long ago that the slate may have been deleted
-since: such an event has halved away anyhow. An event that claims nothing is no liar: it came from elsewhere.
-What this cannot do: who really asks for feeds and pages through them has true claims.
+An event may name the slate that led to it. The claim is true when a page of that slate showed the listing to
+the actor, or to a visitor who was merged into them. Anybody may claim a slate that was made for nobody: a
+visitor becomes an actor by their first event. A slate that is gone is believed when the event is so old that
+the slate may have been deleted since; such an event weighs little by then. An event that names no slate
+makes no claim and is never doubtful.
+
+Limit: claims of whoever really requests feeds and pages through them are true.
 """
 
 from datetime import datetime, timedelta
@@ -12,9 +14,10 @@ from typing import Any
 
 from django.conf import settings
 
+from recommendations.identity import self_of
 from recommendations.slates import CURSOR_LASTS, OF_STRANGERS_KEPT
 
-# An id that is none must not become an error. The CASE leads to the primary key all the same.
+# A malformed id must not become an error. PostgreSQL uses the primary key in spite of the CASE.
 _KEY = """
     CASE WHEN replace({event}.slate, '-', '') ~ '^[0-9a-fA-F]{{32}}$'
          THEN replace({event}.slate, '-', '')::uuid END
@@ -28,8 +31,7 @@ _IS_FALSE = """(
         WHERE slate.id = {key}
           AND {event}.listing_id = ANY(slate.listing_ids[
               impression.offset + 1 : impression.offset + impression.count])
-          AND (slate.actor_id IS NULL OR coalesce(shown_to.merged_into_id, shown_to.id)
-                                         = coalesce(claimant.merged_into_id, claimant.id))
+          AND (slate.actor_id IS NULL OR {shown_to} = {claimant})
     ) AND NOT (
         {event}.occurred_at < %(slates_kept_since)s AND {key} IS NOT NULL
         AND NOT EXISTS (SELECT FROM recommendations_slate slate WHERE slate.id = {key})
@@ -38,22 +40,24 @@ _IS_FALSE = """(
 
 
 def slate_key(event: str) -> str:
-    """SQL: the key of the slate that the event of this table names, NULL where it names none."""
+    """SQL: the key of the slate that an event of this table names, NULL where it names none."""
     return _KEY.format(event=event)
 
 
 def is_false(event: str) -> str:
-    """A condition of SQL, for a query with `parameters`: what the event of this table claims is not true.
+    """SQL condition, for a query with `parameters`: the claim of an event of this table is false.
 
     The table has slate, actor_id, listing_id and occurred_at.
     """
-    return _IS_FALSE.format(event=event, key=slate_key(event))
+    key, shown_to, claimant = slate_key(event), self_of("shown_to"), self_of("claimant")
+    return _IS_FALSE.format(event=event, key=key, shown_to=shown_to, claimant=claimant)
 
 
 def parameters(now: datetime) -> dict[str, Any]:
-    """What `is_false` asks for. A slate is older than the events that come of it by a day at the most.
+    """The query parameters of `is_false`.
 
-    Of one that is gone nobody knows whether it was a stranger's.
+    An event comes at most CURSOR_LASTS after its slate. Whether a slate that is gone was a stranger's is
+    unknown, so the shorter of both retention times counts.
     """
-    days = min(timedelta(days=settings.ENVIRONMENT.slate_days), OF_STRANGERS_KEPT)
-    return {"slates_kept_since": now - days + CURSOR_LASTS}
+    retention = min(timedelta(days=settings.ENVIRONMENT.slate_days), OF_STRANGERS_KEPT)
+    return {"slates_kept_since": now - retention + CURSOR_LASTS}

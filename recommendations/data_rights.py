@@ -26,7 +26,7 @@ from listings.announcing import Changes, announcing
 from listings.errors import Conflict, Missing, Unavailable
 from listings.models import Actor, Listing, Photo, new_external_id
 from recommendations import boosts, compaction, exposure, forgetting, generations, locks, trending
-from recommendations.behaviour import with_merged
+from recommendations.identity import with_merged
 from recommendations.models import ReaderPosition
 
 ERASED_TITLE = "Erased"

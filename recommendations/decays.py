@@ -15,8 +15,8 @@ from recommendations.behaviour import Behaviour
 from recommendations.columns import Positions
 from recommendations.habits import OTHER_ROOT
 from recommendations.hindsight import CAME_AT, LEFT_AT, TOLD
+from recommendations.identity import SELF
 from recommendations.interaction_weights import TASTE_HALF_LIFE
-from recommendations.trust import SELF
 
 EARLIER = 8  # touched listings from which somebody is taken to have looked around
 OTHERS = 20  # drawn for each choice, of the same root category

@@ -13,6 +13,7 @@ from django.db.models import Count, Max
 from scipy.sparse import csr_matrix
 
 from recommendations import likeness, trust
+from recommendations.identity import SELF
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.models import Doubt
 
@@ -20,7 +21,7 @@ _HASTY = f"""
     INSERT INTO recommendations_doubt (actor_id, reason, share, evidence, found_at, decision, decided_by)
     SELECT DISTINCT ON (self_id) self_id, 'haste', 0, event_count || ' events on ' || day, %(now)s, 'open', ''
     FROM (
-        SELECT {trust.SELF} AS self_id, {trust.DAY} AS day, count(*) AS event_count
+        SELECT {SELF} AS self_id, {trust.DAY} AS day, count(*) AS event_count
         FROM recommendations_interaction interaction
         JOIN listings_actor actor ON actor.id = actor_id
         WHERE (%(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s))
@@ -46,7 +47,7 @@ def find_hasty(
 ) -> list[int]:
     """Quarantine whoever did more in some day than QUARANTINE_EVENTS_PER_DAY; who is new among them.
 
-    actor_ids: only these, with all who are one with them (see behaviour.with_merged); None: everybody.
+    actor_ids: only these, with all who are one with them (see identity.with_merged); None: everybody.
     since: only the day of this moment and those after it; None: all days.
     """
     most = settings.ENVIRONMENT.quarantine_events_per_day
@@ -98,12 +99,12 @@ def find_alike(*, now: datetime) -> int:
 
 
 _PROFILES = f"""
-    SELECT DISTINCT {trust.SELF}, listing_id
+    SELECT DISTINCT {SELF}, listing_id
     FROM recommendations_interaction interaction
     JOIN listings_actor actor ON actor.id = actor_id
-    JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> {trust.SELF}
+    JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> {SELF}
     WHERE interaction.kind = ANY(%(kinds)s) AND NOT EXISTS (
-        SELECT FROM recommendations_doubt doubt WHERE doubt.actor_id = {trust.SELF} AND share = 0
+        SELECT FROM recommendations_doubt doubt WHERE doubt.actor_id = {SELF} AND share = 0
     )
 """
 

@@ -12,12 +12,12 @@ from listings.errors import Missing
 from ml.arrays import Matrix
 from ml.figure import Figure
 from ml.proportions import proportion_difference, resampled_ratios, sample_ratio, wilson
+from recommendations.identity import SELF
 from recommendations.models import Experiment, Interaction
 from recommendations.plain import plain
 from recommendations.rule_models import CONTROL
 from recommendations.simulation import SOURCE as SIMULATION
 from recommendations.standing import stands
-from recommendations.trust import SELF
 
 Kind = Interaction.Kind
 OUTCOMES: tuple[str, ...] = (Kind.VIEW.value, Kind.CLICK.value, Kind.FAVOURITE.value, Kind.PURCHASE.value)

@@ -16,6 +16,7 @@ from itertools import accumulate
 from listings.errors import DomainError, Invalid
 from listings.models import Actor
 from recommendations.feed_parameters import FeedParameters
+from recommendations.identity import member_of
 from recommendations.models import Experiment
 from recommendations.remembered import Remembered
 from recommendations.rule_models import CONTROL
@@ -87,8 +88,7 @@ def assignment(actor: Actor | None, now: datetime) -> Assignment:
     division = _running.at(now)
     if actor is None or division is None:
         return NOT_IN_ONE
-    who = actor.merged_into if actor.merged_into_id else actor
-    return division.of_actor(who.external_id)
+    return division.of_actor(member_of(actor).external_id)
 
 
 def fractions(salt: str, external_id: str) -> tuple[float, float]:

@@ -13,10 +13,10 @@ from ml.arrays import Vector
 from ml.exploration import Prior, catalogue_prior
 from recommendations import claims, locks, watermark
 from recommendations.columns import Positions
+from recommendations.identity import SELF
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.models import Exposure, ReaderPosition
 from recommendations.remembered import Remembered
-from recommendations.trust import SELF
 
 YOUNG = timedelta(days=7)  # what is older had its chance, and is not counted any more
 READ_EVERY = timedelta(seconds=5)  # by each serving process

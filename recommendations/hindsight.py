@@ -10,7 +10,6 @@ from datetime import datetime
 import numpy as np
 from django.db import connection
 from django.db.models import Max
-from django.db.models.functions import Coalesce
 from scipy.sparse import csr_matrix
 
 from listings.errors import DomainError
@@ -19,10 +18,10 @@ from ml.blocks import Blocks
 from recommendations import encoders, generations, trending
 from recommendations.columns import CHUNK, FIELDS, Columns, PhotoRows, attributes_of, vectors_from
 from recommendations.encoders import EncoderUnavailable
+from recommendations.identity import SELF, person_key
 from recommendations.interaction_weights import UNWANTED, WEIGHTS
 from recommendations.models import Interaction, TrainedModel
 from recommendations.standing import stands
-from recommendations.trust import SELF
 from recommendations.view import View
 
 
@@ -191,7 +190,7 @@ def _newly_touched(moment: datetime, end: datetime) -> tuple[np.ndarray, np.ndar
 
 def _who_did_anything(moment: datetime) -> np.ndarray:
     """Actors with an event of any kind by then, members for the visitors that they came as: (a,) int64"""
-    who = Coalesce("actor__merged_into_id", "actor_id")
+    who = person_key("actor")
     earlier = Interaction.objects.filter(occurred_at__lte=moment).order_by()
     return np.fromiter(earlier.values_list(who, flat=True).distinct(), np.int64)
 

@@ -8,6 +8,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
 
 from listings.models import Actor
+from recommendations.identity import member_of
 from recommendations.on_behalf import asked_by_staff
 
 
@@ -34,7 +35,7 @@ class NotesLooks(admin.ModelAdmin):
         return response
 
     def _note(self, request: HttpRequest, actors: set[Actor | None]) -> None:
-        whose = {actor.merged_into or actor for actor in actors if actor is not None}
+        whose = {member_of(actor) for actor in actors if actor is not None}
         for actor in sorted(whose, key=lambda actor: actor.pk):
             if actor.user_id != request.user.pk:
                 by = request.user.get_username()

@@ -14,9 +14,9 @@ from recommendations.classification import EncoderAway
 from recommendations.encoded import Encoded
 from recommendations.encoding import EncodingUnavailable
 from recommendations.filters import Filters, allowed_rows
+from recommendations.identity import merged_ids
 from recommendations.interaction_weights import UNWANTED
 from recommendations.replica import NotReady
-from recommendations.taste import merged_ids
 from recommendations.view import View
 from recommendations.wanted import Wanted
 

@@ -5,6 +5,7 @@ from django.dispatch import Signal
 from listings.callers import Caller
 from listings.errors import Forbidden
 from listings.models import Actor
+from recommendations.identity import member_of
 
 # With `by`, the name of who asks, `actor`, and `what` is asked for. If a receiver raises, nobody is told.
 asked_by_staff = Signal()
@@ -20,7 +21,7 @@ def asking_actor(caller: Caller, named: str | None, *, what: str) -> Actor | Non
     if "feed" not in caller.scopes or not (caller.is_service or caller.is_staff):
         raise Forbidden("Only a service or staff may ask in somebody else's name.", field="actor")
     actor = Actor.objects.select_related("merged_into").filter(external_id=named).first()
-    actor = actor and (actor.merged_into or actor)
+    actor = actor and member_of(actor)
     if actor and caller.is_staff and actor != caller.actor:
         by = caller.actor.user.get_username()
         asked_by_staff.send(sender=None, by=by, actor=actor, what=what)

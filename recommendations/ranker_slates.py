@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.functions import Coalesce
 
 from ml.arrays import Matrix, Rows, ShapeError, Vector
 from ml.progress import Progress, unwatched
 from ml.ranker import CLICK, FAVOURITE, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHASE
 from recommendations import slates
 from recommendations.features import FEATURES
+from recommendations.identity import SELF, person_key, self_of
 from recommendations.interaction_weights import UNWANTED
 from recommendations.models import Doubt, Impression, Interaction, Slate
 from recommendations.simulation import SOURCE as SIMULATION
@@ -48,7 +48,7 @@ _FOLLOWED = f"""
          ON replace(slate.id::text, '-', '') = replace(lower(interaction.slate), '-', '')
     JOIN listings_actor owner ON owner.id = slate.actor_id
     WHERE slate.surface = 'feed' AND slate.created_at >= %(since)s AND interaction.occurred_at <= %(until)s
-      AND coalesce(owner.merged_into_id, owner.id) = coalesce(actor.merged_into_id, actor.id)
+      AND {self_of("owner")} = {SELF}
       AND interaction.kind = ANY(%(kinds)s)
       AND {stands("retraction.occurred_at <= %(until)s")}
     GROUP BY slate.id, interaction.listing_id
@@ -115,7 +115,7 @@ def read_served(*, until: datetime, progress: Progress = unwatched) -> Iterator[
 def _served(until: datetime) -> QuerySet[Slate]:
     pages = Impression.objects.filter(slate=OuterRef("pk"), served_at__lte=until)
     feeds = Slate.objects.filter(surface=Slate.Surface.FEED, actor__isnull=False, created_at__lte=until)
-    named = feeds.filter(Exists(pages)).annotate(who=Coalesce("actor__merged_into_id", "actor_id"))
+    named = feeds.filter(Exists(pages)).annotate(who=person_key("actor"))
     doubted = Doubt.objects.exclude(decision=Doubt.Decision.RELEASED)
     return named.exclude(who__in=doubted.values("actor"))
 

@@ -14,11 +14,12 @@ from django.db import connection
 from ml import covisitation
 from ml.arrays import Matrix
 from recommendations import doubts, locks, model_store, watermark
-from recommendations.behaviour import Behaviour, read_behaviour, with_merged
+from recommendations.behaviour import Behaviour, read_behaviour
 from recommendations.collaborative import Collaborative
 from recommendations.columns import Positions
 from recommendations.content import read_content, read_showable
 from recommendations.counted import Counted
+from recommendations.identity import with_merged
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel

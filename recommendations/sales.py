@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db import connection
 from django.utils import timezone
 
-from recommendations.trust import SELF
+from recommendations.identity import SELF
 
 SOURCE = "sale"
 

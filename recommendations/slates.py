@@ -17,6 +17,7 @@ from listings.errors import Invalid
 from listings.models import Actor
 from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 from ml.progress import Progress, unwatched
+from recommendations.identity import is_identity_of
 from recommendations.models import Impression, Slate
 
 LONGEST = 200  # listings of a slate
@@ -182,7 +183,7 @@ def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate
         slate_id, offset, whose, written = _signer.unsign_object(text)
     except (BadSignature, UnicodeError):
         raise BadCursor("This cursor was not given out here.") from None
-    if whose is not None and not _is_one(whose, actor):
+    if whose is not None and not is_identity_of(whose, actor):
         raise BadCursor("This cursor is somebody else's.")
     if now - datetime.fromtimestamp(written, UTC) > CURSOR_LASTS:
         raise BadCursor("This cursor has expired.")
@@ -190,13 +191,6 @@ def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate
     if slate is None:
         raise BadCursor("What this cursor leads on from is gone.")
     return slate, offset
-
-
-def _is_one(whose: int, actor: Actor | None) -> bool:
-    """Whether the actor of this key is this one, or became one with them."""
-    if actor is None or whose == actor.pk:
-        return actor is not None
-    return Actor.objects.filter(pk=whose, merged_into=actor).exists()
 
 
 def prune(*, kept: timedelta, now: datetime, progress: Progress = unwatched) -> int:

@@ -10,8 +10,8 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
+from recommendations.identity import ALL_OF_SELF
 from recommendations.models import Interaction
-from recommendations.trust import SELF
 
 Kind = Interaction.Kind
 
@@ -34,10 +34,7 @@ _STANDS = f"""(
     AND (interaction.kind NOT IN ({_listed(RETRACTS.values())}) OR NOT EXISTS (
         SELECT FROM recommendations_interaction retraction
         WHERE retraction.listing_id = interaction.listing_id
-          AND retraction.actor_id = ANY(ARRAY(
-              SELECT {SELF} UNION ALL
-              SELECT id FROM listings_actor WHERE merged_into_id = {SELF}
-          ))
+          AND retraction.actor_id = ANY({ALL_OF_SELF})
           AND retraction.kind LIKE 'un%%' AND retraction.kind = 'un' || interaction.kind
           AND retraction.occurred_at >= interaction.occurred_at
           AND ({{known}})

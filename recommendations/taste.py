@@ -15,6 +15,7 @@ from recommendations import standing, trust
 from recommendations.affinity import Touched, log_prices
 from recommendations.columns import vectors_from
 from recommendations.habits import Habits
+from recommendations.identity import merged_ids
 from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
 from recommendations.models import Interaction, ListingEmbedding
 from recommendations.satisfied import LASTS, satisfied_categories
@@ -94,14 +95,6 @@ def read_taste(actor: Actor | None, view: View, *, now: datetime) -> Taste:
 def _nothing(view: View) -> Taste:
     empty = np.empty(0, np.float32)
     return Taste(np.empty(0, np.int64), empty, np.empty((0, view.dimension), np.float32), empty)
-
-
-def merged_ids(actor: Actor) -> list[int]:
-    """This actor and the visitors merged into them.
-
-    Asked for first: an OR over a join would keep PostgreSQL from the index on actor and time.
-    """
-    return [actor.pk, *Actor.objects.filter(merged_into=actor).values_list("pk", flat=True)]
 
 
 _KNOWN = ("listing__price", "listing__category", "listing__latitude", "listing__longitude")

@@ -19,12 +19,12 @@ from typing import Any
 
 from django.conf import settings
 
+from recommendations.identity import SELF
 from recommendations.interaction_weights import WEIGHT_CAP
 
 DAY_CAP = 60.0  # of one actor in one day, in views: of 22,000 simulated actor-days three have more
 FALSE_CLAIM = 0.01
 
-SELF = "coalesce(actor.merged_into_id, actor.id)"  # a visitor who logged in is one with the member
 DAY = "(interaction.occurred_at AT TIME ZONE 'UTC')::date"
 
 # Capped first, then believed: else a thousand false claims would be one true one. The window's sums are over
