@@ -1,6 +1,7 @@
-"""Finds whose events are to teach others less: who is too quick, and who is part of a closed circle.
+"""Detection of actors whose events count less: those faster than a person, and those in a closed circle.
 
-Both are found again at every training, and haste as events come in. Whom staff released is not found again.
+Both are detected at every training, and haste as events come in too. Actors whom staff released are not
+detected again.
 """
 
 from collections.abc import Iterable
@@ -37,7 +38,7 @@ _HASTY = f"""
 
 
 def find(*, now: datetime) -> None:
-    """Look at everybody again."""
+    """Detect hasty actors and closed circles among all actors."""
     find_hasty(now=now)
     find_alike(now=now)
 
@@ -45,44 +46,44 @@ def find(*, now: datetime) -> None:
 def find_hasty(
     *, now: datetime, actor_ids: Iterable[int] | None = None, since: datetime | None = None
 ) -> list[int]:
-    """Quarantine whoever did more in some day than QUARANTINE_EVENTS_PER_DAY; who is new among them.
+    """Quarantine actors with more than QUARANTINE_EVENTS_PER_DAY events in a day. Returns the new ones' ids.
 
-    actor_ids: only these, with all who are one with them (see identity.with_merged); None: everybody.
-    since: only the day of this moment and those after it; None: all days.
+    actor_ids: only these; give all ids of each person (see identity.with_merged). None: all actors.
+    since: only the day of this time and later ones. None: all days.
     """
     most = settings.ENVIRONMENT.quarantine_events_per_day
     if not most:
         return []
-    asked = None if actor_ids is None else [int(pk) for pk in actor_ids]
+    actors = None if actor_ids is None else [int(pk) for pk in actor_ids]
     with connection.cursor() as cursor:
-        cursor.execute(_HASTY, {"now": now, "actors": asked, "most": most, "since": since})
+        cursor.execute(_HASTY, {"now": now, "actors": actors, "most": most, "since": since})
         return [pk for (pk,) in cursor.fetchall()]
 
 
 def edition() -> str:
-    """Another one as soon as anybody is believed more or less than before."""
-    told = Doubt.objects.aggregate(Count("pk"), Max("found_at"), Max("decided_at"))
-    return " ".join(str(value) for value in told.values())
+    """A string that changes whenever a doubt is found, deleted or decided."""
+    values = Doubt.objects.aggregate(Count("pk"), Max("found_at"), Max("decided_at"))
+    return " ".join(str(value) for value in values.values())
 
 
 def decide(doubts: Iterable[Doubt], *, decision: str, by: str, now: datetime) -> int:
-    """Note what staff think of these, who may think otherwise later; how many there were.
+    """Store what staff decided about these; it can be decided again. Returns how many there were.
 
-    The next roll-up of what is trending heeds it, and the next training.
+    The next roll-up of trending and the next training use it.
     """
-    asked = Doubt.objects.filter(pk__in=[doubt.pk for doubt in doubts])
-    return asked.update(decision=decision, decided_by=by, decided_at=now)
+    chosen = Doubt.objects.filter(pk__in=[doubt.pk for doubt in doubts])
+    return chosen.update(decision=decision, decided_by=by, decided_at=now)
 
 
 def find_alike(*, now: datetime) -> int:
-    """Let closed circles count as little as likeness.py says; how many profiles are part of one.
+    """Detect closed circles (see likeness.py). Returns how many profiles are part of one.
 
-    What was found before and nobody decided is found anew, or no more.
+    Replaces earlier detections that staff did not decide on.
     """
     actor_ids, profiles = _profiles()
     shares, circles = likeness.shares(profiles)
     lengths = np.diff(profiles.indptr)
-    found = [
+    detected = [
         Doubt(
             actor_id=actor_ids[place],
             reason=Doubt.Reason.LIKENESS,
@@ -94,8 +95,8 @@ def find_alike(*, now: datetime) -> int:
     ]
     with transaction.atomic():
         Doubt.objects.filter(reason=Doubt.Reason.LIKENESS, decision=Doubt.Decision.OPEN).delete()
-        Doubt.objects.bulk_create(found, ignore_conflicts=True)
-    return len(found)
+        Doubt.objects.bulk_create(detected, ignore_conflicts=True)
+    return len(detected)
 
 
 _PROFILES = f"""
@@ -110,7 +111,7 @@ _PROFILES = f"""
 
 
 def _profiles() -> tuple[list[int], csr_matrix]:
-    """Who touched what, but for the quarantined: actor ids (a,), and (a, n) with an entry for each pair."""
+    """Actor ids (a,), and the listings that each interacted with, (a, n) of ones. Without the quarantined."""
     with connection.cursor() as cursor:
         cursor.execute(_PROFILES, {"kinds": [kind for kind, weight in WEIGHTS.items() if weight > 0]})
         pairs = np.array(cursor.fetchall(), np.int64).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Events into files that `event_files.import_events` reads."""
+"""Export of events into files that `event_files.import_events` reads."""
 
 import csv
 import gzip
@@ -31,23 +31,23 @@ class NoEvents(Missing):
 def chosen_events(
     *, source: str | None = None, since: datetime | None = None, until: datetime | None = None
 ) -> QuerySet:
-    """The events of a source, from a time on and before another, in the order in which they happened.
+    """The events of a source in [since, until), in order of time.
 
-    None: of every source, from the first, to the last. Raises NoEvents.
+    None: every source, from the first event, to the last. Raises NoEvents.
     """
-    asked = {"source": source, "occurred_at__gte": since, "occurred_at__lt": until}
-    asked = {field: value for field, value in asked.items() if value is not None}
-    events = Interaction.objects.filter(**asked).order_by("occurred_at", "pk")
+    conditions = {"source": source, "occurred_at__gte": since, "occurred_at__lt": until}
+    conditions = {field: value for field, value in conditions.items() if value is not None}
+    events = Interaction.objects.filter(**conditions).order_by("occurred_at", "pk")
     if not events.exists():
-        raise NoEvents(f"There are no events {'of that source and time' if asked else 'to export'}.")
+        raise NoEvents(f"There are no events {'of that source and time' if conditions else 'to export'}.")
     return events
 
 
 def export_events(events: QuerySet, path: Path, *, progress: Progress = unwatched) -> int:
-    """Write events to a file, of the format and compression that its name ends in; how many.
+    """Write events to a file. Its ending decides on format and compression. Returns how many were written.
 
-    The file appears when it is whole: until then, what was there before stays.
-    Raises Invalid for another ending or a place where no file can be, and OSError.
+    The file is replaced only once it is complete. Raises Invalid for an ending that is not accepted and for
+    a path that cannot be a file, and OSError.
     """
     is_csv = ending(path) == CSV
     with _written_aside(path) as file:
@@ -55,17 +55,17 @@ def export_events(events: QuerySet, path: Path, *, progress: Progress = unwatche
 
 
 def export_lines(events: QuerySet, file: TextIO) -> int:
-    """Write events as JSON lines to an open file; how many."""
+    """Write events as JSON lines to an open file. Returns how many."""
     return _write_all(events, _json_writer(file), unwatched)
 
 
 def _write_all(events: QuerySet, write: Write, progress: Progress) -> int:
-    """Row by row through a cursor of the database, so that a long log is never in memory."""
+    """Through a server-side cursor, so that a long log is never in memory."""
     done, total = 0, events.count()
     rows = events.values_list(*(EXTERNAL_IDS.get(name, name) for name in COLUMNS))
     for done, row in enumerate(rows.iterator(chunk_size=CHUNK_ROWS), start=1):
-        told = dict(zip(COLUMNS, row, strict=True))
-        write(told | {"occurred_at": told["occurred_at"].isoformat()})
+        event = dict(zip(COLUMNS, row, strict=True))
+        write(event | {"occurred_at": event["occurred_at"].isoformat()})
         if done % CHUNK_ROWS == 0:
             progress(done, total)
     return done
@@ -78,8 +78,8 @@ def _csv_writer(file: TextIO) -> Write:
 
 
 def _json_writer(file: TextIO) -> Write:
-    def write(told: dict[str, object]) -> None:
-        known = {name: value for name, value in told.items() if value is not None}
+    def write(event: dict[str, object]) -> None:
+        known = {name: value for name, value in event.items() if value is not None}
         file.write(json.dumps(known, ensure_ascii=False) + "\n")
 
     return write
@@ -87,7 +87,7 @@ def _json_writer(file: TextIO) -> Write:
 
 @contextmanager
 def _written_aside(path: Path) -> Iterator[TextIO]:
-    """A file beside the place, which takes it when the block ends and goes away when it fails."""
+    """A temporary file beside `path`, which it replaces when the block ends. Deleted on failure."""
     if path.is_dir():
         raise Invalid(f"{path} is a folder.")
     if not path.parent.is_dir():

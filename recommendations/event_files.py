@@ -1,4 +1,4 @@
-"""Events from files: JSON lines or CSV, plain or gzipped, through the door that the API uses."""
+"""Import of event files: JSON lines or CSV, plain or gzipped, recorded as events sent to the API are."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -17,19 +17,19 @@ from recommendations.serializers import EventBody
 COLUMNS = ("event_id", "occurred_at", "actor", "listing", "kind", "slate", "position", "source")
 REQUIRED = frozenset({"event_id", "occurred_at", "actor", "listing", "kind"})
 CSV, JSON_LINES = ".csv", (".jsonl", ".ndjson", ".json")
-SOURCE = "import"  # of rows that name none
+SOURCE = "import"  # of rows without a source
 SHOWN = 20
 
 
 class FileEvent(EventBody):
-    """One event of a file, which says itself who vouches for it: whoever imports is the operator."""
+    """One event of a file. It may name its source, which the API never accepts: imports are an operator's."""
 
     source = serializers.CharField(max_length=250, required=False, trim_whitespace=False)
 
 
 @dataclass
 class Report:
-    """How many rows had each outcome, and why the first few were not taken."""
+    """The number of rows for each outcome, and the reasons of the first rows that were refused."""
 
     counts: Counter[str] = field(default_factory=Counter)
     refused: list[tuple[int, str, str]] = field(default_factory=list)  # row number, event id, reason
@@ -43,11 +43,11 @@ class Report:
 def import_events(
     path: Path, *, source: str | None, now: datetime, progress: Callable[[int], None] = lambda done: None
 ) -> Report:
-    """Record every event of a file, in batches, reading it as it goes. Twice is harmless.
+    """Record every event of a file, in batches, without reading all of it into memory. Safe to repeat.
 
-    source None: each row's own, SOURCE where it names none. Old events get their own times, so what is
-    trending now hardly moves. Raises Invalid for a file that is neither CSV with these columns nor JSON
-    lines.
+    source None: the source that each row names, SOURCE where it names none. Events keep their own times, so
+    old ones hardly change what is trending. Raises Invalid for a file that is neither JSON lines nor CSV
+    with the required columns.
     """
     report = Report()
     try:
@@ -79,23 +79,23 @@ def _import_batch(batch: list[tuple[int, dict]], source: str | None, now: dateti
 
 
 def _record(by_source: dict[str, list[tuple[int, Event]]], now: datetime, report: Report) -> None:
-    """In one transaction: each shopper may be a source, and a commit for each of them would take its time."""
-    told = {source: [event for _, event in numbered] for source, numbered in by_source.items()}
-    results = record_each(told, now=now, are_claims_judged=False)  # slates of wherever the file came from
+    """In one transaction: each shopper may be a source, and a commit for each of them would be slow."""
+    events = {source: [event for _, event in numbered] for source, numbered in by_source.items()}
+    results = record_each(events, now=now, are_claims_judged=False)  # their slates may be of another database
     for source, numbered in by_source.items():
         for (number, _), result in zip(numbered, results[source], strict=True):
             report.add(number, result.event_id, result.outcome, result.reason)
 
 
 def _chunks(path: Path) -> Iterator[pd.DataFrame]:
-    """The file in frames of at most MAXIMUM_BATCH rows, every cell as it is written."""
+    """The file in frames of at most MAXIMUM_BATCH rows, every cell as text."""
     if ending(path) == CSV:
         return pd.read_csv(path, chunksize=MAXIMUM_BATCH, dtype=str, keep_default_na=False)
     return pd.read_json(path, lines=True, chunksize=MAXIMUM_BATCH, dtype=False)
 
 
 def ending(path: Path) -> str:
-    """CSV or one of JSON_LINES, .gz put aside.   Raises Invalid."""
+    """CSV or one of JSON_LINES, without .gz.   Raises Invalid."""
     endings = [suffix for suffix in path.suffixes if suffix != ".gz"]
     if endings and endings[-1] in (CSV, *JSON_LINES):
         return endings[-1]
@@ -103,7 +103,7 @@ def ending(path: Path) -> str:
 
 
 def _rows(path: Path, frame: pd.DataFrame) -> list[dict]:
-    """What each row says; an empty cell says nothing."""
+    """Each row as a dict, without its empty cells.   Raises Invalid for missing columns."""
     if missing := REQUIRED - set(frame.columns):
         raise Invalid(f"{path} lacks the columns {', '.join(sorted(missing))}.")
     known = frame[[name for name in COLUMNS if name in frame.columns]]

@@ -1,4 +1,4 @@
-"""What each kind of event says about taste: the one table, for trending, taste and training alike."""
+"""Weights of event kinds, shared by trending, user profiles and training."""
 
 from datetime import timedelta
 
@@ -8,10 +8,10 @@ from recommendations.models import Interaction
 
 Kind = Interaction.Kind
 
-UNWANTED: tuple[str, ...] = (Kind.HIDE, Kind.REPORT)  # they say what to leave out, and nothing of taste
-# As EVENT_WEIGHTS has them; in the units of one view.
+UNWANTED: tuple[str, ...] = (Kind.HIDE, Kind.REPORT)  # these hide listings and carry no weight
+# From EVENT_WEIGHTS; the weight of a view is the unit.
 WEIGHTS: dict[str, float] = {kind: settings.ENVIRONMENT.event_weights.get(kind, 0.0) for kind in Kind.values}
-# Of one actor for one listing, in taste and training: a hundred views are not a hundred times the interest.
+# Of one actor for one listing, in profiles and training: a hundred views are not a hundred times one view.
 WEIGHT_CAP = 12.0
 TASTE_HALF_LIFE = timedelta(days=settings.ENVIRONMENT.taste_half_life_days)
 TRAINING_HALF_LIFE = timedelta(days=30)

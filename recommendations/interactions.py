@@ -1,4 +1,4 @@
-"""Events in: append-only, each counted once, with a result for each row."""
+"""Recording of events: append-only, each counted once, with a result for every event sent."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ MAXIMUM_BATCH = 500
 
 @dataclass(frozen=True)
 class Event:
-    """What somebody says happened. `occurred_at` None: just now."""
+    """An event as it was sent. `occurred_at` None: just now."""
 
     event_id: str
     actor: Actor
@@ -43,11 +43,11 @@ class EventResult:
 
 
 class ListingCame(Exception):
-    """A listing was published while its events were about to be parked: they are to be recorded anew."""
+    """A listing was published while its events were about to be parked. Record the events again."""
 
 
 class _Stored(NamedTuple):
-    """What is kept of an event, parked or not."""
+    """The stored columns of an event, parked or not."""
 
     actor_id: int
     listing: str
@@ -59,12 +59,12 @@ class _Stored(NamedTuple):
 
 
 def record(*, source: str, events: list[Event], now: datetime) -> list[EventResult]:
-    """Append the events that are new, in one transaction.
+    """Append the new events in one transaction. Returns a result for each event, in the order given.
 
-    The same (source, event_id) again is a duplicate; with another body it is a conflict, and what is
-    stored stays. Naive times are refused, future ones are set to now. The event of a listing that is not
-    known yet is parked until the listing comes, up to parking.MOST of a source. A purchase is a statement,
-    not a sale: no status changes here.
+    The same (source, event_id) again is a duplicate. With another body it is a conflict, and the stored
+    event stays. Naive times are rejected, future times are set to now. An event of an unknown listing is
+    parked until the listing is published, up to parking.MOST events of a source. A purchase event does not
+    change the listing's status.
     """
     return record_each({source: events}, now=now)[source]
 
@@ -72,10 +72,10 @@ def record(*, source: str, events: list[Event], now: datetime) -> list[EventResu
 def record_each(
     by_source: dict[str, list[Event]], *, now: datetime, are_claims_judged: bool = True
 ) -> dict[str, list[EventResult]]:
-    """What `record` does, for several sources in one transaction.
+    """`record` for several sources in one transaction.
 
-    are_claims_judged: whether slates that events name are looked up (see claims.py); they may be those of
-    another database.
+    are_claims_judged: whether the slates that events name are looked up (see claims.py). False where the
+    slates may be those of another database.
     """
     while True:
         try:
@@ -88,7 +88,7 @@ def record_each(
 def _record_each(
     by_source: dict[str, list[Event]], now: datetime, are_claims_judged: bool
 ) -> dict[str, list[EventResult]]:
-    """Parks last: see parking.py. Sources in order, so that two batches cannot deadlock."""
+    """Parks last (see parking.py). Takes sources in order, so that two transactions cannot deadlock."""
     listing_ids = known_listings({event.listing for events in by_source.values() for event in events})
     batches = [_Batch(source, events, now, are_claims_judged) for source, events in sorted(by_source.items())]
     for batch in batches:
@@ -104,28 +104,28 @@ def _record_each(
 
 
 class _Batch:
-    """The events of one source on their way in."""
+    """The events of one source that are being recorded."""
 
     def __init__(self, source: str, events: list[Event], now: datetime, are_claims_judged: bool):
         self.source, self.events, self.now = source, events, now
         self.judged = {"judged": are_claims_judged} | claims.parameters(now)
         self.event_ids = [event.event_id for event in events]
         self.stored = self._stored(ParkedInteraction, "listing_external_id")
-        self.new: dict[str, Outcome] = {}  # what became of the first event of an id, until that is told
+        self.new: dict[str, Outcome] = {}  # of the first event of an id, until `_result` takes it
 
     def insert(self, listing_ids: dict[str, int]) -> None:
-        """Append those that are neither parked nor there, and whose listing is known."""
+        """Append the events of known listings that are neither stored nor parked."""
         fresh = [event for event in self._firsts() if event.listing in listing_ids]
         rows = [self._row(event, listing_ids[event.listing]) for event in fresh]
         self.new |= dict.fromkeys(_insert(_INTO_INTERACTIONS, rows, **self.judged), Outcome.ACCEPTED)
         self.stored |= self._stored(Interaction, "listing__external_id")
 
     def unknown(self, listing_ids: dict[str, int]) -> list[Event]:
-        """Those to park, in the order in which they were sent."""
+        """The events to park, in the order sent."""
         return [event for event in self._firsts() if event.listing not in listing_ids]
 
     def park(self, listing_ids: dict[str, int]) -> None:
-        """Park as many as there is room for."""
+        """Park as many events as there is room for."""
         if not (fresh := self.unknown(listing_ids)):
             return
         rows = [self._row(event, event.listing) for event in fresh[: parking.room(self.source)]]
@@ -136,53 +136,53 @@ class _Batch:
         return [self._result(event) for event in self.events]
 
     def _result(self, event: Event) -> EventResult:
-        """Judge one event. The first of its id uses up what is new; what follows is a repeat."""
+        """The result of one event. The first new event of an id is accepted; the others are duplicates."""
         if not _has_zone(event):
             return EventResult(event.event_id, Outcome.REJECTED, "occurred_at needs a time zone.")
         if event.event_id not in self.stored:
             reason = f"There is no such listing, and {parking.MOST} events wait for theirs already."
             return EventResult(event.event_id, Outcome.REJECTED, reason)
-        if not _same(event, self.stored[event.event_id]):
+        if not _is_same(event, self.stored[event.event_id]):
             reason = "This event_id was sent before with another body."
             return EventResult(event.event_id, Outcome.CONFLICT, reason)
         return EventResult(event.event_id, self.new.pop(event.event_id, Outcome.DUPLICATE))
 
     def _firsts(self) -> list[Event]:
-        """The first usable event of each id that is not stored; the others are judged against it."""
+        """The first valid event of each id that is not stored. The others are compared with it."""
         fresh = [event for event in self.events if _has_zone(event) and event.event_id not in self.stored]
         return list({event.event_id: event for event in reversed(fresh)}.values())[::-1]
 
     def _row(self, event: Event, listing: int | str) -> tuple:
-        happened = min(event.occurred_at or self.now, self.now)
-        told = (event.actor.pk, listing, event.kind, event.slate, event.position)
-        return self.source, event.event_id, *told, happened, self.now
+        occurred_at = min(event.occurred_at or self.now, self.now)
+        body = (event.actor.pk, listing, event.kind, event.slate, event.position)
+        return self.source, event.event_id, *body, occurred_at, self.now
 
     def _stored(self, table: type[Interaction | ParkedInteraction], listing: str) -> dict[str, _Stored]:
         rows = table.objects.filter(source=self.source, event_id__in=self.event_ids)
         fields = (listing if name == "listing" else name for name in _Stored._fields)
-        named = rows.values_list("event_id", *fields)
-        return {event_id: _Stored(*told) for event_id, *told in named}
+        columns = rows.values_list("event_id", *fields)
+        return {event_id: _Stored(*values) for event_id, *values in columns}
 
 
 def _has_zone(event: Event) -> bool:
     return event.occurred_at is None or event.occurred_at.tzinfo is not None
 
 
-def _same(event: Event, row: _Stored) -> bool:
-    said = (event.actor.pk, event.listing, event.kind, event.slate, event.position)
-    if said != row[:5]:
+def _is_same(event: Event, row: _Stored) -> bool:
+    body = (event.actor.pk, event.listing, event.kind, event.slate, event.position)
+    if body != row[:5]:
         return False
     return event.occurred_at is None or min(event.occurred_at, row.received_at) == row.occurred_at
 
 
-# RETURNING names the rows that were really inserted; bulk_create with ignored conflicts would not.
+# RETURNING lists only the rows that were inserted; bulk_create with ignored conflicts cannot tell them apart.
 _INSERT = """
     INSERT INTO {table}
         (source, event_id, actor_id, {listing}, kind, slate, position, occurred_at, received_at{more})
-    SELECT told.*{verdict} FROM unnest(
+    SELECT event.*{verdict} FROM unnest(
         %(c0)s::text[], %(c1)s::text[], %(c2)s::bigint[], %(c3)s::{type}[], %(c4)s::text[], %(c5)s::text[],
         %(c6)s::smallint[], %(c7)s::timestamptz[], %(c8)s::timestamptz[]
-    ) AS told (source, event_id, actor_id, listing_id, kind, slate, position, occurred_at, received_at)
+    ) AS event (source, event_id, actor_id, listing_id, kind, slate, position, occurred_at, received_at)
     ON CONFLICT (source, event_id) DO NOTHING
     RETURNING event_id
 """
@@ -191,9 +191,9 @@ _INTO_INTERACTIONS = _INSERT.format(
     listing="listing_id",
     type="bigint",
     more=", is_doubtful",
-    verdict=f", %(judged)s AND {claims.is_false('told')}",
+    verdict=f", %(judged)s AND {claims.is_false('event')}",
 )
-_INTO_PARKED = _INSERT.format(  # what it claims is judged as its listing comes
+_INTO_PARKED = _INSERT.format(  # its claim is checked when its listing is published
     table="recommendations_parkedinteraction",
     listing="listing_external_id",
     type="text",
@@ -202,17 +202,17 @@ _INTO_PARKED = _INSERT.format(  # what it claims is judged as its listing comes
 )
 
 
-def _insert(into: str, rows: list[tuple], **parameters: Any) -> set[str]:
-    """Insert those that are not there yet; their event ids. Sorted, so that two batches cannot deadlock."""
+def _insert(statement: str, rows: list[tuple], **parameters: Any) -> set[str]:
+    """Insert the rows that do not exist yet and return their event ids. Sorted against deadlocks."""
     if not rows:
         return set()
     ordered = sorted(rows, key=lambda row: row[1])
     with connection.cursor() as cursor:
         columns = {f"c{place}": list(column) for place, column in enumerate(zip(*ordered, strict=True))}
-        cursor.execute(into, columns | parameters)
+        cursor.execute(statement, columns | parameters)
         return {event_id for (event_id,) in cursor.fetchall()}
 
 
 def known_listings(external_ids: set[str]) -> dict[str, int]:
-    """External id -> primary key of those that exist."""
+    """External id -> primary key, for the listings that exist."""
     return dict(Listing.objects.filter(external_id__in=external_ids).values_list("external_id", "pk"))

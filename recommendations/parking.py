@@ -1,8 +1,8 @@
-"""Events of listings that are not known yet: kept by external id, and taken up as the listing comes.
+"""Parked events: events of unknown listings, kept by external id and recorded when the listing is published.
 
-Whoever parks shares a lock, and whoever brings listings takes it alone before looking for what was parked.
-So an event is either parked before they look, or finds their listing. Locks of rows come before this one:
-a listing's row, locked by whoever sells it, is never waited for while holding it.
+A transaction that parks events shares an advisory lock. A transaction that publishes listings takes the lock
+alone before it looks for parked events. So an event is either parked before that look, or sees the listing.
+Row locks are taken before this one: nothing waits for a listing's row, which a sale locks, while holding it.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from django.utils import timezone
 from recommendations import claims, locks
 from recommendations.models import ParkedInteraction
 
-MOST = 10_000  # of one source; a batch that comes at the same moment may go beyond it
+MOST = 10_000  # parked events of one source; batches recorded at the same moment may exceed it
 KEPT = timedelta(days=30)
 
 _TAKE_UP = f"""
-    WITH came AS (
+    WITH released AS (
         DELETE FROM recommendations_parkedinteraction parked USING listings_listing listing
         WHERE listing.id = ANY(%(listings)s) AND listing_external_id = external_id
         RETURNING source, event_id, actor_id, listing.id AS listing_id, kind, slate, position,
@@ -26,24 +26,24 @@ _TAKE_UP = f"""
     )
     INSERT INTO recommendations_interaction
         (source, event_id, actor_id, listing_id, kind, slate, position, occurred_at, received_at, is_doubtful)
-    SELECT came.*, {claims.is_false("came")} FROM came ORDER BY source, event_id
+    SELECT released.*, {claims.is_false("released")} FROM released ORDER BY source, event_id
     ON CONFLICT (source, event_id) DO NOTHING
 """
 
 
 def stay_unknown() -> None:
-    """To the end of the transaction no listing is brought that an event waits for.
+    """Keep other transactions from publishing listings with parked events until this transaction ends.
 
-    Waits for those that are being brought now: ask again which are known.
+    Waits for transactions that are publishing now, so look up known listings again after this.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [locks.PARKING])
 
 
 def take_up(listing_ids: Iterable[int]) -> int:
-    """Make interactions of what waited for these listings, in the transaction that brings them; how many.
+    """Record the events parked for these listings, in the transaction that publishes them. Returns a count.
 
-    Each keeps the time at which it happened, and gets this transaction's id: readers by watermark see it.
+    Each event keeps its own time and gets this transaction's id, so that readers by watermark see it.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.PARKING])
@@ -52,10 +52,10 @@ def take_up(listing_ids: Iterable[int]) -> int:
 
 
 def room(source: str) -> int:
-    """How many more events of a source may be parked."""
+    """The number of events of this source that may still be parked."""
     return max(MOST - ParkedInteraction.objects.filter(source=source)[:MOST].count(), 0)
 
 
 def prune(*, now: datetime) -> int:
-    """Delete what waited longer than KEPT; how many. Such listings do not come any more."""
+    """Delete events that were parked longer than KEPT ago. Returns a count."""
     return ParkedInteraction.objects.filter(received_at__lt=now - KEPT).delete()[0]

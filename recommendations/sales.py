@@ -1,4 +1,4 @@
-"""What a sale says of its buyer: whoever bought a listing has purchased it, though they send no event."""
+"""Purchase events from sales: a listing sold to a known buyer counts as their purchase without an event."""
 
 from collections.abc import Iterable
 
@@ -15,22 +15,23 @@ _PURCHASES = f"""
     SELECT %(source)s, gen_random_uuid()::text, buyer_id, listing.id, 'purchase', sold_at, %(now)s
     FROM listings_listing listing
     CROSS JOIN LATERAL (
-        SELECT bool_or(told.kind = 'purchase') AS is_told
-        FROM recommendations_interaction told JOIN listings_actor actor ON actor.id = told.actor_id
-        WHERE told.listing_id = listing.id
+        SELECT bool_or(earlier.kind = 'purchase') AS is_recorded
+        FROM recommendations_interaction earlier JOIN listings_actor actor ON actor.id = earlier.actor_id
+        WHERE earlier.listing_id = listing.id
           AND {SELF} = (SELECT {SELF} FROM listings_actor actor WHERE actor.id = buyer_id)
-    ) AS theirs
-    WHERE listing.id = ANY(%(listings)s) AND status = 'sold' AND buyer_id <> seller_id AND NOT is_told
+    ) AS of_buyer
+    WHERE listing.id = ANY(%(listings)s) AND status = 'sold' AND buyer_id <> seller_id AND NOT is_recorded
 """
 
 
 def note_purchases(listing_ids: Iterable[int]) -> int:
-    """A purchase event for each of these that is sold to somebody who has not told of it; how many.
+    """Record a purchase for each sold listing whose buyer sent none. Returns how many.
 
-    In the transaction that sells them, which holds their rows: each sale counts once. A seller may name whom
-    they like, so that it is believed only of buyers who had done something with the listing.
+    Runs in the transaction that sells the listings and holds their rows, so that each sale counts once.
+    Sellers may name anybody as the buyer: a purchase is recorded only for buyers who interacted with the
+    listing before.
     """
-    told = {"source": SOURCE, "listings": sorted(set(listing_ids)), "now": timezone.now()}
+    parameters = {"source": SOURCE, "listings": sorted(set(listing_ids)), "now": timezone.now()}
     with connection.cursor() as cursor:
-        cursor.execute(_PURCHASES, told)
+        cursor.execute(_PURCHASES, parameters)
         return cursor.rowcount

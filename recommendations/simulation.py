@@ -1,7 +1,7 @@
-"""Simulated shoppers over whatever catalogue is loaded. Nothing here is real behaviour.
+"""Simulated shoppers over any loaded catalogue, for demos, tests and benchmarks. No event is real.
 
-Tastes are defined on category, words and price, never on the system's own vectors: else a demo would
-only show that the system agrees with itself.
+Preferences are defined by category, title words and price, never by the system's own embeddings: otherwise
+a demo would only show that the system agrees with itself.
 """
 
 import re
@@ -20,7 +20,7 @@ SOURCE = "simulation"
 DAYS = 14
 VIEWS = 25  # of a shopper, on average
 CATEGORY_PULL, ROOT_PULL, WORD_PULL, PRICE_PULL = 4.0, 1.5, 2.0, 0.5
-# What follows a view, each with its chance for a listing that suits the shopper perfectly.
+# Kinds that may follow a view, with their probability for a listing that fits the shopper perfectly.
 FOLLOWING = (("favourite", 0.35), ("message", 0.18), ("purchase", 0.08))
 HIDE_CHANCE = 0.02
 
@@ -30,7 +30,7 @@ WORD = re.compile(r"[a-z]{4,}")
 
 @dataclass(frozen=True)
 class Stall:
-    """The catalogue as shoppers see it: n listings."""
+    """The n active listings that shoppers choose from, row by row."""
 
     external_ids: list[str]
     sellers: np.ndarray  # (n,)
@@ -47,14 +47,15 @@ def simulate(
     now: datetime,
     progress: Progress = unwatched,
 ) -> int:
-    """Record two weeks of simulated events before `now`; how many were new.
+    """Record DAYS days of simulated events before `now`. Returns how many were accepted.
 
-    The same seed gives the same shoppers with the same tastes. A seed that was simulated before adds nothing.
+    The same seed gives the same shoppers with the same preferences. A seed that was simulated before adds
+    nothing.
     """
     prefix = f"{seed}-"
     if Interaction.objects.filter(source=SOURCE, event_id__startswith=prefix).exists():
         return 0
-    stall = _stall()
+    stall = _read_stall()
     if not stall.external_ids:
         return 0
     rng = np.random.default_rng(seed)
@@ -76,7 +77,7 @@ def _record(events: list[Event], now: datetime) -> int:
     return sum(result.outcome == "accepted" for result in results)
 
 
-def _stall() -> Stall:
+def _read_stall() -> Stall:
     fields = ("external_id", "seller_id", "category_id", "category__root_id", "title", "price")
     rows = list(
         Listing.objects.filter(status=Listing.Status.ACTIVE).order_by("external_id").values_list(*fields)
@@ -92,19 +93,19 @@ def _stall() -> Stall:
 
 
 def _appeal(stall: Stall, rng: np.random.Generator) -> np.ndarray:
-    """How much one new shopper would like each listing: (n,) float64.
+    """Appeal of each listing to one new shopper, (n,) float64.
 
-    Their taste grows around a few listings that chance picks: their categories, some of their words,
-    their price.
+    It is built from one to three listings drawn at random: their categories, some of their title words and
+    their mean price.
     """
     count = len(stall.external_ids)
-    models = rng.choice(count, size=min(int(rng.integers(1, 4)), count), replace=False)
-    liked_words = set().union(*(sorted(stall.words[m])[:3] for m in models))
-    price = stall.log_prices[models].mean()
+    examples = rng.choice(count, size=min(int(rng.integers(1, 4)), count), replace=False)
+    liked_words = set().union(*(sorted(stall.words[row])[:3] for row in examples))
+    price = stall.log_prices[examples].mean()
     word_hits = np.array([len(words & liked_words) > 0 for words in stall.words])
     return (
-        CATEGORY_PULL * np.isin(stall.categories, stall.categories[models])
-        + ROOT_PULL * np.isin(stall.roots, stall.roots[models])
+        CATEGORY_PULL * np.isin(stall.categories, stall.categories[examples])
+        + ROOT_PULL * np.isin(stall.roots, stall.roots[examples])
         + WORD_PULL * word_hits
         - PRICE_PULL * np.abs(stall.log_prices - price)
     )
@@ -113,29 +114,29 @@ def _appeal(stall: Stall, rng: np.random.Generator) -> np.ndarray:
 def _events_of(
     actor: Actor, prefix: str, stall: Stall, sold: set[int], rng: np.random.Generator, now: datetime
 ) -> Iterator[Event]:
-    """What one shopper does, in a few sessions. Each listing is bought at most once by anyone."""
+    """The events of one shopper, in a few sessions. Each listing is bought at most once over all shoppers."""
     appeal = _appeal(stall, rng)
     count = min(int(rng.poisson(VIEWS)) + 1, len(appeal))
-    noisy = appeal + rng.gumbel(size=len(appeal))  # top-k of these is a draw without replacement by softmax
+    noisy = appeal + rng.gumbel(size=len(appeal))  # their top k is a softmax sample without replacement
     viewed = np.argsort(-noisy)[:count]
     sessions = now - timedelta(days=DAYS) * rng.random(int(rng.integers(1, 6)))
-    suits = 1 / (1 + np.exp(-(appeal - appeal.max() / 2)))
+    fit = 1 / (1 + np.exp(-(appeal - appeal.max() / 2)))
     for place, row in enumerate(viewed.tolist()):
         if stall.sellers[row] == actor.pk:
             continue
         at = sessions[place % len(sessions)] + timedelta(seconds=30 * place)
-        for kind in _kinds(row, suits[row], sold, rng):
+        for kind in _kinds(row, fit[row], sold, rng):
             at += timedelta(seconds=float(rng.integers(5, 60)))
             yield Event(f"{prefix}-{place}-{kind}", actor, stall.external_ids[row], kind, min(at, now))
 
 
-def _kinds(row: int, suits: float, sold: set[int], rng: np.random.Generator) -> Iterator[str]:
+def _kinds(row: int, fit: float, sold: set[int], rng: np.random.Generator) -> Iterator[str]:
     yield Kind.VIEW
-    if suits < 0.5 and rng.random() < HIDE_CHANCE:
+    if fit < 0.5 and rng.random() < HIDE_CHANCE:
         yield Kind.HIDE
         return
-    for kind, chance in FOLLOWING:
-        if rng.random() > chance * suits or (kind == Kind.PURCHASE and row in sold):
+    for kind, probability in FOLLOWING:
+        if rng.random() > probability * fit or (kind == Kind.PURCHASE and row in sold):
             continue
         if kind == Kind.PURCHASE:
             sold.add(row)

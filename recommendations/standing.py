@@ -1,7 +1,8 @@
-"""Which interactions still count: those that were not taken back. Whoever asks what somebody likes asks here.
+"""Retractions: the interactions that still count, because they were not taken back.
 
-A retraction takes back what the same actor, or a visitor who is one with them, did with the same listing
-before it or at the same moment, whatever order they arrived in. What follows it counts again. Rows stay.
+A retraction takes back what the same actor, or a visitor merged into them, did with the same listing before
+it or at the same moment, in whatever order the events arrived. Later interactions count again. No row is
+deleted. Everything that reads preferences reads interactions through this module.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from recommendations.models import Interaction
 
 Kind = Interaction.Kind
 
-RETRACTS: dict[str, str] = {  # each is called as what it takes back, with un before it
+RETRACTS: dict[str, str] = {  # each name is "un" and the kind that it takes back; the SQL relies on it
     Kind.UNFAVOURITE: Kind.FAVOURITE,
     Kind.UNHIDE: Kind.HIDE,
     Kind.UNREPORT: Kind.REPORT,
@@ -23,15 +24,15 @@ RETRACTS: dict[str, str] = {  # each is called as what it takes back, with un be
 }
 
 
-def _listed(kinds: Iterable[str]) -> str:
+def _sql_list(kinds: Iterable[str]) -> str:
     return ", ".join(f"'{Kind(kind)}'" for kind in kinds)
 
 
-# LIKE leads to the partial index interaction_taken_back, and by an array of actors it is entered with both
-# columns: a popular listing has many retractions. Kinds that cannot be taken back are not looked up.
+# LIKE makes PostgreSQL use the partial index interaction_taken_back, and an array of actors makes it use both
+# of its columns: a popular listing has many retractions. Kinds that cannot be taken back are not looked up.
 _STANDS = f"""(
-    interaction.kind NOT IN ({_listed(RETRACTS)})
-    AND (interaction.kind NOT IN ({_listed(RETRACTS.values())}) OR NOT EXISTS (
+    interaction.kind NOT IN ({_sql_list(RETRACTS)})
+    AND (interaction.kind NOT IN ({_sql_list(RETRACTS.values())}) OR NOT EXISTS (
         SELECT FROM recommendations_interaction retraction
         WHERE retraction.listing_id = interaction.listing_id
           AND retraction.actor_id = ANY({ALL_OF_SELF})
@@ -43,23 +44,23 @@ _STANDS = f"""(
 
 
 def stands(known: str) -> str:
-    """A condition of SQL, for a query with parameters: `interaction`, done by `actor`, still counts.
+    """SQL condition, for a query with parameters: `interaction`, done by `actor`, was not taken back.
 
-    known: a condition on `retraction`, which ones were known at the time that is asked about.
+    known: SQL condition on `retraction` that limits retractions to those known at the time in question.
     """
     return _STANDS.format(known=known)
 
 
 def of(actor_ids: Iterable[int], *, until: datetime | None = None) -> QuerySet[Interaction]:
-    """What these actors did up to a time and had not taken back by then, without the retractions themselves.
+    """The interactions of these actors that count, up to a time if given, without the retractions.
 
-    Of somebody with visitors merged into them, all of their ids are to be given.
+    actor_ids: all ids of each person: see identity.merged_ids.
     """
-    who = list(actor_ids)
-    by_then = Q(actor__in=who) if until is None else Q(actor__in=who, occurred_at__lte=until)
+    ids = list(actor_ids)
+    by_then = Q(actor__in=ids) if until is None else Q(actor__in=ids, occurred_at__lte=until)
     retractions = Interaction.objects.filter(
         by_then,
-        kind__startswith="un",  # leads to the index
+        kind__startswith="un",  # makes PostgreSQL use the partial index
         kind=Concat(Value("un"), OuterRef("kind")),
         listing=OuterRef("listing"),
         occurred_at__gte=OuterRef("occurred_at"),

@@ -1,17 +1,17 @@
-"""How much each event counts for others, so that nobody counts for many: the one place that says so.
+"""Trust weighting of events, for trending, co-visitation and training, so that nobody counts for many.
 
-- Each kind of event has its weight (EVENT_WEIGHTS), times that of its source (SOURCE_WEIGHTS).
-- What one actor does with one listing in a day counts WEIGHT_CAP at most, and all that they do in a day
-  DAY_CAP: beyond that everything of the day counts less. In training they never give a listing more
-  than WEIGHT_CAP, however many days they take.
-- Events that claim a slate which never showed them the listing count FALSE_CLAIM of that. See claims.py.
-- Whom doubts.py found, because they are too quick or part of a closed circle, they teach less, or nothing.
-- What sellers do with their own listings counts nothing.
+- The weight of an event is that of its kind (EVENT_WEIGHTS) times that of its source (SOURCE_WEIGHTS).
+- One actor's events on one listing in one day count WEIGHT_CAP at most, and all their events of a day
+  DAY_CAP: above it, every event of the day is scaled down. In training an actor never gives a listing more
+  than WEIGHT_CAP, over however many days.
+- Events that claim a slate which never showed them the listing are multiplied by FALSE_CLAIM. See claims.py.
+- Events of actors whom doubts.py found, for their pace or for a closed circle, are scaled down or ignored.
+- Sellers' events on their own listings are ignored.
 
-What it cannot do: a day is that of the time which an event gives itself. Who sends events of the past has
-more days, of which older ones count less. Circles are found as models are trained: until then, new accounts
-trend as much as others. Who plays many people, each with tastes of their own and at a human pace, has as many
-voices as people.
+Limits: a day is that of the event's own `occurred_at`, so a sender of past events has more days, of which
+older ones weigh less. Closed circles are detected at training: until then new accounts count fully in
+trending. Somebody who plays many people, each with preferences of their own and at a human pace, counts as
+that many people.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,14 @@ from django.conf import settings
 from recommendations.identity import SELF
 from recommendations.interaction_weights import WEIGHT_CAP
 
-DAY_CAP = 60.0  # of one actor in one day, in views: of 22,000 simulated actor-days three have more
+DAY_CAP = 60.0  # of one actor in one day, in views; of 22,000 simulated actor-days three exceed it
 FALSE_CLAIM = 0.01
 
 DAY = "(interaction.occurred_at AT TIME ZONE 'UTC')::date"
 
-# Capped first, then believed: else a thousand false claims would be one true one. The window's sums are over
-# listings in an actor's day. What is counted on top of what was counted before gets only what that left.
+# Weights are capped before FALSE_CLAIM applies: otherwise a thousand false claims would equal one true one.
+# The window sums over the listings of an actor's day. Events counted on top of earlier ones get only what
+# those left of the caps.
 _COUNTED = f"""(
     WITH daily AS (
         SELECT {SELF} AS self_id, listing_id, {DAY} AS day, is_doubtful, coalesce(doubt.share, 1) AS share,
@@ -72,22 +73,23 @@ _SOURCES = """
 
 
 def counted(*, where: str, decay: str, which: str = "true") -> str:
-    """What events count for others: a table of SQL, for a query with `parameters`.
+    """SQL table of trusted weights, for a query with `parameters`.
 
-    self_id, listing_id, share: how far the actor is believed, and is to be multiplied in last; event_count,
-    last_at, weight, decayed. One row for an actor, a listing and a day, or two where claims are false.
+    Columns: self_id, listing_id, share (the trust in the actor, to multiply by last), event_count, last_at,
+    weight, decayed. One row for each actor, listing and day, or two where some claims are false.
 
-    where: a condition on `interaction`, by `actor`; which: on those of them that are asked about, while the
-    others were counted before; decay: what each weight is multiplied by for `decayed`.
+    where: SQL condition on `interaction`, done by `actor`. which: SQL condition on the events among them to
+    weigh now; the others were weighed before and use up the caps. decay: SQL factor of each weight in
+    `decayed`.
     """
-    named = bool(settings.ENVIRONMENT.source_weights)
-    weight = "kinds.weight * coalesce(own.weight, family.weight, 1)" if named else "kinds.weight"
-    sources = _SOURCES if named else ""
+    has_source_weights = bool(settings.ENVIRONMENT.source_weights)
+    weight = "kinds.weight * coalesce(own.weight, family.weight, 1)" if has_source_weights else "kinds.weight"
+    sources = _SOURCES if has_source_weights else ""
     return _COUNTED.format(where=where, decay=decay, which=which, weight=weight, sources=sources)
 
 
 def parameters(weights: Mapping[str, float]) -> dict[str, Any]:
-    """What `counted` asks for. weights: of kinds."""
+    """The query parameters of `counted`. weights: by kind of event."""
     by_source = settings.ENVIRONMENT.source_weights
     return {
         "kinds": list(weights),
@@ -101,7 +103,7 @@ def parameters(weights: Mapping[str, float]) -> dict[str, Any]:
 
 
 def belief(source: str, *, is_doubtful: bool) -> float:
-    """What the weight of one event is multiplied by, for its source and for what it claims."""
+    """Factor of one event's weight, for its source and for a false claim."""
     by_source = settings.ENVIRONMENT.source_weights
     weight = by_source.get(source, by_source.get(source.partition(":")[0], 1.0))
     return weight * (FALSE_CLAIM if is_doubtful else 1.0)

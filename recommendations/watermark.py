@@ -1,15 +1,15 @@
-"""How far the interactions can be read without missing one that is being written just now.
+"""Watermarks: transaction ids up to which rows can be read without missing one that is being written.
 
-Transaction ids are those of one PostgreSQL server. A dump that is restored on another brings ids which that
-server has not given yet: such rows are old, and a position taken on the old server says nothing.
+Transaction ids belong to one PostgreSQL server. A dump restored on another server brings ids that the new
+server has not assigned yet: such rows are old, and a position stored on the old server is meaningless.
 """
 
 from datetime import datetime
 
 from django.db import connection
 
-# Ids commit out of order, so reading stops before the oldest transaction that still runs. One's own does
-# not count as running: whoever reads inside a transaction sees what it wrote itself.
+# Ids commit out of order, so reading stops before the oldest transaction that still runs. The reader's own
+# transaction does not count as running: it sees the rows that it wrote itself.
 _HORIZON = """
     SELECT CASE WHEN pg_snapshot_xmin(seen) = pg_current_xact_id_if_assigned()
                 THEN pg_snapshot_xmin(seen)::text::bigint + 1
@@ -19,14 +19,14 @@ _HORIZON = """
 
 
 def horizon() -> int:
-    """Every transaction before this id has ended, and no later one will get such an id."""
+    """The transaction id before which every transaction has ended. No new transaction gets a lower id."""
     with connection.cursor() as cursor:
         cursor.execute(_HORIZON)
         return cursor.fetchone()[0]
 
 
-# Conditions of SQL on rows of `{table}`. A position of 0 is the beginning; an id that this server has not
-# given yet came with a restored dump, and is old.
+# SQL conditions on rows of `{table}`. Position 0 is the beginning. An id that this server has not assigned
+# yet came with a restored dump, and its row is old.
 KNOWN = """
     ({table}.transaction_id < %(until)s::text::xid8
      OR {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
@@ -38,13 +38,13 @@ BETWEEN = """
 """
 
 
-def position(remembered: int, *, horizon: int) -> int:
-    """Where to read on from: what was remembered, or the beginning if another server's ids were."""
-    return remembered if remembered <= horizon else 0
+def position(stored: int, *, horizon: int) -> int:
+    """The position to read on from: the stored one, or 0 if it was stored on another server."""
+    return stored if stored <= horizon else 0
 
 
 def latest_event(horizon: int) -> datetime | None:
-    """When the last of the interactions before a position happened. Reads them all."""
+    """The time of the latest interaction before a position, None without any. Scans the whole table."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT max(occurred_at) FROM recommendations_interaction WHERE transaction_id < %s::xid8 "
