@@ -1,9 +1,9 @@
-"""Where tests stop a process: for good, as if its machine had lost power, or for as long as they like.
+"""Failpoints: places where tests kill or stop a process, as if its machine had lost power.
 
-CRASH_POINTS names a file, which a test writes while processes run. Each line of it names a point and the
-signal to who reaches it: `index.written SIGKILL` ends it, no `finally` runs and nothing is flushed;
-`embedding.claimed 17 SIGSTOP` halts who has claimed listing 17. Costs nothing where CRASH_POINTS is not set.
-For tests only: where HTTPS is enforced, as in production, no process starts with it.
+The environment variable CRASH_POINTS names a file, which a test may write while processes run. Each line is
+a point and the signal for a process that reaches it. `index.written SIGKILL` kills it: no `finally` runs and
+nothing is flushed. `embedding.claimed 17 SIGSTOP` stops a process that has claimed listing 17. Without
+CRASH_POINTS a point costs nothing. No process starts with it where HTTPS is enforced, as in production.
 """
 
 import contextlib
@@ -20,22 +20,22 @@ FILE = os.environ.get("CRASH_POINTS")
 
 
 def reached(point: str, listing_ids: Iterable[int] = ()) -> None:
-    """Signals this process what a test wants it to get here, if anything."""
-    if FILE and (name := _wanted(point, listing_ids)):
+    """Send this process the signal that CRASH_POINTS has for this point, if any."""
+    if FILE and (name := _signal_at(point, listing_ids)):
         os.kill(os.getpid(), signal.Signals[name])
 
 
 def refuse_in_production() -> None:
-    """Raises Invalid where crash points are set in an installation that others rely on."""
+    """Raises Invalid if CRASH_POINTS is set in a production installation."""
     if FILE and settings.SECURE_SSL_REDIRECT:
         raise Invalid("CRASH_POINTS is for tests: it ends processes. Unset it.")
 
 
-def _wanted(point: str, listing_ids: Iterable[int]) -> str | None:
-    """The name of a signal."""
-    wanted: dict[str, str] = {}
+def _signal_at(point: str, listing_ids: Iterable[int]) -> str | None:
+    """The name of the signal for this point, or None."""
+    signals: dict[str, str] = {}
     with contextlib.suppress(FileNotFoundError):
-        wanted = dict(line.rsplit(" ", 1) for line in Path(FILE).read_text().splitlines())
+        signals = dict(line.rsplit(" ", 1) for line in Path(FILE).read_text().splitlines())
     return next(
-        (wanted[name] for name in (point, *(f"{point} {pk}" for pk in listing_ids)) if name in wanted), None
+        (signals[name] for name in (point, *(f"{point} {pk}" for pk in listing_ids)) if name in signals), None
     )

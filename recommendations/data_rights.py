@@ -1,14 +1,17 @@
-"""What is kept about a person, handed out or erased: a member, with the visitors that they came as.
+"""Erasure of a person's data: a member's, and that of the visitors merged into them.
 
-`RULES` has a line for every relation to an actor, `ACCOUNT` for every one to their account, `OF_LISTINGS` for
-every one to what they sell. A test walks all models, so that a new table without a rule fails.
+`RULES` has a line for each foreign key to an actor, `ACCOUNT` for each one to their account, `OF_LISTINGS`
+for each one to their listings. A test walks all models and fails on a foreign key without a rule.
 
-What erasing leaves: their listings, for others' events refer to them, off the market, without words, photos,
-place and id, of a seller that stands for nobody; category and price stay. Trending and the counts of exposure
-are counted anew at once, and the index is written without their listings' vectors. Until the next training a
-collaborative model keeps the number of their row in its counts, which leads to nobody; those to roll back to
-keep it longer (model_registry.KEPT). Words that only they wrote go from the vocabulary of spelling.py within
-minutes. Backups keep what they hold.
+After erasure these remain:
+- Their listings, because others' events refer to them: withdrawn unless sold, with a new id and an anonymous
+  seller, without text, photos and place. Category and price stay.
+- Until the next training, the actor's key in the counts of the collaborative model, which no row has any
+  more. Models kept for a rollback hold it longer (model_registry.KEPT).
+- For some minutes, words that only they wrote, in the vocabulary of spelling.py.
+- Whatever is in backups.
+
+Trending and exposure are counted again at once, and the index is written without their listings' vectors.
 """
 
 from collections.abc import Iterator
@@ -33,11 +36,11 @@ ERASED_TITLE = "Erased"
 
 
 class Rule(StrEnum):
-    DELETE = "delete"  # the row goes
-    CLEAR = "clear"  # the row stays, and names nobody
-    ANONYMISE = "anonymise"  # the row stays for others' sake, with nothing of theirs in it
-    PERSON = "person"  # the row is one of those that are the person
-    KEEP = "keep"  # the row is about what others did, and says nothing of them
+    DELETE = "delete"  # the row is deleted
+    CLEAR = "clear"  # the row stays, and the column becomes null
+    ANONYMISE = "anonymise"  # the row stays because others' rows refer to it, without their data
+    PERSON = "person"  # the row is one of the person's own identities
+    KEEP = "keep"  # the row is about others and holds no data of theirs
 
 
 RULES: dict[str, Rule] = {
@@ -51,7 +54,7 @@ RULES: dict[str, Rule] = {
     "recommendations.Boost.seller": Rule.DELETE,
     "marketplace.StaffAccess.whose": Rule.DELETE,
 }
-# Of their Django user. Permissions and groups are rows of pairs, which go with it.
+# Of their Django user. Rows of permissions and groups are deleted with it.
 ACCOUNT: dict[str, Rule] = {
     "listings.Actor.user": Rule.PERSON,
     "admin.LogEntry.user": Rule.DELETE,
@@ -77,22 +80,24 @@ class NoSuchActor(Missing):
 
 
 class IsStaff(Conflict):
-    """What staff did is a record of the house."""
+    """Staff accounts are not erased: their actions are records of the marketplace."""
 
     def __init__(self, external_id: str):
-        super().__init__(f"{external_id} is staff: take that from their account first.")
+        super().__init__(f"{external_id} is a staff account. Remove its staff status first.")
 
 
 class RedisNeeded(Unavailable):
-    """What is trending could not be counted anew."""
+    """Trending cannot be counted again without Redis."""
 
     def __init__(self, error: Exception):
-        super().__init__(f"Redis has to be there, for what is trending is counted anew: {error}")
+        super().__init__(
+            f"Redis cannot be reached, and erasing counts trending again. Start it first: {error}"
+        )
 
 
 @dataclass(frozen=True)
 class Person:
-    """A member and the visitors that they came as."""
+    """A member and the visitors merged into them."""
 
     actors: list[Actor]  # the member first
 
@@ -110,32 +115,32 @@ class Person:
 
 
 def find(external_id: str) -> Person:
-    """Whose id this is, with all who are one with them.   Raises NoSuchActor."""
+    """The person with this id, with all of their identities.   Raises NoSuchActor."""
     actor = Actor.objects.filter(external_id=external_id).first()
     if actor is None:
         raise NoSuchActor(external_id)
-    found = Actor.objects.filter(pk__in=with_merged([actor.pk])).select_related("user")
-    return Person(sorted(found, key=lambda one: (one.merged_into_id is not None, one.pk)))
+    actors = Actor.objects.filter(pk__in=with_merged([actor.pk])).select_related("user")
+    return Person(sorted(actors, key=lambda actor: (actor.merged_into_id is not None, actor.pk)))
 
 
 def column(name: str) -> tuple[type[models.Model], str]:
-    """Model and column of a relation as RULES and ACCOUNT name it."""
+    """Model and field name of a foreign key as RULES and ACCOUNT name it."""
     label, _, field = name.rpartition(".")
     return apps.get_model(label), field
 
 
 def erase(person: Person, *, now: datetime) -> dict[str, int]:
-    """Delete everything about a person but what the module says stays; how many rows of each table.
+    """Erase a person's data, except what the module's docstring names. Returns row counts by table.
 
-    Whoever erased listings has the index written anew, too: see write_index_anew. Raises IsStaff, and
-    RedisNeeded: then nothing is erased yet; or all is, if Redis went away meanwhile, and count_anew is left.
+    If listings were erased, call write_index_anew afterwards. Raises IsStaff. Raises RedisNeeded before
+    anything is erased, or, if Redis fails meanwhile, after everything is: then call count_anew.
     """
     if any(user.is_staff for user in person.users):
         raise IsStaff(person.names[0])
     with _redis_needed():
         trending.client().ping()
     with announcing() as changes:
-        list(Actor.objects.filter(pk__in=person.ids).select_for_update())  # who sends events now, waits
+        list(Actor.objects.filter(pk__in=person.ids).select_for_update())  # blocks new events of theirs
         listings = list(_listings_of(person).select_for_update(no_key=True).order_by("pk"))
         forgetting.forget_names(forgetting.Names(person.actors, person.users, listings))
         counts = _erase_traces(person) | _erase_listings(person, listings, changes)
@@ -148,16 +153,16 @@ def erase(person: Person, *, now: datetime) -> dict[str, int]:
 
 
 def count_anew(*, now: datetime) -> None:
-    """Count what is trending and what was shown from the rows that are left.   Raises RedisNeeded."""
+    """Count trending and exposure again from the remaining rows.   Raises RedisNeeded."""
     exposure.roll_up(now=now, wait=True)
     with _redis_needed():
-        with locks.alone(locks.TRENDING, wait=True):  # a roll-up that runs would write what it has read
+        with locks.alone(locks.TRENDING, wait=True):  # a running roll-up would write what it read before
             trending.client().delete(trending.SCORES, trending.STATE)
         trending.roll_up(now=now)
 
 
 def write_index_anew() -> None:
-    """All generations that are kept, from the tables alone.   Raises AlreadyCompacting, NotReady."""
+    """Rewrite all kept index generations from the tables alone.   Raises AlreadyCompacting, NotReady."""
     for _ in range(generations.KEPT):
         compaction.rebuild()
 
@@ -167,33 +172,33 @@ def _listings_of(person: Person) -> QuerySet[Listing]:
 
 
 def _erase_listings(person: Person, listings: list[Listing], changes: Changes) -> dict[str, int]:
-    """Their listings leave the market and say nothing any more; what they bought was bought by nobody."""
-    bought = Listing.objects.filter(buyer__in=person.ids).update(buyer=None)
+    """Withdraw and anonymise their listings, and clear the buyer of those that they bought."""
+    bought_count = Listing.objects.filter(buyer__in=person.ids).update(buyer=None)
     changes.dropped_files.extend(Photo.objects.filter(listing__in=listings).values_list("file", flat=True))
     for name in [name for name, rule in OF_LISTINGS.items() if rule == Rule.DELETE]:
         model, field = column(name)
         rows = model._base_manager.filter(**{f"{field}__in": listings})
         forgetting.forget_in_log(rows)
         rows.delete()
-    nobody = Actor.objects.create(external_id=f"erased-{new_external_id()}") if listings else None
+    anonymous = Actor.objects.create(external_id=f"erased-{new_external_id()}") if listings else None
     for listing in listings:
-        _empty(listing, nobody)
+        _anonymise(listing, anonymous)
     changes.listing_ids.update(listing.pk for listing in listings)
-    return {"listings.Listing": len(listings), "listings.Listing.buyer": bought}
+    return {"listings.Listing": len(listings), "listings.Listing.buyer": bought_count}
 
 
-def _empty(listing: Listing, seller: Actor) -> None:
+def _anonymise(listing: Listing, seller: Actor) -> None:
     if listing.status != Listing.Status.SOLD:
         listing.status = Listing.Status.WITHDRAWN
     listing.seller, listing.external_id = seller, new_external_id()
     listing.title, listing.description = ERASED_TITLE, ""
     listing.place = listing.latitude = listing.longitude = listing.source_version = None
-    listing.content_version += 1  # a worker that embeds what it said, has embedded in vain
+    listing.content_version += 1  # discards an embedding of the old text that is being computed
     listing.save()
 
 
 def _erase_traces(person: Person) -> dict[str, int]:
-    """Delete what refers to them; how many rows of each table."""
+    """Delete the rows that refer to them. Returns row counts by table."""
     counts = {}
     for name, rule in RULES.items():
         if rule == Rule.DELETE:
@@ -201,7 +206,7 @@ def _erase_traces(person: Person) -> dict[str, int]:
             rows = model._base_manager.filter(**{f"{field}__in": person.ids})
             forgetting.forget_in_log(rows)
             counts[model._meta.label] = rows.delete()[1].get(model._meta.label, 0)
-    # From 0 on, exposure is counted from the slates that are left.
+    # From position 0, exposure is counted again from the remaining slates.
     ReaderPosition.objects.filter(reader=exposure.READER).update(transaction=0)
     return counts
 

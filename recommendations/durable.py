@@ -1,4 +1,4 @@
-"""Files that have to be on the disk, and be known again."""
+"""Durable files: fsync, and the digest of a file."""
 
 import hashlib
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk before going on."""
+    """Flush a file, or the names in a folder, to disk.   Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -15,6 +15,6 @@ def sync(path: Path) -> None:
 
 
 def sha256_of(file: Path) -> str:
-    """The digest of one file.   Raises OSError."""
+    """The SHA-256 digest of a file, in hexadecimal.   Raises OSError."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

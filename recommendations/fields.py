@@ -1,10 +1,10 @@
-"""Columns that Django has no field for."""
+"""Model fields for column types that Django lacks."""
 
 from django.db import models
 
 
 class TransactionIdField(models.Field):
-    """PostgreSQL's xid8: the transaction that wrote the row."""
+    """PostgreSQL's xid8: the id of the transaction that wrote the row."""
 
     def db_type(self, connection) -> str:
         return "xid8"

@@ -1,6 +1,6 @@
-"""Texts that name a person or what they sold, in rows that are about others or about nobody.
+"""Redaction of names of a person and of their listings in rows about others: logs, histories and slates.
 
-The admin's log keeps what a row was called after the row is gone, so that it is searched by what it says.
+The admin's log keeps the name of a row after the row is deleted, so its entries are searched by their text.
 """
 
 import re
@@ -18,7 +18,7 @@ from django.db.models.functions import Cast
 from listings.models import Actor, Listing, new_external_id
 from recommendations.models import Boost, BoostChange, Interaction, ParkedInteraction, Slate
 
-# Columns that hold the name by which staff log in: they outlive the account.
+# Columns with the login name of staff, which outlive the account.
 SIGNED = (
     "marketplace.StaffAccess.by",
     "recommendations.BoostChange.by",
@@ -26,9 +26,9 @@ SIGNED = (
     "recommendations.Doubt.decided_by",
 )
 _LONGEST = LogEntry._meta.get_field("object_repr").max_length
-# How rows are called that name an actor or an account: boosts and their changes, staff accesses, tokens and
-# doubts.
-_NAMING = [
+# Forms of the names of rows that contain an actor or an account: boosts and their changes, staff accesses,
+# tokens and doubts.
+_NAME_FORMS = [
     re.compile(form, re.DOTALL)
     for form in (
         r"(.*)",
@@ -43,7 +43,7 @@ _NAMING = [
 
 @dataclass(frozen=True)
 class Names:
-    """What a person and what they sell are called."""
+    """The names of a person's actors, accounts and listings."""
 
     actors: list[Actor]
     users: list[models.Model]
@@ -63,8 +63,10 @@ class Names:
 
 
 def forget_names(names: Names) -> None:
-    """In the history of boosts, the admin's log, what others asked about, open sessions, and what they signed
-    or vouched for when they were staff. To be called while their rows are there."""
+    """Remove the names from the history of boosts, the admin's log, slates, sessions and signatures of staff.
+
+    Call it before the rows of the person are deleted.
+    """
     _forget_in_log(names)
     _changes_of_boosts(names).delete()
     _forget_in_slates(names.of_listings)
@@ -73,28 +75,28 @@ def forget_names(names: Names) -> None:
 
 
 def forget_in_log(rows: QuerySet) -> None:
-    """The admin's log names what it is about."""
+    """Delete the admin's log entries about these rows."""
     about = ContentType.objects.get_for_model(rows.model)
     keys = rows.order_by().annotate(key=Cast("pk", CharField())).values("key")
     LogEntry.objects.filter(content_type=about, object_id__in=keys).delete()
 
 
 def _changes_of_boosts(names: Names) -> QuerySet[BoostChange]:
-    about = Q()
+    condition = Q()
     for state in ("before", "after"):
-        about |= Q(**{f"{state}__seller__in": names.of_actors})
-        about |= Q(**{f"{state}__listing__in": names.of_listings})
-    return BoostChange.objects.filter(about)
+        condition |= Q(**{f"{state}__seller__in": names.of_actors})
+        condition |= Q(**{f"{state}__listing__in": names.of_listings})
+    return BoostChange.objects.filter(condition)
 
 
 def _forget_in_log(names: Names) -> None:
-    for model, found in (
+    for model, rows in (
         (Actor, names.actors),
         (Listing, names.listings),
         (get_user_model(), names.users),
     ):
-        forget_in_log(model._base_manager.filter(pk__in=[row.pk for row in found]))
-    # Of boosts that are gone, too; they may have been called by what a listing was called then.
+        forget_in_log(model._base_manager.filter(pk__in=[row.pk for row in rows]))
+    # Of deleted boosts too: their entries may contain the title that a listing had then.
     boosts = _changes_of_boosts(names).order_by().annotate(key=Cast("boost_id", CharField())).values("key")
     about = ContentType.objects.get_for_model(Boost)
     LogEntry.objects.filter(content_type=about, object_id__in=boosts).delete()
@@ -103,53 +105,53 @@ def _forget_in_log(names: Names) -> None:
     _forget_entries(LogEntry.objects.exclude(content_type=accounts), {*names.of_actors, *names.of_users})
 
 
-def _forget_entries(entries: QuerySet[LogEntry], called: set[str]) -> None:
-    """Those that name one of these. Titles are not asked for: anybody may call a listing what they like."""
-    told = entries.order_by().values_list("pk", "object_repr").iterator()
-    LogEntry.objects.filter(pk__in=[pk for pk, text in told if _tells_of(text, called)]).delete()
+def _forget_entries(entries: QuerySet[LogEntry], names: set[str]) -> None:
+    """Delete the entries with one of these names. Titles are not searched for: they are not unique."""
+    texts = entries.order_by().values_list("pk", "object_repr").iterator()
+    LogEntry.objects.filter(pk__in=[pk for pk, text in texts if _contains_name(text, names)]).delete()
 
 
-def _tells_of(told: str, called: set[str]) -> bool:
-    found = {match[1] for form in _NAMING if (match := form.fullmatch(told))} - {""}
-    was_cut_off = len(told) == _LONGEST
-    return not called.isdisjoint(found) or (
-        was_cut_off and any(name.startswith(part) for name in called for part in found)
+def _contains_name(text: str, names: set[str]) -> bool:
+    candidates = {match[1] for form in _NAME_FORMS if (match := form.fullmatch(text))} - {""}
+    is_cut_off = len(text) == _LONGEST
+    return not names.isdisjoint(candidates) or (
+        is_cut_off and any(name.startswith(part) for name in names for part in candidates)
     )
 
 
-def _forget_in_slates(sold: list[str]) -> None:
-    """What somebody wanted the like of. Slates are others' own; they stay."""
-    if not sold:
+def _forget_in_slates(listing_ids: list[str]) -> None:
+    """Remove listings from the parameters of slates: others asked for listings similar to them."""
+    if not listing_ids:
         return
-    asked = Q(parameters__listing__in=sold)
+    condition = Q(parameters__listing__in=listing_ids)
     for name in ("positive", "negative"):
-        asked |= Q(**{f"parameters__{name}__has_any_keys": sold})
-    gone = set(sold)
-    for pk, said in Slate.objects.filter(asked).values_list("pk", "parameters").iterator():
-        left = {name: _without(value, gone) for name, value in said.items()}
-        Slate.objects.filter(pk=pk).update(parameters=left)
+        condition |= Q(**{f"parameters__{name}__has_any_keys": listing_ids})
+    erased = set(listing_ids)
+    for pk, parameters in Slate.objects.filter(condition).values_list("pk", "parameters").iterator():
+        remaining = {name: _without(value, erased) for name, value in parameters.items()}
+        Slate.objects.filter(pk=pk).update(parameters=remaining)
 
 
-def _without(value: object, gone: set[str]) -> object:
+def _without(value: object, erased: set[str]) -> object:
     if isinstance(value, list):
-        return [each for each in value if not (isinstance(each, str) and each in gone)]
-    return None if isinstance(value, str) and value in gone else value
+        return [each for each in value if not (isinstance(each, str) and each in erased)]
+    return None if isinstance(value, str) and value in erased else value
 
 
 def _end_sessions(users: list[models.Model]) -> None:
-    own = {str(user.pk) for user in users}
-    for session in Session.objects.iterator() if own else ():
-        if session.get_decoded().get(SESSION_KEY) in own:
+    user_ids = {str(user.pk) for user in users}
+    for session in Session.objects.iterator() if user_ids else ():
+        if session.get_decoded().get(SESSION_KEY) in user_ids:
             session.delete()
 
 
 def _forget_signatures(names: Names) -> None:
-    """What they did as staff was done by somebody who is gone."""
-    nobody = f"erased-{new_external_id()}"
-    for place in SIGNED:
-        label, _, field = place.rpartition(".")
+    """Replace their names, as staff and as sources of others' events, by an anonymous one."""
+    anonymous = f"erased-{new_external_id()}"
+    for column in SIGNED:
+        label, _, field = column.rpartition(".")
         rows = apps.get_model(label)._base_manager
-        rows.filter(**{f"{field}__in": names.of_users}).update(**{field: nobody})
-    vouched = [f"actor:{name}" for name in names.of_actors]
+        rows.filter(**{f"{field}__in": names.of_users}).update(**{field: anonymous})
+    sources = [f"actor:{name}" for name in names.of_actors]
     for model in (Interaction, ParkedInteraction):
-        model.objects.filter(source__in=vouched).update(source=f"actor:{nobody}")
+        model.objects.filter(source__in=sources).update(source=f"actor:{anonymous}")

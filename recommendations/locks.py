@@ -1,4 +1,4 @@
-"""Advisory locks of PostgreSQL: what only one process of the installation may do at a time."""
+"""Advisory locks of PostgreSQL, for work that one process of the installation does at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +7,13 @@ from django.db import connection
 
 from listings.errors import Conflict
 
-# Any numbers that nothing else in this database uses.
-CHANGE_LOG = 7_301_001  # of a transaction: see changes.py
+# Arbitrary numbers that nothing else in this database uses.
+CHANGE_LOG = 7_301_001  # held by a transaction: see changes.py
 TRENDING = 7_301_002
 TRAINING = 7_301_003
 REFRESHING = 7_301_004
 ENCODER = 7_301_005
-PARKING = 7_301_006  # of a transaction: see parking.py
+PARKING = 7_301_006  # held by a transaction: see parking.py
 EXPOSURE = 7_301_007
 RANKER = 7_301_008
 
@@ -24,9 +24,9 @@ class AlreadyTraining(Conflict):
 
 @contextmanager
 def alone(lock: int, *, wait: bool = False) -> Iterator[bool]:
-    """Whether this process got the lock, which it then holds to the end of the block, or of its life.
+    """Yields whether this process got the lock. It holds the lock until the block or the process ends.
 
-    With `wait` it gets it, however long another process holds it.
+    wait: wait for the lock, however long another process holds it.
     """
     take = "SELECT pg_advisory_lock(%s) IS NOT NULL" if wait else "SELECT pg_try_advisory_lock(%s)"
     with connection.cursor() as cursor:
@@ -41,25 +41,25 @@ def alone(lock: int, *, wait: bool = False) -> Iterator[bool]:
 
 
 @contextmanager
-def training_alone(lock: int, what: str, *, wait: bool = False) -> Iterator[None]:
-    """No other process trains one of these meanwhile; `what` says which: "a ranker".
+def training_alone(lock: int, model: str, *, wait: bool = False) -> Iterator[None]:
+    """Holds the lock of a kind of training. model: its name in the error, such as "a ranker".
 
-    Raises AlreadyTraining, unless it waits.
+    Raises AlreadyTraining if another process holds it, unless `wait`.
     """
     with alone(lock, wait=wait) as acquired:
         if not acquired:
-            raise AlreadyTraining(f"Another process trains {what} just now.")
+            raise AlreadyTraining(f"Another process is training {model}.")
         yield
 
 
 def is_held(lock: int) -> bool:
-    """Whether some process holds it now. Asking does not take it, and so is in nobody's way."""
+    """Whether some process holds the lock now. Does not take it."""
     with connection.cursor() as cursor:
         cursor.execute(_IS_HELD, [lock])
         return cursor.fetchone()[0]
 
 
-# A lock named by one bigint shows as its two halves: https://www.postgresql.org/docs/current/view-pg-locks.html
+# pg_locks shows the two halves of a bigint lock: https://www.postgresql.org/docs/current/view-pg-locks.html
 _IS_HELD = """
     SELECT EXISTS (
         SELECT FROM pg_locks

@@ -1,4 +1,4 @@
-"""What staff look at in the admin is noted, as it is where they ask in somebody's name."""
+"""Access log of the admin: opening or searching a person's rows is recorded."""
 
 from typing import Any
 
@@ -13,9 +13,10 @@ from recommendations.on_behalf import asked_by_staff
 
 
 class NotesLooks(admin.ModelAdmin):
-    """For rows that have an `actor`: whose page is opened, and who is searched or filtered for.
+    """Records access to rows with an `actor`: to the page of a row, and to a list that selects an actor.
 
-    looks: what is looked at. Noted before anything is shown, as by asking_actor.
+    looks: the kind of data, as the record names it. The record is written before the response is sent, as in
+    on_behalf.asking_actor.
     """
 
     looks: str
@@ -29,25 +30,25 @@ class NotesLooks(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         response = super().changelist_view(request, extra_context)
-        shown: dict[str, Any] = getattr(response, "context_data", None) or {}
-        if "cl" in shown:
-            self._note(request, looked_for(shown["cl"]))
+        context: dict[str, Any] = getattr(response, "context_data", None) or {}
+        if "cl" in context:
+            self._note(request, looked_for(context["cl"]))
         return response
 
     def _note(self, request: HttpRequest, actors: set[Actor | None]) -> None:
-        whose = {member_of(actor) for actor in actors if actor is not None}
-        for actor in sorted(whose, key=lambda actor: actor.pk):
+        members = {member_of(actor) for actor in actors if actor is not None}
+        for actor in sorted(members, key=lambda actor: actor.pk):
             if actor.user_id != request.user.pk:
                 by = request.user.get_username()
                 asked_by_staff.send(sender=None, by=by, actor=actor, what=self.looks)
 
 
-def looked_for(shown: ChangeList) -> set[Actor | None]:
-    """The actors on this page of a list that the filter or the words of the search name."""
-    actors = {row.actor for row in shown.result_list}
-    if any(lookup.partition("__")[0] == "actor" for lookup in shown.params):
+def looked_for(change_list: ChangeList) -> set[Actor | None]:
+    """The actors on this page of a list that a filter selects or the search words match."""
+    actors = {row.actor for row in change_list.result_list}
+    if any(lookup.partition("__")[0] == "actor" for lookup in change_list.params):
         return actors
-    words = [word.strip("\"'").casefold() for word in shown.query.split()]
+    words = [word.strip("\"'").casefold() for word in change_list.query.split()]
     return {
         actor
         for actor in actors

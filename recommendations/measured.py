@@ -1,8 +1,8 @@
-"""What this process counts for `/metrics`, in files of its own that whoever answers there adds up.
+"""Prometheus metrics of several processes, kept in files that the process answering `/metrics` adds up.
 
-Web and workers are several processes each, so every one keeps its counts in files under VAR/metrics
-(prometheus_client's multi-process mode). A file outlives its process, since a sum must not fall as one is
-replaced; it goes when the process's parent is gone too, as after a restart of the whole.
+Web server and workers are several processes each, so every process keeps its counts in files under
+VAR/metrics (prometheus_client's multi-process mode). A file outlives its process, because a counter must not
+fall when a process is replaced. It is deleted when the process's parent is gone too, as after a restart.
 """
 
 import logging
@@ -17,16 +17,16 @@ from django.conf import settings
 from prometheus_client import CollectorRegistry, Counter, Histogram, Summary, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
-HOST = socket.gethostname().replace("_", "-")  # containers of one volume count from process 1 each
-SIZES = {"counter": 1 << 20, "histogram": 1 << 21, "summary": 1 << 17}  # bytes; more than can be counted
+HOST = socket.gethostname().replace("_", "-")  # containers that share a volume have equal process ids
+SIZES = {"counter": 1 << 20, "histogram": 1 << 21, "summary": 1 << 17}  # bytes; more than the metrics need
 TRY_AGAIN_AFTER_S = 60
-FOREIGN_KEPT_S = 7 * 24 * 3600  # of another host's processes nobody here can say whether they live
+FOREIGN_KEPT_S = 7 * 24 * 3600  # for files of another host, whose processes cannot be checked from here
 
 logger = logging.getLogger(__name__)
 
 
 def identity() -> str:
-    """This process's part of its files' names: host, parent and process."""
+    """The part of this process in its files' names: host, parent and process id."""
     return f"{HOST}-{os.getppid()}-{os.getpid()}"
 
 
@@ -34,12 +34,12 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.METRICS_ROOT)
 values.ValueClass = values.MultiProcessValue(process_identifier=identity)
 
 NAMESPACE = "marketplace"
-# Each has labels, so that nothing is written before something is counted.
+# Every metric has labels, so that nothing is written before something is counted.
 CANDIDATES = Summary("candidates", "Candidates that a source proposed to one feed.", ["source"], NAMESPACE)
 
 
 class Files:
-    """Whether this process may count. Not on a full disk: to touch a page that cannot be had ends it."""
+    """Allocation of this process's files: on a full disk, writing to an unallocated page would kill it."""
 
     def __init__(self) -> None:
         self._ready_for = ""
@@ -47,7 +47,7 @@ class Files:
         self._making = threading.Lock()
 
     def are_ready(self) -> bool:
-        """True once the files of this process, which may be a fork, are there in their full size."""
+        """Whether the files of this process, which may be a fork, are allocated. Allocates them if not."""
         me = identity()
         if self._ready_for == me:
             return True
@@ -64,44 +64,44 @@ class Files:
             self._ready_for = me
         except OSError as error:
             self._refused_until = time.monotonic() + TRY_AGAIN_AFTER_S
-            logger.warning("Nothing is counted for /metrics: %s", error)
+            logger.warning("No metrics are kept; trying again in %d s: %s", TRY_AGAIN_AFTER_S, error)
 
 
 files = Files()
 
 
 def observe_candidates(source_counts: Mapping[str, int]) -> None:
-    """How many candidates each source proposed to one feed."""
+    """Record the number of candidates that each source proposed to one feed."""
     if files.are_ready():
         for source, count in source_counts.items():
             CANDIDATES.labels(source).observe(count)
 
 
-def counter(name: str, told: str, labels: Iterable[str]) -> Counter:
-    return Counter(name, told, labels, NAMESPACE)
+def counter(name: str, documentation: str, labels: Iterable[str]) -> Counter:
+    return Counter(name, documentation, labels, NAMESPACE)
 
 
-def histogram(name: str, told: str, labels: Iterable[str], buckets: Iterable[float]) -> Histogram:
-    return Histogram(name, told, labels, NAMESPACE, buckets=tuple(buckets))
+def histogram(name: str, documentation: str, labels: Iterable[str], buckets: Iterable[float]) -> Histogram:
+    return Histogram(name, documentation, labels, NAMESPACE, buckets=tuple(buckets))
 
 
 def collect_into(registry: CollectorRegistry) -> None:
-    """Have the registry add up what the processes counted."""
+    """Add the summed metrics of all processes to a registry."""
     settings.METRICS_ROOT.mkdir(parents=True, exist_ok=True)
     MultiProcessCollector(registry, path=str(settings.METRICS_ROOT))
 
 
 def sweep() -> int:
-    """Delete the files of processes that are gone with their parents; how many."""
-    found = list(settings.METRICS_ROOT.glob("*_*-*-*.db")) if settings.METRICS_ROOT.is_dir() else []
-    gone = [file for file in found if _is_gone(file)]
-    for file in gone:
+    """Delete the files of processes that ended together with their parents. Returns how many."""
+    files = list(settings.METRICS_ROOT.glob("*_*-*-*.db")) if settings.METRICS_ROOT.is_dir() else []
+    orphans = [file for file in files if _is_orphan(file)]
+    for file in orphans:
         file.unlink(missing_ok=True)
-    return len(gone)
+    return len(orphans)
 
 
 def _allocate(file: Path, size: int) -> None:
-    """A file of zeros, which is an empty one to whoever counts in it, its space on the disk taken."""
+    """Write a file of zeros, which prometheus_client reads as empty, so that its disk space is reserved."""
     if file.exists() and file.stat().st_size >= size:
         return
     aside = file.with_suffix(".new")
@@ -112,18 +112,18 @@ def _allocate(file: Path, size: int) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _is_gone(file: Path) -> bool:
+def _is_orphan(file: Path) -> bool:
     host, parent, process = file.stem.partition("_")[2].rsplit("-", 2)
     if host != HOST:
         return time.time() - file.stat().st_mtime > FOREIGN_KEPT_S
-    return not _lives(int(process)) and not _lives(int(parent))
+    return not _is_running(int(process)) and not _is_running(int(parent))
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # of somebody else, but there
+    except PermissionError:  # it belongs to another user
         pass
     return True

@@ -1,4 +1,4 @@
-"""Who asks: the caller, or somebody whom a service or staff names."""
+"""Resolution of the actor of a request: the caller, or another actor that a service or staff names."""
 
 from django.dispatch import Signal
 
@@ -7,14 +7,16 @@ from listings.errors import Forbidden
 from listings.models import Actor
 from recommendations.identity import member_of
 
-# With `by`, the name of who asks, `actor`, and `what` is asked for. If a receiver raises, nobody is told.
+# Sent with `by` (the login name of the staff), `actor` and `what` (the kind of data). A receiver that raises
+# stops the request before anything is answered.
 asked_by_staff = Signal()
 
 
 def asking_actor(caller: Caller, named: str | None, *, what: str) -> Actor | None:
-    """Whose taste counts: the caller's own; a service or staff may name an actor. None for whom nobody knows.
+    """The actor whose profile is used: the caller, or the actor that a service or staff names.
 
-    A visitor who was merged is the member. Without the feed scope a caller is a stranger. Raises Forbidden.
+    A merged visitor gives the member. None for an unknown name, and for a caller without the feed scope.
+    Raises Forbidden.
     """
     if named is None:
         return caller.actor if "feed" in caller.scopes else None

@@ -1,4 +1,4 @@
-"""What dataclasses hold, as JSON can say it."""
+"""Values of dataclasses converted to JSON types."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """The same with times in ISO 8601 and NaN as null, however deep; tuples become lists."""
+    """The value with times in ISO 8601, NaN as None and tuples as lists, at any depth."""
     match value:
         case Mapping():
             return {key: plain(each) for key, each in value.items()}

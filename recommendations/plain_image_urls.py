@@ -1,4 +1,4 @@
-"""Addresses at the root of the site, with and without a slash at the end: their clients do both."""
+"""URLs of the plain image API at the root of the site, with and without a trailing slash."""
 
 from django.urls import re_path
 

@@ -1,4 +1,4 @@
-"""What the catalogue announces, turned into work and into the change log."""
+"""Receiver of the catalogue's signal: requests embeddings, records events and writes the change log."""
 
 from django.db import transaction
 from django.dispatch import receiver

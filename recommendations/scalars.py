@@ -1,4 +1,4 @@
-"""Curves of trainings for TensorBoard, under VAR."""
+"""Training curves for TensorBoard, written under VAR."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,17 +11,17 @@ FOLDER = "tensorboard"
 
 @contextmanager
 def scalars(name: str, now: datetime) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """Yields a function that takes the number of an epoch and its figures.
+    """Yields a function of (epoch, values by name).
 
-    Look at them with `tensorboard --logdir var/tensorboard`.
+    Show the curves with `tensorboard --logdir var/tensorboard`.
     """
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(str(settings.VAR / FOLDER / f"{name}-{now:%Y%m%d-%H%M%S}"))
 
-    def write(number: int, figures: Mapping[str, float]) -> None:
-        for name, value in figures.items():
-            writer.add_scalar(name, value, number)
+    def write(epoch: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            writer.add_scalar(name, value, epoch)
 
     try:
         yield write

@@ -1,6 +1,7 @@
-"""Doors to the verbs that work in the background. Messages carry nothing: the work is in PostgreSQL.
+"""Celery tasks. Each calls one function of the domain.
 
-Only a query to encode travels whole: nobody keeps it.
+Messages carry no data, because the work is stored in PostgreSQL. The exception is a query to encode, which is
+stored nowhere else.
 """
 
 import base64
@@ -33,18 +34,18 @@ from recommendations import (
 from recommendations.answers import Question
 
 BELL_EXPIRES_S = 30
-FETCHING_S = 4.0  # in a turn, and beat takes the next one soon: compaction and refreshes wait beside it
-ENCODE_LIMIT_S = 60  # a switch of encoders loads models in it; what takes longer hangs
-EMBEDDING_BUDGET = timedelta(minutes=1)  # a large catalogue takes many turns, each far below the time limits
+FETCHING_S = 4.0  # of one run; beat starts the next one soon. Compaction and refreshes wait behind it
+ENCODE_LIMIT_S = 60  # enough to load the models of another encoder; a task that takes longer hangs
+EMBEDDING_BUDGET = timedelta(minutes=1)  # of one run; a large catalogue takes many runs
 
 logger = logging.getLogger(__name__)
 
 
 @shared_task
 def embed_pending() -> dict[str, int]:
-    """Embed what waits. Safe to run at any time, by any number of workers; what is left rings again.
+    """Embed waiting listings, and queue the task again if some remain. Safe in any number of workers.
 
-    The first bell after a start loads the models, so that the first listing does not wait for them.
+    The first run after a start loads the models, so that the first listing does not wait for them.
     """
     encoders.ensure_any(logger.info)
     encoders.load_target().warm_up()
@@ -56,14 +57,14 @@ def embed_pending() -> dict[str, int]:
 
 @shared_task
 def fetch_photos() -> dict[str, int]:
-    """Fetch photos that services named by address, for a while: others wait for this worker. Beat goes on."""
+    """Fetch photos that services named by URL, for FETCHING_S: other tasks wait for this worker."""
     until, counts = time.monotonic() + FETCHING_S, Counter()
     while not counts or (time.monotonic() < until and photo_fetching.waiting_count(timezone.now())):
         counts.update(photo_fetching.fetch_photos(clock=timezone.now))
     return dict(counts)
 
 
-# Acknowledged before it runs: a photo that crashes the encoder costs one query, and is not tried again.
+# Acknowledged before it runs: a photo that crashes the encoder costs one query and is not retried.
 @shared_task(
     acks_late=False,
     reject_on_worker_lost=False,
@@ -71,32 +72,32 @@ def fetch_photos() -> dict[str, int]:
     time_limit=ENCODE_LIMIT_S + 10,
 )
 def encode_query(*, words: str, photo: str | None, reply_to: str) -> None:
-    """Answer a query that waits at `reply_to`. photo: base64 of a JPEG."""
+    """Encode a query and reply to the Redis list `reply_to`. photo: base64 of a JPEG."""
     question = Question(words, base64.b64decode(photo) if photo else None)
     answering.answer(question, reply_to)
 
 
 @shared_task
 def roll_up_trending() -> int:
-    """Count the events that came since the last time."""
+    """Add the events since the last run to trending. Returns how many listings changed."""
     return trending.roll_up(now=timezone.now())
 
 
 @shared_task
 def roll_up_exposure() -> int:
-    """Count the pages that were served since the last time, and what was clicked on them."""
+    """Add the impressions and clicks since the last run to exposure."""
     return exposure.roll_up(now=timezone.now())
 
 
 @shared_task
 def learn_vocabulary() -> int:
-    """Learn the words that the catalogue is written in, once in a while; how many they are."""
+    """Rebuild the spelling vocabulary from the catalogue when it is stale. Returns its word count."""
     return spelling.learn_when_stale(now=timezone.now())
 
 
 @shared_task
 def prune_slates() -> int:
-    """Delete old slates, and events whose listing never came; how many slates. What is left goes tomorrow."""
+    """Delete old slates, and parked events whose listing never came. Returns the count of slates."""
     now = timezone.now()
     parking.prune(now=now)
     exposure.prune(now=now)
@@ -105,43 +106,43 @@ def prune_slates() -> int:
 
 @shared_task
 def sweep_photos() -> int:
-    """Delete photo files that killed processes left behind; how many photos."""
+    """Delete photo files that killed processes left behind. Returns how many photos."""
     return photo_sweeping.sweep_photos(now=timezone.now())
 
 
 @shared_task
 def compact_index() -> dict[str, int]:
-    """Merge what changed into a new index generation, when it is worth one."""
+    """Write a new index generation when enough has changed."""
     return compaction.compact()
 
 
 @shared_task
 def refresh_collaborative() -> int:
-    """Fold what happened since into the model that serves."""
+    """Fold the events since the last refresh into the active collaborative model."""
     return refreshing.refresh_collaborative(now=timezone.now())
 
 
 @shared_task
 def train_collaborative() -> None:
-    """Start a training."""
+    """Start a training of the collaborative model."""
     _train("collaborative")
 
 
 @shared_task
 def train_ranker() -> None:
-    """Start a training; with too little to learn from yet it ends at once, and nothing changes."""
+    """Start a training of the ranker. With too few slates it ends at once and changes nothing."""
     _train("ranker")
 
 
 def _train(kind: str) -> None:
-    """As a process of its own: it outlives the time limits of tasks."""
+    """In a separate process: a training takes longer than the time limits of tasks."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "train", kind]
     subprocess.Popen(command, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
 
 
 @shared_task
 def train_when_due() -> bool:
-    """Start a training once enough has happened since the last one was tried."""
+    """Start a training of the collaborative model once enough events came since the last attempt."""
     if not retraining.take_turn():
         return False
     train_collaborative()
