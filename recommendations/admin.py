@@ -1,4 +1,4 @@
-"""Events, work and models for staff: read, not written, but for what a person may decide."""
+"""Admin pages of events, jobs, models and rules. Read-only, except where staff decide something."""
 
 from django.contrib import admin, messages
 from django.utils import timezone
@@ -31,7 +31,7 @@ from recommendations.slates_admin import ShowsOrder
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """For what only the system writes."""
+    """Admin of rows that only the system writes."""
 
     show_full_result_count = False
 
@@ -50,7 +50,7 @@ admin.site.unregister(Listing)
 
 @admin.register(Listing)
 class RecommendedListingAdmin(SuggestsCategory, ShowsCopies, ListingAdmin):
-    """The catalogue's admin, with what recommendations add to it."""
+    """The catalogue's admin of listings, with category suggestions, photo copies and an embedding action."""
 
     actions = (*ListingAdmin.actions, "embed_again")
 
@@ -81,29 +81,29 @@ class ParkedInteractionAdmin(NotesLooks, ReadOnlyAdmin):
 
 @admin.register(Slate)
 class SlateAdmin(NotesLooks, ShowsOrder, ReadOnlyAdmin):
-    """What was offered, and why."""
+    """Slates: the listings offered, with their reasons."""
 
     looks = "slates"
 
 
 @admin.register(Boost)
 class BoostAdmin(KeepsBoosts):
-    """What is shown more or less for a time."""
+    """Boosts, which rank listings higher or lower for a time."""
 
 
 @admin.register(BoostChange)
 class BoostChangeAdmin(ShowsBoostChanges, ReadOnlyAdmin):
-    """Who did what to which boost."""
+    """The history of boosts."""
 
 
 @admin.register(Experiment)
 class ExperimentAdmin(SetsExperiments):
-    """Variants of feed parameters, and who gets which."""
+    """Experiments with variants of feed parameters."""
 
 
 @admin.register(Doubt)
 class DoubtAdmin(DecidesDoubts, ReadOnlyAdmin):
-    """Who teaches others less, and why."""
+    """Actors whose events count less, and the reasons."""
 
 
 @admin.register(EmbeddingJob)

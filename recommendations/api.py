@@ -1,4 +1,4 @@
-"""Events in, recommendations out: parse, one verb, reply."""
+"""Views of the feed, of similar listings and of events: parse, call one function, reply."""
 
 from django.utils import timezone
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
@@ -32,7 +32,7 @@ EVENT_BYTES = 2_000_000  # 500 events
 
 
 class ReadsOrSendsEvents(BasePermission):
-    """Anyone reads; to send events needs the events scope, which visitors have too."""
+    """Anybody may read. Sending events needs the events scope, which visitors have too."""
 
     message = "This needs a credential that may send events."
 
@@ -45,7 +45,7 @@ class RecommendationApi(APIView):
 
 
 class FeedApi(RecommendationApi):
-    """The personalised feed; without anything known of the caller, what is trending and new."""
+    """The personalised feed. Callers without events get trending and new listings."""
 
     keeps_pages = True
 
@@ -53,21 +53,21 @@ class FeedApi(RecommendationApi):
     def get(self, request):
         query = FeedQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        asked = {
+        options = {
             "actor": asking_actor(request.caller, query.validated_data.get("actor"), what="feed"),
             "limit": query.validated_data["limit"],
             "now": timezone.now(),
         }
-        filters = query.filters  # that contradict each other are refused beside a cursor, too
+        filters = query.filters  # evaluated beside a cursor too, so that contradictory filters are refused
         if "cursor" in query.validated_data:
-            page = next_page(cursor=query.validated_data["cursor"], is_kept=is_noted(request), **asked)
+            page = next_page(cursor=query.validated_data["cursor"], is_kept=is_noted(request), **options)
         else:
-            page = build_feed(filters=filters, is_kept=is_kept(request), **asked)
+            page = build_feed(filters=filters, is_kept=is_kept(request), **options)
         return Response(PageCard(page).data)
 
 
 class SimilarApi(RecommendationApi):
-    """Listings like this one."""
+    """Listings similar to this one."""
 
     keeps_pages = True
 
@@ -82,14 +82,14 @@ class SimilarApi(RecommendationApi):
             limit=query.validated_data["limit"],
         )
         if is_kept(request):
-            asked = {"listing": listing_id, "by": query.validated_data["by"], "filters": query.filters}
-            kind, actor = Slate.Surface.SIMILAR, request.caller.actor
-            page = keep(page, surface=kind, actor=actor, asked=asked, now=timezone.now())
+            parameters = {"listing": listing_id, "by": query.validated_data["by"], "filters": query.filters}
+            surface, actor = Slate.Surface.SIMILAR, request.caller.actor
+            page = keep(page, surface=surface, actor=actor, asked=parameters, now=timezone.now())
         return Response(PageCard(page).data)
 
 
 class InteractionsApi(RecommendationApi):
-    """Takes one event, or `{"events": [...]}` with up to 500; replies with a result for each."""
+    """Takes one event, or `{"events": [...]}` with up to 500. Replies with a result for each."""
 
     rate_limit = "events"
     body_limit = EVENT_BYTES
@@ -103,24 +103,24 @@ class InteractionsApi(RecommendationApi):
     )
     def post(self, request):
         bodies = [EventBody(data=body) for body in _bodies(request.data)]
-        good = [body.validated_data for body in bodies if body.is_valid()]
-        acting = _Acting(request.caller, {event["actor"] for event in good if "actor" in event})
-        judged = [_event(body, acting) for body in bodies]
-        events = [event for event in judged if isinstance(event, Event)]
+        valid = [body.validated_data for body in bodies if body.is_valid()]
+        actors = _EventActors(request.caller, {event["actor"] for event in valid if "actor" in event})
+        parsed = [_event(body, actors) for body in bodies]
+        events = [event for event in parsed if isinstance(event, Event)]
         recorded = iter(record(source=request.caller.source, events=events, now=timezone.now()))
-        results = [next(recorded) if isinstance(event, Event) else event for event in judged]
+        results = [next(recorded) if isinstance(event, Event) else event for event in parsed]
         return Response(EventReply({"results": results}).data)
 
 
-class _Acting:
-    """Who did it: the caller, or for a service the actors that good events name, looked up at once."""
+class _EventActors:
+    """Actors of a batch: the caller, or for a service the actors that valid events name, in one query."""
 
     def __init__(self, caller: Caller, named: set[str]):
         self.caller = caller
         self.actors = ensure_actors(named) if caller.is_service else {}
 
     def actor(self, named: str | None) -> Actor:
-        """Raises Forbidden when a person names somebody else, or a service nobody."""
+        """Raises Forbidden if a person names another actor, or a service names none."""
         if named is None:
             return self.caller.acting()
         if not self.caller.is_service:
@@ -138,13 +138,13 @@ def _bodies(data: object) -> list[object]:
     return batch.validated_data["events"]
 
 
-def _event(body: EventBody, acting: _Acting) -> Event | EventResult:
-    """The event, or why not. Who did it is looked up last: a refused event makes no actor."""
+def _event(body: EventBody, actors: _EventActors) -> Event | EventResult:
+    """The event, or its rejection. The actor is looked up last, so that a rejected event creates none."""
     event_id = str(body.initial_data.get("event_id", ""))
     if not body.is_valid():
         return EventResult(event_id, Outcome.REJECTED, body.refusal)
     content = dict(body.validated_data)
     try:
-        return Event(actor=acting.actor(content.pop("actor", None)), **content)
+        return Event(actor=actors.actor(content.pop("actor", None)), **content)
     except Forbidden as error:
         return EventResult(event_id, Outcome.REJECTED, error.detail)

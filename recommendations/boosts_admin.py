@@ -1,4 +1,4 @@
-"""Boosts for staff: set with their span, every change with its author in a history."""
+"""Admin mixins of boosts and of their history, which names the author of every change."""
 
 from django.contrib import admin
 from django.db.models import Q
@@ -11,7 +11,7 @@ from recommendations.models import Boost, BoostChange
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Of what has a start and an end: what lies ahead, holds now, or is over."""
+    """Filter of rows with a start and an end: upcoming, current or past."""
 
     title = "state"
     parameter_name = "state"
@@ -21,12 +21,12 @@ class StateFilter(admin.SimpleListFilter):
 
     def queryset(self, request, queryset: QuerySet) -> QuerySet:
         now = timezone.now()
-        wanted = {
+        conditions = {
             "now": Q(starts_at__lte=now, ends_at__gt=now),
             "ahead": Q(starts_at__gt=now),
             "over": Q(ends_at__lte=now),
         }
-        return queryset.filter(wanted.get(self.value(), Q()))
+        return queryset.filter(conditions.get(self.value(), Q()))
 
 
 class AboutFilter(admin.SimpleListFilter):
@@ -38,12 +38,12 @@ class AboutFilter(admin.SimpleListFilter):
 
     def queryset(self, request, queryset: QuerySet[Boost]) -> QuerySet[Boost]:
         chosen = self.value()
-        known = chosen in dict(self.lookup_choices)
-        return queryset.filter(**{f"{chosen}__isnull": False}) if known else queryset
+        is_choice = chosen in dict(self.lookup_choices)
+        return queryset.filter(**{f"{chosen}__isnull": False}) if is_choice else queryset
 
 
 class KeepsBoosts(admin.ModelAdmin):
-    """For the boosts' admin: every way to change one goes through boosts.py."""
+    """Admin of boosts. Every change goes through boosts.py, which writes the history."""
 
     list_display = ("target", "kind", "factor", "starts_at", "ends_at", "state", "note", "created_by")
     list_display_links = ("target",)
@@ -74,8 +74,8 @@ class KeepsBoosts(admin.ModelAdmin):
 
     def get_fieldsets(self, request, obj=None):
         """A boost that is being added has no history yet."""
-        parts = super().get_fieldsets(request, obj)
-        return parts if obj else parts[:-1]
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj else fieldsets[:-1]
 
     @admin.display(description="state")
     def state(self, boost: Boost) -> str:
@@ -86,8 +86,8 @@ class KeepsBoosts(admin.ModelAdmin):
 
     @admin.display(description="changes")
     def changes(self, boost: Boost) -> str:
-        found = BoostChange.objects.filter(boost_id=boost.pk).order_by("-at", "-pk")
-        return format_html_join("", "<p>{}</p>", ((_line(change),) for change in found)) or "—"
+        changes = BoostChange.objects.filter(boost_id=boost.pk).order_by("-at", "-pk")
+        return format_html_join("", "<p>{}</p>", ((_line(change),) for change in changes)) or "—"
 
     def save_model(self, request, obj: Boost, form, change: bool) -> None:
         boosts.keep(obj, by=request.user.get_username(), now=timezone.now())
@@ -101,7 +101,7 @@ class KeepsBoosts(admin.ModelAdmin):
 
 
 class ShowsBoostChanges(admin.ModelAdmin):
-    """For the history over all boosts, those that are gone included."""
+    """Admin of the history of all boosts, including deleted ones."""
 
     list_display = ("at", "by", "action", "boost_id", "difference")
     list_filter = ("action", "by", "at")
@@ -114,7 +114,7 @@ class ShowsBoostChanges(admin.ModelAdmin):
 
 
 def difference_of(change: BoostChange) -> str:
-    """What the values were and became, those that changed."""
+    """The changed values as text, before and after."""
     before, after = change.before or {}, change.after or {}
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return ", ".join(f"{name}: {_change(before.get(name), after.get(name))}" for name in names) or "—"

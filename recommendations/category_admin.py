@@ -1,4 +1,4 @@
-"""Category suggestions for staff who add or change a listing: a button beside the field, and what it asks."""
+"""Admin mixin that suggests categories for a listing: a button beside the field, and its endpoint."""
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -19,7 +19,7 @@ URL_NAME = "listings_listing_suggest_category"
 
 
 class SuggestsCategory(admin.ModelAdmin):
-    """For the admin of listings. The form works without it: suggestions only fill in a field."""
+    """Mixin of the admin of listings. The form works without suggestions, which only fill in a field."""
 
     class Media:
         js = ("recommendations/suggest_category.js",)
@@ -43,12 +43,12 @@ class SuggestsCategory(admin.ModelAdmin):
 
     @method_decorator(require_POST)
     def suggest_category(self, request: HttpRequest) -> JsonResponse:
-        """The likeliest categories that there are, or a message that says why there is none."""
+        """The most probable existing categories as JSON, or a message with the reason for none."""
         if not (self.has_add_permission(request) or self.has_change_permission(request)):
             raise PermissionDenied
-        words = f"{request.POST.get('title', '')} {request.POST.get('description', '')[:DESCRIPTION_READ]}"
+        text = f"{request.POST.get('title', '')} {request.POST.get('description', '')[:DESCRIPTION_READ]}"
         try:
-            suggested = suggest_categories(words=words, photo=_photo(request))
+            suggested = suggest_categories(words=text, photo=_photo(request))
         except DomainError as error:
             return JsonResponse(
                 {"message": error.detail}, status=503 if isinstance(error, Unavailable) else 400
@@ -57,7 +57,7 @@ class SuggestsCategory(admin.ModelAdmin):
 
 
 def _photo(request: HttpRequest) -> bytes | None:
-    """The photo that is about to be added, else the first one that the listing has."""
+    """The photo that is being added, or else the first photo of the listing."""
     if upload := request.FILES.get("add_photo"):
         return read_photo(upload)
     listing_id = request.POST.get("listing", "")
@@ -71,10 +71,11 @@ def _photo(request: HttpRequest) -> bytes | None:
 
 
 def _chosen_from(suggestions) -> list[dict]:
-    """Those that exist as categories, as the form needs them."""
-    known = dict(Category.objects.filter(path__in=[s.path for s in suggestions]).values_list("path", "pk"))
+    """The suggestions that exist as categories, in the shape that the form reads."""
+    paths = [suggestion.path for suggestion in suggestions]
+    keys = dict(Category.objects.filter(path__in=paths).values_list("path", "pk"))
     return [
-        {"category": known[s.path], "path": s.path, "probability": s.probability}
-        for s in suggestions
-        if s.path in known
+        {"category": keys[each.path], "path": each.path, "probability": each.probability}
+        for each in suggestions
+        if each.path in keys
     ]

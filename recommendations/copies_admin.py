@@ -1,4 +1,4 @@
-"""What staff see of photos that were shown before."""
+"""Admin of photo copies: mixins for listings, and thumbnails side by side."""
 
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q
@@ -15,7 +15,7 @@ HEIGHT_PX = 120
 
 
 class UsedBeforeFilter(admin.SimpleListFilter):
-    """Of listings: those with a photo that another seller used first."""
+    """Filter of listings by whether another seller used one of their photos first."""
 
     title = "photo used before by another seller"
     parameter_name = "used_before"
@@ -24,12 +24,12 @@ class UsedBeforeFilter(admin.SimpleListFilter):
         return [("yes", "Yes"), ("no", "No")]
 
     def queryset(self, request, queryset: QuerySet[Listing]) -> QuerySet[Listing]:
-        wanted = {"yes": Q(used_before=True), "no": Q(used_before=False)}
-        return queryset.filter(wanted.get(self.value(), Q()))
+        conditions = {"yes": Q(used_before=True), "no": Q(used_before=False)}
+        return queryset.filter(conditions.get(self.value(), Q()))
 
 
 class ShowsCopies(admin.ModelAdmin):
-    """For the listings' admin: where else their photos were shown."""
+    """Mixin of the admin of listings: shows where else their photos are used."""
 
     def get_queryset(self, request) -> QuerySet[Listing]:
         return with_used_before(super().get_queryset(request))
@@ -55,21 +55,21 @@ class ShowsCopies(admin.ModelAdmin):
 
 
 def with_used_before(listings: QuerySet[Listing]) -> QuerySet[Listing]:
-    """Each listing knows as `used_before` whether another seller used a photo of it first."""
+    """Annotates `used_before`: whether another seller used one of the listing's photos first."""
     foreign = PhotoCopy.objects.filter(photo__listing=OuterRef("pk"), other_seller=True)
     return listings.annotate(used_before=Exists(foreign))
 
 
 def copies_of(listing: Listing) -> str:
-    """HTML: each photo of this listing that another one shows, beside the other, with whose that is."""
+    """HTML: each photo of this listing that another listing shows, beside the other photo and its seller."""
     details = ("photo__listing__seller", "original__listing__seller")
-    concerned = Q(photo__listing=listing) | Q(original__listing=listing)
-    found = PhotoCopy.objects.filter(concerned).select_related(*details).order_by("photo_id")[:MOST_SHOWN]
-    rows = ((pair(copy), _said(copy, listing)) for copy in found)
+    condition = Q(photo__listing=listing) | Q(original__listing=listing)
+    copies = PhotoCopy.objects.filter(condition).select_related(*details).order_by("photo_id")[:MOST_SHOWN]
+    rows = ((pair(copy), _description(copy, listing)) for copy in copies)
     return format_html_join("", "<p>{}<br>{}</p>", rows) or "None of its photos is shown elsewhere."
 
 
-def _said(copy: PhotoCopy, listing: Listing) -> str:
+def _description(copy: PhotoCopy, listing: Listing) -> str:
     is_later = copy.photo.listing_id == listing.pk
     other = (copy.original if is_later else copy.photo).listing
     return format_html(
@@ -82,7 +82,7 @@ def _said(copy: PhotoCopy, listing: Listing) -> str:
 
 
 def link_to(listing: Listing) -> str:
-    """HTML: its title, leading to its page in the admin."""
+    """HTML: the title, linked to the listing's page in the admin."""
     url = reverse("admin:listings_listing_change", args=[listing.pk])
     return format_html('<a href="{}">{}</a>', url, listing.title)
 

@@ -91,7 +91,7 @@ class RedisNeeded(Unavailable):
 
     def __init__(self, error: Exception):
         super().__init__(
-            f"Redis cannot be reached, and erasing counts trending again. Start it first: {error}"
+            f"Redis cannot be reached, and erasing counts trending again. Start Redis first: {error}"
         )
 
 

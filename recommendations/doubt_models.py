@@ -1,4 +1,4 @@
-"""Whose events count less than others', and what staff think of it. `models` imports it."""
+"""Table of doubts: actors whose events count less, with the decisions of staff. `models` imports it."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -9,9 +9,9 @@ from listings.models import Actor
 
 
 class Doubt(models.Model):
-    """Why what an actor does teaches others less, or nothing. Their own feed follows them all the same.
+    """The reason why an actor's events count less, or not at all, for others. Their own feed is unaffected.
 
-    See doubts.py, which finds them and finds again.
+    Detected by doubts.py.
     """
 
     class Reason(models.TextChoices):
@@ -23,7 +23,7 @@ class Doubt(models.Model):
         UPHELD = "upheld", "it stays so"
         RELEASED = "released", "counts fully, and is not doubted again"
 
-    # The member for the visitors that they came as.
+    # The member, for the visitors merged into them too.
     actor = models.OneToOneField(Actor, primary_key=True, on_delete=models.CASCADE, related_name="doubt")
     reason = models.CharField(max_length=10, choices=Reason)
     share = models.FloatField(  # 0: quarantined
@@ -33,7 +33,7 @@ class Doubt(models.Model):
     evidence = models.CharField(max_length=200)
     found_at = models.DateTimeField(default=timezone.now)
     decision = models.CharField(max_length=10, choices=Decision, default=Decision.OPEN)
-    # A name, not a reference: it outlives the account.
+    # A name instead of a foreign key: it outlives the account.
     decided_by = models.CharField(max_length=150, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
 

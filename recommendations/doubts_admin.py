@@ -1,4 +1,4 @@
-"""What staff see of actors whose events teach others less, and what they may decide about them."""
+"""Admin mixin of doubts: staff see actors whose events count less, and decide about them."""
 
 from django.contrib import admin, messages
 from django.utils import timezone
@@ -8,7 +8,7 @@ from recommendations.models import Doubt
 
 
 class DecidesDoubts(admin.ModelAdmin):
-    """For the doubts' admin: the system finds them, staff uphold or release."""
+    """Admin of doubts. The system detects them; staff uphold or release them."""
 
     list_display = ("actor", "reason", "share", "evidence", "found_at", "decision", "decided_by")
     list_filter = ("decision", "reason", "found_at")

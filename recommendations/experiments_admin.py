@@ -1,4 +1,4 @@
-"""Experiments for staff: one page makes one, with its variants."""
+"""Admin of experiments: one page for an experiment and its variants."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ from recommendations.rule_models import CONTROL
 
 
 def _has_begun(experiment: Experiment | None) -> bool:
-    """As it is stored: what is in a form may only just be starting it."""
+    """By the stored row: the form's instance may be just about to start it."""
     stored = experiment and Experiment.objects.filter(pk=experiment.pk).first()
     return bool(stored and stored.has_begun)
 
 
 class VariantsFormSet(BaseInlineFormSet):
-    """All variants of an experiment. A draft may have any; one that begins has to be runnable."""
+    """All variants of an experiment. A draft may have any; a started experiment has to be runnable."""
 
     def clean(self) -> None:
         super().clean()
@@ -66,7 +66,7 @@ class VariantInline(admin.StackedInline):
 
 
 class SetsExperiments(admin.ModelAdmin):
-    """For the experiments' admin. One that has begun can be prolonged, widened and stopped."""
+    """Admin of experiments. A started experiment can only be prolonged, widened and stopped."""
 
     list_display = ("name", "status", "share", "starts_at", "ends_at", "divided")
     list_filter = ("status", StateFilter)
@@ -84,14 +84,14 @@ class SetsExperiments(admin.ModelAdmin):
         return (*names, *Experiment.FIXED) if _has_begun(obj) else names
 
     def get_formset_kwargs(self, request, obj, inline, prefix) -> dict[str, Any]:
-        """A new experiment has two variants to begin with."""
+        """Prefills a new experiment with two variants."""
         options = super().get_formset_kwargs(request, obj, inline, prefix)
         if request.method == "GET" and obj.pk is None:
             options["initial"] = [{"name": CONTROL}, {"name": "treatment"}]
         return options
 
     def has_delete_permission(self, request, obj=None) -> bool:
-        """Slates refer to one that has begun."""
+        """A started experiment stays, because slates refer to it."""
         return super().has_delete_permission(request, obj) and not _has_begun(obj)
 
     def save_related(self, request, form, formsets, change) -> None:

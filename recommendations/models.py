@@ -1,4 +1,4 @@
-"""Events, the work they cause, and what is derived from them but kept in PostgreSQL."""
+"""Tables of events, embedding jobs, features, embeddings, the change log and trained models."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -10,7 +10,7 @@ from recommendations.fields import TransactionIdField
 
 
 class Interaction(models.Model):
-    """What an actor did with a listing. Append-only."""
+    """An event: an actor interacted with a listing. Append-only."""
 
     class Kind(models.TextChoices):
         VIEW = "view"
@@ -21,24 +21,24 @@ class Interaction(models.Model):
         PURCHASE = "purchase"
         HIDE = "hide"
         REPORT = "report"
-        # Each takes back what the same actor did with the same listing before it.
+        # Retractions: each takes back earlier events of the same actor and listing (see standing.py).
         UNFAVOURITE = "unfavourite"
         UNHIDE = "unhide"
         UNREPORT = "unreport"
         UNOFFER = "unoffer"
 
-    source = models.CharField(max_length=250)  # who vouches for it: from the credential, never the body
+    source = models.CharField(max_length=250)  # of the credential that sent it, never of the body
     event_id = models.CharField(max_length=200)
     actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="interactions", db_index=False)
     listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="interactions")
     kind = models.CharField(max_length=12, choices=Kind)
     slate = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  unknown is not ""
     position = models.PositiveSmallIntegerField(null=True, blank=True)
-    # Judged as it came in: it claims a slate that never showed this listing to this actor. See claims.py.
+    # Checked as it came in: it names a slate that never showed this listing to this actor. See claims.py.
     is_doubtful = models.BooleanField(db_default=False, default=False, editable=False)
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(default=timezone.now)
-    # Ids commit out of order: a reader by watermark stops at pg_snapshot_xmin(pg_current_snapshot()).
+    # Ids commit out of order, so readers stop at pg_snapshot_xmin(pg_current_snapshot()): see watermark.py.
     transaction_id = TransactionIdField(db_default=Func(function="pg_current_xact_id"), editable=False)
 
     class Meta:
@@ -63,7 +63,7 @@ class Interaction(models.Model):
 
 
 class EmbeddingJob(models.Model):
-    """Outbox, lease, attempt counter and dead letter for one listing that waits for its vector."""
+    """Outbox entry, lease, attempt counter and dead letter of one listing that waits for its embedding."""
 
     listing = models.OneToOneField(Listing, on_delete=models.CASCADE, related_name="embedding_job")
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -86,7 +86,7 @@ class EmbeddingJob(models.Model):
 
 
 class PhotoFeatures(models.Model):
-    """What a backbone sees in a photo: little-endian float16, computed once for photo and backbone."""
+    """Features of a photo by a backbone: little-endian float16, computed once for each pair."""
 
     photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="features", db_index=False)
     backbone = models.CharField(max_length=100)  # its name and the digest of its weights
@@ -101,7 +101,7 @@ class PhotoFeatures(models.Model):
 
 
 class TextFeatures(models.Model):
-    """What a sentence encoder reads in a listing's words: little-endian float16, computed once for a text."""
+    """Features of a listing's text by a sentence encoder: little-endian float16, computed once a text."""
 
     listing = models.ForeignKey(
         Listing, on_delete=models.CASCADE, related_name="text_features", db_index=False
@@ -121,16 +121,16 @@ class TextFeatures(models.Model):
 
 
 class PhotoCopy(models.Model):
-    """A photo that another listing had shown before: the earliest of them is the original.
+    """A photo that another listing had shown before. The earliest of equal photos is the original.
 
-    Derived from the photos and their features (see copies.py); `find_copies` makes it anew.
+    Derived from the photos and their features (see copies.py). The command `find_copies` rebuilds it.
     """
 
     photo = models.OneToOneField(Photo, on_delete=models.CASCADE, related_name="copy_of")
     original = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="copies")
     hamming = models.PositiveSmallIntegerField()  # bits of 64 in which the perceptual hashes differ
     likeness = models.FloatField()  # cosine of the backbone's features
-    other_seller = models.BooleanField()  # somebody else used it first
+    other_seller = models.BooleanField()  # another seller used it first
 
     class Meta:
         verbose_name_plural = "photo copies"
@@ -143,16 +143,17 @@ class PhotoCopy(models.Model):
 
 
 class ListingEmbedding(models.Model):
-    """A listing's vector: little-endian float16, in the space of one encoder version.
+    """The embedding of a listing by one encoder version: little-endian float16.
 
-    One row a listing and version: while a new encoder is made ready, the old space stays whole.
+    One row for each listing and version, so that the embeddings of the active encoder stay complete while
+    listings are embedded with a new one.
     """
 
     listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="embeddings", db_index=False)
     encoder_version = models.CharField(max_length=100)
     content_version = models.PositiveIntegerField()
     vector = models.BinaryField()
-    # Its photos, and look and meaning of each, one behind the other.
+    # The photos in order, and for each its look vector followed by its meaning vector.
     photo_ids = ArrayField(models.BigIntegerField(), default=list)
     photo_vectors = models.BinaryField(default=bytes)
 
@@ -166,7 +167,7 @@ class ListingEmbedding(models.Model):
 
 
 class CatalogueChange(models.Model):
-    """The log that serving processes tail. Its seq order is the order of commits (see changes.py)."""
+    """The change log that replicas follow. Its order by seq is the order of commits (see changes.py)."""
 
     class Op(models.TextChoices):
         UPSERT = "upsert"
@@ -181,7 +182,7 @@ class CatalogueChange(models.Model):
 
 
 class TrainedModel(models.Model):
-    """The registry of what was trained: one active row for each kind."""
+    """The model registry. At most one model of each kind is active."""
 
     class Kind(models.TextChoices):
         ENCODER = "encoder"
@@ -199,12 +200,12 @@ class TrainedModel(models.Model):
     version = models.CharField(max_length=100)
     status = models.CharField(max_length=10, choices=Status, default=Status.CANDIDATE)
     metrics = models.JSONField(default=dict, blank=True)
-    path = models.CharField(max_length=300, blank=True)  # under MODEL_ROOT; none if it was rejected
+    path = models.CharField(max_length=300, blank=True)  # under MODEL_ROOT; empty if it was rejected
     sha256 = models.CharField(max_length=64, blank=True)  # of the file, or of a folder's digests
-    verdict = models.TextField(blank=True)  # why it was published, or was not
-    # Of a training on events, refused ones too: every transaction before this one was read.
+    verdict = models.TextField(blank=True)  # the reason why it was published or not
+    # Of a training on events, rejected ones too: it read every transaction before this one.
     horizon = TransactionIdField(null=True, editable=False)
-    # What kept a process from loading it; empty again once one could.
+    # The error of a process that could not load it. Emptied once a process could.
     problem = models.TextField(blank=True)
     problem_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -222,7 +223,7 @@ class TrainedModel(models.Model):
 
 
 class ParkedInteraction(models.Model):
-    """An event of a listing that is not known yet: it becomes an Interaction as the listing comes."""
+    """An event of an unknown listing. It becomes an Interaction when the listing is published."""
 
     source = models.CharField(max_length=250)
     event_id = models.CharField(max_length=200)

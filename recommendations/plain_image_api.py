@@ -1,7 +1,7 @@
-"""The plain image API: the addresses and shapes that earlier projects on marketplace photos exposed.
+"""Views of the plain image API: the URLs and response shapes of earlier projects on marketplace photos.
 
-Clients written for those run unchanged, so an answer has exactly their keys. Anyone may call; a setting turns
-it off.
+Clients of those projects run unchanged, so responses have exactly their keys. Anyone may call. The setting
+PLAIN_IMAGE_API turns it off.
 """
 
 from django.conf import settings
@@ -25,9 +25,9 @@ class CountQuery(serializers.Serializer):
     k = serializers.IntegerField(min_value=1, max_value=MAXIMUM_COUNT, default=DEFAULT_COUNT)
 
 
-@extend_schema(exclude=True)  # its shapes are older than this API and stand in README
+@extend_schema(exclude=True)  # described in the documentation, not in the schema of this API
 class PlainImageApi(APIView):
-    """Asks for no credential, so that no cookie can be abused and none has to be sent."""
+    """A view without authentication: clients send no credential, and no cookie can be abused."""
 
     authentication_classes = []
     permission_classes = []
@@ -41,14 +41,14 @@ class PlainImageApi(APIView):
 
 
 class HealthApi(PlainImageApi):
-    """Tells that somebody answers."""
+    """Confirms that the API is running."""
 
     def get(self, request):
         return Response({"message": "API is up and running!"})
 
 
 class FeaturesApi(PlainImageApi):
-    """A photo as the backbone sees it."""
+    """The features of a photo by the backbone."""
 
     def post(self, request):
         encoded = encode_or_refuse(photo=_photo(request))
@@ -56,23 +56,23 @@ class FeaturesApi(PlainImageApi):
 
 
 class SimilarImagesApi(PlainImageApi):
-    """The photos on the market that look most like this one."""
+    """The photos of listings for sale that are most similar to this one."""
 
     def post(self, request):
         query = CountQuery(data=request.query_params if "k" in request.query_params else request.data)
         query.is_valid(raise_exception=True)
-        found = find_similar_photos(_photo(request), count=query.validated_data["k"])
+        similar = find_similar_photos(_photo(request), count=query.validated_data["k"])
         return Response(
             {
-                "similar_index": [photo.pk for photo, _ in found],
-                "image_labels": [photo.external_id for photo, _ in found],
-                "distances": [distance for _, distance in found],
+                "similar_index": [photo.pk for photo, _ in similar],
+                "image_labels": [photo.external_id for photo, _ in similar],
+                "distances": [distance for _, distance in similar],
             }
         )
 
 
 class CategoryApi(PlainImageApi):
-    """A photo's category and the place of that among all, in alphabetical order."""
+    """The most probable root category of a photo, and its position among all in alphabetical order."""
 
     def post(self, request):
         root, position = likeliest_root(_photo(request))
@@ -80,7 +80,7 @@ class CategoryApi(PlainImageApi):
 
 
 class ImageApi(PlainImageApi):
-    """A photo's category and how likely it is."""
+    """The most probable root category of a photo, and its probability."""
 
     def post(self, request):
         root, _ = likeliest_root(_photo(request))

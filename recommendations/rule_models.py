@@ -1,4 +1,4 @@
-"""What staff decide about feeds: boosts with their history, and experiments with their variants."""
+"""Tables of rules that staff set: boosts with their history, and experiments with their variants."""
 
 import secrets
 
@@ -26,7 +26,7 @@ def _only(target: str) -> Q:
 
 
 class Boost(models.Model):
-    """For a time, listings of a category, of a seller, or one of them count more, or less. See boosts.py."""
+    """A factor on the scores of a category, a seller or a listing, for a time. See boosts.py."""
 
     category = models.ForeignKey(
         Category,
@@ -47,7 +47,7 @@ class Boost(models.Model):
     starts_at = models.DateTimeField("from")
     ends_at = models.DateTimeField("until")
     note = models.CharField(max_length=300, blank=True, help_text="Why, for colleagues.")
-    # A name, not a reference: nothing but Actor refers to Django's users, and it outlives the account.
+    # A name instead of a foreign key: only Actor refers to Django's users, and the name outlives the account.
     created_by = models.CharField(max_length=150, editable=False)
     created_at = models.DateTimeField(editable=False)
 
@@ -75,7 +75,7 @@ class Boost(models.Model):
 
     @property
     def kind(self) -> str:
-        """Which one of category, seller and listing it is about."""
+        """The name of the field that is set: category, seller or listing."""
         return next((name for name in ("category", "seller") if getattr(self, f"{name}_id")), "listing")
 
     @property
@@ -84,7 +84,7 @@ class Boost(models.Model):
 
 
 class BoostChange(models.Model):
-    """What was done to a boost, when and by whom. It stays when the boost is gone."""
+    """A change of a boost, with its time and author. It outlives the boost."""
 
     class Action(models.TextChoices):
         ADDED = "added"
@@ -95,7 +95,7 @@ class BoostChange(models.Model):
     action = models.CharField(max_length=7, choices=Action)
     by = models.CharField(max_length=150)
     at = models.DateTimeField()
-    before = models.JSONField(null=True)  # target, factor, starts_at, ends_at, note; null: was not there
+    before = models.JSONField(null=True)  # target, factor, starts_at, ends_at, note; null: no boost yet
     after = models.JSONField(null=True)
 
     def __str__(self) -> str:
@@ -103,9 +103,9 @@ class BoostChange(models.Model):
 
 
 class Experiment(models.Model):
-    """Actors divided by chance into variants of feed parameters for a time. See experiments.py.
+    """A random assignment of actors to variants of feed parameters, for a time. See experiments.py.
 
-    One runs at a time: nobody is in two, and what is seen in one is not due to another.
+    One experiment runs at a time, so that no experiment changes the outcomes of another.
     """
 
     class Status(models.TextChoices):
@@ -113,7 +113,7 @@ class Experiment(models.Model):
         RUNNING = "running"
         STOPPED = "stopped"
 
-    # What decides who gets what, and what slates refer to: fixed once people were exposed.
+    # The fields that decide on assignments, or that slates refer to. Fixed once the experiment has begun.
     FIXED = ("name", "salt", "starts_at")
 
     name = models.CharField(max_length=60, unique=True, validators=[IN_A_FILE_NAME])
@@ -167,11 +167,11 @@ class Experiment(models.Model):
 
     @property
     def has_begun(self) -> bool:
-        """Whether slates may refer to it."""
+        """Whether the experiment was started, so that slates may refer to it."""
         return self.status != self.Status.DRAFT
 
     def clean(self) -> None:
-        # Of the field, so that the range in the constraint is not asked about.
+        # Checked here, so that the error belongs to the field and PostgreSQL never sees an invalid range.
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
             raise ValidationError({"ends_at": "An experiment ends after it starts."})
         if self.starts_at and self.ends_at and self.status == self.Status.RUNNING:
@@ -181,12 +181,12 @@ class Experiment(models.Model):
             self._require_unchanged(stored)
 
     def validate_constraints(self, exclude=None) -> None:
-        """Without a status, Django's exclusion constraint raises FieldError; without a start it waits."""
+        """Excludes the start with the status: without the status, Django's constraint raises FieldError."""
         left_out = set(exclude or ())
         super().validate_constraints(left_out | ({"starts_at"} if "status" in left_out else set()))
 
     def _require_alone(self) -> None:
-        """As the constraint does, which forms pass over where the start is fixed."""
+        """The check of the exclusion constraint, which forms skip once the start is a fixed field."""
         meanwhile = Experiment.objects.filter(
             status=self.Status.RUNNING, starts_at__lt=self.ends_at, ends_at__gt=self.starts_at
         )
@@ -202,7 +202,7 @@ class Experiment(models.Model):
 
 
 class Variant(models.Model):
-    """One way in which the actors of an experiment are treated. `control` is the feed that everybody gets."""
+    """One treatment of an experiment. `control` is the feed as everybody else gets it."""
 
     experiment = models.ForeignKey(
         Experiment, on_delete=models.CASCADE, related_name="variants", db_index=False
@@ -213,7 +213,7 @@ class Variant(models.Model):
         help_text=f"One is called {CONTROL}: the feed as everybody else gets it.",
     )
     weight = models.FloatField(default=1, help_text="Its share of those who take part, against the others'.")
-    parameters = models.JSONField(default=dict, blank=True)  # of FeedParameters, those that differ
+    parameters = models.JSONField(default=dict, blank=True)  # the FeedParameters that differ
 
     class Meta:
         constraints = [
@@ -234,7 +234,7 @@ class Variant(models.Model):
         return f"{self.experiment}: {self.name}"
 
     def clean(self) -> None:
-        from recommendations.candidates import SOURCES  # at its top it imports these models
+        from recommendations.candidates import SOURCES  # a circle: candidates imports these models
 
         if self.parameters is None:  # an empty field of a form
             self.parameters = {}

@@ -1,4 +1,4 @@
-"""What is asked with words and photos: parse, one verb, reply."""
+"""Views of searches by words and photos: parse, call one function, reply."""
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -34,7 +34,7 @@ TAGS = ["search"]
 
 
 class ClassifyApi(APIView):
-    """Suggests categories for a photo, words, or both.
+    """Suggests categories for a photo, for words, or for both.
 
     Up to 5 root categories and 5 full paths, each with a calibrated probability. Open to anyone.
     """
@@ -61,8 +61,9 @@ class ClassifyApi(APIView):
 class SearchApi(APIView):
     """Finds listings by words, by a photo, or by both, within filters. Open to anyone.
 
-    Prices and places in the words become filters (`understood`), misspelt words are mended (`mended`); both
-    can be switched off. Who asks with a taste finds what they like a little nearer.
+    Prices and places in the words become filters (`understood`), and misspelt words are corrected
+    (`mended`); both can be switched off. For callers with a profile, listings that match it rank a little
+    higher.
     """
 
     permission_classes = [AllowAny]
@@ -74,7 +75,7 @@ class SearchApi(APIView):
     def get(self, request):
         query = Search(data=request.query_params)
         query.is_valid(raise_exception=True)
-        return _found(request, query)
+        return _search(request, query)
 
     @extend_schema(
         request={"application/json": SearchBody, "multipart/form-data": SearchUpload},
@@ -85,11 +86,11 @@ class SearchApi(APIView):
         query = SearchUpload(data=request.data)
         query.is_valid(raise_exception=True)
         upload = query.validated_data.get("photo")
-        return _found(request, query, read_photo(upload) if upload else None)
+        return _search(request, query, read_photo(upload) if upload else None)
 
 
 class RecommendApi(APIView):
-    """Finds more like these listings, and less like those. Open to anyone."""
+    """Finds listings similar to positive examples and dissimilar to negative ones. Open to anyone."""
 
     permission_classes = [AllowAny]
     keeps_pages = True
@@ -99,19 +100,23 @@ class RecommendApi(APIView):
         query = Examples(data=request.data)
         query.is_valid(raise_exception=True)
         page = more_like(filters=query.filters, **query.named)
-        asked = {**query.named, "filters": query.filters}
-        page = _kept(page, request, Slate.Surface.RECOMMEND, request.caller.actor, asked)
+        parameters = {**query.named, "filters": query.filters}
+        page = _with_slate(page, request, Slate.Surface.RECOMMEND, request.caller.actor, parameters)
         return Response(LikedPageCard(page).data)
 
 
-def _found(request: Request, query: Search, photo: bytes | None = None) -> Response:
+def _search(request: Request, query: Search, photo: bytes | None = None) -> Response:
     actor = asking_actor(request.caller, query.validated_data.get("actor"), what="search")
     page = search(photo=photo, actor=actor, now=timezone.now(), **query.asked)
-    asked = {**query.asked, "photo": photo is not None}
-    return Response(SearchPageCard(_kept(page, request, Slate.Surface.SEARCH, actor, asked)).data)
+    parameters = {**query.asked, "photo": photo is not None}
+    page = _with_slate(page, request, Slate.Surface.SEARCH, actor, parameters)
+    return Response(SearchPageCard(page).data)
 
 
-def _kept(page: AnyPage, request: Request, surface: str, actor: Actor | None, asked: dict) -> AnyPage:
+def _with_slate(
+    page: AnyPage, request: Request, surface: str, actor: Actor | None, parameters: dict
+) -> AnyPage:
+    """The page with the id of the slate that it is stored as, if it is stored."""
     if not is_kept(request):
         return page
-    return keep(page, surface=surface, actor=actor, asked=asked, now=timezone.now())
+    return keep(page, surface=surface, actor=actor, asked=parameters, now=timezone.now())

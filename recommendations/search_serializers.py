@@ -1,4 +1,4 @@
-"""What the endpoints take and say that are asked with words and photos."""
+"""Serializers of the endpoints for searches by words and photos."""
 
 from rest_framework import serializers
 
@@ -9,12 +9,12 @@ from recommendations.serializers import ItemCard, ListQuery, NamedQuery, PageCar
 
 MAXIMUM_QUERY = 500
 MAXIMUM_WORDS = 1000
-MAXIMUM_DESCRIPTION = 20_000  # as of a listing
-DESCRIPTION_READ = 2000  # what an encoder reads of it: what a thing is stands at its beginning
+MAXIMUM_DESCRIPTION = 20_000  # as long as a listing's
+DESCRIPTION_READ = 2000  # characters that the encoder reads; a description begins with what matters most
 
 
 class ClassifyWords(StrictSerializer):
-    """A listing's title and description, or any words."""
+    """The title and description of a listing, or any words."""
 
     title = serializers.CharField(max_length=300, required=False, allow_blank=True)
     words = serializers.CharField(max_length=MAXIMUM_WORDS, required=False, allow_blank=True)
@@ -22,9 +22,9 @@ class ClassifyWords(StrictSerializer):
 
     @property
     def text(self) -> str:
-        """All of them as one text, which may be empty."""
-        said = self.validated_data
-        parts = (said.get("title"), said.get("words"), said.get("description", "")[:DESCRIPTION_READ])
+        """All fields as one text, which may be empty."""
+        data = self.validated_data
+        parts = (data.get("title"), data.get("words"), data.get("description", "")[:DESCRIPTION_READ])
         return " ".join(part for part in parts if part)
 
 
@@ -40,12 +40,13 @@ class SuggestionCard(serializers.Serializer):
 
 
 class SuggestedCard(serializers.Serializer):
-    """Categories, likeliest first."""
+    """Categories, most probable first."""
 
     roots = SuggestionCard(many=True)
     leaves = SuggestionCard(many=True, help_text="Full paths.")
     degraded = serializers.ListField(
-        child=serializers.CharField(), help_text="What was sent and could not be considered just now."
+        child=serializers.CharField(),
+        help_text="Parts of the query that could not be used.",
     )
 
 
@@ -56,25 +57,25 @@ class Search(NamedQuery):
         max_length=MAXIMUM_QUERY,
         required=False,
         allow_blank=True,
-        help_text="What is looked for, such as `sofa under £100 near Leeds`.",
+        help_text="The query, such as `sofa under £100 near Leeds`.",
     )
     offset = serializers.IntegerField(
-        min_value=0, max_value=FURTHEST, default=0, help_text="Places of the order to leave out."
+        min_value=0, max_value=FURTHEST, default=0, help_text="The number of results to skip."
     )
     understand = serializers.BooleanField(
         default=True, help_text="Whether prices and places in the words become filters."
     )
-    mend = serializers.BooleanField(default=True, help_text="Whether misspelt words are mended.")
+    mend = serializers.BooleanField(default=True, help_text="Whether misspelt words are corrected.")
     personalised = serializers.BooleanField(
-        default=True, help_text="Whether what the actor did before brings listings nearer."
+        default=True, help_text="Whether the actor's profile changes the order."
     )
 
     @property
     def asked(self) -> dict[str, object]:
-        """What the verb takes beside a photo and who asks. Raises Invalid."""
-        said = self.validated_data
-        plain = {name: said[name] for name in ("understand", "mend", "personalised", "limit", "offset")}
-        return {"words": said.get("q") or said.get("words", ""), "filters": self.filters, **plain}
+        """The arguments of `search`, except photo, actor and now. Raises Invalid."""
+        data = self.validated_data
+        options = {name: data[name] for name in ("understand", "mend", "personalised", "limit", "offset")}
+        return {"words": data.get("q") or data.get("words", ""), "filters": self.filters, **options}
 
 
 class SearchBody(Search):
@@ -98,7 +99,7 @@ class SearchUpload(SearchBody):
 
 
 class UnderstoodFilters(serializers.Serializer):
-    """Only those that the text stands for, and that the caller did not set."""
+    """Filters that the text stands for and that the caller did not set."""
 
     min_price = serializers.DecimalField(max_digits=12, decimal_places=2, required=False)
     max_price = serializers.DecimalField(max_digits=12, decimal_places=2, required=False)
@@ -113,14 +114,14 @@ class UnderstoodCard(serializers.Serializer):
 
 
 class HighlightCard(serializers.Serializer):
-    """HTML, escaped, the words that were looked for in `<mark>`."""
+    """Escaped HTML with the words of the query in `<mark>`."""
 
     title = serializers.CharField()
-    description = serializers.CharField(help_text="A passage of it.")
+    description = serializers.CharField(help_text="A passage of the description.")
 
 
 class FoundCard(ItemCard):
-    """A listing that was found; `scores` are what each ranking adds to the score, null where it lacks it."""
+    """A search result. `scores` are the parts that each ranking adds to the score, null where it has none."""
 
     scores = serializers.DictField(
         child=serializers.FloatField(allow_null=True),
@@ -135,43 +136,41 @@ class WithoutCard(serializers.Serializer):
 
 
 class HintCard(serializers.Serializer):
-    """Why nothing was found, and how many listings match without a part of the query."""
+    """An explanation of an empty result: the number of matches without each part of the query."""
 
     text = serializers.CharField()
     without = WithoutCard(many=True)
 
 
 class SearchPageCard(PageCard):
-    """A page of what was found, best first. It is shorter than its limit by what was folded into `copies`."""
+    """A page of results, best first. Listings grouped into `copies` make it shorter than its limit."""
 
     items = FoundCard(many=True)
-    words = serializers.CharField(help_text="What was looked for.")
+    words = serializers.CharField(help_text="The words that were searched for.")
     understood = UnderstoodCard(many=True, help_text="Parts of the query that became filters.")
-    mended = serializers.DictField(
-        child=serializers.CharField(), help_text="What was written: what it is taken for."
-    )
+    mended = serializers.DictField(child=serializers.CharField(), help_text="Misspelt word: correction.")
     facets = serializers.DictField(
         child=serializers.IntegerField(),
-        help_text="How many listings match in each root category, whatever category was asked for.",
+        help_text="The number of matches in each root category, regardless of the category filter.",
     )
     hint = HintCard(allow_null=True)
-    next_offset = serializers.IntegerField(allow_null=True, help_text="Where the next page begins.")
+    next_offset = serializers.IntegerField(allow_null=True, help_text="The offset of the next page.")
 
 
 class Examples(ListQuery):
-    """Ids of listings to find more like, and of listings to keep away from; sold ones may be named too."""
+    """Ids of positive and negative examples. Sold listings are accepted too."""
 
     positive = ShortList(child=serializers.CharField(max_length=200), min_length=1, max_length=MOST_NAMED)
     negative = ShortList(child=serializers.CharField(max_length=200), max_length=MOST_NAMED, default=list)
 
     @property
     def named(self) -> dict[str, object]:
-        """What the verb takes beside filters."""
+        """The arguments of `more_like`, except filters."""
         return {name: self.validated_data[name] for name in ("positive", "negative", "limit")}
 
 
 class LikedCard(ItemCard):
-    """A listing; `scores` are its nearness to the nearest positive and to the nearest negative example."""
+    """A listing. `scores` are its similarities to the closest positive and the closest negative example."""
 
     scores = serializers.DictField(
         child=serializers.FloatField(allow_null=True), help_text="By example: positive, negative."

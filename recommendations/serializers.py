@@ -1,4 +1,4 @@
-"""What the recommendation endpoints take and say."""
+"""Serializers of the recommendation endpoints: queries, pages and events."""
 
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -20,11 +20,11 @@ FILTERS = tuple(field.name for field in fields(Filters))
 
 
 class ListQuery(StrictSerializer):
-    """How many listings, and which."""
+    """The number of listings, and filters on them."""
 
     limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
     category = serializers.CharField(
-        max_length=500, required=False, help_text="A category path; what lies below it is included."
+        max_length=500, required=False, help_text="A category path. Categories below it are included."
     )
     min_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0, required=False)
     max_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0, required=False)
@@ -35,28 +35,28 @@ class ListQuery(StrictSerializer):
 
     @property
     def filters(self) -> Filters:
-        """Raises Invalid for filters that contradict each other."""
+        """Raises Invalid for contradictory filters."""
         return Filters(**{name: self.validated_data[name] for name in FILTERS if name in self.validated_data})
 
 
 class NamedQuery(ListQuery):
-    """A service says in whose name it asks."""
+    """A query that a service or staff may make for an actor."""
 
     actor = serializers.CharField(
         max_length=200,
         required=False,
         validators=[check_external_id],
-        help_text="For services: whose taste counts.",
+        help_text="For services and staff: the actor whose profile is used.",
     )
 
 
 class FeedQuery(NamedQuery):
-    """A feed, or where it goes on."""
+    """A new feed, or the next page of one."""
 
     cursor = serializers.CharField(
         max_length=500,
         required=False,
-        help_text="`next_cursor` of the page before: its order goes on, filters and all. Good for a day.",
+        help_text="`next_cursor` of the page before: continues its order and filters. Valid for a day.",
     )
 
 
@@ -65,7 +65,7 @@ class SimilarQuery(ListQuery):
 
 
 class ReasonCard(serializers.Serializer):
-    """Why it is shown; `evidence`: ids of listings that the actor touched, what says most first."""
+    """The reason for a recommendation. `evidence`: ids of listings the actor interacted with, best first."""
 
     code = serializers.ChoiceField(choices=[code.value for code in Code])
     sentence = serializers.CharField()
@@ -73,7 +73,7 @@ class ReasonCard(serializers.Serializer):
 
 
 class ItemCard(serializers.Serializer):
-    """A recommended listing; `scores` holds what each source thought, null where it does not know it."""
+    """A recommended listing. `scores` are the candidate sources' scores, null where a source has none."""
 
     listing = ListingCard()
     score = serializers.FloatField()
@@ -82,22 +82,22 @@ class ItemCard(serializers.Serializer):
     )
     copies = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Ids of listings that show the same photo, left out of the page.",
+        help_text="Ids of listings with the same photo, left out of the page.",
     )
-    reason = ReasonCard(allow_null=True, help_text="Of the feed; null elsewhere.")
+    reason = ReasonCard(allow_null=True, help_text="In the feed; null elsewhere.")
 
 
 class PageCard(serializers.Serializer):
     items = ItemCard(many=True)
     degraded = serializers.ListField(
-        child=serializers.CharField(), help_text="What could not be asked just now."
+        child=serializers.CharField(), help_text="Parts that were unavailable and not used for this page."
     )
     slate_id = serializers.CharField(allow_null=True)
     next_cursor = serializers.CharField(allow_null=True)
 
 
 def parse_datetime_or_refuse(value: str) -> datetime:
-    """An ISO 8601 time, with or without a zone; anything else is a validation error."""
+    """An ISO 8601 time, with or without a zone.   Raises ValidationError."""
     try:
         return datetime.fromisoformat(value)
     except ValueError:
@@ -105,39 +105,39 @@ def parse_datetime_or_refuse(value: str) -> datetime:
 
 
 class EventBody(StrictSerializer):
-    """One event. `event_id` is the sender's own and makes sending it again harmless."""
+    """One event. `event_id` is chosen by the sender and makes it safe to send the event again."""
 
     event_id = serializers.CharField(max_length=200)
     listing = serializers.CharField(
         max_length=200,
         validators=[check_external_id],
-        help_text="Of a listing that is not known yet, the event waits until it comes.",
+        help_text="Events of an unknown listing wait until it is published.",
     )
     kind = serializers.ChoiceField(choices=Interaction.Kind.choices)
     actor = serializers.CharField(
-        max_length=200, required=False, validators=[check_external_id], help_text="For services: who did it."
+        max_length=200, required=False, validators=[check_external_id], help_text="For services: the actor."
     )
     occurred_at = serializers.CharField(
-        max_length=40, required=False, help_text="ISO 8601 with a time zone; just now when left out."
+        max_length=40, required=False, help_text="ISO 8601 with a time zone. Defaults to now."
     )
     slate = serializers.CharField(max_length=64, required=False, allow_null=True)
     position = serializers.IntegerField(min_value=0, max_value=10_000, required=False, allow_null=True)
 
     def validate_occurred_at(self, value: str):
-        """Naive times are refused: nobody knows which hour they mean."""
+        """The time in UTC. Naive times are refused because they are ambiguous."""
         parsed = parse_datetime_or_refuse(value)
         if parsed.tzinfo is None:
             raise serializers.ValidationError("A time needs a time zone, such as Z or +01:00.")
         if parsed.year < EARLIEST_YEAR:
             raise serializers.ValidationError(f"A time before {EARLIEST_YEAR} cannot be meant.")
         try:
-            return parsed.astimezone(UTC)  # PostgreSQL knows fewer time zones
+            return parsed.astimezone(UTC)  # PostgreSQL accepts fewer offsets than Python
         except OverflowError:
             raise serializers.ValidationError("A time after the year 9999 cannot be meant.") from None
 
 
 class EventBatch(serializers.Serializer):
-    """Up to 500 events; each is judged alone."""
+    """Up to 500 events, each accepted or rejected on its own."""
 
     events = ShortList(child=serializers.DictField(), min_length=1, max_length=MAXIMUM_BATCH)
 

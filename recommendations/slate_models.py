@@ -1,4 +1,4 @@
-"""What was offered: rankings, and the pages of them that were served. `models` imports them."""
+"""Tables of slates (served rankings), their impressions, and exposure counts. `models` imports them."""
 
 import uuid
 
@@ -11,7 +11,7 @@ from recommendations.fields import TransactionIdField
 
 
 class Slate(models.Model):
-    """One ranking for one request: what was offered, in which order, and all that made it so."""
+    """The ranking of one request, with the features, propensities, versions and parameters behind it."""
 
     class Surface(models.TextChoices):
         FEED = "feed"
@@ -24,16 +24,16 @@ class Slate(models.Model):
     actor = models.ForeignKey(
         Actor, null=True, blank=True, on_delete=models.CASCADE, related_name="slates", db_index=False
     )
-    listing_ids = ArrayField(models.BigIntegerField())  # (m,) at most 200, in order
-    # Row by row as listing_ids: little-endian float32 (m, len(feature_names)), NaN for unknown.
+    listing_ids = ArrayField(models.BigIntegerField())  # (m,) keys, m <= 200, in order
+    # Little-endian float32 (m, len(feature_names)), rows as in listing_ids, NaN for unknown.
     feature_names = ArrayField(models.CharField(max_length=40), default=list)
     features = models.BinaryField(default=bytes)
-    # How likely each listing was to stand where it does: little-endian float32 (m,), 1 where none was drawn.
+    # Propensity of each listing at its place: little-endian float32 (m,), 1 where the order was not sampled.
     propensities = models.BinaryField(default=bytes)
     reasons = ArrayField(models.CharField(max_length=30), default=list)  # (m,) codes
     seed = models.BigIntegerField(default=0)
     versions = models.JSONField(default=dict)  # of encoder, collaborative model and ranker
-    parameters = models.JSONField(default=dict)  # filters, weights, variant: what else it was made with
+    parameters = models.JSONField(default=dict)  # filters, weights and variant
     created_at = models.DateTimeField()
 
     class Meta:
@@ -47,13 +47,13 @@ class Slate(models.Model):
 
 
 class Impression(models.Model):
-    """A page of a slate that was really served."""
+    """A page of a slate that was served."""
 
     slate = models.ForeignKey(Slate, on_delete=models.CASCADE, related_name="impressions")
     offset = models.PositiveSmallIntegerField()
     count = models.PositiveSmallIntegerField()
     served_at = models.DateTimeField()
-    # As an interaction's: whoever counts by watermark goes by it.
+    # For readers by watermark, as in Interaction.
     transaction_id = TransactionIdField(db_default=Func(function="pg_current_xact_id"), editable=False)
 
     class Meta:
@@ -67,7 +67,7 @@ class Impression(models.Model):
 
 
 class Exposure(models.Model):
-    """How often feeds showed a young listing, and how many people clicked it: counted by exposure.py."""
+    """Impressions and clicks of a new listing in feeds, counted by exposure.py."""
 
     listing = models.OneToOneField(Listing, on_delete=models.CASCADE, primary_key=True, related_name="+")
     impressions = models.PositiveIntegerField()
@@ -83,7 +83,7 @@ class Exposure(models.Model):
 
 
 class ReaderPosition(models.Model):
-    """How far a reader by watermark has come: the transactions before this one are counted."""
+    """The position of a reader by watermark: it has read every transaction before this one."""
 
     reader = models.CharField(max_length=30, primary_key=True)
     transaction = models.BigIntegerField()

@@ -1,4 +1,4 @@
-"""What staff see of slates: the listings in order, and why each stood there."""
+"""Admin mixin of slates: the listings in order, with reasons, propensities and features."""
 
 from django.contrib import admin
 from django.utils.html import format_html, format_html_join
@@ -11,7 +11,7 @@ HEAD = ("place", "listing", "status", "reason", "propensity")
 
 
 class ShowsOrder(admin.ModelAdmin):
-    """For the slates' admin: a page of one shows what was offered."""
+    """Admin of slates. The page of a slate shows its listings in order."""
 
     list_display = ("created_at", "surface", "actor", "length", "id")
     list_filter = ("surface", "created_at")
@@ -46,6 +46,6 @@ def _row(place: Place) -> str:
     features = ", ".join(f"{name} {value:.4g}" for name, value in place.features.items())
     propensity = "—" if place.propensity is None else f"{place.propensity:.3g}"
     name = f"deleted ({place.listing_id})" if listing is None else link_to(listing)
-    told = format_html("{}<br><small>{}</small>", name, features)  # a column of their own would be cut off
-    cells = (place.number, told, listing.status if listing else "—", place.reason or "—", propensity)
+    label = format_html("{}<br><small>{}</small>", name, features)  # a column of features would be cut off
+    cells = (place.number, label, listing.status if listing else "—", place.reason or "—", propensity)
     return format_html_join("", "<td>{}</td>", ((cell,) for cell in cells))

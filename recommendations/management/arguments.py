@@ -1,4 +1,4 @@
-"""What commands accept beside words and numbers."""
+"""Types of command arguments, for argparse."""
 
 from argparse import ArgumentTypeError
 from datetime import datetime
@@ -7,9 +7,10 @@ from django.utils import timezone
 
 
 def moment(text: str) -> datetime:
-    """A time in ISO 8601, without a zone in that of the installation. Raises ArgumentTypeError."""
+    """A time in ISO 8601; without a zone, in TIME_ZONE.   Raises ArgumentTypeError."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise ArgumentTypeError("a time in ISO 8601, such as 2026-03-14 or 2026-03-14T12:00Z") from None
+        accepted = "a time in ISO 8601, such as 2026-03-14 or 2026-03-14T12:00Z"
+        raise ArgumentTypeError(f"found {text!r}; accepted: {accepted}.") from None
     return at if at.tzinfo else timezone.make_aware(at)

@@ -1,4 +1,4 @@
-"""What a connection does when Redis is away: it fails, and does not try for long."""
+"""Clients of Redis: they fail fast when Redis is away, and are shared."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ from recommendations import redis_link
 
 @contextmanager
 def rude_server() -> Iterator[tuple[str, list[str]]]:
-    """Its address, and who called: it hangs up on everybody."""
+    """A server that closes every connection at once. Yields its address and the list of its clients."""
     callers = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -55,3 +55,17 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again(settings):
         with redis_link.link(5) as other:
             other.client_kill_filter(_id=own)
         assert link.ping()
+
+
+class TestSharing:
+    def test_equal_timeouts_share_a_client(self):
+        assert redis_link.client(5) is redis_link.client(5, connect_timeout_s=5)
+
+    def test_other_timeouts_get_another_one(self):
+        assert redis_link.client(5) is not redis_link.client(4)
+        assert redis_link.client(5) is not redis_link.client(5, connect_timeout_s=1)
+
+    def test_so_does_another_address(self, settings):
+        before = redis_link.client(5)
+        settings.REDIS_URL = "redis://127.0.0.1:1"
+        assert redis_link.client(5) is not before

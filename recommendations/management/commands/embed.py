@@ -11,15 +11,15 @@ from recommendations.progress import progress_bar
 
 class Command(BaseCommand):
     help = (
-        "Choose the encoder that IMAGE_BACKBONE and IMAGE_WEIGHTS ask for, and have every listing embedded "
-        "with it. Listings that have their vector already are left alone."
+        "Select the encoder that IMAGE_BACKBONE and IMAGE_WEIGHTS name, and embed every listing with it. "
+        "Listings that it has embedded already are skipped."
     )
 
     def add_arguments(self, parser):
         where = parser.add_mutually_exclusive_group()
         where.add_argument("--here", action="store_true", help="embed in this process instead of the workers")
         where.add_argument("--no-wait", action="store_true", help="queue the work and return")
-        parser.add_argument("--retry-failed", action="store_true", help="try again what was given up")
+        parser.add_argument("--retry-failed", action="store_true", help="retry failed listings")
         parser.add_argument("--patience", type=float, default=60, help="seconds without progress to wait for")
 
     def handle(self, here: bool, no_wait: bool, retry_failed: bool, patience: float, **options):
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             self._report()
 
     def _wait(self, total: int, patience: float) -> None:
-        """Watch the workers; raises CommandError when nothing moves."""
+        """Wait for the workers.   Raises CommandError after `patience` seconds without progress."""
         last, moved_at = total, time.monotonic()
         with progress_bar("Embedding", total) as progress:
             while waiting := embedding.waiting_count():
@@ -49,7 +49,7 @@ class Command(BaseCommand):
                     last, moved_at = waiting, time.monotonic()
                 if time.monotonic() - moved_at > patience:
                     raise CommandError(
-                        f"{waiting} listings still wait and nothing moved for {patience:.0f} s. "
+                        f"{waiting} listings still wait, without progress for {patience:.0f} s. "
                         "Is a worker running? Embed without one: manage.py embed --here"
                     )
                 progress(total - waiting, total)
@@ -58,7 +58,7 @@ class Command(BaseCommand):
     def _report(self) -> None:
         failed = EmbeddingJob.objects.exclude(failed_at=None).count()
         if failed:
-            self.stderr.write(f"{failed} listings could not be embedded; the admin says why.")
+            self.stderr.write(f"{failed} listings could not be embedded. The admin shows the errors.")
         self.stdout.write(
             "Every other listing has its vector." if failed else "Every listing has its vector."
         )

@@ -6,17 +6,17 @@ from rich.text import Text
 
 from recommendations.slate_accounts import Account, NoSuchSlate, Place, account_of
 
-WIDTH = 160  # of the table where the output is no terminal
+WIDTH = 160  # of the table if the output is not a terminal
 
 
 class Command(BaseCommand):
     help = (
         "Rebuild the order of a slate from what was stored with it: listings, reasons, propensities, "
-        "features and versions. Says which input is gone."
+        "features and versions. Reports which inputs are gone."
     )
 
     def add_arguments(self, parser):
-        parser.add_argument("slate", metavar="ID", help="as `slate_id` of a page has it")
+        parser.add_argument("slate", metavar="ID", help="the `slate_id` of a page")
 
     def handle(self, slate: str, **options):
         try:
@@ -35,11 +35,11 @@ def _about(account: Account) -> list[str]:
     slate = account.slate
     made = timezone.localtime(slate.created_at).isoformat(timespec="seconds")
     lines = [f"{slate.surface} for {slate.actor or 'nobody known'}, {made}, seed {slate.seed}"]
-    lines += [f"{name}: {_listed(told)}" for name, told in _told(account) if told]
+    lines += [f"{name}: {_comma_separated(values)}" for name, values in _details(account) if values]
     return lines
 
 
-def _told(account: Account) -> list[tuple[str, dict]]:
+def _details(account: Account) -> list[tuple[str, dict]]:
     served = {f"{offset + 1}-{offset + count}": f"{at:%H:%M:%S}" for offset, count, at in account.pages}
     return [
         ("versions", account.slate.versions),
@@ -48,8 +48,8 @@ def _told(account: Account) -> list[tuple[str, dict]]:
     ]
 
 
-def _listed(told: dict) -> str:
-    return ", ".join(f"{name} {value}" for name, value in told.items())
+def _comma_separated(values: dict) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _table(places: list[Place]) -> Table:
@@ -57,7 +57,7 @@ def _table(places: list[Place]) -> Table:
     for place in places:
         table.add_row(
             str(place.number),
-            Text(_named(place)),
+            Text(_label(place)),
             place.reason or "—",
             "—" if place.propensity is None else f"{place.propensity:.3g}",
             ", ".join(f"{name} {value:.4g}" for name, value in place.features.items()),
@@ -65,8 +65,8 @@ def _table(places: list[Place]) -> Table:
     return table
 
 
-def _named(place: Place) -> str:
-    """Title, id, and what became of it."""
+def _label(place: Place) -> str:
+    """Title, id and status of the listing."""
     listing = place.listing
     if listing is None:
         return f"deleted ({place.listing_id})"

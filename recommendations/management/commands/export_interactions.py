@@ -16,26 +16,27 @@ STANDARD_OUTPUT = "-"
 
 class Command(BaseCommand):
     help = (
-        "Write events to a CSV or JSON lines file (also .gz) that import_interactions reads, in the order in "
-        "which they happened: event_id, occurred_at, actor, listing, kind, slate, position and source. Event "
-        "ids are unique within their source, so each row names it, and the import keeps it: what is imported "
-        "where it came from is a duplicate. Listings are not part of the file: import them first. The file "
-        "appears when it is whole. Exits with status 1 when there is nothing to write."
+        "Write events to a CSV or JSON lines file (also .gz) that import_interactions reads, in order of "
+        "time: event_id, occurred_at, actor, listing, kind, slate, position and source. Event ids are unique "
+        "within their source, so each row names it and the import keeps it: events imported into the "
+        "database that they came from are duplicates. Listings are not part of the file: import them first. "
+        "The file appears once it is complete. Exits with status 1 if there is nothing to write."
     )
 
     def add_arguments(self, parser):
         parser.add_argument(
-            "file", help="ends in .csv, .jsonl, .csv.gz or .jsonl.gz; - for JSON lines on standard output"
+            "file",
+            help="ends in .csv, .jsonl, .csv.gz or .jsonl.gz; - writes JSON lines to standard output",
         )
         parser.add_argument(
             "--since",
             type=moment,
             metavar="TIME",
-            help="only what happened then or later: 2026-03-14 or 2026-03-14T12:00Z, else in TIME_ZONE",
+            help="only events from then on: 2026-03-14 or 2026-03-14T12:00Z; without a zone, in TIME_ZONE",
         )
-        parser.add_argument("--until", type=moment, metavar="TIME", help="only what happened before")
+        parser.add_argument("--until", type=moment, metavar="TIME", help="only events before this time")
         parser.add_argument(
-            "--source", metavar="NAME", help="only what this one vouched for, as service:shop"
+            "--source", metavar="NAME", help="only events of this source, such as service:shop"
         )
 
     def handle(
@@ -58,10 +59,10 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} events written to {path}.")
 
     def _print(self, events: QuerySet) -> None:
-        """What is said goes to the standard error, out of the way of the lines."""
+        """Events go to standard output, messages to standard error."""
         try:
             count = export_lines(events, self.stdout._out)
             self.stdout.flush()
             self.stderr.write(f"{count} events written.")
-        except BrokenPipeError:  # whoever reads has read enough
+        except BrokenPipeError:  # the reader closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

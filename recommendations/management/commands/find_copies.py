@@ -10,8 +10,8 @@ BATCH = 200
 
 class Command(BaseCommand):
     help = (
-        "Find photos that another listing had shown before, over the whole catalogue. Embedding notes new "
-        "ones by itself; this finds what was there already, or was missed. It can be repeated at any time."
+        "Find photos that another listing had shown before, over the whole catalogue. Embedding finds the "
+        "copies of new photos by itself; this command finds older ones and missed ones. Safe to repeat."
     )
 
     def handle(self, **options):
@@ -22,6 +22,6 @@ class Command(BaseCommand):
                 batch = listing_ids[start : start + BATCH]
                 copies.find(batch)
                 progress(start + len(batch), len(listing_ids))
-        found = PhotoCopy.objects.count()
-        elsewhere = PhotoCopy.objects.filter(other_seller=True).count()
-        self.stdout.write(f"{found} photos were shown before, {elsewhere} of them by another seller.")
+        count = PhotoCopy.objects.count()
+        foreign_count = PhotoCopy.objects.filter(other_seller=True).count()
+        self.stdout.write(f"{count} photos were shown before, {foreign_count} of them by another seller.")

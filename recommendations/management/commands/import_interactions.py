@@ -13,8 +13,8 @@ from recommendations.progress import progress_bar
 class Command(BaseCommand):
     help = (
         "Import events from a CSV or JSON lines file (also .gz) with event_id, occurred_at, actor, listing, "
-        "kind and optionally slate, position and source, who vouches for the event. Running it twice adds "
-        "nothing twice."
+        "kind and optionally slate, position and source, which vouches for the event. Safe to repeat: no "
+        "event is added twice."
     )
 
     def add_arguments(self, parser):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--source",
             metavar="NAME",
-            help=f"who vouches for the events, whatever the file says (default: what it says, else {SOURCE})",
+            help=f"the source of all events, instead of the file's (default: the file's, or else {SOURCE})",
         )
 
     def handle(self, file: Path, source: str | None, **options):
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         self.stdout.write(counts or "The file holds no events.")
         if not report.refused:
             return
-        table = Table("row", "event_id", "reason", title="Not taken (the first few)")
+        table = Table("row", "event_id", "reason", title="Refused rows (the first few)")
         for number, event_id, reason in report.refused:
             table.add_row(str(number), event_id, reason)
         Console(file=self.stdout._out).print(table)

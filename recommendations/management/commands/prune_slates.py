@@ -19,9 +19,9 @@ def _days(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        f"Delete slates that are older than SLATE_DAYS, those of nobody known after {OF_STRANGERS_KEPT.days} "
-        f"days, and events whose listing did not come within {parking.KEPT.days} days. Beat does so every "
-        "night; it can be repeated and broken off at any time."
+        f"Delete slates older than SLATE_DAYS, slates without an actor after {OF_STRANGERS_KEPT.days} days, "
+        f"and parked events whose listing was not published within {parking.KEPT.days} days. Beat does so "
+        "every night. Safe to repeat and to interrupt."
     )
 
     def add_arguments(self, parser):
@@ -29,12 +29,12 @@ class Command(BaseCommand):
             "--days",
             type=_days,
             default=settings.ENVIRONMENT.slate_days,
-            help="keep the slates of so many days (default: SLATE_DAYS, %(default)s)",
+            help="delete slates older than this many days (default: SLATE_DAYS, %(default)s)",
         )
 
     def handle(self, days: int, **options):
         now = timezone.now()
         with progress_bar("Deleting slates") as progress:
             slate_count = slates.prune(kept=timedelta(days=days), now=now, progress=progress)
-        parked = parking.prune(now=now)
-        self.stdout.write(f"Deleted: {slate_count} slates, {parked} events of listings that never came.")
+        event_count = parking.prune(now=now)
+        self.stdout.write(f"Deleted: {slate_count} slates, {event_count} events of listings that never came.")

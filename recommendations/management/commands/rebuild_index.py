@@ -5,9 +5,7 @@ from recommendations.replica import NotReady
 
 
 class Command(BaseCommand):
-    help = (
-        "Build a new index generation from the database alone. Serving goes on and adopts it within seconds."
-    )
+    help = "Build a new index generation from the database alone. Servers go on and load it within seconds."
 
     def handle(self, **options):
         try:
@@ -15,5 +13,6 @@ class Command(BaseCommand):
         except (AlreadyCompacting, NotReady) as error:
             raise CommandError(str(error)) from None
         except OSError as error:
-            raise CommandError(f"{error.strerror}. The generation before serves on.") from error
+            reason = f"The index could not be written: {error.strerror}"
+            raise CommandError(f"{reason}. The generation before stays in use.") from error
         self.stdout.write(f"Generation {generation.number} holds {len(generation.columns)} listings.")

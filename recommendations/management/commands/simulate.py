@@ -7,8 +7,8 @@ from recommendations.simulation import DAYS, simulate
 
 class Command(BaseCommand):
     help = (
-        "Add SIMULATED shoppers with known tastes over whatever catalogue is loaded: for demos and trials, "
-        "not for a marketplace with real people. The same seed is simulated once."
+        "Add SIMULATED shoppers with known preferences over the loaded catalogue: for demos and trials, "
+        "never for a marketplace with real people. Each seed is simulated once."
     )
 
     def add_arguments(self, parser):

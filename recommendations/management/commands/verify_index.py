@@ -8,8 +8,8 @@ SHOWN = 20
 
 class Command(BaseCommand):
     help = (
-        "Open the newest index generation, apply the change log, and compare the live listings and the hash "
-        "of each vector with the database. Exits with status 1 when they differ."
+        "Open the newest index generation, apply the change log, and compare its live listings and the hash "
+        "of each vector with the database. Exits with status 1 if they differ."
     )
 
     def handle(self, **options):
@@ -23,10 +23,10 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS("Database and index agree."))
 
     def _differences(self, verdict: Verdict) -> str:
-        named = {
+        differences = {
             "not in the index": verdict.missing,
-            "in the index alone": verdict.surplus,
+            "only in the index": verdict.surplus,
             "with another vector": verdict.different,
         }
-        parts = [f"{len(ids)} {what} (ids {ids[:SHOWN]})" for what, ids in named.items() if ids]
-        return "Database and index differ: " + "; ".join(parts) + ". Mend it with `manage.py rebuild_index`."
+        parts = [f"{len(ids)} {problem} (ids {ids[:SHOWN]})" for problem, ids in differences.items() if ids]
+        return "Database and index differ: " + "; ".join(parts) + ". Run `manage.py rebuild_index`."
