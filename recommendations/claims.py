@@ -6,7 +6,7 @@ visitor becomes an actor by their first event. A slate that is gone is believed 
 the slate may have been deleted since; such an event weighs little by then. An event that names no slate
 makes no claim and is never doubtful.
 
-Limit: claims of whoever really requests feeds and pages through them are true.
+Limit: anybody who really requests feeds and pages through them makes true claims.
 """
 
 from datetime import datetime, timedelta

@@ -79,8 +79,8 @@ def _csv_writer(file: TextIO) -> Write:
 
 def _json_writer(file: TextIO) -> Write:
     def write(event: dict[str, object]) -> None:
-        known = {name: value for name, value in event.items() if value is not None}
-        file.write(json.dumps(known, ensure_ascii=False) + "\n")
+        present = {name: value for name, value in event.items() if value is not None}
+        file.write(json.dumps(present, ensure_ascii=False) + "\n")
 
     return write
 

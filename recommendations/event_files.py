@@ -62,13 +62,13 @@ def import_events(
 
 def _import_batch(batch: list[tuple[int, dict]], source: str | None, now: datetime, report: Report) -> None:
     bodies = [(number, FileEvent(data=row)) for number, row in batch]
-    good = [(number, body.validated_data) for number, body in bodies if body.is_valid()]
+    valid = [(number, body.validated_data) for number, body in bodies if body.is_valid()]
     for number, body in bodies:
         if body.errors:
             report.add(number, str(body.initial_data.get("event_id")), Outcome.REJECTED, body.refusal)
-    actors = ensure_actors({data.get("actor", "") for _, data in good} - {""})
+    actors = ensure_actors({data.get("actor", "") for _, data in valid} - {""})
     by_source: dict[str, list[tuple[int, Event]]] = defaultdict(list)
-    for number, data in good:
+    for number, data in valid:
         own = data.pop("source", SOURCE)
         if data.get("actor") in actors:
             event = Event(**(data | {"actor": actors[data["actor"]]}))
@@ -106,8 +106,8 @@ def _rows(path: Path, frame: pd.DataFrame) -> list[dict]:
     """Each row as a dict, without its empty cells.   Raises Invalid for missing columns."""
     if missing := REQUIRED - set(frame.columns):
         raise Invalid(f"{path} lacks the columns {', '.join(sorted(missing))}.")
-    known = frame[[name for name in COLUMNS if name in frame.columns]]
+    columns = frame[[name for name in COLUMNS if name in frame.columns]]
     return [
         {name: value for name, value in row.items() if value not in ("", None) and value == value}
-        for row in known.to_dict("records")
+        for row in columns.to_dict("records")
     ]

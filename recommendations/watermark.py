@@ -11,10 +11,10 @@ from django.db import connection
 # Ids commit out of order, so reading stops before the oldest transaction that still runs. The reader's own
 # transaction does not count as running: it sees the rows that it wrote itself.
 _HORIZON = """
-    SELECT CASE WHEN pg_snapshot_xmin(seen) = pg_current_xact_id_if_assigned()
-                THEN pg_snapshot_xmin(seen)::text::bigint + 1
-                ELSE pg_snapshot_xmin(seen)::text::bigint END
-    FROM pg_current_snapshot() AS seen
+    SELECT CASE WHEN pg_snapshot_xmin(snapshot) = pg_current_xact_id_if_assigned()
+                THEN pg_snapshot_xmin(snapshot)::text::bigint + 1
+                ELSE pg_snapshot_xmin(snapshot)::text::bigint END
+    FROM pg_current_snapshot() AS snapshot
 """
 
 

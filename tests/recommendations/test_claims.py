@@ -34,7 +34,7 @@ class TestClaims:
         assert not is_doubtful(bob, sofas[0], str(uuid.UUID(shown)).upper())
 
     def test_what_no_page_showed_yet_is_not(self, bob, sofas, shown, now):
-        """On the slate but further down, and on no slate."""
+        """Listings further down the slate, and on no slate."""
         assert [is_doubtful(bob, sofa, shown) for sofa in (sofas[2], sofas[5])] == [True, True]
         slates.serve(shown, offset=2, count=2, now=now)
         assert [is_doubtful(bob, sofa, shown) for sofa in (sofas[2], sofas[5])] == [False, True]
@@ -80,8 +80,8 @@ class TestClaims:
             "parked"
         }
         factories.listing(alice, external_id="later")
-        told = dict(Interaction.objects.values_list("event_id", "is_doubtful"))
-        assert told == {"a": True, "b": False}
+        is_doubtful = dict(Interaction.objects.values_list("event_id", "is_doubtful"))
+        assert is_doubtful == {"a": True, "b": False}
 
     def test_slates_of_a_file_may_be_those_of_another_database(self, bob, sofas, tmp_path, now):
         file = tmp_path / "events.csv"

@@ -1,4 +1,4 @@
-"""What is kept about a person is handed out whole, and goes when it has to."""
+"""Export and erasure of a person's data."""
 
 import json
 from datetime import timedelta
@@ -48,7 +48,7 @@ SECRET_WORDS = "Grandmother's rocking chair from Elm Street 7"
 
 
 def relations_to(model: type[models.Model]) -> set[str]:
-    """Every column of any model that refers to this one, hidden ones included."""
+    """Every foreign key of any model to this one, hidden ones included."""
     fields = model._meta.get_fields(include_hidden=True)
     columns = {field.remote_field for field in fields if field.auto_created and not field.concrete}
     return {f"{column.model._meta.label}.{column.name}" for column in columns if not column.many_to_many}
@@ -95,7 +95,7 @@ class TestRules:
 
 @pytest.fixture
 def visitor(alice):
-    """Who Alice was before she logged in."""
+    """The visitor that Alice was before she logged in."""
     return Actor.objects.create(
         external_id=Actor.new_visitor_id(), kind=Actor.Kind.VISITOR, merged_into=alice
     )
@@ -103,7 +103,7 @@ def visitor(alice):
 
 @pytest.fixture
 def life(alice, bob, charlie, visitor, follow, now):
-    """Alice has done all that one can do here; Bob has, with her, what two can do."""
+    """Rows of every kind about Alice, and rows about Bob that involve her."""
     hers = factories.listing(
         alice, SECRET_WORDS, description="Ring Alice at noon", latitude=51.5, longitude=-0.1
     )
@@ -139,16 +139,16 @@ def life(alice, bob, charlie, visitor, follow, now):
     note(staff, alice, hers, boost, his)
     she_was_staff(alice, bob, his, now)
     staff_looked_after(alice, hers, sold, staff, now)
-    for said in ({"listing": hers.external_id}, {"positive": [his.external_id, hers.external_id]}):
+    for parameters in ({"listing": hers.external_id}, {"positive": [his.external_id, hers.external_id]}):
         slate = served(bob, [bought], now - timedelta(days=1))
-        Slate.objects.filter(pk=slate).update(parameters={"limit": 20, "negative": [], **said})
+        Slate.objects.filter(pk=slate).update(parameters={"limit": 20, "negative": [], **parameters})
     trending.roll_up(now=now)
     exposure.roll_up(now=now)
     return {"hers": hers, "sold": sold, "his": his, "bought": bought}
 
 
 def she_was_staff(alice, bob, his, now) -> None:
-    """What Alice signed when she was of the house is about others."""
+    """Rows about others that Alice signed when she was staff."""
     StaffAccess.objects.create(by="alice", whose=bob, what="search")
     Doubt.objects.create(actor=bob, reason=Doubt.Reason.HASTE, share=0, evidence="", decided_by="alice")
     boost = Boost(listing=his, factor=2, starts_at=now, ends_at=now + timedelta(days=1))
@@ -157,7 +157,7 @@ def she_was_staff(alice, bob, his, now) -> None:
 
 
 def staff_looked_after(alice, hers, sold, staff, now) -> None:
-    """A boost of a listing of Alice's, and what is gone: a boost by an earlier title, a token, a doubt."""
+    """A boost of Alice's listing, and deleted rows: a boost under an earlier title, a token and a doubt."""
     boost = Boost(listing=hers, factor=3, starts_at=now, ends_at=now + timedelta(days=1))
     boosts.keep(boost, by="staff", now=now)
     over = Boost(listing=sold, factor=3, starts_at=now, ends_at=now + timedelta(days=1))
@@ -170,7 +170,7 @@ def staff_looked_after(alice, hers, sold, staff, now) -> None:
 
 
 def note(staff: User, *changed: models.Model) -> None:
-    """The admin's log of a change."""
+    """An entry of the admin's log about a change."""
     for about in changed:
         LogEntry.objects.create(
             user=staff,
@@ -226,8 +226,8 @@ class TestErasing:
         kept = Boost.objects.get(listing=life["his"])
         change, doubt = BoostChange.objects.get(boost_id=kept.pk), Doubt.objects.get(actor=bob)
         assert {kept.created_by, change.by, doubt.decided_by} == {signed}
-        told = LogEntry.objects.values_list("object_repr", flat=True)
-        assert sorted(told) == ["2 × listing Table of Bob", twin.title, "Table of Bob"]
+        names = LogEntry.objects.values_list("object_repr", flat=True)
+        assert sorted(names) == ["2 × listing Table of Bob", twin.title, "Table of Bob"]
         positive = Slate.objects.get(actor=bob, parameters__has_key="positive").parameters["positive"]
         assert positive == [life["his"].external_id]
 
@@ -264,7 +264,7 @@ class TestErasing:
 
 
 def hottest() -> dict[int, float]:
-    """What is trending: listing ids with their scores."""
+    """Trending scores by listing id."""
     ids, scores = trending.top()
     return dict(zip(ids.tolist(), scores.tolist(), strict=True))
 
@@ -360,18 +360,18 @@ class TestHandingOut:
         assert slate["listing_ids"] == [life["his"].external_id]
 
     def test_many_slates_need_no_more_queries_than_one(self, alice, now, django_assert_max_num_queries):
-        def told() -> list[list[str]]:
+        def slate_listings() -> list[list[str]]:
             rows = data_export.export(data_rights.find("alice"))
             return [row["listing_ids"] for row in rows if row["table"] == "recommendations.Slate"]
 
         listing = factories.listing(alice, external_id="sofa")
         served(alice, [listing], now)
         with CaptureQueriesContext(connection) as of_one:
-            assert told() == [["sofa"]]
+            assert slate_listings() == [["sofa"]]
         for _ in range(20):
             served(alice, [listing], now)
         with django_assert_max_num_queries(len(of_one)):
-            assert told() == [["sofa"]] * 21
+            assert slate_listings() == [["sofa"]] * 21
 
     def test_nobody_elses_rows_nor_any_secret_are_in_it(self, life, tmp_path):
         text = json.dumps(self.rows(tmp_path))

@@ -1,4 +1,4 @@
-"""Who is too quick teaches nobody but their own feed."""
+"""Doubts: events of actors faster than a person change only their own feed."""
 
 from datetime import timedelta
 
@@ -105,7 +105,7 @@ class TestWhoLearnsOfIt:
 
     @pytest.fixture
     def quick_shoppers(self, shoppers, settings):
-        """The simulated ones make more events in a day than a rate for these tests allows."""
+        """Simulated shoppers make more events in a day than the limit that these tests set."""
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"quarantine_events_per_day": 200})
 
     def test_a_training_learns_nothing_from_them(self, quick_shoppers, bob):
@@ -127,7 +127,7 @@ class TestWhoLearnsOfIt:
 
 class TestAdmin:
     @pytest.fixture
-    def found(self, bob, sofas, now) -> Doubt:
+    def doubt(self, bob, sofas, now) -> Doubt:
         floods(bob, sofas[0])
         doubts.find_hasty(now=now)
         return Doubt.objects.get()
@@ -135,28 +135,28 @@ class TestAdmin:
     def decide(self, client, action: str):
         return client.post(ADDRESS, {"action": action, "_selected_action": [Doubt.objects.get().pk]})
 
-    def test_staff_see_who_is_doubted_and_why(self, admin_client, found):
+    def test_staff_see_who_is_doubted_and_why(self, admin_client, doubt):
         page = admin_client.get(ADDRESS).content.decode()
         assert "bob" in page and "21 events on" in page
-        assert admin_client.get(f"{ADDRESS}{found.pk}/change/").status_code == 200
+        assert admin_client.get(f"{ADDRESS}{doubt.pk}/change/").status_code == 200
 
     @pytest.mark.parametrize(("action", "decision"), [("release", "released"), ("uphold", "upheld")])
-    def test_they_release_or_uphold_and_it_is_noted_who_did(self, admin_client, found, action, decision):
+    def test_they_release_or_uphold_and_it_is_noted_who_did(self, admin_client, doubt, action, decision):
         assert self.decide(admin_client, action).status_code == 302
-        found.refresh_from_db()
-        assert (found.decision, found.decided_by) == (decision, "admin")
-        assert found.decided_at is not None
+        doubt.refresh_from_db()
+        assert (doubt.decision, doubt.decided_by) == (decision, "admin")
+        assert doubt.decided_at is not None
         assert bool(len(read_behaviour(until=timezone.now()))) == (action == "release")
 
-    def test_who_may_only_look_cannot_decide(self, client, found, django_user_model):
+    def test_who_may_only_look_cannot_decide(self, client, doubt, django_user_model):
         from django.contrib.auth.models import Permission
 
         viewer = django_user_model.objects.create_user("viewer", is_staff=True)
         viewer.user_permissions.add(Permission.objects.get(codename="view_doubt"))
         client.force_login(viewer)
         self.decide(client, "release")
-        found.refresh_from_db()
-        assert found.decision == "open"
+        doubt.refresh_from_db()
+        assert doubt.decision == "open"
 
 
 class TestCircles:

@@ -1,4 +1,4 @@
-"""Events out into files and in again; what else the import promises is tested in test_training.py."""
+"""Event files: export and import. More tests of the import are in test_import_interactions.py."""
 
 import csv
 import gzip
@@ -27,7 +27,7 @@ NOON = datetime(2026, 3, 14, 12, 0, 0, 123456, tzinfo=UTC)
 
 @pytest.fixture
 def says(bob, sofa, now):
-    """says("shop", "1", at=NOON) is a view of the sofa by Bob that the shop vouches for."""
+    """says("shop", "1", at=NOON) records a view of the sofa by Bob with the shop as source."""
 
     def say(source, event_id, kind="view", *, at=NOON, actor=bob, listing=sofa, **shown):
         event = Event(event_id, actor, listing.external_id, kind, occurred_at=at, **shown)
@@ -37,8 +37,8 @@ def says(bob, sofa, now):
 
 
 @pytest.fixture
-def told(says, sofa, alice, charlie):
-    """Events of two sources that both call one of theirs 1, with odd names and the last one first."""
+def before(says, sofa, alice, charlie):
+    """Events of two sources that share the event id 1, with unusual names and the latest one first."""
     odd = factories.listing(alice, "Lamp", external_id='lamp, "2" 007')
     visitor = Actor.objects.create(external_id="0042")
     says("shop", "3", "purchase", at=NOON + timedelta(microseconds=1), actor=charlie)
@@ -66,19 +66,19 @@ def export(path, *options: str) -> None:
 
 class TestRoundTrip:
     @pytest.mark.parametrize("ending", ENDINGS)
-    def test_what_is_exported_deleted_and_imported_is_what_was_there(self, told, tmp_path, ending, capsys):
+    def test_what_is_exported_deleted_and_imported_is_what_was_there(self, before, tmp_path, ending, capsys):
         export(tmp_path / f"events{ending}")
         Interaction.objects.all().delete()
         call_command("import_interactions", str(tmp_path / f"events{ending}"))
         assert "4 accepted\n" in capsys.readouterr().out
-        assert stored() == told
+        assert stored() == before
 
     @pytest.mark.parametrize("ending", ENDINGS)
-    def test_imported_where_they_came_from_all_are_duplicates(self, told, tmp_path, ending, capsys):
+    def test_imported_where_they_came_from_all_are_duplicates(self, before, tmp_path, ending, capsys):
         export(tmp_path / f"events{ending}")
         call_command("import_interactions", str(tmp_path / f"events{ending}"))
         assert "4 duplicate\n" in capsys.readouterr().out
-        assert stored() == told
+        assert stored() == before
 
     def test_actors_who_are_gone_are_made_again(self, says, bob, sofa, tmp_path):
         says("shop", "1", actor=Actor.objects.create(external_id="dora"))
@@ -149,12 +149,12 @@ class TestWhatIsExported:
         assert not {"slate", "position"} & set(rows_of(tmp_path / "events.jsonl")[0])
 
     @pytest.mark.parametrize("ending", ENDINGS)
-    def test_they_are_in_the_order_in_which_they_happened(self, told, tmp_path, ending):
+    def test_they_are_in_the_order_in_which_they_happened(self, before, tmp_path, ending):
         export(tmp_path / f"events{ending}")
         times = [row["occurred_at"] for row in rows_of(tmp_path / f"events{ending}")]
-        assert [datetime.fromisoformat(time) for time in times] == [row[-1] for row in told]
+        assert [datetime.fromisoformat(time) for time in times] == [row[-1] for row in before]
 
-    def test_one_source_alone_if_asked(self, told, tmp_path):
+    def test_one_source_alone_if_asked(self, before, tmp_path):
         export(tmp_path / "events.csv", "--source", "shop")
         assert [row["event_id"] for row in rows_of(tmp_path / "events.csv")] == ["1", "3"]
 
@@ -172,25 +172,25 @@ class TestWhatIsExported:
         export(tmp_path / "events.csv", "--since", "2026-07-01")
         assert [row["event_id"] for row in rows_of(tmp_path / "events.csv")] == ["1"]
 
-    def test_how_many_is_said_at_the_end(self, told, tmp_path, capsys):
+    def test_how_many_is_said_at_the_end(self, before, tmp_path, capsys):
         export(tmp_path / "events.csv")
         assert capsys.readouterr().out.endswith(f"4 events written to {tmp_path / 'events.csv'}.\n")
 
-    def test_a_dash_is_standard_output_with_nothing_but_lines(self, told, capsys):
+    def test_a_dash_is_standard_output_with_nothing_but_lines(self, before, capsys):
         export("-")
-        said = capsys.readouterr()
-        assert [json.loads(line)["event_id"] for line in said.out.split("\n") if line] == [
-            row[1] for row in told
+        output = capsys.readouterr()
+        assert [json.loads(line)["event_id"] for line in output.out.split("\n") if line] == [
+            row[1] for row in before
         ]
-        assert said.err == "4 events written.\n"
+        assert output.err == "4 events written.\n"
 
-    def test_progress_is_told_chunk_by_chunk(self, told, tmp_path, monkeypatch):
+    def test_progress_is_told_chunk_by_chunk(self, before, tmp_path, monkeypatch):
         monkeypatch.setattr(event_exports, "CHUNK_ROWS", 2)
-        seen = []
-        export_events(chosen_events(), tmp_path / "e.csv", progress=lambda *done: seen.append(done))
-        assert seen == [(2, 4), (4, 4)]
+        calls = []
+        export_events(chosen_events(), tmp_path / "e.csv", progress=lambda *done: calls.append(done))
+        assert calls == [(2, 4), (4, 4)]
 
-    def test_rows_come_through_a_cursor_of_the_database(self, told, tmp_path, monkeypatch):
+    def test_rows_come_through_a_cursor_of_the_database(self, before, tmp_path, monkeypatch):
         monkeypatch.setattr(event_exports, "CHUNK_ROWS", 2)
         counts = []
 
@@ -205,7 +205,7 @@ class TestWhatIsExported:
 
 class TestTheFileIsWholeOrNotThere:
     @pytest.fixture
-    def broken(self, told, monkeypatch):
+    def broken(self, before, monkeypatch):
         """The third row cannot be written."""
         real = event_exports._json_writer
 
@@ -226,7 +226,7 @@ class TestTheFileIsWholeOrNotThere:
             export(tmp_path / "events.jsonl")
         assert (tmp_path / "events.jsonl").read_text() == "before"
 
-    def test_an_export_again_takes_the_place_of_the_one_before(self, told, tmp_path):
+    def test_an_export_again_takes_the_place_of_the_one_before(self, before, tmp_path):
         export(tmp_path / "events.csv")
         export(tmp_path / "events.csv", "--source", "shop")
         assert len(rows_of(tmp_path / "events.csv")) == 2
@@ -241,21 +241,21 @@ class TestRefusals:
         return str(error.value)
 
     @pytest.mark.parametrize("name", ["events.txt", "events", "events.gz", "events.csv.zip"])
-    def test_another_ending(self, told, tmp_path, name):
+    def test_another_ending(self, before, tmp_path, name):
         assert "accepted: .csv or .jsonl, also with .gz" in self.refusal(tmp_path / name)
         assert not (tmp_path / name).exists()
 
-    def test_a_folder_that_is_not_there(self, told, tmp_path):
+    def test_a_folder_that_is_not_there(self, before, tmp_path):
         assert self.refusal(tmp_path / "gone" / "e.csv") == f"There is no folder {tmp_path / 'gone'}."
 
-    def test_a_folder_in_the_place_of_the_file(self, told, tmp_path):
+    def test_a_folder_in_the_place_of_the_file(self, before, tmp_path):
         (tmp_path / "e.csv").mkdir()
         assert self.refusal(tmp_path / "e.csv") == f"{tmp_path / 'e.csv'} is a folder."
 
-    def test_a_file_that_the_system_refuses(self, told, tmp_path):
+    def test_a_file_that_the_system_refuses(self, before, tmp_path):
         assert "cannot be written: File name too long." in self.refusal(tmp_path / f"{'e' * 300}.csv")
 
-    def test_a_time_that_is_none(self, told, tmp_path):
+    def test_a_time_that_is_none(self, before, tmp_path):
         assert "a time in ISO 8601" in self.refusal(tmp_path / "e.csv", "--since", "yesterday")
 
     def test_an_empty_log(self, db, tmp_path):
@@ -263,6 +263,6 @@ class TestRefusals:
         assert not (tmp_path / "e.csv").exists()
 
     @pytest.mark.parametrize("options", [["--source", "nobody"], ["--since", "2100-01-01"]])
-    def test_nothing_of_that_source_or_time(self, told, tmp_path, options):
-        said = self.refusal(tmp_path / "e.csv", *options)
-        assert said == "There are no events of that source and time."
+    def test_nothing_of_that_source_or_time(self, before, tmp_path, options):
+        refusal = self.refusal(tmp_path / "e.csv", *options)
+        assert refusal == "There are no events of that source and time."

@@ -37,7 +37,7 @@ class TestShares:
         assert (share[100:] == 1).all()
 
     def test_what_others_like_too_makes_no_closed_circle(self):
-        """Six whose profiles are the same, of listings that many touched."""
+        """Six equal profiles of listings that many others interacted with."""
         share, _ = shares(profiles(*HONEST, *[{1, 2, 3, 4}] * 6))
         assert share[100:].min() > shares(profiles(*HONEST, *SHILLS))[0][100:].max()
 

@@ -1,4 +1,4 @@
-"""What shills can do for a listing, with and without the defence. All of it is simulated."""
+"""Manipulation by shills: the gain of a promoted listing with and without the defence. All simulated."""
 
 from contextlib import contextmanager
 
@@ -20,7 +20,7 @@ def town(db, now) -> Town:
 
 @contextmanager
 def undone():
-    """What happens in it did not happen."""
+    """Rolls back everything that happens in the block."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -39,18 +39,18 @@ def lift_with_defence(town: Town, before: float) -> float:
 
 
 def lifts(town: Town, share: float, attack: Attack) -> tuple[float, float]:
-    """By how much the target's hit rate at 20 rises for honest actors, without and with the defence."""
+    """The gain in the target's hit rate at 20 among honest actors, without and with the defence."""
     before = town.hit_rate()
     with undone():
         town.attacked_by(share, attack)
-        told = lift_without_defence(town, before), lift_with_defence(town, before)
-    print(f"{share:.0%} shills, {attack}: lift {told[0]:.3f}, with the defence {told[1]:.3f}")
-    return told
+        lifts = lift_without_defence(town, before), lift_with_defence(town, before)
+    print(f"{share:.0%} shills, {attack}: lift {lifts[0]:.3f}, with the defence {lifts[1]:.3f}")
+    return lifts
 
 
 class TestShills:
     def test_at_three_in_a_hundred_the_defence_cuts_the_lift_to_a_third(self, town, record_property):
-        """Below every rate and without claims: they touch the target together with what is popular."""
+        """Below every limit and without claims: they interact with the target and with popular listings."""
         for share in (0.01, 0.03, 0.05):
             without, with_it = lifts(town, share, Attack())
             record_property(f"lift at {share:.0%}", (without, with_it))
@@ -80,7 +80,7 @@ class TestShills:
         assert with_it <= without / 10
 
     def test_true_claims_do_not_help_them_against_being_alike(self, town, now):
-        """Of a slate that nobody in particular was shown."""
+        """Claims of a slate that was made for no actor."""
         shown = slates.write(draft([listing.pk for listing in town.listings[-200:]]), now=now)
         slates.serve(shown, offset=0, count=200, now=now)
         without, with_it = lifts(town, 0.03, Attack(claim=shown))

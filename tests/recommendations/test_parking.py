@@ -1,4 +1,4 @@
-"""Events of listings that are not known yet."""
+"""Parked events: events of listings that are not published yet."""
 
 import json
 import threading
@@ -22,10 +22,10 @@ SOON = "sofa-to-come"
 
 @pytest.fixture
 def says(bob, now):
-    """says("1", kind="view") is what becomes of Bob's event with the sofa to come, or another one."""
+    """says("1", kind="view") records an event of Bob on the unpublished sofa and returns its outcome."""
 
-    def say(event_id, kind="view", listing=SOON, *, source="shop", at=None, **told) -> str:
-        event = Event(event_id, told.pop("actor", bob), listing, kind, occurred_at=at, **told)
+    def say(event_id, kind="view", listing=SOON, *, source="shop", at=None, **fields) -> str:
+        event = Event(event_id, fields.pop("actor", bob), listing, kind, occurred_at=at, **fields)
         return record(source=source, events=[event], now=now)[0].outcome
 
     return say
@@ -40,10 +40,10 @@ class TestParking:
         assert says("1", "favourite", at=ago(hours=3), slate="s", position=4) == "parked"
         assert not Interaction.objects.exists()
         sofa = publish(alice)
-        came = Interaction.objects.get()
-        assert (came.source, came.event_id, came.actor, came.listing) == ("shop", "1", bob, sofa)
-        assert (came.kind, came.slate, came.position) == ("favourite", "s", 4)
-        assert came.occurred_at == ago(hours=3)
+        event = Interaction.objects.get()
+        assert (event.source, event.event_id, event.actor, event.listing) == ("shop", "1", bob, sofa)
+        assert (event.kind, event.slate, event.position) == ("favourite", "s", 4)
+        assert event.occurred_at == ago(hours=3)
         assert not ParkedInteraction.objects.exists()
 
     def test_events_of_other_listings_go_on_waiting(self, says, alice):
@@ -89,8 +89,8 @@ class TestParking:
         there = publish(alice, "lamp").external_id
         rows = [("1", SOON), ("1", SOON), ("2", there), ("1", there), ("2", SOON), ("3", SOON)]
         events = [Event(event_id, bob, listing, "view") for event_id, listing in rows]
-        told = [result.outcome for result in record(source="shop", events=events, now=now)]
-        assert told == ["parked", "duplicate", "accepted", "conflict", "conflict", "parked"]
+        outcomes = [result.outcome for result in record(source="shop", events=events, now=now)]
+        assert outcomes == ["parked", "duplicate", "accepted", "conflict", "conflict", "parked"]
 
     def test_over_rest_it_says_so(self, as_bob, alice):
         body = {"event_id": "1", "kind": "view", "listing": SOON, "slate": "no uuid", "position": 3}
@@ -114,8 +114,8 @@ class TestHowTheListingMayCome:
 
     def test_as_an_import_while_events_came_first(self, tmp_path, alice):
         file = tmp_path / "events.jsonl"
-        told = {"occurred_at": "2026-03-02T00:57:13Z", "actor": "shopper", "kind": "view", "listing": SOON}
-        file.write_text("\n".join(json.dumps(told | {"event_id": str(number)}) for number in range(3)))
+        fields = {"occurred_at": "2026-03-02T00:57:13Z", "actor": "shopper", "kind": "view", "listing": SOON}
+        file.write_text("\n".join(json.dumps(fields | {"event_id": str(number)}) for number in range(3)))
         call_command("import_interactions", str(file))
         assert ParkedInteraction.objects.count() == 3
         publish(alice)
@@ -137,9 +137,9 @@ class TestLimits:
     def test_a_source_that_has_too_many_is_told_so(self, says, bob, alice, now, monkeypatch):
         monkeypatch.setattr(parking, "MOST", 3)
         events = [Event(str(number), bob, f"to-come-{number}", "view") for number in range(5)]
-        told = record(source="shop", events=events, now=now)
-        assert [result.outcome for result in told] == ["parked"] * 3 + ["rejected"] * 2
-        assert "3 events wait" in told[3].reason
+        results = record(source="shop", events=events, now=now)
+        assert [result.outcome for result in results] == ["parked"] * 3 + ["rejected"] * 2
+        assert "3 events wait" in results[3].reason
         assert says("5") == "rejected"
         assert says("0", listing="to-come-0") == "duplicate"
         assert says("5", source="another") == "parked"
@@ -157,7 +157,7 @@ class TestLimits:
 
 @pytest.mark.django_db(transaction=True)
 class TestAtTheSameMoment:
-    """A listing is published while an event of it comes."""
+    """A listing is published while one of its events is recorded."""
 
     def run(self, *steps):
         def closing(step):
@@ -193,7 +193,7 @@ class TestAtTheSameMoment:
 
     def test_an_event_that_comes_as_the_listing_is_committed_is_accepted(self, says):
         alice = factories.actor("alice")
-        published, told = threading.Event(), []
+        published, outcomes = threading.Event(), []
 
         def bring():
             with transaction.atomic():
@@ -202,13 +202,13 @@ class TestAtTheSameMoment:
                 sender.join(0.3)
 
         sender = threading.Thread(
-            target=lambda: (published.wait(10), told.append(says("1")), connection.close())
+            target=lambda: (published.wait(10), outcomes.append(says("1")), connection.close())
         )
         sender.start()
         (publisher,) = self.run(bring)
         publisher.join(10)
         sender.join(10)
-        assert told == [Outcome.ACCEPTED]
+        assert outcomes == [Outcome.ACCEPTED]
         assert not ParkedInteraction.objects.exists()
 
     def test_a_transaction_that_breaks_off_takes_up_nothing(self, says):

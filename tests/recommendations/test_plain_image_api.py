@@ -1,4 +1,4 @@
-"""Clients that were written for earlier projects: they send a photo and read exactly these keys."""
+"""The plain image API: clients of earlier projects send a photo and read exactly these keys."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def picture() -> bytes:
 
 @pytest.fixture
 def known(encoder, picture):
-    """What the worker has said of the picture before."""
+    """The worker's cached answer for the picture."""
 
     def keep(**content) -> None:
         encoded = Encoded(encoder.version, np.ones(4, np.float32), **content)
@@ -76,7 +76,7 @@ class TestShapes:
 class TestSimilarImages:
     @pytest.fixture
     def market(self, transactional_db, alice, encode_worker, settings, follow, picture):
-        """Photos of seven listings: the very picture, another shade of it, and others."""
+        """Photos of seven listings: the same picture, another shade of it, and others."""
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 20})
         pictures = [picture, factories.picture("maroon"), *(factories.picture("green") for _ in range(5))]
         photos = [factories.add_picture(factories.listing(alice), data) for data in pictures]
@@ -84,15 +84,15 @@ class TestSimilarImages:
         return photos
 
     def test_the_photos_on_the_market_nearest_first(self, anyone, market, picture):
-        said = post(anyone, "/predict/similar_images", picture).json()
-        assert set(said) == {"similar_index", "image_labels", "distances"}
-        assert {len(values) for values in said.values()} == {4}
-        assert (said["similar_index"][0], said["image_labels"][0]) == (market[0].pk, market[0].external_id)
-        assert said["distances"] == sorted(said["distances"])
-        assert said["distances"][0] == pytest.approx(0, abs=0.1)
+        body = post(anyone, "/predict/similar_images", picture).json()
+        assert set(body) == {"similar_index", "image_labels", "distances"}
+        assert {len(values) for values in body.values()} == {4}
+        assert (body["similar_index"][0], body["image_labels"][0]) == (market[0].pk, market[0].external_id)
+        assert body["distances"] == sorted(body["distances"])
+        assert body["distances"][0] == pytest.approx(0, abs=0.1)
 
         fewer = post(anyone, "/predict/similar_images?k=2", picture).json()
-        assert fewer["image_labels"] == said["image_labels"][:2]
+        assert fewer["image_labels"] == body["image_labels"][:2]
         everything = post(anyone, "/predict/similar_images", picture, k="50").json()
         assert set(everything["similar_index"]) == {photo.pk for photo in market}
 
@@ -119,8 +119,8 @@ class TestSimilarImages:
 
     def test_distances_are_euclidean(self):
         one, other = np.array([0.6, 0.8]), np.array([1.0, 0.0])
-        found = distances(np.array([one @ other, 1.0000001, -1], np.float32))
-        np.testing.assert_allclose(found, [np.linalg.norm(one - other), 0, 2], atol=1e-6)
+        result = distances(np.array([one @ other, 1.0000001, -1], np.float32))
+        np.testing.assert_allclose(result, [np.linalg.norm(one - other), 0, 2], atol=1e-6)
 
 
 class TestRefusals:

@@ -1,4 +1,4 @@
-"""A sale tells as much of its buyer as a purchase event would."""
+"""Sales: a sale to a known buyer counts like a purchase event of theirs."""
 
 import pytest
 
@@ -9,14 +9,14 @@ from recommendations.models import Interaction
 from tests import factories
 
 
-def looked_at(who, sofa) -> None:
-    """As whoever buys something has."""
-    factories.event(who, sofa)
+def looked_at(actor, sofa) -> None:
+    """Record a view, as before any purchase."""
+    factories.event(actor, sofa)
 
 
 def purchases() -> list[tuple[str, int, str]]:
-    found = Interaction.objects.filter(kind="purchase").order_by("pk")
-    return list(found.values_list("source", "listing_id", "actor__external_id"))
+    purchases = Interaction.objects.filter(kind="purchase").order_by("pk")
+    return list(purchases.values_list("source", "listing_id", "actor__external_id"))
 
 
 @pytest.mark.django_db(transaction=True)

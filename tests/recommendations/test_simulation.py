@@ -15,13 +15,13 @@ class TestSimulate:
         assert Interaction.objects.count() == more
 
     def test_shoppers_have_tastes(self, shoppers):
-        """Most of what a shopper looks at lies in one or two categories, not evenly in both."""
+        """Most views of a shopper are in one or two categories, unevenly."""
         shares = []
         for number in range(30):
             paths = Interaction.objects.filter(actor__external_id=f"shopper-2-{number}", kind="favourite")
-            seen = list(paths.values_list("listing__category__path", flat=True))
-            if len(seen) >= 3:
-                shares.append(max(seen.count(path) for path in seen) / len(seen))
+            viewed = list(paths.values_list("listing__category__path", flat=True))
+            if len(viewed) >= 3:
+                shares.append(max(viewed.count(path) for path in viewed) / len(viewed))
         assert np.mean(shares) > 0.75
 
     def test_a_listing_is_bought_once_and_stays_active(self, shoppers):

@@ -1,4 +1,4 @@
-"""What was taken back does not count any more, wherever interactions are read."""
+"""Retractions: interactions that were taken back count nowhere."""
 
 import numpy as np
 import pytest
@@ -23,8 +23,8 @@ def sofa(sofas):
 
 @pytest.fixture
 def did(ago):
-    """did(bob, sofa, "hide", minutes=5) happened five minutes ago."""
-    return lambda who, what, kind, **span: factories.event(who, what, kind, at=ago(**span))
+    """did(bob, sofa, "hide", minutes=5) records an event of five minutes ago."""
+    return lambda actor, listing, kind, **span: factories.event(actor, listing, kind, at=ago(**span))
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def visitor(bob):
 
 
 def by_queryset(*actors, until=None) -> list[tuple[int, str]]:
-    found = standing.of([actor.pk for actor in actors], until=until)
-    return sorted(found.values_list("listing_id", "kind"))
+    interactions = standing.of([actor.pk for actor in actors], until=until)
+    return sorted(interactions.values_list("listing_id", "kind"))
 
 
 def by_sql(*actors, until=None) -> list[tuple[int, str]]:
@@ -118,7 +118,7 @@ class TestReaders:
         assert read_behaviour(until=ago(minutes=6)).listings.tolist() == [sofas[0].pk]
 
     def test_training_while_a_retraction_is_not_committed_before_its_position(self, did, bob, sofa, now):
-        """What a position leaves out is left out of both sides."""
+        """Events after a position count neither as interactions nor as retractions."""
         did(bob, sofa, "favourite", minutes=9)
         did(bob, sofa, "unfavourite", minutes=5)
         Interaction.objects.filter(kind="favourite").update(transaction_id=3)
@@ -159,7 +159,7 @@ class TestReaders:
 @pytest.mark.django_db(transaction=True)
 class TestTrending:
     def rolled(self) -> dict[int, float]:
-        """What is in Redis after a roll-up, and the same as counted anew."""
+        """The state in Redis after a roll-up, and after counting again from nothing."""
         trending.roll_up(now=timezone.now())
         kept = self.scores()
         trending.client().flushdb()
@@ -208,7 +208,7 @@ class TestTrending:
 class TestOverRest:
     def test_the_retractions_are_kinds_of_events(self, as_bob, bob, sofa):
         of_sofa = {"listing": sofa.external_id}
-        told = [{"event_id": kind, "kind": kind} | of_sofa for kind, _ in PAIRS]
-        results = as_bob.post("/api/v1/interactions/", {"events": told}).json()["results"]
+        events = [{"event_id": kind, "kind": kind} | of_sofa for kind, _ in PAIRS]
+        results = as_bob.post("/api/v1/interactions/", {"events": events}).json()["results"]
         assert {result["outcome"] for result in results} == {"accepted"}
         assert not standing.of([bob.pk]).exists()

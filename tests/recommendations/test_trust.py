@@ -1,4 +1,4 @@
-"""Nobody counts for many: what is read of events for training and trending, and for the actor's own feed."""
+"""Trust weighting: the weight of events in training, in trending and in the actor's own feed."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def many(alice):
 
 
 def says(actor, listing, kind="view", *, source="tests", at=NOON, slate=None, times=1):
-    """So many events of one kind, at one time."""
+    """Record `times` events of one kind at one time."""
     first = timezone.now().timestamp()
     events = [
         Event(
@@ -91,12 +91,12 @@ class TestCaps:
 class TestTrendingIsCapped:
     @pytest.fixture
     def scores(self):
-        def told():
+        def read():
             trending.roll_up(now=NOON + timedelta(hours=1))
             ids, scores = trending.top()
             return dict(zip(ids.tolist(), scores.tolist(), strict=True))
 
-        return told
+        return read
 
     def test_by_day_and_listing_whether_at_once_or_little_by_little(self, bob, charlie, many, scores):
         says(charlie, many[1], "purchase")
@@ -112,8 +112,8 @@ class TestTrendingIsCapped:
         for listing in many[:7]:
             says(bob, listing, "purchase", times=2)
             scores()
-        found = scores()
-        total = sum(found.get(listing.pk, 0) for listing in many[:7]) / found[many[7].pk] * WEIGHT_CAP
+        score = scores()
+        total = sum(score.get(listing.pk, 0) for listing in many[:7]) / score[many[7].pk] * WEIGHT_CAP
         assert total == pytest.approx(trust.DAY_CAP, rel=1e-3)
 
     def test_what_was_taken_back_makes_room_again(self, bob, charlie, many, scores):
