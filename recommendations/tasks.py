@@ -32,7 +32,6 @@ from recommendations import (
 )
 from recommendations.answers import Question
 
-BELL_EXPIRES_S = 30
 FETCHING_S = 4.0  # in a turn, and beat takes the next one soon: compaction and refreshes wait beside it
 ENCODE_LIMIT_S = 60  # a switch of encoders loads models in it; what takes longer hangs
 EMBEDDING_BUDGET = timedelta(minutes=1)  # a large catalogue takes many turns, each far below the time limits
@@ -50,7 +49,7 @@ def embed_pending() -> dict[str, int]:
     encoders.load_target().warm_up()
     counts = embedding.embed_claimed_batches(clock=timezone.now, budget=EMBEDDING_BUDGET)
     if counts and embedding.waiting_count():
-        embed_pending.apply_async(expires=BELL_EXPIRES_S)
+        embed_pending.apply_async(expires=settings.WAKE_UP_EXPIRES_S)
     return counts
 
 
