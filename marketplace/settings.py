@@ -168,7 +168,7 @@ METRICS_ROOT = VAR / "metrics"
 
 # Messages that no worker took in this time are dropped: beat sends the same ones again. Defined here, since
 # Celery's app is imported before Django's apps are ready.
-WAKE_UP_EXPIRES_S = 30
+WAKEUP_EXPIRES_S = 30
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

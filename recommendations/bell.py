@@ -58,7 +58,7 @@ class Bell:
 def send() -> None:
     """Send a message now and wait until the broker has taken it. For commands, which may wait."""
     try:
-        tasks.embed_pending.apply_async(retry=False, expires=settings.WAKE_UP_EXPIRES_S)
+        tasks.embed_pending.apply_async(retry=False, expires=settings.WAKEUP_EXPIRES_S)
     except (OperationalError, OSError) as error:
         logger.warning(
             "The embedding workers could not be woken, since Redis takes no messages (%s). New listings "

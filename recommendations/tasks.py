@@ -49,7 +49,7 @@ def embed_pending() -> dict[str, int]:
     encoders.load_target().warm_up()
     counts = embedding.embed_claimed_batches(clock=timezone.now, budget=EMBEDDING_BUDGET)
     if counts and embedding.waiting_count():
-        embed_pending.apply_async(expires=settings.WAKE_UP_EXPIRES_S)
+        embed_pending.apply_async(expires=settings.WAKEUP_EXPIRES_S)
     return counts
 
 
