@@ -197,20 +197,20 @@ def _with_settings(**settings: str) -> Iterator[None]:
 # The expression of a band must equal that of the index, see Photo.Meta.
 _OF_BAND = """
     (SELECT near.id, near.listing_id, near.sha256, {bits} AS bits FROM listings_photo near
-     WHERE SUBSTRING(near.perceptual_hash, {start}, 4) = SUBSTRING(asked.perceptual_hash, {start}, 4)
-       AND near.listing_id <> asked.listing_id AND {bits} <= %(most_bits)s
+     WHERE SUBSTRING(near.perceptual_hash, {start}, 4) = SUBSTRING(photo.perceptual_hash, {start}, 4)
+       AND near.listing_id <> photo.listing_id AND {bits} <= %(most_bits)s
      ORDER BY near.id LIMIT %(looked_at)s)"""
-_BITS = "bit_count(('x' || near.perceptual_hash)::bit(64) # ('x' || asked.perceptual_hash)::bit(64))"
+_BITS = "bit_count(('x' || near.perceptual_hash)::bit(64) # ('x' || photo.perceptual_hash)::bit(64))"
 _OF_ALL_BANDS = " UNION ".join(_OF_BAND.format(bits=_BITS, start=start) for start in (1, 5, 9, 13))
 NEAR_PHOTOS = f"""
-    SELECT DISTINCT least(asked.id, near.id), greatest(asked.id, near.id), near.bits,
-                    near.sha256 = asked.sha256, own.seller_id <> other.seller_id
-    FROM listings_photo asked
-    JOIN listings_listing own ON own.id = asked.listing_id
+    SELECT DISTINCT least(photo.id, near.id), greatest(photo.id, near.id), near.bits,
+                    near.sha256 = photo.sha256, own.seller_id <> other.seller_id
+    FROM listings_photo photo
+    JOIN listings_listing own ON own.id = photo.listing_id
     CROSS JOIN LATERAL ({_OF_ALL_BANDS}) near
     JOIN listings_listing other ON other.id = near.listing_id
-    WHERE asked.listing_id = ANY(%(listing_ids)s)
-      AND abs(bit_count(('x' || asked.perceptual_hash)::bit(64)) - 32) <= %(plain)s
+    WHERE photo.listing_id = ANY(%(listing_ids)s)
+      AND abs(bit_count(('x' || photo.perceptual_hash)::bit(64)) - 32) <= %(plain)s
     ORDER BY 1, 2
 """
 

@@ -70,18 +70,18 @@ def load_in_use() -> list[Encoder]:
 
     The target alone is returned when the weights of the active encoder are gone.
     """
-    target_encoder, served = load_target(), active()
-    if served is None or served.version == target_encoder.version:
-        return [target_encoder]
+    next_encoder, served = load_target(), active()
+    if served is None or served.version == next_encoder.version:
+        return [next_encoder]
     try:
-        return [target_encoder, loaded_encoder.load(served.pk, served.sha256)]
+        return [next_encoder, loaded_encoder.load(served.pk, served.sha256)]
     except EncoderUnavailable as error:
         logger.warning(
             "The encoder in service cannot be loaded (%s). Listings are embedded with the next encoder "
             "alone, and new ones are found once it serves",
             error,
         )
-        return [target_encoder]
+        return [next_encoder]
 
 
 def requested() -> str:

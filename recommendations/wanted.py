@@ -41,7 +41,7 @@ class Wanted:
         return not STOP_WORDS.issuperset(words_in(self.words))
 
 
-def read_query(query: str, given: Filters, *, understanding: bool, mending: bool) -> Wanted:
+def read_query(query: str, filters: Filters, *, understanding: bool, mending: bool) -> Wanted:
     """Turn prices and places of a query into filters, and correct the spelling of its other words.
 
     A filter of the query is dropped when the caller gave the same one, or one that contradicts it.
@@ -50,29 +50,29 @@ def read_query(query: str, given: Filters, *, understanding: bool, mending: bool
     if understanding:
         understood_query = understand(query)
         words = understood_query.words
-        understood = tuple(_beside(given, part) for part in understood_query.understood)
+        understood = tuple(_beside(filters, part) for part in understood_query.understood)
     if not mending:
-        return Wanted(words, given, understood)
+        return Wanted(words, filters, understood)
     correction = mend(words)
-    return Wanted(correction.words, given, understood, correction.replaced)
+    return Wanted(correction.words, filters, understood, correction.replaced)
 
 
-def _beside(given: Filters, part: Understood) -> Understood:
+def _beside(filters: Filters, part: Understood) -> Understood:
     """The part with those of its filters that the caller neither gave nor contradicts."""
-    taken = {name for name, value in asdict(given).items() if value is not None}
+    taken = {name for name, value in asdict(filters).items() if value is not None}
     # Coordinates without a radius are the caller's location, and filter nothing.
     taken = taken | PLACE if "radius_km" in taken else taken - PLACE
     kept = {
         name: value
         for name, value in part.filters.items()
-        if name not in taken and not _contradicts(name, value, given)
+        if name not in taken and not _contradicts(name, value, filters)
     }
     return Understood(part.text, kept)
 
 
-def _contradicts(name: str, value: object, given: Filters) -> bool:
+def _contradicts(name: str, value: object, filters: Filters) -> bool:
     if name == "min_price":
-        return given.max_price is not None and value > given.max_price
+        return filters.max_price is not None and value > filters.max_price
     if name == "max_price":
-        return given.min_price is not None and value < given.min_price
+        return filters.min_price is not None and value < filters.min_price
     return False

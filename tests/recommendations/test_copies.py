@@ -27,7 +27,7 @@ BLANK = "8000000000000000"
 
 @contextmanager
 def held_elsewhere(statement: str, *values) -> Iterator[None]:
-    """Another transaction ran this, and has not ended."""
+    """Another transaction has run this statement and is still open."""
     other = connections.create_connection("default")
     try:
         other.set_autocommit(False)
@@ -40,7 +40,7 @@ def held_elsewhere(statement: str, *values) -> Iterator[None]:
 
 
 def hashed(listing: Listing, *hashes: str) -> Listing:
-    """The listing as results hold it, with photos of these hashes; no photo has features yet."""
+    """The listing as results hold it, with new photos of these hashes and without features."""
     for number, perceptual_hash in enumerate(hashes):
         unique = f"{listing.pk}-{number}"
         Photo.objects.create(
@@ -56,7 +56,7 @@ def hashed(listing: Listing, *hashes: str) -> Listing:
 
 
 def see(listing: Listing, *values: float) -> None:
-    """A backbone saw this in the listing's photos."""
+    """Stores these features of the listing's photos."""
     features = np.array(values, "<f2").tobytes()
     for photo in listing.photos.all():
         PhotoFeatures.objects.create(photo=photo, backbone="eye", features=features)
@@ -64,7 +64,7 @@ def see(listing: Listing, *values: float) -> None:
 
 @pytest.fixture
 def item_of(alice):
-    """item_of(hash, ...) is a result with such photos."""
+    """`item_of(hash, ...)` is a result item with photos of these hashes."""
     return lambda *hashes: Item(hashed(factories.listing(alice), *hashes), 1.0, {})
 
 
@@ -86,8 +86,8 @@ class TestGrouping:
 
     def test_three_bits_are_the_same_photo_and_four_are_another(self, item_of):
         first, near, far = item_of(SCENE), item_of(THREE_BITS_OFF), item_of(FOUR_BITS_OFF)
-        found = group([first, near, far])
-        assert said(found) == [(first.listing.external_id, names(near)), (far.listing.external_id, ())]
+        grouped = group([first, near, far])
+        assert said(grouped) == [(first.listing.external_id, names(near)), (far.listing.external_id, ())]
 
     def test_one_of_several_photos_is_enough(self, item_of):
         first, again = item_of(OTHER_SCENE, SCENE), item_of("0f1e2d3c4b5a6978", SCENE)
@@ -97,7 +97,7 @@ class TestGrouping:
         assert said(group([item_of(SCENE, SCENE)]))[0][1] == ()
 
     def test_what_was_folded_draws_nothing_else_in(self, item_of):
-        """Otherwise a chain of listings would end in photos that have nothing in common."""
+        """Otherwise a chain of near photos could fold two that are not near."""
         first, bridge, last = item_of(SCENE), item_of(SCENE, OTHER_SCENE), item_of(OTHER_SCENE)
         assert [item.listing for item in group([first, bridge, last])] == [first.listing, last.listing]
 
@@ -121,22 +121,22 @@ class TestGrouping:
 
 
 class TestGroupingByLook:
-    """What the view knows of a listing confirms its hashes, or speaks against them."""
+    """The vectors of the snapshot confirm a pair of near hashes, or rule it out."""
 
     def items_of(self, *listings: Listing) -> list[Item]:
         return [Item(queries.visible().get(pk=listing.pk), 1.0, {}) for listing in listings]
 
     @pytest.fixture
     def stock(self, alice, encoder):
-        """More listings with the same photo and the same words than chance would bring."""
+        """More listings with the same photo and words than COMMON."""
         listings = [factories.listing(alice, "Corner sofa, velvet") for _ in range(copies.COMMON + 1)]
         for number, listing in enumerate(listings):
             factories.add_picture(listing, saved(scene(1), quality=80 + number))
         return listings
 
     def test_a_dealers_stock_is_one_item(self, stock, follow):
-        found = group(self.items_of(*stock), follow())
-        assert [len(item.copies) for item in found] == [copies.COMMON]
+        grouped = group(self.items_of(*stock), follow())
+        assert [len(item.copies) for item in grouped] == [copies.COMMON]
 
     def test_a_placeholder_folds_no_listings_of_other_things(self, stock, follow):
         for number, title in enumerate(("Mountain bike", "Piano", "Garden gnome", "Ladder", "Kettle")):
@@ -150,12 +150,12 @@ class TestGroupingByLook:
         Photo.objects.update(perceptual_hash=SCENE)
         view = follow()
         items = self.items_of(one, other)
-        assert len(group(items, view)) == 1  # a backbone of random weights sees one photo in everything
+        assert len(group(items, view)) == 1  # with random weights all photos have similar features
         assert len(group(items, of_other_looks(view))) == 2
 
 
 def of_other_looks(view: View) -> View:
-    """The view, had its listings nothing in common by look."""
+    """The snapshot with a look for each listing that is orthogonal to all others."""
     columns = view.columns()
     look = view.comparison.blocks.slices[0]
     vectors = columns.vectors.copy()
@@ -166,7 +166,7 @@ def of_other_looks(view: View) -> View:
 class TestNoting:
     @pytest.fixture
     def mine(self, alice, encoder):
-        """Alice's listing, with a photo that Bob likes too."""
+        """Alice's listing, with a photo that Bob copies."""
         listing = factories.listing(alice)
         factories.add_picture(listing, saved(scene(1)))
         return listing
@@ -329,12 +329,12 @@ class TestInsideAnotherTransaction:
 class TestTheSearchForNearHashes:
     def test_each_band_is_found_by_its_index(self, alice):
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE listings_photo CASCADE")  # with what the planner knows of earlier tests
+            cursor.execute("TRUNCATE listings_photo CASCADE")  # and the planner's statistics of earlier tests
         listing = hashed(factories.listing(alice), SCENE)
         limits = {"listing_ids": [listing.pk], "most_bits": 3, "looked_at": 10, "plain": 8}
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")  # it is best on a table of one row
-            cursor.execute("SET LOCAL enable_bitmapscan = off")  # as `find` has it
+            cursor.execute("SET LOCAL enable_seqscan = off")  # on one row the planner would choose it
+            cursor.execute("SET LOCAL enable_bitmapscan = off")  # as in `find`
             cursor.execute("EXPLAIN " + NEAR_PHOTOS, limits)
             plan = "\n".join(line for (line,) in cursor.fetchall())
         for start in (1, 5, 9, 13):

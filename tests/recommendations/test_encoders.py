@@ -55,9 +55,9 @@ class TestWithoutPretrainedWeights:
         monkeypatch.setattr(backbones, "DRAWN_PHOTO_COUNT", 60)
         monkeypatch.setattr(backbones, "DRAWN_TRAINING_S", 2.0)
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"image_weights": None})
-        said = []
-        model = encoders.ensure_encoder(said.append)
-        assert "trained here on 60 drawn photos" in said[-1]
+        lines = []
+        model = encoders.ensure_encoder(lines.append)
+        assert "trained here on 60 drawn photos" in lines[-1]
         assert model.status == TrainedModel.Status.ACTIVE
-        assert encoders.ensure_encoder(said.append) == model
-        assert "chosen before" in said[-1]
+        assert encoders.ensure_encoder(lines.append) == model
+        assert "chosen before" in lines[-1]

@@ -1,4 +1,4 @@
-"""Clients that were written for earlier projects: they send a photo and read exactly these keys."""
+"""Endpoints for clients of earlier projects, which send a photo and read exactly these keys."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def picture() -> bytes:
 
 @pytest.fixture
 def known(encoder, picture):
-    """What the worker has said of the picture before."""
+    """Caches an answer for the picture, as the worker does."""
 
     def keep(**content) -> None:
         encoded = Encoded(encoder.version, np.ones(4, np.float32), **content)
@@ -36,7 +36,7 @@ def known(encoder, picture):
 
 
 def post(client, path: str, data: bytes, field: str = "image", **form):
-    """As `requests.post(url, files={"image": open("a.jpg", "rb")})` does it: without a content type."""
+    """A request like `requests.post(url, files={"image": open("a.jpg", "rb")})`: without a content type."""
     upload = SimpleUploadedFile("a.jpg", data, content_type="")
     return client.post(path, {field: upload, **form}, format="multipart")
 
@@ -76,7 +76,7 @@ class TestShapes:
 class TestSimilarImages:
     @pytest.fixture
     def market(self, transactional_db, alice, encode_worker, settings, follow, picture):
-        """Photos of seven listings: the very picture, another shade of it, and others."""
+        """Photos of seven listings: the picture itself, another shade of it, and others."""
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 20})
         pictures = [picture, factories.picture("maroon"), *(factories.picture("green") for _ in range(5))]
         photos = [factories.add_picture(factories.listing(alice), data) for data in pictures]
@@ -84,15 +84,18 @@ class TestSimilarImages:
         return photos
 
     def test_the_photos_on_the_market_nearest_first(self, anyone, market, picture):
-        said = post(anyone, "/predict/similar_images", picture).json()
-        assert set(said) == {"similar_index", "image_labels", "distances"}
-        assert {len(values) for values in said.values()} == {4}
-        assert (said["similar_index"][0], said["image_labels"][0]) == (market[0].pk, market[0].external_id)
-        assert said["distances"] == sorted(said["distances"])
-        assert said["distances"][0] == pytest.approx(0, abs=0.1)
+        answer = post(anyone, "/predict/similar_images", picture).json()
+        assert set(answer) == {"similar_index", "image_labels", "distances"}
+        assert {len(values) for values in answer.values()} == {4}
+        assert (answer["similar_index"][0], answer["image_labels"][0]) == (
+            market[0].pk,
+            market[0].external_id,
+        )
+        assert answer["distances"] == sorted(answer["distances"])
+        assert answer["distances"][0] == pytest.approx(0, abs=0.1)
 
         fewer = post(anyone, "/predict/similar_images?k=2", picture).json()
-        assert fewer["image_labels"] == said["image_labels"][:2]
+        assert fewer["image_labels"] == answer["image_labels"][:2]
         everything = post(anyone, "/predict/similar_images", picture, k="50").json()
         assert set(everything["similar_index"]) == {photo.pk for photo in market}
 
