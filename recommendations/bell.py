@@ -27,9 +27,7 @@ class Bell:
         self._requested = threading.Event()
         self._starting = threading.Lock()
         self._pid: int | None = None
-        self._context: dict[
-            str, str
-        ] = {}  # log context of the last caller, which the thread does not inherit
+        self._context: dict[str, str] = {}  # the last caller's log context: threads do not inherit it
 
     def ring(self) -> None:
         """Request a message. Returns at once, whatever the broker does."""
