@@ -20,7 +20,7 @@ TASK_TIME_LIMIT_S = 600  # under half the visibility timeout: no task runs while
 SOFT_TIME_LIMIT_S = 540
 # A child that encodes queries loads its models before it says that it lives; the default is 4 seconds.
 START_TIMEOUT_S = 120
-BELL_EXPIRES_S = 30  # a periodic bell that nobody heard in this time is worth nothing: the next one rings
+BELL_EXPIRES_S = settings.WAKEUP_EXPIRES_S
 
 set_native_threads(settings.ENVIRONMENT.native_threads or os.cpu_count() or 1)
 

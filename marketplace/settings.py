@@ -166,6 +166,10 @@ INDEX_ROOT = VAR / "index"
 MODEL_ROOT = VAR / "models"
 METRICS_ROOT = VAR / "metrics"
 
+# Messages that no worker took in this time are dropped: beat sends the same ones again. Defined here, since
+# Celery's app is imported before Django's apps are ready.
+WAKEUP_EXPIRES_S = 30
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "UserAttributeSimilarityValidator")

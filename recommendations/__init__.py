@@ -3,7 +3,7 @@
 The feed        feed: taste, habits, candidates, affinity, nearby, facts, features, filters, satisfied,
                 resting, ranking, served_ranker, boosts, aversion, arranging, same_photo, exploring, exposure,
                 explanations, pages; feed_parameters, fallback
-Search          search: asking_words, asking_prices, asking_places, asking_spans, wanted, spelling, matching,
+Search          search: asking_words, asking_prices, asking_places, wanted, spelling, matching,
                 fulltext, highlighting, hints; similar, more_like, photo_search, similar_photos, copies,
                 classification, uploads
 Queries encoded encoding, answering: answers, encoded

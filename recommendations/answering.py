@@ -1,4 +1,4 @@
-"""The encode worker's side: a question in, a reply out, whatever the photo does to the encoder."""
+"""Encode worker: encodes a query and replies, even when the photo makes the encoder fail."""
 
 import io
 import logging
@@ -8,6 +8,7 @@ from PIL import Image
 
 from recommendations import answers, encoders
 from recommendations.answers import Question
+from recommendations.encoder_records import EncoderUnavailable
 
 REDIS_TIMEOUT_S = 5.0
 
@@ -20,26 +21,30 @@ def client() -> redis.Redis:
 
 
 def answer(question: Question, reply_to: str) -> None:
-    """Encode a question and reply to whoever waits. Why one is refused is for the log: askers are anybody."""
+    """Encode a query and reply at `reply_to`. Details of a failure are only logged: they may name files."""
     try:
         encoded = encoders.load_active().encode_query(question.words, question.photo)
-    except encoders.EncoderUnavailable as error:
-        logger.warning("No query can be encoded: %s", error)
+    except EncoderUnavailable as error:
+        logger.warning("No query can be encoded: %s. Search goes on by words alone", error)
         answers.refuse(client(), reply_to, "The encoder cannot be used: the log of its worker says why.")
-    except Exception:  # photos are hostile, and who asked must not wait for nothing
-        logger.exception("A query could not be encoded")
+    except Exception:  # a hostile photo may raise anything, and the client waits for a reply
+        logger.exception(
+            "A query could not be encoded. It goes on by words alone; other queries are not affected"
+        )
         answers.refuse(client(), reply_to, "The encoder failed: the log of its worker says how.")
     else:
         answers.give(client(), reply_to, question, encoded)
 
 
 def warm_up() -> None:
-    """Load the models and use each once, so that the first query does not wait for them."""
+    """Load the models and run each once, so that the first query does not wait for them."""
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), "grey").save(buffer, "JPEG")
     try:
         encoders.load_active().encode_query("a warm welcome", buffer.getvalue())
-    except encoders.EncoderUnavailable as error:
-        logger.info("Nothing to warm up yet: %s", error)
-    except Exception:  # the worker starts all the same: words may work where photos do not
-        logger.exception("The encoder could not be warmed up")
+    except EncoderUnavailable as error:
+        logger.info("There is no encoder to load yet: %s", error)
+    except Exception:  # words may work where photos do not
+        logger.exception(
+            "The encoder could not be warmed up. The worker starts and tries it again with each query"
+        )

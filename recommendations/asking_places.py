@@ -11,7 +11,7 @@ from django.db.models.functions import Concat, Lower
 
 from listings.models import Place
 from listings.places import plain_name
-from recommendations.asking_spans import Span, ends_or_meets
+from recommendations.asking_prices import Span
 
 TOWN_RADIUS_KM = 25.0
 COUNTY_RADIUS_KM = 50.0
@@ -19,7 +19,7 @@ LONGEST_RADIUS_KM = 1000.0
 KM_PER_MILE = 1.609344
 MOST_WORDS = 6  # of a name, with its county
 MOST_CUES = 8
-# `In` is said of much that is no place: only the better known are taken for one, and none of these.
+# `in` often announces no place. After it only larger towns count, and none of these names.
 IN_FROM_INHABITANTS = 5000
 NOT_AFTER_IN = frozenset({"sale", "deal", "street", "stone", "sandy", "battle", "box"})
 
@@ -32,13 +32,13 @@ CUE = re.compile(
 WITHIN = re.compile(rf"[\s,]*(?:within\s+|\+\s*){KILOMETRES.format('radius')}", re.IGNORECASE)
 NAME_WORD = re.compile(r"[^\W\d_]+(?:['’.-]+[^\W\d_]+)*\.?")
 BETWEEN = re.compile(r"\s*,\s*|\s+")
-# Newcastle upon Tyne and Southend-on-Sea are mostly called by their first name.
+# Newcastle upon Tyne and Southend-on-Sea are mostly written without their second part.
 RIVER = r"\s(?:on|upon|by|under|le)\s.*$"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Words of a query that may name a place: where they end, and their plain name."""
+    """Words of a query that may name a place: their end in the query, and the plain name."""
 
     end: int
     name: str
@@ -46,7 +46,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Cue:
-    """Words that announce a place, such as `near`, and what may be its name, the longest first."""
+    """Words that announce a place, such as `near`, and the candidates for its name, longest first."""
 
     start: int
     is_in: bool
@@ -55,26 +55,29 @@ class Cue:
 
 
 def places_in(query: str, spans: Iterable[Span]) -> list[Span]:
-    """The one place of a query, the first that is known, asked for in one query; `spans` are no places."""
+    """The first known place of a query, as a list of one span or none. Makes one database query.
+
+    spans: the parts of the query that were understood already, which cannot name a place.
+    """
     spans = list(spans)
     cues = list(_cues(query, spans))[:MOST_CUES]
     known = _places_named({candidate.name for cue in cues for candidate in cue.candidates})
-    found = (_place_at(query, cue, candidate, known, spans) for cue in cues for candidate in cue.candidates)
-    return next(([span] for span in found if span is not None), [])
+    places = (_place_at(query, cue, candidate, known, spans) for cue in cues for candidate in cue.candidates)
+    return next(([span] for span in places if span is not None), [])
 
 
 def _cues(query: str, spans: list[Span]) -> Iterator[Cue]:
-    for found in CUE.finditer(query):
-        if any(span.start < found.end() and found.start() < span.end for span in spans):
+    for match in CUE.finditer(query):
+        if any(span.start < match.end() and match.start() < span.end for span in spans):
             continue
-        radius_km = _kilometres(found)
+        radius_km = _kilometres(match)
         if radius_km is None or 0 < radius_km <= LONGEST_RADIUS_KM:
-            names = tuple(_names_from(query, found.end(), spans))
-            yield Cue(found.start(), found["in"] is not None, radius_km, names[::-1])
+            names = tuple(_names_from(query, match.end(), spans))
+            yield Cue(match.start(), match["in"] is not None, radius_km, names[::-1])
 
 
 def _names_from(query: str, position: int, spans: list[Span]) -> Iterator[Candidate]:
-    """One word, two words, and so on, until something else comes."""
+    """Names of one word, two words and so on from this position, up to a span or a character of no name."""
     start, gap = position, position
     for _ in range(MOST_WORDS):
         word = NAME_WORD.match(query, gap)
@@ -90,6 +93,7 @@ def _names_from(query: str, position: int, spans: list[Span]) -> Iterator[Candid
 def _place_at(
     query: str, cue: Cue, candidate: Candidate, known: dict[str, Place], spans: list[Span]
 ) -> Span | None:
+    """The span of a cue with this candidate as its place; None when it is none, or too far around it."""
     place = known.get(candidate.name)
     within = WITHIN.match(query, candidate.end) if cue.radius_km is None else None
     end = within.end() if within else candidate.end
@@ -104,23 +108,31 @@ def _place_at(
 
 
 def _is_meant(place: Place, candidate: Candidate, is_last: bool) -> bool:
-    """Whether `in` announces this place, and not something like `in good condition` or `mint in box`."""
+    """Whether `in` announces this place. In `in good condition` and `mint in box` it does not."""
     is_well_known = place.population is None or place.population >= IN_FROM_INHABITANTS
     return is_last and is_well_known and candidate.name not in NOT_AFTER_IN
+
+
+def ends_or_meets(query: str, position: int, spans: Iterable[Span] = ()) -> bool:
+    """Whether only blanks and punctuation lie between a position and the end, or the next of these spans."""
+    while position < len(query) and query[position] in " ,;.":
+        position += 1
+    return position == len(query) or any(span.start == position for span in spans)
 
 
 def _usual_radius_km(place: Place) -> float:
     return COUNTY_RADIUS_KM if place.population is None else TOWN_RADIUS_KM
 
 
-def _kilometres(found: re.Match[str]) -> float | None:
-    if found["radius"] is None:
+def _kilometres(match: re.Match[str]) -> float | None:
+    """The radius of a match; None when it names none."""
+    if match["radius"] is None:
         return None
-    return float(found["radius"]) * (KM_PER_MILE if found["radius_miles"] else 1)
+    return float(match["radius"]) * (KM_PER_MILE if match["radius_miles"] else 1)
 
 
 def _places_named(names: set[str]) -> dict[str, Place]:
-    """The largest place of each plain name, alone or with its county; a county where there is no town."""
+    """Plain name, alone or with its county -> the largest place of this name. A town goes before a county."""
     if not names:
         return {}
     plain = Func(Lower("name"), Value("-'’."), Value(" "), function="translate", output_field=TextField())
@@ -128,9 +140,10 @@ def _places_named(names: set[str]) -> dict[str, Place]:
     with_county = Concat("plain", Value(" "), Lower("county"), output_field=TextField())
     places = Place.objects.filter(country=settings.ENVIRONMENT.country)
     places = places.alias(plain=plain).alias(short=short, with_county=with_county)
-    spelt = {spelling for name in names for spelling in _spellings(name)}
+    spellings = {spelling for name in names for spelling in _spellings(name)}
     groups: dict[str, list[Place]] = defaultdict(list)
-    for place in places.filter(Q(plain__in=spelt) | Q(short__in=spelt) | Q(with_county__in=spelt)):
+    is_named = Q(plain__in=spellings) | Q(short__in=spellings) | Q(with_county__in=spellings)
+    for place in places.filter(is_named):
         for name in _names_of(place):
             groups[name].append(place)
     return {name: max(places, key=_size) for name, places in groups.items() if name in names}
@@ -141,7 +154,7 @@ def _size(place: Place) -> tuple[int, int]:
 
 
 def _spellings(name: str) -> set[str]:
-    """What plain_name makes one, as the gazetteer may write it."""
+    """The ways in which the gazetteer may write a plain name."""
     return {
         " ".join(word if plain else longer.get(word, word) for word in name.split())
         for longer in ({"st": "saint"}, {"on": "upon"}, {"st": "saint", "on": "upon"})

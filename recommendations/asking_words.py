@@ -1,17 +1,16 @@
-"""What a query says beside what is looked for: `sofa under £100 near Leeds`."""
+"""Separation of a query into search words and filters: `sofa under £100 near Leeds`."""
 
 from dataclasses import dataclass
 
 from django.conf import settings
 
 from recommendations.asking_places import places_in
-from recommendations.asking_prices import prices_in
-from recommendations.asking_spans import Span
+from recommendations.asking_prices import Span, prices_in
 
 
 @dataclass(frozen=True)
 class Understood:
-    """A part of a query and the filters it stands for, by their names in Filters."""
+    """A part of a query and the filters that it stands for, by their names in Filters."""
 
     text: str
     filters: dict[str, object]
@@ -19,22 +18,22 @@ class Understood:
 
 @dataclass(frozen=True)
 class Asked:
-    """A query: what is looked for, and what it says about price and place."""
+    """A query as search words and the parts that became filters."""
 
     words: str
     understood: tuple[Understood, ...] = ()
 
     @property
     def filters(self) -> dict[str, object]:
-        """All of them, by the names of the fields of Filters; they never contradict each other."""
+        """The filters of all parts, by their names in Filters. They never contradict each other."""
         return {name: value for part in self.understood for name, value in part.filters.items()}
 
 
 def understand(query: str) -> Asked:
-    """Take the words about price and place out of a query. What is not certain stays a word.
+    """Move prices and places from the words of a query to filters. Uncertain ones stay words.
 
-    `min_price` and `max_price` are Decimal, above 0 and no more than a price may be; `lat` and `lon` are
-    degrees, `radius_km` goes with them.
+    `min_price` and `max_price` are Decimal, above 0 and at most MAXIMUM_PRICE. `lat`, `lon` (degrees) and
+    `radius_km` come together.
     """
     prices = prices_in(query, settings.ENVIRONMENT.currency, settings.ENVIRONMENT.maximum_price)
     spans = sorted(prices + places_in(query, prices), key=lambda span: span.start)
@@ -43,10 +42,10 @@ def understand(query: str) -> Asked:
 
 
 def _without(query: str, spans: list[Span]) -> str:
-    """The rest of the query, with single blanks and no comma left alone."""
-    rest, start = [], 0
+    """The query without these spans, with single blanks and without lone punctuation."""
+    words, start = [], 0
     for span in spans:
-        rest += query[start : span.start].split()
+        words += query[start : span.start].split()
         start = span.end
-    rest += query[start:].split()
-    return " ".join(word for word in rest if word not in {",", ";", "-", "."}).strip(" ,;")
+    words += query[start:].split()
+    return " ".join(word for word in words if word not in {",", ";", "-", "."}).strip(" ,;")

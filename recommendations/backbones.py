@@ -1,4 +1,4 @@
-"""Where the backbone's weights come from: the given file, torchvision, else photos that are drawn here."""
+"""Choice of the image backbone and its weights: a given file, torchvision's, or a training on drawings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from ml.backbone import Backbone
 
 DRAWN_PHOTO_COUNT = 1560
-DRAWN_TRAINING_S = 75.0  # its share of the 90 s that setting up a backbone may take
+DRAWN_TRAINING_S = 75.0  # of the 90 s that the choice of a backbone may take
 SEED = 11
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A backbone by torchvision's name, the file of its weights, and in words where they came from."""
+    """A backbone by torchvision's name, the file of its weights, and their origin in words."""
 
     backbone: str
     weights: Path
@@ -28,11 +28,11 @@ class Choice:
 
 
 class BadWish(Invalid):
-    """IMAGE_BACKBONE or IMAGE_WEIGHTS names what cannot be had; the message is one line that says which."""
+    """IMAGE_BACKBONE or IMAGE_WEIGHTS cannot be used. The message is one line that says which."""
 
 
 def choose(say: Callable[[str], None]) -> tuple[Choice, "Backbone"]:
-    """The choice, and the backbone loaded with it. Raises BadWish."""
+    """Choose a backbone and load it.   say: called with lines for the user. Raises BadWish."""
     from ml.backbone import load_backbone
     from ml.weights import BadBackbone, WeightsError
 
@@ -53,8 +53,8 @@ def _choose(say: Callable[[str], None]) -> Choice:
 
     name = settings.ENVIRONMENT.image_backbone
     require_classifier(name)
-    if (given := settings.ENVIRONMENT.image_weights) is not None:
-        return Choice(name, given, f"{name} with the weights in {given.name}, from IMAGE_WEIGHTS")
+    if (file := settings.ENVIRONMENT.image_weights) is not None:
+        return Choice(name, file, f"{name} with the weights in {file.name}, from IMAGE_WEIGHTS")
     try:
         return _downloaded(name)
     except WeightsUnavailable as error:
@@ -73,7 +73,7 @@ def _downloaded(name: str) -> Choice:
 
 
 def _drawn() -> Choice:
-    """A small backbone trained on drawn photos: it tells shapes and colours, not much more."""
+    """A small backbone trained on drawn photos, which distinguishes little more than shapes and colours."""
     from listings.drawings import labelled_drawings
     from ml.small_backbone import train_small_backbone
 

@@ -1,7 +1,7 @@
-"""Wakes the embedding workers without ever making a request wait for the broker.
+"""Wake-up messages for the embedding workers, sent without making a request wait for the broker.
 
-A bell carries no work, so many rings may become one message, and a lost one costs seconds: the job is a
-row in PostgreSQL, and beat rings too. The message bears the id of the request that rang last.
+The work itself is in PostgreSQL, and beat sends the same message every few seconds. Therefore several calls
+may become one message, and a lost one only delays the work. The message carries the id of the last request.
 """
 
 import logging
@@ -10,57 +10,64 @@ import threading
 import time
 
 import structlog
+from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from recommendations import tasks
 
-COALESCE_S = 0.02  # a bulk load commits often; its rings within this time become one message
+COALESCE_S = 0.02  # calls within this time become one message: a bulk load commits often
 
 logger = logging.getLogger(__name__)
 
 
 class Bell:
-    """One thread for each process, made after the fork, by the first ring."""
+    """Sends wake-up messages from a thread, which the first call in a process starts."""
 
     def __init__(self) -> None:
-        self._rung = threading.Event()
+        self._requested = threading.Event()
         self._starting = threading.Lock()
         self._pid: int | None = None
-        self._context: dict[str, str] = {}  # what a thread of its own would not know of its caller
+        self._context: dict[str, str] = {}  # the last caller's log context: threads do not inherit it
 
     def ring(self) -> None:
-        """Wake a worker soon. Returns at once, whatever the broker does."""
+        """Request a message. Returns at once, whatever the broker does."""
         with self._starting:
             if self._pid != os.getpid():
                 self._pid = os.getpid()
-                threading.Thread(target=self._run, name="bell", daemon=True).start()
-        known = structlog.contextvars.get_contextvars()
-        self._context = {name: known[name] for name in ("request_id",) if name in known}
-        self._rung.set()
+                threading.Thread(target=self._run, name="wakeup", daemon=True).start()
+        context = structlog.contextvars.get_contextvars()
+        self._context = {name: context[name] for name in ("request_id",) if name in context}
+        self._requested.set()
 
     def _run(self) -> None:
         while True:
-            self._rung.wait()
+            self._requested.wait()
             time.sleep(COALESCE_S)
-            self._rung.clear()
+            self._requested.clear()
             try:
                 with structlog.contextvars.bound_contextvars(**self._context):
                     send()
-            except Exception:  # the thread outlives whatever the broker's client raises
-                logger.exception("The bell for the embedding workers broke")
+            except Exception:  # the thread must go on, whatever the broker's client raises
+                logger.exception(
+                    "The embedding workers could not be woken. New listings are embedded when beat wakes them"
+                )
 
 
 def send() -> None:
-    """Send the message now, and wait for the broker to take it; for commands, which have the time."""
+    """Send a message now and wait until the broker has taken it. For commands, which may wait."""
     try:
-        tasks.embed_pending.apply_async(retry=False, expires=tasks.BELL_EXPIRES_S)
+        tasks.embed_pending.apply_async(retry=False, expires=settings.WAKEUP_EXPIRES_S)
     except (OperationalError, OSError) as error:
-        logger.warning("The bell for the embedding workers was not heard: %s", error)
+        logger.warning(
+            "The embedding workers could not be woken, since Redis takes no messages (%s). New listings "
+            "are embedded when beat wakes them; check Redis",
+            error,
+        )
 
 
-_bell = Bell()
+_notifier = Bell()
 
 
 def ring() -> None:
-    """Wake a worker soon; called after the commit of what there is to embed."""
-    _bell.ring()
+    """Wake a worker soon. Call it after the commit of the jobs."""
+    _notifier.ring()

@@ -1,4 +1,4 @@
-"""The change log: what serving processes tail."""
+"""Change log of the catalogue: written with each change of a listing, tailed by serving processes."""
 
 from collections.abc import Iterable
 
@@ -10,10 +10,11 @@ from recommendations.models import CatalogueChange
 
 
 def append_changes(listing_ids: Iterable[int]) -> None:
-    """Log that these listings changed, as the last statement of the transaction that changed them.
+    """Log a change of these listings. Call it as the last statement of the transaction that changes them.
 
-    The advisory lock lasts until the commit, so seq order is commit order and a reader that goes by
-    seq misses nothing. Take it last: whoever works on while holding it keeps every sale waiting.
+    Its advisory lock is held until the commit. Therefore seq order is commit order, and a reader that
+    continues from a seq misses nothing. A transaction that goes on working while it holds the lock blocks
+    every other change of a listing.
     """
     ids = sorted(set(listing_ids))
     if not ids:
@@ -32,23 +33,23 @@ def append_changes(listing_ids: Iterable[int]) -> None:
 
 
 def last_seq() -> int:
-    """The position of a reader that has read everything; 0 before the first change."""
+    """The seq of the last change; 0 before the first one."""
     return CatalogueChange.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
 
 
 def changed_since(seq: int, limit: int = 5000) -> list[tuple[int, int]]:
-    """(seq, listing id) of the next changes, in order."""
+    """The changes after a seq, in order, at most `limit`: (seq, listing id) of each."""
     return list(
         CatalogueChange.objects.filter(seq__gt=seq).order_by("seq").values_list("seq", "listing_id")[:limit]
     )
 
 
 def is_pruned_past(seq: int) -> bool:
-    """Whether changes after this position are gone. Pruning keeps the row at the position it prunes to."""
+    """Whether changes after this seq were pruned. Pruning keeps the change that it prunes to."""
     oldest = CatalogueChange.objects.order_by("seq").values_list("seq", flat=True).first()
     return oldest is not None and oldest > seq
 
 
 def prune_to(seq: int) -> int:
-    """Delete what lies before this position; how many rows that were."""
+    """Delete the changes before this seq. Returns how many were deleted."""
     return CatalogueChange.objects.filter(seq__lt=seq).delete()[0]

@@ -1,4 +1,4 @@
-"""Which category a photo and words belong to."""
+"""Category suggestions for a photo and words."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class NoClassifier(Unavailable):
 
 
 class EncoderAway(Unavailable):
-    """Photos and words cannot be encoded just now."""
+    """The encode worker or Redis does not answer, so photos and words cannot be encoded now."""
 
     def __init__(self):
         super().__init__("Photos and words cannot be read just now; try again in a moment.")
@@ -31,7 +31,7 @@ class EncoderAway(Unavailable):
 
 @dataclass(frozen=True)
 class Suggested:
-    """Categories, likeliest first; `degraded` names what was sent and could not be considered."""
+    """Categories, most probable first. `degraded` names what was sent and could not be used."""
 
     roots: tuple[Suggestion, ...]
     leaves: tuple[Suggestion, ...]
@@ -41,7 +41,7 @@ class Suggested:
 def suggest_categories(*, words: str, photo: bytes | None) -> Suggested:
     """Up to 5 root categories and up to 5 full paths with their probabilities.
 
-    photo: a JPEG as listings.photos.receive made it. Raises NothingToClassify, NoClassifier, EncoderAway.
+    photo: a JPEG as made by listings.photos.receive. Raises NothingToClassify, NoClassifier, EncoderAway.
     """
     if not words.strip() and not photo:
         raise NothingToClassify
@@ -52,7 +52,7 @@ def suggest_categories(*, words: str, photo: bytes | None) -> Suggested:
 
 
 def likeliest_root(photo: bytes) -> tuple[Suggestion, int]:
-    """A photo's root category, and its place among all root categories in alphabetical order.
+    """The most probable root category of a photo, and its position among all roots in alphabetical order.
 
     Raises NoClassifier, EncoderAway.
     """
@@ -63,7 +63,7 @@ def likeliest_root(photo: bytes) -> tuple[Suggestion, int]:
 
 
 def encode_or_refuse(*, words: str = "", photo: bytes | None = None) -> Encoded:
-    """For callers to whom nothing can be said without it. Raises EncoderAway."""
+    """The encoded query, for callers that cannot answer without it. Raises EncoderAway."""
     try:
         return encoding.encode(words=words, photo=photo)
     except EncodingUnavailable as error:
@@ -71,7 +71,10 @@ def encode_or_refuse(*, words: str = "", photo: bytes | None = None) -> Encoded:
 
 
 def _encoded(words: str, photo: bytes | None) -> tuple[Encoded, tuple[str, ...]]:
-    """Without its photo when that cannot be encoded: words that were seen before need no worker."""
+    """The encoded query, and what it lacks. Raises EncoderAway.
+
+    Falls back to the words alone: they may be in the cache when the worker is down.
+    """
     try:
         return encoding.encode(words=words, photo=photo), ()
     except EncodingUnavailable as error:

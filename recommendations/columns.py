@@ -1,4 +1,4 @@
-"""Live listings as columns: what a serving process knows of each row, and how it is read."""
+"""Live listings as columns: the attributes, vectors and photos that a serving process holds of each row."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ ATTRIBUTES = np.dtype(
         ("category_id", np.int64),
         ("price_pence", np.int64),
         ("created_at", np.float64),  # seconds since 1970
-        # As the API shows them, NaN when it has no place: whatever is told by distance tells no more.
+        # Rounded as in the API, so that distances reveal nothing more exact. NaN without a place.
         ("latitude", np.float32),
         ("longitude", np.float32),
         ("condition", np.int8),  # position in CONDITIONS
     ]
 )
 CONDITIONS: list[str] = list(Listing.Condition.values)
-NO_LISTING = -1  # the listing_id of a row that is dead for good
+NO_LISTING = -1  # the listing_id of a dead row
 CHUNK = 5000
 STORED = ("vector", "photo_ids", "photo_vectors")
 FIELDS = ("pk", "seller_id", "category_id", "price", "created_at", "latitude", "longitude", "condition")
@@ -33,7 +33,7 @@ FIELDS = ("pk", "seller_id", "category_id", "price", "created_at", "latitude", "
 
 @dataclass(frozen=True)
 class Positions:
-    """Where each id stands in an array of ids."""
+    """Index from ids to their positions in an array of ids."""
 
     sorted_ids: np.ndarray  # (n,) int64
     order: np.ndarray  # (n,) int64: the position of each sorted id
@@ -44,18 +44,18 @@ class Positions:
         return cls(ids[order], order)
 
     def find(self, ids: np.ndarray) -> Rows:
-        """(m,) int64 -> (m,) int64, -1 for ids that are not there."""
+        """Positions of ids: (m,) int64 -> (m,) int64, -1 for ids that are not there."""
         if not len(self.sorted_ids):
             return np.full(len(ids), -1)
-        found = np.searchsorted(self.sorted_ids, ids).clip(max=len(self.sorted_ids) - 1)
-        return np.where(self.sorted_ids[found] == ids, self.order[found], -1)
+        slots = np.searchsorted(self.sorted_ids, ids).clip(max=len(self.sorted_ids) - 1)
+        return np.where(self.sorted_ids[slots] == ids, self.order[slots], -1)
 
 
 @dataclass(frozen=True)
 class PhotoRows:
-    """Photos of some rows, in the order of the rows.
+    """Photos of rows, in the order of the rows.
 
-    ids (p,) int64; owners (p,) int64, the row whose photo it is; vectors (p, d) float16.
+    ids (p,) int64; owners (p,) int64, the row of each photo; vectors (p, d) float16.
     """
 
     ids: np.ndarray
@@ -64,38 +64,46 @@ class PhotoRows:
 
     @classmethod
     def none(cls, dimension: int) -> "PhotoRows":
-        nothing = np.empty(0, np.int64)
-        return cls(nothing, nothing, np.empty((0, dimension), np.float16))
+        empty = np.empty(0, np.int64)
+        return cls(empty, empty, np.empty((0, dimension), np.float16))
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def of(self, row: int) -> slice:
-        """Where the photos of a row lie."""
+        """The slice that holds the photos of a row."""
         return slice(*np.searchsorted(self.owners, [row, row + 1]).tolist())
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Some rows: attributes (n,) ATTRIBUTES, vectors (n, d) float16, and their photos."""
+    """Rows of listings: attributes (n,) ATTRIBUTES, vectors (n, d) float16, and their photos."""
 
     attributes: np.ndarray
     vectors: Matrix
     photos: PhotoRows
 
+    @classmethod
+    def none(cls, blocks: Blocks) -> "Columns":
+        """No rows."""
+        vectors = np.empty((0, blocks.dimension), np.float16)
+        return cls(np.empty(0, ATTRIBUTES), vectors, PhotoRows.none(blocks.photo_dimension))
+
     def __len__(self) -> int:
         return len(self.attributes)
 
     def taken(self, chosen: np.ndarray) -> "Columns":
-        """Some of the rows, with their photos.   chosen (n,) bool"""
-        number = np.cumsum(chosen) - 1  # of each chosen row among the chosen
+        """The chosen rows, with their photos.   chosen (n,) bool"""
+        new_row = np.cumsum(chosen) - 1
         kept = chosen[self.photos.owners]
-        photos = PhotoRows(self.photos.ids[kept], number[self.photos.owners[kept]], self.photos.vectors[kept])
+        photos = PhotoRows(
+            self.photos.ids[kept], new_row[self.photos.owners[kept]], self.photos.vectors[kept]
+        )
         return Columns(self.attributes[chosen], self.vectors[chosen], photos)
 
 
 def joined(first: Columns, second: Columns) -> Columns:
-    """The rows of both, in this order."""
+    """The rows of the first, then those of the second."""
     photos = PhotoRows(
         np.concatenate([first.photos.ids, second.photos.ids]),
         np.concatenate([first.photos.owners, second.photos.owners + len(first)]),
@@ -109,7 +117,10 @@ def joined(first: Columns, second: Columns) -> Columns:
 
 
 def read_live(encoder_version: str, blocks: Blocks, listing_ids: Iterable[int] | None = None) -> Columns:
-    """Active listings that have a vector of this encoder, as of now; of these ids, or all of them."""
+    """Active listings that have a vector of this encoder, in the order of their ids.
+
+    Reads those of `listing_ids`, or all of them.
+    """
     live = _active(listing_ids).filter(embeddings__encoder_version=encoder_version)
     rows = list(live.values_list(*FIELDS, *(f"embeddings__{name}" for name in STORED)).iterator(CHUNK))
     return Columns(
@@ -120,7 +131,7 @@ def read_live(encoder_version: str, blocks: Blocks, listing_ids: Iterable[int] |
 
 
 def vectors_from(stored: Iterable[bytes], dimension: int) -> Matrix:
-    """Vectors as the tables keep them, little-endian float16, one below the other: (n, dimension) float16"""
+    """Vectors from their stored form, little-endian float16: (n, dimension) float16"""
     return np.frombuffer(b"".join(bytes(part) for part in stored), dtype="<f2").reshape(-1, dimension)
 
 
@@ -139,7 +150,7 @@ def _active(listing_ids: Iterable[int] | None) -> QuerySet[Listing]:
 
 
 def attributes_of(rows: list[tuple]) -> np.ndarray:
-    """(n,) ATTRIBUTES, of rows that begin with FIELDS."""
+    """Attributes of rows that begin with FIELDS: (n,) ATTRIBUTES"""
     return np.array([_row_of(*row[: len(FIELDS)]) for row in rows], dtype=ATTRIBUTES)
 
 
@@ -155,7 +166,7 @@ def _as_shown(degrees: float | None) -> float:
 
 
 def with_places_as_shown(attributes: np.ndarray) -> np.ndarray:
-    """The same rows, (n,) ATTRIBUTES, written before coordinates were rounded perhaps."""
+    """The rows with rounded coordinates, (n,) ATTRIBUTES. Older releases wrote them unrounded."""
     rounded = attributes.copy()
     for name in ("latitude", "longitude"):
         rounded[name] = np.round(attributes[name], COORDINATE_DIGITS)

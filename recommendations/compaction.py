@@ -1,4 +1,4 @@
-"""From the newest generation and the log to the next generation; and the check that both agree."""
+"""Compaction: merges the change log into a new index generation, and verifies the index."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ from recommendations.columns import NO_LISTING
 from recommendations.models import ListingEmbedding, TrainedModel
 from recommendations.view import View
 
-WORTH_CHANGES = 256  # fewer than this wait in each process's tail
-TOLERATED_SHARE = 0.01  # of listings that may be left behind, failed, when a new encoder is served
-DEAD_SHARE = 0.5  # a generation of more dead rows than this is written without them
+WORTH_CHANGES = 256  # least changes for a new generation; fewer stay in the tail of each process
+TOLERATED_SHARE = 0.01  # of listings may have failed when a new encoder becomes active
+DEAD_SHARE = 0.5  # with more dead rows than this, a generation is written without them
 
 
 class AlreadyCompacting(Exception):
@@ -26,13 +26,14 @@ class AlreadyCompacting(Exception):
 
 
 def compact(*, least_changes: int = WORTH_CHANGES) -> dict[str, int]:
-    """Merge what changed since the newest generation into a new one, and prune the log behind the oldest.
+    """Merge the changes since the newest generation into a new one, and prune the log behind the oldest.
 
-    A candidate encoder whose listings are all embedded gets its first generation here and becomes
-    active. Does nothing while another process does it.
+    A candidate encoder whose listings are all embedded gets its first generation here and becomes active.
+    Returns the numbers of rows and of merged changes: both 0 when there are too few changes, or while
+    another process compacts.
     """
     try:
-        with _alone():
+        with _compaction_lock():
             model = _promotable() or encoders.active()
             if model is None or not _is_worth_it(model, least_changes):
                 return {"rows": 0, "changes": 0}
@@ -42,19 +43,19 @@ def compact(*, least_changes: int = WORTH_CHANGES) -> dict[str, int]:
 
 
 def rebuild() -> generations.Generation:
-    """A generation from the tables, whatever is on disk. Raises AlreadyCompacting, NotReady."""
+    """Write a generation from the tables, whatever is on disk. Raises AlreadyCompacting, NotReady."""
     model = encoders.active()
     if model is None:
         raise replica.NotReady("No listing was embedded yet: run `manage.py embed`.")
     try:
-        with _alone():
+        with _compaction_lock():
             return _publish_whole(model, replica.from_table(model))
     except Timeout:
         raise AlreadyCompacting("Another process is writing an index generation; try again later.") from None
 
 
 def _is_worth_it(model: TrainedModel, least_changes: int) -> bool:
-    """Told from the numbers alone, before any file of an index is read."""
+    """Whether there are enough changes for a generation. Reads no index files."""
     seq = generations.newest_seq(model.version)
     if model.status != TrainedModel.Status.ACTIVE or seq is None:
         return ListingEmbedding.objects.filter(encoder_version=model.version).exists()
@@ -63,30 +64,32 @@ def _is_worth_it(model: TrainedModel, least_changes: int) -> bool:
 
 def _compact(model: TrainedModel) -> dict[str, int]:
     newest = generations.newest(model.version)
-    view = replica.load(model, generation=newest)
-    change_count = view.seq - (newest.seq if newest else 0)
-    dead = float((~view.alive).mean()) if view.row_count else 0.0
-    if newest is None or newest.number != view.generation or dead > DEAD_SHARE:
-        _publish_whole(model, view)
+    snapshot = replica.load(model, generation=newest)
+    change_count = snapshot.seq - (newest.seq if newest else 0)
+    dead = float((~snapshot.alive).mean()) if snapshot.row_count else 0.0
+    if newest is None or newest.number != snapshot.generation or dead > DEAD_SHARE:
+        _publish_whole(model, snapshot)
     else:
-        blocks, columns = view.comparison.blocks, view.columns()
-        generations.publish(model.version, blocks, columns, view.seq, grown_from=newest)
+        blocks, columns = snapshot.comparison.blocks, snapshot.columns()
+        generations.publish(model.version, blocks, columns, snapshot.seq, grown_from=newest)
         _finish(model)
-    return {"rows": view.row_count, "changes": change_count}
+    return {"rows": snapshot.row_count, "changes": change_count}
 
 
-def _publish_whole(model: TrainedModel, view: View) -> generations.Generation:
-    """A generation of the live rows only, its index built from nothing."""
-    columns = view.columns()
+def _publish_whole(model: TrainedModel, snapshot: View) -> generations.Generation:
+    """Write a generation of the live rows alone, with new indexes."""
+    columns = snapshot.columns()
     live = columns.attributes["listing_id"] != NO_LISTING
-    generation = generations.publish(model.version, view.comparison.blocks, columns.taken(live), view.seq)
+    generation = generations.publish(
+        model.version, snapshot.comparison.blocks, columns.taken(live), snapshot.seq
+    )
     _finish(model)
     return generation
 
 
 @transaction.atomic
 def _finish(model: TrainedModel) -> None:
-    """Serve the model if it is not served yet, then give up what no reader needs any more.
+    """Activate the encoder if it is a candidate, then delete what no reader needs any more.
 
     In one transaction: a reader that finds the log pruned must find the new encoder active.
     """
@@ -98,10 +101,10 @@ def _finish(model: TrainedModel) -> None:
 
 
 def _promotable() -> TrainedModel | None:
-    """The candidate encoder, once every listing on the market has its vector in the new space.
+    """The candidate encoder, once every listing that needs a vector of it has one.
 
-    What left the market has followed, too: the old space goes when the new one is served. A few that failed
-    for good, one in a hundred at most, do not hold up the others.
+    That includes listings that left the market, whose old vectors are deleted when the candidate becomes
+    active. A share of TOLERATED_SHARE may have failed for good.
     """
     model = encoders.target()
     if model is None or model.status == TrainedModel.Status.ACTIVE:
@@ -112,20 +115,21 @@ def _promotable() -> TrainedModel | None:
     return model if lacking.count() == failed and failed <= TOLERATED_SHARE * done else None
 
 
-def _alone() -> FileLock:
+def _compaction_lock() -> FileLock:
+    """A lock that raises Timeout at once when another process holds it."""
     settings.INDEX_ROOT.mkdir(parents=True, exist_ok=True)
     return FileLock(settings.INDEX_ROOT / "compaction.lock", timeout=0)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the check found. Listing ids that the index lacks, has beyond the database, or has otherwise."""
+    """Result of a comparison of the index with the database: listing ids of each kind of difference."""
 
-    checked: int
-    missing: list[int]
-    surplus: list[int]
-    different: list[int]
-    waiting: int  # jobs: their listings are not, or not newly, embedded yet
+    checked: int  # number of vectors in the database
+    missing: list[int]  # not in the index
+    surplus: list[int]  # only in the index
+    different: list[int]  # with another vector in the index
+    waiting: int  # number of jobs: the vectors of their listings are missing or outdated
 
     @property
     def agrees(self) -> bool:
@@ -133,7 +137,7 @@ class Verdict:
 
 
 def verify() -> Verdict:
-    """Open the newest generation, apply the log, and compare with the database what is live, and each vector.
+    """Compare the newest generation and the change log with the database: live listings and their vectors.
 
     Raises NotReady.
     """
@@ -141,8 +145,8 @@ def verify() -> Verdict:
     if model is None:
         raise replica.NotReady("No listing was embedded yet: run `manage.py embed`.")
     generation = generations.newest(model.version)
-    with _one_moment():
-        view = replica.load(model, generation=generation)
+    with _repeatable_read():
+        snapshot = replica.load(model, generation=generation)
         stored = ListingEmbedding.objects.filter(
             encoder_version=model.version, listing__status=Listing.Status.ACTIVE
         )
@@ -150,7 +154,7 @@ def verify() -> Verdict:
             pk: hashlib.sha256(vector).digest()
             for pk, vector in stored.values_list("listing_id", "vector").iterator()
         }
-    in_index = _digests(view)
+    in_index = _digests(snapshot)
     both = in_index.keys() & in_database.keys()
     return Verdict(
         checked=len(in_database),
@@ -162,8 +166,8 @@ def verify() -> Verdict:
 
 
 @contextmanager
-def _one_moment() -> Iterator[None]:
-    """A transaction whose queries all see one state: a worker that finishes meanwhile is no difference."""
+def _repeatable_read() -> Iterator[None]:
+    """A transaction whose queries see one state, so that a worker that finishes causes no difference."""
     nested = connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
         if not nested:
@@ -171,11 +175,11 @@ def _one_moment() -> Iterator[None]:
         yield
 
 
-def _digests(view: View) -> dict[int, bytes]:
-    rows = np.flatnonzero(view.alive)
+def _digests(snapshot: View) -> dict[int, bytes]:
+    rows = np.flatnonzero(snapshot.alive)
     return {
-        int(view.attributes["listing_id"][row]): hashlib.sha256(
-            view.vectors(np.array([row]))[0].astype("<f2").tobytes()
+        int(snapshot.attributes["listing_id"][row]): hashlib.sha256(
+            snapshot.vectors(np.array([row]))[0].astype("<f2").tobytes()
         ).digest()
         for row in rows
     }

@@ -1,4 +1,4 @@
-"""From waiting jobs to vectors: request, claim, compute, finish."""
+"""Embedding jobs: requested with a change of a listing, claimed in batches, computed and finished."""
 
 import logging
 from collections import Counter
@@ -15,40 +15,41 @@ from recommendations import copies, encoders, outages
 from recommendations.changes import append_changes
 from recommendations.columns import PhotoRows
 from recommendations.crash_points import reached
+from recommendations.loaded_encoder import Encoder
 from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures
 from recommendations.stored_features import stored_features, stored_sentences
 
 BATCH = 32
-# Far longer than a batch takes; what a killed worker held waits so long, and twice as long each time after.
+# Far longer than a batch takes. Jobs of a killed worker wait until the lease ends; each attempt doubles it.
 LEASE = timedelta(minutes=1)
 MAXIMUM_ATTEMPTS = 5
 LONGEST_LEASE = LEASE * 2**MAXIMUM_ATTEMPTS
 FIRST_PAUSE = timedelta(seconds=5)  # doubled by each further attempt
 OUTAGE_PAUSE = timedelta(seconds=30)
 
-KILLED = "Its worker was killed at each attempt."
+KILLED = "Its worker was killed at each attempt."  # shown to staff as the last error of a job
 
 logger = logging.getLogger(__name__)
 
 
 def request_embeddings(listing_ids: list[int]) -> None:
-    """Write a job for each of these listings whose vector is missing or old.
+    """Write a job for each of these listings whose vector is missing or outdated.
 
-    Called in the transaction that makes the work needed. An edit during a claim frees the job again.
+    Call it in the transaction that changes them. A job that is claimed becomes free again.
     """
     listings = lacking_vector().filter(pk__in=listing_ids).order_by("pk")
     _free([EmbeddingJob(listing_id=pk) for pk in listings.values_list("pk", flat=True)])
 
 
 def request_missing() -> None:
-    """Write the jobs that are missing over the whole catalogue; claimed and failed ones stay as they are."""
+    """Write the missing jobs of the whole catalogue. Claimed and failed jobs stay as they are."""
     listings = lacking_vector().filter(embedding_job=None)
     jobs = (EmbeddingJob(listing_id=pk) for pk in listings.values_list("pk", flat=True).iterator())
     EmbeddingJob.objects.bulk_create(jobs, batch_size=2000, ignore_conflicts=True)
 
 
 def forget_and_request(listing_ids: list[int]) -> int:
-    """Have these listings embedded anew, their photos looked at again; how many are on the market."""
+    """Delete the photo features of these listings and request embeddings. Returns the number of jobs."""
     with transaction.atomic():
         PhotoFeatures.objects.filter(photo__listing__in=listing_ids).delete()
         listings = Listing.objects.filter(pk__in=listing_ids, status__in=Listing.ON_MARKET)
@@ -58,7 +59,7 @@ def forget_and_request(listing_ids: list[int]) -> int:
 
 
 def _free(jobs: list[EmbeddingJob]) -> None:
-    """Write jobs, or set those that exist back to where nobody has claimed or tried them."""
+    """Write jobs. Existing ones are reset: unclaimed, without attempts."""
     EmbeddingJob.objects.bulk_create(
         jobs,
         update_conflicts=True,
@@ -68,10 +69,10 @@ def _free(jobs: list[EmbeddingJob]) -> None:
 
 
 def lacking_vector() -> QuerySet[Listing]:
-    """Listings without the vector that they should have in the target encoder's space.
+    """Listings that lack a vector of the target encoder.
 
-    On the market it is one of what they say now. What left the market is not shown any more, but whoever
-    liked it is still shown its like: a vector that it had in another space is to follow into this one.
+    Listings on the market need one of their current content. Listings that left it need one if they have a
+    vector of another encoder: user profiles still refer to them.
     """
     vectors = ListingEmbedding.objects.filter(listing=OuterRef("pk"))
     of_target = vectors.filter(encoder_version=encoders.target_version())
@@ -85,7 +86,7 @@ def lacking_vector() -> QuerySet[Listing]:
 def embed_claimed_batches(
     *, clock: Callable[[], datetime], budget: timedelta | None = None
 ) -> dict[str, int]:
-    """Embed until no job waits, or until the budget is spent.
+    """Embed until no job is free, or until the budget is spent. Returns the numbers `embedded` and `failed`.
 
     Safe to run at any time, by any number of workers.
     """
@@ -98,24 +99,24 @@ def embed_claimed_batches(
 
 
 def waiting_count() -> int:
-    """Jobs that somebody will still try."""
+    """Number of jobs that have not failed for good."""
     return EmbeddingJob.objects.filter(failed_at=None).count()
 
 
 def is_complete() -> bool:
-    """Whether nobody waits for a vector: no job, and no listing without one that has no job either."""
+    """Whether no job waits and no listing lacks both a vector and a job."""
     return not waiting_count() and not lacking_vector().filter(embedding_job=None).exists()
 
 
 @transaction.atomic
 def _claim(*, now: datetime) -> list[list[EmbeddingJob]]:
-    """Take a batch, and count the attempt before the work starts, so that a killed process counts too.
+    """Claim a batch of new jobs, and one job that was tried before, as a batch of its own.
 
-    The newest comes first: a listing that was published now does not wait for a backlog. One job that was
-    tried before is taken apart from the batch: what broke one batch does not break another.
+    The attempt is counted before the work starts, so that a killed process counts too. The newest listings
+    come first, so that they do not wait for a backlog. A job that broke a batch does not break another one.
     """
     waiting = EmbeddingJob.objects.filter(failed_at=None)
-    # Beyond the longest lease: a clock that was ahead wrote it.
+    # A lease beyond the longest one was written by a clock that was ahead: it counts as free.
     free = waiting.exclude(claimed_until__range=(now, now + LONGEST_LEASE))
     free.filter(attempts__gte=MAXIMUM_ATTEMPTS).update(failed_at=now, last_error=KILLED)
     free = free.order_by("-listing").select_for_update(skip_locked=True)
@@ -129,28 +130,33 @@ def _claim(*, now: datetime) -> list[list[EmbeddingJob]]:
 
 
 def _embed(jobs: list[EmbeddingJob], clock: Callable[[], datetime]) -> Counter[str]:
-    """Compute and finish one batch; a failure is noted in its jobs, and the rest moves on."""
+    """Compute and finish one batch. A failure is recorded in its jobs; other batches go on."""
     listing_ids = [job.listing_id for job in jobs]
     reached("embedding.claimed", listing_ids)
     try:
         spaces = [_compute(encoder, listing_ids) for encoder in encoders.load_in_use()]
         reached("embedding.computed", listing_ids)
-        copies.note(listing_ids)  # before the jobs end: what a killed worker left out is done again
+        copies.note(listing_ids)  # before the jobs end, so that it is repeated after a kill
         counts = Counter(embedded=_finish(spaces))
         reached("embedding.stored", listing_ids)
         return counts
-    except Exception as error:  # whatever a photo or words break: the rest moves on
-        logger.exception("Embedding %d listings failed", len(jobs))
+    except Exception as error:  # a photo or text may break anything
+        logger.exception(
+            "Embedding %d listings failed. Their jobs are tried again after a pause, %d times at most; other "
+            "listings go on",
+            len(jobs),
+            MAXIMUM_ATTEMPTS,
+        )
         if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()  # it may be what broke
+            connection.close_if_unusable_or_obsolete()  # it may be the cause
         is_outage = outages.is_outage(error, listing_ids)
-        _give_back(jobs, str(error) or type(error).__name__, now=clock(), is_outage=is_outage)
+        _release(jobs, str(error) or type(error).__name__, now=clock(), is_outage=is_outage)
         return Counter(failed=len(jobs))
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors of some listings, and the content that they describe."""
+    """Vectors of listings by one encoder, and the versions of the content that they describe."""
 
     encoder_version: str
     content_versions: dict[int, int]  # listing id -> content_version
@@ -158,7 +164,7 @@ class Vectors:
     photos: PhotoRows
 
     def rows(self, listing_ids: list[int]) -> list[ListingEmbedding]:
-        """What to store of these listings."""
+        """The rows to store of these listings."""
         row_of = {pk: row for row, pk in enumerate(self.content_versions)}
         return [self._row(pk, row_of[pk]) for pk in listing_ids]
 
@@ -174,8 +180,8 @@ class Vectors:
         )
 
 
-def _compute(encoder: encoders.Encoder, listing_ids: list[int]) -> Vectors:
-    """Vectors of these listings in one space."""
+def _compute(encoder: Encoder, listing_ids: list[int]) -> Vectors:
+    """Vectors of these listings by one encoder."""
     listings = list(Listing.objects.filter(pk__in=listing_ids).order_by("pk"))
     pictures = list(Photo.objects.filter(listing__in=listings).order_by("listing_id", "position"))
     features = stored_features(encoder, pictures)  # (m, f) float16
@@ -187,7 +193,7 @@ def _compute(encoder: encoders.Encoder, listing_ids: list[int]) -> Vectors:
     photo_ids = np.array([photo.pk for photo in pictures], dtype=np.int64)
     return Vectors(
         encoder.version,
-        {item.pk: item.content_version for item in listings},
+        {listing.pk: listing.content_version for listing in listings},
         coded.listings,
         PhotoRows(photo_ids, owners, coded.photos),
     )
@@ -195,10 +201,10 @@ def _compute(encoder: encoders.Encoder, listing_ids: list[int]) -> Vectors:
 
 @transaction.atomic
 def _finish(spaces: list[Vectors]) -> int:
-    """Store the vectors, end their jobs and log the changes, all or nothing; how many listings that were.
+    """Store the vectors, delete their jobs and log the changes, all or nothing. Returns how many listings.
 
-    A listing that was edited meanwhile keeps its job: the job rows are locked first, so an edit
-    either is seen here or writes a new job after this.
+    A listing that was edited in the meantime keeps its job. The jobs are locked first: an edit is either
+    seen here or writes a new job after this transaction.
     """
     ids = sorted(spaces[0].content_versions)
     jobs = EmbeddingJob.objects.filter(listing__in=ids)
@@ -218,11 +224,11 @@ def _finish(spaces: list[Vectors]) -> int:
     return len(current)
 
 
-def _give_back(jobs: list[EmbeddingJob], error: str, *, now: datetime, is_outage: bool) -> None:
-    """Note why, and free the jobs after a pause; one that was tried too often is set aside.
+def _release(jobs: list[EmbeddingJob], error: str, *, now: datetime, is_outage: bool) -> None:
+    """Record the error and free the jobs after a pause. A job with MAXIMUM_ATTEMPTS fails for good.
 
-    In an outage the attempt does not count. Each is tried alone all the same: what needs nothing of what is
-    away, or is the only one that needs so much memory, keeps no other waiting.
+    In an outage the attempt does not count. At least one attempt stays, so that each job is tried alone:
+    one that does not depend on the outage, or that causes it by its size, then does not hold up others.
     """
     for job in EmbeddingJob.objects.filter(pk__in=[job.pk for job in jobs]):
         job.last_error = error[:2000]

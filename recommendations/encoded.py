@@ -1,4 +1,4 @@
-"""A query as the encode worker answers it: what its photo and words are in the space of one encoder."""
+"""Encoded query: the answer of the encode worker, with the vectors of one encoder."""
 
 import base64
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ from ml.arrays import Vector
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A category's path and how likely it is, between 0 and 1."""
+    """The path of a category and its probability, between 0 and 1."""
 
     path: str
     probability: float
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
+@dataclass(frozen=True, eq=False)  # == on arrays is elementwise
 class Encoded:
-    """A query in the space of one encoder. Blocks that it cannot fill are zeros."""
+    """A query as vectors of one encoder. Blocks without a photo or words are zeros."""
 
     encoder_version: str
     vector: Vector  # (D,) float32: look, meaning, words
     photo: Vector = field(default_factory=lambda: np.empty(0, np.float32))  # (look + meaning,), or empty
     features: Vector = field(default_factory=lambda: np.empty(0, np.float32))  # of the backbone, or empty
-    roots: tuple[Suggestion, ...] = ()  # root categories, likeliest first; none before a training
-    leaves: tuple[Suggestion, ...] = ()  # full paths, likeliest first
+    roots: tuple[Suggestion, ...] = ()  # root categories, most probable first; none before a training
+    leaves: tuple[Suggestion, ...] = ()  # full paths, most probable first
 
     def to_json(self) -> dict[str, Any]:
-        """What a message or a cache can carry."""
+        """The query as values of JSON, for replies and the cache."""
         return {
             "encoder_version": self.encoder_version,
             "vector": _packed(self.vector),
@@ -41,12 +41,12 @@ class Encoded:
         }
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> "Encoded":
-        """Bring back what `to_json` gave."""
+    def from_json(cls, values: Mapping[str, Any]) -> "Encoded":
+        """The query of which these values are the `to_json`. Raises KeyError, ValueError, TypeError."""
         return cls(
-            said["encoder_version"],
-            *(_unpacked(said[name]) for name in ("vector", "photo", "features")),
-            *(tuple(Suggestion(*pair) for pair in said[name]) for name in ("roots", "leaves")),
+            values["encoder_version"],
+            *(_unpacked(values[name]) for name in ("vector", "photo", "features")),
+            *(tuple(Suggestion(*pair) for pair in values[name]) for name in ("roots", "leaves")),
         )
 
 

@@ -1,4 +1,4 @@
-"""What the registry's files say of an encoder: which backbone, whence its weights, and which space."""
+"""Manifest of an encoder in the registry: its backbone, the origin of its weights, and its space."""
 
 import hashlib
 import json
@@ -17,19 +17,19 @@ TRAIN = "Train again with `manage.py train encoder`."
 
 
 class EncoderUnavailable(Exception):
-    """No encoder was chosen yet, or its weights are gone. The message says which command mends it."""
+    """No encoder was chosen yet, or its files are missing or damaged. The message names the remedy."""
 
 
 @dataclass(frozen=True)
 class EncoderRecord:
-    """The choice as its file keeps it. A trained space has a folder, others come from seeds."""
+    """The manifest as stored. A trained space has a folder; an untrained one is derived from seeds."""
 
-    requested: str  # IMAGE_BACKBONE and IMAGE_WEIGHTS when the choice was made
+    requested: str  # IMAGE_BACKBONE and IMAGE_WEIGHTS when the encoder was chosen
     backbone: str
     weights: str
-    source: str  # for people: where the weights came from
-    projection: dict[str, Any]  # of the space: its kind, its blocks, and what it takes
-    parts: tuple[int, ...] = ()  # of a photo's features: how many come from which stage of the backbone
+    source: str  # origin of the weights, in words
+    projection: dict[str, Any]  # the space: its kind, its blocks and its inputs
+    parts: tuple[int, ...] = ()  # number of features from each stage of the backbone
 
     @property
     def is_trained(self) -> bool:
@@ -37,20 +37,20 @@ class EncoderRecord:
 
     @classmethod
     def read(cls, model: TrainedModel) -> "EncoderRecord":
-        """What is recorded of an encoder. Raises EncoderUnavailable."""
+        """The manifest of an encoder. Raises EncoderUnavailable."""
         try:
-            said = _read_folder(model) if _is_folder(model) else _read_file(model)
+            values = _read_folder(model) if _is_folder(model) else _read_file(model)
         except (OSError, ModelDamaged) as error:
-            mend = TRAIN if _is_folder(model) else CHOOSE
-            raise EncoderUnavailable(f"{error}. {mend}") from None
-        return cls(**{**said, "parts": tuple(said.get("parts", ()))})
+            remedy = TRAIN if _is_folder(model) else CHOOSE
+            raise EncoderUnavailable(f"{error}. {remedy}") from None
+        return cls(**{**values, "parts": tuple(values.get("parts", ()))})
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def checked_folder(model: TrainedModel) -> Path:
-    """The folder of a trained space, its files being what was published. Raises EncoderUnavailable."""
+    """The folder of a trained space, after a check of its files' digests. Raises EncoderUnavailable."""
     try:
         about = model_folders.read_about(model.path, model.sha256)
         return model_folders.check(model.path, about, about["files"])

@@ -1,6 +1,6 @@
-"""Which encoder turns listings into vectors: chosen once, recorded in the registry, loaded by workers.
+"""Selection of the encoder that turns listings into vectors: chosen, recorded in the registry, loaded.
 
-Serving processes read versions and blocks from here; torch is imported only where something is encoded.
+Serving processes read versions and blocks from here. Functions that encode import torch when they are called.
 """
 
 import hashlib
@@ -21,8 +21,6 @@ from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
 from recommendations.loaded_encoder import Encoder
 from recommendations.models import TrainedModel
 
-__all__ = ["Encoder", "EncoderRecord", "EncoderUnavailable"]  # callers find them here too
-
 KIND = TrainedModel.Kind.ENCODER
 SEED = 20260302
 
@@ -35,19 +33,19 @@ def active() -> TrainedModel | None:
 
 
 def target() -> TrainedModel | None:
-    """The encoder that listings are embedded with: the candidate that will be served, else the active one."""
-    waiting = TrainedModel.objects.filter(kind=KIND, status=TrainedModel.Status.CANDIDATE)
-    return waiting.order_by("-pk").first() or active()
+    """The encoder that listings are embedded with: the candidate if there is one, else the active encoder."""
+    candidates = TrainedModel.objects.filter(kind=KIND, status=TrainedModel.Status.CANDIDATE)
+    return candidates.order_by("-pk").first() or active()
 
 
 def target_version() -> str:
-    """Its version; empty while none was chosen, so that every listing counts as not embedded."""
+    """The version of the target encoder; empty while there is none, so that no listing counts as embedded."""
     model = target()
     return model.version if model else ""
 
 
 def blocks_of(model: TrainedModel) -> Blocks:
-    """The blocks of an encoder's vectors, for those who only compare them. Raises EncoderUnavailable."""
+    """The blocks of an encoder's vectors, read without loading the encoder. Raises EncoderUnavailable."""
     return Blocks(**EncoderRecord.read(model).projection["blocks"])
 
 
@@ -68,44 +66,48 @@ def load_active() -> Encoder:
 
 
 def load_in_use() -> list[Encoder]:
-    """The target and, while it is not served yet, the active one. Raises EncoderUnavailable.
+    """The target encoder and, if it is another one, the active encoder. Raises EncoderUnavailable.
 
-    Weights of the active one that are gone do not keep the target waiting.
+    The target alone is returned when the weights of the active encoder are gone.
     """
-    wanted, served = load_target(), active()
-    if served is None or served.version == wanted.version:
-        return [wanted]
+    next_encoder, served = load_target(), active()
+    if served is None or served.version == next_encoder.version:
+        return [next_encoder]
     try:
-        return [wanted, loaded_encoder.load(served.pk, served.sha256)]
+        return [next_encoder, loaded_encoder.load(served.pk, served.sha256)]
     except EncoderUnavailable as error:
-        logger.warning("New listings wait for the next encoder, the one in service is gone: %s", error)
-        return [wanted]
+        logger.warning(
+            "The encoder in service cannot be loaded (%s). Listings are embedded with the next encoder "
+            "alone, and new ones are found once it serves",
+            error,
+        )
+        return [next_encoder]
 
 
 def requested() -> str:
-    """What the environment asks for, to tell whether the recorded choice still answers it."""
-    given = settings.ENVIRONMENT.image_weights
-    return f"{settings.ENVIRONMENT.image_backbone} {given or ''}".strip()
+    """IMAGE_BACKBONE and IMAGE_WEIGHTS as one text, to compare with the recorded choice."""
+    weights = settings.ENVIRONMENT.image_weights
+    return f"{settings.ENVIRONMENT.image_backbone} {weights or ''}".strip()
 
 
 def ensure_any(say: Callable[[str], None]) -> None:
-    """Choose an encoder if none was chosen yet: a fresh installation embeds its first listing by itself."""
+    """Choose an encoder if there is none of this release, so that a fresh installation needs no command."""
     model = target()
     if model is None or not _is_of_this_release(model):
         ensure_encoder(say)
 
 
 def ensure_encoder(say: Callable[[str], None] = print) -> TrainedModel:
-    """The encoder that the environment asks for, chosen and recorded when it is not the target already.
+    """The encoder that the environment asks for. It is chosen and recorded unless it is the target already.
 
-    The first one is active at once. A later one is a candidate until every listing is embedded with it
-    and an index generation is built, so that readers never see two spaces mixed.
-    Raises BadWish when a variable names what cannot be had.
+    The first encoder is active at once. A later one is a candidate until every listing is embedded with it
+    and an index generation is built, so that no reader mixes vectors of two encoders.
+    say: called with lines for the user. Raises BadWish when IMAGE_BACKBONE or IMAGE_WEIGHTS cannot be used.
     """
     settings.MODEL_ROOT.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.MODEL_ROOT / "encoder.lock"):  # two workers must not both train a backbone
         current = target()
-        if current and _answers(current):
+        if current and _is_as_requested(current):
             say(f"Photos: {EncoderRecord.read(current).source} (chosen before).")
             return current
         record = choose(say)
@@ -113,31 +115,32 @@ def ensure_encoder(say: Callable[[str], None] = print) -> TrainedModel:
         return publish(record)
 
 
-def _answers(model: TrainedModel) -> bool:
+def _is_as_requested(model: TrainedModel) -> bool:
+    """Whether an encoder is of this release, has its weights, and is what the environment asks for."""
     try:
         record = EncoderRecord.read(model)
     except EncoderUnavailable:
         return False
-    current = bool(record.parts) and Path(record.weights).is_file()
-    return current and record.requested == requested()
+    is_usable = bool(record.parts) and Path(record.weights).is_file()
+    return is_usable and record.requested == requested()
 
 
 def _is_of_this_release(model: TrainedModel) -> bool:
-    """Whether its features are those that the backbone gives now; older records name no parts."""
+    """Whether an encoder is of this release: the records of older ones name no parts."""
     try:
         return bool(EncoderRecord.read(model).parts)
     except EncoderUnavailable:
-        return True  # gone is another matter, which is said when it is loaded
+        return True  # loading it reports the missing record
 
 
 def choose(say: Callable[[str], None]) -> EncoderRecord:
-    """What the environment asks for; nothing is recorded.   Raises BadWish."""
+    """The encoder that the environment asks for, not recorded yet.   Raises BadWish."""
     choice, backbone = backbones.choose(say)
     return _untrained(choice, backbone)
 
 
 def propose(choice: backbones.Choice) -> TrainedModel:
-    """Make a backbone that was trained here that of the next encoder, before any head is trained on it.
+    """Record an encoder on a backbone that was trained here, with an untrained projection, as the next one.
 
     Raises ml.weights.WeightsError, ml.weights.BadBackbone.
     """
@@ -158,7 +161,7 @@ def _untrained(choice: backbones.Choice, backbone) -> EncoderRecord:
 
 
 def publish(record: EncoderRecord) -> TrainedModel:
-    """Record an encoder that is derived from seeds."""
+    """Record an untrained encoder, whose projection is derived from seeds."""
     from ml.encoder import ProjectionEncoder
 
     version = ProjectionEncoder.from_json(record.projection).version
@@ -174,10 +177,10 @@ def publish(record: EncoderRecord) -> TrainedModel:
 def publish_trained(space, record: EncoderRecord, *, metrics: dict[str, Any], verdict: str) -> TrainedModel:
     """Write a trained space (ml.joint_encoder.JointEncoder) to its folder and record it as the next encoder.
 
-    Raises OSError; then nothing has changed.
+    Raises OSError, without having changed anything.
     """
     path = f"encoder/{space.version}"
-    if (settings.MODEL_ROOT / path).exists():  # of an attempt that broke off, or the very same training
+    if (settings.MODEL_ROOT / path).exists():  # of an attempt that was killed, or of an identical training
         path = f"{path}-{secrets.token_hex(4)}"
     digest = model_folders.publish(path, {"record": record.to_json()}, space.save)
     with FileLock(settings.MODEL_ROOT / "encoder.lock"):
@@ -188,15 +191,15 @@ def publish_trained(space, record: EncoderRecord, *, metrics: dict[str, Any], ve
 def register(
     version: str, path: str, sha256: str, metrics: dict[str, Any], verdict: str = ""
 ) -> TrainedModel:
-    """Make it the encoder that listings are embedded with from now on: active at once if it is the first."""
-    first = active() is None
-    waiting = TrainedModel.objects.filter(kind=KIND, status=TrainedModel.Status.CANDIDATE)
-    waiting.update(status=TrainedModel.Status.RETIRED)
+    """Make an encoder the target: active at once if it is the first, else the only candidate."""
+    is_first = active() is None
+    candidates = TrainedModel.objects.filter(kind=KIND, status=TrainedModel.Status.CANDIDATE)
+    candidates.update(status=TrainedModel.Status.RETIRED)
     model, _ = TrainedModel.objects.update_or_create(
         kind=KIND, version=version, defaults={"path": path, "sha256": sha256}
     )
     if model.status != TrainedModel.Status.ACTIVE:
-        model.status = TrainedModel.Status.ACTIVE if first else TrainedModel.Status.CANDIDATE
+        model.status = TrainedModel.Status.ACTIVE if is_first else TrainedModel.Status.CANDIDATE
         model.metrics, model.verdict = metrics, verdict
         model.save()
     return model
@@ -204,9 +207,9 @@ def register(
 
 @transaction.atomic
 def reject(version: str, metrics: dict[str, Any], verdict: str) -> None:
-    """Record a space that is not published; none of its files are kept.
+    """Record an encoder that the gate refused. Its files are not kept.
 
-    The very same space may be in use, published by force: then its row stays as it is.
+    The row stays as it is when the same encoder is in use, since its publication was forced.
     """
     in_use = [TrainedModel.Status.ACTIVE, TrainedModel.Status.CANDIDATE]
     if TrainedModel.objects.filter(kind=KIND, version=version, status__in=in_use).exists():

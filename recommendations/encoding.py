@@ -1,7 +1,7 @@
-"""Asks the encode worker what a query's photo and words are in the space of the active encoder.
+"""Client of the encode worker: turns the photo and the words of a query into vectors.
 
-Serving processes hold no torch. The worker may be slow, dead or crash over a photo, and Redis may be away:
-each costs a query its vectors and a short time, and the next ones less.
+Serving processes do not load torch. The worker may be slow or dead, and Redis may be down: then a query waits
+for a short time and goes on without vectors, and a circuit breaker spares the next queries the wait.
 """
 
 import base64
@@ -22,37 +22,38 @@ from recommendations import answers, encoders, tasks
 from recommendations.answers import Question
 from recommendations.encoded import Encoded
 
-QUICK_S = 0.5  # for what Redis answers at once
+QUICK_S = 0.5  # timeout of commands that Redis answers at once
 VERSION_KEPT_S = 1.0
-PAUSE_S = 3.0  # without asking again, once the worker or Redis was found dead
-WAITING_COUNT = 16  # so many questions in the queue will not be answered in time: one more is not asked
+PAUSE_S = 3.0  # for which a breaker stays open after the worker or Redis did not answer
+WAITING_COUNT = 16  # length of the queue from which on an answer would come too late
 PUBLISHING = {"max_retries": 0, "socket_timeout": QUICK_S, "socket_connect_timeout": QUICK_S}
 
 logger = logging.getLogger(__name__)
 
 
 class EncodingUnavailable(Exception):
-    """A query could not be encoded. The message says why, to anybody; search goes on without vectors."""
+    """A query could not be encoded; search goes on without vectors. The message may be shown to anybody."""
 
 
 class Breaker:
-    """Remembers for a while that something did not answer, so that not each query waits for it."""
+    """Circuit breaker: after a failure, calls fail at once for PAUSE_S."""
 
     def __init__(self) -> None:
-        self._until = 0.0
-        self._why = ""
+        self._open_until = 0.0
+        self._reason = ""
 
-    def trip(self, why: str) -> None:
-        self._why, self._until = why, time.monotonic() + PAUSE_S
+    def trip(self, reason: str) -> None:
+        """Open it."""
+        self._reason, self._open_until = reason, time.monotonic() + PAUSE_S
 
     def check(self) -> None:
         """Raises EncodingUnavailable while it is open."""
-        if time.monotonic() < self._until:
-            raise EncodingUnavailable(f"{self._why} It is asked again in a moment.")
+        if time.monotonic() < self._open_until:
+            raise EncodingUnavailable(f"{self._reason} It is asked again in a moment.")
 
 
 class Door:
-    """The way of one process to the encode worker; any number of threads go through it at once."""
+    """One process's client of the encode worker. Safe for any number of threads at once."""
 
     def __init__(self) -> None:
         self._quick = answers.client(QUICK_S)
@@ -63,46 +64,46 @@ class Door:
         self._opening = threading.Lock()
 
     def encode(self, question: Question) -> Encoded:
-        """Raises EncodingUnavailable."""
+        """The encoded query, from the cache or the worker. Raises EncodingUnavailable."""
         self._redis.check()
         version = self._active_version()
         with self._redis_errors():
-            found, waiting_count = answers.look_up(self._quick, question, version)
-        if found is not None:
-            return found
+            cached, waiting_count = answers.look_up(self._quick, question, version)
+        if cached is not None:
+            return cached
         self._worker.check()
         if waiting_count >= WAITING_COUNT:
             raise EncodingUnavailable(f"{waiting_count} queries wait for the encode worker already.")
-        return self._ask(question)
+        return self._ask_worker(question)
 
-    def _ask(self, question: Question) -> Encoded:
+    def _ask_worker(self, question: Question) -> Encoded:
         timeout_s = settings.ENVIRONMENT.encode_timeout_s
         deadline, reply_to = time.monotonic() + timeout_s, f"encode:reply:{uuid4().hex}"
         with self._redis_errors():
             self._send(question, reply_to, timeout_s)
-            # 0 would wait for ever.
-            found = answers.wait(self._patient, reply_to, max(deadline - time.monotonic(), 0.01))
-        if found is None:
+            # A timeout of 0 would wait for ever.
+            encoded = answers.wait(self._patient, reply_to, max(deadline - time.monotonic(), 0.01))
+        if encoded is None:
             self._worker.trip(f"The encode worker did not answer in {timeout_s:g} s.")
             self._worker.check()
-        return found
+        return encoded
 
     def _send(self, question: Question, reply_to: str, timeout_s: float) -> None:
         photo = base64.b64encode(question.photo).decode() if question.photo else None
         with self._pool().acquire(block=True, timeout=QUICK_S) as producer:
             tasks.encode_query.apply_async(
                 kwargs={"words": question.words, "photo": photo, "reply_to": reply_to},
-                expires=timeout_s,  # a worker that comes back does not encode for nobody
+                expires=timeout_s,  # nobody waits for the answer after that
                 producer=producer,
                 retry=False,
             )
 
     def _pool(self) -> ProducerPool:
-        """Connections for publishing that fail where those of workers wait."""
+        """Connections for publishing. They fail fast, where those of workers wait for the broker."""
         with self._opening:
             if self._producers is None:
-                link = tasks.encode_query.app.connection_for_write(transport_options=PUBLISHING)
-                self._producers = producers[link]
+                connection = tasks.encode_query.app.connection_for_write(transport_options=PUBLISHING)
+                self._producers = producers[connection]
             return self._producers
 
     def _active_version(self) -> str:
@@ -112,12 +113,17 @@ class Door:
 
     @contextmanager
     def _redis_errors(self) -> Iterator[None]:
+        """Turn errors of Redis and refusals of the worker into EncodingUnavailable."""
         try:
             yield
         except answers.Refused as error:
             raise EncodingUnavailable(str(error)) from None
         except (RedisError, KombuError, OSError) as error:
-            logger.warning("Redis does not answer: %s", error)
+            logger.warning(
+                "A query could not be encoded, since Redis does not answer (%s). Search goes on by words "
+                "alone; check Redis",
+                error,
+            )
             self._redis.trip("Redis does not answer.")
             raise EncodingUnavailable("Redis does not answer.") from error
 
@@ -137,10 +143,10 @@ _making = threading.Lock()
 
 
 def encode(*, words: str = "", photo: bytes | None = None) -> Encoded:
-    """What these words and this photo are in the space of the active encoder, from the cache or the worker.
+    """Words and a photo as vectors of the active encoder, from the cache or the encode worker.
 
-    photo: a JPEG as listings.photos.receive made it. Waits ENCODE_TIMEOUT_S at most.
-    Raises EncodingUnavailable, whatever is the matter.
+    photo: a JPEG as made by listings.photos.receive. Waits ENCODE_TIMEOUT_S at most.
+    Raises EncodingUnavailable, whatever failed.
     """
     question = Question.of(words, photo)
     if not question:
@@ -149,7 +155,7 @@ def encode(*, words: str = "", photo: bytes | None = None) -> Encoded:
 
 
 def door() -> Door:
-    """This process's door."""
+    """The client of this process, made at the first call."""
     global _door
     with _making:
         if _door is None:

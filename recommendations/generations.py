@@ -1,4 +1,7 @@
-"""Index generations on disk: built aside, verified, synced, renamed into place; the one before is kept."""
+"""Index generations on disk: built aside, verified, synced and renamed into place.
+
+The previous generation is kept, for readers that have it open and in case the newest is damaged.
+"""
 
 import hashlib
 import json
@@ -34,50 +37,55 @@ logger = logging.getLogger(__name__)
 
 
 class BadGeneration(Exception):
-    """The files of a generation do not hold together."""
+    """The files of a generation are damaged or do not belong together."""
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A sealed state of the live catalogue: its rows, its index, and the change it reaches to."""
+    """An immutable state of the live catalogue: its rows, their indexes, and the last change it contains."""
 
     number: int
     encoder_version: str
     seq: int
     columns: Columns  # vectors memory-mapped, shared by all processes of a host
     index: VectorIndex | None  # None for an empty catalogue
-    photo_index: VectorIndex | None  # None for one without photos
+    photo_index: VectorIndex | None  # None for a catalogue without photos
 
 
 def newest(encoder_version: str) -> Generation | None:
-    """The newest generation that is whole. A damaged one is logged and passed over."""
+    """The newest undamaged generation, or None. Damaged ones are logged and skipped."""
     for folder in _folders(encoder_version):
         try:
             return _open(folder)
         except (BadGeneration, IndexFileError, OSError, ValueError, KeyError) as error:
-            logger.error("Index generation %s is damaged, the one before is used: %s", folder, error)
+            logger.error(
+                "The index generation %s is damaged (%s). The one before it is used, or else the tables; "
+                "`manage.py rebuild_index` writes a new one",
+                folder,
+                error,
+            )
     return None
 
 
 def newest_number(encoder_version: str) -> int:
-    """The number of the newest generation, whole or not; 0 when there is none."""
+    """The number of the newest generation, damaged or not; 0 when there is none."""
     return next((int(folder.name) for folder in _folders(encoder_version)), 0)
 
 
 def newest_seq(encoder_version: str) -> int | None:
-    """The change that the newest generation reaches to, by its own word; None when there is none."""
+    """The last change in the newest generation, by its meta.json; None when there is none."""
     return next((_seq_of(folder) for folder in _folders(encoder_version)), None)
 
 
 def drop_other_encoders(encoder_version: str) -> None:
-    """Delete the generations of encoders that are not served any more."""
+    """Delete the generations of all other encoders."""
     for folder in _existing(settings.INDEX_ROOT):
         if folder.is_dir() and folder.name != encoder_version:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def oldest_kept_seq(encoder_version: str) -> int:
-    """The change that the oldest kept generation reaches to: what lies before it may be pruned."""
+    """The last change in the oldest kept generation: changes before it may be pruned."""
     seqs = [_seq_of(folder) for folder in _folders(encoder_version)]
     return min((seq for seq in seqs if seq is not None), default=0)
 
@@ -92,13 +100,13 @@ def publish(
 ) -> Generation:
     """Write a generation aside, verify it, and rename it into place.
 
-    With grown_from, whose rows must be the first rows of `columns`, its index is extended by the rest
-    (IVF keeps its centroids); else the index is built from nothing. The caller sees to it that one
-    process builds at a time. Raises BadGeneration.
+    grown_from: a generation whose rows are the first rows of `columns`. Its indexes are extended by the
+    other rows (IVF keeps its centroids); without it they are built anew. The caller ensures that one process
+    builds at a time. Raises BadGeneration.
     """
     root = _root(encoder_version)
     aside = root / BUILDING
-    shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed: one builds at a time
+    shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
     aside.mkdir(parents=True)
     reached("index.begun")
     try:
@@ -106,8 +114,8 @@ def publish(
         _write(aside, encoder_version, columns, indexes, seq)
         _verify(_open(aside, number=0), columns)
         reached("index.verified")
-        place = root / f"{newest_number(encoder_version) + 1:08d}"
-        aside.rename(place)
+        folder = root / f"{newest_number(encoder_version) + 1:08d}"
+        aside.rename(folder)
         reached("index.renamed")
         sync(root)
     finally:
@@ -115,7 +123,7 @@ def publish(
     reached("index.in_place")
     _drop_old(encoder_version)
     reached("index.swept")
-    return _open(place)
+    return _open(folder)
 
 
 def _write(folder: Path, encoder_version: str, columns: Columns, indexes: Indexes, seq: int) -> None:
@@ -146,16 +154,16 @@ def _write(folder: Path, encoder_version: str, columns: Columns, indexes: Indexe
 
 
 def indexes_of(columns: Columns, blocks: Blocks) -> Indexes:
-    """Indexes over these rows and over their photos, built from nothing; None for no rows, or no photos."""
+    """New indexes over these rows and over their photos; None where there are none."""
     return _row_index(columns, blocks), _photo_index(columns.photos)
 
 
 def _row_index(columns: Columns, blocks: Blocks) -> VectorIndex | None:
-    """Tuned on what serving asks."""
+    """An index over the rows, tuned on queries like those of serving."""
     if not len(columns):
         return None
-    questions = sample_questions(columns.vectors, Comparison.of(blocks, columns.vectors), seed=SEED)
-    return build_index(columns.vectors, seed=SEED, queries=questions)
+    queries = sample_questions(columns.vectors, Comparison.of(blocks, columns.vectors), seed=SEED)
+    return build_index(columns.vectors, seed=SEED, queries=queries)
 
 
 def _photo_index(photos: PhotoRows) -> VectorIndex | None:
@@ -163,16 +171,16 @@ def _photo_index(photos: PhotoRows) -> VectorIndex | None:
 
 
 def _grow(generation: Generation, columns: Columns, blocks: Blocks) -> Indexes:
-    """The generation's indexes with what `columns` has beyond; each built anew only when it is outgrown."""
+    """The generation's indexes extended by the further rows. An index that is outgrown is built anew."""
     folder = _root(generation.encoder_version) / f"{generation.number:08d}"
     rows = _grown(folder / "index.faiss", generation.index, columns.vectors)
     photos = _grown(folder / "photos.faiss", generation.photo_index, columns.photos.vectors)
     return rows or _row_index(columns, blocks), photos or _photo_index(columns.photos)
 
 
-def _grown(file: Path, there: VectorIndex | None, vectors: Matrix) -> VectorIndex | None:
-    """The index of a file with the further vectors; None when there was none, or it is outgrown."""
-    if there is None:
+def _grown(file: Path, existing: VectorIndex | None, vectors: Matrix) -> VectorIndex | None:
+    """The index of a file, extended by the further vectors; None when there was none, or it is outgrown."""
+    if existing is None:
         return None
     index = load_index(file, share=False)
     index.add(vectors[index.count :])
@@ -189,11 +197,11 @@ def _open(folder: Path, number: int | None = None) -> Generation:
     meta = _meta(folder)
     for name, digest in meta["sha256"].items():
         if sha256_of(folder / name) != digest:
-            raise BadGeneration(f"{name} has another digest than meta.json says")
+            raise BadGeneration(f"{name} has another digest than meta.json states")
     columns = _columns(folder)
     counts = len(columns.vectors), len(columns.photos)
     if columns.attributes.dtype != ATTRIBUTES or counts != (meta["count"], meta["photo_count"]):
-        raise BadGeneration("the columns are not those that meta.json names")
+        raise BadGeneration("the rows and photos are not as many as meta.json states, or of another layout")
     indexes = (
         load_index(folder / name) if count else None for name, count in zip(INDEX_FILES, counts, strict=True)
     )
@@ -213,15 +221,18 @@ def _columns(folder: Path) -> Columns:
 
 
 def _verify(generation: Generation, columns: Columns) -> None:
-    """Every row and photo is there, and a sample of them is found by its own vector."""
+    """Check that the indexes hold every row and photo, and find a sample of them by their own vectors.
+
+    Raises BadGeneration.
+    """
     _verify_index(generation.index, columns.vectors, "rows")
     _verify_index(generation.photo_index, columns.photos.vectors, "photos")
 
 
-def _verify_index(index: VectorIndex | None, vectors: Matrix, what: str) -> None:
+def _verify_index(index: VectorIndex | None, vectors: Matrix, kind: str) -> None:
     count = index.count if index else 0
     if count != len(vectors):
-        raise BadGeneration(f"the index holds {count} {what} of {len(vectors)}")
+        raise BadGeneration(f"the index holds {count} {kind} of {len(vectors)}")
     if index is None:
         return
     chosen = np.random.default_rng(SEED).choice(count, size=min(SELF_SEARCH_SAMPLE, count), replace=False)
@@ -229,7 +240,7 @@ def _verify_index(index: VectorIndex | None, vectors: Matrix, what: str) -> None
     _, scores = index.search(queries, 1)
     own = (queries**2).sum(axis=1)
     if not (scores[:, 0] >= 0.98 * own).mean() >= 0.9:
-        raise BadGeneration(f"{what} are not found by their own vectors")
+        raise BadGeneration(f"{kind} are not found by their own vectors")
 
 
 def _drop_old(encoder_version: str) -> None:
@@ -238,7 +249,7 @@ def _drop_old(encoder_version: str) -> None:
 
 
 def _folders(encoder_version: str) -> list[Path]:
-    """Newest first."""
+    """The folders of all generations of an encoder, newest first."""
     return sorted((f for f in _existing(_root(encoder_version)) if f.name.isdigit()), reverse=True)
 
 
@@ -251,7 +262,7 @@ def _root(encoder_version: str) -> Path:
 
 
 def _seq_of(folder: Path) -> int | None:
-    """The change that a generation reaches to; None when its own word cannot be read."""
+    """The last change in a generation; None when its meta.json cannot be read."""
     try:
         return _meta(folder)["seq"]
     except (BadGeneration, OSError, ValueError, KeyError):
@@ -259,14 +270,14 @@ def _seq_of(folder: Path) -> int | None:
 
 
 def _meta(folder: Path) -> dict[str, Any]:
-    """What a generation says of itself. Raises BadGeneration, OSError, ValueError, KeyError."""
+    """The meta.json of a generation. Raises BadGeneration, OSError, ValueError, KeyError."""
     meta = json.loads((folder / "meta.json").read_text())
     if meta["own_sha256"] != _own_digest(meta):
-        raise BadGeneration("meta.json is not what was written")
+        raise BadGeneration("meta.json has another digest than it states")
     return meta
 
 
 def _own_digest(meta: dict[str, Any]) -> str:
-    """Of all but itself. A digit of `seq` that changed would have readers pass over changes."""
-    told = {name: value for name, value in meta.items() if name != "own_sha256"}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    """Digest of all fields but itself. A damaged `seq` would make readers skip changes."""
+    others = {name: value for name, value in meta.items() if name != "own_sha256"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()

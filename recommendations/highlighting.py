@@ -1,4 +1,4 @@
-"""Where a listing says what was asked for: HTML with the words marked."""
+"""Highlights of search results: HTML with the words of the query marked."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from listings.words import WORD, plain_word, stem, words_in
 
 MOST_WORDS = 32
 PASSAGE = 200  # characters of a description
-READ = 20_000  # characters of a description, as many as are searched
+READ = 20_000  # characters of a description: as many as full text indexes
 SHORTEST_PREFIX = 3
 ELLIPSIS = "…"
-# The commonest of the words that PostgreSQL's English configuration does not look for either.
+# The most frequent stop words of PostgreSQL's English configuration.
 _STOP_WORDS = """
     a about after all am an and any are as at be because been before being below between both but by can did
     do does doing down during each few for from further had has have having he her here hers him his how i if
@@ -24,7 +24,7 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 @dataclass(frozen=True)
 class Highlight:
-    """HTML: escaped text in which nothing but <mark> is a tag."""
+    """Escaped text as HTML. Its only tag is <mark>."""
 
     title: str
     description: str
@@ -32,7 +32,7 @@ class Highlight:
 
 @dataclass(frozen=True)
 class Asked:
-    """The words of a query as they are compared: their stems, and how the last one begins."""
+    """The words of a query for matching: their stems, and the last word as a prefix."""
 
     stems: frozenset[str]
     beginning: str | None
@@ -46,7 +46,7 @@ class Asked:
         return cls(stems, last if is_beginning else None)
 
     def matched(self, word: str) -> str | None:
-        """Which of the words this one is, in whatever form; None for none of them."""
+        """The stem of the query's word that matches this word; None if none does."""
         word = plain_word(word)
         root = stem(word)
         if root in self.stems:
@@ -57,7 +57,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Match:
-    """A word of a text that was asked for: where it stands, and which of the query's words it is."""
+    """A matching word of a text: its position, and the stem of the query's word."""
 
     start: int
     end: int
@@ -65,28 +65,28 @@ class Match:
 
 
 def highlight(words: str, title: str, description: str) -> Highlight:
-    """The title, and the passage of the description that holds most of the words, as HTML.
+    """The title, and the passage of the description with the most words of the query, as HTML.
 
-    A description without any of them begins at its beginning.
+    Without a match the passage is the beginning of the description.
     """
-    asked = Asked.of(words)
+    terms = Asked.of(words)
     description = " ".join(description[:READ].split())
-    matches = _matches(asked, description)
+    matches = _matches(terms, description)
     start, end = _passage(description, matches)
     marked = _marked(description, [match for match in matches if start <= match.start < end], start, end)
     before, after = ELLIPSIS if start else "", ELLIPSIS if end < len(description) else ""
-    return Highlight(_marked(title, _matches(asked, title), 0, len(title)), f"{before}{marked}{after}")
+    return Highlight(_marked(title, _matches(terms, title), 0, len(title)), f"{before}{marked}{after}")
 
 
-def _matches(asked: Asked, text: str) -> list[Match]:
-    if not asked.stems:
+def _matches(terms: Asked, text: str) -> list[Match]:
+    if not terms.stems:
         return []
-    found = ((word.start(), word.end(), asked.matched(word.group())) for word in WORD.finditer(text))
-    return [Match(start, end, root) for start, end, root in found if root is not None]
+    words = ((word.start(), word.end(), terms.matched(word.group())) for word in WORD.finditer(text))
+    return [Match(start, end, root) for start, end, root in words if root is not None]
 
 
 def _passage(text: str, matches: Sequence[Match]) -> tuple[int, int]:
-    """From where to where the best passage goes: most different words, then most words, then the first."""
+    """Start and end of the best passage: most different words, then most words, then the first."""
     if len(text) <= PASSAGE:
         return 0, len(text)
     best = (0, 0, 0)
@@ -100,7 +100,7 @@ def _passage(text: str, matches: Sequence[Match]) -> tuple[int, int]:
 
 
 def _at_blanks(text: str, first: int, matches: Iterable[Match]) -> tuple[int, int]:
-    """A passage around what begins at `first`: a little of what goes before it, and no word cut in two."""
+    """Start and end of a passage around position `first`, with some text before it, and cut at blanks."""
     inside = [match.end for match in matches if first <= match.start and match.end <= first + PASSAGE]
     spare = PASSAGE - (max(inside, default=first) - first)
     start = max(0, min(first - spare // 2, len(text) - PASSAGE))
@@ -113,10 +113,10 @@ def _at_blanks(text: str, first: int, matches: Iterable[Match]) -> tuple[int, in
 
 
 def _marked(text: str, matches: Iterable[Match], start: int, end: int) -> str:
-    """A stretch of a text, escaped, its matches in <mark>."""
-    parts, done = [], start
+    """A part of a text, escaped, with its matches in <mark>."""
+    parts, position = [], start
     for match in matches:
         stop = min(match.end, end)
-        parts += [escape(text[done : match.start]), f"<mark>{escape(text[match.start : stop])}</mark>"]
-        done = stop
-    return "".join([*parts, escape(text[done:end])])
+        parts += [escape(text[position : match.start]), f"<mark>{escape(text[match.start : stop])}</mark>"]
+        position = stop
+    return "".join([*parts, escape(text[position:end])])

@@ -1,4 +1,4 @@
-"""What to say of an empty result: what was looked for, and which part of the query leaves nothing."""
+"""Hints for an empty result: the parts of the query without which there are matches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from recommendations.asking_words import Understood
 from recommendations.matching import Question
 from recommendations.wanted import Wanted
 
-MOST_PARTS = 3  # of a query that are tried: each costs as much as a search
+MOST_PARTS = 3  # of a query that are dropped in turn: each costs as much as a search
 SILENT = "These words say nothing that could be looked for."
 
 
@@ -21,31 +21,31 @@ class Without:
 
 @dataclass(frozen=True)
 class Hint:
-    """Why nothing was found, and what would help: without each of these parts there is something."""
+    """The sentence for an empty result, and the parts without which there are matches."""
 
     text: str
     without: tuple[Without, ...] = ()
 
 
-def hint_for(question: Question, wanted: Wanted) -> Hint:
-    """What the same question finds without one of the parts that were understood; without all, if none helps.
+def hint_for(question: Question, query: Wanted) -> Hint:
+    """Drop each part of the query that became filters, and count the matches of the others.
 
-    Counted anew, as `Question.matching` does.
+    If none helps, all are dropped at once. Counts the listings of `Question.matching`.
     """
     if question.is_silent:
         return Hint(SILENT)
-    parts = [part for part in wanted.understood if part.filters][:MOST_PARTS]
-    without = [_without(question, wanted, [part]) for part in parts]
-    if len(parts) > 1 and not any(option.count for option in without):
-        without = [_without(question, wanted, parts)]
-    helpful = tuple(option for option in without if option.count)
-    asked = [f"for “{wanted.words}”"] if wanted.words else []
-    nothing = " ".join(["Nothing", *(asked + [part.text for part in parts] or ["matches"])])
-    but = [f"{option.count} without “{option.text}”" for option in helpful]
-    return Hint("; ".join([nothing, *but]) + ".", helpful)
+    parts = [part for part in query.understood if part.filters][:MOST_PARTS]
+    options = [_without(question, query, [part]) for part in parts]
+    if len(parts) > 1 and not any(option.count for option in options):
+        options = [_without(question, query, parts)]
+    helpful = tuple(option for option in options if option.count)
+    words = [f"for “{query.words}”"] if query.words else []
+    nothing = " ".join(["Nothing", *(words + [part.text for part in parts] or ["matches"])])
+    alternatives = [f"{option.count} without “{option.text}”" for option in helpful]
+    return Hint("; ".join([nothing, *alternatives]) + ".", helpful)
 
 
-def _without(question: Question, wanted: Wanted, dropped: Sequence[Understood]) -> Without:
-    filters = wanted.filters_without(dropped)
+def _without(question: Question, query: Wanted, dropped: Sequence[Understood]) -> Without:
+    filters = query.filters_without(dropped)
     count = question.matching(filters, question.match(filters)).count()
     return Without(" ".join(part.text for part in dropped), count)

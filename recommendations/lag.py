@@ -1,4 +1,4 @@
-"""Whether new listings wait longer for their vectors than anybody would expect."""
+"""Check for embedding lag: listings that wait too long for their vectors."""
 
 from datetime import datetime, timedelta
 
@@ -10,10 +10,10 @@ PATIENCE = timedelta(minutes=1)  # a listing is embedded within seconds of its p
 
 
 def is_embedding_late(encoder_version: str, *, now: datetime) -> bool:
-    """Whether a listing that was made or changed so long ago has no vector of what it says now in the space
-    of this encoder, and somebody still tries.
+    """Whether a listing waits longer than PATIENCE for a current vector of this encoder.
 
-    Where all wait for the vectors of another encoder, which is yet to serve, nothing is late.
+    Counts listings that have a job which has not failed. A listing that only waits for its vector of
+    another encoder, which does not serve yet, is not late.
     """
     current = ListingEmbedding.objects.filter(
         listing=OuterRef("listing"),

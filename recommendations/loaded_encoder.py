@@ -1,4 +1,4 @@
-"""An encoder as workers hold it: backbone, sentence encoder and space, loaded once in a process."""
+"""Encoder of a worker: backbone, sentence encoder and space, loaded once in a process."""
 
 import functools
 import io
@@ -27,7 +27,7 @@ MOST_SUGGESTED_LEAVES = 20
 
 @dataclass(frozen=True)
 class Encoder:
-    """Photos and words of listings to vectors, in one space of one version."""
+    """Encodes photos and words of listings as vectors of one space."""
 
     version: str
     record: EncoderRecord
@@ -39,7 +39,7 @@ class Encoder:
 
     @property
     def text_encoder(self) -> str:
-        """The version of the sentence encoder; empty when the space does without."""
+        """The version of the sentence encoder; empty when the space uses none."""
         return self.space.text_encoder
 
     @property
@@ -47,7 +47,7 @@ class Encoder:
         return self.space.feature_dimension
 
     def warm_up(self) -> None:
-        """Load what is loaded once in a process. Raises EncoderUnavailable."""
+        """Load the backbone and the sentence encoder. Raises EncoderUnavailable."""
         load_backbone(self.record.backbone, self.record.weights)
         if self.text_encoder:
             load_sentence_encoder()
@@ -57,13 +57,13 @@ class Encoder:
         return load_backbone(self.record.backbone, self.record.weights).features(photos)
 
     def sentences(self, words: Sequence[tuple[str, str]]) -> np.ndarray | None:
-        """Of title and description of listings, (n, s) float16; None when the space does without."""
+        """Sentence embeddings of titles and descriptions, (n, s) float16; None when the space uses none."""
         if not self.text_encoder:
             return None
         return load_sentence_encoder().read([title for title, _ in words], [text for _, text in words])
 
     def concepts(self) -> "Concepts":
-        """What the backbone's own classes mean as sentences; none where either has no words for them."""
+        """Sentence embeddings of the backbone's classes; none without a sentence encoder or class names."""
         from ml.concepts import Concepts
 
         if not self.text_encoder:
@@ -78,32 +78,35 @@ class Encoder:
         owners: np.ndarray,
         sentences: np.ndarray | None,
     ) -> "Coded":
-        """Vectors of n listings: words (title, description) of each, features (m, f) float16 of their
-        photos, owners (m,) int naming the listing of each photo, sentences (n, s) of their words."""
+        """Vectors of n listings.
+
+        words: title and description of each listing; features (m, f) float16 of all their photos;
+        owners (m,) int, the listing of each photo; sentences (n, s) of the words.
+        """
         titles, descriptions = [title for title, _ in words], [text for _, text in words]
         return self.space.encode(features, owners, titles, descriptions, sentences)
 
     def encode_query(self, words: str, photo: bytes | None) -> Encoded:
-        """What is asked for, as a listing that nobody published.
+        """Vectors of a query, encoded like a listing with these words as its title, and its categories.
 
-        photo: a JPEG as `listings.photos.receive` makes them. Raises ml.photos.UnreadablePhoto.
+        photo: a JPEG as made by `listings.photos.receive`. Raises ml.photos.UnreadablePhoto.
         """
         photos = [io.BytesIO(photo)] if photo else []
         features = self.features(photos)  # (0 or 1, f)
-        owners, said = np.zeros(len(photos), np.int64), [(words, "")]
-        sentences = self.sentences(said)
-        coded = self.encode(said, features, owners, sentences)
+        owners, texts = np.zeros(len(photos), np.int64), [(words, "")]
+        sentences = self.sentences(texts)
+        coded = self.encode(texts, features, owners, sentences)
         roots, leaves = self._suggestions(features, owners, words, sentences)
-        one = Encoded(self.version, coded.listings[0].astype(np.float32), roots=roots, leaves=leaves)
+        vector = coded.listings[0].astype(np.float32)
         if not photos:
-            return one
+            return Encoded(self.version, vector, roots=roots, leaves=leaves)
         photo_vector = coded.photos[0].astype(np.float32)
-        return Encoded(self.version, one.vector, photo_vector, features[0].astype(np.float32), roots, leaves)
+        return Encoded(self.version, vector, photo_vector, features[0].astype(np.float32), roots, leaves)
 
     def _suggestions(
         self, features: np.ndarray, owners: np.ndarray, words: str, sentences: np.ndarray | None
     ) -> tuple[tuple[Suggestion, ...], tuple[Suggestion, ...]]:
-        """Root categories and full paths, likeliest first; none before a training."""
+        """Root categories and full paths, most probable first; none before a training."""
         from ml.joint_encoder import JointEncoder
 
         if not isinstance(self.space, JointEncoder) or not (words or len(features)):
@@ -117,19 +120,19 @@ class Encoder:
 
 def _ordered(names: Sequence[str], probabilities: np.ndarray) -> tuple[Suggestion, ...]:
     order = np.argsort(-probabilities, kind="stable")
-    return tuple(Suggestion(names[place], float(probabilities[place])) for place in order)
+    return tuple(Suggestion(names[position], float(probabilities[position])) for position in order)
 
 
 @functools.lru_cache(maxsize=2)
 def load(model_id: int, sha256: str) -> Encoder:
-    """The encoder of a row of the registry, kept in this process. Raises EncoderUnavailable."""
+    """The encoder of a row of the registry, loaded once. Raises EncoderUnavailable."""
     model = TrainedModel.objects.get(pk=model_id, sha256=sha256)
     record = EncoderRecord.read(model)
     space = _space(model, record)
-    given = load_backbone(record.backbone, record.weights).version
-    if given != space.backbone:
+    loaded = load_backbone(record.backbone, record.weights).version
+    if loaded != space.backbone:
         raise EncoderUnavailable(
-            f"{model} takes features of {space.backbone}, found {given}. Run `manage.py embed`."
+            f"{model} takes features of {space.backbone}, found {loaded}. Run `manage.py embed`."
         )
     return Encoder(model.version, record, space)
 
@@ -143,13 +146,13 @@ def _space(model: TrainedModel, record: EncoderRecord) -> "ProjectionEncoder | J
             return JointEncoder.load(encoder_records.checked_folder(model))
         return ProjectionEncoder.from_json(record.projection)
     except (ModelFileError, EncoderError) as error:
-        mend = encoder_records.TRAIN if record.is_trained else "Run `manage.py embed` again."
-        raise EncoderUnavailable(f"{error}. {mend}") from None
+        remedy = encoder_records.TRAIN if record.is_trained else "Run `manage.py embed` again."
+        raise EncoderUnavailable(f"{error}. {remedy}") from None
 
 
 @functools.lru_cache(maxsize=2)
 def load_backbone(name: str, weights: str):
-    """Raises EncoderUnavailable."""
+    """A backbone with the weights of a file, loaded once. Raises EncoderUnavailable."""
     from ml.backbone import load_backbone as load_from
     from ml.weights import WeightsError
 
@@ -161,7 +164,7 @@ def load_backbone(name: str, weights: str):
 
 @functools.lru_cache(maxsize=1)
 def load_sentence_encoder():
-    """Raises EncoderUnavailable."""
+    """The sentence encoder, loaded once. Raises EncoderUnavailable."""
     from ml.text import SentenceEncoder, TextEncoderError
 
     try:
@@ -171,5 +174,5 @@ def load_sentence_encoder():
 
 
 def wished_sentence_encoder() -> "object | None":
-    """The one that TEXT_ENCODER asks for; None for n-grams alone. Raises EncoderUnavailable."""
+    """The sentence encoder that TEXT_ENCODER asks for; None for n-grams alone. Raises EncoderUnavailable."""
     return load_sentence_encoder() if settings.ENVIRONMENT.text_encoder == "minilm" else None

@@ -1,4 +1,4 @@
-"""More like these listings, less like those."""
+"""Search by example: listings similar to positive examples and dissimilar to negative ones."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from recommendations.taste import INTERESTS, vectors_of
 from recommendations.view import View
 
 MOST_NAMED = 50  # of each kind
-PROPOSED = 200  # by each interest: enough remain when what is like the negative ones falls behind
+PROPOSED = 200  # candidates of each interest: enough remain after the negative examples push some back
 
 
 class UnknownListings(Invalid):
@@ -37,28 +37,29 @@ class BothWays(Invalid):
 
 
 def more_like(*, positive: Sequence[str], negative: Sequence[str], filters: Filters, limit: int) -> Page:
-    """Listings near to a positive one and not to a negative one (`ml.contrast`), those named left out.
+    """Listings near a positive example and not near a negative one (`ml.contrast`), without the examples.
 
-    positive and negative: external ids; what was sold speaks too. One that has no vector yet says nothing,
-    and `degraded` says so.
+    positive and negative: external ids, also of listings that were sold. An example without a vector is
+    left out, and `degraded` says so.
     Raises NothingPositive, BothWays, UnknownListings, NoSuchCategory, NotReady.
     """
-    liked_ids, disliked_ids = _keys_of(positive, negative)
-    view = replica.view()
-    (liked, all_liked), (disliked, all_disliked) = _known(liked_ids, view), _known(disliked_ids, view)
-    allowed = allowed_rows(view, filters, without=frozenset([*liked_ids, *disliked_ids]))
-    scores = _judged(view, _propose(view, liked, allowed), liked, disliked)
+    positive_ids, negative_ids = _keys_of(positive, negative)
+    snapshot = replica.view()
+    positives, all_positive = _known_vectors(positive_ids, snapshot)
+    negatives, all_negative = _known_vectors(negative_ids, snapshot)
+    allowed = allowed_rows(snapshot, filters, without=frozenset([*positive_ids, *negative_ids]))
+    scores = _scored(snapshot, _candidates(snapshot, positives, allowed), positives, negatives)
 
-    def item_of(found: Listing) -> Item:
-        score, *parts = scores[found.pk]
-        return Item(found, score, dict(zip(("positive", "negative"), parts, strict=True)))
+    def item_of(listing: Listing) -> Item:
+        score, *parts = scores[listing.pk]
+        return Item(listing, score, dict(zip(("positive", "negative"), parts, strict=True)))
 
-    degraded = [] if all_liked and all_disliked else ["not_embedded_yet"]
-    return Page(copies.first_grouped(list(scores), limit, item_of, view), degraded)
+    degraded = [] if all_positive and all_negative else ["not_embedded_yet"]
+    return Page(copies.first_grouped(list(scores), limit, item_of, snapshot), degraded)
 
 
 def _keys_of(positive: Sequence[str], negative: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Keys of the listings that are or were on the market: drafts are nobody's business."""
+    """Keys of both kinds of examples. Drafts count as unknown: they are not public."""
     if not positive:
         raise NothingPositive
     if both := sorted(set(positive) & set(negative)):
@@ -71,34 +72,36 @@ def _keys_of(positive: Sequence[str], negative: Sequence[str]) -> tuple[list[int
     return tuple([keys[external_id] for external_id in dict.fromkeys(ids)] for ids in (positive, negative))
 
 
-def _known(listing_ids: list[int], view: View) -> tuple[Matrix, bool]:
-    """Vectors (m, d) float32 of those that have one, and whether all have."""
-    vectors, known = vectors_of(np.array(listing_ids, np.int64), view)
+def _known_vectors(listing_ids: list[int], snapshot: View) -> tuple[Matrix, bool]:
+    """Vectors (m, d) float32 of the listings that have one, and whether all have."""
+    vectors, known = vectors_of(np.array(listing_ids, np.int64), snapshot)
     return vectors[known].astype(np.float32), bool(known.all())
 
 
-def _propose(view: View, liked: Matrix, allowed: np.ndarray) -> Rows:
-    """Allowed rows near to a few of these (p, d) that stand for all: (m,) int64, each once."""
-    if not len(liked):
+def _candidates(snapshot: View, positives: Matrix, allowed: np.ndarray) -> Rows:
+    """Allowed rows near the few positives (p, d) that represent all of them: (m,) int64, each once."""
+    if not len(positives):
         return np.empty(0, np.int64)
-    chosen = choose_interests(view.comparison.weighted(liked), np.ones(len(liked), np.float32), INTERESTS)
-    return np.unique(np.concatenate([view.nearest(liked[one], PROPOSED, allowed)[0] for one in chosen]))
+    weights = np.ones(len(positives), np.float32)
+    interests = choose_interests(snapshot.comparison.weighted(positives), weights, INTERESTS)
+    near = [snapshot.nearest(positives[interest], PROPOSED, allowed)[0] for interest in interests]
+    return np.unique(np.concatenate(near))
 
 
-def _judged(
-    view: View, rows: Rows, liked: Matrix, disliked: Matrix
+def _scored(
+    snapshot: View, rows: Rows, positives: Matrix, negatives: Matrix
 ) -> dict[int, tuple[float, float | None, float | None]]:
-    """Key of each listing, best first -> its score, its nearness to a positive and to a negative one."""
-    vectors = view.vectors(rows).astype(np.float32)
-    near = view.comparison.likeness(liked, vectors)  # (p, n)
-    near_unwanted = view.comparison.likeness(disliked, vectors)  # (q, n)
-    score = contrast(near, near_unwanted)
-    nearest = [np.fmax.reduce(likeness, axis=0, initial=np.nan) for likeness in (near, near_unwanted)]
+    """Key of each listing, best first -> its score, and its similarity to the nearest of both kinds."""
+    vectors = snapshot.vectors(rows).astype(np.float32)
+    to_positives = snapshot.comparison.likeness(positives, vectors)  # (p, n)
+    to_negatives = snapshot.comparison.likeness(negatives, vectors)  # (q, n)
+    score = contrast(to_positives, to_negatives)
+    nearest = [np.fmax.reduce(part, axis=0, initial=np.nan) for part in (to_positives, to_negatives)]
     order = np.argsort(-score, kind="stable")
     columns = np.column_stack([score, *nearest])[order[~np.isnan(score[order])]]
-    ids = view.attributes["listing_id"][rows[order]][: len(columns)].tolist()
-    return {pk: tuple(map(_shown, row)) for pk, row in zip(ids, columns.tolist(), strict=True)}
+    ids = snapshot.attributes["listing_id"][rows[order]][: len(columns)].tolist()
+    return {pk: tuple(map(_rounded, row)) for pk, row in zip(ids, columns.tolist(), strict=True)}
 
 
-def _shown(value: float) -> float | None:
+def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(value, 4)

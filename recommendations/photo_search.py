@@ -1,4 +1,4 @@
-"""The photos most like one, among those of some rows."""
+"""Nearest photos among those of some rows."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,18 @@ from recommendations.columns import PhotoRows
 
 @dataclass(frozen=True)
 class PhotoMatches:
-    """Photos with their rows and how alike each is: ids (m,) int64, rows (m,) int64, scores (m,) float32."""
+    """Photos, their rows and their similarities: ids (m,) int64, rows (m,) int64, scores (m,) float32."""
 
     ids: np.ndarray
     rows: Rows
     scores: Vector
 
     def moved(self, offset: int) -> "PhotoMatches":
-        """The same photos, of rows that lie further on."""
+        """The same photos with row numbers that are greater by `offset`."""
         return PhotoMatches(self.ids, self.rows + offset, self.scores)
 
     def and_then(self, other: "PhotoMatches") -> "PhotoMatches":
-        """Those of both."""
+        """The photos of both."""
         pairs = ((self.ids, other.ids), (self.rows, other.rows), (self.scores, other.scores))
         return PhotoMatches(*(np.concatenate(pair) for pair in pairs))
 
@@ -37,14 +37,14 @@ def nearest_photos(
 ) -> PhotoMatches:
     """About k photos of highest inner product among those of allowed rows, unordered.
 
-    query (d,) float32; allowed (rows,) bool. The index, over all of these photos, proposes; without one all
-    are compared.
+    query (d,) float32; allowed (rows,) bool; index: over all of these photos. Without one all photos are
+    compared.
     """
-    shown = allowed[photos.owners]
+    is_allowed = allowed[photos.owners]
     if index is not None and k < len(photos):
-        places, _ = index.search(query[None, :], k, pack_mask(shown))
-        chosen = places[0][places[0] >= 0].astype(np.int64)
+        positions, _ = index.search(query[None, :], k, pack_mask(is_allowed))
+        chosen = positions[0][positions[0] >= 0].astype(np.int64)
     else:
-        chosen = np.flatnonzero(shown)
+        chosen = np.flatnonzero(is_allowed)
     scores = photos.vectors[chosen].astype(np.float32) @ query
     return PhotoMatches(photos.ids[chosen], photos.owners[chosen], scores).first(k)

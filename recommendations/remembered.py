@@ -1,4 +1,4 @@
-"""What a process reads again and again, kept for a moment."""
+"""Cache of one value for a short time, shared by the threads of a process."""
 
 import threading
 from collections.abc import Callable
@@ -11,35 +11,36 @@ Value = TypeVar("Value")
 
 
 class Remembered(Generic[Value]):
-    """The answer of `read(now)`, asked for once a second at most, or as told, while time goes on.
+    """The result of `read(now)`, read again once it is older than `kept`.
 
-    A time before the last reading, as a replay has it, reads anew. While one thread reads, the others go on
-    with what was read before, if it is hardly older than it may be, else they wait. Where reading fails, its
-    error goes to the caller and nothing is kept of it.
+    A time before the last reading, as in a backtest, reads again. While one thread reads, the others
+    get the previous value if it is younger than twice `kept`; otherwise they wait. An error of `read` goes to
+    the caller, and the previous value stays.
     """
 
     def __init__(self, read: Callable[[datetime], Value], *, kept: timedelta = KEPT):
-        self._read, self._lasts = read, kept
-        self._kept: tuple[datetime, Value] | None = None
+        self._read, self._ttl = read, kept
+        self._entry: tuple[datetime, Value] | None = None  # when it was read, and the value
         self._reading = threading.Lock()
 
     def at(self, now: datetime) -> Value:
-        kept = self._kept
-        if self._is_within(kept, now, self._lasts):
-            return kept[1]
-        if not self._reading.acquire(blocking=not self._is_within(kept, now, 2 * self._lasts)):
-            return kept[1]
+        """The value as of this time."""
+        entry = self._entry
+        if self._is_within(entry, now, self._ttl):
+            return entry[1]
+        if not self._reading.acquire(blocking=not self._is_within(entry, now, 2 * self._ttl)):
+            return entry[1]
         try:
-            kept = self._kept
-            if not self._is_within(kept, now, self._lasts):  # nor was it read by another thread since
-                kept = self._kept = (now, self._read(now))
-            return kept[1]
+            entry = self._entry
+            if not self._is_within(entry, now, self._ttl):  # another thread may have read it meanwhile
+                entry = self._entry = (now, self._read(now))
+            return entry[1]
         finally:
             self._reading.release()
 
-    def _is_within(self, kept: tuple[datetime, Value] | None, now: datetime, span: timedelta) -> bool:
-        return kept is not None and timedelta(0) <= now - kept[0] < span
+    def _is_within(self, entry: tuple[datetime, Value] | None, now: datetime, age: timedelta) -> bool:
+        return entry is not None and timedelta(0) <= now - entry[0] < age
 
     def forget(self) -> None:
-        """The next call reads."""
-        self._kept = None
+        """Drop the value: the next call reads."""
+        self._entry = None

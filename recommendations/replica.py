@@ -1,6 +1,8 @@
-"""This process's view of the live catalogue: loaded once, then kept current by a thread that tails the log.
+"""Replica of the live catalogue in this process: loaded once, then kept current by a thread that tails the
+change log.
 
-Requests read a reference and never wait. The thread starts after the fork, at the first call.
+Requests read a reference to the current snapshot and never wait. The thread starts at the first call, which
+comes after the fork of the worker process.
 """
 
 import logging
@@ -24,32 +26,35 @@ from recommendations.models import TrainedModel
 from recommendations.view import View
 
 TAIL_EVERY_S = 0.15
-NOTE_LAG_EVERY_S = 10.0  # which is asked of every job that waits
-LOOK_AROUND_EVERY_S = 1.0  # for a new generation, encoder or model, and for what is trending
+NOTE_LAG_EVERY_S = 10.0  # its query reads every waiting job
+LOOK_AROUND_EVERY_S = 1.0  # for a new generation, encoder or model, and for trending scores
 
 logger = logging.getLogger(__name__)
 
 
 class NotReady(Unavailable):
-    """No encoder was chosen yet, so there is no space to search in."""
+    """No encoder was chosen yet, so there are no vectors to search."""
 
 
 class Replica:
-    """Holds the view and moves it forward. Only its own thread, or a test, calls `tail`."""
+    """Holds the current snapshot and replaces it. Only its own thread, or a test, calls `tail`."""
 
     def __init__(self) -> None:
         self.view: View | None = None
         self.degraded: frozenset[str] = frozenset()
         self._lag_noted_at = -math.inf
-        self._failing: set[str] = set()  # steps that did not work when they were last tried
+        self._failing: set[str] = set()  # names of the steps whose last attempt failed
         self._models = ModelWatch(model_store)
         self._rankers = ModelWatch(ranker_store)
-        self._looked_at: tuple[str, int] = ("", 0)  # encoder and generation, adopted or found damaged
+        self._looked_at: tuple[str, int] = (
+            "",
+            0,
+        )  # encoder and generation that were adopted or found damaged
         self._pid: int | None = None
         self._starting = threading.Lock()
 
     def start(self) -> None:
-        """Load the view and start its thread, once in each process."""
+        """Load the snapshot and start the thread, once in each process."""
         with self._starting:
             if self._pid == os.getpid():
                 return
@@ -67,13 +72,17 @@ class Replica:
                 looked_at = time.monotonic()
 
     def _try(self, step: Callable[[], None]) -> None:
-        """A reader outlives whatever goes wrong: it serves on, says so, and tries again at the next turn."""
+        """Run a step. If it fails, the old snapshot goes on serving and the next turn tries again."""
         try:
             step()
             self._failing.discard(step.__name__)
         except Exception as error:
-            if step.__name__ not in self._failing:  # said once, not at each turn until it heals
-                logger.exception("The view of the catalogue stays as it is for now")
+            if step.__name__ not in self._failing:  # logged once for each outage, not at each turn
+                logger.exception(
+                    "The catalogue snapshot could not be updated (%s). Requests go on with the last one, "
+                    "and each turn tries again. Check PostgreSQL and the index folder",
+                    step.__name__,
+                )
             self._failing.add(step.__name__)
             if isinstance(error, Error):
                 connection.close()
@@ -81,19 +90,19 @@ class Replica:
         self.degraded = self.degraded | catalogue if self._failing else self.degraded - catalogue
 
     def tail(self) -> None:
-        """Apply what was committed since the last turn; reload when the log was pruned past this view."""
+        """Apply the changes since the last turn. Reload when the log was pruned past this snapshot."""
         if self.view is None:
             return
-        news = changes.changed_since(self.view.seq)
-        if not news:
+        new_changes = changes.changed_since(self.view.seq)
+        if not new_changes:
             return
         if changes.is_pruned_past(self.view.seq):
             self.view = load(encoders.active(), self.view)
             return
-        self.view = apply(self.view, news)
+        self.view = apply(self.view, new_changes)
 
     def look_around(self) -> None:
-        """Adopt a new encoder, a new generation, a new model, and what is trending now."""
+        """Adopt a new encoder, generation or model, and the current trending scores."""
         model = encoders.active()
         if model is None:
             return
@@ -119,17 +128,17 @@ class Replica:
         self.degraded = self.degraded - watches.keys() | missing
 
     def _take_trending(self) -> None:
-        """Redis holds what is trending and is the broker, too: without it, background work waits.
+        """Read the trending scores from Redis, which is the broker as well.
 
-        It waits for one that is full as well, which still tells what is trending.
+        A Redis that is full refuses messages but can still be read: then only the broker is degraded.
         """
         both = {"trending", "broker"}
         try:
             self.view = self.view.with_trending(*trending.top())
-            lost = set() if trending.is_writable() else {"broker"}
+            missing = set() if trending.is_writable() else {"broker"}
         except RedisError:
-            lost = both
-        self.degraded = self.degraded - both | lost
+            missing = both
+        self.degraded = self.degraded - both | missing
 
     def _note_lag(self) -> None:
         is_late = lag.is_embedding_late(self.view.encoder_version, now=timezone.now())
@@ -141,12 +150,12 @@ _replica = Replica()
 
 
 def start() -> None:
-    """Begin to follow the catalogue in this process."""
+    """Start to follow the catalogue in this process."""
     _replica.start()
 
 
 def view() -> View:
-    """What this process knows now. Raises NotReady before the first encoder was chosen."""
+    """The current snapshot. Raises NotReady before the first encoder was chosen."""
     if _replica._pid != os.getpid():
         _replica.start()
     if _replica.view is None:
@@ -155,23 +164,23 @@ def view() -> View:
 
 
 def degraded() -> list[str]:
-    """The sources that cannot be asked just now."""
+    """Names of the parts that are missing or outdated now, sorted."""
     return sorted(_replica.degraded)
 
 
 def load(model: TrainedModel, current: View | None = None, *, generation: Generation | None = None) -> View:
-    """The view from a generation (the newest, unless one is given) and what came after, or from the tables.
+    """A snapshot from a generation (the newest by default) and the changes after it, else from the tables.
 
-    The models and what is trending are carried over from the current view.
+    The models and the trending scores are carried over from the current snapshot.
     """
-    fresh = _from_generation(model, generation or generations.newest(model.version)) or from_table(model)
-    while news := changes.changed_since(fresh.seq):
-        fresh = apply(fresh, news)
+    loaded = _from_generation(model, generation or generations.newest(model.version)) or from_table(model)
+    while new_changes := changes.changed_since(loaded.seq):
+        loaded = apply(loaded, new_changes)
     if current is None:
-        return fresh
-    hot = np.flatnonzero(current.trending)
-    fresh = fresh.with_trending(current.attributes["listing_id"][hot], current.trending[hot])
-    return fresh.with_collaborative(current.collaborative).with_ranker(current.ranker)
+        return loaded
+    rows = np.flatnonzero(current.trending)
+    loaded = loaded.with_trending(current.attributes["listing_id"][rows], current.trending[rows])
+    return loaded.with_collaborative(current.collaborative).with_ranker(current.ranker)
 
 
 def _from_generation(model: TrainedModel, generation: Generation | None) -> View | None:
@@ -190,9 +199,10 @@ def _from_generation(model: TrainedModel, generation: Generation | None) -> View
 
 
 def from_table(model: TrainedModel) -> View:
-    """The view built from nothing.
+    """A snapshot from the tables, with new indexes.
 
-    The position is read before the rows: what commits in between is applied once more, which changes nothing.
+    The seq is read before the rows. A change that commits in between is applied again later, which is
+    harmless.
     """
     blocks = encoders.blocks_of(model)
     seq = changes.last_seq()
@@ -201,8 +211,8 @@ def from_table(model: TrainedModel) -> View:
     return View.load(model.version, blocks, columns, index, seq, photo_index=photo_index)
 
 
-def apply(view: View, news: list[tuple[int, int]]) -> View:
-    """The view after these (seq, listing id): the log says what changed, the tables how it is now."""
-    listing_ids = np.unique(np.array([pk for _, pk in news], dtype=np.int64))
-    live = read_live(view.encoder_version, view.comparison.blocks, listing_ids.tolist())
-    return view.with_changes(listing_ids, live, seq=news[-1][0])
+def apply(snapshot: View, new_changes: list[tuple[int, int]]) -> View:
+    """The snapshot after these changes (seq, listing id). Current rows are read from the tables."""
+    listing_ids = np.unique(np.array([pk for _, pk in new_changes], dtype=np.int64))
+    live = read_live(snapshot.encoder_version, snapshot.comparison.blocks, listing_ids.tolist())
+    return snapshot.with_changes(listing_ids, live, seq=new_changes[-1][0])

@@ -1,4 +1,4 @@
-"""Search by words and photos, read from top to bottom: match, fuse, bring nearer what is liked, show."""
+"""Search pipeline for words and photos: match, fuse the rankings, personalise the top, build the page."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,13 +25,13 @@ from recommendations.taste import Taste, read_taste
 from recommendations.view import View
 from recommendations.wanted import read_query
 
-# What each ranking weighs in the fusion. Vectors bring what was said in other words: at 1, listings are found
-# less well by their own (MRR .835 on real adverts for .860 at .25, and .859 without vectors). Taste brings
-# nearer what is about as good an answer, and no more.
+# Weight of each ranking in the fusion. Vectors find listings that use other words. At weight 1 they harm the
+# search for exact words: MRR on real adverts is .835, against .860 at .25 and .859 without vectors. The user
+# profile only reorders listings that match about equally well.
 WEIGHTS = {"words": 1.0, "vectors": 0.25, "photo": 1.0, "newest": 1.0, "taste": 0.5}
-FURTHEST = 1000  # place of an order from which a page may begin
-RERANKED = 200  # of the fused listings, from the first on, are ordered anew by taste
-# What is new or trending would move listings from page to page, and says nothing of who asks.
+FURTHEST = 1000  # greatest offset of a page
+RERANKED = 200  # fused listings that are reranked by the user profile
+# Sources that do not depend on the actor are left out: their scores change between two pages.
 PERSONAL = np.array([source not in {"trending", "fresh", "popularity"} for source in TASTE_SOURCES])
 
 
@@ -42,18 +42,20 @@ class NothingAsked(Invalid):
 
 @dataclass(frozen=True)
 class SearchItem(Item):
-    """A listing that was found; `scores` are what each ranking adds to its score."""
+    """A listing that was found. `scores` are the parts that each ranking adds to its score."""
 
     highlight: Highlight | None = None
 
 
 @dataclass(frozen=True)
 class SearchPage(Page):
-    words: str = ""  # that were looked for
-    understood: tuple[Understood, ...] = ()
-    mended: dict[str, str] = field(default_factory=dict)
-    facets: dict[str, int] = field(default_factory=dict)  # root category -> how many match in it
-    hint: Hint | None = None  # of an empty result
+    """A page of search results, with what was made of the query."""
+
+    words: str = ""  # the words that were searched, spelling corrected
+    understood: tuple[Understood, ...] = ()  # parts of the query that became filters
+    mended: dict[str, str] = field(default_factory=dict)  # misspelt word -> its correction
+    facets: dict[str, int] = field(default_factory=dict)  # root category -> number of matches
+    hint: Hint | None = None  # for an empty result
     next_offset: int | None = None
 
 
@@ -70,88 +72,90 @@ def search(
     offset: int = 0,
     now: datetime,
 ) -> SearchPage:
-    """What is for sale and was asked for, best first; with filters alone, the newest.
+    """Listings for sale that match words, a photo or filters, best first. Filters alone: the newest first.
 
-    photo: a JPEG as listings.photos.receive made it. An offset counts places of one order, which stays the
-    same for the same question: a page is shorter than its limit by what is folded into copies.
-    Raises NothingAsked, NoSuchCategory; for a photo alone EncoderAway and NotReady.
+    photo: a JPEG as made by listings.photos.receive. The offset counts ranks, and the same query gives the
+    same order. Copies of one photo are folded into one item after the page is cut, so a page may be shorter
+    than its limit.
+    Raises NothingAsked, NoSuchCategory; for a photo without words also EncoderAway and NotReady.
     """
-    wanted = read_query(words, filters, understanding=understand, mending=mend)
-    if wanted.is_nothing and photo is None:
+    query = read_query(words, filters, understanding=understand, mending=mend)
+    if query.is_nothing and photo is None:
         raise NothingAsked
-    question = pose(wanted, photo=photo, actor=actor)
-    rankings = question.match(wanted.filters)
+    question = pose(query, photo=photo, actor=actor)
+    rankings = question.match(query.filters)
     if personalised and actor is not None:
         rankings |= _by_taste_of(actor, rankings, question.view, now=now)
     order = fuse(rankings)
     return SearchPage(
         items=_items(order, list(rankings), question, slice(offset, offset + limit)),
         degraded=_degraded(question, rankings),
-        words=wanted.words,
-        understood=wanted.understood,
-        mended=wanted.mended,
-        facets=_facets(question, wanted.filters, rankings),
-        hint=None if len(order.rows) else hint_for(question, wanted),
-        next_offset=_next(offset + limit, length=len(order.rows)),
+        words=query.words,
+        understood=query.understood,
+        mended=query.mended,
+        facets=_facets(question, query.filters, rankings),
+        hint=None if len(order.rows) else hint_for(question, query),
+        next_offset=_next_offset(offset + limit, length=len(order.rows)),
     )
 
 
-def _next(offset: int, *, length: int) -> int | None:
-    """Where the next page begins, where there is one that may be asked for."""
+def _next_offset(offset: int, *, length: int) -> int | None:
+    """The offset of the next page; None where the results end, or beyond FURTHEST."""
     return offset if offset < length and offset <= FURTHEST else None
 
 
 def fuse(rankings: Rankings) -> Fused:
-    """One order of all listings that a ranking holds, by reciprocal rank; `rows` are keys of listings."""
+    """One order of the listings of all rankings, by reciprocal rank fusion; `rows` are keys of listings."""
     return reciprocal_rank(list(rankings.values()), np.array([WEIGHTS[source] for source in rankings]))
 
 
-def _by_taste_of(actor: Actor, rankings: Rankings, view: View | None, *, now: datetime) -> Rankings:
-    """The top of the fused listings as one more ranking: it moves listings, and brings none in."""
-    if view is None or not any(len(ranking) for ranking in rankings.values()):
+def _by_taste_of(actor: Actor, rankings: Rankings, snapshot: View | None, *, now: datetime) -> Rankings:
+    """The top of the fused listings, ordered by the user profile, as one more ranking. It adds no listing."""
+    if snapshot is None or not any(len(ranking) for ranking in rankings.values()):
         return {}
-    taste = read_taste(actor, view, now=now)
-    if not len(taste.listing_ids):
+    profile = read_taste(actor, snapshot, now=now)
+    if not len(profile.listing_ids):
         return {}
     top = fuse(rankings).rows[:RERANKED]
-    liking = _liking(top, taste, view, now=now)
-    return {"taste": top[np.argsort(-liking, kind="stable")]}
+    preference = _preference(top, profile, snapshot, now=now)
+    return {"taste": top[np.argsort(-preference, kind="stable")]}
 
 
-def _liking(listing_ids: Rows, taste: Taste, view: View, *, now: datetime) -> Vector:
-    """How much the actor probably likes these: (m,) -> (m,) float32
+def _preference(listing_ids: Rows, profile: Taste, snapshot: View, *, now: datetime) -> Vector:
+    """Blended score of each listing for this actor: (m,) -> (m,) float32
 
-    One that nothing is known about is neither liked nor disliked: it stands in the middle.
+    A listing that no source knows gets the median score.
     """
-    rows = view.rows_of(listing_ids)
+    rows = snapshot.rows_of(listing_ids)
     scores = np.full((len(rows), len(TASTE_SOURCES)), np.nan, np.float32)
-    scores[rows >= 0] = score_rows(view, taste, rows[rows >= 0], now=now)
-    liking = blend(scores, weights_for(taste, view.blend) * PERSONAL)
-    known = liking[~np.isnan(liking)]
-    return np.nan_to_num(liking, nan=float(np.median(known)) if len(known) else 0.0)
+    scores[rows >= 0] = score_rows(snapshot, profile, rows[rows >= 0], now=now)
+    preference = blend(scores, weights_for(profile, snapshot.blend) * PERSONAL)
+    known = preference[~np.isnan(preference)]
+    return np.nan_to_num(preference, nan=float(np.median(known)) if len(known) else 0.0)
 
 
 def _items(order: Fused, sources: list[str], question: Question, window: slice) -> list[SearchItem]:
-    """The listings of this window that are active now, those that show the same photo folded into one."""
+    """The listings of this window that are still active, those that show the same photo folded into one."""
     ids = order.rows[window].tolist()
-    place = {pk: window.start + position for position, pk in enumerate(ids)}
+    rank_of = {pk: window.start + position for position, pk in enumerate(ids)}
 
-    def item_of(found: Listing) -> SearchItem:
-        parts = zip(sources, order.parts[place[found.pk]].tolist(), strict=True)
+    def item_of(listing: Listing) -> SearchItem:
+        parts = zip(sources, order.parts[rank_of[listing.pk]].tolist(), strict=True)
         return SearchItem(
-            found,
-            round(float(order.score[place[found.pk]]), 6),
+            listing,
+            round(float(order.score[rank_of[listing.pk]]), 6),
             {source: None if np.isnan(part) else round(part, 6) for source, part in parts},
-            highlight=highlight(question.words, found.title, found.description),
+            highlight=highlight(question.words, listing.title, listing.description),
         )
 
-    return copies.group([item_of(found) for found in queries.first_visible(ids, len(ids))], question.view)
+    items = [item_of(listing) for listing in queries.first_visible(ids, len(ids))]
+    return copies.group(items, question.view)
 
 
 def _facets(question: Question, filters: Filters, rankings: Rankings) -> dict[str, int]:
-    """Root category -> how many listings match in it whatever category was asked for, most first.
+    """Root category -> number of matches in it, most first. The category filter is left out.
 
-    Counted is what `Question.matching` says: with words or a photo, what the sources found.
+    Counts the listings of `Question.matching`.
     """
     everywhere = replace(filters, category=None)
     if everywhere != filters:
@@ -160,7 +164,7 @@ def _facets(question: Question, filters: Filters, rankings: Rankings) -> dict[st
 
 
 def _degraded(question: Question, rankings: Rankings) -> list[str]:
-    """What could not be asked, or is not up to date, of what these rankings are made from."""
+    """Names of the parts that these rankings lack or that are outdated."""
     used = {"catalogue"} if question.encoded else set()
     used |= {"catalogue", "collaborative"} if "taste" in rankings else set()
     return sorted({*question.degraded, *(used & set(replica.degraded()))})

@@ -1,4 +1,4 @@
-"""Listings like a given one."""
+"""Listings similar to a given one."""
 
 from enum import StrEnum
 
@@ -15,51 +15,56 @@ from recommendations.view import View
 
 
 class By(StrEnum):
+    """The parts of two listings that are compared."""
+
     PHOTO = "photo"
     TEXT = "text"
     BOTH = "both"
 
 
-SPARE = 40  # proposed beyond the limit, for those that were sold a moment ago or are folded as copies
+SPARE = 40  # candidates beyond the limit: some were sold a moment ago, some are folded as copies
 
 
 def find_similar(*, listing: Listing, by: By, filters: Filters, limit: int) -> Page:
-    """The most similar listings by photos, words or both, the listing itself left out.
+    """The most similar listings by photos, words or both, best first, without the listing itself.
 
-    Listings that show the same photo are one item, those that show the asked listing's too.
-    Nothing is similar to a listing that has no vector yet, or by photo to one without photos.
+    Listings that show the same photo are folded into one item. The page is empty, and degraded, for a
+    listing without a vector; by photo it is empty for a listing without photos.
     Raises NotReady, NoSuchCategory.
     """
-    view = replica.view()
-    vectors, known = vectors_of(np.array([listing.pk]), view)
+    snapshot = replica.view()
+    vectors, known = vectors_of(np.array([listing.pk]), snapshot)
     if not known[0]:
         return Page([], degraded=["not_embedded_yet"])
-    allowed = allowed_rows(view, filters, without=frozenset({listing.pk}))
-    rows, scores = _nearest(by, listing, vectors[0].astype(np.float32), limit + SPARE, allowed, view)
-    ids = view.attributes["listing_id"][rows].tolist()
+    allowed = allowed_rows(snapshot, filters, without=frozenset({listing.pk}))
+    rows, scores = _nearest(by, listing, vectors[0].astype(np.float32), limit + SPARE, allowed, snapshot)
+    ids = snapshot.attributes["listing_id"][rows].tolist()
     score_of = dict(zip(ids, scores.tolist(), strict=True))
 
-    def item_of(found: Listing) -> Item:
-        return Item(found, score_of[found.pk], {"content": round(score_of[found.pk], 4)})
+    def item_of(similar: Listing) -> Item:
+        return Item(similar, score_of[similar.pk], {"content": round(score_of[similar.pk], 4)})
 
-    return Page(copies.first_grouped(ids, limit, item_of, view))
+    return Page(copies.first_grouped(ids, limit, item_of, snapshot))
 
 
 def _nearest(
-    by: By, listing: Listing, vector: Vector, k: int, allowed: np.ndarray, view: View
+    by: By, listing: Listing, vector: Vector, k: int, allowed: np.ndarray, snapshot: View
 ) -> tuple[Rows, Vector]:
-    """The k allowed rows most like the listing, best first, and how alike they are."""
+    """The k allowed rows most similar to the listing, best first, and their similarities."""
     if by == By.PHOTO:
-        return _by_photos(photo_vectors_of(listing.pk, view), k, allowed, view)
-    return view.nearest(vector, k, allowed, WORDS_ONLY if by == By.TEXT else None)
+        return _by_photos(photo_vectors_of(listing.pk, snapshot), k, allowed, snapshot)
+    return snapshot.nearest(vector, k, allowed, WORDS_ONLY if by == By.TEXT else None)
 
 
-def _by_photos(photos: Matrix, k: int, allowed: np.ndarray, view: View) -> tuple[Rows, Vector]:
-    """Rows with a photo like one of these: of all pairs the best speaks.   photos (m, look + meaning)"""
-    found = [view.nearest_by_photo(photo, k, allowed) for photo in photos.astype(np.float32)]
-    if not found:
+def _by_photos(photos: Matrix, k: int, allowed: np.ndarray, snapshot: View) -> tuple[Rows, Vector]:
+    """The k allowed rows with a photo similar to one of these, by their best pair of photos.
+
+    photos (m, look + meaning) -> (<= k,) int64 and (<= k,) float32, best first
+    """
+    by_photo = [snapshot.nearest_by_photo(photo, k, allowed) for photo in photos.astype(np.float32)]
+    if not by_photo:
         return np.empty(0, np.int64), np.empty(0, np.float32)
-    rows, scores = (np.concatenate(part) for part in zip(*found, strict=True))
+    rows, scores = (np.concatenate(part) for part in zip(*by_photo, strict=True))
     order = np.argsort(-scores, kind="stable")
     rows, first = np.unique(rows[order], return_index=True)
     best = np.argsort(first)[:k]

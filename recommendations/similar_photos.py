@@ -1,4 +1,4 @@
-"""Photos that look like a given one."""
+"""Photos similar to a given one."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from ml.arrays import Vector
 from recommendations import replica
 from recommendations.classification import encode_or_refuse
 
-SPARE = 40  # proposed beyond the count, for those whose listing left the market a moment ago
+SPARE = 40  # candidates beyond the count: the listings of some left the market a moment ago
 
 
 class SwitchingEncoders(Unavailable):
-    """The query was encoded in another space than the one this process searches, for seconds."""
+    """The query was encoded by another encoder than the snapshot's. It lasts for seconds."""
 
     def __init__(self):
         super().__init__("The encoder is being switched just now; try again in a moment.")
@@ -21,13 +21,13 @@ class SwitchingEncoders(Unavailable):
 def find_similar_photos(photo: bytes, *, count: int) -> list[tuple[Photo, float]]:
     """The nearest photos of listings that are active now, nearest first, with their Euclidean distances
     between unit vectors, 0 to 2.   Raises EncoderAway, SwitchingEncoders, NotReady."""
-    view, encoded = replica.view(), encode_or_refuse(photo=photo)
-    if encoded.encoder_version != view.encoder_version:
+    snapshot, encoded = replica.view(), encode_or_refuse(photo=photo)
+    if encoded.encoder_version != snapshot.encoder_version:
         raise SwitchingEncoders
-    found = view.nearest_photos(encoded.photo, count + SPARE, view.alive)
-    shown = Photo.objects.filter(listing__status=Listing.Status.ACTIVE).in_bulk(found.ids.tolist())
-    pairs = zip(found.ids.tolist(), distances(found.scores).tolist(), strict=True)
-    return [(shown[pk], distance) for pk, distance in pairs if pk in shown][:count]
+    matches = snapshot.nearest_photos(encoded.photo, count + SPARE, snapshot.alive)
+    public = Photo.objects.filter(listing__status=Listing.Status.ACTIVE).in_bulk(matches.ids.tolist())
+    pairs = zip(matches.ids.tolist(), distances(matches.scores).tolist(), strict=True)
+    return [(public[pk], distance) for pk, distance in pairs if pk in public][:count]
 
 
 def distances(cosines: Vector) -> Vector:

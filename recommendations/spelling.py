@@ -1,4 +1,4 @@
-"""Misspelt words, mended with the words that the catalogue itself is written in."""
+"""Spelling correction with the vocabulary of the catalogue."""
 
 import json
 import logging
@@ -22,12 +22,12 @@ from recommendations import redis_link
 
 KEY = "vocabulary"
 FRESH = timedelta(minutes=5)
-MOST_LISTINGS = 100_000  # the newest: what people call things does not change with more of them
+MOST_LISTINGS = 100_000  # the newest ones
 MOST_WORDS = 100_000
-OFTEN = 5  # listings: a word that only descriptions hold is one when so many do
-ENOUGH = 2  # listings: fewer may be a misspelling themselves
-SHORTEST = 4  # letters: a shorter word is one letter away from too many
-LONG = 8  # letters: a longer word may have two mistakes
+OFTEN = 5  # listings that make a word count when no title holds it
+ENOUGH = 2  # listings that make a word a correction: a rarer one may be misspelt itself
+SHORTEST = 4  # letters: shorter words are within one letter of too many others
+LONG = 8  # letters: from here on two mistakes are corrected
 LONGEST = 32
 MOST_MENDED = 32  # words of a query
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Mended:
-    """Words as they were meant, and which of them were replaced by what."""
+    """Corrected words, and misspelt word -> its correction."""
 
     words: str
     replaced: dict[str, str] = field(default_factory=dict)
@@ -44,41 +44,38 @@ class Mended:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words of the catalogue, and in how many of its listings each of them is."""
+    """The words of the catalogue with their document frequencies."""
 
     listing_count: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
     def share(self, word: str) -> float:
-        """The part of the listings that hold a word, between 0 and 1."""
+        """Share of the listings that hold a word, between 0 and 1."""
         return min(self.counts.get(word, 0) / max(self.listing_count, 1), 1.0)
 
     def information(self, word: str) -> float:
-        """What a word tells of the listings that hold it, in nats: the rarer, the more.
-
-        1 for all words when none is known.
-        """
+        """Inverse document frequency of a word, in nats. 1 for every word while the vocabulary is empty."""
         if not self.counts:
             return 1.0
         return math.log(1 + self.listing_count / (1 + self.counts.get(word, 0)))
 
     def knows(self, word: str) -> bool:
-        """Whether a listing holds the word or another form of it."""
+        """Whether a listing holds the word, or another word of the same stem."""
         return word in self.counts or stem(word) in self._stems
 
     def continues(self, beginning: str) -> bool:
-        """Whether a word begins like this."""
-        place = bisect_left(self._sorted, beginning)
-        return place < len(self._sorted) and self._sorted[place].startswith(beginning)
+        """Whether a word of the vocabulary has this prefix."""
+        position = bisect_left(self._sorted, beginning)
+        return position < len(self._sorted) and self._sorted[position].startswith(beginning)
 
     def nearest(self, word: str) -> str | None:
-        """The word that was probably meant: the fewest mistakes, then the most listings."""
+        """The correction with the fewest mistakes, then the most listings; None if none is near enough."""
         allowed = 1 if len(word) < LONG else 2
         lengths = range(len(word) - allowed, len(word) + allowed + 1)
         candidates = [known for length in lengths for known in self._by_length.get(length, ())]
         near = process.extract(word, candidates, scorer=OSA.distance, score_cutoff=allowed, limit=None)
-        likely = [(mistakes, -self.counts[known], known) for known, mistakes, _ in near]
-        return min((choice for choice in likely if _alike(word, choice[2])), default=(0, 0, None))[2]
+        ranked = [(mistakes, -self.counts[known], known) for known, mistakes, _ in near]
+        return min((entry for entry in ranked if _is_plausible(word, entry[2])), default=(0, 0, None))[2]
 
     @cached_property
     def _sorted(self) -> list[str]:
@@ -90,7 +87,7 @@ class Vocabulary:
 
     @cached_property
     def _by_length(self) -> dict[int, list[str]]:
-        """The words that can replace another."""
+        """The words that may be corrections, by their length."""
         groups = defaultdict(list)
         for word in self._sorted:
             if word.isalpha():
@@ -99,31 +96,32 @@ class Vocabulary:
 
 
 def mend(words: str) -> Mended:
-    """Replace the words that the catalogue does not know by those it does.
+    """Replace words that are not in the vocabulary by their nearest word of it.
 
-    Short words, numbers, model numbers and the beginning of a last word stay. Without a vocabulary all do.
+    Short words and words with digits stay, and so does a last word that may still be typed. Without a
+    vocabulary all words stay.
     """
     known = vocabulary()
-    spans = [found.span() for found in WORD.finditer(words)][:MOST_MENDED] if known.counts else []
+    spans = [match.span() for match in WORD.finditer(words)][:MOST_MENDED] if known.counts else []
     replaced: dict[str, str] = {}
-    mended = words
-    for start, end in reversed(spans):  # from the end, so that what was replaced moves no other
+    corrected = words
+    for start, end in reversed(spans):  # from the end, so that earlier spans stay valid
         word = plain_word(words[start:end])
         is_last = not WORD.search(words, end)
-        if not _is_mendable(word) or known.knows(word) or (is_last and known.continues(word)):
+        if not _is_correctable(word) or known.knows(word) or (is_last and known.continues(word)):
             continue
-        if better := replaced.get(word) or known.nearest(word):
-            replaced[word] = better
-            mended = mended[:start] + better + mended[end:]
-    return Mended(mended, replaced)
+        if correction := replaced.get(word) or known.nearest(word):
+            replaced[word] = correction
+            corrected = corrected[:start] + correction + corrected[end:]
+    return Mended(corrected, replaced)
 
 
-def _is_mendable(word: str) -> bool:
+def _is_correctable(word: str) -> bool:
     return SHORTEST <= len(word) <= LONGEST and word.isalpha()
 
 
-def _alike(word: str, known: str) -> bool:
-    """Hardly anyone mistypes the first letter of a short word: who asks for a boat does not mean a coat."""
+def _is_plausible(word: str, known: str) -> bool:
+    """Whether a correction keeps the first letter of a short word: `boat` is hardly a misspelt `coat`."""
     return len(word) >= LONG or word[0] == known[0] or word[:2] == known[1::-1]
 
 
@@ -136,14 +134,17 @@ def client() -> redis.Redis:
 
 
 def vocabulary() -> Vocabulary:
-    """What was learnt last, kept in this process until something else is; empty when Redis does not say."""
+    """The current vocabulary, parsed once in this process; empty when Redis does not answer or has none."""
     global _parsed
     try:
         learnt_at = (client().hget(KEY, "learnt_at") or b"").decode()
         if learnt_at != _parsed[0]:
             _parsed = learnt_at, _parse(client().hget(KEY, "words"))
     except (redis.RedisError, ValueError, zlib.error) as error:
-        logger.warning("No vocabulary: %s", error)
+        logger.warning(
+            "The vocabulary could not be read from Redis (%s). Searches go on without spelling correction",
+            error,
+        )
         return Vocabulary()
     return _parsed[1]
 
@@ -153,7 +154,7 @@ def _parse(stored: bytes | None) -> Vocabulary:
 
 
 def learn_when_stale(*, now: datetime) -> int:
-    """Learn the vocabulary again when the last time is long ago; how many words were learnt."""
+    """Learn the vocabulary if it is older than FRESH. Returns the number of words; 0 if it is not."""
     learnt_at = client().hget(KEY, "learnt_at")
     if learnt_at is not None and abs(now - datetime.fromisoformat(learnt_at.decode())) < FRESH:
         return 0
@@ -161,18 +162,18 @@ def learn_when_stale(*, now: datetime) -> int:
 
 
 def learn(*, now: datetime) -> int:
-    """Count the words of the active listings and put them where serving finds them; how many they are.
+    """Count the words of the active listings and store them in Redis. Returns the number of words.
 
-    Two who do it at once do the same. An empty catalogue teaches nothing, and is looked at again soon.
+    Safe to run twice at once. An empty catalogue stores nothing, so that the next call counts again.
     """
-    learnt = _count_words()
-    if not learnt.counts:
+    counted = _count_words()
+    if not counted.counts:
         client().delete(KEY)
         return 0
-    stored = json.dumps({"listing_count": learnt.listing_count, "counts": learnt.counts})
+    stored = json.dumps({"listing_count": counted.listing_count, "counts": counted.counts})
     mapping = {"learnt_at": now.isoformat(), "words": zlib.compress(stored.encode())}
     client().hset(KEY, mapping=mapping)
-    return len(learnt.counts)
+    return len(counted.counts)
 
 
 _TEXTS = """
@@ -192,14 +193,14 @@ def _count_words() -> Vocabulary:
     listing_count = min(Listing.objects.filter(status=Listing.Status.ACTIVE).count(), MOST_LISTINGS)
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS, {"often": OFTEN, "longest": LONGEST, "most": MOST_WORDS, "texts": _texts()})
-        return Vocabulary(listing_count, dict(_small(cursor.fetchall())))
+        return Vocabulary(listing_count, dict(_plain(cursor.fetchall())))
 
 
 def _texts() -> str:
-    """The query that ts_stat runs; all that stands in it is ours."""
+    """The query that ts_stat runs. It takes no parameters, and nothing in it comes from a user."""
     return _TEXTS.format(breaks=f"'{BREAK}'", active=f"'{Listing.Status.ACTIVE.value}'", limit=MOST_LISTINGS)
 
 
-def _small(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """PostgreSQL's idea of small letters, where it differs, made ours."""
+def _plain(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The counts with words in our lower case, which differs from PostgreSQL's for some letters."""
     return [(plain_word(word), count) for word, count in counts]

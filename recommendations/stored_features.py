@@ -1,4 +1,7 @@
-"""What is computed of photos and words once for each backbone and text encoder, and kept for every space."""
+"""Store of photo features and sentence embeddings: computed once for each backbone or sentence encoder.
+
+Every space that uses the same backbone or sentence encoder reads them from here.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -13,7 +16,7 @@ from recommendations.models import PhotoFeatures, TextFeatures
 
 
 def stored_features(encoder: Encoder, pictures: list[Photo]) -> np.ndarray:
-    """Features of each photo, (m, f) float16: read where they are stored, else computed and stored."""
+    """Features of photos, (m, f) float16. Missing ones are computed and stored."""
     name = encoder.backbone_version
     stored = dict(
         PhotoFeatures.objects.filter(photo__in=pictures, backbone=name).values_list("photo_id", "features")
@@ -33,9 +36,9 @@ def stored_features(encoder: Encoder, pictures: list[Photo]) -> np.ndarray:
 
 
 def stored_sentences(encoder: Encoder, listings: Sequence[Listing]) -> np.ndarray | None:
-    """What the words of each listing say, (n, s) float16: read where it is stored, else computed and stored.
+    """Sentence embeddings of the words of listings, (n, s) float16. Missing ones are computed and stored.
 
-    None when the encoder does without.
+    None when the encoder uses no sentence encoder.
     """
     name = encoder.text_encoder
     if not name:
@@ -50,7 +53,9 @@ def stored_sentences(encoder: Encoder, listings: Sequence[Listing]) -> np.ndarra
     missing = [listing for listing in listings if listing.pk not in stored]
     if missing:
         computed = encoder.sentences([(listing.title, listing.description) for listing in missing])
-        fresh = {item.pk: row.astype("<f2").tobytes() for item, row in zip(missing, computed, strict=True)}
+        fresh = {
+            listing.pk: row.astype("<f2").tobytes() for listing, row in zip(missing, computed, strict=True)
+        }
         _store_sentences(
             TextFeatures(listing_id=pk, text_encoder=name, sha256=digests[pk], features=features)
             for pk, features in sorted(fresh.items())
@@ -62,11 +67,14 @@ def stored_sentences(encoder: Encoder, listings: Sequence[Listing]) -> np.ndarra
 
 @transaction.atomic
 def _store_sentences(rows: Iterable[TextFeatures]) -> None:
-    """Of listings that still say what was read: of somebody who was erased meanwhile, nothing is kept."""
-    by_listing = {row.listing_id: row for row in rows}
-    locked = Listing.objects.select_for_update(no_key=True).filter(pk__in=by_listing).order_by("pk")
+    """Store the rows of listings whose words did not change since they were read.
+
+    Nothing may be stored of a seller who was erased in the meantime.
+    """
+    row_of = {row.listing_id: row for row in rows}
+    locked = Listing.objects.select_for_update(no_key=True).filter(pk__in=row_of).order_by("pk")
     TextFeatures.objects.bulk_create(
-        [by_listing[item.pk] for item in locked if _digest(item) == by_listing[item.pk].sha256],
+        [row_of[listing.pk] for listing in locked if _digest(listing) == row_of[listing.pk].sha256],
         update_conflicts=True,
         unique_fields=["listing", "text_encoder"],
         update_fields=["sha256", "features"],

@@ -33,7 +33,6 @@ from recommendations import (
 )
 from recommendations.answers import Question
 
-BELL_EXPIRES_S = 30
 FETCHING_S = 4.0  # of one run; beat starts the next one soon. Compaction and refreshes wait behind it
 ENCODE_LIMIT_S = 60  # enough to load the models of another encoder; a task that takes longer hangs
 EMBEDDING_BUDGET = timedelta(minutes=1)  # of one run; a large catalogue takes many runs
@@ -51,7 +50,7 @@ def embed_pending() -> dict[str, int]:
     encoders.load_target().warm_up()
     counts = embedding.embed_claimed_batches(clock=timezone.now, budget=EMBEDDING_BUDGET)
     if counts and embedding.waiting_count():
-        embed_pending.apply_async(expires=BELL_EXPIRES_S)
+        embed_pending.apply_async(expires=settings.WAKEUP_EXPIRES_S)
     return counts
 
 

@@ -1,7 +1,8 @@
-"""The live catalogue as one immutable value: a request takes it once and uses it to the end.
+"""Immutable snapshot of the live catalogue. A request takes one and uses it until it has answered.
 
-Rows never change: an edit is a tombstone and a new row. The base is a generation (memory-mapped, indexed);
-what came after lies in the tail, of which the older part is sealed in an index and the delta is scanned.
+Rows never change: an edit marks the old row dead and appends a new one. The base is a generation on disk
+(memory-mapped, indexed). Later rows form the tail. Full segments of the tail have an index of their own; its
+last rows, the delta, are scanned.
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,34 +15,37 @@ from ml.blocks import Blocks, Comparison
 from ml.content_prior import ContentPrior, ContentSmoother
 from ml.vector_index import VectorIndex, build_index
 from recommendations.collaborative import Collaborative
-from recommendations.columns import ATTRIBUTES, NO_LISTING, Columns, PhotoRows, joined
+from recommendations.columns import NO_LISTING, Columns, PhotoRows, joined
 from recommendations.photo_search import PhotoMatches, nearest_photos
 from recommendations.recipe import Warmth
 from recommendations.served_ranker import Ranker
 from recommendations.view_base import Base
 
-SEALED_AT = 512  # a delta of so many rows is sealed: scanning it takes about 0.2 ms by then
+SEALED_AT = 512  # rows of a segment: scanning so many takes about 0.2 ms
 SEED = 7
-NEWEST_LOOKED_AT = 8  # times as many as are asked for
-PHOTOS_PER_LISTING = 4  # looked at for each listing that is asked for: several photos may be of one listing
+NEWEST_LOOKED_AT = 8  # times k
+PHOTOS_PER_LISTING = 4  # photos retrieved for each wanted listing: several may belong to one listing
 
 
 @dataclass(frozen=True)
 class View:
-    """All that serving knows. `rows` count base rows first, then tail rows."""
+    """The catalogue, the models and the trending scores that one request reads.
+
+    Row numbers count the rows of the base first, then those of the tail.
+    """
 
     encoder_version: str
-    comparison: Comparison  # how two vectors are compared, levels measured on the base
-    seq: int  # the last change that it reflects
+    comparison: Comparison  # how two vectors are compared; block levels are measured on the base
+    seq: int  # the last change that is applied
     base: Base
     tail: Columns
     attributes: np.ndarray  # (rows,) ATTRIBUTES, of base and tail
     alive: np.ndarray  # (rows,) bool
-    trending: Vector  # (rows,) float32, 0 where nothing happens
-    sealed: tuple[VectorIndex, ...] = ()  # each over SEALED_AT rows of the tail, from its first row on
+    trending: Vector  # (rows,) float32, 0 for a listing without recent interactions
+    sealed: tuple[VectorIndex, ...] = ()  # segments: each over SEALED_AT rows of the tail, in order
     tail_row_of: dict[int, int] = field(default_factory=dict)  # listing id -> row
     collaborative: Collaborative | None = None
-    # (rows,) item of the model, -1 unknown
+    # (rows,) int32: the item of the collaborative model, -1 where it has none
     items: Rows = field(default_factory=lambda: np.empty(0, np.int32))
     ranker: Ranker | None = None
     generation: int = 0
@@ -58,18 +62,13 @@ class View:
         *,
         photo_index: VectorIndex | None = None,
     ) -> "View":
-        """A view of sealed columns, with nothing in its tail."""
-        tail = Columns(
-            np.empty(0, ATTRIBUTES),
-            np.empty((0, blocks.dimension), np.float16),
-            PhotoRows.none(blocks.photo_dimension),
-        )
+        """A snapshot of the columns of a generation, with an empty tail."""
         return cls(
             encoder_version=encoder_version,
             comparison=Comparison.of(blocks, columns.vectors),
             seq=seq,
             base=Base.of(columns, index, photo_index),
-            tail=tail,
+            tail=Columns.none(blocks),
             attributes=columns.attributes,
             alive=columns.attributes["listing_id"] != NO_LISTING,
             trending=np.zeros(len(columns), np.float32),
@@ -87,23 +86,23 @@ class View:
 
     @property
     def prior(self) -> ContentPrior | None:
-        """What content says of factors, if the model has it for the vectors of this view."""
+        """The content prior of item factors, if the model was trained on vectors of this encoder."""
         model = self.collaborative
         return model.prior if model and model.encoder_version == self.encoder_version else None
 
     @property
     def smoother(self) -> ContentSmoother | None:
-        """The same of co-visitation scores."""
+        """The content smoother of co-visitation scores, on the same condition."""
         model = self.collaborative
         return model.smoother if model and model.encoder_version == self.encoder_version else None
 
     @property
     def blend(self) -> tuple[Warmth, ...]:
-        """How the sources weigh, as fitted with the model; empty when they were not."""
+        """The source weights that were fitted with the model; empty when none were."""
         return self.collaborative.recipe.blend if self.collaborative else ()
 
     def rows_of(self, listing_ids: np.ndarray) -> Rows:
-        """Rows of live listings: (m,) int64 -> (m,) int64, -1 for those that are not live."""
+        """Rows of live listings: (m,) int64 -> (m,) int64, -1 for listings that are not live."""
         rows = self.base.positions.find(listing_ids)
         if self.tail_row_of:
             newer = np.array([self.tail_row_of.get(int(pk), -1) for pk in listing_ids], dtype=np.int64)
@@ -111,7 +110,7 @@ class View:
         return np.where((rows >= 0) & self.alive[rows], rows, -1) if self.row_count else rows
 
     def vectors(self, rows: Rows) -> Matrix:
-        """(m,) -> (m, d) float16"""
+        """Vectors of rows: (m,) -> (m, d) float16"""
         base_count = len(self.base.columns)
         out = np.empty((len(rows), self.dimension), np.float16)
         old = rows < base_count
@@ -120,7 +119,7 @@ class View:
         return out
 
     def columns(self) -> Columns:
-        """All rows; dead ones bear NO_LISTING. For writing the next generation."""
+        """All rows, for writing the next generation. Dead rows have the listing_id NO_LISTING."""
         attributes = self.attributes.copy()
         attributes["listing_id"][~self.alive] = NO_LISTING
         return replace(joined(self.base.columns, self.tail), attributes=attributes)
@@ -139,12 +138,12 @@ class View:
         """The k allowed rows most similar to a vector, best first: (<= k,) int64 and (<= k,) float32.
 
         query (d,) float32, unweighted; weights (3,) of the blocks, the comparison's own when None.
-        The index proposes, the float16 vectors decide.
+        Candidates come from the indexes; their exact scores come from the float16 vectors.
         """
         comparison = self.comparison if weights is None else replace(self.comparison, weights=weights)
-        found = [self.propose(asked, k, allowed) for asked in comparison.queries(query)]
-        rows = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
-        # Widened once: block by block, float16 takes seven times as long.
+        candidates = [self.propose(part, k, allowed) for part in comparison.queries(query)]
+        rows = np.unique(np.concatenate(candidates)) if candidates else np.empty(0, np.int64)
+        # Converted to float32 once: block by block, float16 takes seven times as long.
         scores = comparison.scores(query, self.vectors(rows).astype(np.float32))
         rows, scores = rows[~np.isnan(scores)], scores[~np.isnan(scores)]
         best = np.argsort(-scores, kind="stable")[:k]
@@ -153,7 +152,7 @@ class View:
     def nearest_photos(
         self, photo: Vector, k: int, allowed: np.ndarray, weights: Vector | None = None
     ) -> PhotoMatches:
-        """The k photos most like one, of allowed rows, best first.
+        """The k photos of allowed rows that are most similar to one, best first.
 
         photo (look + meaning,) float32, each block of unit length; allowed (rows,) bool, without dead rows;
         weights (2,) of look and meaning, those of the blocks when None.
@@ -171,19 +170,20 @@ class View:
         return parts[0].and_then(parts[1]).first(k)
 
     def nearest_by_photo(self, photo: Vector, k: int, allowed: np.ndarray) -> tuple[Rows, Vector]:
-        """The k allowed rows that show a photo most like one: the best photo speaks for its listing.
+        """The k allowed rows with a photo most similar to one. A listing scores as its best photo does.
 
-        As `nearest_photos` -> (<= k,) int64 and (<= k,) float32, best first.
+        Arguments as of `nearest_photos` -> (<= k,) int64 and (<= k,) float32, best first.
         """
-        found = self.nearest_photos(photo, PHOTOS_PER_LISTING * k, allowed)
-        rows, first = np.unique(found.rows, return_index=True)  # the best of each comes first
+        matches = self.nearest_photos(photo, PHOTOS_PER_LISTING * k, allowed)
+        rows, first = np.unique(matches.rows, return_index=True)  # matches are sorted: the first is the best
         best = np.argsort(first)[:k]
-        return rows[best], found.scores[first[best]]
+        return rows[best], matches.scores[first[best]]
 
     def newest(self, k: int, allowed: np.ndarray) -> Rows:
         """The k allowed rows that were published last, unordered.   allowed (rows,) bool -> (<= k,) int64
 
-        Among the newest of the base and all of the tail; only when few of them are allowed, among all rows.
+        Searches the newest rows of the base and the whole tail. Falls back to all rows when too few of
+        those are allowed.
         """
         start = self.base.newest_first[: NEWEST_LOOKED_AT * k]
         recent = start[allowed[start]]
@@ -196,74 +196,76 @@ class View:
         return rows if len(rows) <= k else rows[np.argpartition(-created_at, k)[:k]]
 
     def propose(self, query: Vector, k: int, allowed: np.ndarray) -> Rows:
-        """About k rows of highest inner product among the allowed.
+        """About k allowed rows of highest inner product, from every index and from the delta.
 
         query (d,) float32; allowed (rows,) bool, without dead rows -> (m,) int64, unordered
         """
-        found, start = [], 0
+        candidates, start = [], 0
         for index in (self.base.index, *self.sealed):
             if index is not None:
                 end = start + index.count
-                found.append(_search(index, query, k, allowed[start:end]) + start)
+                candidates.append(_search(index, query, k, allowed[start:end]) + start)
                 start = end
-        return np.concatenate([*found, self._scan_delta(query, k, allowed, start)])
+        return np.concatenate([*candidates, self._scan_delta(query, k, allowed, start)])
 
     def _scan_delta(self, query: Vector, k: int, allowed: np.ndarray, start: int) -> Rows:
-        places = np.flatnonzero(allowed[start:])
-        if len(places) > k:
+        """The k best allowed rows of the delta, which begins at row `start`."""
+        offsets = np.flatnonzero(allowed[start:])
+        if len(offsets) > k:
             scores = self._delta @ query
-            places = places[np.argpartition(-scores[places], k)[:k]]
-        return start + places
+            offsets = offsets[np.argpartition(-scores[offsets], k)[:k]]
+        return start + offsets
 
     @cached_property
     def _delta(self) -> Matrix:
-        """Vectors of the rows that no index holds yet, widened once a view: (m, d) float32"""
+        """Vectors of the rows that no index holds yet, converted once: (m, d) float32"""
         return self.tail.vectors[len(self.sealed) * SEALED_AT :].astype(np.float32)
 
     def with_changes(self, listing_ids: np.ndarray, live: Columns, seq: int) -> "View":
-        """The view after these listings changed; `live` is what they are now, without those that went.
+        """The snapshot after a change of these listings.
 
-        listing_ids (m,) int64, each once.
+        listing_ids (m,) int64, each once; live: the current rows of those that are still on the market;
+        seq: the last of these changes.
         """
-        before = self.rows_of(listing_ids)
-        fresh = self._really_new(live)
-        fresh_ids = live.attributes["listing_id"][fresh]
-        unchanged = np.isin(listing_ids, live.attributes["listing_id"][~fresh])
+        old_rows = self.rows_of(listing_ids)
+        is_new = self._differs(live)
+        new_ids = live.attributes["listing_id"][is_new]
+        unchanged = np.isin(listing_ids, live.attributes["listing_id"][~is_new])
         alive = self.alive.copy()
-        alive[before[(before >= 0) & ~unchanged]] = False
-        gone = set(listing_ids[~unchanged].tolist())
-        numbers = range(self.row_count, self.row_count + len(fresh_ids))
-        kept = {pk: row for pk, row in self.tail_row_of.items() if pk not in gone}
-        old_row = dict(zip(listing_ids.tolist(), before.tolist(), strict=True))
-        heat = [self.trending[old_row[pk]] if old_row.get(pk, -1) >= 0 else 0 for pk in fresh_ids.tolist()]
-        grown = replace(
+        alive[old_rows[(old_rows >= 0) & ~unchanged]] = False
+        outdated = set(listing_ids[~unchanged].tolist())
+        new_rows = range(self.row_count, self.row_count + len(new_ids))
+        kept = {pk: row for pk, row in self.tail_row_of.items() if pk not in outdated}
+        trending = np.append(self.trending, np.float32(0))[self.rows_of(new_ids)]  # row -1 takes the 0
+        changed = replace(
             self,
             seq=seq,
-            tail=joined(self.tail, live.taken(fresh)),
-            attributes=np.concatenate([self.attributes, live.attributes[fresh]]),
-            alive=np.concatenate([alive, np.ones(len(fresh_ids), bool)]),
-            trending=np.concatenate([self.trending, np.array(heat, np.float32)]),
-            tail_row_of=kept | dict(zip(fresh_ids.tolist(), numbers, strict=True)),
-            items=np.concatenate([self.items, _items_of(self.collaborative, fresh_ids)]),
+            tail=joined(self.tail, live.taken(is_new)),
+            attributes=np.concatenate([self.attributes, live.attributes[is_new]]),
+            alive=np.concatenate([alive, np.ones(len(new_ids), bool)]),
+            trending=np.concatenate([self.trending, trending]),
+            tail_row_of=kept | dict(zip(new_ids.tolist(), new_rows, strict=True)),
+            items=np.concatenate([self.items, _items_of(self.collaborative, new_ids)]),
         )
-        return grown._seal()
+        return changed._seal()
 
-    def _really_new(self, live: Columns) -> np.ndarray:
-        """(n,) bool: which of these rows differ from what the view holds of their listings."""
+    def _differs(self, live: Columns) -> np.ndarray:
+        """Which of these rows differ from the ones that the snapshot has of their listings: (n,) bool"""
         rows = self.rows_of(live.attributes["listing_id"])
-        fresh = np.ones(len(live), bool)
+        differs = np.ones(len(live), bool)
         known = np.flatnonzero(rows >= 0)
         same_vectors = (self.vectors(rows[known]) == live.vectors[known]).all(axis=1)
-        same_rest = [self._says_the_same(int(rows[i]), live, int(i)) for i in known]
-        fresh[known] = ~(same_vectors & np.array(same_rest, dtype=bool))
-        return fresh
+        same_attributes = [self._has_same_attributes(int(rows[i]), live, int(i)) for i in known]
+        differs[known] = ~(same_vectors & np.array(same_attributes, dtype=bool))
+        return differs
 
-    def _says_the_same(self, row: int, live: Columns, other: int) -> bool:
-        same_photos = np.array_equal(self.photos_of(row).ids, live.photos.ids[live.photos.of(other)])
-        return same_photos and self.attributes[row].tobytes() == live.attributes[other].tobytes()
+    def _has_same_attributes(self, row: int, live: Columns, live_row: int) -> bool:
+        """Whether a row of the snapshot and one of `live` have equal photos and attributes."""
+        same_photos = np.array_equal(self.photos_of(row).ids, live.photos.ids[live.photos.of(live_row)])
+        return same_photos and self.attributes[row].tobytes() == live.attributes[live_row].tobytes()
 
     def _seal(self) -> "View":
-        """The view with its delta in an index of its own, once the delta is long."""
+        """The snapshot with an index over each full segment of its delta."""
         start = len(self.sealed) * SEALED_AT
         if len(self.tail) - start < SEALED_AT:
             return self
@@ -272,15 +274,15 @@ class View:
         return replace(self, sealed=(*self.sealed, index))._seal()
 
     def with_collaborative(self, model: Collaborative | None) -> "View":
-        """The view beside another collaborative model, its items aligned with the rows."""
+        """The snapshot with another collaborative model, whose items are aligned with the rows."""
         return replace(self, collaborative=model, items=_items_of(model, self.attributes["listing_id"]))
 
     def with_ranker(self, ranker: Ranker | None) -> "View":
-        """The view beside another learned ranker."""
+        """The snapshot with another learned ranker."""
         return replace(self, ranker=ranker)
 
     def with_trending(self, listing_ids: np.ndarray, scores: Vector) -> "View":
-        """The view with what is trending now: listing_ids (m,) int64, scores (m,) float32."""
+        """The snapshot with the current trending scores: listing_ids (m,) int64, scores (m,) float32."""
         trending = np.zeros(self.row_count, np.float32)
         rows = self.rows_of(listing_ids)
         trending[rows[rows >= 0]] = scores[rows >= 0]

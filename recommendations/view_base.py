@@ -1,4 +1,4 @@
-"""What a view was loaded from: the rows of a generation, which never change."""
+"""Immutable base of a catalogue snapshot: the rows of the generation that it was loaded from."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from recommendations.columns import Columns, Positions
 
 @dataclass(frozen=True)
 class Base:
-    """The rows that were there when the view was loaded, and where each listing stands among them."""
+    """The rows of a generation, their indexes, and the row of each listing."""
 
     columns: Columns
     index: VectorIndex | None
-    positions: Positions  # of listings among the rows
-    newest_first: Rows  # (n,) int32: the rows by when they were published, so that no request sorts them
+    positions: Positions  # listing id -> row
+    newest_first: Rows  # (n,) int32: rows by publication, sorted once for all requests
     photo_index: VectorIndex | None = None  # over the photos of the rows
 
     @classmethod

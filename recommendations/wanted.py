@@ -1,4 +1,4 @@
-"""What somebody looks for: a query as it was read, its spelling mended, its price and place as filters."""
+"""Parsed search query: words with corrected spelling, and filters from its prices and places."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -9,68 +9,70 @@ from recommendations.filters import Filters
 from recommendations.highlighting import STOP_WORDS
 from recommendations.spelling import mend
 
-PLACE = frozenset({"lat", "lon", "radius_km"})  # they only mean something together
+PLACE = frozenset({"lat", "lon", "radius_km"})  # filters that only have a meaning together
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The words that are looked for, and the filters that the caller gave or that the query spoke of."""
+    """The words of a query, the caller's filters, and the parts of the query that became filters."""
 
     words: str
-    given: Filters
-    understood: tuple[Understood, ...] = ()  # of their filters only those that count
-    mended: dict[str, str] = field(default_factory=dict)  # what was written -> what is looked for
+    given: Filters  # the caller's
+    understood: tuple[Understood, ...] = ()  # with the filters that apply beside the caller's
+    mended: dict[str, str] = field(default_factory=dict)  # misspelt word -> its correction
 
     @property
     def filters(self) -> Filters:
         return self.filters_without(())
 
     def filters_without(self, dropped: Iterable[Understood]) -> Filters:
-        """The filters as if these parts had not been in the query."""
+        """All filters but those of these parts."""
         kept = [part for part in self.understood if part not in dropped]
         return replace(self.given, **{name: value for part in kept for name, value in part.filters.items()})
 
     @property
     def is_nothing(self) -> bool:
-        """Neither words nor a filter."""
+        """Whether the query has neither words nor filters."""
         return not self.words and self.filters.leave_all
 
     @property
     def says_something(self) -> bool:
-        """Whether there is a word to look for: stop words, operators and emoji are none."""
+        """Whether the query has a word to search for. Stop words, operators and emoji do not count."""
         return not STOP_WORDS.issuperset(words_in(self.words))
 
 
-def read_query(query: str, given: Filters, *, understanding: bool, mending: bool) -> Wanted:
-    """Take price and place out of the query, and mend what remains.
+def read_query(query: str, filters: Filters, *, understanding: bool, mending: bool) -> Wanted:
+    """Turn prices and places of a query into filters, and correct the spelling of its other words.
 
-    A filter that the caller gave goes before what the query says of the same, or against it.
+    A filter of the query is dropped when the caller gave the same one, or one that contradicts it.
     """
     words, understood = " ".join(query.split()), ()
     if understanding:
-        asked = understand(query)
-        words, understood = asked.words, tuple(_beside(given, part) for part in asked.understood)
+        understood_query = understand(query)
+        words = understood_query.words
+        understood = tuple(_beside(filters, part) for part in understood_query.understood)
     if not mending:
-        return Wanted(words, given, understood)
-    mended = mend(words)
-    return Wanted(mended.words, given, understood, mended.replaced)
+        return Wanted(words, filters, understood)
+    correction = mend(words)
+    return Wanted(correction.words, filters, understood, correction.replaced)
 
 
-def _beside(given: Filters, part: Understood) -> Understood:
-    """The part, with those of its filters that the caller neither gave nor contradicts."""
-    taken = {name for name, value in asdict(given).items() if value is not None}
-    taken = taken | PLACE if "radius_km" in taken else taken - PLACE  # where somebody is keeps nothing out
+def _beside(filters: Filters, part: Understood) -> Understood:
+    """The part with those of its filters that the caller neither gave nor contradicts."""
+    taken = {name for name, value in asdict(filters).items() if value is not None}
+    # Coordinates without a radius are the caller's location, and filter nothing.
+    taken = taken | PLACE if "radius_km" in taken else taken - PLACE
     kept = {
         name: value
         for name, value in part.filters.items()
-        if name not in taken and not _contradicts(name, value, given)
+        if name not in taken and not _contradicts(name, value, filters)
     }
     return Understood(part.text, kept)
 
 
-def _contradicts(name: str, value: object, given: Filters) -> bool:
+def _contradicts(name: str, value: object, filters: Filters) -> bool:
     if name == "min_price":
-        return given.max_price is not None and value > given.max_price
+        return filters.max_price is not None and value > filters.max_price
     if name == "max_price":
-        return given.min_price is not None and value < given.min_price
+        return filters.min_price is not None and value < filters.min_price
     return False

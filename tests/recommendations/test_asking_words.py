@@ -35,7 +35,7 @@ def gazetteer(db):
 
 @pytest.fixture
 def currency(settings):
-    """currency("EUR") is the one of the installation."""
+    """`currency("EUR")` sets the currency of the installation."""
 
     def use(code: str) -> None:
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"currency": code})
@@ -44,9 +44,9 @@ def currency(settings):
 
 
 def prices(query: str) -> tuple[str, int | float | None, int | float | None]:
-    asked = understand(query)
-    low, high = (asked.filters.get(name) for name in ("min_price", "max_price"))
-    return asked.words, low, high
+    parsed = understand(query)
+    low, high = (parsed.filters.get(name) for name in ("min_price", "max_price"))
+    return parsed.words, low, high
 
 
 class TestPrices:
@@ -96,10 +96,10 @@ class TestPrices:
 
     @pytest.mark.parametrize("query", ["over £200 under £100", "under £100 under £50", "£20-£40 under £30"])
     def test_prices_that_contradict_each_other_are_not_all_understood(self, query):
-        asked = understand(query)
-        assert len(asked.understood) == 1
-        assert "£" in asked.words
-        Filters(**asked.filters)
+        parsed = understand(query)
+        assert len(parsed.understood) == 1
+        assert "£" in parsed.words
+        Filters(**parsed.filters)
 
     @pytest.mark.parametrize(
         ("code", "query"),
@@ -141,10 +141,10 @@ class TestPlaces:
         ],
     )
     def test_places_are_taken_out_of_the_words(self, gazetteer, query, latitude, radius_km):
-        asked = understand(query)
-        assert (asked.words, asked.filters["lat"]) == ("sofa", latitude)
-        assert asked.filters["radius_km"] == pytest.approx(radius_km, abs=0.01)
-        Filters(**asked.filters)
+        parsed = understand(query)
+        assert (parsed.words, parsed.filters["lat"]) == ("sofa", latitude)
+        assert parsed.filters["radius_km"] == pytest.approx(radius_km, abs=0.01)
+        Filters(**parsed.filters)
 
     @pytest.mark.parametrize(
         "query",
@@ -159,8 +159,8 @@ class TestPlaces:
         assert understand(query).understood == ()
 
     def test_only_the_first_place_is_taken(self, gazetteer):
-        asked = understand("sofa near Leeds near York")
-        assert (asked.words, asked.filters["lat"]) == ("sofa near York", 53.8)
+        parsed = understand("sofa near Leeds near York")
+        assert (parsed.words, parsed.filters["lat"]) == ("sofa near York", 53.8)
 
     def test_places_of_another_country_are_unknown(self, gazetteer, settings):
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"country": "FR"})
@@ -178,9 +178,9 @@ class TestWholeQueries:
         "query", ["sofa under £100 near Leeds", "sofa in Leeds under £100", "under £100 near Leeds sofa"]
     )
     def test_price_and_place_in_any_order(self, gazetteer, query):
-        asked = understand(query)
-        assert asked.words == "sofa"
-        assert asked.filters == {"max_price": 100, "lat": 53.8, "lon": -1.55, "radius_km": TOWN_RADIUS_KM}
+        parsed = understand(query)
+        assert parsed.words == "sofa"
+        assert parsed.filters == {"max_price": 100, "lat": 53.8, "lon": -1.55, "radius_km": TOWN_RADIUS_KM}
 
     def test_each_part_keeps_the_text_it_came_from(self, gazetteer):
         parts = understand("Sofa  under £100, near  Leeds!").understood
@@ -208,9 +208,9 @@ class TestWholeQueries:
         )
     )
     def test_neither_is_any_order_of_its_words(self, gazetteer, words):
-        asked = understand(" ".join(words))
-        Filters(**asked.filters)
-        assert all(part.text for part in asked.understood)
+        parsed = understand(" ".join(words))
+        Filters(**parsed.filters)
+        assert all(part.text for part in parsed.understood)
 
     @pytest.mark.parametrize("unit", ["near Leeds ", "under £1 ", "£1-", " ", "1,", "near a-", "x"])
     def test_neither_is_a_long_one(self, gazetteer, unit):

@@ -18,7 +18,7 @@ LEAVES = (Suggestion("Home & Garden / Sofas", 0.71), Suggestion("Sports / Bicycl
 
 @pytest.fixture(autouse=True)
 def impatient(settings, encoder):
-    """No worker runs here: who asks for what is not known finds that out at once."""
+    """No encode worker runs: queries that are not cached fail at once."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.02})
 
 
@@ -44,10 +44,10 @@ class TestClassify:
         body = {"title": "Blue velvet", "words": "sofa", "description": "hardly used"}
         reply = anyone.post(CLASSIFY, body)
         assert reply.status_code == 200, reply.content
-        said = reply.json()
-        assert [root["path"] for root in said["roots"]] == list("ABCDE")
-        assert said["leaves"][0] == {"path": "Home & Garden / Sofas", "probability": 0.71}
-        assert said["degraded"] == []
+        answer = reply.json()
+        assert [root["path"] for root in answer["roots"]] == list("ABCDE")
+        assert answer["leaves"][0] == {"path": "Home & Garden / Sofas", "probability": 0.71}
+        assert answer["degraded"] == []
 
     def test_a_photo_alone_or_with_words(self, anyone, known):
         data = factories.picture()

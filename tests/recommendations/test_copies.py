@@ -1,6 +1,7 @@
+"""Detection of copied photos: recorded after an embedding, found by a command, shown to staff."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,26 +9,27 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.urls import reverse
 
-from listings import queries, services
+from listings import services
 from listings.models import Listing, Photo
 from recommendations import copies
-from recommendations.copies import LOOKED_AT, NEAR_PHOTOS, group
+from recommendations.copies import LOOKED_AT, NEAR_PHOTOS
 from recommendations.models import PhotoCopy, PhotoFeatures
-from recommendations.pages import Item
-from recommendations.view import View
 from tests import factories
-from tests.recommendations.pictures import saved, scene
-
-SCENE = "f0e1d2c3b4a59687"  # hashes: half of the bits are set, as of any photo of something
-THREE_BITS_OFF = "f0e1d2c3b4a59680"
-FOUR_BITS_OFF = "f0e1d2c3b4a59688"
-OTHER_SCENE = "5a6978879687a5b4"
-BLANK = "8000000000000000"
+from tests.recommendations.pictures import (
+    BLANK,
+    FOUR_BITS_OFF,
+    OTHER_SCENE,
+    SCENE,
+    THREE_BITS_OFF,
+    hashed,
+    saved,
+    scene,
+)
 
 
 @contextmanager
 def held_elsewhere(statement: str, *values) -> Iterator[None]:
-    """Another transaction ran this, and has not ended."""
+    """Another transaction has run this statement and is still open."""
     other = connections.create_connection("default")
     try:
         other.set_autocommit(False)
@@ -39,134 +41,17 @@ def held_elsewhere(statement: str, *values) -> Iterator[None]:
         other.close()
 
 
-def hashed(listing: Listing, *hashes: str) -> Listing:
-    """The listing as results hold it, with photos of these hashes; no photo has features yet."""
-    for number, perceptual_hash in enumerate(hashes):
-        unique = f"{listing.pk}-{number}"
-        Photo.objects.create(
-            listing=listing,
-            position=number,
-            file=f"photos/{unique}.jpg",
-            sha256=unique,
-            perceptual_hash=perceptual_hash,
-            width=320,
-            height=240,
-        )
-    return queries.visible().get(pk=listing.pk)
-
-
 def see(listing: Listing, *values: float) -> None:
-    """A backbone saw this in the listing's photos."""
+    """Stores these features of the listing's photos."""
     features = np.array(values, "<f2").tobytes()
     for photo in listing.photos.all():
         PhotoFeatures.objects.create(photo=photo, backbone="eye", features=features)
 
 
-@pytest.fixture
-def item_of(alice):
-    """item_of(hash, ...) is a result with such photos."""
-    return lambda *hashes: Item(hashed(factories.listing(alice), *hashes), 1.0, {})
-
-
-def said(items: list[Item]) -> list[tuple[str, tuple[str, ...]]]:
-    return [(item.listing.external_id, item.copies) for item in items]
-
-
-def names(*items: Item) -> tuple[str, ...]:
-    return tuple(item.listing.external_id for item in items)
-
-
-class TestGrouping:
-    def test_the_same_photo_again_is_folded_into_the_earlier_item(self, item_of):
-        first, other, again = item_of(SCENE), item_of(OTHER_SCENE), item_of(SCENE)
-        assert said(group([first, other, again])) == [
-            (first.listing.external_id, names(again)),
-            (other.listing.external_id, ()),
-        ]
-
-    def test_three_bits_are_the_same_photo_and_four_are_another(self, item_of):
-        first, near, far = item_of(SCENE), item_of(THREE_BITS_OFF), item_of(FOUR_BITS_OFF)
-        found = group([first, near, far])
-        assert said(found) == [(first.listing.external_id, names(near)), (far.listing.external_id, ())]
-
-    def test_one_of_several_photos_is_enough(self, item_of):
-        first, again = item_of(OTHER_SCENE, SCENE), item_of("0f1e2d3c4b5a6978", SCENE)
-        assert said(group([first, again])) == [(first.listing.external_id, names(again))]
-
-    def test_photos_of_one_listing_that_are_alike_fold_nothing(self, item_of):
-        assert said(group([item_of(SCENE, SCENE)]))[0][1] == ()
-
-    def test_what_was_folded_draws_nothing_else_in(self, item_of):
-        """Otherwise a chain of listings would end in photos that have nothing in common."""
-        first, bridge, last = item_of(SCENE), item_of(SCENE, OTHER_SCENE), item_of(OTHER_SCENE)
-        assert [item.listing for item in group([first, bridge, last])] == [first.listing, last.listing]
-
-    def test_listings_without_photos_stay_apart(self, item_of):
-        items = [item_of(), item_of(), item_of(SCENE)]
-        assert group(items) == items
-        assert group([]) == []
-
-    @pytest.mark.parametrize("plain", [BLANK, "0000000000000000", "ffffffffffffffff", "8000800080008000", ""])
-    def test_blank_photos_say_nothing(self, item_of, plain):
-        assert len(group([item_of(plain), item_of(plain)])) == 2
-
-    def test_a_photo_that_many_listings_show_says_nothing_by_itself(self, item_of):
-        assert len(group([item_of(SCENE) for _ in range(copies.COMMON + 1)])) == copies.COMMON + 1
-        assert len(group([item_of(SCENE) for _ in range(copies.COMMON)])) == 1
-
-    def test_prefetched_photos_cost_no_query(self, item_of, django_assert_num_queries):
-        items = [item_of(SCENE), item_of(SCENE)]
-        with django_assert_num_queries(0):
-            group(items)
-
-
-class TestGroupingByLook:
-    """What the view knows of a listing confirms its hashes, or speaks against them."""
-
-    def items_of(self, *listings: Listing) -> list[Item]:
-        return [Item(queries.visible().get(pk=listing.pk), 1.0, {}) for listing in listings]
-
-    @pytest.fixture
-    def stock(self, alice, encoder):
-        """More listings with the same photo and the same words than chance would bring."""
-        listings = [factories.listing(alice, "Corner sofa, velvet") for _ in range(copies.COMMON + 1)]
-        for number, listing in enumerate(listings):
-            factories.add_picture(listing, saved(scene(1), quality=80 + number))
-        return listings
-
-    def test_a_dealers_stock_is_one_item(self, stock, follow):
-        found = group(self.items_of(*stock), follow())
-        assert [len(item.copies) for item in found] == [copies.COMMON]
-
-    def test_a_placeholder_folds_no_listings_of_other_things(self, stock, follow):
-        for number, title in enumerate(("Mountain bike", "Piano", "Garden gnome", "Ladder", "Kettle")):
-            services.edit_listing(listing=stock[number], title=title)
-        assert len(group(self.items_of(*stock), follow())) == len(stock)
-
-    def test_hashes_alike_by_chance_do_not_fold_what_looks_different(self, alice, encoder, follow):
-        one, other = factories.listing(alice), factories.listing(alice)
-        for listing in (one, other):
-            factories.add_picture(listing, saved(scene(listing.pk)))
-        Photo.objects.update(perceptual_hash=SCENE)
-        view = follow()
-        items = self.items_of(one, other)
-        assert len(group(items, view)) == 1  # a backbone of random weights sees one photo in everything
-        assert len(group(items, of_other_looks(view))) == 2
-
-
-def of_other_looks(view: View) -> View:
-    """The view, had its listings nothing in common by look."""
-    columns = view.columns()
-    look = view.comparison.blocks.slices[0]
-    vectors = columns.vectors.copy()
-    vectors[:, look] = np.eye(len(vectors), look.stop - look.start)
-    return View.load(view.encoder_version, view.comparison.blocks, replace(columns, vectors=vectors), None, 0)
-
-
 class TestNoting:
     @pytest.fixture
     def mine(self, alice, encoder):
-        """Alice's listing, with a photo that Bob likes too."""
+        """Alice's listing, with a photo that Bob copies."""
         listing = factories.listing(alice)
         factories.add_picture(listing, saved(scene(1)))
         return listing
@@ -329,12 +214,12 @@ class TestInsideAnotherTransaction:
 class TestTheSearchForNearHashes:
     def test_each_band_is_found_by_its_index(self, alice):
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE listings_photo CASCADE")  # with what the planner knows of earlier tests
+            cursor.execute("TRUNCATE listings_photo CASCADE")  # and the planner's statistics of earlier tests
         listing = hashed(factories.listing(alice), SCENE)
         limits = {"listing_ids": [listing.pk], "most_bits": 3, "looked_at": 10, "plain": 8}
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")  # it is best on a table of one row
-            cursor.execute("SET LOCAL enable_bitmapscan = off")  # as `find` has it
+            cursor.execute("SET LOCAL enable_seqscan = off")  # on one row the planner would choose it
+            cursor.execute("SET LOCAL enable_bitmapscan = off")  # as in `find`
             cursor.execute("EXPLAIN " + NEAR_PHOTOS, limits)
             plan = "\n".join(line for (line,) in cursor.fetchall())
         for start in (1, 5, 9, 13):

@@ -161,7 +161,7 @@ class TestFailing:
         pictured = factories.listing(alice, "Red sofa")
         factories.photo(pictured)
         aside = settings.MEDIA_ROOT.rename(settings.MEDIA_ROOT.with_name("elsewhere"))
-        settings.MEDIA_ROOT.mkdir()  # as the place where a disk is mounted
+        settings.MEDIA_ROOT.mkdir()  # as an unmounted mount point
         try:
             later = self.tried_often()
             job = EmbeddingJob.objects.get()
@@ -191,7 +191,7 @@ class TestFailing:
         assert (EmbeddingJob.objects.get().failed_at is not None) == is_failed
 
     def tried_often(self):
-        """Twelve turns, after each of which all pauses are over; and when the next may be."""
+        """Twelve turns, each after the pauses of the one before. Returns the time of the next turn."""
         start = timezone.now()
         for turn in range(12):
             embed(clock=lambda turn=turn: start + turn * timedelta(minutes=10))
@@ -226,10 +226,10 @@ class TestFailing:
 
 class TestChoosingAnEncoder:
     def test_the_first_is_active_and_the_same_wish_changes_nothing(self):
-        said = []
-        again = encoders.ensure_encoder(said.append)
+        lines = []
+        again = encoders.ensure_encoder(lines.append)
         assert again == encoders.active()
-        assert "chosen before" in said[0]
+        assert "chosen before" in lines[0]
 
     def test_another_wish_is_a_candidate_that_listings_are_embedded_with(
         self, settings, sofa, tmp_path, weights_file, monkeypatch
@@ -266,7 +266,7 @@ def test_a_connection_that_breaks_amid_the_work_is_made_anew_to_give_the_jobs_ba
 @pytest.mark.django_db(transaction=True)
 class TestBesideAnEdit:
     def test_storing_vectors_does_not_wait_for_an_edit_nor_the_other_way_round(self, encoder):
-        """Both lock rows of one listing; neither may need what the other holds."""
+        """Both lock rows of one listing, and neither may wait for the other's locks: no deadlock."""
         sofa = factories.listing(factories.actor("alice"))
         held, finished = threading.Event(), threading.Event()
 

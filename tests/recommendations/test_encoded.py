@@ -19,7 +19,7 @@ def encoded(**changed) -> Encoded:
 
 
 def carried(one: Encoded) -> Encoded:
-    """What comes out of a message or the cache."""
+    """The query after a round trip through JSON, as in a reply or the cache."""
     return Encoded.from_json(json.loads(json.dumps(one.to_json()).encode()))
 
 
@@ -27,9 +27,9 @@ class TestThereAndBack:
     def test_every_number_is_the_same(self):
         one, back = encoded(), carried(encoded())
         for name in ("vector", "photo", "features"):
-            found = getattr(back, name)
-            assert found.dtype == np.float32
-            np.testing.assert_array_equal(found, getattr(one, name))
+            part = getattr(back, name)
+            assert part.dtype == np.float32
+            np.testing.assert_array_equal(part, getattr(one, name))
 
     def test_names_and_suggestions_are_too(self):
         one, back = encoded(), carried(encoded())
@@ -52,16 +52,16 @@ class TestThereAndBack:
 
 
 class TestDamaged:
-    """Whoever reads a cache takes these three errors for an answer of another release."""
+    """Readers of the cache treat these three errors as an answer of another release."""
 
     ERRORS = (ValueError, KeyError, TypeError)
 
     @pytest.mark.parametrize("name", sorted(encoded().to_json()))
     def test_each_part_is_needed(self, name):
-        said = encoded().to_json()
-        del said[name]
+        values = encoded().to_json()
+        del values[name]
         with pytest.raises(KeyError, match=name):
-            Encoded.from_json(said)
+            Encoded.from_json(values)
 
     @pytest.mark.parametrize("text", ["AAA", "AAAA", "AAAAAAA=", "zig zag!", "é", None, 3])
     @pytest.mark.parametrize("name", ["vector", "photo", "features"])
@@ -76,6 +76,6 @@ class TestDamaged:
             Encoded.from_json(encoded().to_json() | {name: pairs})
 
     @pytest.mark.parametrize("said", [None, [], "text", 3])
-    def test_so_is_what_is_no_answer_at_all(self, said):
+    def test_so_is_what_is_no_answer_at_all(self, values):
         with pytest.raises(self.ERRORS):
-            Encoded.from_json(said)
+            Encoded.from_json(values)

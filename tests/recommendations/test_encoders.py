@@ -1,6 +1,7 @@
 import pytest
 
 from recommendations import embedding, encoders
+from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
 from recommendations.models import TrainedModel
 from recommendations.tasks import embed_pending
 from tests import factories
@@ -22,7 +23,7 @@ class TestAFreshInstallation:
         assert encoders.active().metrics["backbone"] == "shufflenet_v2_x0_5"
 
     def test_the_choice_is_recorded_with_where_the_weights_came_from(self, encoder, weights_file):
-        record = encoders.EncoderRecord.read(encoder)
+        record = EncoderRecord.read(encoder)
         assert (
             record.source == f"shufflenet_v2_x0_5 with the weights in {weights_file.name}, from IMAGE_WEIGHTS"
         )
@@ -33,7 +34,7 @@ class TestAChoiceThatIsGone:
     def test_a_missing_record_is_said_and_chosen_anew(self, encoder, settings):
         file = settings.MODEL_ROOT / encoder.path
         file.unlink()
-        with pytest.raises(encoders.EncoderUnavailable, match="manage.py embed"):
+        with pytest.raises(EncoderUnavailable, match="manage.py embed"):
             encoders.blocks_of(encoder)
         again = encoders.ensure_encoder(lambda line: None)
         assert again == encoder
@@ -42,7 +43,7 @@ class TestAChoiceThatIsGone:
     def test_an_edited_record_is_not_believed(self, encoder, settings):
         file = settings.MODEL_ROOT / encoder.path
         file.write_text(file.read_text().replace("shufflenet", "mobilenet"))
-        with pytest.raises(encoders.EncoderUnavailable, match="not what was recorded"):
+        with pytest.raises(EncoderUnavailable, match="not what was recorded"):
             encoders.blocks_of(encoder)
 
 
@@ -55,9 +56,9 @@ class TestWithoutPretrainedWeights:
         monkeypatch.setattr(backbones, "DRAWN_PHOTO_COUNT", 60)
         monkeypatch.setattr(backbones, "DRAWN_TRAINING_S", 2.0)
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"image_weights": None})
-        said = []
-        model = encoders.ensure_encoder(said.append)
-        assert "trained here on 60 drawn photos" in said[-1]
+        lines = []
+        model = encoders.ensure_encoder(lines.append)
+        assert "trained here on 60 drawn photos" in lines[-1]
         assert model.status == TrainedModel.Status.ACTIVE
-        assert encoders.ensure_encoder(said.append) == model
-        assert "chosen before" in said[-1]
+        assert encoders.ensure_encoder(lines.append) == model
+        assert "chosen before" in lines[-1]

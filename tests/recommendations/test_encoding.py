@@ -1,4 +1,4 @@
-"""A query's way to the encode worker and back. Real Redis; the worker runs in a thread of this process."""
+"""Round trips of queries to the encode worker, over Redis. The worker is a thread of this process."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ def impatient(settings):
 
 
 def kept(words: str, encoder_version: str) -> None:
-    """An answer in the cache, as the worker puts it there."""
+    """Caches an answer, as the worker does."""
     factories.known_answer(Encoded(encoder_version, np.full(8, len(words), np.float32)), words=words)
 
 
@@ -44,11 +44,11 @@ class TestAsking:
         assert not np.array_equal(both.vector, look.vector)
 
     def test_many_threads_ask_at_once_and_each_gets_its_own(self, encode_worker):
-        asked = [f"sofa number {number}" for number in range(24)]
+        queries = [f"sofa number {number}" for number in range(24)]
         with ThreadPoolExecutor(8) as threads:
-            found = list(threads.map(lambda words: encode(words=words).vector, asked))
+            vectors = list(threads.map(lambda words: encode(words=words).vector, queries))
         LINK().flushdb()
-        for words, vector in zip(asked, found, strict=True):
+        for words, vector in zip(queries, vectors, strict=True):
             np.testing.assert_allclose(vector, encode(words=words).vector, atol=1e-6)
 
     def test_a_photo_that_cannot_be_read_costs_one_query(self, encode_worker, photo):
@@ -85,11 +85,11 @@ class TestCache:
 
     def test_it_keeps_the_newest_answers_and_no_more(self, monkeypatch):
         monkeypatch.setitem(answers.CACHED_COUNT, "words", 2)
-        asked = ("one", "two", "three")
-        for words in asked:
+        queries = ("one", "two", "three")
+        for words in queries:
             kept(words, "v")
-        found = [answers.look_up(LINK(), Question.of(words, None), "v")[0] for words in asked]
-        assert [one is not None for one in found] == [False, True, True]
+        cached = [answers.look_up(LINK(), Question.of(words, None), "v")[0] for words in queries]
+        assert [one is not None for one in cached] == [False, True, True]
 
     def test_a_large_answer_is_given_and_not_kept(self, monkeypatch):
         monkeypatch.setattr(answers, "CACHED_BYTES", 10)

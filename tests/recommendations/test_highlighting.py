@@ -11,7 +11,7 @@ FILLER = "Nothing to see here, please move along. " * 20
 
 
 def plain(html: str) -> str:
-    """The text that somebody reads. Fails where there is any tag but <mark>."""
+    """The text without its markup. Fails on any tag but <mark>."""
     text = html.replace("<mark>", "").replace("</mark>", "")
     assert not re.search("[<>]", text)
     return unescape(text)
@@ -41,9 +41,9 @@ class TestMarks:
         ],
     )
     def test_words_are_marked_in_whatever_form(self, words, title, expected):
-        found = highlight(words, title, "")
-        assert marked(found.title) == expected
-        assert plain(found.title) == title
+        marked = highlight(words, title, "")
+        assert marked(marked.title) == expected
+        assert plain(marked.title) == title
 
 
 class TestPassages:
@@ -51,20 +51,22 @@ class TestPassages:
         assert highlight("sofa", "", "A sofa\nfor two.").description == "A <mark>sofa</mark> for two."
 
     def test_a_long_one_is_cut_to_where_the_words_are(self):
-        found = highlight("leather sofa", "", f"{FILLER} a sofa {FILLER} a leather sofa {FILLER}").description
-        assert marked(found) == ["leather", "sofa"]
-        assert found.startswith(ELLIPSIS)
-        assert found.endswith(ELLIPSIS)
-        assert len(plain(found)) <= PASSAGE + 2 * len(ELLIPSIS)
+        marked = highlight(
+            "leather sofa", "", f"{FILLER} a sofa {FILLER} a leather sofa {FILLER}"
+        ).description
+        assert marked(marked) == ["leather", "sofa"]
+        assert marked.startswith(ELLIPSIS)
+        assert marked.endswith(ELLIPSIS)
+        assert len(plain(marked)) <= PASSAGE + 2 * len(ELLIPSIS)
 
     def test_it_begins_at_the_beginning_when_there_are_none(self):
-        found = highlight("sofa", "", FILLER).description
-        assert found.startswith("Nothing to see")
-        assert found.endswith(ELLIPSIS)
+        marked = highlight("sofa", "", FILLER).description
+        assert marked.startswith("Nothing to see")
+        assert marked.endswith(ELLIPSIS)
 
     def test_no_word_is_cut_in_two(self):
-        found = plain(highlight("sofa", "", f"{FILLER} sofa {FILLER}").description).strip(ELLIPSIS)
-        assert set(found.split()) <= {*FILLER.split(), "sofa"}
+        marked = plain(highlight("sofa", "", f"{FILLER} sofa {FILLER}").description).strip(ELLIPSIS)
+        assert set(marked.split()) <= {*FILLER.split(), "sofa"}
 
     def test_a_word_without_end_is(self):
         assert len(plain(highlight("xxxx", "", "x" * 10_000).description)) <= PASSAGE + 2
@@ -74,15 +76,15 @@ class TestEscaping:
     @pytest.mark.parametrize("words", ["", "script", "script alert", "b", "lt amp", "<script>"])
     def test_what_a_seller_wrote_is_never_html(self, words):
         text = "<script>alert('1')</script> &lt;b&gt; <b>bold</b> & \"more\""
-        found = highlight(words, text, text)
-        assert plain(found.title) == plain(found.description) == text
+        marked = highlight(words, text, text)
+        assert plain(marked.title) == plain(marked.description) == text
 
     @settings(max_examples=200, deadline=None)
     @given(st.text(max_size=30), st.text(max_size=100), st.text(max_size=600))
     def test_no_text_gets_through_unescaped(self, words, title, description):
-        found = highlight(words, title, description)
-        assert plain(found.title) == title
-        assert len(plain(found.description)) <= PASSAGE + 2
+        marked = highlight(words, title, description)
+        assert plain(marked.title) == title
+        assert len(plain(marked.description)) <= PASSAGE + 2
 
     @settings(max_examples=100, deadline=None)
     @given(st.text("ab &<>;'", max_size=12), st.text("ab &<>;'", max_size=600))

@@ -1,4 +1,4 @@
-"""Generations on disk, compaction, and the check that database and index agree."""
+"""Index generations on disk, compaction, and the verification of the index."""
 
 import json
 
@@ -248,9 +248,9 @@ class TestVerifyIndex:
         compact()
         factories.listing(alice, "Not embedded yet")
         call_command("verify_index")
-        said = capsys.readouterr().out
-        assert "8 listings checked; 1 wait" in said
-        assert "agree" in said
+        output = capsys.readouterr().out
+        assert "8 listings checked; 1 wait" in output
+        assert "agree" in output
 
     def test_it_finds_another_vector_a_missing_and_a_surplus_listing(self, sofas):
         compact()

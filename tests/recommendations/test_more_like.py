@@ -1,4 +1,4 @@
-"""More like these, less like those, over the API."""
+"""Search by positive and negative examples, over the API."""
 
 import json
 
@@ -17,7 +17,7 @@ OFFICE = "Home & Garden / Office"
 
 @pytest.fixture
 def world(alice, encoder):
-    """Ten of each kind, which differ in a number."""
+    """Ten listings of each kind, which differ in a number."""
     kinds = {
         "sofas": ("Corner sofa in blue velvet", "Home & Garden / Sofas"),
         "bikes": ("Mountain bike with gears", "Sports / Bicycles"),
@@ -74,11 +74,11 @@ class TestMoreLikeThese:
         assert recommend(anyone, world["desks"][:1])["items"][0]["scores"]["negative"] is None
 
     def test_sold_ones_speak_too_and_are_not_shown(self, anyone, world, follow):
-        asked, sold = world["sofas"][:2]
-        for listing in (asked, sold):
+        example, sold = world["sofas"][:2]
+        for listing in (example, sold):
             services.mark_sold(listing=listing, buyer=None, now=timezone.now())
         follow()
-        page = recommend(anyone, [asked], limit=8)
+        page = recommend(anyone, [example], limit=8)
         assert set(found(page)) == set(names(world["sofas"][2:]))
 
     def test_filters_hold(self, anyone, world, follow):

@@ -36,7 +36,7 @@ def known(encoder, picture):
 
 
 def post(client, path: str, data: bytes, field: str = "image", **form):
-    """As `requests.post(url, files={"image": open("a.jpg", "rb")})` does it: without a content type."""
+    """A request like `requests.post(url, files={"image": open("a.jpg", "rb")})`: without a content type."""
     upload = SimpleUploadedFile("a.jpg", data, content_type="")
     return client.post(path, {field: upload, **form}, format="multipart")
 

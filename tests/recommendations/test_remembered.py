@@ -1,4 +1,4 @@
-"""What is read once a moment, by one thread for all."""
+"""Cache of one value, which one thread reads for all."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

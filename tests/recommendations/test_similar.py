@@ -28,9 +28,9 @@ def similar(client, listing, **query):
 class TestSimilarListings:
     def test_the_like_come_first_and_never_the_listing_itself(self, anyone, sofas, bikes, follow):
         follow()
-        found = similar(anyone, sofas[0])
-        assert set(found[:3]) == {sofa.external_id for sofa in sofas[1:]}
-        assert sofas[0].external_id not in found
+        similar_ids = similar(anyone, sofas[0])
+        assert set(similar_ids[:3]) == {sofa.external_id for sofa in sofas[1:]}
+        assert sofas[0].external_id not in similar_ids
 
     def test_a_new_listing_is_there_once_it_is_embedded(self, anyone, alice, sofas, bikes, follow):
         follow()
@@ -65,27 +65,27 @@ class TestSimilarListings:
 class TestByPhotoOrWords:
     @pytest.fixture
     def mixed(self, alice, encoder):
-        """Two pictures alike under different words, and words alike under another picture."""
-        asked, same_look, same_words, no_photo = (
+        """Listings with the same picture and different words, and with similar words and another picture."""
+        subject, same_look, same_words, no_photo = (
             factories.listing(alice, title)
             for title in ("Oak table", "Garden gnome", "Oak table extending", "Oak table round")
         )
         look, other = factories.picture("darkred"), factories.picture("black", size=(40, 96))
-        for listing, data in ((asked, look), (same_look, look), (same_words, other)):
+        for listing, data in ((subject, look), (same_look, look), (same_words, other)):
             factories.add_picture(listing, data)
-        return asked, same_look, same_words, no_photo
+        return subject, same_look, same_words, no_photo
 
     def test_by_photo_the_same_picture_comes_first(self, anyone, mixed, follow):
         follow()
-        asked, same_look, _, no_photo = mixed
-        found = similar(anyone, asked, by="photo")
-        assert found[0] == same_look.external_id
-        assert no_photo.external_id not in found
+        subject, same_look, _, no_photo = mixed
+        similar_ids = similar(anyone, subject, by="photo")
+        assert similar_ids[0] == same_look.external_id
+        assert no_photo.external_id not in similar_ids
 
     def test_by_text_the_same_words_come_first_with_and_without_photos(self, anyone, mixed, follow):
         follow()
-        asked, _, same_words, no_photo = mixed
-        assert set(similar(anyone, asked, by="text")[:2]) == {same_words.external_id, no_photo.external_id}
+        subject, _, same_words, no_photo = mixed
+        assert set(similar(anyone, subject, by="text")[:2]) == {same_words.external_id, no_photo.external_id}
 
     def test_by_photo_nothing_is_like_a_listing_without_one(self, anyone, mixed, follow):
         follow()
@@ -116,11 +116,11 @@ class TestTheSamePhotoAgain:
     @pytest.mark.parametrize("by", ["photo", "text", "both"])
     def test_listings_that_show_it_are_one_item(self, anyone, stall, follow, by):
         follow()
-        found = self.copies(anyone, stall[0], by=by)
+        similar_ids = self.copies(anyone, stall[0], by=by)
         same = {sofa.external_id for sofa in stall[5:]}
-        (shown,) = found.keys() & same
-        assert found[shown] == same - {shown}
-        assert all(not folded for pk, folded in found.items() if pk != shown)
+        (shown,) = similar_ids.keys() & same
+        assert similar_ids[shown] == same - {shown}
+        assert all(not folded for pk, folded in similar_ids.items() if pk != shown)
 
     def test_folding_does_not_shorten_the_page(self, anyone, stall, follow):
         follow()
@@ -128,13 +128,13 @@ class TestTheSamePhotoAgain:
 
     def test_those_that_show_the_asked_listings_own_photo_are_one_item_too(self, anyone, stall, follow):
         follow()
-        found = self.copies(anyone, stall[5], by="photo")
-        first = next(iter(found))
-        assert {first} | found[first] == {sofa.external_id for sofa in stall[6:]}
+        similar_ids = self.copies(anyone, stall[5], by="photo")
+        first = next(iter(similar_ids))
+        assert {first} | similar_ids[first] == {sofa.external_id for sofa in stall[6:]}
 
 
 class TestListingsWithoutPhotos:
-    """Section 6 of the design: found where they are meant, and nowhere else."""
+    """Listings with and without photos in one catalogue."""
 
     @pytest.fixture
     def bicycles(self, alice, encoder):
@@ -150,15 +150,15 @@ class TestListingsWithoutPhotos:
     def test_they_are_about_as_common_among_the_similar_as_in_the_catalogue(self, anyone, bicycles, follow):
         follow()
         with_photo, without = ({bike.external_id for bike in bicycles[start::2]} for start in (0, 1))
-        for asked in bicycles[:2]:  # one with a photo, one without
-            found = set(similar(anyone, asked, limit=20))
-            assert 0.3 < len(found & without) / len(found & (with_photo | without)) < 0.7
+        for subject in bicycles[:2]:  # one with a photo, one without
+            similar_ids = set(similar(anyone, subject, limit=20))
+            assert 0.3 < len(similar_ids & without) / len(similar_ids & (with_photo | without)) < 0.7
 
     def test_by_photo_they_neither_are_found_nor_find(self, anyone, bicycles, follow):
         follow()
-        found = similar(anyone, bicycles[0], by="photo", limit=100)
-        assert len(found) == 35  # all that have one, but for the asked one
-        assert not set(found) & {bike.external_id for bike in bicycles[1::2]}
+        similar_ids = similar(anyone, bicycles[0], by="photo", limit=100)
+        assert len(similar_ids) == 35  # all that have one, but for the asked one
+        assert not set(similar_ids) & {bike.external_id for bike in bicycles[1::2]}
         url = f"/api/v1/listings/{bicycles[1].external_id}/similar/"
         page = anyone.get(url, {"by": "photo"}).json()
         assert (page["items"], page["degraded"]) == ([], [])

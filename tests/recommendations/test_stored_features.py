@@ -1,4 +1,4 @@
-"""What the words of listings say, read by MiniLM and kept."""
+"""Stored sentence embeddings of listings, computed by MiniLM."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from tests import factories
 
 @pytest.fixture
 def reader(encoder) -> Encoder:
-    """An encoder that takes sentences."""
+    """An encoder that uses the sentence encoder."""
     loaded = encoders.load_target()
     return Encoder("", loaded.record, TextOnly(loaded.backbone_version, loaded.feature_dimension, MINILM))
 
@@ -55,9 +55,9 @@ class TestSentences:
     def test_words_that_move_between_title_and_description_are_other_words(self, reader, alice):
         one = factories.listing(alice, "Blue sofa", description="hardly used")
         other = factories.listing(alice, "Blue", description="sofa hardly used")
-        found = stored_sentences(reader, [one, other])
+        embeddings = stored_sentences(reader, [one, other])
         assert reading_of(one)[1] != reading_of(other)[1]
-        assert not np.array_equal(found[0], found[1])
+        assert not np.array_equal(embeddings[0], embeddings[1])
 
     def test_what_was_changed_or_erased_while_it_was_read_is_not_kept(self, reader, pair, monkeypatch):
         read = Encoder.sentences

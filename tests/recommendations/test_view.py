@@ -1,4 +1,4 @@
-"""The view on a world small enough to check by eye: listings 1, 2, 3 ... with made-up vectors."""
+"""Catalogue snapshots of a small world: listings 1, 2, 3 ... with made-up vectors."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.recommendations.small_world import BLOCKS, changed, load, model, word
 
 
 def ids(view: View, direction: int, allowed=None) -> set[int]:
-    """Listings whose words point this way."""
+    """Ids of the listings whose words have this direction."""
     rows, scores = view.nearest(words(direction), 10, view.alive if allowed is None else allowed)
     return {
         int(view.attributes["listing_id"][row])
@@ -141,7 +141,7 @@ class TestModelBeside:
 
 
 class TestListingsWithoutPhotos:
-    """Section 6 of the design, on vectors made by hand: one axis a subject in each block."""
+    """Queries and listings with and without photos, with one axis for each subject in each block."""
 
     LOOK_ONLY = np.array([1, 0, 0], np.float32)
     SOFA, BIKE = (1, 0), (0, 1)
@@ -150,7 +150,7 @@ class TestListingsWithoutPhotos:
         return np.array([*look, *meaning, *words, 0, 0], np.float32)
 
     def shop(self, *vectors: np.ndarray) -> View:
-        """Listings 1, 2, 3 ...; who has a look has one photo, which is what its vector says."""
+        """Listings 1, 2, 3 ...; each with a look has one photo, of the same vector."""
         matrix = np.array(vectors, np.float16)
         attributes = np.zeros(len(matrix), ATTRIBUTES)
         attributes["listing_id"] = np.arange(1, len(matrix) + 1)
@@ -160,7 +160,7 @@ class TestListingsWithoutPhotos:
         return View.load("v", BLOCKS, columns, build_index(matrix, seed=0), seq=0)
 
     def found(self, view: View, query: np.ndarray, weights=None) -> dict[int, float]:
-        """Listing -> how alike it is, best first; the blocks weigh as they do for such a query."""
+        """Listing -> its similarity, best first, with the block weights of such a query."""
         weights = BLOCKS.query_weights(query) if weights is None else weights
         rows, scores = view.nearest(query, 10, view.alive, weights)
         return dict(zip((rows + 1).tolist(), scores.tolist(), strict=True))
@@ -176,7 +176,7 @@ class TestListingsWithoutPhotos:
 
     @pytest.fixture
     def untrained(self) -> View:
-        """The same before any training: words say nothing of photos. The first sofa's photo is all it has."""
+        """The same in an untrained space, where words and photos are unrelated."""
         return self.shop(
             self.vector(look=self.SOFA, meaning=self.SOFA),
             self.vector(words=self.SOFA),

@@ -1,4 +1,4 @@
-"""Something to find, and nobody who waits for an encoder."""
+"""Fixtures for search: a small catalogue, and a cache of encoded queries in place of an encode worker."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.recommendations.search.requests import BATH, BIKES, LEEDS, YORK
 
 @pytest.fixture(autouse=True)
 def impatient(settings, encoder):
-    """No worker runs here: who asks for what is not known finds that out at once."""
+    """No encode worker runs: queries that are not cached fail at once."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.02})
 
 
@@ -40,18 +40,18 @@ def catalogue(alice, now, ago):
 
 @pytest.fixture
 def known(encoder, follow):
-    """`known(listing, words=...)`: the encoder has answered this query with that listing's own words."""
+    """`known(listing, words=...)` caches an answer for this query: the listing's own vector."""
 
     def keep(like, *, version: str | None = None, photo: bytes | None = None, words: str = "") -> None:
         view = follow()
         vector = view.vectors(view.rows_of(np.array([like.pk])))[0].astype(np.float32)
         blocks = view.comparison.blocks
-        kept = np.zeros_like(vector)
+        query_vector = np.zeros_like(vector)
         for name, block in zip(("look", "meaning", "words"), blocks.slices, strict=True):
             if (name == "words" and words) or (name != "words" and photo is not None):
-                kept[block] = vector[block]
-        look = kept[: blocks.slices[2].start] if photo is not None else np.empty(0, np.float32)
-        asked = {"words": words, "photo": photo and factories.as_received(photo)}
-        factories.known_answer(Encoded(version or encoder.version, kept, photo=look), **asked)
+                query_vector[block] = vector[block]
+        look = query_vector[: blocks.slices[2].start] if photo is not None else np.empty(0, np.float32)
+        query = {"words": words, "photo": photo and factories.as_received(photo)}
+        factories.known_answer(Encoded(version or encoder.version, query_vector, photo=look), **query)
 
     return keep

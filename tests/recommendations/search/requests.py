@@ -1,4 +1,4 @@
-"""What is asked of search, and where."""
+"""Requests to the search endpoint, places, and readers of its answers."""
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 

@@ -1,4 +1,4 @@
-"""Search over the API: filters, pages, taste, and what is said of an empty result or a bad question."""
+"""Search over the API: filters, pages, personalisation, hints for empty results, and invalid queries."""
 
 import io
 import json
@@ -124,7 +124,7 @@ class TestPages:
 
 
 def spots() -> bytes:
-    """A photo of coloured spots, whose hash tells it from any other."""
+    """A photo of coloured spots, whose hash differs from that of any other photo."""
     colours = np.random.default_rng(5).integers(0, 255, (12, 12, 3), dtype=np.uint8)
     stream = io.BytesIO()
     Image.fromarray(colours).resize((240, 240), Image.Resampling.BICUBIC).save(stream, "JPEG")

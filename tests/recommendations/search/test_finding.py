@@ -1,4 +1,4 @@
-"""Search over the API: what words and photos find."""
+"""Search over the API: results for words and photos."""
 
 from dataclasses import replace
 
