@@ -14,14 +14,14 @@ from ml.blocks import Blocks, Comparison
 from ml.counterfactual import cluster_interval
 from recommendations.columns import vectors_from
 from recommendations.encoder_material import CatalogueMaterial
-from recommendations.gate import SEED, Verdict, rounded
+from recommendations.gate import SEED, Verdict, rounded_bounds
 from recommendations.models import ListingEmbedding
 
 SIMILAR = 10
 CHUNK = 200
 MOST_CASES = 2_000  # of the held-out listings; more do not sharpen the verdict
 # The precision of one listing differs between two encoders by about .2 (standard deviation). The mean over
-# 100 listings is known to 4 points; over 30 to 8 points, which is as much as a good training gains.
+# 100 listings is known to 4 to 6 points; over 30 to 8, which is as much as a good training gains.
 LEAST_CASES = 100
 # Listings of one category share their neighbours and become better or worse together, so that whole
 # categories are drawn anew. The percentile bootstrap refuses an equal encoder in 2.5 % of cases with many
@@ -64,7 +64,7 @@ def judge(
     if too_few:
         return Verdict(True, f"{too_few} {_figures(metrics)}", metrics)
     interval = cluster_interval(np.random.default_rng(SEED))
-    gain = rounded(interval(new - old, np.ones(len(cases)), categories))
+    gain = rounded_bounds(interval(new - old, np.ones(len(cases)), categories))
     is_worse = gain[1] < 0
     prefix = "Worse than the active encoder: " if is_worse else ""
     return Verdict(not is_worse, prefix + _figures(metrics), metrics | {"gain_over_active": gain})

@@ -17,6 +17,7 @@ from ml.metrics import bootstrap_difference
 LEAST_CASES = 30  # actors to evaluate on; with fewer, chance alone decides
 LEAST_CLUSTERS = 10  # actors with held-back slates; a bootstrap over fewer makes its interval too narrow
 SEED = 11
+BASELINE_NAMES = {"popularity": "what is popular", "active": "the active model"}
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,16 @@ def judge(*, candidate: Vector, popularity: Vector, active: Vector | None = None
     return Verdict(not worse_than, _reason(worse_than, metrics), metrics)
 
 
-NAMES = {"popularity": "what is popular", "active": "the active model"}
-
-
 def _reason(worse_than: list[str], metrics: dict[str, Any]) -> str:
     baselines = ", ".join(
-        f"{NAMES[name]} {metrics[f'ndcg_{name}']:.4f}" for name in NAMES if f"ndcg_{name}" in metrics
+        f"{words} {metrics[f'ndcg_{name}']:.4f}"
+        for name, words in BASELINE_NAMES.items()
+        if f"ndcg_{name}" in metrics
     )
     figures = f"NDCG@20 {metrics['ndcg']:.4f} against {baselines}, on {metrics['test_cases']} test cases."
     if not worse_than:
         return figures
-    return f"Worse than {' and '.join(NAMES[name] for name in worse_than)}: {figures}"
+    return f"Worse than {' and '.join(BASELINE_NAMES[name] for name in worse_than)}: {figures}"
 
 
 def judge_order(*, candidate: Vector, blend: Vector, weights: Vector, actors: Rows) -> Verdict:
@@ -69,7 +69,7 @@ def judge_order(*, candidate: Vector, blend: Vector, weights: Vector, actors: Ro
     """
     actor_count = len(np.unique(actors))
     interval = cluster_interval(np.random.default_rng(SEED))
-    gain = rounded(interval((candidate - blend) * weights, weights, actors))
+    gain = rounded_bounds(interval((candidate - blend) * weights, weights, actors))
     metrics = {
         "held_back_slates": len(actors),
         "held_back_actors": actor_count,
@@ -82,7 +82,7 @@ def judge_order(*, candidate: Vector, blend: Vector, weights: Vector, actors: Ro
     return Verdict(accepted, f"{_objection(accepted, is_enough)}{_figures_of_order(metrics)}", metrics)
 
 
-def rounded(bounds: tuple[float, float]) -> list[float]:
+def rounded_bounds(bounds: tuple[float, float]) -> list[float]:
     """Bounds of an interval as they are recorded, and as verdicts compare them with 0.
 
     Compared unrounded, the last bit of a sum, which differs between processors, would decide a tie.
@@ -114,4 +114,4 @@ def _mean(values: Vector) -> float:
 
 def _interval(candidate: Vector, baseline: Vector) -> list[float]:
     """The bounds of the mean difference, at 95 %."""
-    return rounded(bootstrap_difference(candidate, baseline, rng=np.random.default_rng(SEED)))
+    return rounded_bounds(bootstrap_difference(candidate, baseline, rng=np.random.default_rng(SEED)))
