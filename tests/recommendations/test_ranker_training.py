@@ -77,7 +77,7 @@ class TestLearning:
         assert forced.verdict.startswith("Published by force. Not better than the blend")
 
     def test_further_away_is_never_better_whatever_people_seem_to_do(self, alice, now):
-        Crowd(alice, now, appeal=taste_for_far_away)
+        Crowd(alice, now, appeal=taste_for_far_away, slate_count=400)  # two of three bring clicks
         model = ranker_store.load(train_ranker(now=now, force=True)).model
         distance = np.linspace(0, 100, 50)
         same = np.zeros(50)
