@@ -1,7 +1,8 @@
-"""Whether a trained model may serve.
+"""Comparison of a trained model with what serves before it, to decide whether it may be published.
 
-A collaborative model not if it is worse than the active one, or than what is popular: without a newer one the
-recent past is missing. A ranker only if it is better than the blend, which serves well without it.
+A collaborative model is refused only if it is worse than the active one or than popularity, because without a
+newer model the recent past is missing. A ranker is accepted only if it is better than the blend, which serves
+well without a ranker.
 """
 
 from dataclasses import dataclass
@@ -13,14 +14,15 @@ from ml.arrays import Rows, Vector
 from ml.counterfactual import cluster_interval
 from ml.metrics import bootstrap_difference
 
-LEAST_CASES = 30  # actors to ask about; of fewer, chance alone decides
-LEAST_CLUSTERS = 10  # actors with held-back slates; drawing fewer anew says little of how sure a mean is
+LEAST_CASES = 30  # actors to evaluate on; with fewer, chance alone decides
+LEAST_CLUSTERS = 10  # actors with held-back slates; a bootstrap over fewer makes its interval too narrow
 SEED = 11
+BASELINE_NAMES = {"popularity": "what is popular", "active": "the active model"}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided, why, and the figures that it decided on."""
+    """Whether a model is accepted, the reason, and the figures behind it, which JSON can hold."""
 
     accepted: bool
     reason: str
@@ -28,59 +30,72 @@ class Verdict:
 
 
 def judge(*, candidate: Vector, popularity: Vector, active: Vector | None = None) -> Verdict:
-    """Compare NDCG@20 of the same actors (a,), NaN where an actor tells nothing.
+    """Compare a collaborative model with its baselines by NDCG@20 of the same actors (a,).
 
-    Worse is what is worse beyond chance: the paired bootstrap interval of the difference lies below 0.
-    active None: there is no other model to compare with.
+    NaN marks an actor without anything relevant. The model is refused if the 95 % interval of the mean
+    difference to a baseline, by a paired bootstrap over actors, lies below 0. With fewer than LEAST_CASES
+    actors it is accepted. active is None if no other model can be compared with.
     """
     case_count = int(np.count_nonzero(~np.isnan(candidate)))
     metrics: dict[str, Any] = {"test_cases": case_count}
     if case_count < LEAST_CASES:
         return Verdict(True, f"Not judged: {case_count} test cases are fewer than {LEAST_CASES}.", metrics)
-    rivals = {"popularity": popularity} | ({} if active is None else {"active": active})
-    gains = {name: _interval(candidate, rival) for name, rival in rivals.items()}
+    baselines = {"popularity": popularity} | ({} if active is None else {"active": active})
+    gains = {name: _interval(candidate, baseline) for name, baseline in baselines.items()}
     metrics |= {"ndcg": _mean(candidate)}
-    metrics |= {f"ndcg_{name}": _mean(rival) for name, rival in rivals.items()}
-    metrics |= {f"gain_over_{name}": [round(bound, 4) for bound in gain] for name, gain in gains.items()}
-    worse = [name for name, (_, highest) in gains.items() if highest < 0]
-    return Verdict(not worse, _reason(worse, metrics), metrics)
+    metrics |= {f"ndcg_{name}": _mean(baseline) for name, baseline in baselines.items()}
+    metrics |= {f"gain_over_{name}": gain for name, gain in gains.items()}
+    worse_than = [name for name, (_, highest) in gains.items() if highest < 0]
+    return Verdict(not worse_than, _reason(worse_than, metrics), metrics)
 
 
-NAMES = {"popularity": "what is popular", "active": "the active model"}
-
-
-def _reason(worse: list[str], metrics: dict[str, Any]) -> str:
-    figures = ", ".join(
-        f"{NAMES[name]} {metrics[f'ndcg_{name}']:.4f}" for name in NAMES if f"ndcg_{name}" in metrics
+def _reason(worse_than: list[str], metrics: dict[str, Any]) -> str:
+    baselines = ", ".join(
+        f"{words} {metrics[f'ndcg_{name}']:.4f}"
+        for name, words in BASELINE_NAMES.items()
+        if f"ndcg_{name}" in metrics
     )
-    said = f"NDCG@20 {metrics['ndcg']:.4f} against {figures}, on {metrics['test_cases']} test cases."
-    return f"Worse than {' and '.join(NAMES[name] for name in worse)}: {said}" if worse else said
+    figures = f"NDCG@20 {metrics['ndcg']:.4f} against {baselines}, on {metrics['test_cases']} test cases."
+    if not worse_than:
+        return figures
+    return f"Worse than {' and '.join(BASELINE_NAMES[name] for name in worse_than)}: {figures}"
 
 
 def judge_order(*, candidate: Vector, blend: Vector, weights: Vector, actors: Rows) -> Verdict:
-    """Compare NDCG@20 of the same held-back slates (q,), whose actors (q,) are; weights (q,) > 0 of slates.
+    """Compare a ranker with the blend by NDCG@20 of the same held-back slates (q,).
 
-    Accepted only where the interval of the mean difference, by a paired bootstrap over actors, lies above 0.
+    weights (q,) > 0 of the slates; actors (q,) int, whom each slate was made for. The ranker is accepted only
+    if the 95 % interval of the mean difference, by a paired bootstrap over actors, lies above 0.
     """
     actor_count = len(np.unique(actors))
-    gain = cluster_interval(np.random.default_rng(SEED))((candidate - blend) * weights, weights, actors)
+    interval = cluster_interval(np.random.default_rng(SEED))
+    gain = rounded_bounds(interval((candidate - blend) * weights, weights, actors))
     metrics = {
         "held_back_slates": len(actors),
         "held_back_actors": actor_count,
         "ndcg": round(float(np.average(candidate, weights=weights)), 4),
         "ndcg_blend": round(float(np.average(blend, weights=weights)), 4),
-        "gain_over_blend": [round(bound, 4) for bound in gain],
+        "gain_over_blend": gain,
     }
-    enough = actor_count >= LEAST_CLUSTERS
-    accepted = enough and gain[0] > 0
-    return Verdict(accepted, f"{_why(accepted, enough)}{_figures_of_order(metrics)}", metrics)
+    is_enough = actor_count >= LEAST_CLUSTERS
+    accepted = is_enough and gain[0] > 0
+    return Verdict(accepted, f"{_objection(accepted, is_enough)}{_figures_of_order(metrics)}", metrics)
 
 
-def _why(accepted: bool, enough: bool) -> str:
+def rounded_bounds(bounds: tuple[float, float]) -> list[float]:
+    """Bounds of an interval as they are recorded, and as verdicts compare them with 0.
+
+    Compared unrounded, the last bit of a sum, which differs between processors, would decide a tie.
+    """
+    return [round(bound, 4) + 0.0 for bound in bounds]  # + 0.0 makes -0.0 a 0.0
+
+
+def _objection(accepted: bool, is_enough: bool) -> str:
     if accepted:
         return ""
-    few = f"Held-back slates of fewer than {LEAST_CLUSTERS} actors decide nothing: "
-    return few if not enough else "Not better than the blend by more than chance: "
+    if is_enough:
+        return "Not better than the blend by more than chance: "
+    return f"Held-back slates of fewer than {LEAST_CLUSTERS} actors decide nothing: "
 
 
 def _figures_of_order(metrics: dict[str, Any]) -> str:
@@ -97,6 +112,6 @@ def _mean(values: Vector) -> float:
     return round(float(np.nanmean(values)), 4)
 
 
-def _interval(candidate: Vector, rival: Vector) -> tuple[float, float]:
-    """Between what the mean difference lies, at 95 %."""
-    return bootstrap_difference(candidate, rival, rng=np.random.default_rng(SEED))
+def _interval(candidate: Vector, baseline: Vector) -> list[float]:
+    """The bounds of the mean difference, at 95 %."""
+    return rounded_bounds(bootstrap_difference(candidate, baseline, rng=np.random.default_rng(SEED)))

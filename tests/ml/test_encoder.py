@@ -14,7 +14,7 @@ OWNERS = np.array([0, 0, 1, 2], np.int32)  # two photos, one, one, none
 
 @pytest.fixture
 def encoder() -> ProjectionEncoder:
-    return ProjectionEncoder("resnet50-abc", FEATURES, seed=3, blocks=Blocks(look=16, meaning=16, words=64))
+    return ProjectionEncoder("resnet50-abc", FEATURES, seed=3, blocks=Blocks(look=16, meaning=16, words=512))
 
 
 @pytest.fixture

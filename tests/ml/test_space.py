@@ -22,14 +22,14 @@ KINDS = {
     "Music / Guitars": ["guitar", "strings", "amplifier", "acoustic", "fender"],
 }
 COUNT, FEATURES = 240, 40
-OPTIONS = HeadOptions(joint=16, photo_hidden=64, text_hidden=64, dropout=0.3, epochs=10, batch_size=64)
+OPTIONS = HeadOptions(joint=16, photo_hidden=64, text_hidden=64, dropout=0.3, epochs=30, batch_size=64)
 
 
 def catalogue(count: int = COUNT, seed: int = 2) -> Material:
     """Listings of four kinds, most with two photos, every eighth with none."""
     rng = np.random.default_rng(seed)
     paths = [list(KINDS)[number] for number in rng.integers(0, len(KINDS), count)]
-    look = np.random.default_rng(1).normal(size=(len(KINDS), FEATURES)) * 2
+    look = np.random.default_rng(1).normal(size=(len(KINDS), FEATURES)) * 4
     own = rng.normal(size=(count, FEATURES))
     owners = np.repeat(np.arange(count), 2)
     owners = owners[owners % 8 != 0]

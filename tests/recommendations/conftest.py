@@ -10,7 +10,7 @@ from listings.announcing import announcing
 from listings.models import Actor, Listing
 from recommendations.simulation import simulate
 from tests import factories
-from tests.recommendations.market import open_market
+from tests.recommendations.market import open_large_market, open_market
 
 
 @pytest.fixture
@@ -36,11 +36,22 @@ def sofas(alice):
 
 
 @pytest.fixture
-def market(encoder, settings, tmp_path, now) -> list[Listing]:
-    """What an encoder can be trained on, without MiniLM; curves are drawn in this test's folder."""
+def by_ngrams(encoder, settings, tmp_path) -> None:
+    """Encoders are trained without MiniLM; curves are drawn in this test's folder."""
     settings.VAR = tmp_path
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"text_encoder": "ngrams"})
+
+
+@pytest.fixture
+def market(by_ngrams, now) -> list[Listing]:
+    """What an encoder can be trained on, and what is too small to refuse one."""
     return open_market(now)
+
+
+@pytest.fixture
+def large_market(by_ngrams, now) -> list[Listing]:
+    """What an encoder can be trained on, and be refused for."""
+    return open_large_market(now)
 
 
 @contextmanager

@@ -142,6 +142,11 @@ def no_taste(blend: np.ndarray, affinity: np.ndarray, distance: np.ndarray) -> n
     return np.full(len(blend), 0.2)
 
 
+def taste_for_the_blend(blend: np.ndarray, affinity: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """What comes first is what people want: no other order is better."""
+    return 0.6 / (1 + np.exp(1 - 3 * blend))
+
+
 def taste_for_far_away(blend: np.ndarray, affinity: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """The further the better, as nobody is taken to wish."""
     return 0.6 / (1 + np.exp(2 - distance / 15))

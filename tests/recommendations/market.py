@@ -3,7 +3,6 @@
 import functools
 from datetime import datetime
 from decimal import Decimal
-from itertools import count, islice
 
 from PIL import Image
 
@@ -15,31 +14,44 @@ from ml.heads import HeadOptions
 from recommendations.encoder_material import is_held_out
 from tests.recommendations.pictures import saved, scene
 
-# Noun, and the colour that photos have a tint of. Nothing tells the two full categories of a root apart.
+# Noun, and the colour that photos have a tint of. Nothing tells the full categories of a root apart.
 KINDS = {"Home & Garden": ("sofa", "navy"), "Sports": ("bicycle", "green"), "DIY Tools": ("drill", "orange")}
-HALVES = ("Bargains", "Antiques")
+PARTS = ("Bargains", "Antiques", "Rarities", "Oddments")  # a small market has the first two of each root
 MANNERS = ("blue velvet", "old leather", "folding", "children's", "large wooden", "slightly used")
 TAUGHT, JUDGES = 60, 33
+MANY_JUDGES = 120  # enough for the gate of encoders, in twelve categories
 PHOTO_COUNTS = (1, 2, 1, 1, 0)  # of five listings that follow each other
 QUICK = HeadOptions(photo_hidden=32, text_hidden=32, epochs=3, seed=5)
 
 
 def open_market(now: datetime) -> list[Listing]:
-    """What `advertise` makes, with about as many photos."""
+    """Ninety-three listings with about as many photos; too few judge to refuse an encoder."""
     listings = advertise(now)
+    _add_photos(listings)
+    return listings
+
+
+def open_large_market(now: datetime) -> list[Listing]:
+    """The same with more that judge, without photos, and four categories of each root instead of two."""
+    listings = advertise(now, judges=MANY_JUDGES, parts=4)
+    _add_photos(listings[: TAUGHT + JUDGES])
+    return listings
+
+
+def advertise(now: datetime, *, judges: int = JUDGES, parts: int = 2) -> list[Listing]:
+    """Ninety-three listings or more without photos, of which more than usual judge."""
+    ids = _ids(judges)
+    upsert_batch(rows=[_row(number, external_id, parts) for number, external_id in enumerate(ids)], now=now)
+    return list(Listing.objects.filter(external_id__in=ids).order_by("pk"))
+
+
+def _add_photos(listings: list[Listing]) -> None:
     rows = [
         PhotoRow(listing.pk, f"photo-{number}-{place}", _received(number, place))
         for number, listing in enumerate(listings)
         for place in range(PHOTO_COUNTS[number % len(PHOTO_COUNTS)])
     ]
     upsert_photos(rows=rows)
-    return listings
-
-
-def advertise(now: datetime) -> list[Listing]:
-    """Ninety-three listings without photos, more than usual of which judge."""
-    upsert_batch(rows=[_row(number, external_id) for number, external_id in enumerate(_ids())], now=now)
-    return list(Listing.objects.filter(external_id__in=_ids()).order_by("pk"))
 
 
 def another_photo(listing: Listing) -> None:
@@ -49,15 +61,15 @@ def another_photo(listing: Listing) -> None:
 
 
 @functools.cache
-def _ids() -> list[str]:
-    """One that judges after each two that teach, while there are any."""
-    named = [f"advert-{number}" for number in islice(count(), 1000)]
-    taught = [name for name in named if not is_held_out(name)][:TAUGHT]
-    judges = [name for name in named if is_held_out(name)][:JUDGES]
-    return sorted(taught + judges, key=lambda name: int(name.removeprefix("advert-")))
+def _ids(judges: int) -> list[str]:
+    """The first that teach, and among and behind them the first that judge."""
+    names = [f"advert-{number}" for number in range(2000)]
+    teaching = [name for name in names if not is_held_out(name)][:TAUGHT]
+    judging = [name for name in names if is_held_out(name)][:judges]
+    return sorted(teaching + judging, key=lambda name: int(name.removeprefix("advert-")))
 
 
-def _row(number: int, external_id: str) -> ListingRow:
+def _row(number: int, external_id: str, parts: int) -> ListingRow:
     root = list(KINDS)[number % 3]
     title = f"{MANNERS[number // 6 % 6]} {KINDS[root][0]}"
     return ListingRow(
@@ -65,7 +77,7 @@ def _row(number: int, external_id: str) -> ListingRow:
         seller="stallholder",
         title=title,
         description=f"We sell our {title} number {number}",
-        category=f"{root} / {HALVES[number // 3 % 2]}",
+        category=f"{root} / {PARTS[number // 3 % parts]}",
         price=Decimal(10 + number),
     )
 

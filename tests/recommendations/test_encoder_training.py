@@ -16,7 +16,7 @@ from recommendations.encoder_training import Refused, TooLittle, train_encoder
 from recommendations.locks import AlreadyTraining
 from recommendations.models import EmbeddingJob, ListingEmbedding, TrainedModel
 from tests.recommendations.conftest import elsewhere
-from tests.recommendations.market import QUICK
+from tests.recommendations.market import JUDGES, QUICK
 
 
 def train(**how) -> TrainedModel:
@@ -48,6 +48,9 @@ class TestPublishing:
         model = train()
         assert (encoders.active(), encoders.target()) == (encoder, model)
         assert model.status == TrainedModel.Status.CANDIDATE
+        assert model.verdict.startswith(f"Not judged: too few to tell. The active encoder knows {JUDGES} ")
+        assert model.metrics["judged_listings"] == JUDGES
+        assert {"leaf_precision10", "leaf_precision10_active"} <= model.metrics.keys()
         assert EmbeddingJob.objects.count() == len(market)
         assert set(ListingEmbedding.objects.values_list("encoder_version", flat=True)) == {encoder.version}
 
@@ -83,12 +86,12 @@ class TestPublishing:
 
 class TestGate:
     @pytest.fixture
-    def perfect(self, market, encoder):
+    def perfect(self, large_market, encoder):
         """The active encoder tells full categories apart, which nothing else can."""
         EmbeddingJob.objects.all().delete()
-        first = min(listing.category_id for listing in market)
-        vectors = np.zeros((len(market), encoders.blocks_of(encoder).dimension), "<f2")
-        for listing, vector in zip(market, vectors, strict=True):
+        first = min(listing.category_id for listing in large_market)
+        vectors = np.zeros((len(large_market), encoders.blocks_of(encoder).dimension), "<f2")
+        for listing, vector in zip(large_market, vectors, strict=True):
             vector[first - listing.category_id - 1] = 1
         ListingEmbedding.objects.bulk_create(
             ListingEmbedding(
@@ -97,7 +100,7 @@ class TestGate:
                 content_version=listing.content_version,
                 vector=vector.tobytes(),
             )
-            for listing, vector in zip(market, vectors, strict=True)
+            for listing, vector in zip(large_market, vectors, strict=True)
         )
 
     def test_a_worse_one_is_refused_and_recorded_and_the_active_one_stays(
@@ -108,20 +111,21 @@ class TestGate:
         assert refusal.value.returncode == 1
         assert (encoders.active(), encoders.target()) == (encoder, encoder)
         refused = TrainedModel.objects.get(status="rejected")
+        assert refused.metrics["gain_over_active"][1] < -0.3, "no training could be near"
         assert refused.metrics["leaf_precision10_active"] > 0.99 > refused.metrics["leaf_precision10"]
         assert "Worse than" in refused.verdict and refused.path == ""
         assert not [folder for folder in (settings.MODEL_ROOT / "encoder").iterdir() if folder.is_dir()]
         assert not EmbeddingJob.objects.exists()
         call_command("train", "encoder", "--list")
         said = capsys.readouterr().out
-        assert all(word in said for word in ("active", "rejected, 93 listings", "Worse than"))
+        assert all(word in said for word in ("active", "rejected, 180 listings", "Worse than"))
 
-    def test_force_publishes_it_and_is_recorded(self, perfect, market, quickly, capsys):
+    def test_force_publishes_it_and_is_recorded(self, perfect, large_market, quickly, capsys):
         call_command("train", "encoder", "--force")
         model = encoders.target()
         assert model.status == TrainedModel.Status.CANDIDATE
         assert model.verdict.startswith("Forced. Worse than")
-        assert EmbeddingJob.objects.count() == len(market)
+        assert EmbeddingJob.objects.count() == len(large_market)
         assert "Forced." in capsys.readouterr().out
 
     def test_refusing_what_was_published_by_force_does_not_take_it_back(self, encoder):

@@ -28,6 +28,11 @@ class TestJudge:
         assert verdict.accepted
         assert verdict.metrics["gain_over_active"] == [0, 0]
 
+    def test_the_last_bit_of_a_sum_decides_nothing(self):
+        beneath = np.nextafter(NDCG, 0)
+        assert judge(candidate=beneath, active=NDCG, popularity=NDCG - 0.1).accepted
+        assert not judge(candidate=NDCG - 1e-3, active=NDCG, popularity=NDCG - 0.1).accepted
+
     def test_worse_than_what_is_popular_is_refused_without_an_active_model_too(self):
         verdict = judge(candidate=shifted(-0.05), popularity=NDCG)
         assert not verdict.accepted
@@ -71,6 +76,10 @@ class TestJudgeOrder:
         verdict = self.judged(NDCG)
         assert not verdict.accepted
         assert verdict.reason.startswith("Not better than the blend by more than chance: NDCG@20 ")
+
+    def test_nor_is_the_last_bit_of_a_sum(self):
+        assert not self.judged(np.nextafter(NDCG, 1)).accepted
+        assert self.judged(NDCG + 1e-3).accepted
 
     def test_a_gain_that_chance_explains_is_not_either(self):
         assert not self.judged(NDCG + RNG.normal(0.01, 0.5, len(NDCG))).accepted

@@ -24,6 +24,7 @@ from tests.recommendations.logged_feeds import (
     ranker_by,
     taste_for_affinity,
     taste_for_far_away,
+    taste_for_the_blend,
 )
 
 BLEND = FEATURES.index("blend")
@@ -58,8 +59,10 @@ class TestLearning:
         scores = ranker.model.predict(rows(blend=[0, 0, 0], affinity=[-2, 0, 2], distance_km=[5, 5, 5]))
         assert scores[0] < scores[1] < scores[2]
 
-    def test_noise_is_rejected_with_the_figures_and_published_by_force_alone(self, alice, now):
-        Crowd(alice, now, appeal=no_taste)
+    def test_what_cannot_be_better_is_rejected_with_the_figures_and_published_by_force_alone(
+        self, alice, now
+    ):
+        Crowd(alice, now, appeal=taste_for_the_blend)
         why = r"Not better than the blend .* NDCG@20 0\.\d+ against 0\.\d+ .* what served before serves on"
         with pytest.raises(NotBetter, match=why):
             train_ranker(now=now)
@@ -74,7 +77,7 @@ class TestLearning:
         assert forced.verdict.startswith("Published by force. Not better than the blend")
 
     def test_further_away_is_never_better_whatever_people_seem_to_do(self, alice, now):
-        Crowd(alice, now, appeal=taste_for_far_away)
+        Crowd(alice, now, appeal=taste_for_far_away, slate_count=400)  # two of three bring clicks
         model = ranker_store.load(train_ranker(now=now, force=True)).model
         distance = np.linspace(0, 100, 50)
         same = np.zeros(50)
