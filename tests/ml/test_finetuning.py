@@ -250,7 +250,7 @@ class TestABrokenOffRun:
             run(report=break_off_after(1))
         said = []
         assert run(options=replace(QUICK, **change), say=said.append).resumed_after == 0
-        assert "starts anew" in said[0] and "another run" in said[0]
+        assert "starts from the beginning" in said[0] and "another run" in said[0]
 
     def test_does_not_go_on_with_another_split_of_the_photos(self, run, photos):
         with pytest.raises(Interrupted):
