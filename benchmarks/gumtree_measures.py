@@ -1,4 +1,4 @@
-"""What the benchmark on adverts measures of an encoder, on adverts that it has not learned from."""
+"""Metrics of an encoder on held-out adverts: categories, photos of one advert, and search."""
 
 from collections import Counter
 from dataclasses import replace
@@ -26,18 +26,18 @@ def measure(
     sentences: SentenceEncoder,
     searched: Searched,
 ) -> dict[str, float]:
-    """All that is measured on the test listings (n,) bool, among all of them."""
+    """All metrics of the test listings (n,) bool, among all listings."""
     coded = encoder.encode(
         material.features, material.owners, material.titles, material.descriptions, material.sentences
     )
     vectors, photos = (part.astype(np.float32) for part in (coded.listings, coded.photos))
-    questions = _as_queries(encoder, material, material.titles)
+    queries = _as_queries(encoder, material, material.titles)
     shares = leaf_precision(vectors, encoder.blocks, np.array(material.paths), np.flatnonzero(is_test))
     return (
         _categories(encoder, material, is_test)
         | _siblings(encoder, photos, material.owners, is_test)
         | {
-            "title_to_photo_r10": _titles_to_photos(encoder, questions, photos, material, is_test),
+            "title_to_photo_r10": _titles_to_photos(encoder, queries, photos, material, is_test),
             "leaf_precision10": float(shares.mean()),
             "search_mrr10": _search(encoder, vectors, material, is_test, sentences, searched),
         }
@@ -45,7 +45,7 @@ def measure(
 
 
 def photo_accuracy(encoder: JointEncoder, material: Material, is_test_photo: np.ndarray) -> float:
-    """Share of these photos (p,) bool whose root category is told, each by itself."""
+    """Accuracy of the root category of these photos (p,) bool, each classified by itself."""
     features = material.features[is_test_photo]
     nothing = [""] * len(features)
     sentences = None if material.sentences is None else np.zeros((len(features), material.sentences.shape[1]))
@@ -72,7 +72,7 @@ def _categories(encoder: JointEncoder, material: Material, is_test: np.ndarray) 
 
 
 def _numbers(encoder: JointEncoder, material: Material) -> Rows:
-    """The root category of each listing, -1 for one that the encoder has never seen."""
+    """The number of each listing's root category, -1 for one that the encoder was not trained on."""
     known = {name: number for number, name in enumerate(encoder.classifier.labels.roots)}
     return np.array([known.get(root, -1) for root in material.roots])
 
@@ -82,11 +82,11 @@ def _accuracy(probabilities: Matrix, numbers: Rows) -> float:
 
 
 def _siblings(encoder: JointEncoder, photos: Matrix, owners: Rows, is_test: np.ndarray) -> dict[str, float]:
-    """Whether the other photo of a listing is found by a photo, among all photos."""
+    """Recall@1 and @10 of the other photo of a listing by a photo, among all photos."""
     weighted = _weighted_photos(encoder, photos)
-    asked = np.flatnonzero(is_test[owners] & (np.bincount(owners)[owners] > 1))
-    found = ranks(weighted[asked], weighted, owners[asked], owners, own=asked)
-    return {f"sibling_r{k}": float((found <= k).mean()) for k in (1, 10)}
+    queries = np.flatnonzero(is_test[owners] & (np.bincount(owners)[owners] > 1))
+    first_ranks = ranks(weighted[queries], weighted, owners[queries], owners, own=queries)
+    return {f"sibling_r{k}": float((first_ranks <= k).mean()) for k in (1, 10)}
 
 
 def _weighted_photos(encoder: JointEncoder, photos: Matrix) -> Matrix:
@@ -96,7 +96,7 @@ def _weighted_photos(encoder: JointEncoder, photos: Matrix) -> Matrix:
 
 
 def _as_queries(encoder: JointEncoder, material: Material, queries: list[str]) -> Matrix:
-    """Vectors of queries, each the title of a listing: (n, D) float32"""
+    """Vectors of listings' titles as queries: (n, D) float32"""
     none = material.features[:0]
     coded = encoder.encode(
         none, material.owners[:0], queries, [""] * len(queries), material.titles_as_queries
@@ -105,22 +105,22 @@ def _as_queries(encoder: JointEncoder, material: Material, queries: list[str]) -
 
 
 def _titles_to_photos(
-    encoder: JointEncoder, questions: Matrix, photos: Matrix, material: Material, is_test: np.ndarray
+    encoder: JointEncoder, queries: Matrix, photos: Matrix, material: Material, is_test: np.ndarray
 ) -> float:
-    """Whether a photo of the listing is among the ten listings that its title finds by photos alone."""
+    """Recall@10 of a listing by its title, with listings ranked by their photos alone."""
     meaning = encoder.blocks.slices[1]
-    asked = np.flatnonzero(is_test & (np.bincount(material.owners, minlength=len(is_test)) > 0))
+    rows = np.flatnonzero(is_test & (np.bincount(material.owners, minlength=len(is_test)) > 0))
     shown = photos[:, meaning]
     hits = 0
-    for start in range(0, len(asked), CHUNK):
-        some = asked[start : start + CHUNK]
-        by_photo = questions[some][:, meaning] @ shown.T  # (c, p)
+    for start in range(0, len(rows), CHUNK):
+        some = rows[start : start + CHUNK]
+        by_photo = queries[some][:, meaning] @ shown.T  # (c, p)
         best = np.full((len(some), len(is_test)), -np.inf, np.float32)
         for row in range(len(some)):
             np.maximum.at(best[row], material.owners, by_photo[row])
         own = best[np.arange(len(some)), some]
         hits += int(((best > own[:, None]).sum(axis=1) < SIMILAR).sum())
-    return hits / len(asked)
+    return hits / len(rows)
 
 
 def _search(
@@ -131,7 +131,7 @@ def _search(
     sentences: SentenceEncoder,
     searched: Searched,
 ) -> float:
-    """Mean reciprocal rank, 0 beyond the tenth, of a listing by its title without the rarest word."""
+    """Mean reciprocal rank@10 of a listing by its title without the rarest word."""
     asked = np.flatnonzero(is_test)
     queries = _without_rarest_word(material, asked)
     nothing = [""] * len(queries)
@@ -146,7 +146,7 @@ def _search(
 
 
 def _without_rarest_word(material: Material, asked: Rows) -> list[str]:
-    """The titles of these listings, each without the word that fewest listings say."""
+    """The titles of these listings, each without the word that the fewest listings have."""
     texts = [
         set(telling_words(f"{title} {text}").split())
         for title, text in zip(material.titles, material.descriptions, strict=True)
@@ -161,7 +161,7 @@ def _without_rarest_word(material: Material, asked: Rows) -> list[str]:
 
 
 def _query_scores(encoder: JointEncoder, questions: Matrix, vectors: Matrix) -> Matrix:
-    """How alike questions of words alone and listings are, as serving compares them.   -> (q, n) float32"""
+    """Similarity of queries of words alone and listings, as in serving.   -> (q, n) float32"""
     usual = Comparison.of(encoder.blocks, vectors)
     comparison = replace(usual, weights=np.array(encoder.blocks.words_weights, np.float32))
     return np.nan_to_num(comparison.likeness(questions, vectors), nan=-np.inf)
