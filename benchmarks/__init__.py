@@ -1,4 +1,4 @@
-"""Benchmarks whose figures the documentation quotes: `python -m benchmarks.NAME --data PATH --json` runs one."""
+"""Benchmarks whose figures the documentation quotes: `python -m benchmarks.NAME --data PATH --json`."""
 
 import os
 

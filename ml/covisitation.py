@@ -15,9 +15,7 @@ from ml.arrays import Rows, ShapeError, Vector, require_matrix, require_vector
 from ml.model_files import ModelFileError, read_arrays, write_arrays
 
 KEPT_NEIGHBOURS = 200
-ROUNDING = (
-    1e-9  # counts below it are what rounding leaves of a count that was subtracted; real ones are larger
-)
+ROUNDING = 1e-9  # what rounding leaves of a count that was subtracted is below it, real counts are above
 CHUNK_PAIRS = 8_000_000  # pairs that are collected before they are summed
 
 
@@ -166,10 +164,10 @@ def count(sequences: Sequences, *, item_count: int, counting: Counting) -> Count
     When order plays no part (no window, no decay, both directions alike) this is the Gram matrix of the
     (actors, items) matrix without its diagonal, with actors weighted by the length of their sequences.
     """
-    root_weights = np.sqrt(sequences.weights, dtype=np.float64)  # (m,)
-    degrees: Vector = np.bincount(sequences.items, root_weights, minlength=item_count).astype(np.float64)
+    roots = np.sqrt(sequences.weights, dtype=np.float64)  # (m,), whose products are geometric means
+    degrees: Vector = np.bincount(sequences.items, roots, minlength=item_count).astype(np.float64)
     pairs = _ordered_pairs if counting.is_ordered else _gram
-    return Counts(_without_diagonal(pairs(sequences, root_weights, item_count, counting)), degrees)
+    return Counts(_without_diagonal(pairs(sequences, roots, item_count, counting)), degrees)
 
 
 def update(
@@ -230,17 +228,15 @@ def recency(lengths: np.ndarray, decay: float) -> Vector:
     return (decay ** (ends - 1 - np.arange(len(ends)))).astype(np.float32)
 
 
-def _gram(sequences: Sequences, root_weights: Vector, item_count: int, counting: Counting) -> csr_matrix:
+def _gram(sequences: Sequences, roots: Vector, item_count: int, counting: Counting) -> csr_matrix:
     shape = (len(sequences.lengths), item_count)
-    touched = csr_matrix((root_weights, sequences.items, sequences.starts), shape=shape)
+    touched = csr_matrix((roots, sequences.items, sequences.starts), shape=shape)
     return (touched.T @ diags(_power(sequences.lengths, -counting.actor_exponent)) @ touched).tocsr()
 
 
-def _ordered_pairs(
-    sequences: Sequences, root_weights: Vector, item_count: int, counting: Counting
-) -> csr_matrix:
+def _ordered_pairs(sequences: Sequences, roots: Vector, item_count: int, counting: Counting) -> csr_matrix:
     forward = csr_matrix((item_count, item_count))
-    for chunk in _chunked(_pairs_by_gap(sequences, root_weights, counting)):
+    for chunk in _chunked(_pairs_by_gap(sequences, roots, counting)):
         earlier, later, weights = (np.concatenate(parts) for parts in zip(*chunk, strict=True))
         forward = forward + csr_matrix((weights, (earlier, later)), shape=forward.shape)
     return (forward + counting.backward_weight * forward.T).tocsr()
@@ -249,19 +245,14 @@ def _ordered_pairs(
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # earlier items, later items, weights
 
 
-def _pairs_by_gap(sequences: Sequences, root_weights: Vector, counting: Counting) -> Iterator[Pairs]:
+def _pairs_by_gap(sequences: Sequences, roots: Vector, counting: Counting) -> Iterator[Pairs]:
     """All pairs at a distance of one entry, then of two, up to the window."""
     actors, items = sequences.actors, sequences.items
     share = _power(sequences.lengths, -counting.actor_exponent)[actors]  # (m,)
     longest = int(sequences.lengths.max(initial=0))
     for gap in range(1, min(longest, (counting.window or longest) + 1)):
         first = np.flatnonzero(actors[:-gap] == actors[gap:])
-        weights = (
-            share[first]
-            * root_weights[first]
-            * root_weights[first + gap]
-            * counting.distance_decay ** (gap - 1)
-        )
+        weights = share[first] * roots[first] * roots[first + gap] * counting.distance_decay ** (gap - 1)
         yield items[first], items[first + gap], weights
 
 
@@ -295,7 +286,5 @@ def _power(values: np.ndarray, exponent: float) -> Vector:
 
 def _strongest(weights: np.ndarray, keep: int) -> np.ndarray:
     """Positions of the greatest weights, greatest first."""
-    candidates = (
-        np.argpartition(-weights, keep - 1)[:keep] if len(weights) > keep else np.arange(len(weights))
-    )
-    return candidates[np.argsort(-weights[candidates], kind="stable")]
+    top = np.argpartition(-weights, keep - 1)[:keep] if len(weights) > keep else np.arange(len(weights))
+    return top[np.argsort(-weights[top], kind="stable")]
