@@ -247,10 +247,10 @@ def read_vectors(path: Path, item_count: int) -> Matrix:
 
 
 def only_file(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        raise BadData(f"{folder}: found {len(found)} files like {pattern}; accepted: exactly one.")
-    return found[0]
+    files = sorted(folder.glob(pattern))
+    if len(files) != 1:
+        raise BadData(f"{folder}: found {len(files)} files like {pattern}; accepted: exactly one.")
+    return files[0]
 
 
 if __name__ == "__main__":

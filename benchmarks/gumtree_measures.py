@@ -113,12 +113,12 @@ def _titles_to_photos(
     shown = photos[:, meaning]
     hits = 0
     for start in range(0, len(rows), CHUNK):
-        some = rows[start : start + CHUNK]
-        by_photo = queries[some][:, meaning] @ shown.T  # (c, p)
-        best = np.full((len(some), len(is_test)), -np.inf, np.float32)
-        for row in range(len(some)):
+        batch = rows[start : start + CHUNK]
+        by_photo = queries[batch][:, meaning] @ shown.T  # (c, p)
+        best = np.full((len(batch), len(is_test)), -np.inf, np.float32)
+        for row in range(len(batch)):
             np.maximum.at(best[row], material.owners, by_photo[row])
-        own = best[np.arange(len(some)), some]
+        own = best[np.arange(len(batch)), batch]
         hits += int(((best > own[:, None]).sum(axis=1) < SIMILAR).sum())
     return hits / len(rows)
 
@@ -132,20 +132,20 @@ def _search(
     searched: Searched,
 ) -> float:
     """Mean reciprocal rank@10 of a listing by its title without the rarest word."""
-    asked = np.flatnonzero(is_test)
-    queries = _without_rarest_word(material, asked)
+    rows = np.flatnonzero(is_test)
+    queries = _without_rarest_word(material, rows)
     nothing = [""] * len(queries)
     none = material.features[:0], material.owners[:0]
     coded = encoder.encode(*none, queries, nothing, sentences.read(queries, nothing))
     likeness = _query_scores(encoder, coded.listings.astype(np.float32), vectors)
-    found = [
-        _place(searched.find(query, alike, encoder.blocks.least_likeness), row)
-        for query, alike, row in zip(queries, likeness, asked, strict=True)
+    places = [
+        _place(searched.find(query, similarity, encoder.blocks.least_likeness), row)
+        for query, similarity, row in zip(queries, likeness, rows, strict=True)
     ]
-    return float(np.mean([1 / place if place <= SIMILAR else 0.0 for place in found]))
+    return float(np.mean([1 / place if place <= SIMILAR else 0.0 for place in places]))
 
 
-def _without_rarest_word(material: Material, asked: Rows) -> list[str]:
+def _without_rarest_word(material: Material, listings: Rows) -> list[str]:
     """The titles of these listings, each without the word that the fewest listings have."""
     texts = [
         set(telling_words(f"{title} {text}").split())
@@ -153,7 +153,7 @@ def _without_rarest_word(material: Material, asked: Rows) -> list[str]:
     ]
     counts = Counter(word for words in texts for word in words)
     queries = []
-    for row in asked:
+    for row in listings:
         words = telling_words(material.titles[row]).split() or material.titles[row].split()
         rarest = min(words, key=lambda word: counts[word])
         queries.append(" ".join(word for word in words if word != rarest) or words[0])
@@ -168,5 +168,5 @@ def _query_scores(encoder: JointEncoder, questions: Matrix, vectors: Matrix) -> 
 
 
 def _place(rows: Rows, row: int) -> float:
-    found = np.flatnonzero(rows == row)
-    return float(found[0]) + 1 if len(found) else np.inf
+    positions = np.flatnonzero(rows == row)
+    return float(positions[0]) + 1 if len(positions) else np.inf

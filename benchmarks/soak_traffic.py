@@ -92,8 +92,8 @@ class Traffic:
         page = self._ask("GET", f"feed/?{urlencode({'actor': actor, 'limit': PAGE})}")
         self._touch(chance, actor, page)
         if (cursor := page.body.get("next_cursor")) and chance.random() < 0.4:
-            asked = urlencode({"actor": actor, "limit": PAGE, "cursor": cursor})
-            self._touch(chance, actor, self._ask("GET", f"feed/?{asked}"))
+            query = urlencode({"actor": actor, "limit": PAGE, "cursor": cursor})
+            self._touch(chance, actor, self._ask("GET", f"feed/?{query}"))
 
     def _compare(self, chance: random.Random) -> None:
         self._ask("GET", f"listings/{self._any(chance).name}/similar/?limit={PAGE}")
@@ -101,9 +101,9 @@ class Traffic:
     def _look_for(self, chance: random.Random) -> None:
         """Search for two words of a listing that is, or was, on the market."""
         words = self._any(chance).title.split()
-        asked = {"q": " ".join(chance.sample(words, min(2, len(words)))), "limit": PAGE}
+        query = {"q": " ".join(chance.sample(words, min(2, len(words)))), "limit": PAGE}
         actor = f"shopper-{chance.randrange(SHOPPERS)}"
-        self._touch(chance, actor, self._ask("GET", f"search/?{urlencode(asked | {'actor': actor})}"))
+        self._touch(chance, actor, self._ask("GET", f"search/?{urlencode(query | {'actor': actor})}"))
 
     def _touch(self, chance: random.Random, actor: str, page: Reply) -> None:
         """Send events about some of the first listings of a page, which name its slate."""

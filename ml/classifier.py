@@ -37,7 +37,7 @@ class Labels:
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Labels":
-        """What `to_json` gave. Raises KeyError."""
+        """The labels that `to_json` saved. Raises KeyError."""
         return cls(*(tuple(saved[name]) for name in ("roots", "leaves", "root_of_leaf")))
 
 

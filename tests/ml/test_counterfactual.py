@@ -15,7 +15,7 @@ from ml.counterfactual import (
 )
 
 SLOTS_OF_AN_ACTOR = 4
-# What a reward is on average, of four listings in two situations; the logging policy likes the worse ones.
+# Mean rewards of four listings in two situations; the logging policy prefers the worse listings.
 RATES = np.array([[0.1, 0.2, 0.4, 0.6], [0.5, 0.3, 0.2, 0.1]])
 LOGGING = np.array([[0.5, 0.3, 0.1, 0.1], [0.1, 0.1, 0.3, 0.5]])
 TARGET = np.array([[0.1, 0.1, 0.3, 0.5], [0.6, 0.2, 0.1, 0.1]])
@@ -24,7 +24,7 @@ NAIVE = float((LOGGING * RATES).sum(axis=1).mean())
 
 
 class Log:
-    """Slots of a simulated logging policy, with a habit of each actor that its rewards share."""
+    """Slots of a simulated logging policy, with an offset of each actor that all its rewards share."""
 
     def __init__(self, seed: int, actor_count: int = 400, habit: float = 0.0) -> None:
         rng = np.random.default_rng(seed)
@@ -42,11 +42,11 @@ class Log:
         )
 
     def of(self, table: np.ndarray) -> np.ndarray:
-        """What a table (situations, listings) says of what was shown: (m,)"""
+        """Values of a table (situations, listings) for the shown listings: (m,)"""
         return table[self.situations, self.shown]
 
     def robust(self, rates: np.ndarray, interval):
-        """The doubly robust estimate with a model that believes in these rates."""
+        """The doubly robust estimate with a model that predicts these rates."""
         expected = (TARGET * rates).sum(axis=1)[self.situations]
         return doubly_robust(self.slots, self.of(rates), expected, interval)
 
@@ -56,7 +56,7 @@ def bootstrap(seed: int = 0, sample_count: int = 300):
 
 
 def estimates(log: Log) -> dict:
-    """Each estimator's, the doubly robust one with a model that is wrong throughout."""
+    """Estimates by name, the doubly robust one with a model that is always wrong."""
     return {
         "self_normalised": self_normalised(log.slots, bootstrap()),
         "doubly_robust": log.robust(RATES[:, ::-1], bootstrap()),
@@ -178,7 +178,7 @@ class TestWeights:
 
 class TestIntervals:
     def test_slots_of_one_actor_are_drawn_together(self):
-        """Where actors differ in their habits, slots taken one by one would seem surer than they are."""
+        """When actors differ, an interval that ignores clusters would be too narrow."""
         slots = Log(6, habit=1.0).slots
         together = self_normalised(slots, bootstrap())
         alone = self_normalised(replace(slots, clusters=np.arange(len(slots.rewards))), bootstrap())
