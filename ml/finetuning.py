@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ml.backbone import build_classifier, last_linear
-from ml.epochs import BadOptionsError, DivergedError, Epoch, FineTuningOptions, Lesson, Training
+from ml.epochs import DivergedError, Epoch, FineTuningOptions, Lesson, Training
 from ml.photos import Photo
 from ml.pictures import fingerprint
 from ml.progress import Progress
@@ -25,7 +25,7 @@ from ml.small_backbone import TooFewCategoriesError
 from ml.targets import Targets, make_targets
 from ml.weights import Weights, WeightsError, read_weights
 
-__all__ = ["BadOptionsError", "DivergedError", "FineTuningOptions", "FineTuningReport", "finetune"]
+__all__ = ["DivergedError", "FineTuningOptions", "FineTuningReport", "finetune"]
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from ml import epochs, finetuning
 from ml.augmentation import Augmentation, augment, whole
 from ml.backbone import as_inputs, build_classifier, load_backbone
-from ml.epochs import schedule
-from ml.finetuning import BadOptionsError, DivergedError, FineTuningOptions, finetune
+from ml.epochs import BadOptionsError, DivergedError, FineTuningOptions, schedule
+from ml.finetuning import finetune
 from ml.photos import UnreadablePhoto, open_photo, square_pixels
 from ml.pictures import Pictures
 from ml.small_backbone import TooFewCategoriesError

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ml.arrays import ShapeError
-from ml.heads import HeadOptions, Lessons, NotFinite, scheduled, train_heads
+from ml.head_modules import HeadOptions, Lessons
+from ml.heads import NotFinite, scheduled, train_heads
 from ml.retrieval import recall_at
 
 LISTINGS, CATEGORIES, PHOTO, TEXT = 160, 4, 24, 20

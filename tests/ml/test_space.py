@@ -9,7 +9,7 @@ from ml.arrays import ShapeError
 from ml.blocks import Comparison
 from ml.classifier import calibration_error
 from ml.concepts import Classes, Concepts
-from ml.heads import HeadOptions
+from ml.head_modules import HeadOptions
 from ml.joint_encoder import HEADS, LABELS, JointEncoder
 from ml.model_files import ModelFileError
 from ml.retrieval import recall_at
