@@ -1,6 +1,6 @@
-"""The figures that README quotes: each module is run as `python -m benchmarks.NAME --data PATH --json`."""
+"""Benchmarks whose figures the documentation quotes: `python -m benchmarks.NAME --data PATH --json`."""
 
 import os
 
-for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # implicit runs a thread a core by itself
+for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # implicit starts one thread a core itself
     os.environ.setdefault(_variable, "1")

@@ -1,4 +1,4 @@
-"""Folders of real adverts with photos, read as the importer reads them, but into memory and no database."""
+"""Real adverts with photos, cleaned as the importer does it, but read into memory instead of the database."""
 
 import io
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import installation  # noqa: F401  first: it sets Django up, whose rooms hold the importer
+from benchmarks import installation  # noqa: F401  first, since it sets Django up for the importer
 from benchmarks.protocol import BadData
 from listings import cleaning
 from listings.errors import DomainError
@@ -21,7 +21,7 @@ COLUMNS = frozenset({"id", "product_name", "category", "product_description", "l
 
 @dataclass(frozen=True)
 class Adverts:
-    """Adverts with their photos. `Posted by ... in CATEGORY` is taken out of what they say."""
+    """Adverts with their photos. `Posted by ... in CATEGORY` is removed from the descriptions."""
 
     titles: list[str]
     descriptions: list[str]
@@ -44,7 +44,7 @@ class Adverts:
 
 
 def read_adverts(folder: Path) -> Adverts:
-    """Those with a title and a category, and the photos that Images.csv joins to them. Raises BadData."""
+    """Adverts with a title and a category, and the photos that Images.csv assigns to them. Raises BadData."""
     try:
         return _read(folder)
     except DomainError as error:

@@ -1,9 +1,10 @@
-"""Items that nobody has touched, ranked by their content: NDCG@20 among the cold items.
+"""Item cold start: NDCG@20 of items without interactions, ranked by their content, among all cold items.
 
 DIR holds one .txt file with one user a line and their items in order of time, and one .json file with the
-integer attributes of each item. A tenth of the items is removed from training entirely; the cold items are
-ranked for each user who took any, from the rest of their items. Hyper-parameters are chosen the same way on
-a tenth of the items that are left. Means of three seeds, against the best of several content neighbourhoods.
+integer attributes of each item. A tenth of the items, the cold ones, is removed from training. They are
+ranked for each user who took any of them, from the user's other items. Hyper-parameters are chosen in the
+same way on a tenth of the remaining items. Reports means of three seeds, and compares with content nearest
+neighbours.
 """
 
 import json
@@ -58,7 +59,7 @@ Column = Callable[[np.ndarray], Matrix]  # users -> scores (b, cold items)
 
 @dataclass(frozen=True)
 class World:
-    """A catalogue of which some items are cold, and the users who took any of those.
+    """A catalogue with cold items, and the users who took any of those.
 
     vectors (n, d) float32 of all items; touched (all users, n) without cold items; wanted (users, cold).
     """
@@ -79,7 +80,7 @@ class World:
 
     @cached_property
     def warm(self) -> np.ndarray:
-        """(w,) items that anybody touched."""
+        """(w,) items with interactions."""
         return np.flatnonzero(self.degrees)
 
 
@@ -102,7 +103,7 @@ def main(folder: Path) -> dict:
 
 
 def measured(lists: list[list[int]], vectors: Matrix, seed: int) -> tuple[Vector, Vector]:
-    """NDCG of each user by the models' blend and by content neighbours alone, both tuned on warm items."""
+    """NDCG of each user by the blend of models and by content neighbours alone, both tuned on warm items."""
     rng = np.random.default_rng(seed)
     world = world_without(lists, vectors, rng)
     values, weights, neighbourhood = tune(world_without(world.lists, vectors, rng), rng)
@@ -114,13 +115,13 @@ def measured(lists: list[list[int]], vectors: Matrix, seed: int) -> tuple[Vector
 
 
 def world_without(lists: list[list[int]], vectors: Matrix, rng: np.random.Generator) -> World:
-    """The world in which a tenth of the items, drawn by chance, are cold."""
-    items = np.unique(np.concatenate([np.array(some, np.int64) for some in lists]))
+    """The world in which a tenth of the items, drawn at random, are cold."""
+    items = np.unique(np.concatenate([np.array(taken, np.int64) for taken in lists]))
     cold = np.sort(rng.choice(items, max(1, int(COLD * len(items))), replace=False))
     is_cold = np.zeros(len(vectors), bool)
     is_cold[cold] = True
-    warm_lists = [[item for item in some if not is_cold[item]] for some in lists]
-    cold_lists = [[item for item in some if is_cold[item]] for some in lists]
+    warm_lists = [[item for item in taken if not is_cold[item]] for taken in lists]
+    cold_lists = [[item for item in taken if is_cold[item]] for taken in lists]
     users = np.array(
         [
             user
@@ -133,12 +134,12 @@ def world_without(lists: list[list[int]], vectors: Matrix, rng: np.random.Genera
 
 
 def fit(world: World, values: Values) -> list[Column]:
-    """What co-visitation and what ALS say of the cold items."""
+    """Scores of the cold items by co-visitation and by ALS."""
     return [by_smoother(world, values, next_weights(world, values)), by_prior(world, values)]
 
 
 def next_weights(world: World, values: Values) -> csr_matrix:
-    """Weights (n, n) of a co-visitation without order: a cold item may have been taken at any time."""
+    """Co-visitation weights (n, n) regardless of order, since a cold item may have been taken at any time."""
     counting = Counting(actor_exponent=values["actor_exponent"])
     counts = covisitation.count(as_sequences(world.lists), item_count=len(world.vectors), counting=counting)
     exponents = ("source_exponent", "target_exponent", "sharpness")
@@ -178,7 +179,7 @@ def by_prior(world: World, values: Values) -> Column:
 
 
 def by_content(world: World, neighbourhood: int) -> Column:
-    """Each cold item by its likeness to those of its nearest warm items that the user touched."""
+    """Score each cold item by its similarity to those of its nearest warm items that the user touched."""
     likeness = world.vectors[world.cold] @ world.vectors[world.warm].T  # (c, w)
     edge = -np.sort(-likeness, axis=1)[:, min(neighbourhood, likeness.shape[1]) - 1]
     nearest = csr_matrix(np.where(likeness >= edge[:, None], np.maximum(likeness, 0), 0))
@@ -186,7 +187,7 @@ def by_content(world: World, neighbourhood: int) -> Column:
 
 
 def tune(world: World, rng: np.random.Generator) -> tuple[Values, Vector, int]:
-    """Values, blend weights and the best content neighbourhood, on items that are cold only here."""
+    """Hyper-parameters, blend weights and the best content neighbourhood, chosen on validation items."""
     users = np.sort(rng.choice(len(world.users), min(VALIDATION_USERS, len(world.users)), replace=False))
     world = World(world.lists, world.vectors, world.cold, world.users[users], world.wanted[users])
 
@@ -220,18 +221,18 @@ def blend_weights(columns: list[Column], world: World) -> Vector:
 
 
 def sets(columns: list[Column], users: np.ndarray):
-    """For each user all cold items, scored by all columns."""
-    for some in in_batches(users):
-        scores = np.stack([column(some) for column in columns], axis=2).astype(np.float32)
+    """All cold items with their scores by all columns, for each user."""
+    for batch in in_batches(users):
+        scores = np.stack([column(batch) for column in columns], axis=2).astype(np.float32)
         yield from ((np.arange(scores.shape[1]), rows) for rows in scores)
 
 
 def ranked(column: Column, users: np.ndarray) -> np.ndarray:
-    return np.concatenate([metrics.top_k(column(some), K) for some in in_batches(users)])
+    return np.concatenate([metrics.top_k(column(batch), K) for batch in in_batches(users)])
 
 
 def read_vectors(path: Path, item_count: int) -> Matrix:
-    """(n, d) float32, unit length: attributes weighed by how rare they are. Raises BadData."""
+    """(n, d) float32, unit length: attributes weighted by their rarity. Raises BadData."""
     try:
         attributes = {int(item): values for item, values in json.loads(path.read_text()).items()}
         lists = [attributes.get(item, []) for item in range(item_count)]
@@ -246,10 +247,10 @@ def read_vectors(path: Path, item_count: int) -> Matrix:
 
 
 def only_file(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        raise BadData(f"{folder}: found {len(found)} files like {pattern}; accepted: exactly one.")
-    return found[0]
+    files = sorted(folder.glob(pattern))
+    if len(files) != 1:
+        raise BadData(f"{folder}: found {len(files)} files like {pattern}; accepted: exactly one.")
+    return files[0]
 
 
 if __name__ == "__main__":

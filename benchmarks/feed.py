@@ -1,14 +1,14 @@
-"""The feed, asked for as it would have been asked for by simulated shoppers who come back.
+"""Offline evaluation of the feed by replaying a log of simulated shoppers through the real code.
 
-DIR (--data) holds adverts as `manage.py import_listings` reads them; DIR (--log) holds events.csv.gz and
-listings.csv.gz of SIMULATED shoppers over them, so that every figure here is a simulated one. The log is
-replayed in order of time through the real code, in a throwaway database: listings are published and end,
-people act, what is trending is rolled up. From day 7 on each visit begins with a feed; of what the log says
-happens next, events with a listing of that feed name its slate. On day 11 the collaborative model is trained
-on what happened until then, and the ranker on those slates. From then on each actor with at least three
-earlier events is asked for once, as their first session begins: 20 listings from `build_feed`, with the view
-and the tables of that moment. What they view, favourite, message or buy within 30 minutes and had not touched
-before is relevant.
+DIR (--data) holds adverts as `manage.py import_listings` reads them. DIR (--log) holds events.csv.gz and
+listings.csv.gz of SIMULATED shoppers over them, so every figure here is a simulated one. The log is replayed
+in order of time in a throwaway database: listings are published and end, events are recorded, trending
+listings are rolled up. From day 7 on each visit begins with a feed, and later events with a listing of that
+feed name its slate. On day 11 the collaborative model is trained on the events so far, and the ranker on
+those slates. From then on each actor with at least three earlier events is evaluated once, at the start of
+their next session: 20 listings from `build_feed`, with the catalogue and the tables of that moment. Relevant
+are listings that the actor views, favourites, messages about, makes an offer for or buys within 30 minutes,
+and had not touched before.
 """
 
 import argparse
@@ -54,7 +54,7 @@ TOLD_EVERY = 200
 
 @dataclass(frozen=True)
 class Period:
-    """When models are trained, and in which time people are asked for; counted from the log's first day."""
+    """Times of training and evaluation, counted from the log's first day."""
 
     served_from: timedelta = SERVED_FROM  # feeds that the ranker learns from
     trained_at: timedelta = TRAINED_AT
@@ -64,7 +64,7 @@ class Period:
 def benchmark(
     data: Path, log_folder: Path, weights: Path, *, trained: bool, cache: Path | None, period: Period
 ) -> dict:
-    """Every figure; all are of simulated shoppers. Raises BadData."""
+    """All figures, which are of simulated shoppers. Raises BadData."""
     log = feed_log.read_log(log_folder)
     with installation.servers():
         return replayed(data, log, weights, trained=trained, cache=cache, period=period)
@@ -73,13 +73,16 @@ def benchmark(
 def replayed(
     data: Path, log: Log, weights: Path, *, trained: bool, cache: Path | None, period: Period
 ) -> dict:
-    """The same, in the database that is there, whose tables are empty."""
+    """The same, in the current database, whose tables must be empty."""
     moment = log.start + period.trained_at
     catalogue = load(data, log, weights, trained_before=moment if trained else None, cache=cache)
     log = log.only(set(catalogue.listings))
     questions = log.questions(moment, log.start + period.until)
     if not questions:
-        raise BadData("Nobody comes back after the models are trained, so there is nothing to ask.")
+        raise BadData(
+            "The log has no session to evaluate after the models are trained; accepted: a log in which "
+            "actors with three or more events have a later session."
+        )
     replay = Replay(catalogue, log)
     with threadpool_limits(1):
         served_from = log.start + period.served_from
@@ -94,7 +97,7 @@ def replayed(
 
 
 def train(replay: Replay, moment: datetime) -> None:
-    """The collaborative model, by the verb that `manage.py train collaborative` calls, and serve it."""
+    """Train the collaborative model as `manage.py train collaborative` does, and serve it."""
     replay.forward_to(moment)
     row = train_collaborative(now=moment, force=True)
     say(f"Trained {row}: {row.verdict}")
@@ -102,7 +105,7 @@ def train(replay: Replay, moment: datetime) -> None:
 
 
 def _train_if_there_is_enough(replay: Replay, moment: datetime) -> None:
-    """The feeds that the ranker learns from can do without; those that are measured cannot."""
+    """Train if possible. The measured feeds need a model, while the ranker's training feeds do not."""
     try:
         train(replay, moment)
     except TooFewEvents as error:
@@ -119,29 +122,29 @@ class Answers:
 
 
 def ask(replay: Replay, questions: list[Question], ranker: Ranker | None) -> Answers:
-    """The feed and each single source, for each question in order of time."""
-    found: dict[str, list[Rows]] = {}
+    """Rankings by the feed and by each single source, for each question in order of time."""
+    rankings: dict[str, list[Rows]] = {}
     seconds = []
     for number, question in enumerate(questions, start=1):
         replay.forward_to(question.moment)
         view, actor = replay.view(), replay.catalogue.actors[question.actor]
         show(view)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         page = build_feed(actor=actor, filters=Filters(), limit=K, now=question.moment, seed=number)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - started)
         replay.note_page(question.actor, page, question.moment)
         singles = _singles(replay, view, actor, question, ranker)
         pages = {"feed": _rows(view, page), "second": _rows(view, _following(page, actor, question))}
         for name, own in (pages | singles).items():
-            found.setdefault(name, []).append(_padded(own))
+            rankings.setdefault(name, []).append(_padded(own))
         if number % TOLD_EVERY == 0:
-            say(f"Asked for {number} of {len(questions)} simulated shoppers")
-    ranked = {name: np.array(rows) for name, rows in found.items()}
+            say(f"Evaluated {number} of {len(questions)} simulated shoppers")
+    ranked = {name: np.array(rows) for name, rows in rankings.items()}
     return Answers(second=ranked.pop("second"), ranked=ranked, seconds=np.array(seconds))
 
 
 def _following(page: Page, actor: Actor, question: Question) -> Page:
-    """What the feed's cursor leads to."""
+    """The next page, by the feed's cursor; empty without one."""
     if page.next_cursor is None:
         return Page([])
     return next_page(cursor=page.next_cursor, actor=actor, limit=K, now=question.moment)
@@ -154,7 +157,7 @@ def _rows(view: View, page: Page) -> Rows:
 def _singles(
     replay: Replay, view: View, actor: Actor, question: Question, ranker: Ranker | None
 ) -> dict[str, Rows]:
-    """What one source alone would have shown, of all that could be shown, and the ranker, of candidates."""
+    """The best allowed listings by each source alone, and the best candidates by the ranker."""
     taste, shown = read_taste(actor, view, now=question.moment), exposure.counted(question.moment)
     asked = Asked(view.with_ranker(ranker), question.moment, taste, shown=shown)
     scores = {"popularity": replay.touched_by, "newest": view.attributes["created_at"]}
@@ -173,7 +176,7 @@ def _padded(rows: Rows) -> Rows:
 
 
 def figures(judge: Judge, answers: Answers) -> dict:
-    """As the issue names them."""
+    """All figures by their names in the output."""
     feed = answers.ranked["feed"]
     accuracy = judge.accuracy(feed)
     single = {

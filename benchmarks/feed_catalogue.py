@@ -1,4 +1,4 @@
-"""Adverts in a throwaway database, each with its vector, before anything has happened to them."""
+"""Loading of adverts into a throwaway database, with their vectors, before any event."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,9 +31,9 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Every listing that the log will ever name, in the database as drafts.
+    """All listings that the log names, in the database as drafts.
 
-    listings: external id -> Listing. whole: a view in which all of them live; a moment is a part of it.
+    listings: external id -> Listing. whole: a snapshot in which all of them are on the market.
     """
 
     listings: dict[str, Listing]
@@ -42,7 +42,7 @@ class Catalogue:
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """External id -> row of the view."""
+        """External id -> row of the snapshot."""
         rows = self.whole.rows_of(np.array([listing.pk for listing in self.listings.values()]))
         return dict(zip(self.listings, rows.tolist(), strict=True))
 
@@ -50,10 +50,10 @@ class Catalogue:
 def load(
     data: Path, log: Log, weights: Path, *, trained_before: datetime | None, cache: Path | None
 ) -> Catalogue:
-    """Adverts that the log names, read as the importer reads them, and embedded by the real code.
+    """Load the adverts that the log names as the importer does, and embed them by the real code.
 
-    trained_before: train the encoder's heads, as `train encoder` does, on what was published before; None:
-    the encoder that a new installation has.
+    trained_before: train the encoder's heads, as `train encoder` does, on listings published before then;
+    None: use the encoder of a new installation.
     """
     rows = _read_adverts(data, log)
     actors = _actors({row.seller for row in rows} | {event.actor for event in log.events})
@@ -72,12 +72,12 @@ def _read_adverts(data: Path, log: Log) -> list[ListingRow]:
     options = ImportOptions(settings.ENVIRONMENT.maximum_price, settings.ENVIRONMENT.country)
     locations = {cleaning.clean_cell(row.cells.get("location", "")) for row in rows} - {""}
     placed = _placed(locations, options.country)
-    found = {}
+    adverts = {}
     for row in rows:
         advert = _advert(row, options, placed)
         if advert is not None and advert.external_id in log.lives:
-            found.setdefault(advert.external_id, advert)
-    return list(found.values())
+            adverts.setdefault(advert.external_id, advert)
+    return list(adverts.values())
 
 
 def _advert(row: CsvRow, options: ImportOptions, placed: dict[str, Place | None]) -> ListingRow | None:
@@ -100,7 +100,7 @@ def _actors(external_ids: set[str]) -> dict[str, Actor]:
 
 @transaction.atomic
 def _stored(rows: list[ListingRow], log: Log, actors: dict[str, Actor]) -> dict[str, Listing]:
-    """Drafts that were made when the log says that they are published."""
+    """Store drafts whose time of creation is their time of publication in the log."""
     categories = {path: services.ensure_category(path) for path in {row.category for row in rows}}
     drafts = [
         Listing(
@@ -124,7 +124,7 @@ def _stored(rows: list[ListingRow], log: Log, actors: dict[str, Actor]) -> dict[
 def _store_photos(
     data: Path, listings: dict[str, Listing], backbone: str, features: dict[str, np.ndarray]
 ) -> None:
-    """Photos by their features alone. Their hashes are made up: none is taken for another one's copy."""
+    """Store photos by their features alone. Their hashes are made up, so that none is a copy of another."""
     name_of = {Path(name).stem: name for name in open_photos(data).names()}
     photos: dict[str, Photo] = {}
     counts: dict[str, int] = {}
@@ -160,14 +160,14 @@ def _photo(listing: Listing, image: str, position: int, name: str) -> Photo:
 
 
 def _train_encoder(before: datetime) -> None:
-    """On what was published before; it serves at once, since nothing is embedded yet."""
+    """Train on listings published before, and activate at once, since nothing is embedded yet."""
     Listing.objects.filter(created_at__lt=before).update(status=Listing.Status.ACTIVE)
     model_store.activate(encoder_training.train_encoder(now=before, force=True))
     say("Encoder trained")
 
 
 def _embedded() -> View:
-    """Embed all listings as if all were on the market, see them so, and take them off again."""
+    """Embed all listings and take a snapshot while all are on the market, then make them drafts again."""
     Listing.objects.update(status=Listing.Status.ACTIVE)
     embedding.request_missing()
     counts = embedding.embed_claimed_batches(clock=timezone.now)

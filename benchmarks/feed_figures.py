@@ -1,4 +1,4 @@
-"""What feeds that were asked for were worth: accuracy, variety, fairness and honesty."""
+"""Metrics of evaluated feeds: accuracy, coverage, fairness to sellers, repeats, diversity and freshness."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from ml.arrays import Matrix, Rows, Vector
 from recommendations.view import View
 
 K = 20
-NEW = timedelta(days=1)  # a listing counts as new for so long
+NEW = timedelta(days=1)  # age up to which a listing counts as new
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Holds rankings (a, K) int64 of rows, -1 where nothing was shown, against a questions."""
+    """Evaluates rankings (a, K) int64 of rows, padded with -1, against a questions."""
 
     catalogue: Catalogue
     log: Log
     questions: Sequence[Question]
 
     def accuracy(self, ranked: Rows) -> dict[str, float]:
-        """NDCG and hit rate at K over all questions, and the share of listings that anybody was shown."""
+        """Mean NDCG and hit rate at K over all questions, and coverage."""
         return {
             "ndcg20": float(np.mean(self.ndcg(ranked))),
             "hit_rate20": float(np.mean(metrics.hit_rate(ranked, self.relevant, K))),
@@ -35,16 +35,16 @@ class Judge:
         }
 
     def ndcg(self, ranked: Rows) -> Vector:
-        """Of each question: (a,)"""
+        """NDCG of each question: (a,)"""
         return metrics.ndcg(ranked, self.relevant, K)
 
     def coverage(self, ranked: Rows) -> float:
-        """The share that was shown to anybody, of what was on the market at any time of these questions."""
+        """Share of the listings on the market during the evaluation that were shown to any actor."""
         shown = np.unique(ranked[ranked >= 0])
         return len(shown) / max(len(self._offered), 1)
 
     def character(self, ranked: Rows, second: Rows) -> dict[str, float]:
-        """What the shown listings are like, whoever liked them; repeats over a feed's first two pages."""
+        """Metrics of the shown listings apart from accuracy; repeats over a feed's first two pages."""
         return {
             "seller_gini": self._seller_gini(ranked),
             "repeat_rate": self._share(np.hstack([ranked, second]), self._is_repeat),
@@ -55,8 +55,8 @@ class Judge:
 
     @cached_property
     def relevant(self) -> csr_matrix:
-        """(a, rows), what was relevant to each question."""
-        rows = [[self.catalogue.row_of[name] for name in sorted(it.relevant)] for it in self.questions]
+        """(a, rows), the relevant listings of each question."""
+        rows = [[self.catalogue.row_of[name] for name in sorted(one.relevant)] for one in self.questions]
         owners = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
         places = (owners, np.concatenate([np.empty(0, np.int64), *rows]).astype(np.int64))
         shape = (len(rows), self.catalogue.whole.row_count)
@@ -74,32 +74,32 @@ class Judge:
         return np.array(
             [
                 self.catalogue.row_of[name]
-                for name, it in lives
-                if it.published_at <= last and it.ended_at > first
+                for name, life in lives
+                if life.published_at <= last and life.ended_at > first
             ]
         )
 
     def _seller_gini(self, ranked: Rows) -> float:
-        """How unevenly showings are spread over sellers who have anything to sell; 0 is evenly."""
+        """Gini coefficient of impressions over sellers with listings on the market; 0 is even."""
         sellers = self._view.attributes["seller_id"]
         offering = np.unique(sellers[self._offered])
         places = np.searchsorted(offering, sellers[ranked[ranked >= 0]])
         return gini(np.bincount(places, minlength=len(offering)))
 
     def _share(self, ranked: Rows, holds) -> float:
-        """The share of what was shown of which holds(question, its rows) -> (m,) bool says yes."""
-        told = [holds(it, own[own >= 0]) for it, own in zip(self.questions, ranked, strict=True)]
-        return float(np.mean(np.concatenate(told))) if told else 0.0
+        """Share of shown listings for which holds(question, its rows) -> (m,) bool is true."""
+        masks = [holds(question, own[own >= 0]) for question, own in zip(self.questions, ranked, strict=True)]
+        return float(np.mean(np.concatenate(masks))) if masks else 0.0
 
     def _is_repeat(self, question: Question, rows: Rows) -> np.ndarray:
-        """Touched by this actor before, or shown a second time."""
+        """True for listings that the actor had touched before, or that are shown a second time."""
         touched = [self.catalogue.row_of[name] for name in question.touched]
         first = np.zeros(len(rows), bool)
         first[np.unique(rows, return_index=True)[1]] = True
         return np.isin(rows, touched) | ~first
 
     def _is_gone(self, question: Question, rows: Rows) -> np.ndarray:
-        """Not on the market, by the log."""
+        """True for listings that the log says are not on the market."""
         published, ended = self._lives
         at = question.moment.timestamp()
         return (published[rows] > at) | (ended[rows] <= at)
@@ -109,7 +109,7 @@ class Judge:
 
     @cached_property
     def _lives(self) -> tuple[Vector, Vector]:
-        """When each row's listing came and went: (rows,) float64 each."""
+        """Timestamps of publication and end of each row's listing: (rows,) float64 each."""
         count = self._view.row_count
         published, ended = np.full(count, np.inf), np.full(count, -np.inf)
         for name, life in self.log.lives.items():
@@ -118,16 +118,16 @@ class Judge:
         return published, ended
 
     def _similarity(self, rows: Rows) -> float:
-        """Mean likeness of two different listings of a page."""
+        """Mean similarity of two different listings of a page."""
         if len(rows) < 2:
             return 0.0
         vectors: Matrix = self._view.vectors(rows).astype(np.float32)
-        likeness = self._view.comparison.likeness(vectors, vectors)
-        return float(np.nanmean(likeness[~np.eye(len(rows), dtype=bool)]))
+        similarity = self._view.comparison.likeness(vectors, vectors)
+        return float(np.nanmean(similarity[~np.eye(len(rows), dtype=bool)]))
 
 
 def gini(counts: np.ndarray) -> float:
-    """The Gini coefficient of counts (n,) >= 0: 0 where all are alike, near 1 where one has all."""
+    """The Gini coefficient of counts (n,) >= 0: 0 if all are equal, near 1 if one has all."""
     ordered, count = np.sort(counts), len(counts)
     total = ordered.sum()
     if not total:

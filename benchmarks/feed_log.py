@@ -1,4 +1,4 @@
-"""A log of simulated shoppers: what they did, when each listing came and went, and what to ask of it."""
+"""The log of simulated shoppers: events, lifetimes of listings, and the questions that are evaluated."""
 
 import csv
 import gzip
@@ -18,9 +18,11 @@ FILES = {
     "events": ("event_id", "occurred_at", "actor", "listing", "kind"),
     "listings": ("listing", "published_at", "ended_at", "ended_by"),
 }
-WANTED = frozenset({"view", "favourite", "message", "offer", "purchase"})  # what a good feed foretells
+WANTED = frozenset(
+    {"view", "favourite", "message", "offer", "purchase"}
+)  # kinds that make a listing relevant
 SESSION = timedelta(minutes=30)
-LEAST_EVENTS = 3  # of an actor before they are asked for
+LEAST_EVENTS = 3  # of an actor before their evaluated session
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class Life:
-    """When a listing was on the market: from the first moment up to the second, which is outside."""
+    """The time of a listing on the market, without its end."""
 
     published_at: datetime
     ended_at: datetime
@@ -45,24 +47,24 @@ class Life:
 
 @dataclass(frozen=True)
 class Question:
-    """Somebody comes back: what would they like, of what they have not touched?"""
+    """An evaluated session: its actor, the relevant listings, and those touched before."""
 
     moment: datetime
     actor: str
     relevant: frozenset[str]  # listings
-    touched: frozenset[str]  # by them, before
+    touched: frozenset[str]  # by the actor, before
 
 
 @dataclass(frozen=True)
 class Log:
-    """SIMULATED shoppers; figures from it have to say so."""
+    """A log of SIMULATED shoppers; figures from it have to say so."""
 
     events: list[Happening]  # in order of time
     lives: dict[str, Life]
 
     @cached_property
     def start(self) -> datetime:
-        """The day on which it begins: what its days are counted from."""
+        """Midnight before the first event, from which the log's days are counted."""
         return self.events[0].at.replace(hour=0, minute=0, second=0, microsecond=0)
 
     @cached_property
@@ -74,14 +76,14 @@ class Log:
         return own
 
     def only(self, listings: set[str]) -> "Log":
-        """The log without what concerns other listings."""
+        """The log without the events and lifetimes of other listings."""
         return Log(
             [event for event in self.events if event.listing in listings],
             {listing: life for listing, life in self.lives.items() if listing in listings},
         )
 
     def visits(self, since: datetime, until: datetime) -> list[tuple[datetime, str]]:
-        """The first session of each day in this time of actors who did enough before it: when and whose."""
+        """Start and actor of each day's first session in this time, if LEAST_EVENTS events precede it."""
         first: dict[tuple[str, date], datetime] = {}
         for actor, own in self.of_actor.items():
             for place in _sessions(own, since, until):
@@ -90,14 +92,14 @@ class Log:
         return sorted((at, actor) for (actor, _), at in first.items())
 
     def questions(self, since: datetime, until: datetime) -> list[Question]:
-        """The first session of each actor that begins in this time, in order of time."""
-        found = (_question(own, since, until) for own in self.of_actor.values())
-        asked = [question for question in found if question is not None]
-        return sorted(asked, key=lambda question: (question.moment, question.actor))
+        """A question for the first session of each actor that begins in this time, in order of time."""
+        candidates = (_question(own, since, until) for own in self.of_actor.values())
+        questions = [question for question in candidates if question is not None]
+        return sorted(questions, key=lambda question: (question.moment, question.actor))
 
 
 def _sessions(own: list[Happening], since: datetime, until: datetime) -> Iterator[int]:
-    """Where in an actor's events a session begins in this time."""
+    """Positions in an actor's events at which a session begins in this time."""
     for place, event in enumerate(own):
         begins = not place or event.at - own[place - 1].at > SESSION
         if begins and since <= event.at < until:
@@ -105,7 +107,7 @@ def _sessions(own: list[Happening], since: datetime, until: datetime) -> Iterato
 
 
 def _question(own: list[Happening], since: datetime, until: datetime) -> Question | None:
-    """None for who did too little before, does not come, or then touches nothing new."""
+    """The question of an actor; None for too few earlier events, no session, or no new listing in it."""
     first = next(_sessions(own, since, until), None)
     if first is None or first < LEAST_EVENTS:
         return None
@@ -136,7 +138,10 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
 
 def _event(row: dict[str, str]) -> Happening:
     if row["kind"] not in Interaction.Kind.values:
-        raise BadData(f"events.csv.gz: {row['event_id']} is of the kind {row['kind']!r}.")
+        accepted = ", ".join(Interaction.Kind.values)
+        raise BadData(
+            f"events.csv.gz: {row['event_id']} is of the kind {row['kind']!r}; accepted: {accepted}."
+        )
     return Happening(row["event_id"], _time(row["occurred_at"]), row["actor"], row["listing"], row["kind"])
 
 
@@ -148,7 +153,7 @@ def _time(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise BadData(f"{text!r} is no time; accepted: 2026-03-02T00:57:13Z.") from None
+        raise BadData(f"{text!r} is not a time; accepted: 2026-03-02T00:57:13Z.") from None
     if at.tzinfo is None:
         raise BadData(f"{text!r} has no time zone; accepted: 2026-03-02T00:57:13Z.")
     return at

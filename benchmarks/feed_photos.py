@@ -1,4 +1,4 @@
-"""Features of all photos of a folder of adverts, kept in a folder of the caller's if one is given."""
+"""Features of all photos of a folder of adverts, with an optional cache folder."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ READ_AT_ONCE = 512
 def read_features(folder: Path, backbone: Backbone, cache: Path | None) -> dict[str, np.ndarray]:
     """Photo id -> (f,) float16, of every photo file. Raises listings.import_files.BadSource, BadPhoto.
 
-    With a cache they are computed once for these weights and these files.
+    With a cache they are computed once for each combination of weights and file names.
     """
     files = open_photos(folder)
     names = sorted(files.names())
@@ -32,19 +32,19 @@ def read_features(folder: Path, backbone: Backbone, cache: Path | None) -> dict[
 
 
 def weights_beside(data: Path) -> Path | None:
-    """A file of MobileNetV2's weights: IMAGE_WEIGHTS, else what lies in ../weights/ beside the adverts."""
-    given = os.environ.get("IMAGE_WEIGHTS")
+    """A file of MobileNetV2's weights: IMAGE_WEIGHTS, else the first in ../weights/ beside the adverts."""
+    configured = os.environ.get("IMAGE_WEIGHTS")
     beside = sorted(data.resolve().parent.glob("weights/mobilenet_v2*"))
-    return Path(given) if given else next(iter(beside), None)
+    return Path(configured) if configured else next(iter(beside), None)
 
 
 def _computed(files: ZippedPhotos | PhotosInFolder, names: list[str], backbone: Backbone) -> Matrix:
-    found = [np.empty((0, backbone.dimension), np.float16)]
+    parts = [np.empty((0, backbone.dimension), np.float16)]
     for start in range(0, len(names), READ_AT_ONCE):
-        some = names[start : start + READ_AT_ONCE]
-        found.append(backbone.features([io.BytesIO(files.read(name)) for name in some]))
-        say(f"Features of {start + len(some)} of {len(names)} photos")
-    return np.concatenate(found)
+        batch = names[start : start + READ_AT_ONCE]
+        parts.append(backbone.features([io.BytesIO(files.read(name)) for name in batch]))
+        say(f"Features of {start + len(batch)} of {len(names)} photos")
+    return np.concatenate(parts)
 
 
 def _keep(features: Matrix, kept: Path | None) -> None:

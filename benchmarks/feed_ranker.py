@@ -1,4 +1,4 @@
-"""A learned ranker from feeds that the replay itself served, and from what the log says happened next."""
+"""Training of the learned ranker on feeds served by the replay and the log's events after them."""
 
 from datetime import datetime, timedelta
 
@@ -16,9 +16,9 @@ TOLD_EVERY = 500
 
 
 def serve_feeds(replay: Replay, log: Log, since: datetime, until: datetime, *, limit: int) -> int:
-    """Begin each visit, one a day and actor, with a feed whose slate later events name; how many visits.
+    """Serve a feed at each visit, one per actor and day, whose slate later events name; returns their number.
 
-    A shopper of the log never saw that feed. What they touch of it next they would have found there.
+    A shopper of the log never saw that feed. Events with its listings are taken to come from it.
     """
     visits = log.visits(since, until)
     for number, (moment, name) in enumerate(visits, start=1):
@@ -33,9 +33,9 @@ def serve_feeds(replay: Replay, log: Log, since: datetime, until: datetime, *, l
 
 
 def trained_ranker(now: datetime) -> tuple[Ranker | None, bool]:
-    """The ranker that these slates teach, and whether it beats the blend beyond chance and so would serve.
+    """A ranker trained on these slates, and True if it beats the blend significantly and would serve.
 
-    None where they teach nothing.
+    None, False if it cannot be trained.
     """
     try:
         row = train_ranker(now=now + timedelta(microseconds=1), force=True)

@@ -1,4 +1,4 @@
-"""Simulated time over a catalogue: listings come and go and people act, in the database and in a view."""
+"""Replay of a log in simulated time: its listings and events, in the database and in a catalogue snapshot."""
 
 import os
 from collections import Counter
@@ -26,14 +26,14 @@ Status = Listing.Status
 
 @dataclass(frozen=True)
 class Served:
-    """A page that somebody was shown: what they touch of it within a session names its slate."""
+    """A page that an actor was shown. Events with its listings within a session name its slate."""
 
     slate: str
-    places: dict[str, int]  # listing -> where it stood
+    places: dict[str, int]  # listing -> position
     at: datetime
 
     def claim(self, happening: Happening) -> dict[str, str | int]:
-        """What an event says of where it came from; nothing if it did not come from here."""
+        """Slate and position for an event, empty if the event does not come from this page."""
         place = self.places.get(happening.listing)
         if place is None or not self.at <= happening.at <= self.at + SESSION:
             return {}
@@ -41,9 +41,9 @@ class Served:
 
 
 class Replay:
-    """The world at one moment, which only moves forward. Nothing of the log after it is in the database.
+    """The state at one moment, which only moves forward. Later events of the log are not in the database.
 
-    Except that listings to come are there as drafts, which nothing serves or learns from.
+    Later listings are there as drafts, which are neither served nor learned from.
     """
 
     def __init__(self, catalogue: Catalogue, log: Log):
@@ -59,7 +59,7 @@ class Replay:
         self._served: dict[str, Served] = {}  # the last page of each actor
 
     def forward_to(self, moment: datetime) -> None:
-        """All that the log says happened before this moment has happened; listings are as of it."""
+        """Apply all changes and events of the log before this moment."""
         self._move_listings(moment)
         events = self._events_before(moment)
         while batch := list(islice(events, MAXIMUM_BATCH)):
@@ -69,13 +69,13 @@ class Replay:
         exposure.forget()
 
     def note_page(self, actor: str, page: Page, moment: datetime) -> None:
-        """This actor is shown this page now."""
+        """Note that this actor is shown this page."""
         if page.slate_id is not None:
             places = {item.listing.external_id: place for place, item in enumerate(page.items)}
             self._served[actor] = Served(page.slate_id, places, moment)
 
     def take_model(self) -> None:
-        """Serve the collaborative model that is active."""
+        """Serve the active collaborative model."""
         row = model_store.active()
         self._whole = self._whole.with_collaborative(model_store.load(row) if row else None)
 
@@ -84,17 +84,17 @@ class Replay:
         self._whole = self._whole.with_ranker(ranker)
 
     def view(self) -> View:
-        """What a serving process would know now."""
+        """The catalogue snapshot of a serving process at this moment."""
         return replace(self._whole, alive=self._alive.copy()).with_trending(*trending.top())
 
     @property
     def touched_by(self) -> Vector:
-        """How many actors have touched each row so far: (rows,) float32"""
+        """Number of actors who have touched each row so far: (rows,) float32"""
         return self._touched
 
     @property
     def alive(self) -> np.ndarray:
-        """Which rows the log says are on the market: (rows,) bool"""
+        """Mask of rows that the log says are on the market: (rows,) bool"""
         return self._alive
 
     def _move_listings(self, moment: datetime) -> None:
@@ -114,11 +114,13 @@ class Replay:
     def _record(self, happenings: list[Happening], moment: datetime) -> None:
         actors, rows = self.catalogue.actors, self.catalogue.row_of
         events = [
-            Event(it.event_id, actors[it.actor], it.listing, it.kind, it.at, **self._claim(it))
-            for it in happenings
+            Event(
+                event.event_id, actors[event.actor], event.listing, event.kind, event.at, **self._claim(event)
+            )
+            for event in happenings
         ]
         record(source=SOURCE, events=events, now=moment)
-        news = {(it.actor, it.listing) for it in happenings} - self._met
+        news = {(event.actor, event.listing) for event in happenings} - self._met
         self._met |= news
         for listing, count in Counter(listing for _, listing in news).items():
             self._touched[rows[listing]] += count
@@ -129,12 +131,12 @@ class Replay:
 
 
 def show(view: View) -> None:
-    """This process's replica holds this view from now on, and no thread follows the catalogue."""
+    """Set the snapshot of this process's replica, without a thread that follows the catalogue."""
     replica._replica.view, replica._replica._pid = view, os.getpid()
 
 
 def _changes(log: Log) -> list[tuple[datetime, str, str]]:
-    """When each listing becomes what, in order of time."""
+    """Time, listing and new status of each change, in order of time."""
     changes = []
     for listing, life in log.lives.items():
         changes.append((life.published_at, listing, Status.ACTIVE))
@@ -142,7 +144,7 @@ def _changes(log: Log) -> list[tuple[datetime, str, str]]:
     return sorted(changes)
 
 
-# No announcements: the view is not tailed here but made for each moment.
+# No change log: the snapshot is made anew for each moment instead of following the log.
 _UPDATE = """
     UPDATE listings_listing SET status = new.status, updated_at = new.at,
            sold_at = CASE WHEN new.status = 'sold' THEN new.at END

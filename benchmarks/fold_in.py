@@ -1,4 +1,4 @@
-"""How long one fold-in takes: 50 listings among 100,000, one thread, the best of several repetitions."""
+"""Duration of one ALS fold-in: 50 listings among 100,000, one thread, the best of several repetitions."""
 
 import timeit
 
@@ -17,7 +17,7 @@ def main() -> dict:
 
 
 def milliseconds(model: AlsModel) -> float:
-    """Of one fold-in; the shortest of the repetitions is the least disturbed one."""
+    """Milliseconds of one fold-in, from the shortest repetition, which was disturbed least."""
     rng = np.random.default_rng(SEED)
     items = rng.choice(LISTINGS, EVENTS, replace=False)
     confidence = (1 + 8 * rng.random(EVENTS)).astype(np.float32)

@@ -33,10 +33,10 @@ from ml.covisitation import Counting, Counts, Neighbours, Normalisation, Sequenc
 from ml.search import Dial
 
 SEED = 42
-FACTORS, ITERATIONS = 512, 6  # 768 gained nothing beyond chance on validation
-TUNING_FACTORS = 256  # what is best for these is best for more, in half the time
+FACTORS, ITERATIONS = 512, 6  # 768 brought no significant gain on validation
+TUNING_FACTORS = 256  # the best values are the same as for more factors, in half the time
 NEIGHBOURS = 500
-HELD_OUT = 0.1  # more would leave a sparser matrix, for which other exponents are best than for the whole
+HELD_OUT = 0.1  # a greater share would leave a sparser matrix, for which other exponents are best
 VALIDATION_USERS = 6000
 ITEM_ITEM_DIALS = [
     Dial("actor_exponent", start=0.6, step=0.2, least=0.0, most=1.5),
@@ -53,7 +53,7 @@ ITEM_ITEM_TRIALS, ALS_TRIALS = 32, 8
 
 @dataclass(frozen=True)
 class Models:
-    """Both models of the same (users, items) matrix, asked for the scores of all items for some users."""
+    """Both models of the same (users, items) matrix, which score all items for some users."""
 
     touched: csr_matrix
     neighbours: Neighbours
@@ -99,7 +99,7 @@ def evaluate(models: Models, weights: Vector, train: csr_matrix, test: csr_matri
 
 
 def fit(train: csr_matrix, values: dict[str, float]) -> Models:
-    """Both models on all that is given."""
+    """Both models, fitted on the whole matrix."""
     neighbours = fit_neighbours(train, values)
     item_factors, actor_factors = fit_als(train, values, FACTORS)
     return Models(train, neighbours, actor_factors, item_factors)
@@ -141,32 +141,32 @@ def fit_als(train: csr_matrix, values: dict[str, float], factors: int) -> tuple[
 
 
 def tune(train: csr_matrix) -> tuple[dict[str, float], Vector]:
-    """Everything that may be chosen, chosen on a part of the training items; the blend's weights last."""
-    rest, held_out = split(train)
+    """Hyper-parameters and blend weights, chosen on a held-out part of the training items."""
+    fitted, held_out = split(train)
     users = sample_users(held_out)
     relevant = held_out[users]
 
     def quality(score: Callable[[np.ndarray], Matrix]) -> float:
-        return judged(ranked(score, users, rest), relevant)["ndcg"]
+        return judged(ranked(score, users, fitted), relevant)["ndcg"]
 
-    counted = lru_cache(1)(lambda exponent: count(rest, exponent))
+    counted = lru_cache(1)(lambda exponent: count(fitted, exponent))
 
     def item_item(values: dict[str, float]) -> float:
         weights = as_matrix(pruned(counted(values["actor_exponent"]), values))
-        return quality(lambda some: (rest[some] @ weights).toarray())
+        return quality(lambda batch: (fitted[batch] @ weights).toarray())
 
     def factors(values: dict[str, float]) -> float:
-        item_factors, actor_factors = fit_als(rest, values, TUNING_FACTORS)
-        return quality(lambda some: actor_factors[some] @ item_factors.T)
+        item_factors, actor_factors = fit_als(fitted, values, TUNING_FACTORS)
+        return quality(lambda batch: actor_factors[batch] @ item_factors.T)
 
     values = tuned("item-item", item_item, ITEM_ITEM_DIALS, trials=ITEM_ITEM_TRIALS)
     values |= tuned("ALS", factors, ALS_DIALS, trials=ALS_TRIALS, rounds=1)
-    return values, blend_weights(fit(rest, values), users, rest, relevant)
+    return values, blend_weights(fit(fitted, values), users, fitted, relevant)
 
 
-def blend_weights(models: Models, users: np.ndarray, rest: csr_matrix, relevant: csr_matrix) -> Vector:
+def blend_weights(models: Models, users: np.ndarray, fitted: csr_matrix, relevant: csr_matrix) -> Vector:
     """The weights of the two models (2,), fitted over the candidates that serving would score."""
-    sets = list(candidate_sets([models.by_neighbours, models.by_factors], users, rest))
+    sets = list(candidate_sets([models.by_neighbours, models.by_factors], users, fitted))
     hits = [np.isin(items, relevant[row].indices) for row, (items, _) in enumerate(sets)]
     weights = fit_weights([scores for _, scores in sets], hits, start=np.ones(2, np.float32))
     say(f"blend: {weights.tolist()}")
@@ -177,19 +177,19 @@ def read_users(path: Path, shape: tuple[int, int] | None = None) -> csr_matrix:
     """(users, items) float32, 1 where a user is listed with an item.   Raises BadData."""
     rows = [line for line in read_lists(path) if len(line) > 1]
     if not rows:
-        raise BadData(f"{path} lists nobody with any item.")
+        raise BadData(f"{path} has no user with items; accepted: one user a line, followed by their items.")
     users = np.repeat([line[0] for line in rows], [len(line) - 1 for line in rows])
     items = np.concatenate([line[1:] for line in rows])
     size = (int(users.max()) + 1, int(items.max()) + 1)
     if shape is not None and (size[0] > shape[0] or size[1] > shape[1]):
-        raise BadData(f"{path} names users or items that the training file does not have.")
+        raise BadData(f"{path} has users or items that are not in the training file.")
     matrix = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=shape or size)
-    matrix.data[:] = 1  # named twice is still once
+    matrix.data[:] = 1  # an item listed twice counts once
     return matrix
 
 
 def split(train: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
-    """What is left to fit on, and what is held out."""
+    """The matrix to fit on, and the held-out entries."""
     users = np.repeat(np.arange(train.shape[0]), np.diff(train.indptr))
     is_held_out = np.random.default_rng(SEED).random(train.nnz) < HELD_OUT
     return _part(train, users, ~is_held_out), _part(train, users, is_held_out)

@@ -1,15 +1,14 @@
-"""Photos and words of real adverts in one space: categories, the other photo of an advert, search.
+"""Evaluation of the joint encoder on real adverts: categories, the other photo of an advert, search.
 
 DIR holds Products.csv, Images.csv and photos, as `manage.py import_listings` reads them. Without a holdout a
-tenth of the adverts, stratified by root category, is the test part; with one, all of DIR is learned from,
-DIR2 is tested, and both are searched. Whatever chooses, stops or calibrates are adverts of the training
-part. Features are MobileNetV2's; heads are trained on them anew for each of three seeds, and the means are
-reported. `photo_accuracy_random_split` holds back photos, not adverts, as earlier projects on this data did:
-the other photo of an advert may have been learned from, so it says little, and is there to compare.
+tenth of the adverts, stratified by root category, is the test part. With one, the encoder is trained on all
+of DIR and tested on DIR2, and searches cover both. Early stopping and calibration use adverts of the training
+part. Features are MobileNetV2's. Heads are trained for each of three seeds, and the means are reported.
+`photo_accuracy_random_split` holds out photos instead of adverts, as earlier projects on this data did. The
+other photo of a test advert may be in training, so it is too optimistic and only there for comparison.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -19,12 +18,13 @@ from sklearn.model_selection import train_test_split
 from benchmarks import adverts as files
 from benchmarks import installation
 from benchmarks.adverts import Adverts
+from benchmarks.feed_photos import weights_beside
 from benchmarks.gumtree_measures import measure, photo_accuracy
 from benchmarks.gumtree_search import Searched
 from benchmarks.protocol import BadData, CpuClock, json_option, print_figures, say
 from ml.arrays import Matrix
 from ml.backbone import Backbone, load_backbone
-from ml.heads import HeadOptions
+from ml.head_modules import HeadOptions
 from ml.photos import UnreadablePhoto
 from ml.space import Material, fit_encoder, taken, without_photos
 from ml.text import SentenceEncoder
@@ -32,24 +32,24 @@ from ml.weights import WeightsError
 
 SEEDS = (0, 1, 2)
 TEST_SHARE = 0.1
-JUDGING_SHARE = 0.06  # of what is learned from: it stops the training and calibrates
+JUDGING_SHARE = 0.06  # of the training part: held out for early stopping and calibration
 BACKBONE = "mobilenet_v2"
 READ_AT_ONCE = 512
 
 
 def benchmark(data: Path, holdout: Path | None, weights: Path) -> dict[str, float]:
-    """Every figure, the mean over the seeds. Raises BadData."""
-    known = files.read_adverts(data)
-    all_adverts = files.joined(known, files.read_adverts(holdout)) if holdout else known
+    """All figures, as means over the seeds. Raises BadData."""
+    adverts = files.read_adverts(data)
+    all_adverts = files.joined(adverts, files.read_adverts(holdout)) if holdout else adverts
     sentences = SentenceEncoder()
     material = read_material(all_adverts, load_backbone(BACKBONE, weights), sentences)
     results = []
     with installation.servers():
         searched = Searched(all_adverts)
         for seed in SEEDS:
-            is_test = stratified(known.roots, TEST_SHARE, seed)
+            is_test = stratified(adverts.roots, TEST_SHARE, seed)
             if holdout:
-                is_test = np.arange(len(all_adverts)) >= len(known)
+                is_test = np.arange(len(all_adverts)) >= len(adverts)
             results.append(one_seed(material, is_test, sentences, searched, seed))
     return {name: round(float(np.mean([result[name] for result in results])), 4) for name in results[0]}
 
@@ -59,8 +59,10 @@ def one_seed(
 ) -> dict[str, float]:
     """The figures of one split and one training."""
     clock = CpuClock()
-    learnt = taken(material, ~is_test)
-    encoder, _ = fit_encoder(learnt, stratified(learnt.roots, JUDGING_SHARE, seed), HeadOptions(seed=seed))
+    training_part = taken(material, ~is_test)
+    encoder, _ = fit_encoder(
+        training_part, stratified(training_part.roots, JUDGING_SHARE, seed), HeadOptions(seed=seed)
+    )
     result = measure(encoder, material, is_test, sentences, searched) | {"train_s": clock.seconds}
     result["photo_accuracy_random_split"] = by_random_split(material, seed)
     say(f"Seed {seed}: " + ", ".join(f"{name} {value:.4f}" for name, value in result.items()))
@@ -68,18 +70,20 @@ def one_seed(
 
 
 def by_random_split(material: Material, seed: int) -> float:
-    """Accuracy on a tenth of the photos, drawn without regard to the adverts that they belong to."""
+    """Accuracy on a random tenth of the photos, drawn regardless of their adverts."""
     rng = np.random.default_rng(seed)
     is_test = rng.random(len(material.owners)) < TEST_SHARE
-    learnt = without_photos(material, is_test)
-    encoder, _ = fit_encoder(learnt, stratified(learnt.roots, JUDGING_SHARE, seed), HeadOptions(seed=seed))
+    training_part = without_photos(material, is_test)
+    encoder, _ = fit_encoder(
+        training_part, stratified(training_part.roots, JUDGING_SHARE, seed), HeadOptions(seed=seed)
+    )
     return photo_accuracy(encoder, material, is_test)
 
 
 def stratified(labels: list[str], share: float, seed: int) -> np.ndarray:
-    """A part of the rows with the same mixture of labels.   -> (n,) bool"""
+    """A random part of the rows, stratified by labels.   -> (n,) bool"""
     counts = {label: labels.count(label) for label in set(labels)}
-    strata = [label if counts[label] > 1 else "" for label in labels]  # one of its kind cannot be split
+    strata = [label if counts[label] > 1 else "" for label in labels]  # a single row cannot be split
     _, chosen = train_test_split(
         np.arange(len(labels)),
         test_size=share,
@@ -90,7 +94,7 @@ def stratified(labels: list[str], share: float, seed: int) -> np.ndarray:
 
 
 def read_material(adverts: Adverts, backbone: Backbone, sentences: SentenceEncoder) -> Material:
-    """Features of all photos and sentences of all words, which every seed learns from."""
+    """Training data from all adverts: features of photos and sentence embeddings of words."""
     say(f"{len(adverts)} adverts, {len(adverts.photos)} photos, {len(set(adverts.roots))} root categories")
     return Material(
         backbone=backbone.version,
@@ -108,19 +112,13 @@ def read_material(adverts: Adverts, backbone: Backbone, sentences: SentenceEncod
 
 
 def _features(adverts: Adverts, backbone: Backbone) -> Matrix:
-    found = []
+    parts = []
     for start in range(0, len(adverts.photos), READ_AT_ONCE):
-        found.append(
+        parts.append(
             backbone.features(adverts.open_photos(range(len(adverts.photos))[start : start + READ_AT_ONCE]))
         )
-        say(f"Features of {start + len(found[-1])} photos")
-    return np.concatenate(found)
-
-
-def _weights_beside(data: Path) -> Path | None:
-    given = os.environ.get("IMAGE_WEIGHTS")
-    beside = sorted(data.resolve().parent.glob("weights/mobilenet_v2*"))
-    return Path(given) if given else next(iter(beside), None)
+        say(f"Features of {start + len(parts[-1])} photos")
+    return np.concatenate(parts)
 
 
 def _options() -> argparse.Namespace:
@@ -140,7 +138,7 @@ def _options() -> argparse.Namespace:
 
 def main() -> None:
     options = _options()
-    weights = options.weights or _weights_beside(options.data)
+    weights = options.weights or weights_beside(options.data)
     if weights is None:
         sys.exit("No weights of MobileNetV2: give a file as --weights or in IMAGE_WEIGHTS.")
     try:

@@ -1,4 +1,4 @@
-"""What the benchmark on adverts measures of an encoder, on adverts that it has not learned from."""
+"""Metrics of an encoder on held-out adverts: categories, photos of one advert, and search."""
 
 from collections import Counter
 from dataclasses import replace
@@ -26,18 +26,18 @@ def measure(
     sentences: SentenceEncoder,
     searched: Searched,
 ) -> dict[str, float]:
-    """All that is measured on the test listings (n,) bool, among all of them."""
+    """All metrics of the test listings (n,) bool, among all listings."""
     coded = encoder.encode(
         material.features, material.owners, material.titles, material.descriptions, material.sentences
     )
     vectors, photos = (part.astype(np.float32) for part in (coded.listings, coded.photos))
-    questions = _as_queries(encoder, material, material.titles)
+    queries = _as_queries(encoder, material, material.titles)
     shares = leaf_precision(vectors, encoder.blocks, np.array(material.paths), np.flatnonzero(is_test))
     return (
         _categories(encoder, material, is_test)
         | _siblings(encoder, photos, material.owners, is_test)
         | {
-            "title_to_photo_r10": _titles_to_photos(encoder, questions, photos, material, is_test),
+            "title_to_photo_r10": _titles_to_photos(encoder, queries, photos, material, is_test),
             "leaf_precision10": float(shares.mean()),
             "search_mrr10": _search(encoder, vectors, material, is_test, sentences, searched),
         }
@@ -45,7 +45,7 @@ def measure(
 
 
 def photo_accuracy(encoder: JointEncoder, material: Material, is_test_photo: np.ndarray) -> float:
-    """Share of these photos (p,) bool whose root category is told, each by itself."""
+    """Accuracy of the root category of these photos (p,) bool, each classified by itself."""
     features = material.features[is_test_photo]
     nothing = [""] * len(features)
     sentences = None if material.sentences is None else np.zeros((len(features), material.sentences.shape[1]))
@@ -72,7 +72,7 @@ def _categories(encoder: JointEncoder, material: Material, is_test: np.ndarray) 
 
 
 def _numbers(encoder: JointEncoder, material: Material) -> Rows:
-    """The root category of each listing, -1 for one that the encoder has never seen."""
+    """The number of each listing's root category, -1 for one that the encoder was not trained on."""
     known = {name: number for number, name in enumerate(encoder.classifier.labels.roots)}
     return np.array([known.get(root, -1) for root in material.roots])
 
@@ -82,11 +82,11 @@ def _accuracy(probabilities: Matrix, numbers: Rows) -> float:
 
 
 def _siblings(encoder: JointEncoder, photos: Matrix, owners: Rows, is_test: np.ndarray) -> dict[str, float]:
-    """Whether the other photo of a listing is found by a photo, among all photos."""
+    """Recall@1 and @10 of the other photo of a listing by a photo, among all photos."""
     weighted = _weighted_photos(encoder, photos)
-    asked = np.flatnonzero(is_test[owners] & (np.bincount(owners)[owners] > 1))
-    found = ranks(weighted[asked], weighted, owners[asked], owners, own=asked)
-    return {f"sibling_r{k}": float((found <= k).mean()) for k in (1, 10)}
+    queries = np.flatnonzero(is_test[owners] & (np.bincount(owners)[owners] > 1))
+    first_ranks = ranks(weighted[queries], weighted, owners[queries], owners, own=queries)
+    return {f"sibling_r{k}": float((first_ranks <= k).mean()) for k in (1, 10)}
 
 
 def _weighted_photos(encoder: JointEncoder, photos: Matrix) -> Matrix:
@@ -96,7 +96,7 @@ def _weighted_photos(encoder: JointEncoder, photos: Matrix) -> Matrix:
 
 
 def _as_queries(encoder: JointEncoder, material: Material, queries: list[str]) -> Matrix:
-    """Vectors of queries, each the title of a listing: (n, D) float32"""
+    """Vectors of listings' titles as queries: (n, D) float32"""
     none = material.features[:0]
     coded = encoder.encode(
         none, material.owners[:0], queries, [""] * len(queries), material.titles_as_queries
@@ -105,22 +105,22 @@ def _as_queries(encoder: JointEncoder, material: Material, queries: list[str]) -
 
 
 def _titles_to_photos(
-    encoder: JointEncoder, questions: Matrix, photos: Matrix, material: Material, is_test: np.ndarray
+    encoder: JointEncoder, queries: Matrix, photos: Matrix, material: Material, is_test: np.ndarray
 ) -> float:
-    """Whether a photo of the listing is among the ten listings that its title finds by photos alone."""
+    """Recall@10 of a listing by its title, with listings ranked by their photos alone."""
     meaning = encoder.blocks.slices[1]
-    asked = np.flatnonzero(is_test & (np.bincount(material.owners, minlength=len(is_test)) > 0))
+    rows = np.flatnonzero(is_test & (np.bincount(material.owners, minlength=len(is_test)) > 0))
     shown = photos[:, meaning]
     hits = 0
-    for start in range(0, len(asked), CHUNK):
-        some = asked[start : start + CHUNK]
-        by_photo = questions[some][:, meaning] @ shown.T  # (c, p)
-        best = np.full((len(some), len(is_test)), -np.inf, np.float32)
-        for row in range(len(some)):
+    for start in range(0, len(rows), CHUNK):
+        batch = rows[start : start + CHUNK]
+        by_photo = queries[batch][:, meaning] @ shown.T  # (c, p)
+        best = np.full((len(batch), len(is_test)), -np.inf, np.float32)
+        for row in range(len(batch)):
             np.maximum.at(best[row], material.owners, by_photo[row])
-        own = best[np.arange(len(some)), some]
+        own = best[np.arange(len(batch)), batch]
         hits += int(((best > own[:, None]).sum(axis=1) < SIMILAR).sum())
-    return hits / len(asked)
+    return hits / len(rows)
 
 
 def _search(
@@ -131,29 +131,29 @@ def _search(
     sentences: SentenceEncoder,
     searched: Searched,
 ) -> float:
-    """Mean reciprocal rank, 0 beyond the tenth, of a listing by its title without the rarest word."""
-    asked = np.flatnonzero(is_test)
-    queries = _without_rarest_word(material, asked)
+    """Mean reciprocal rank@10 of a listing by its title without the rarest word."""
+    rows = np.flatnonzero(is_test)
+    queries = _without_rarest_word(material, rows)
     nothing = [""] * len(queries)
     none = material.features[:0], material.owners[:0]
     coded = encoder.encode(*none, queries, nothing, sentences.read(queries, nothing))
     likeness = _query_scores(encoder, coded.listings.astype(np.float32), vectors)
-    found = [
-        _place(searched.find(query, alike, encoder.blocks.least_likeness), row)
-        for query, alike, row in zip(queries, likeness, asked, strict=True)
+    places = [
+        _place(searched.find(query, similarity, encoder.blocks.least_likeness), row)
+        for query, similarity, row in zip(queries, likeness, rows, strict=True)
     ]
-    return float(np.mean([1 / place if place <= SIMILAR else 0.0 for place in found]))
+    return float(np.mean([1 / place if place <= SIMILAR else 0.0 for place in places]))
 
 
-def _without_rarest_word(material: Material, asked: Rows) -> list[str]:
-    """The titles of these listings, each without the word that fewest listings say."""
+def _without_rarest_word(material: Material, listings: Rows) -> list[str]:
+    """The titles of these listings, each without the word that the fewest listings have."""
     texts = [
         set(telling_words(f"{title} {text}").split())
         for title, text in zip(material.titles, material.descriptions, strict=True)
     ]
     counts = Counter(word for words in texts for word in words)
     queries = []
-    for row in asked:
+    for row in listings:
         words = telling_words(material.titles[row]).split() or material.titles[row].split()
         rarest = min(words, key=lambda word: counts[word])
         queries.append(" ".join(word for word in words if word != rarest) or words[0])
@@ -161,12 +161,12 @@ def _without_rarest_word(material: Material, asked: Rows) -> list[str]:
 
 
 def _query_scores(encoder: JointEncoder, questions: Matrix, vectors: Matrix) -> Matrix:
-    """How alike questions of words alone and listings are, as serving compares them.   -> (q, n) float32"""
+    """Similarity of queries of words alone and listings, as in serving.   -> (q, n) float32"""
     usual = Comparison.of(encoder.blocks, vectors)
     comparison = replace(usual, weights=np.array(encoder.blocks.words_weights, np.float32))
     return np.nan_to_num(comparison.likeness(questions, vectors), nan=-np.inf)
 
 
 def _place(rows: Rows, row: int) -> float:
-    found = np.flatnonzero(rows == row)
-    return float(found[0]) + 1 if len(found) else np.inf
+    positions = np.flatnonzero(rows == row)
+    return float(positions[0]) + 1 if len(positions) else np.inf

@@ -1,4 +1,4 @@
-"""Search as it is served, by PostgreSQL's full text and by vectors, over adverts of a benchmark."""
+"""Search as in serving, by PostgreSQL's full text and by vectors, over the adverts of a benchmark."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Searched:
-    """Adverts in a database, each known by its row."""
+    """Adverts in the database, identified by their rows."""
 
     @transaction.atomic
     def __init__(self, adverts: Adverts):
@@ -43,10 +43,10 @@ class Searched:
         spelling.learn(now=NOW)
 
     def find(self, query: str, likeness: Vector, least_likeness: float) -> Rows:
-        """Rows, best first, for words and how alike (n,) float32 what they say is to each advert."""
+        """Rows, best first, for a query and the similarity (n,) float32 of its vector to each advert."""
         wanted = read_query(query, Filters(), understanding=False, mending=True)
-        found = fulltext.find(wanted.words, Filters(), limit=DEPTH) if wanted.says_something else []
-        by_words = np.array([self._row_of[pk] for pk in found], np.int64)
+        pks = fulltext.find(wanted.words, Filters(), limit=DEPTH) if wanted.says_something else []
+        by_words = np.array([self._row_of[pk] for pk in pks], np.int64)
         near = np.argsort(-likeness, kind="stable")[:NEIGHBOURS]
         by_vectors = near[(likeness[near] >= least_likeness) | np.isin(near, by_words)]
         return fuse({"words": by_words, "vectors": by_vectors}).rows

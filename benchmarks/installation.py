@@ -1,6 +1,6 @@
-"""A throwaway installation for benchmarks that ask real servers: nothing of the user's is touched.
+"""A throwaway installation for benchmarks that need real servers. It touches nothing of the user's.
 
-Import it before anything of Django's rooms: it sets Django up, with settings of its own.
+Import it before any Django code, since it sets Django up with settings of its own.
 """
 
 import atexit
@@ -16,7 +16,7 @@ from pathlib import Path
 import django
 from django.apps import apps
 
-if not apps.ready:  # in a test run it is, with servers of its own
+if not apps.ready:  # a test run has set Django up already, with servers of its own
     FOLDER = Path(tempfile.gettempdir()) / f"marketplace-benchmark-{os.getpid()}"
     atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
     for _name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "PORT", "DEBUG"):
@@ -28,7 +28,7 @@ if not apps.ready:  # in a test run it is, with servers of its own
 
 @contextmanager
 def servers() -> Iterator[None]:
-    """PostgreSQL with empty tables, and Redis; both are gone afterwards, on SIGTERM too."""
+    """PostgreSQL with empty tables, and Redis; both are removed afterwards, on SIGTERM too."""
     from django.core.management import call_command
     from django.db import connection
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: arguments, processor time, data, and how a ranking is judged."""
+"""Common parts of the benchmarks: arguments, processor time, data files, tuning and ranking metrics."""
 
 import argparse
 import json
@@ -17,23 +17,23 @@ from ml.covisitation import Neighbours
 from ml.search import Dial, Measure, Trial, search
 
 K = 20
-PROPOSED = 200  # by each model for each actor, as in serving
+PROPOSED = 200  # candidates by each model for each actor, as in serving
 BATCH = 500  # actors that are scored at once
 
 
 class BadData(Exception):
-    """The files are not what the benchmark reads. The message says which line."""
+    """A file is not in the format that the benchmark reads. The message names it."""
 
 
 def arguments(description: str, data: str) -> argparse.Namespace:
-    """--data and --json, the same for every benchmark that reads data."""
+    """The options --data and --json of a benchmark that reads data."""
     parser = _parser(description)
     parser.add_argument("--data", type=Path, required=True, help=data)
     return parser.parse_args()
 
 
 def report_options(description: str) -> argparse.Namespace:
-    """--json alone, for a benchmark that reads nothing."""
+    """The option --json of a benchmark that reads no data."""
     return _parser(description).parse_args()
 
 
@@ -50,7 +50,7 @@ def json_option(parser: argparse.ArgumentParser) -> None:
 
 
 def run(benchmark: Callable[..., dict], options: argparse.Namespace) -> None:
-    """Run it, and print its figures; bad files end it with a message and exit status 1."""
+    """Run a benchmark and print its figures. Bad files end it with a message and exit status 1."""
     try:
         result = benchmark(options.data) if "data" in options else benchmark()
     except (BadData, OSError) as error:
@@ -59,7 +59,7 @@ def run(benchmark: Callable[..., dict], options: argparse.Namespace) -> None:
 
 
 def print_figures(result: dict, *, as_json: bool) -> None:
-    """One figure a line, or all as one JSON object."""
+    """Print one figure a line, or all as one JSON object."""
     if as_json:
         print(json.dumps(result))
         return
@@ -68,12 +68,12 @@ def print_figures(result: dict, *, as_json: bool) -> None:
 
 
 def say(text: str) -> None:
-    """Progress, beside the figures."""
+    """Report progress on standard error, with the processor time so far."""
     print(f"{time.process_time():8.1f} s  {text}", file=sys.stderr, flush=True)
 
 
 class CpuClock:
-    """Processor seconds of this process since it was made, all threads together."""
+    """Processor seconds of this process since the clock was created, all threads together."""
 
     def __init__(self) -> None:
         self._start = time.process_time()
@@ -84,7 +84,7 @@ class CpuClock:
 
 
 def read_lists(path: Path) -> Iterator[list[int]]:
-    """Each line's numbers: a user and then their items.   Raises BadData."""
+    """The numbers of each line: a user, followed by their items.   Raises BadData."""
     with path.open() as lines:
         for number, line in enumerate(lines, start=1):
             try:
@@ -103,18 +103,18 @@ def tuned(
     trials: int,
     rounds: int = 2,
 ) -> dict[str, float]:
-    """The best values of at most so many trials, each of which is told."""
-    told: list[Trial] = []
+    """The best values of at most so many trials, each of which is reported."""
+    finished: list[Trial] = []
 
-    def tell(trial: Trial) -> None:
-        told.append(trial)
+    def note(trial: Trial) -> None:
+        finished.append(trial)
         say(f"{name}: {trial.score:.4f} with {trial.values}")
 
-    return search(measure, dials, rounds=rounds, expired=lambda: len(told) >= trials, told=tell).values
+    return search(measure, dials, rounds=rounds, expired=lambda: len(finished) >= trials, told=note).values
 
 
 def in_batches(actors: np.ndarray) -> Iterator[np.ndarray]:
-    """The same actors, some at a time."""
+    """Actors in batches of BATCH."""
     for start in range(0, len(actors), BATCH):
         yield actors[start : start + BATCH]
 
@@ -122,15 +122,15 @@ def in_batches(actors: np.ndarray) -> Iterator[np.ndarray]:
 def ranked(
     score: Callable[[np.ndarray], Matrix], actors: np.ndarray, touched: csr_matrix, *, k: int = K
 ) -> np.ndarray:
-    """Each actor's best items over the whole catalogue, what they touched left out.
+    """Each actor's best items of the whole catalogue, without those they touched.
 
     score(actors) -> (b, n); touched (all actors, n) -> (len(actors), k) int64
     """
-    return np.concatenate([metrics.top_k(score(some), k, touched[some]) for some in in_batches(actors)])
+    return np.concatenate([metrics.top_k(score(batch), k, touched[batch]) for batch in in_batches(actors)])
 
 
 def judged(ranking: np.ndarray, relevant: csr_matrix, *, k: int = K) -> dict[str, float]:
-    """Mean recall and NDCG at k over the actors with anything relevant."""
+    """Mean recall and NDCG at k over the actors with relevant items."""
     return {
         "recall": float(np.nanmean(metrics.recall(ranking, relevant, k))),
         "ndcg": float(np.nanmean(metrics.ndcg(ranking, relevant, k))),
@@ -140,21 +140,21 @@ def judged(ranking: np.ndarray, relevant: csr_matrix, *, k: int = K) -> dict[str
 def candidate_sets(
     columns: list[Callable[[np.ndarray], Matrix]], actors: np.ndarray, touched: csr_matrix
 ) -> Iterator[tuple[np.ndarray, Matrix]]:
-    """For each actor what serving would score: the best of each model, scored by all of them.
+    """The candidates of each actor as in serving: the best items of each model, scored by all models.
 
     Yields items (c,) int64 and scores (c, models) float32.
     """
-    for some in in_batches(actors):
-        scores = [column(some) for column in columns]
-        proposed = [metrics.top_k(matrix, PROPOSED, touched[some]) for matrix in scores]
-        for row in range(len(some)):
+    for batch in in_batches(actors):
+        scores = [column(batch) for column in columns]
+        proposed = [metrics.top_k(matrix, PROPOSED, touched[batch]) for matrix in scores]
+        for row in range(len(batch)):
             items = np.unique(np.concatenate([best[row] for best in proposed]))
             items = items[items >= 0]
             yield items, np.column_stack([matrix[row, items] for matrix in scores]).astype(np.float32)
 
 
 def ranked_by_blend(sets: Iterator[tuple[np.ndarray, Matrix]], weights: Vector, *, k: int = K) -> np.ndarray:
-    """Each actor's candidates in the order of their blended score: (a, k) int64, -1 where none is left."""
+    """Each actor's candidates in the order of their blended score: (a, k) int64, padded with -1."""
     rows = []
     for items, scores in sets:
         best = items[np.argsort(-blend(scores, weights), kind="stable")][:k]
@@ -163,7 +163,7 @@ def ranked_by_blend(sets: Iterator[tuple[np.ndarray, Matrix]], weights: Vector, 
 
 
 def as_matrix(neighbours: Neighbours) -> csr_matrix:
-    """The neighbour lists as a sparse (n, n) matrix, to score many users at once."""
+    """Neighbour lists as a sparse (n, n) matrix, to score many users at once."""
     item_count, width = neighbours.items.shape
     starts = np.arange(item_count + 1) * width
     return csr_matrix(

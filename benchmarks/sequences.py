@@ -1,4 +1,4 @@
-"""Next item by S3-Rec's protocol (Zhou et al. 2020), with full ranking: hit rate and NDCG at 10.
+"""Next-item prediction by S3-Rec's protocol (Zhou et al. 2020) with full ranking: hit rate and NDCG at 10.
 
 FILE holds one user a line with their items in order of time. Models are fitted on all but each user's last
 two items; the history includes the second last; the target is the last. Hyper-parameters are chosen one item
@@ -59,7 +59,7 @@ Values = dict[str, float]
 
 @dataclass(frozen=True)
 class Task:
-    """What to fit on, what is known when asked, and what comes next, for each user."""
+    """Training sequences, histories at prediction time, and target items, for each user."""
 
     fitted: list[list[int]]
     histories: list[list[int]]
@@ -99,10 +99,10 @@ def main(file: Path) -> dict:
 
 
 def task_at(sequences: list[list[int]], *, held_out: int, item_count: int) -> Task:
-    """The task whose target is that many from the end, for the users whose sequence is long enough."""
+    """The task whose target is so many items from the end, for users with a long enough sequence."""
     long_enough = [items for items in sequences if len(items) > held_out + 1]
     if not long_enough:
-        raise BadData(f"No user has more than {held_out + 1} items.")
+        raise BadData(f"No user has more than {held_out + 1} items; accepted: at least one such user.")
     return Task(
         fitted=[items[: -held_out - 1] for items in long_enough],
         histories=[items[:-held_out] for items in long_enough],
@@ -113,7 +113,7 @@ def task_at(sequences: list[list[int]], *, held_out: int, item_count: int) -> Ta
 
 @dataclass(frozen=True)
 class Models:
-    """Both models, asked for the scores of all items for some users of a task."""
+    """Both models, which score all items for some users of a task."""
 
     recent: csr_matrix  # (users, n): each user's history, the last item at 1
     next_items: csr_matrix  # (n, n)
@@ -162,7 +162,7 @@ def fit_als(task: Task, values: Values) -> AlsModel:
 
 
 def tune(task: Task) -> tuple[Values, Vector]:
-    """Everything that may be chosen, chosen one item before the targets of the benchmark."""
+    """Hyper-parameters and blend weights, chosen one item before the targets of the benchmark."""
 
     def quality(score) -> float:
         return judged(ranked(score, task.users, task.touched, k=K), task.relevant, k=K)["ndcg"]
@@ -208,7 +208,7 @@ def evaluate(models: Models, task: Task, weights: Vector) -> dict:
 
 
 def recent(task: Task, decay: float) -> csr_matrix:
-    """(users, n) float32: the last item of each history at 1, each one before it less."""
+    """(users, n) float32: 1 for the last item of each history, decaying for earlier ones."""
     lengths = np.array([len(items) for items in task.histories])
     return rows_of(task.histories, task.item_count, covisitation.recency(lengths, decay))
 
@@ -220,7 +220,7 @@ def as_sequences(lists: list[list[int]]) -> Sequences:
 
 
 def rows_of(lists: list[list[int]], item_count: int, values: Vector | None = None) -> csr_matrix:
-    """(lists, n) float32, the values (or ones) where a list names an item."""
+    """(lists, n) float32: the values, or ones, at the items of each list."""
     items = np.concatenate([np.array(items, np.int64) for items in lists])
     rows = np.repeat(np.arange(len(lists)), [len(items) for items in lists])
     cells = np.ones(len(items), np.float32) if values is None else values
@@ -228,10 +228,10 @@ def rows_of(lists: list[list[int]], item_count: int, values: Vector | None = Non
 
 
 def read_sequences(file: Path) -> list[list[int]]:
-    """Each user's items in order, every item once, where they took it last.   Raises BadData."""
+    """Each user's items in order, every item once, at its last occurrence.   Raises BadData."""
     sequences = [_last_of_each(line[1:]) for line in read_lists(file) if len(line) > 1]
     if not sequences:
-        raise BadData(f"{file} lists nobody with any item.")
+        raise BadData(f"{file} has no user with items; accepted: one user a line, followed by their items.")
     return sequences
 
 

@@ -1,26 +1,26 @@
-"""A whole installation under mixed traffic for minutes: does it grow, fail, fall behind, or lose anything?
+"""Soak test of a whole installation under mixed traffic: memory growth, errors, replica lag and lost changes.
 
-Servers of its own, gone afterwards, and the processes that `make run` starts: web (two processes), all
-workers, beat. A drawn catalogue is embedded by a small backbone that is trained here first. Then, at --rate:
-feeds and their second pages, similar listings, searches by words, events that name the slates they come from,
-publishing (every other listing with a photo), edits, sales, reservations and their release; as many are
-published as sold. Half through --warm-up a collaborative model is trained and served, however good it is.
-Beside the traffic one seller changes one listing after the other and looks when that shows.
+It starts throwaway servers and the processes of `make run`: web (two processes), all workers, beat. A drawn
+catalogue is embedded by a small backbone that is trained first. The traffic, at --rate: feeds and their
+second pages, similar listings, searches by words, events that name their slates, publishing (every other
+listing with a photo), edits, sales, reservations and their release; as many listings are published as sold.
+Halfway through --warm-up a collaborative model is trained and served, whatever its quality. Beside the
+traffic one seller changes one listing after another and measures when each change shows.
 
-  rss_growth          of web, of all workers together (`worker`), and of each: by which part of the memory
-                      that they took in the first fifth of the time they take more in the last (medians of
-                      RSS, summed over processes of one name; `memory_mb` tells both)
-  pss_growth          the same of PSS, which also rises and falls as others map the same libraries
-  server_errors       replies of 500 and above, 503 too, and requests without a reply, warm-up and all
-  replica_lag_p99_s   from the acknowledgement of a change (of a publication: from the commit of its vectors)
-                      until answers show it, those of both web processes, the request's own time included;
+  rss_growth          relative growth of memory from the first to the last fifth of the time, for web, for all
+                      workers together (`worker`), and for each (medians of RSS, summed over the processes of
+                      one name; `memory_mb` has both values)
+  pss_growth          the same of PSS, which also changes as other processes map the same libraries
+  server_errors       replies of 500 and above, including 503, and requests without a reply, in warm-up too
+  replica_lag_p99_s   time from the acknowledgement of a change (of a publication: from the commit of its
+                      vectors) until the answers of both web processes show it, including the request itself;
                       the worst of the kinds of change in `lag_p99_s`
-  differences         between database and index at the end, as `manage.py verify_index` finds them
-  p50_ms, p99_ms      of the `requests` of the traffic
-  fresh_p99_s         from the acknowledgement of a publication until it shows, its embedding included
-  refused             replies of 400 to 499: nothing that is asked for should be refused
-  degraded            source -> pages, warm-up and all, that it could not be asked for
-  restarts            processes that ended and were started again
+  differences         between database and index at the end, as found by `manage.py verify_index`
+  p50_ms, p99_ms      latency of the `requests` of the traffic
+  fresh_p99_s         time from the acknowledgement of a publication until it shows, including its embedding
+  refused             replies of 400 to 499; expected: none
+  degraded            source -> number of pages, in warm-up too, for which it was unavailable
+  restarts            number of processes that ended and were started again
 
 Needs Linux (/proc/PID/smaps_rollup).
 """
@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Soaked:
-    """What was seen between two moments, as time.monotonic() tells them."""
+    """Everything recorded between two moments of time.monotonic()."""
 
     shop: Shop
     traffic: Traffic
@@ -73,14 +73,16 @@ class Soaked:
     until: float
 
     def within(self, pairs: list[tuple[float, float]]) -> list[float]:
-        """Of (moment, value) the values of that time."""
+        """The values of (moment, value) pairs within that time."""
         return [value for moment, value in pairs if self.since <= moment <= self.until]
 
 
 def benchmark(plan: Plan) -> dict[str, Any]:
-    """Every figure. Raises CannotRun."""
+    """All figures. Raises CannotRun."""
     if not (PROC / "self" / "smaps_rollup").exists():
-        raise CannotRun("This system has no /proc/PID/smaps_rollup, from which memory is read.")
+        raise CannotRun(
+            "This system has no /proc/PID/smaps_rollup, from which memory is read; accepted: Linux."
+        )
     with soak_house.running_house(plan.listing_count) as (port, ended):
         soaked = soak(plan, port)
         wait_until_embedded()
@@ -88,10 +90,10 @@ def benchmark(plan: Plan) -> dict[str, Any]:
 
 
 def soak(plan: Plan, port: int) -> Soaked:
-    """Ask the house that serves at this port, whose catalogue is embedded."""
+    """Send traffic to the installation at this port, whose catalogue is embedded."""
     secret = ServiceKey.issue(name="soak", scopes=["feed", "events", "catalogue"])[1]
     goods = [Good(*pair) for pair in Listing.objects.order_by("pk").values_list("external_id", "title")]
-    beside = goods.pop(0).name  # never changed
+    beside = goods.pop(0).name  # the traffic never changes it
     shop = Shop(port, secret)
     with (
         Memory() as memory,
@@ -108,17 +110,17 @@ def soak(plan: Plan, port: int) -> Soaked:
 
 
 def train() -> None:
-    """A model of what happened so far, for web to load and a worker to refresh."""
+    """Train a model on the events so far, for web to load and a worker to refresh."""
     from django.utils import timezone
 
     try:
         say(f"Trained {train_collaborative(now=timezone.now(), force=True)}")
     except DomainError as error:
-        say(f"No model was trained: {error.detail}")
+        say(f"No collaborative model was trained, feeds go on without one: {error.detail}")
 
 
 def go_on(seconds: float, what: str, shop: Shop, traffic: Traffic) -> None:
-    """Wait, and tell how it goes."""
+    """Wait for so many seconds, and report progress."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(left, TOLD_EVERY_S))
@@ -127,13 +129,13 @@ def go_on(seconds: float, what: str, shop: Shop, traffic: Traffic) -> None:
 
 
 def differences() -> int:
-    """How many listings differ between database and index."""
+    """Number of listings that differ between database and index."""
     verdict = compaction.verify()
     return len(verdict.missing) + len(verdict.surplus) + len(verdict.different)
 
 
 def figures(soaked: Soaked) -> dict[str, Any]:
-    """As the module tells of them. What was not seen at all is null."""
+    """The figures of the module's description. A figure without any measurement is None."""
     tell_problems(soaked.shop)
     looks, since, until = soaked.memory.looks["Rss"], soaked.since, soaked.until
     took = soaked.within(soaked.traffic.replies)
@@ -187,7 +189,7 @@ def _number_above(least: float, kind: type = float):
             raise argparse.ArgumentTypeError(f"found {text}; accepted: a number above {least:g}, below 10000")
         return value
 
-    read.__name__ = "number"  # argparse names it when the text is none
+    read.__name__ = "number"  # argparse shows it for a text that is not a number
     return read
 
 

@@ -25,14 +25,14 @@ COUNTRY = "GB"
 
 
 class CannotRun(Exception):
-    """The benchmark cannot be run, or not to its end. The message says why."""
+    """The benchmark cannot run, or cannot finish. The message says why."""
 
 
 @contextmanager
 def running_house(listing_count: int) -> Iterator[tuple[int, list[str]]]:
-    """The port of a web process that answers, its catalogue embedded; and what ended meanwhile, in words.
+    """A running installation with an embedded catalogue.
 
-    Raises CannotRun.
+    Yields the port of its web process, and a list of log lines about processes that ended. Raises CannotRun.
     """
     with installation.servers():
         fill(listing_count)
@@ -41,7 +41,7 @@ def running_house(listing_count: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def fill(listing_count: int) -> None:
-    """A drawn catalogue, which waits to be embedded, and an encoder to do it with."""
+    """Create a drawn catalogue, not yet embedded, and an encoder for it."""
     from django.utils import timezone
 
     from ml.small_backbone import train_small_backbone
@@ -58,7 +58,7 @@ def fill(listing_count: int) -> None:
 
 @contextmanager
 def processes() -> Iterator[tuple[int, list[str]]]:
-    """Web, all workers and beat, as the demo starts them; stopped afterwards."""
+    """Start web, all workers and beat as the demo does, and stop them afterwards."""
     from marketplace.management.commands.demo import child_environment
 
     port, ended, var = free_port(), list[str](), os.environ["VAR"]
@@ -79,17 +79,19 @@ def processes() -> Iterator[tuple[int, list[str]]]:
 
 
 def wait_until_embedded() -> None:
-    """Raises CannotRun."""
-    say("Waiting for what is not embedded yet")
+    """Wait until every listing is embedded. Raises CannotRun after EMBED_TIMEOUT_S."""
+    say("Waiting for listings that are not embedded yet")
     wait_until(lambda: not embedding.waiting_count(), "everything was embedded", EMBED_TIMEOUT_S)
 
 
 def wait_until(check: Callable[[], object], what: str, patience_s: float) -> None:
-    """Raises CannotRun."""
+    """Wait until the check is true. Raises CannotRun after so many seconds."""
     deadline = time.monotonic() + patience_s
     while not check():
         if time.monotonic() > deadline:
-            raise CannotRun(f"It took more than {patience_s:.0f} s until {what}: see the lines above.")
+            raise CannotRun(
+                f"It took more than {patience_s:.0f} s until {what}. The log lines above may say why."
+            )
         time.sleep(0.2)
 
 

@@ -1,4 +1,4 @@
-"""How long a change takes until the web process's answers show it."""
+"""Measurement of replica lag: the time until the web processes' answers show a change."""
 
 import threading
 import time
@@ -10,24 +10,24 @@ from listings.drawings import KINDS
 from recommendations.models import ListingEmbedding
 
 CHANGES = ("published", "edited", "reserved", "released", "sold")
-SURE = 6  # answers in a row: there are two processes, and either may answer
+SURE = 6  # consecutive answers that must show a change, as either of two processes may answer
 POLL_EVERY_S = 0.03
 PATIENCE_S = 30.0
 BETWEEN_S = 2.0
 
 
 class NotDone(Exception):
-    """A change was not acknowledged, or nobody embedded it; the shop notes why."""
+    """A change was not acknowledged, or the listing was not embedded in time."""
 
 
 class Watch:
-    """Within, one seller changes one listing after the other and looks when the change shows.
+    """Context manager in which one seller changes one listing after another and measures when it shows.
 
-    It is looked for in a similar page within a price that nothing else has, which comes from the process's
-    own view of the catalogue. The lag runs from the acknowledgement of the change (of `published`: from the
-    commit of its vector, or a little before) to the end of the first of SURE answers in a row that show it,
-    the time of that request included. `lags`: change -> [(when it was acknowledged, seconds)].
-    `fresh`: the same from the acknowledgement of a publication, its embedding included.
+    Each listing has a price of its own. The probe is a page of similar listings filtered by that price, which
+    a web process answers from its own replica. The lag runs from the acknowledgement of the change (of
+    `published`: from just before the commit of its vector) to the end of the first of SURE consecutive
+    answers that show it. `lags`: change -> [(time of acknowledgement, seconds)]. `fresh`: the same from the
+    acknowledgement of a publication, including its embedding.
     """
 
     def __init__(self, shop: Shop, beside: str):
@@ -50,7 +50,7 @@ class Watch:
             raise self._failures[0]
 
     def follow(self, number: int) -> None:
-        """One listing from its publication to its sale. Raises NotDone."""
+        """Measure one listing from its publication to its sale. Raises NotDone."""
         name, kind = f"watched-{number}", list(KINDS.values())[number % len(KINDS)]
         first, second = f"{30_000 + number}.11", f"{60_000 + number}.22"
         new = {"id": name, "seller": "watcher", "title": f"{kind.name} {name}", "category": kind.category}
@@ -88,11 +88,11 @@ class Watch:
     def _change(self, method: str, path: str, body: dict) -> Reply:
         reply = self._shop.ask(method, path, body)
         if not reply.is_fine:
-            raise NotDone(f"A watched change was not made: {method} {path}")
+            raise NotDone(f"A measured change was refused with status {reply.status}: {method} {path}")
         return reply
 
     def _embedded_at(self, name: str) -> float:
-        """A moment just before its vector was committed. Raises NotDone."""
+        """A moment just before the listing's vector was committed. Raises NotDone."""
         last = began = time.monotonic()
         while (now := time.monotonic()) < began + PATIENCE_S:
             if ListingEmbedding.objects.filter(listing__external_id=name).exists():
@@ -102,14 +102,14 @@ class Watch:
         raise NotDone(f"{name} was not embedded in {PATIENCE_S:.0f} s")
 
     def _note(self, change: str, since: float, name: str, price: str, *, is_shown: bool) -> float:
-        """When it showed; what never does counts as PATIENCE_S."""
+        """The moment at which the change showed; PATIENCE_S after `since` if it never did."""
         page = f"listings/{self._beside}/similar/?limit=5&min_price={price}&max_price={price}"
-        row: list[float] = []
-        while len(row) < SURE and time.monotonic() < since + PATIENCE_S:
+        consecutive: list[float] = []
+        while len(consecutive) < SURE and time.monotonic() < since + PATIENCE_S:
             reply = self._shop.watch(page)
             self.look_count += 1
-            row = [*row, reply.ended] if (name in reply.shown) == is_shown else []
+            consecutive = [*consecutive, reply.ended] if (name in reply.shown) == is_shown else []
             time.sleep(POLL_EVERY_S)
-        shown_at = row[0] if len(row) == SURE else since + PATIENCE_S
+        shown_at = consecutive[0] if len(consecutive) == SURE else since + PATIENCE_S
         self.lags[change].append((since, shown_at - since))
         return shown_at

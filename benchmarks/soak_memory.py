@@ -1,7 +1,7 @@
-"""How much memory the processes take that this one started, and whether it grows.
+"""Measurement of the memory of child processes, and of its growth.
 
-Of its two measures, proc(5), RSS counts what processes share for each of them; PSS counts its share of it for
-each, so that a sum counts no page twice, but it rises and falls as others map the same libraries.
+There are two measures, see proc(5). RSS counts shared pages in full for each process. PSS divides them among
+the processes, so that a sum counts no page twice, but it changes as other processes map the same libraries.
 """
 
 import os
@@ -15,17 +15,17 @@ import numpy as np
 
 PROC = Path("/proc")
 LOOK_EVERY_S = 3.0
-SPAN = 0.2  # of the time at its beginning and its end
+SPAN = 0.2  # share of the time that counts as its beginning, and as its end
 MEASURES = {name: re.compile(rf"^{name}:\s+(\d+) kB", re.MULTILINE) for name in ("Rss", "Pss")}
 QUEUE = re.compile(r"\0--queues\0(\w+)\0")
 
-Look = tuple[float, dict[str, float]]  # when, as time.monotonic() tells it; MB by process of the installation
+Look = tuple[float, dict[str, float]]  # time.monotonic(), and MB by process of the installation
 
 
 class Memory:
-    """Within, a thread looks every few seconds. A process and those that it started count as one.
+    """Context manager in which a thread samples memory every few seconds.
 
-    `looks`: by measure, Rss and Pss.
+    A process and its children count as one. `looks`: samples by measure, Rss and Pss.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Memory:
 
 
 def megabytes_of_children(measure: str = "Rss") -> dict[str, float]:
-    """`web`, `worker-events` and so on -> MB."""
+    """MB of each process of the installation: `web`, `worker-events` and so on."""
     sessions: dict[int, list[int]] = {}
     names: dict[int, str] = {}
     for pid in (int(folder.name) for folder in PROC.glob("[0-9]*")):
@@ -57,29 +57,29 @@ def megabytes_of_children(measure: str = "Rss") -> dict[str, float]:
             sessions.setdefault(session, []).append(pid)
             if parent == os.getpid():
                 names[pid] = name_of((PROC / str(pid) / "cmdline").read_text())
-    found: dict[str, float] = {}
+    megabytes: dict[str, float] = {}
     for leader, name in names.items():
         if name:
-            found[name] = sum(_megabytes(pid, measure) for pid in sessions.get(leader, []))
-    return found
+            megabytes[name] = sum(_megabytes(pid, measure) for pid in sessions.get(leader, []))
+    return megabytes
 
 
 def name_of(command: str) -> str:
-    """Of a process, by its command line, words with NUL between; "" when it is none of the installation."""
+    """Name of a process by its NUL-separated command line; "" if it does not belong to the installation."""
     if queue := QUEUE.search(command):
         return f"worker-{queue[1]}"
     return "web" if "\0gunicorn\0" in command else ""
 
 
 def growth(looks: list[Look], since: float, until: float) -> dict[str, float]:
-    """By which part of what each took at the beginning it takes more at the end; as `edges` names them."""
+    """Relative growth of each process's memory from beginning to end, by the names of `edges`."""
     return {name: late / early - 1 for name, (early, late) in edges(looks, since, until).items()}
 
 
 def edges(looks: list[Look], since: float, until: float) -> dict[str, tuple[float, float]]:
     """MB at the beginning and at the end: of `web`, of all workers together as `worker`, and of each worker.
 
-    Medians over the first and the last fifth of the time. Without looks in either it is not known: NaN.
+    Medians over the first and the last fifth of the time, NaN without samples.
     """
     whole = [(at, mb | {"worker": _workers(mb)}) for at, mb in looks if since <= at <= until]
     edge = SPAN * (until - since)
@@ -99,13 +99,13 @@ def _median(looks: list[dict[str, float]], name: str) -> float:
 
 
 def _numbers(pid: int) -> tuple[int, int, int]:
-    """Parent, group and session; the name before them may hold anything."""
+    """Parent, group and session of a process. They follow its name, which may contain spaces and brackets."""
     fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     return int(fields[1]), int(fields[2]), int(fields[3])
 
 
 def _megabytes(pid: int, measure: str) -> float:
     with suppress(OSError):
-        found = MEASURES[measure].search((PROC / str(pid) / "smaps_rollup").read_text())
-        return int(found[1]) / 1024 if found else 0.0
+        match = MEASURES[measure].search((PROC / str(pid) / "smaps_rollup").read_text())
+        return int(match[1]) / 1024 if match else 0.0
     return 0.0

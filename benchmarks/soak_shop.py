@@ -1,4 +1,4 @@
-"""A shop's own backend that asks the web process for things, and what came of each request."""
+"""HTTP client of a marketplace's backend, which records errors and refusals."""
 
 import contextlib
 import http.client
@@ -11,15 +11,15 @@ from typing import Any
 TIMEOUT_S = 60
 NOTHING_CAME = 0
 EDGE = "soak-edge"
-# Whoever only looks whether something shows says that it is a machine: of its pages nothing is kept.
+# Probes identify themselves as a bot, so that no slate is stored for their pages.
 WATCHER = {"User-Agent": "soak-bot"}
 
 
 @dataclass(frozen=True)
 class Reply:
-    began: float  # seconds, as time.monotonic() tells them
+    began: float  # time.monotonic()
     ended: float
-    status: int  # NOTHING_CAME: the connection broke, or nothing came in time
+    status: int  # NOTHING_CAME: the connection broke or timed out
     body: dict[str, Any] = field(repr=False)
 
     @property
@@ -32,21 +32,21 @@ class Reply:
 
     @property
     def shown(self) -> list[str]:
-        """Ids of the listings of a page, in its order."""
+        """Ids of the listings of a page, in order."""
         return [item["listing"]["id"] for item in self.body.get("items", [])]
 
 
 class Shop:
-    """Requests to one address, each over a connection of its own, from any thread."""
+    """Sends requests to one address, each over a new connection. Thread-safe."""
 
     def __init__(self, port: int, secret: str):
         self._port, self._key = port, {"Authorization": f"Api-Key {secret}"}
         self._noting = threading.Lock()
-        self.problems: list[str] = []  # each server error, in words
-        self.refusals: list[str] = []  # what was refused, though nothing that is asked for should be
+        self.problems: list[str] = []  # a line for each server error
+        self.refusals: list[str] = []  # a line for each reply of 400 to 499; none is expected
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None, **headers: str) -> Reply:
-        """path: below /api/v1/."""
+        """Send a request. path: relative to /api/v1/."""
         content = None if body is None else json.dumps(body).encode()
         kind = {} if body is None else {"Content-Type": "application/json"}
         return self._noted(f"{method} {path}", self._ask(method, path, content, kind | headers))
@@ -58,7 +58,7 @@ class Shop:
         return self._noted(f"POST {path}", self._ask("POST", path, body, kind))
 
     def watch(self, path: str) -> Reply:
-        """A page that nobody reads."""
+        """Fetch a page as a bot, without a slate."""
         return self.ask("GET", path, None, **WATCHER)
 
     def _ask(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> Reply:

@@ -1,5 +1,8 @@
-"""What a marketplace is asked for all day: feeds and their pages, similar listings, searches, events that
-name the slates that were shown, publishing, edits, sales, reservations; at a bounded rate, from one seed."""
+"""Simulated traffic of a marketplace, at a bounded rate and from one seed.
+
+It consists of feeds and their pages, similar listings, searches, events that name their slates, publishing,
+edits, sales and reservations.
+"""
 
 import io
 import itertools
@@ -15,23 +18,23 @@ from listings.drawings import KINDS, draw
 
 SHOPPERS, SELLERS = 60, 20
 THREADS = 4
-LEFT = 40  # listings that are not sold, so that there is always something to show
+LEFT = 40  # listings that are never sold, so that there is always something to show
 PAGE = 20
 KINDS_OF_EVENTS = {"view": 6, "click": 6, "favourite": 2, "message": 1}
-# How often each is done: as many are published as sold, and the catalogue keeps its size.
+# Frequency of each action. As many listings are published as sold, so that the catalogue keeps its size.
 SHARES = {"browse": 30, "compare": 15, "look_for": 20, "publish": 6, "sell": 6, "edit": 6, "hold": 4}
 
 
 @dataclass(frozen=True)
 class Good:
-    """Something on the market."""
+    """A listing on the market."""
 
     name: str
     title: str
 
 
 class Pace:
-    """Lets so many pass in a second; what comes late is not made up for."""
+    """A rate limit of so many requests a second, without bursts after a pause."""
 
     def __init__(self, per_second: float):
         self._gap_s, self._next_at, self._taking = 1 / per_second, 0.0, threading.Lock()
@@ -44,9 +47,9 @@ class Pace:
 
 
 class Traffic:
-    """Within, threads ask the shop for things.
+    """Context manager in which threads send requests to the shop.
 
-    `replies`: when each was asked, and how many seconds it took. `degraded`: pages that lacked each source.
+    `replies`: start and duration in seconds of each request. `degraded`: number of pages without each source.
     """
 
     def __init__(self, shop: Shop, stock: list[Good], *, rate: float, seed: int):
@@ -72,7 +75,7 @@ class Traffic:
             raise self._failures[0]
 
     def act(self, name: str, chance: random.Random) -> None:
-        """Do one of SHARES."""
+        """Perform an action of SHARES."""
         getattr(self, f"_{name}")(chance)
 
     def _live(self, chance: random.Random) -> None:
@@ -84,32 +87,32 @@ class Traffic:
                 return
 
     def _browse(self, chance: random.Random) -> None:
-        """A feed, now and then its second page, and what is touched of it."""
-        who = f"shopper-{chance.randrange(SHOPPERS)}"
-        page = self._ask("GET", f"feed/?{urlencode({'actor': who, 'limit': PAGE})}")
-        self._touch(chance, who, page)
+        """Fetch a feed and sometimes its second page, and send events about some of their listings."""
+        actor = f"shopper-{chance.randrange(SHOPPERS)}"
+        page = self._ask("GET", f"feed/?{urlencode({'actor': actor, 'limit': PAGE})}")
+        self._touch(chance, actor, page)
         if (cursor := page.body.get("next_cursor")) and chance.random() < 0.4:
-            asked = urlencode({"actor": who, "limit": PAGE, "cursor": cursor})
-            self._touch(chance, who, self._ask("GET", f"feed/?{asked}"))
+            query = urlencode({"actor": actor, "limit": PAGE, "cursor": cursor})
+            self._touch(chance, actor, self._ask("GET", f"feed/?{query}"))
 
     def _compare(self, chance: random.Random) -> None:
         self._ask("GET", f"listings/{self._any(chance).name}/similar/?limit={PAGE}")
 
     def _look_for(self, chance: random.Random) -> None:
-        """By two words of something that is, or was, on the market."""
+        """Search for two words of a listing that is, or was, on the market."""
         words = self._any(chance).title.split()
-        asked = {"q": " ".join(chance.sample(words, min(2, len(words)))), "limit": PAGE}
-        who = f"shopper-{chance.randrange(SHOPPERS)}"
-        self._touch(chance, who, self._ask("GET", f"search/?{urlencode(asked | {'actor': who})}"))
+        query = {"q": " ".join(chance.sample(words, min(2, len(words)))), "limit": PAGE}
+        actor = f"shopper-{chance.randrange(SHOPPERS)}"
+        self._touch(chance, actor, self._ask("GET", f"search/?{urlencode(query | {'actor': actor})}"))
 
-    def _touch(self, chance: random.Random, who: str, page: Reply) -> None:
-        """Events with some of the first listings of a page, which name its slate."""
+    def _touch(self, chance: random.Random, actor: str, page: Reply) -> None:
+        """Send events about some of the first listings of a page, which name its slate."""
         places = [place for place in range(min(6, len(page.shown))) if chance.random() < 0.25]
         kinds = chance.choices(list(KINDS_OF_EVENTS), list(KINDS_OF_EVENTS.values()), k=len(places))
         events = [
             {
                 "event_id": f"event-{next(self._numbers)}",
-                "actor": who,
+                "actor": actor,
                 "listing": page.shown[place],
                 "kind": kind,
                 "slate": page.body["slate_id"],
@@ -121,7 +124,7 @@ class Traffic:
             self._ask("POST", "interactions/", {"events": events})
 
     def _publish(self, chance: random.Random) -> None:
-        """Every other one with a photo."""
+        """Publish a listing, every other one with a photo."""
         kind = chance.choice(list(KINDS.values()))
         colour, name = chance.choice(kind.colours), f"soak-{next(self._numbers)}"
         new = {
@@ -144,7 +147,7 @@ class Traffic:
             self._ask("POST", f"listings/{good.name}/sold/", buyer)
 
     def _edit(self, chance: random.Random) -> None:
-        """Another price, or words that have to be embedded anew."""
+        """Change a price, or a title, which has to be embedded again."""
         if good := self._take(chance):
             words = {"title": f"{good.title[:200]} {chance.choice(('cheap', 'lovely', 'used', 'as new'))}"}
             price = {"price": str(chance.randrange(5, 500))}
@@ -153,7 +156,7 @@ class Traffic:
             self._put(Good(good.name, edit.get("title", good.title)))
 
     def _hold(self, chance: random.Random) -> None:
-        """Reserved for somebody, who does not come."""
+        """Reserve a listing and release it."""
         if good := self._take(chance):
             self._ask("POST", f"listings/{good.name}/reserve/", {})
             self._ask("POST", f"listings/{good.name}/release/", {})
@@ -174,7 +177,7 @@ class Traffic:
             return chance.choice(self._stock)
 
     def _take(self, chance: random.Random) -> Good | None:
-        """Something that no other thread does anything to meanwhile."""
+        """Take a listing out of the stock, so that no other thread changes it meanwhile."""
         with self._taking:
             return self._stock.pop(chance.randrange(len(self._stock))) if len(self._stock) > LEFT else None
 
@@ -184,7 +187,7 @@ class Traffic:
 
 
 def photo(kind: str, colour: str, chance: random.Random) -> bytes:
-    """A drawn photo, never twice the same."""
+    """A drawn photo as JPEG, different each time."""
     stream = io.BytesIO()
     draw(kind, colour, chance, side=200).save(stream, "JPEG")
     return stream.getvalue()

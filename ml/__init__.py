@@ -1,1 +1,1 @@
-"""The numerical rooms: numpy, torch, faiss and implicit. No Django, no database, no settings."""
+"""Numerical code on numpy, scipy, torch, FAISS, implicit and LightGBM, without Django or settings."""

@@ -1,6 +1,6 @@
-"""Collaborative filtering by alternating least squares (implicit), and folding in at read time.
+"""Collaborative filtering by alternating least squares (implicit), and fold-in at serving time.
 
-Serving imports this module: `fit` alone imports implicit, and only when it is called.
+Serving imports this module. Only `fit` imports implicit, and only when it is called.
 """
 
 from collections.abc import Callable
@@ -20,17 +20,17 @@ from ml.progress import Progress
 
 ARRAYS, SETTINGS, FORM = "als.npz", "als.json", "als-2"
 NAMES = ("listing_ids", "item_factors", "gram", "actor_gram")
-ROUNDING = 1e-4  # by which the gram matrix in a file may differ from that of its factors
+ROUNDING = 1e-4  # relative tolerance between the Gram matrix in a file and that of the factors beside it
 
 
 @dataclass(frozen=True)
 class AlsModel:
-    """What a training run leaves behind: a row of factors for each listing, and what a fold-in needs."""
+    """A trained factorisation: a row of factors for each listing, and the Gram matrices for fold-in."""
 
     listing_ids: npt.NDArray[np.int64]  # (n,)
     item_factors: Matrix  # (n, k) float32
-    gram: Matrix  # (k, k) float32, item_factors.T @ item_factors: to fold an actor in
-    actor_gram: Matrix  # (k, k) float32, the same of the actors' factors: to fold a listing in
+    gram: Matrix  # (k, k) float32, item_factors.T @ item_factors, for the fold-in of actors
+    actor_gram: Matrix  # (k, k) float32, the same of the actors' factors, for the fold-in of listings
     regularisation: float
 
     @property
@@ -46,31 +46,31 @@ class AlsModel:
         return regularised(self.actor_gram, self.regularisation)
 
     def fold_in(self, items: Rows, confidence: Vector) -> Vector:
-        """Factors of one actor from what they touched; see `solve`.   -> (k,) float32"""
+        """Factors of one actor from the listings they touched; see `solve`.   -> (k,) float32"""
         return solve(self.item_factors[items], confidence, self._actor_side)
 
     def contributions(self, items: Rows, confidence: Vector, target: Vector) -> Vector:
-        """What each touched listing adds to the score of another one: (m,) float32, which sum to that score.
+        """Contribution of each touched listing to the score of another listing: (m,) float32.
 
-        As Hu, Koren & Volinsky 2008 explain recommendations in section 5. items (m,), confidence (m,) >= 1;
-        target (k,) are the factors of the listing that is explained. The score is target @ fold_in(...).
+        The contributions sum to that score, target @ fold_in(items, confidence). Section 5 of Hu, Koren &
+        Volinsky 2008. items (m,); confidence (m,) >= 1; target (k,): factors of the listing explained.
         """
         touched = self.item_factors[items]
-        reached = solve_for(target, touched, confidence, self._actor_side)
-        return ((touched @ reached) * confidence).astype(np.float32)
+        projected = solve_for(target, touched, confidence, self._actor_side)
+        return ((touched @ projected) * confidence).astype(np.float32)
 
     def fold_in_listing(self, actor_factors: Matrix, confidence: Vector) -> Vector:
-        """Factors of one listing from who touched it: actor_factors (m, k).   -> (k,) float32"""
+        """Factors of one listing from the actors who touched it: actor_factors (m, k).   -> (k,) float32"""
         return solve(actor_factors, confidence, self._listing_side)
 
     def with_listings(self, listing_ids: npt.NDArray[np.int64], factors: Matrix) -> "AlsModel":
-        """The model with these listings' factors put in place or added at the end.
+        """The model with the factors of these listings replaced, or appended for listings it lacks.
 
         listing_ids (m,) int64, each once; factors (m, k) float32.
         """
         require_matrix(factors, rows=len(listing_ids), columns=self.factor_count, dtypes=[np.float32])
-        place = {pk: row for row, pk in enumerate(self.listing_ids.tolist())}
-        rows = np.array([place.get(pk, -1) for pk in listing_ids.tolist()], dtype=np.int64)
+        row_of = {pk: row for row, pk in enumerate(self.listing_ids.tolist())}
+        rows = np.array([row_of.get(pk, -1) for pk in listing_ids.tolist()], dtype=np.int64)
         changed = self.item_factors.copy()
         changed[rows[rows >= 0]] = factors[rows >= 0]
         return of_factors(
@@ -81,13 +81,13 @@ class AlsModel:
         )
 
     def save(self, folder: Path) -> None:
-        """Write als.npz and als.json into a folder, which is made if need be."""
+        """Write als.npz and als.json into a folder, which is created if it does not exist."""
         write_arrays(folder / ARRAYS, {name: getattr(self, name) for name in NAMES})
         write_settings(folder / SETTINGS, {"regularisation": self.regularisation}, form=FORM)
 
     @classmethod
     def load(cls, folder: Path) -> "AlsModel":
-        """Read what `save` wrote.   Raises ModelFileError, whatever is wrong with the files."""
+        """Read what `save` wrote.   Raises ModelFileError for missing, damaged or inconsistent files."""
         settings = read_settings(folder / SETTINGS, form=FORM)
         try:
             model = cls(
@@ -95,14 +95,14 @@ class AlsModel:
             )
             _require_consistent(model)
         except (ShapeError, KeyError, TypeError) as error:
-            raise ModelFileError(f"saved factors contradict themselves: {error}") from error
+            raise ModelFileError(f"{folder / ARRAYS} is inconsistent: {error}") from error
         return model
 
 
 def of_factors(
     listing_ids: npt.NDArray[np.int64], item_factors: Matrix, actor_gram: Matrix, regularisation: float
 ) -> AlsModel:
-    """A model of these factors: listing_ids (n,) int64, item_factors (n, k) and actor_gram (k, k) float32."""
+    """A model from its factors: listing_ids (n,) int64, item_factors (n, k) and actor_gram (k, k) float32."""
     return AlsModel(
         listing_ids, item_factors, item_factors.T @ item_factors, actor_gram, float(regularisation)
     )
@@ -119,17 +119,19 @@ def fit(
     progress: Progress | None = None,
     thread_count: int = 0,
 ) -> tuple[AlsModel, Matrix]:
-    """Factorise how much actors cared for listings (Hu, Koren & Volinsky 2008), by implicit's CPU solver.
+    """Factorise the confidence matrix (Hu, Koren & Volinsky 2008) by implicit's CPU solver.
 
-    confidence (actors, listings) float32, > 0 where an actor touched a listing and absent elsewhere: c of the
-    paper itself, nothing is multiplied on. listing_ids (listings,) int64. thread_count 0: every core.
-    Returns the model and the actors' factors (actors, k) float32.
+    confidence (actors, listings) float32, > 0 where an actor touched a listing and absent elsewhere. It is c
+    of the paper, used as it is: no alpha is multiplied in. listing_ids (listings,) int64. thread_count 0:
+    every core. Returns the model and the actors' factors (actors, k) float32.
     """
     require_vector(listing_ids, length=confidence.shape[1], dtypes=[np.int64])
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, "blas"):  # implicit runs a thread a core itself; BLAS threads would fight them
+    with threadpool_limits(
+        1, "blas"
+    ):  # implicit runs one thread a core; BLAS threads would compete with them
         solver = AlternatingLeastSquares(
             factors=factors,
             iterations=iterations,
@@ -144,18 +146,18 @@ def fit(
 
 
 def regularised(gram: Matrix, regularisation: float) -> Matrix:
-    """What every fold-in begins with, made once: gram + rI, (k, k) float64 in the order that LAPACK reads."""
+    """The part of the fold-in matrix that all actors share: gram + rI, (k, k) float64 in Fortran order."""
     columns = gram.shape[1]
     require_matrix(gram, rows=columns, columns=columns)
     return np.asfortranarray(gram.astype(np.float64) + regularisation * np.eye(columns))
 
 
 def solve(factors: Matrix, confidence: Vector, start: Matrix) -> Vector:
-    """Factors of one actor from the factors of what they touched, or of one listing from who touched it.
+    """Factors of one actor from those of the listings they touched, or of a listing from those of its actors.
 
     Solves (YtY + rI + Yt(C - I)Y) x = YtC1, eq. 4 of Hu, Koren & Volinsky 2008.
-    factors (m, k), of different items; confidence (m,), >= 1; start (k, k) of `regularised`.
-    Returns (k,) float32. Who touched nothing gets zeros. Raises ShapeError.
+    factors (m, k), of different items; confidence (m,), >= 1; start (k, k) by `regularised`.
+    Returns (k,) float32, zeros when m is 0. Raises ShapeError.
     """
     require_matrix(factors, columns=len(start))
     require_vector(confidence, length=len(factors))
@@ -163,19 +165,21 @@ def solve(factors: Matrix, confidence: Vector, start: Matrix) -> Vector:
 
 
 def solve_for(wanted: Vector, factors: Matrix, confidence: Vector, start: Matrix) -> Vector:
-    """x of (YtY + rI + Yt(C - I)Y) x = wanted, by Cholesky; the rest as `solve`.   (k,) -> (k,) float32"""
+    """x of (YtY + rI + Yt(C - I)Y) x = wanted, by Cholesky; arguments as for `solve`. (k,) -> (k,) float32"""
     require_vector(wanted, length=len(start))
-    y = factors.astype(np.float64)  # (m, k); a solve in float32 would lose four digits
+    y = factors.astype(np.float64)  # (m, k); float32 would lose four digits
     excess = np.sqrt(np.maximum(confidence - 1, 0, dtype=np.float64))  # (m,)
     a = dsyrk(1.0, (y * excess[:, None]).T, beta=1.0, c=start, lower=1) if len(y) else start
     _, x, failed = dposv(a, np.asarray(wanted, np.float64), lower=1)
     if failed:
-        raise np.linalg.LinAlgError("the factors and the regularisation give no positive definite system")
+        raise np.linalg.LinAlgError(
+            "the fold-in matrix is not positive definite; accepted: finite factors and regularisation > 0"
+        )
     return x.astype(np.float32)  # (k,)
 
 
 def _sorted_float32(confidence: csr_matrix) -> csr_matrix:
-    """A copy for the solver, which wants float32 and one entry a cell."""
+    """A copy as the solver needs it: float32, sorted, one entry a cell."""
     matrix = csr_matrix(confidence, dtype=np.float32, copy=True)
     matrix.sum_duplicates()
     return matrix
@@ -190,16 +194,16 @@ def _reporter(progress: Progress | None, iterations: int) -> Callable[[int, floa
 
 
 def _require_consistent(model: AlsModel) -> None:
-    """Raises ShapeError unless shapes, dtypes and values belong together."""
+    """Raises ShapeError unless shapes, dtypes and values are consistent."""
     require_vector(model.listing_ids, dtypes=[np.int64])
     require_matrix(model.item_factors, rows=len(model.listing_ids), dtypes=[np.float32])
     columns = model.factor_count
     for gram in (model.gram, model.actor_gram):
         require_matrix(gram, rows=columns, columns=columns, dtypes=[np.float32])
     expected = model.item_factors.T @ model.item_factors
-    # Another machine sums in another order: equal to rounding, relative to the largest entry. NaN is refused.
+    # Machines sum in different orders, so compare up to rounding, relative to the largest entry. NaN fails.
     largest = np.abs(expected).max(initial=0)
     if not np.abs(model.gram - expected).max(initial=0) <= ROUNDING * largest:
-        raise ShapeError("gram is not that of the item factors")
+        raise ShapeError("gram differs from item_factors.T @ item_factors")
     if not np.isfinite(model.actor_gram).all():
-        raise ShapeError("the actors' gram holds what is no number")
+        raise ShapeError("actor_gram has values that are not finite")

@@ -1,7 +1,4 @@
-"""Array types, and the checks that stand at the doors of this package.
-
-Every public function says shape and dtype beside its arrays and asks one of these checks when it is entered.
-"""
+"""Array types, and the shape and dtype checks that the public functions of this package begin with."""
 
 from collections.abc import Iterable
 
@@ -17,13 +14,13 @@ FLOATS = (np.float16, np.float32, np.float64)
 
 
 class ShapeError(ValueError):
-    """An array came to a door with another shape or dtype than the door promises."""
+    """An array has another shape, dtype or range than the function accepts."""
 
 
 def require_matrix(
     array: np.ndarray, *, rows: int | None = None, columns: int | None = None, dtypes: Iterable[type] = FLOATS
 ) -> Matrix:
-    """The array itself, if it is (rows, columns) of one of the dtypes. Raises ShapeError."""
+    """Return the array if it is (rows, columns) of one of the dtypes, None being any. Raises ShapeError."""
     _require(array, (rows, columns), dtypes)
     return array
 
@@ -31,13 +28,13 @@ def require_matrix(
 def require_vector(
     array: np.ndarray, *, length: int | None = None, dtypes: Iterable[type] = FLOATS
 ) -> np.ndarray:
-    """The array itself, if it is (length,) of one of the dtypes. Raises ShapeError."""
+    """Return the array if it is (length,) of one of the dtypes, None being any. Raises ShapeError."""
     _require(array, (length,), dtypes)
     return array
 
 
 def means_of(rows: Matrix, owners: Rows, count: int) -> Matrix:
-    """Mean of each owner's rows, NaN for those without.   (p, c), (p,) -> (count, c) float32"""
+    """Mean of the rows of each owner, NaN for owners without rows.   (p, c), (p,) -> (count, c) float32"""
     total, number = np.zeros((count, rows.shape[1]), np.float32), np.zeros(count, np.float32)
     np.add.at(total, owners, rows)
     np.add.at(number, owners, 1)
@@ -55,18 +52,18 @@ def _require(array: np.ndarray, shape: tuple[int | None, ...], dtypes: Iterable[
 
 
 def unit_rows(matrix: Matrix) -> Matrix:
-    """Every row at length 1, as float32; a row of zeros stays zeros.   (n, d) -> (n, d)"""
+    """Rows scaled to length 1, as float32; a row of zeros stays zeros.   (n, d) -> (n, d)"""
     wide = np.asarray(matrix, dtype=np.float32)
     lengths = np.linalg.norm(wide, axis=1, keepdims=True)  # (n, 1)
     return np.divide(wide, lengths, out=np.zeros_like(wide), where=lengths > 0)
 
 
 def pack_mask(mask: np.ndarray) -> Bitmap:
-    """A boolean mask as bits in the order that FAISS reads (little).   (n,) bool -> (ceil(n / 8),) uint8"""
+    """A boolean mask as bits in FAISS's order (little).   (n,) bool -> (ceil(n / 8),) uint8"""
     require_vector(mask, dtypes=[np.bool_])
     return np.packbits(mask, bitorder="little")
 
 
 def count_allowed(bitmap: Bitmap) -> int:
-    """How many rows a bitmap lets through."""
+    """Number of rows that a bitmap allows."""
     return int(np.bitwise_count(bitmap).sum())

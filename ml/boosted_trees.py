@@ -1,7 +1,7 @@
-"""A LightGBM model for prediction alone, by LightGBM's C API (its documentation, "C API").
+"""Prediction with a LightGBM model through LightGBM's C API (its documentation, "C API").
 
-Serving imports this module. LightGBM's own Python package imports scikit-learn and pandas as soon as they are
-installed, which serving must not hold; its library needs neither, so serving calls that.
+Serving imports this module. LightGBM's Python package imports scikit-learn and pandas if they are
+installed, which costs a serving process memory. The C library needs neither.
 """
 
 import ctypes
@@ -26,26 +26,26 @@ class TreesError(ValueError):
 
 
 class BoostedTrees:
-    """Trees that score rows, on one thread. Many threads may ask at a time; they cannot be pickled.
+    """Boosted trees that score rows, each call on one thread. Safe to call from many threads; not picklable.
 
-    feature_count: how many columns a row has.
+    feature_count: number of columns of a row.
     """
 
     def __init__(self, text: str) -> None:
-        """From what LightGBM's save_model writes.   Raises TreesError."""
+        """text: a model in the format of LightGBM's save_model.   Raises TreesError."""
         self._library = _library()
         self._handle = ctypes.c_void_p()
         tree_count = ctypes.c_int()
         with _one_thread(self._library):
             handle = ctypes.byref(self._handle)
-            self._ask("BoosterLoadModelFromString", text.encode(), ctypes.byref(tree_count), handle)
+            self._call("BoosterLoadModelFromString", text.encode(), ctypes.byref(tree_count), handle)
         finalize(self, self._library.LGBM_BoosterFree, self._handle)
         columns = ctypes.c_int()
-        self._ask("BoosterGetNumFeature", self._handle, ctypes.byref(columns))
+        self._call("BoosterGetNumFeature", self._handle, ctypes.byref(columns))
         self.feature_count = columns.value
 
     def score(self, features: Matrix) -> Vector:
-        """The sum over all trees: features (n, feature_count) float32, NaN = unknown -> (n,) float32
+        """Sum of all trees' outputs: features (n, feature_count) float32, NaN = unknown -> (n,) float32
 
         Raises ShapeError.
         """
@@ -54,7 +54,7 @@ class BoostedTrees:
             return np.empty(0, np.float32)
         rows = np.ascontiguousarray(features)
         scores, score_count = np.empty(len(rows), np.float64), ctypes.c_int64()
-        self._ask(
+        self._call(
             "BoosterPredictForMat",
             self._handle,
             ctypes.c_void_p(rows.ctypes.data),
@@ -71,15 +71,15 @@ class BoostedTrees:
         )
         return scores.astype(np.float32)
 
-    def _ask(self, name: str, *arguments: object) -> None:
-        """Call LGBM_name.   Raises TreesError, with LightGBM's own words."""
+    def _call(self, name: str, *arguments: object) -> None:
+        """Call LGBM_name.   Raises TreesError with LightGBM's own message."""
         if getattr(self._library, f"LGBM_{name}")(*arguments) != 0:
             raise TreesError(self._library.LGBM_GetLastError().decode(errors="replace"))
 
 
 @contextmanager
 def _one_thread(library: ctypes.CDLL) -> Iterator[None]:
-    """Reading a model would start a thread a core, which stay, and a fork after that can hang."""
+    """Limit LightGBM to one thread. Reading a model would start one a core, after which a fork can hang."""
     before = ctypes.c_int()
     library.LGBM_GetMaxThreads(ctypes.byref(before))
     library.LGBM_SetMaxThreads(ctypes.c_int(1))
@@ -91,13 +91,13 @@ def _one_thread(library: ctypes.CDLL) -> Iterator[None]:
 
 @cache
 def _library() -> ctypes.CDLL:
-    """LightGBM's library, found without importing its package.   Raises TreesError."""
+    """LightGBM's C library, loaded without importing its Python package.   Raises TreesError."""
     package = importlib.util.find_spec("lightgbm")
     if package is None or package.origin is None:
-        raise TreesError("LightGBM is not installed")
+        raise TreesError("the package lightgbm is not installed; the learned ranker needs it")
     files = sorted((Path(package.origin).parent / "lib").glob("lib_lightgbm.*"))
     if not files:
-        raise TreesError("LightGBM is installed without its library")
+        raise TreesError("the package lightgbm has no lib/lib_lightgbm file; reinstall it")
     library = ctypes.CDLL(str(files[0]))
     library.LGBM_GetLastError.restype = ctypes.c_char_p
     return library

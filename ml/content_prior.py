@@ -1,4 +1,4 @@
-"""Collaborative scores for a listing that nobody has touched, from what it looks and reads like.
+"""Item cold start: collaborative scores of listings without interactions, from their content vectors.
 
 Serving imports this module.
 """
@@ -16,7 +16,7 @@ NAMES = ("weights", "bias")
 
 @dataclass(frozen=True)
 class ContentPrior:
-    """A linear map from a listing's vector to the factors that it will have once people have met it.
+    """A linear map from a listing's vector to its expected collaborative factors.
 
     weights (d, k) float32, bias (k,) float32.
     """
@@ -30,15 +30,15 @@ class ContentPrior:
         return vectors.astype(np.float32) @ self.weights + self.bias
 
     def question(self, actor_factors: Vector) -> tuple[Vector, float]:
-        """An actor's factors as a question to listing vectors: score = vector @ question + offset.
+        """An actor's factors as a query to listing vectors: score = vector @ query + offset.
 
-        (k,) -> (d,) float32 and a float. So no factors need to be kept for listings that nobody knows yet.
+        (k,) -> (d,) float32 and a float. Factors of listings without interactions need not be stored.
         """
         require_vector(actor_factors, length=len(self.bias))
         return self.weights @ actor_factors, float(self.bias @ actor_factors)
 
     def save(self, path: Path) -> None:
-        """Write it to one npz file."""
+        """Write the prior to one npz file."""
         write_arrays(path, {name: getattr(self, name) for name in NAMES})
 
     @classmethod
@@ -49,17 +49,17 @@ class ContentPrior:
             require_matrix(prior.weights, columns=len(prior.bias), dtypes=[np.float32])
             require_vector(prior.bias, dtypes=[np.float32])
         except (ShapeError, TypeError) as error:
-            raise ModelFileError(f"{path} contradicts itself: {error}") from error
+            raise ModelFileError(f"{path} is inconsistent: {error}") from error
         return prior
 
 
 def fit(vectors: Matrix, factors: Matrix, trust: Vector, *, regularisation: float) -> ContentPrior:
     """Ridge regression (Hoerl & Kennard 1970) of item factors on listing vectors.
 
-    vectors (n, d), factors (n, k); trust (n,) >= 0: how much is known of each listing's factors;
-    regularisation > 0 is in units of one listing of mean trust. A regression draws its answers towards their
-    mean: they are stretched to the size of the factors they were fitted on, or listings that nobody has
-    touched would stand behind all that anybody has.
+    vectors (n, d), factors (n, k); trust (n,) >= 0: weight of each listing, by how well its factors are
+    known; regularisation > 0 in units of one listing of mean trust. Regression shrinks its predictions
+    towards their mean, which would rank listings without interactions last. So predictions are scaled to the
+    root mean square length of the factors they were fitted on.
     """
     require_matrix(factors, rows=len(vectors))
     require_vector(trust, length=len(vectors))
@@ -70,36 +70,36 @@ def fit(vectors: Matrix, factors: Matrix, trust: Vector, *, regularisation: floa
     gram = (centred.T * share) @ centred + regularisation * np.eye(x.shape[1])  # (d, d)
     weights = np.linalg.solve(gram, (centred.T * share) @ (y - y_mean))  # (d, k)
     bias = y_mean - x_mean @ weights
-    stretch = _size(y, share) / max(_size(x @ weights + bias, share), 1e-12)
+    stretch = _rms_length(y, share) / max(_rms_length(x @ weights + bias, share), 1e-12)
     return ContentPrior((stretch * weights).astype(np.float32), (stretch * bias).astype(np.float32))
 
 
-def _size(rows: Matrix, share: Vector) -> float:
-    """Root mean square length of rows (n, k), weighed by share (n,)."""
+def _rms_length(rows: Matrix, share: Vector) -> float:
+    """Root mean square length of rows (n, k), weighted by share (n,)."""
     return float(np.sqrt(np.average((rows**2).sum(axis=1), weights=share)))
 
 
 @dataclass(frozen=True)
 class ContentSmoother:
-    """Spreads scores that listings have earned to those that nobody has met, over what they have in common.
+    """Extends collaborative scores to listings without interactions, by ridge regression on listing vectors.
 
-    The ridge regression of the scores on listing vectors, its costly half done once: for whatever scores
-    come, the question is scores @ vectors @ inverse.   inverse (d, d) float32, symmetric
+    The expensive part, the inverse, is computed once. For any scores the regression's weights are
+    scores @ vectors @ inverse.   inverse (d, d) float32, symmetric
     """
 
     inverse: Matrix
 
     def question(self, vectors: Matrix, scores: Matrix | Vector) -> Matrix | Vector:
-        """What to ask listing vectors: vectors (m, d) and scores (m,) of who has any -> (d,) float32.
+        """The regression's weights, a query to listing vectors: vectors (m, d), scores (m,) -> (d,) float32.
 
-        Every listing that the smoother was fitted on and that is not named here counts with score 0.
-        Several actors' scores (a, m) give several questions (a, d).
+        Listings that the smoother was fitted on and that are not passed count with score 0.
+        Scores of several actors (a, m) give several queries (a, d).
         """
         require_matrix(vectors, rows=scores.shape[-1], columns=len(self.inverse))
-        return scores.astype(np.float32) @ vectors.astype(np.float32) @ self.inverse  # inverse is symmetric
+        return scores.astype(np.float32) @ vectors.astype(np.float32) @ self.inverse
 
     def save(self, path: Path) -> None:
-        """Write it to one npz file."""
+        """Write the smoother to one npz file."""
         write_arrays(path, {"inverse": self.inverse})
 
     @classmethod
@@ -109,12 +109,12 @@ class ContentSmoother:
         try:
             require_matrix(smoother.inverse, columns=len(smoother.inverse), dtypes=[np.float32])
         except (ShapeError, TypeError) as error:
-            raise ModelFileError(f"{path} contradicts itself: {error}") from error
+            raise ModelFileError(f"{path} is inconsistent: {error}") from error
         return smoother
 
 
 def fit_smoother(vectors: Matrix, *, regularisation: float) -> ContentSmoother:
-    """The smoother over listings that people have met: vectors (n, d); regularisation > 0, in listings."""
+    """The smoother over listings with interactions: vectors (n, d); regularisation > 0, in listings."""
     x = vectors.astype(np.float64)
     gram = x.T @ x + regularisation * np.eye(x.shape[1])  # (d, d)
     return ContentSmoother(np.linalg.inv(gram).astype(np.float32))

@@ -1,18 +1,18 @@
-"""More like these, less like those."""
+"""Scoring of listings by their nearest positive and nearest negative example."""
 
 import numpy as np
 
 from ml.arrays import Matrix, Vector, require_matrix
 
-PENALTY = 0.5  # of nearness to what is not wanted: as near to both as can be is still worth half
+PENALTY = 0.5  # weight of the nearest negative example; a listing identical to one of each still scores half
 
 
 def contrast(positive: Matrix, negative: Matrix, *, penalty: float = PENALTY) -> Vector:
-    """The nearest positive example speaks for a listing, the nearest negative one against it.
+    """Similarity to the nearest positive example less a share of that to the nearest negative one.
 
-    Rocchio's feedback (1971) moves one query by the means of both; with the nearest of each, examples of
-    several kinds do not blur into something between them. A likeness below 0 is no reason to like a listing.
-    positive (p, n), negative (q, n) likeness of each example and each listing, NaN = unknown
+    Rocchio's feedback (1971) moves one query by the means of both sets. The nearest examples keep several
+    kinds apart, which means would blur. A negative example of similarity below 0 does not raise a score.
+    positive (p, n), negative (q, n): similarity of each example and each listing, NaN = unknown
     -> (n,) float32, NaN where no positive example knows the listing
     """
     require_matrix(positive)

@@ -1,4 +1,4 @@
-"""Item-item weights from who touched what after what: counted whole, normalised and pruned for serving.
+"""Item-item co-visitation: counts of pairs in actors' sequences, normalised and pruned for serving.
 
 Serving imports this module.
 """
@@ -15,16 +15,16 @@ from ml.arrays import Rows, ShapeError, Vector, require_matrix, require_vector
 from ml.model_files import ModelFileError, read_arrays, write_arrays
 
 KEPT_NEIGHBOURS = 200
-DUST = 1e-9  # what floating point leaves of a count that was taken back; the smallest true one is far above
+ROUNDING = 1e-9  # what rounding leaves of a count that was subtracted is below it, real counts are above
 CHUNK_PAIRS = 8_000_000  # pairs that are collected before they are summed
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """What each actor touched, in the order of time, every item at most once an actor.
+    """The items that each actor touched, in order of time, every item at most once per actor.
 
     starts (a + 1,) int64: the entries of actor i are starts[i] to starts[i + 1]; items (m,) int32;
-    weights (m,) float32, > 0: how much each was cared for.
+    weights (m,) float32, > 0: confidence of each entry.
     """
 
     starts: npt.NDArray[np.int64]
@@ -38,13 +38,13 @@ class Sequences:
 
     @classmethod
     def of_lengths(cls, lengths: np.ndarray, items: np.ndarray, weights: np.ndarray) -> "Sequences":
-        """From how many entries each actor has: lengths (a,)."""
+        """Sequences from the number of entries of each actor: lengths (a,)."""
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return cls(starts, items.astype(np.int32), weights.astype(np.float32))
 
     @classmethod
     def of_matrix(cls, matrix: csr_matrix) -> "Sequences":
-        """From (actors, items) > 0, each actor's entries in the order in which the matrix stores them."""
+        """Sequences from (actors, items) > 0, each actor's entries in their stored order."""
         return cls.of_lengths(np.diff(matrix.indptr), matrix.indices, matrix.data)
 
     @property
@@ -53,18 +53,18 @@ class Sequences:
 
     @property
     def actors(self) -> np.ndarray:
-        """Whose each entry is: (m,) int64"""
+        """The actor of each entry: (m,) int64"""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
 
 @dataclass(frozen=True)
 class Counting:
-    """How two items of one sequence count for each other."""
+    """Settings for counting pairs of items in a sequence."""
 
-    window: int | None = None  # entries that a pair may lie apart; None: any
-    distance_decay: float = 1.0  # for each further entry between the two
-    backward_weight: float = 1.0  # what came before, against what came after at 1
-    actor_exponent: float = 0.5  # an actor of m entries counts m ** -actor_exponent
+    window: int | None = None  # greatest distance of a pair in entries; None: any
+    distance_decay: float = 1.0  # factor for each further entry between the two
+    backward_weight: float = 1.0  # weight from the later item to the earlier one; the other direction has 1
+    actor_exponent: float = 0.5  # an actor of m entries has the weight m ** -actor_exponent
 
     @property
     def is_ordered(self) -> bool:
@@ -73,10 +73,10 @@ class Counting:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """How counts become weights: (count / (d_source^source_exponent d_target^target_exponent))^sharpness.
+    """Settings of weights = (count / (d_source^source_exponent d_target^target_exponent))^sharpness.
 
     Degree exponents on both sides follow LinkProp (Fu, Zhang & Liu 2022, "Revisiting Neighborhood-based Link
-    Prediction for Collaborative Filtering"). With a sharpness above 1 strong pairs outvote many weak ones.
+    Prediction for Collaborative Filtering"). A sharpness above 1 favours one strong pair over many weak ones.
     """
 
     source_exponent: float = 0.5
@@ -86,9 +86,9 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted, kept whole, so that new events can be added and old ones taken back.
+    """Unpruned counts, so that new events can be added and old ones subtracted.
 
-    pairs (n, n) float64: row i, column j says how much j is for who touched i; degrees (n,) float64.
+    pairs (n, n) float64: row i, column j counts item j for actors who touched item i; degrees (n,) float64.
     """
 
     pairs: csr_matrix
@@ -99,7 +99,7 @@ class Counts:
         return len(self.degrees)
 
     def save(self, path: Path) -> None:
-        """Write them to one npz file."""
+        """Write the counts to one npz file."""
         pairs = {"data": self.pairs.data, "indices": self.pairs.indices, "indptr": self.pairs.indptr}
         write_arrays(path, {**pairs, "degrees": self.degrees})
 
@@ -110,9 +110,9 @@ class Counts:
         try:
             size = len(require_vector(arrays["degrees"]))
             pairs = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
-            pairs.check_format(full_check=True)  # without it, an item beyond the last is read past the end
+            pairs.check_format(full_check=True)  # without it, an index out of range reads foreign memory
         except ValueError as error:
-            raise ModelFileError(f"{path} contradicts itself: {error}") from error
+            raise ModelFileError(f"{path} is inconsistent: {error}") from error
         return cls(pairs, arrays["degrees"])
 
 
@@ -120,7 +120,7 @@ class Counts:
 class Neighbours:
     """The strongest neighbours of each item, strongest first.
 
-    items (n, k) int32, weights (n, k) float16 >= 0; an item with fewer is filled up with item 0 at weight 0.
+    items (n, k) int32, weights (n, k) float16 >= 0. Shorter lists are padded with item 0 at weight 0.
     """
 
     items: npt.NDArray[np.int32]
@@ -131,7 +131,7 @@ class Neighbours:
         require_matrix(self.weights, rows=len(self.items), columns=self.items.shape[1], dtypes=[np.float16])
 
     def save(self, path: Path) -> None:
-        """Write them to one npz file."""
+        """Write the lists to one npz file."""
         write_arrays(path, {"items": self.items, "weights": self.weights})
 
     @classmethod
@@ -141,15 +141,16 @@ class Neighbours:
         try:
             neighbours = cls(**arrays)
         except ShapeError as error:
-            raise ModelFileError(f"{path} contradicts itself: {error}") from error
+            raise ModelFileError(f"{path} is inconsistent: {error}") from error
         if not ((neighbours.items >= 0) & (neighbours.items < len(neighbours.items))).all():
-            raise ModelFileError(f"{path} contradicts itself: a neighbour is not among the items")
+            raise ModelFileError(f"{path} is inconsistent: a neighbour is not among the items")
         return neighbours
 
     def score(self, touched: Rows, weights: Vector) -> Vector:
-        """What an actor who touched these items may want: the weighted sum of their neighbour lists.
+        """Scores of all items for an actor who touched these: the weighted sum of their neighbour lists.
 
-        touched (m,) int; weights (m,) float, > 0: care and recency -> (n,) float32, 0 where nothing leads.
+        touched (m,) int; weights (m,) float, > 0: confidence and recency -> (n,) float32, 0 for an item that
+        is no neighbour of a touched one.
         """
         require_vector(weights, length=len(touched))
         votes = self.weights[touched].astype(np.float32) * np.asarray(weights, np.float32)[:, None]
@@ -158,27 +159,27 @@ class Neighbours:
 
 
 def count(sequences: Sequences, *, item_count: int, counting: Counting) -> Counts:
-    """Count every pair of items that the same actor touched. A pair weighs the geometric mean of the two.
+    """Count every pair of items that the same actor touched, by the geometric mean of the two weights.
 
-    Without an order (no window, no decay, both directions alike) this is the Gram matrix of the
-    (actors, items) matrix without its diagonal, each actor weighed by their length.
+    When order plays no part (no window, no decay, both directions alike) this is the Gram matrix of the
+    (actors, items) matrix without its diagonal, with actors weighted by the length of their sequences.
     """
-    care = np.sqrt(sequences.weights, dtype=np.float64)  # (m,)
-    degrees: Vector = np.bincount(sequences.items, care, minlength=item_count).astype(np.float64)
+    roots = np.sqrt(sequences.weights, dtype=np.float64)  # (m,), whose products are geometric means
+    degrees: Vector = np.bincount(sequences.items, roots, minlength=item_count).astype(np.float64)
     pairs = _ordered_pairs if counting.is_ordered else _gram
-    return Counts(_without_diagonal(pairs(sequences, care, item_count, counting)), degrees)
+    return Counts(_without_diagonal(pairs(sequences, roots, item_count, counting)), degrees)
 
 
 def update(
     counts: Counts, *, before: Sequences, after: Sequences, item_count: int, counting: Counting
 ) -> Counts:
-    """The counts after some actors' sequences changed: what a count of all sequences anew would say.
+    """Counts after some actors' sequences changed, equal to a new count of all sequences.
 
-    before, after: the same actors' whole sequences as they were counted and as they are now; items may
-    be new, item_count >= what it was.   Raises ShapeError.
+    before, after: the whole sequences of the same actors as they were counted and as they are now. Items may
+    be new; item_count must not be smaller than before.   Raises ShapeError.
     """
     if item_count < counts.item_count:
-        raise ShapeError(f"{counts.item_count} items were counted, now there are only {item_count}")
+        raise ShapeError(f"expected {counts.item_count} items, as were counted, or more; found {item_count}")
     old = count(before, item_count=item_count, counting=counting)
     new = count(after, item_count=item_count, counting=counting)
     grown = csr_matrix(
@@ -186,7 +187,7 @@ def update(
         shape=(item_count, item_count),
     )
     pairs = (grown - old.pairs + new.pairs).tocsr()
-    pairs.data[np.abs(pairs.data) < DUST] = 0
+    pairs.data[np.abs(pairs.data) < ROUNDING] = 0
     pairs.eliminate_zeros()
     degrees = np.zeros(item_count)
     degrees[: counts.item_count] = counts.degrees
@@ -194,18 +195,18 @@ def update(
 
 
 def normalise(counts: Counts, normalisation: Normalisation) -> csr_matrix:
-    """Weights (n, n) float32, the greatest is 1, stronger where a pair says more than two degrees do."""
+    """Weights (n, n) float32 from counts divided by powers of both degrees; the greatest weight is 1."""
     source = diags(_power(counts.degrees, -normalisation.source_exponent))
     target = diags(_power(counts.degrees, -normalisation.target_exponent))
     weights = (source @ counts.pairs @ target).tocsr()
-    weights.data = (weights.data / weights.data.max(initial=DUST)) ** normalisation.sharpness
+    weights.data = (weights.data / weights.data.max(initial=ROUNDING)) ** normalisation.sharpness
     return weights.astype(np.float32)
 
 
 def prune(
     weights: csr_matrix, *, keep: int = KEPT_NEIGHBOURS, targets: np.ndarray | None = None
 ) -> Neighbours:
-    """The strongest neighbours of each item, among the targets (n,) bool where they are given."""
+    """The strongest neighbours of each item, among the targets (n,) bool if they are given."""
     if targets is not None:
         weights = (weights @ diags(targets.astype(np.float32))).tocsr()
         weights.eliminate_zeros()
@@ -222,20 +223,20 @@ def prune(
 
 
 def recency(lengths: np.ndarray, decay: float) -> Vector:
-    """decay^(entries since) for each entry of sequences of these lengths.   (a,) -> (sum,) float32"""
+    """decay^(count of later entries) for each entry of these sequences.   lengths (a,) -> (sum,) float32"""
     ends = np.repeat(np.cumsum(lengths), lengths)  # (m,)
     return (decay ** (ends - 1 - np.arange(len(ends)))).astype(np.float32)
 
 
-def _gram(sequences: Sequences, care: Vector, item_count: int, counting: Counting) -> csr_matrix:
+def _gram(sequences: Sequences, roots: Vector, item_count: int, counting: Counting) -> csr_matrix:
     shape = (len(sequences.lengths), item_count)
-    touched = csr_matrix((care, sequences.items, sequences.starts), shape=shape)
+    touched = csr_matrix((roots, sequences.items, sequences.starts), shape=shape)
     return (touched.T @ diags(_power(sequences.lengths, -counting.actor_exponent)) @ touched).tocsr()
 
 
-def _ordered_pairs(sequences: Sequences, care: Vector, item_count: int, counting: Counting) -> csr_matrix:
+def _ordered_pairs(sequences: Sequences, roots: Vector, item_count: int, counting: Counting) -> csr_matrix:
     forward = csr_matrix((item_count, item_count))
-    for chunk in _chunked(_pairs_by_gap(sequences, care, counting)):
+    for chunk in _chunked(_pairs_by_gap(sequences, roots, counting)):
         earlier, later, weights = (np.concatenate(parts) for parts in zip(*chunk, strict=True))
         forward = forward + csr_matrix((weights, (earlier, later)), shape=forward.shape)
     return (forward + counting.backward_weight * forward.T).tocsr()
@@ -244,21 +245,21 @@ def _ordered_pairs(sequences: Sequences, care: Vector, item_count: int, counting
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # earlier items, later items, weights
 
 
-def _pairs_by_gap(sequences: Sequences, care: Vector, counting: Counting) -> Iterator[Pairs]:
-    """All pairs that lie one entry apart, then two, to the window's end."""
+def _pairs_by_gap(sequences: Sequences, roots: Vector, counting: Counting) -> Iterator[Pairs]:
+    """All pairs at a distance of one entry, then of two, up to the window."""
     actors, items = sequences.actors, sequences.items
     share = _power(sequences.lengths, -counting.actor_exponent)[actors]  # (m,)
     longest = int(sequences.lengths.max(initial=0))
     for gap in range(1, min(longest, (counting.window or longest) + 1)):
         first = np.flatnonzero(actors[:-gap] == actors[gap:])
-        weights = share[first] * care[first] * care[first + gap] * counting.distance_decay ** (gap - 1)
+        weights = share[first] * roots[first] * roots[first + gap] * counting.distance_decay ** (gap - 1)
         yield items[first], items[first + gap], weights
 
 
 def _chunked(pairs: Iterator[Pairs]) -> Iterator[list[Pairs]]:
     chunk: list[Pairs] = []
-    for some in pairs:
-        chunk.append(some)
+    for part in pairs:
+        chunk.append(part)
         if sum(len(weights) for _, _, weights in chunk) >= CHUNK_PAIRS:
             yield chunk
             chunk = []
@@ -280,10 +281,10 @@ def _padded(indptr: np.ndarray, item_count: int) -> np.ndarray:
 def _power(values: np.ndarray, exponent: float) -> Vector:
     """values^exponent, 0 where the value is 0.   (n,) -> (n,) float64"""
     wide = np.asarray(values, np.float64)
-    return np.where(wide > DUST, np.maximum(wide, DUST) ** exponent, 0)
+    return np.where(wide > ROUNDING, np.maximum(wide, ROUNDING) ** exponent, 0)
 
 
 def _strongest(weights: np.ndarray, keep: int) -> np.ndarray:
     """Positions of the greatest weights, greatest first."""
-    some = np.argpartition(-weights, keep - 1)[:keep] if len(weights) > keep else np.arange(len(weights))
-    return some[np.argsort(-weights[some], kind="stable")]
+    top = np.argpartition(-weights, keep - 1)[:keep] if len(weights) > keep else np.arange(len(weights))
+    return top[np.argsort(-weights[top], kind="stable")]

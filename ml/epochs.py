@@ -1,4 +1,4 @@
-"""Rounds over labelled photos that change a classifier's weights, and how far they came."""
+"""Training of a photo classifier epoch by epoch: options, data, optimiser, checkpoints and early stopping."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +20,8 @@ from ml.targets import Targets
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 OPTIMISERS = ("adamw", "sgd")
-CROP_MARGIN = 8 / 7  # photos are kept this much larger than the crops that are cut from them
-LARGEST_GRADIENT = 5.0  # norm; a batch of odd photos must not throw the weights far
+CROP_MARGIN = 8 / 7  # side of a cached photo to that of a crop
+LARGEST_GRADIENT = 5.0  # norm; limits the step that a batch of unusual photos causes
 
 
 class BadOptionsError(ValueError):
@@ -29,16 +29,16 @@ class BadOptionsError(ValueError):
 
 
 class DivergedError(ArithmeticError):
-    """The loss is no longer a number. The checkpoint of the epoch before stays."""
+    """The loss is no longer finite. The checkpoint of the previous epoch is kept."""
 
 
 @dataclass(frozen=True)
 class FineTuningOptions:
-    """How a backbone is fine-tuned. Two runs with the same options and photos give the same weights."""
+    """Options of fine-tuning. Two runs with the same options and photos give the same weights."""
 
     optimiser: str = "adamw"
-    learning_rate: float = 1e-4  # of the backbone, at its highest; with folded batch norms 5e-4 is too much
-    head_factor: float = 10.0  # the new last layer knows nothing yet: it learns faster by this
+    learning_rate: float = 1e-4  # peak rate of the backbone; with folded batch norms 5e-4 is too much
+    head_factor: float = 10.0  # learning rate of the new last layer, in units of the backbone's
     weight_decay: float = 0.05
     momentum: float = 0.9  # of sgd
     epoch_count: int = 5
@@ -46,10 +46,10 @@ class FineTuningOptions:
     image_size: int = 224
     warm_up: float = 0.1  # share of all steps
     label_smoothing: float = 0.1
-    averaging: float = 0.99  # decay, by step, of the running mean of the weights that is kept; 0: the last
-    unfrozen_blocks: int | None = None  # the last ones; None: all. No gradient flows into frozen ones
+    averaging: float = 0.99  # decay per step of the moving average of weights; 0: no averaging
+    unfrozen_blocks: int | None = None  # number of last blocks that are trained; None: all
     augmentation: Augmentation = field(default_factory=Augmentation)
-    patience: int = 3  # epochs without a better one after which training ends
+    patience: int = 3  # epochs without improvement after which training ends
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -73,16 +73,16 @@ class FineTuningOptions:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one round over the photos came to."""
+    """Results of one epoch."""
 
     number: int  # from 1
-    loss: float  # mean over the training photos, as they were seen
-    accuracy: float  # of the photos held out
-    learning_rate: float  # of the backbone, at the end
+    loss: float  # mean over the augmented training photos
+    accuracy: float  # on the held-out photos
+    learning_rate: float  # of the backbone, at the end of the epoch
 
 
 class Lesson:
-    """The photos, large for training and as a backbone will see them for validation, with their targets."""
+    """Training photos with a margin for crops, held-out photos at input size, and their labels."""
 
     def __init__(
         self, photos: Sequence[Photo], targets: Targets, validation: np.ndarray, options: FineTuningOptions
@@ -102,7 +102,7 @@ class Lesson:
 
 
 class Training:
-    """One run: the model, its optimiser, and how far they came."""
+    """One training run: the model, its optimiser and its history."""
 
     def __init__(
         self, model: nn.Module, head: nn.Module, options: FineTuningOptions, device: torch.device
@@ -117,12 +117,12 @@ class Training:
 
     @property
     def judged(self) -> nn.Module:
-        """The model whose epochs are compared and kept."""
+        """The model that is evaluated and saved: the averaged one if weights are averaged."""
         return self.averaged.module if self.averaged else self.model
 
     def epochs(self, lesson: Lesson, progress: Progress | None) -> Iterator[Epoch]:
-        """Train epoch by epoch until the last, or until `patience` of them were no better."""
-        while len(self.history) < self.options.epoch_count and not self._is_stuck():
+        """Train epoch by epoch, up to the last, or until `patience` epochs brought no improvement."""
+        while len(self.history) < self.options.epoch_count and not self._is_out_of_patience():
             epoch = self._train_epoch(lesson, progress)
             if not self.history or epoch.accuracy > max(past.accuracy for past in self.history):
                 self.best_state = _on_cpu(self.judged)
@@ -143,7 +143,7 @@ class Training:
         try:
             state = read_checkpoint(checkpoint, run)
         except BadCheckpoint as error:
-            say(f"Training starts anew: {error}.")
+            say(f"Training starts from the beginning: {error}.")
             return
         if state is None:
             return
@@ -153,25 +153,25 @@ class Training:
         self.optimiser.load_state_dict(state["optimiser"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.best_state, self.resumed_after = state["best"], len(self.history)
-        say(f"Training goes on after epoch {self.resumed_after}.")
+        say(f"Training resumes after epoch {self.resumed_after}.")
 
-    def _is_stuck(self) -> bool:
+    def _is_out_of_patience(self) -> bool:
         accuracies = [epoch.accuracy for epoch in self.history]
         return bool(accuracies) and len(accuracies) - 1 - int(np.argmax(accuracies)) >= self.options.patience
 
     def _train_epoch(self, lesson: Lesson, progress: Progress | None) -> Epoch:
         number, count, size = len(self.history) + 1, len(lesson.pictures), self.options.batch_size
         generator = torch.Generator().manual_seed(_seed(self.options.seed, number))
-        torch.manual_seed(_seed(self.options.seed, number))  # dropout draws from the global generator
-        _learn(self.model)
+        torch.manual_seed(_seed(self.options.seed, number))  # dropout uses the global generator
+        _set_training_mode(self.model)
         step_count, losses = math.ceil(count / size), []
         order = torch.randperm(count, generator=generator)
         for step, (rows, pixels) in enumerate(lesson.pictures.batches(order, size)):
-            done = (number - 1) * step_count + step
-            self._set_rates((done + 0.5) / (self.options.epoch_count * step_count))
+            steps_done = (number - 1) * step_count + step
+            self._set_rates((steps_done + 0.5) / (self.options.epoch_count * step_count))
             losses.append(self._step(pixels, lesson, rows, generator) * len(rows))
             if progress:
-                progress(done + 1, self.options.epoch_count * step_count)
+                progress(steps_done + 1, self.options.epoch_count * step_count)
         accuracy = self._accuracy(lesson)
         return Epoch(number, sum(losses) / count, accuracy, self.optimiser.param_groups[0]["lr"])
 
@@ -181,7 +181,7 @@ class Training:
             group["lr"] = group["highest"] * factor
 
     def _step(self, pixels: Tensor, lesson: Lesson, rows: Tensor, generator: torch.Generator) -> float:
-        """One step downhill; the batch's mean loss before it."""
+        """One optimiser step; returns the batch's mean loss before it."""
         inputs = augment(
             pixels.to(self.device), self.options.image_size, self.options.augmentation, generator
         )
@@ -192,9 +192,7 @@ class Training:
         loss = lesson.targets.loss(logits, classes, self.options.label_smoothing)
         if not loss.isfinite():
             epoch = len(self.history) + 1
-            raise DivergedError(
-                f"The loss is {loss.item()} in epoch {epoch}. A lower learning rate may help."
-            )
+            raise DivergedError(f"The loss is {loss.item()} in epoch {epoch}. Try a lower learning rate.")
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
         self.optimiser.step()
@@ -205,24 +203,24 @@ class Training:
     @torch.inference_mode()
     def _accuracy(self, lesson: Lesson) -> float:
         self.judged.eval()
-        right, rows = 0, torch.arange(len(lesson.held_out))
+        correct_count, rows = 0, torch.arange(len(lesson.held_out))
         for part, pixels in lesson.held_out.batches(rows, self.options.batch_size):
             with _autocast(self.device):
                 logits = self.judged(whole(pixels.to(self.device)))
-            found = lesson.targets.category_logs(logits).argmax(dim=1).cpu()
-            right += int((found == lesson.categories_held_out[part]).sum())
-        return right / len(rows)
+            predicted = lesson.targets.category_logs(logits).argmax(dim=1).cpu()
+            correct_count += int((predicted == lesson.categories_held_out[part]).sum())
+        return correct_count / len(rows)
 
 
 def schedule(share: float, warm_up: float) -> float:
-    """Part of the highest learning rate at this share of all steps: up in a line, down by cosine."""
+    """Factor of the peak learning rate at this share of all steps: linear warm-up, then cosine decay."""
     if share < warm_up:
         return share / warm_up
     return (1 + math.cos(math.pi * (share - warm_up) / (1 - warm_up))) / 2
 
 
-def _learn(model: nn.Module) -> None:
-    """Training mode, but for batch norms: small batches would spoil the statistics they came with."""
+def _set_training_mode(model: nn.Module) -> None:
+    """Training mode except for batch norms, whose pretrained statistics small batches would spoil."""
     model.train()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -230,24 +228,27 @@ def _learn(model: nn.Module) -> None:
 
 
 def _averaged(model: nn.Module, decay: float) -> AveragedModel | None:
-    """A running mean of the weights. Early on it forgets faster, or in a short run it would stay behind."""
+    """A moving average of the weights. It decays faster in the first steps, for short runs."""
 
     def move(means: Tensors, weights: Tensors, step_count: Tensor | int) -> None:
         steps = float(step_count)
-        forgotten = 1 - min(decay, (1 + steps) / (10 + steps))
-        torch._foreach_lerp_(means, weights, forgotten)
+        new_share = 1 - min(decay, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(means, weights, new_share)
 
     return AveragedModel(model, multi_avg_fn=torch.no_grad()(move)) if decay else None
 
 
 def _optimiser(model: nn.Module, head: nn.Module, options: FineTuningOptions) -> torch.optim.Optimizer:
-    """Biases and norms do not decay, the head learns faster. Each group knows its highest rate."""
-    new = {id(parameter) for parameter in head.parameters()}
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    """Four parameter groups: biases and norms without weight decay, the head at a higher learning rate.
+
+    `highest` of each group is its peak learning rate.
+    """
+    head_parameters = {id(parameter) for parameter in head.parameters()}
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = []
     for is_new in (False, True):
         for is_matrix in (False, True):
-            chosen = [p for p in learning if (id(p) in new, p.ndim > 1) == (is_new, is_matrix)]
+            chosen = [p for p in trainable if (id(p) in head_parameters, p.ndim > 1) == (is_new, is_matrix)]
             rate = options.learning_rate * (options.head_factor if is_new else 1)
             decay = options.weight_decay if is_matrix else 0.0
             groups.append({"params": chosen, "lr": rate, "highest": rate, "weight_decay": decay})
@@ -265,7 +266,7 @@ def _autocast(device: torch.device) -> torch.autocast:
 
 
 def _seed(seed: int, epoch: int) -> int:
-    """Each epoch has chance of its own, so that one that is begun again sees what it saw before."""
+    """A seed for each epoch, so that a resumed run draws the same random numbers."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 

@@ -1,11 +1,11 @@
-"""What is estimated is never told without how sure it is."""
+"""Estimates with confidence intervals."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A rate, a mean or a difference of two, and between what it lies at 95 %. NaN where it is not known."""
+    """A rate, a mean or a difference of two, with its 95 % confidence interval. NaN where it is unknown."""
 
     value: float
     low: float

@@ -1,6 +1,6 @@
-"""Teach a pretrained backbone the categories of a catalogue, from its own photos.
+"""Fine-tuning of a pretrained backbone on the categories of a catalogue's photos.
 
-The file it writes is one that `ml.weights` reads; name, input size and categories are recorded in it.
+The result is a weights file that `ml.weights` reads. Name, input size and categories are recorded in it.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ml.backbone import build_classifier, last_linear
-from ml.epochs import BadOptionsError, DivergedError, Epoch, FineTuningOptions, Lesson, Training
+from ml.epochs import DivergedError, Epoch, FineTuningOptions, Lesson, Training
 from ml.photos import Photo
 from ml.pictures import fingerprint
 from ml.progress import Progress
@@ -25,25 +25,25 @@ from ml.small_backbone import TooFewCategoriesError
 from ml.targets import Targets, make_targets
 from ml.weights import Weights, WeightsError, read_weights
 
-__all__ = ["BadOptionsError", "DivergedError", "FineTuningOptions", "FineTuningReport", "finetune"]
+__all__ = ["DivergedError", "FineTuningOptions", "FineTuningReport", "finetune"]
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
 @dataclass(frozen=True)
 class FineTuningReport:
-    """What a training came to. `path` holds the weights of the best epoch."""
+    """Result of a fine-tuning run. The file at `path` holds the weights of the best epoch."""
 
     path: Path
     categories: tuple[str, ...]
     photo_count: int
     validation_count: int
     epochs: tuple[Epoch, ...]
-    resumed_after: int  # epochs that an earlier run had done
+    resumed_after: int  # epochs taken over from an interrupted run
 
     @property
     def best(self) -> Epoch:
-        return max(self.epochs, key=lambda epoch: epoch.accuracy)  # the first of equals
+        return max(self.epochs, key=lambda epoch: epoch.accuracy)  # the first one of a tie
 
 
 def finetune(
@@ -62,17 +62,18 @@ def finetune(
     say: Callable[[str], None] = lambda line: None,
     device: torch.device | str | None = None,
 ) -> FineTuningReport:
-    """Fine-tune a backbone on labelled photos; write the best epoch to `path`, whole or not at all.
+    """Fine-tune a backbone on labelled photos, and write the best epoch to `path` atomically.
 
-    finer: more exact labels, such as whole category paths; taught beside, they make categories clearer too.
-    validation (n,) bool: photos held out, which choose the epoch. A run that was broken off goes on after the
-    last epoch in `checkpoint`, with the same result as if it had not been; the file is removed at the end.
+    finer: more exact labels, such as whole category paths; trained as a second task, they improve accuracy on
+    the categories too. validation (n,) bool: held-out photos, which select the epoch. An interrupted run
+    resumes after the last epoch in `checkpoint`, with the same result as an uninterrupted one; the file is
+    removed at the end. report is called with each epoch, say with messages for the operator.
     Raises TooFewCategoriesError, UnreadablePhoto, WeightsError, BadBackbone, DivergedError.
     """
-    _check(labels, validation, len(photos))
+    _require_trainable(labels, validation, len(photos))
     targets = make_targets(labels, finer)
     weights = read_weights(weights_file, backbone_name)
-    run = _run(weights, photos, [labels, finer], validation, options)
+    run = _run_digest(weights, photos, [labels, finer], validation, options)
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
         model, head = prepare(weights, targets.class_count, options)
@@ -92,7 +93,7 @@ def finetune(
 
 
 def prepare(weights: Weights, class_count: int, options: FineTuningOptions) -> tuple[nn.Module, nn.Module]:
-    """The pretrained classifier and its last layer, which is new. All but the last blocks is frozen.
+    """The pretrained classifier, and its new last layer. All blocks but the last unfrozen ones are frozen.
 
     Raises WeightsError when the weights do not fit.
     """
@@ -111,9 +112,9 @@ def prepare(weights: Weights, class_count: int, options: FineTuningOptions) -> t
 
 
 def blocks(model: nn.Module) -> list[list[nn.Module]]:
-    """The parts of a torchvision classifier that hold weights, first to last: layers, or residual blocks.
+    """The parts of a torchvision classifier that have weights, first to last: layers, or residual blocks.
 
-    A norm goes with the layer before it.
+    A norm belongs to the block of the layer before it.
     """
     parts: list[list[nn.Module]] = []
     for child in model.children():
@@ -126,24 +127,24 @@ def blocks(model: nn.Module) -> list[list[nn.Module]]:
 
 
 def best_device() -> str:
-    """The kind of processor that trains fastest here."""
+    """The fastest available torch device: cuda, mps or cpu."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def save(state: dict[str, Tensor], path: Path, name: str, input_size: int, targets: Targets) -> None:
-    """Write weights as `ml.weights` reads them, with what the classifier's last layer stands for."""
-    about = {
+    """Write weights as `ml.weights` reads them, with the categories of the classifier's outputs."""
+    metadata = {
         "backbone": name,
         "input_size": str(input_size),
         "categories": json.dumps(targets.categories),
         "category_of": json.dumps(targets.category_of.tolist()),  # of each output
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    save_file({key: tensor.contiguous() for key, tensor in state.items()}, aside, metadata=about)
-    aside.replace(path)
+    temporary = path.with_name(path.name + ".part")
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, temporary, metadata=metadata)
+    temporary.replace(path)
 
 
 def _load(model: nn.Module, state: dict[str, Tensor], last: str, weights: Weights) -> None:
@@ -152,29 +153,30 @@ def _load(model: nn.Module, state: dict[str, Tensor], last: str, weights: Weight
         model.load_state_dict(state, strict=False)
     except RuntimeError:
         raise WeightsError(f"{weights.source} does not fit {weights.name}: shapes differ") from None
-    if odd := sorted(expected ^ set(state)):
-        raise WeightsError(f"{weights.source} does not fit {weights.name} ({', '.join(odd[:3])})")
+    if mismatched := sorted(expected ^ set(state)):
+        raise WeightsError(f"{weights.source} does not fit {weights.name} ({', '.join(mismatched[:3])})")
 
 
-def _check(labels: Sequence[str], validation: np.ndarray, photo_count: int) -> None:
-    """Raises TooFewCategoriesError."""
+def _require_trainable(labels: Sequence[str], validation: np.ndarray, photo_count: int) -> None:
+    """Raises TooFewCategoriesError unless two categories are trained on and some photos are held out."""
     assert validation.dtype == np.bool_ and len(labels) == len(validation) == photo_count
-    taught = {label for label, is_held_out in zip(labels, validation, strict=True) if not is_held_out}
-    if len(taught) < 2 or not validation.any():
+    trained = {label for label, is_held_out in zip(labels, validation, strict=True) if not is_held_out}
+    if len(trained) < 2 or not validation.any():
         raise TooFewCategoriesError(
-            "expected photos of two categories or more to learn from and some to be judged by; found "
-            f"{photo_count} photos, {int(validation.sum())} of them held out, {len(taught)} categories taught"
+            "expected training photos of two categories or more, and some held-out photos; found "
+            f"{photo_count} photos, {int(validation.sum())} of them held out, "
+            f"and {len(trained)} categories among the training photos"
         )
 
 
-def _run(
+def _run_digest(
     weights: Weights,
     photos: Sequence[Photo],
     labels: list[Sequence[str] | None],
     validation: np.ndarray,
     options: FineTuningOptions,
 ) -> str:
-    """Names all that a training's result depends on."""
+    """A digest of everything that the result of a run depends on."""
     parts = [
         weights.name,
         weights.digest,

@@ -1,4 +1,4 @@
-"""One order out of several, by the places that each gives: no scale of scores has to be known."""
+"""Reciprocal rank fusion: one ranking from several, by ranks alone, whatever the scales of their scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ import numpy as np
 
 from ml.arrays import Matrix, Rows, ShapeError, Vector, require_vector
 
-# Of the paper, which found little difference between 20 and 100: it keeps a first place of one ranking from
-# outweighing a second and a third of two others.
+# The paper's value; it found little difference between 20 and 100. It keeps a first place in one ranking from
+# outweighing a second and a third place in two others.
 K = 60
 INTEGERS = (np.int32, np.int64)
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
+@dataclass(frozen=True, eq=False)  # == of arrays is not a bool
 class Fused:
-    """What the rankings hold, best first.
+    """The fused ranking, best first.
 
-    rows (n,) int64, each once; parts (n, s) float64, what each ranking adds to the score, NaN where it does
-    not hold a row; score (n,) float64, their sum.
+    rows (n,) int64, each once; parts (n, s) float64, the contribution of each ranking to the score, NaN where
+    it lacks the row; score (n,) float64, the sum of the parts.
     """
 
     rows: Rows
@@ -30,10 +30,10 @@ def reciprocal_rank(rankings: Sequence[Rows], weights: Vector, *, k: int = K) ->
     """Reciprocal rank fusion: sum over rankings of weight / (k + rank), the first rank being 1.
 
     Cormack, Clarke & Buettcher 2009. Each ranking (m,) int, best first, each row once; weights (s,) >= 0.
-    Equal scores keep the greater row first, which was added later. Raises ShapeError.
+    Of equal scores the greater row, which was added later, comes first. Raises ShapeError.
     """
     if len(rankings) != len(weights):
-        raise ShapeError(f"expected a weight a ranking, found {len(weights)} for {len(rankings)}")
+        raise ShapeError(f"expected one weight per ranking, found {len(weights)} for {len(rankings)}")
     checked = [require_vector(np.asarray(ranking), dtypes=INTEGERS).astype(np.int64) for ranking in rankings]
     rows = np.unique(np.concatenate([*checked, np.empty(0, np.int64)]))
     parts = np.full((len(rows), len(checked)), np.nan)

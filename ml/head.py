@@ -1,4 +1,4 @@
-"""A trained head as plain arrays: features in, a vector of the joint space and category logits out."""
+"""Inference of a trained head in numpy: from features to joint-space vectors and category logits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,13 +10,13 @@ from ml.arrays import Matrix, Vector, require_matrix, unit_rows
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Standardised features, a linear layer into the joint space, and a hidden one (ReLU) before categories.
+    """Weights of a head: a linear layer into the joint space, and a hidden one (ReLU) before category logits.
 
     f features, h hidden, j dimensions of the joint space, r root and l leaf categories.
     """
 
     mean: Vector  # (f,)
-    scale: Vector  # (f,) one over the standard deviation
+    scale: Vector  # (f,) 1 / standard deviation
     hidden_weight: Matrix  # (h, f)
     hidden_bias: Vector  # (h,)
     joint_weight: Matrix  # (j, f)
@@ -28,15 +28,15 @@ class Head:
 
     @classmethod
     def of(cls, state: Mapping[str, np.ndarray]) -> "Head":
-        """From arrays named as a module names them, `hidden.weight` and so on."""
+        """From a torch state dict's arrays, named `hidden.weight` and so on."""
         return cls(**{field.name: state[_module_name(field.name)] for field in fields(cls)})
 
     def hidden(self, features: Matrix) -> Matrix:
-        """(n, f) -> (n, h) float32"""
+        """Activations of the hidden layer.   (n, f) -> (n, h) float32"""
         return np.maximum(self._standard(features) @ self.hidden_weight.T + self.hidden_bias, 0)
 
     def joint(self, features: Matrix) -> Matrix:
-        """(n, f) -> (n, j) float32, unit length"""
+        """Vectors in the joint space.   (n, f) -> (n, j) float32, unit length"""
         return unit_rows(self._standard(features) @ self.joint_weight.T + self.joint_bias)
 
     def _standard(self, features: Matrix) -> Matrix:
@@ -52,12 +52,12 @@ class Head:
         return hidden @ self.leaf_weight.T + self.leaf_bias
 
     def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """What to save, each name behind a prefix."""
+        """The arrays to save, by prefixed name."""
         return {f"{prefix}_{field.name}": getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> "Head":
-        """What `arrays` gave. Raises KeyError."""
+        """The head whose arrays `arrays` returned. Raises KeyError."""
         return cls(**{field.name: arrays[f"{prefix}_{field.name}"] for field in fields(cls)})
 
     @staticmethod

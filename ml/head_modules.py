@@ -1,6 +1,6 @@
-"""What the heads learn from, how they are shaped, and both of them as torch modules.
+"""The photo head and the text head as torch modules, with their training data and options.
 
-Only workers and commands import this module: it loads torch.
+Only workers and commands import this module, since it loads torch.
 """
 
 import math
@@ -14,20 +14,20 @@ from torch.nn import functional
 from ml.arrays import Matrix, Rows, require_matrix, require_vector
 from ml.head import Head
 
-BRIDGE = 0.5  # length of what the bridge says, beside the unit that is learned
-FIRST_WEIGHTS = 0.3  # of the usual ones: what is learned starts below what the bridge says
+BRIDGE_LENGTH = 0.5  # mean length of the bridge's output, beside the learned layer's
+FIRST_WEIGHTS = 0.3  # factor of torch's initial weights, so that the learned layer starts below the bridge
 
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
-    """What the heads learn from: one row a listing, and its photos."""
+    """Training data of the heads: one row a listing, and its photos."""
 
     photos: Matrix  # (p, f) float32, features
     owners: Rows  # (p,) int64, the listing of each photo
     texts: Matrix  # (n, t) float32, of title and description
     titles: Matrix  # (n, t) float32, of the title alone
-    photo_bridge: Matrix  # (f, s) float32: from features to where photos and texts can already be compared
-    text_bridge: Matrix  # (t, s) float32; s = 0 where no such space is known
+    photo_bridge: Matrix  # (f, s) float32: maps features into a space that photos and texts share untrained
+    text_bridge: Matrix  # (t, s) float32; s = 0 without such a space
     roots: Rows  # (n,) int64, root category
     leaves: Rows  # (n,) int64, full category
     root_count: int
@@ -44,9 +44,9 @@ class Lessons:
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """How heads are shaped and trained. Chosen on validation splits of real adverts."""
+    """Architecture and training options of the heads, chosen on validation splits of real adverts."""
 
-    joint: int = 384  # dimensions of the space that photos and words share
+    joint: int = 384  # dimensions of the joint space of photos and words
     photo_hidden: int = 1024
     text_hidden: int = 1024
     dropout: float = 0.6
@@ -60,15 +60,15 @@ class HeadOptions:
     leaf_weight: float = 0.5
     words_weight: float = 0.5  # of the photo-words contrastive loss
     sibling_weight: float = 0.5
-    patience: int = 8  # epochs without a better score
+    patience: int = 8  # epochs without improvement after which training ends
     seed: int = 0
 
 
 class HeadModule(nn.Module):
     """Features -> a vector in the joint space; features -> hidden -> logits of root and full categories.
 
-    The joint space is reached without a hidden layer: with one, a few thousand listings are learnt by heart
-    (tried: .09 of the photos found by their title for .12). `bridge` is fixed.
+    The joint space has no hidden layer: with one, the head overfits a few thousand listings (title-to-photo
+    recall .09 instead of .12). `bridge` is fixed.
     """
 
     def __init__(self, lessons: Lessons, features: Matrix, bridge: Matrix, hidden: int, options: HeadOptions):
@@ -101,14 +101,19 @@ class HeadModule(nn.Module):
 
 
 def _scaled(bridge: Matrix, features: Matrix, joint: int) -> Matrix:
-    """For standardised features, and so that what it says is BRIDGE long.   (f, s) -> (f, joint) float32"""
+    """The bridge for standardised features, with outputs of mean length BRIDGE_LENGTH.
+
+    (f, s) -> (f, joint) float32
+    """
     padded = np.zeros((len(bridge), joint), np.float32)
     padded[:, : bridge.shape[1]] = bridge
     length = np.linalg.norm((features - features.mean(axis=0)) @ padded, axis=1).mean()
-    return padded * (features.std(axis=0)[:, None] * BRIDGE / max(length, 1e-6)).astype(np.float32)
+    return padded * (features.std(axis=0)[:, None] * BRIDGE_LENGTH / max(length, 1e-6)).astype(np.float32)
 
 
 class Heads(nn.Module):
+    """The photo head, the text head, and the logarithms of the two contrastive losses' scales."""
+
     def __init__(self, lessons: Lessons, options: HeadOptions, rows: Rows, photo_rows: Rows):
         super().__init__()
         photos, texts = lessons.photos[photo_rows], lessons.texts[rows]

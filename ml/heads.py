@@ -1,6 +1,6 @@
-"""The photo head and the text head of one space, and what trains them on stored features.
+"""Joint training of the photo head and the text head on stored features.
 
-Only workers and commands import this module: it loads torch. What comes out, `Head`, is plain arrays.
+Only workers and commands import this module, since it loads torch. Its result, `Head`, is plain arrays.
 """
 
 import math
@@ -19,41 +19,41 @@ from ml.progress import Progress
 from ml.retrieval import recall_at
 
 Report = Callable[["Epoch"], None]
-SENTENCE_PART = 0.35  # of the listings of a batch say their title only, as a query does
-MOST_SCALED = math.log(100.0)  # of the contrastive losses, as in CLIP (Radford et al. 2021)
+TITLE_ONLY_SHARE = 0.35  # of a batch's listings are read by their title alone, which resembles a query
+GREATEST_LOG_SCALE = math.log(100.0)  # of the contrastive losses, as in CLIP (Radford et al. 2021)
 
 
 class NotFinite(ValueError):
-    """The loss became infinite or no number: nothing that was learned can be used."""
+    """The loss became infinite or NaN, so the training has no usable result."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """How a training stood after one more round, judged on listings that it does not learn from."""
+    """Results of one epoch, measured on held-out listings."""
 
     number: int
     losses: dict[str, float]
-    photo_accuracy: float  # of a photo's root category
+    photo_accuracy: float  # root category by a photo
     words_accuracy: float
     both_accuracy: float
-    words_to_photo: float  # recall@10: a listing's photo by its title, among those held out
-    sibling: float  # recall@10: the other photo of a listing, among those held out
+    words_to_photo: float  # recall@10 of a listing's photo by its title, among held-out photos
+    sibling: float  # recall@10 of the other photo of a listing, among held-out photos
 
     @property
     def score(self) -> float:
-        """What early stopping goes by: categories by either side, and the meeting of both."""
+        """The criterion of early stopping: accuracy by either side plus both recalls."""
         return self.photo_accuracy + self.words_accuracy + self.words_to_photo + self.sibling
 
     @property
     def figures(self) -> dict[str, float]:
-        """All of it by name, losses as `loss/NAME`."""
+        """All results by name, losses as `loss/NAME`."""
         losses = {f"loss/{name}": value for name, value in self.losses.items()}
         return losses | {name: value for name, value in vars(self).items() if isinstance(value, float)}
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedHeads:
-    """The heads of the best epoch, and how the training went."""
+    """The heads of the best epoch, and the results of all epochs."""
 
     photo: Head
     text: Head
@@ -72,11 +72,11 @@ def train_heads(
     progress: Progress | None = None,
     report: Report | None = None,
 ) -> TrainedHeads:
-    """Train both heads together; listings of held_out (n,) bool only judge the epochs.
+    """Train both heads together; listings of held_out (n,) bool are used for evaluation only.
 
-    Photo-words and sibling-photo contrastive losses (InfoNCE, van den Oord et al. 2018) beside cross-entropy
-    of categories by photo, by words and by both. The best epoch counts; training ends early when `patience`
-    epochs brought nothing better. Raises NotFinite.
+    Losses: InfoNCE (van den Oord et al. 2018) between photos and words and between photos of one listing, and
+    cross-entropy of categories by photo, by words and by both. Returns the heads of the best epoch. Training
+    ends early after `patience` epochs without improvement. Raises NotFinite.
     """
     require_vector(held_out, length=len(lessons.texts), dtypes=[np.bool_])
     training = _Training(lessons, held_out, options)
@@ -97,15 +97,15 @@ def train_heads(
 
 
 class _Training:
-    """One training: the modules, the optimiser, and where the schedule stands."""
+    """One training run: the modules, the optimiser, and the position in the learning rate schedule."""
 
     def __init__(self, lessons: Lessons, held_out: np.ndarray, options: HeadOptions):
         self.lessons, self.options = lessons, options
         self.rows = np.flatnonzero(~held_out)
         self.held_out = np.flatnonzero(held_out)
         self.rng = np.random.default_rng(options.seed)
-        self.places = _places_of_photos(lessons.owners, len(held_out))
-        with torch.random.fork_rng(devices=[]):  # first weights come from the global generator
+        self.photos_of = _photos_by_listing(lessons.owners, len(held_out))
+        with torch.random.fork_rng(devices=[]):  # initial weights come from the global generator
             torch.manual_seed(options.seed)
             photo_rows = np.flatnonzero(~held_out[lessons.owners])
             self.heads = Heads(lessons, options, self.rows, photo_rows)
@@ -128,7 +128,7 @@ class _Training:
                 for name, value in self._step(batch).items():
                     sums[name] = sums.get(name, 0.0) + value / len(batches)
             self.dropout_state = torch.get_rng_state()
-        return self._judged(number, sums)
+        return self._evaluated(number, sums)
 
     def frozen(self, epochs: list[Epoch]) -> TrainedHeads:
         return TrainedHeads(self.heads.photo.frozen(), self.heads.text.frozen(), epochs)
@@ -145,7 +145,9 @@ class _Training:
         losses = self._losses(rows)
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
-            raise NotFinite(f"the loss became {total.item()} after {self.steps_done} steps")
+            raise NotFinite(
+                f"the loss became {total.item()} after {self.steps_done} steps; try a lower learning rate"
+            )
         self.optimiser.zero_grad()
         total.backward()
         self.optimiser.step()
@@ -155,24 +157,26 @@ class _Training:
     def _losses(self, rows: Rows) -> dict[str, Tensor]:
         options = self.options
         photos, texts, titles = self.tensors
-        short = torch.from_numpy(self.rng.random(len(rows)) < SENTENCE_PART)[:, None]
-        words, root_t, leaf_t = self.heads.text(torch.where(short, titles[rows], texts[rows]))
+        is_title_only = torch.from_numpy(self.rng.random(len(rows)) < TITLE_ONLY_SHARE)[:, None]
+        words, root_t, leaf_t = self.heads.text(torch.where(is_title_only, titles[rows], texts[rows]))
         losses = {"words": self._categories(rows, root_t, leaf_t)}
         first, second = self._two_photos(rows)
-        shown = np.flatnonzero(first >= 0)
-        if not len(shown):
+        with_photo = np.flatnonzero(first >= 0)
+        if not len(with_photo):
             return losses
-        look, root_p, leaf_p = self.heads.photo(photos[first[shown]])
-        losses["photo"] = self._categories(rows[shown], root_p, leaf_p)
+        look, root_p, leaf_p = self.heads.photo(photos[first[with_photo]])
+        losses["photo"] = self._categories(rows[with_photo], root_p, leaf_p)
         losses["both"] = functional.cross_entropy(
-            root_p + root_t[shown], self.roots[rows[shown]], label_smoothing=options.smoothing
+            root_p + root_t[with_photo], self.roots[rows[with_photo]], label_smoothing=options.smoothing
         )
-        losses["contrast"] = options.words_weight * self._contrast(look, words[shown], 0)
-        pairs = np.flatnonzero(second[shown] != first[shown])
+        losses["contrast"] = options.words_weight * self._contrast(look, words[with_photo], 0)
+        pairs = np.flatnonzero(second[with_photo] != first[with_photo])
         if len(pairs) > 1:
-            other, root_s, leaf_s = self.heads.photo(photos[second[shown][pairs]])
+            other, root_s, leaf_s = self.heads.photo(photos[second[with_photo][pairs]])
             losses["sibling"] = options.sibling_weight * self._contrast(look[pairs], other, 1)
-            losses["photo"] = (losses["photo"] + self._categories(rows[shown][pairs], root_s, leaf_s)) / 2
+            losses["photo"] = (
+                losses["photo"] + self._categories(rows[with_photo][pairs], root_s, leaf_s)
+            ) / 2
         return losses
 
     def _categories(self, rows: Rows, roots: Tensor, leaves: Tensor) -> Tensor:
@@ -182,31 +186,31 @@ class _Training:
         return by_root + self.options.leaf_weight * by_leaf
 
     def _contrast(self, one: Tensor, other: Tensor, scale: int) -> Tensor:
-        """Each row is to find its partner among the others', in both directions."""
-        logits = self.heads.scale[scale].clamp(max=MOST_SCALED).exp() * one @ other.T
+        """InfoNCE in both directions: row i of each side is the positive of row i of the other."""
+        logits = self.heads.scale[scale].clamp(max=GREATEST_LOG_SCALE).exp() * one @ other.T
         partner = torch.arange(len(one))
         return (functional.cross_entropy(logits, partner) + functional.cross_entropy(logits.T, partner)) / 2
 
     def _two_photos(self, rows: Rows) -> tuple[Rows, Rows]:
-        """Two different photos of each listing, the same twice when it has one, -1 when it has none."""
+        """Rows of two photos of each listing: the same one twice if it has one, -1 if it has none."""
         first, second = np.full(len(rows), -1), np.full(len(rows), -1)
         for place, row in enumerate(rows):
-            own = self.places[row]
+            own = self.photos_of[row]
             if len(own):
                 chosen = self.rng.permutation(own)[:2]
                 first[place], second[place] = chosen[0], chosen[-1]
         return first, second
 
     @torch.no_grad()
-    def _judged(self, number: int, losses: dict[str, float]) -> Epoch:
+    def _evaluated(self, number: int, losses: dict[str, float]) -> Epoch:
         self.heads.eval()
         lessons, rows = self.lessons, self.held_out
-        places = np.flatnonzero(np.isin(lessons.owners, rows))
+        photo_rows = np.flatnonzero(np.isin(lessons.owners, rows))
         photos, texts, titles = self.tensors
-        look, root_p, _ = (part.numpy() for part in self.heads.photo(photos[places]))
+        look, root_p, _ = (part.numpy() for part in self.heads.photo(photos[photo_rows]))
         _, root_t, _ = (part.numpy() for part in self.heads.text(texts[rows]))
-        asked, _, _ = (part.numpy() for part in self.heads.text(titles[rows]))
-        owners = np.searchsorted(rows, lessons.owners[places])
+        title_vectors, _, _ = (part.numpy() for part in self.heads.text(titles[rows]))
+        owners = np.searchsorted(rows, lessons.owners[photo_rows])
         roots = lessons.roots[rows]
         both = root_t + np.nan_to_num(means_of(root_p, owners, len(rows)))
         return Epoch(
@@ -215,19 +219,20 @@ class _Training:
             photo_accuracy=_accuracy(root_p, roots[owners]),
             words_accuracy=_accuracy(root_t, roots),
             both_accuracy=_accuracy(both, roots),
-            words_to_photo=recall_at(asked[np.unique(owners)], look, np.unique(owners), owners, 10),
+            words_to_photo=recall_at(title_vectors[np.unique(owners)], look, np.unique(owners), owners, 10),
             sibling=_sibling_recall(look, owners),
         )
 
 
 def scheduled(share: float, warm_up: float) -> float:
-    """A linear rise over the first `warm_up` of the steps, then half a cosine down to nothing."""
+    """Factor of the peak learning rate: linear over the first `warm_up` of the steps, then cosine decay."""
     if share < warm_up:
         return (share + 1e-3) / warm_up
     return (1 + math.cos(math.pi * (share - warm_up) / (1 - warm_up))) / 2
 
 
-def _places_of_photos(owners: Rows, listing_count: int) -> list[Rows]:
+def _photos_by_listing(owners: Rows, listing_count: int) -> list[Rows]:
+    """Rows of the photos of each listing."""
     order = np.argsort(owners, kind="stable")
     return np.split(order, np.searchsorted(owners[order], np.arange(1, listing_count)))
 
@@ -237,6 +242,7 @@ def _accuracy(logits: Matrix, labels: Rows) -> float:
 
 
 def _sibling_recall(look: Matrix, owners: Rows) -> float:
+    """Recall@10 of another photo of the same listing, over the listings with several photos."""
     counts = np.bincount(owners)
-    asked = np.flatnonzero(counts[owners] > 1)
-    return recall_at(look[asked], look, owners[asked], owners, 10, own=asked)
+    queries = np.flatnonzero(counts[owners] > 1)
+    return recall_at(look[queries], look, owners[queries], owners, 10, own=queries)

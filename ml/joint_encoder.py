@@ -1,6 +1,6 @@
-"""The trained space: photos and words of a listing as vectors that can be compared with each other.
+"""The trained encoder: photos and words of listings as vectors in one joint space.
 
-Only workers and commands import this module: it loads scikit-learn.
+Only workers and commands import this module, since it loads scikit-learn.
 """
 
 import hashlib
@@ -30,10 +30,10 @@ PARTS: dict[str, Any] = {"look": Look, "meaning": Meaning, "concepts": Concepts}
 
 @dataclass(frozen=True, eq=False)
 class JointEncoder:
-    """Look from the features themselves, meaning and words through trained heads."""
+    """Encoder whose look block comes from the features themselves, meaning and words from trained heads."""
 
     backbone: str  # version of the backbone whose features it takes
-    text_encoder: str  # version of the sentence encoder whose features it takes; empty for n-grams alone
+    text_encoder: str  # version of the sentence encoder whose embeddings it takes; empty for n-grams alone
     blocks: Blocks
     look: Look
     concepts: Concepts
@@ -42,7 +42,9 @@ class JointEncoder:
     meaning: Meaning
     ngrams: NgramBasis
     classifier: Classifier
-    named: Mapping[str, Any] = field(default_factory=dict)  # what else distinguishes it, for its version
+    named: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # metadata that `version` depends on, the digest too
 
     @property
     def feature_dimension(self) -> int:
@@ -59,16 +61,16 @@ class JointEncoder:
         """Vectors of listings and of their photos.
 
         features (p, feature_dimension) float16, one row a photo; owners (p,) int, the listing of each;
-        sentences (n, t) of the text encoder, if there is one. A listing without photos carries its words
-        where others carry the meaning of their photos, or words would never find it beside them.
+        sentences (n, t) of the text encoder, if there is one. A listing without photos has its words vector
+        in the meaning block, so that searches by words rank it fairly beside listings with photos.
         """
         require_matrix(features, columns=self.feature_dimension)
         require_vector(owners, length=len(features), dtypes=[np.int32, np.int64])
         photos = self._photo_blocks(features)  # (p, look + meaning)
         pooled = _pooled(photos, owners, len(titles), self.blocks)
         words = self._words_block(titles, descriptions, sentences)  # (n, meaning)
-        without = np.bincount(owners, minlength=len(titles)) == 0
-        pooled[without, self.blocks.look :] = words[without]
+        is_photoless = np.bincount(owners, minlength=len(titles)) == 0
+        pooled[is_photoless, self.blocks.look :] = words[is_photoless]
         return Coded(np.hstack([pooled, words]).astype(np.float16), photos.astype(np.float16))
 
     def evidence(
@@ -79,16 +81,16 @@ class JointEncoder:
         descriptions: Sequence[str],
         sentences: Matrix | None = None,
     ) -> Evidence:
-        """What the heads say of the categories of listings; arguments as for `encode`."""
-        by_photo = self._sides(self.photo, photo_features(self.concepts, features))
-        texts, said = self._texts(titles, descriptions, sentences)
-        by_words = self._sides(self.words, texts)
+        """The heads' log-probabilities of listings' categories; arguments as for `encode`."""
+        by_photo = self._category_logs(self.photo, photo_features(self.concepts, features))
+        texts, has_words = self._texts(titles, descriptions, sentences)
+        by_words = self._category_logs(self.words, texts)
         for side in by_words:
-            side[~said] = np.nan
+            side[~has_words] = np.nan
         photo_roots, photo_leaves = (means_of(side, owners, len(titles)) for side in by_photo)
         return Evidence(photo_roots, by_words[0], photo_leaves, by_words[1])
 
-    def _sides(self, head: Head, features: Matrix) -> tuple[Matrix, Matrix]:
+    def _category_logs(self, head: Head, features: Matrix) -> tuple[Matrix, Matrix]:
         hidden = head.hidden(features)
         return self.classifier.side(head.roots(hidden), head.leaves(hidden))
 
@@ -100,34 +102,34 @@ class JointEncoder:
     def _words_block(
         self, titles: Sequence[str], descriptions: Sequence[str], sentences: Matrix | None
     ) -> Matrix:
-        """-> (n, words) float32, unit length; zeros where nothing is said"""
-        texts, said = self._texts(titles, descriptions, sentences)
+        """-> (n, words) float32, unit length; zeros for listings without words"""
+        texts, has_words = self._texts(titles, descriptions, sentences)
         words = self.meaning.of_words(self.words, texts)
-        words[~said] = 0
+        words[~has_words] = 0
         return words
 
     def _texts(
         self, titles: Sequence[str], descriptions: Sequence[str], sentences: Matrix | None
     ) -> tuple[Matrix, np.ndarray]:
-        """What the words head takes, (n, t) float32, and of whom there is something, (n,) bool."""
-        said = np.array(
+        """Inputs of the words head, (n, t) float32, and which listings have any words, (n,) bool."""
+        has_words = np.array(
             [bool(title.strip() or text.strip()) for title, text in zip(titles, descriptions, strict=True)]
         )
-        return text_features(self.ngrams, titles, descriptions, sentences), said
+        return text_features(self.ngrams, titles, descriptions, sentences), has_words
 
     @property
     def version(self) -> str:
         return f"{KIND}-{self.named['digest'][:12]}"
 
     def save(self, folder: Path) -> None:
-        """Write its files into a folder."""
+        """Write the encoder's files into a folder."""
         write_arrays(folder / HEADS, self._arrays())
         write_arrays(folder / NGRAMS, self.ngrams.arrays())
         write_settings(folder / LABELS, self.classifier.labels.to_json(), form=FORM)
         write_settings(folder / SETTINGS, self.to_json(), form=FORM)
 
     def to_json(self) -> dict[str, Any]:
-        """All but the arrays and the labels."""
+        """The settings: everything but the arrays and the labels."""
         return {
             "kind": KIND,
             "backbone": self.backbone,
@@ -140,7 +142,7 @@ class JointEncoder:
 
     @classmethod
     def load(cls, folder: Path) -> "JointEncoder":
-        """Bring back what `save` wrote.   Raises ModelFileError."""
+        """Read what `save` wrote.   Raises ModelFileError."""
         saved = read_settings(folder / SETTINGS, form=FORM)
         names = [f"{part}_{field.name}" for part, kind in PARTS.items() for field in fields(kind)]
         arrays = read_arrays(folder / HEADS, [*names, *Head.names("photo"), *Head.names("words")])
@@ -160,10 +162,10 @@ class JointEncoder:
                 named=saved["named"],
             )
         except (KeyError, TypeError) as error:
-            raise ModelFileError(f"{folder} lacks or misstates {error}") from error
+            raise ModelFileError(f"{folder} has a missing or wrong value: {error}") from error
 
     def with_digest(self) -> "JointEncoder":
-        """The same encoder, named after what it holds."""
+        """The same encoder with a digest of its contents, which `version` needs."""
         digest = hashlib.sha256(repr(sorted(self.to_json().items())).encode())
         for name, array in sorted(self._arrays().items()):
             digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
@@ -179,20 +181,20 @@ def _part(kind: Any, name: str, arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 def photo_features(concepts: Concepts, features: Matrix) -> Matrix:
-    """What the photo head takes: damped backbone features beside concepts.   -> (p, f + s) float32"""
+    """Inputs of the photo head: damped backbone features and concepts.   -> (p, f + s) float32"""
     return np.hstack([damped(features), concepts.read(features)])
 
 
 def text_features(
     ngrams: NgramBasis, titles: Sequence[str], descriptions: Sequence[str], sentences: Matrix | None
 ) -> Matrix:
-    """What the words head takes: sentences, if there are any, beside n-grams.   -> (n, t) float32"""
+    """Inputs of the words head: sentences, if there are any, and n-grams.   -> (n, t) float32"""
     lexical = ngrams.read(titles, descriptions)
     return lexical if sentences is None else np.hstack([np.asarray(sentences, np.float32), lexical])
 
 
 def _pooled(photos: Matrix, owners: Rows, listing_count: int, blocks: Blocks) -> Matrix:
-    """Means of photos by listing, each block of unit length; zeros without photos.   (p, d) -> (n, d)"""
+    """Mean of each listing's photos, each block of unit length; zeros without photos.   (p, d) -> (n, d)"""
     pooled = np.zeros((listing_count, photos.shape[1]), dtype=np.float32)
     np.add.at(pooled, owners, photos)
     return np.hstack([unit_rows(pooled[:, : blocks.look]), unit_rows(pooled[:, blocks.look :])])

@@ -1,4 +1,4 @@
-"""Backbone features reduced to what tells photos apart, for near-identical ones and photos of one scene."""
+"""The look block: principal components of backbone features, for finding near-identical photos and scenes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -7,21 +7,21 @@ import numpy as np
 
 from ml.arrays import Matrix, Vector, require_matrix, unit_rows
 
-MOST_PHOTOS = 20_000  # more do not turn the axes
-EARLIER = 0.7
-WHITENING = 0.5  # of each axis' deviation: between plain principal components (0) and whitened ones (1)
+MOST_PHOTOS = 20_000  # that the axes are fitted on; more hardly change them
+EARLIER = 0.7  # weight of each earlier stage, in units of the last layer's
+WHITENING = 0.5  # exponent of the deviations: 0 for plain principal components, 1 for whitened ones
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """Principal axes of features, half whitened; parts of the features count as one each."""
+    """Projection of features to half-whitened principal axes, after scaling each part as a whole."""
 
     mean: Vector  # (f,) float32
     scale: Vector  # (f,) float32
     axes: Matrix  # (f, d) float32
 
     def read(self, features: Matrix) -> Matrix:
-        """(n, f) -> (n, d) float32, unit length"""
+        """Look vectors of photos.   (n, f) -> (n, d) float32, unit length"""
         require_matrix(features, columns=len(self.mean))
         return unit_rows(((damped(features) - self.mean) * self.scale) @ self.axes)
 
@@ -30,10 +30,10 @@ class Look:
 
 
 def fit_look(features: Matrix, parts: Sequence[int], dimension: int, *, seed: int) -> Look:
-    """From features of a catalogue's photos (n, f), at least one of them, which come in these parts.
+    """Fit the projection to features (n, f), n >= 1, of a catalogue's photos; parts: lengths of their parts.
 
-    The last layer's features count by what they vary, those of earlier stages alike, and each part of these
-    EARLIER times as much as the last layer.
+    Features of the last layer keep their relative variances. Those of an earlier stage are scaled to equal
+    variance, and the stage as a whole to EARLIER times the weight of the last layer.
     """
     rows = np.random.default_rng(seed).permutation(len(features))[:MOST_PHOTOS]
     wide = damped(features[np.sort(rows)])
@@ -49,7 +49,7 @@ def fit_look(features: Matrix, parts: Sequence[int], dimension: int, *, seed: in
 
 
 def damped(features: Matrix) -> Matrix:
-    """Square roots, so that a feature that a photo has in plenty does not drown the others.   -> float32"""
+    """Signed square roots, so that a few large features do not dominate.   -> float32"""
     wide = np.asarray(features, dtype=np.float32)
     return np.sign(wide) * np.sqrt(np.abs(wide))
 

@@ -1,4 +1,4 @@
-"""Meaning: where photos and words meet, from what their heads say of them."""
+"""The meaning block: photos and words in one space, from the outputs of their heads."""
 
 from dataclasses import dataclass, fields
 
@@ -8,17 +8,17 @@ from scipy.special import softmax
 from ml.arrays import Matrix, Vector, require_matrix, unit_rows
 from ml.head import Head
 
-CATEGORY_SHARE = 0.3  # of the squared length: full categories beside the joint space, chosen on validation
-MOST_ROWS = 20_000  # more do not turn the axes
+CATEGORY_SHARE = 0.3  # squared length of the categories' part, to the joint space's 1; chosen on validation
+MOST_ROWS = 20_000  # that the axes are fitted on; more hardly change them
 
 
 @dataclass(frozen=True, eq=False)
 class Meaning:
-    """Vectors of the joint space beside full categories, on the axes in which a catalogue differs most.
+    """Projection of joint vectors and category probabilities to the principal axes of a catalogue.
 
-    Categories agree where the joint space is unsure: with them a title finds its photo among 6,300 for .16 of
-    the listings, without for .14. Each side is measured from its own centre, or photos would be like photos
-    first of all.
+    Category probabilities help where the joint space is unsure: title-to-photo recall among 6,300 photos is
+    .16 with them and .14 without. Each side is centred on its own mean, since otherwise photos would be most
+    similar to photos.
     """
 
     photo_centre: Vector  # (j + l,) float32
@@ -26,22 +26,22 @@ class Meaning:
     axes: Matrix  # (j + l, d) float32
 
     def of_photos(self, head: Head, features: Matrix) -> Matrix:
-        """(p, f) -> (p, d) float32, unit length"""
+        """Meaning vectors by the photo head.   (p, f) -> (p, d) float32, unit length"""
         return unit_rows((said(head, features) - self.photo_centre) @ self.axes)
 
     def of_words(self, head: Head, features: Matrix) -> Matrix:
-        """(n, t) -> (n, d) float32, unit length"""
+        """Meaning vectors by the words head.   (n, t) -> (n, d) float32, unit length"""
         return unit_rows((said(head, features) - self.words_centre) @ self.axes)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What to save."""
+        """The arrays to save, by name."""
         return {f"meaning_{field.name}": getattr(self, field.name) for field in fields(self)}
 
 
 def said(head: Head, features: Matrix) -> Matrix:
-    """A head's joint vectors beside the roots of its probabilities of full categories.
+    """A head's joint vectors, followed by the square roots of its probabilities of full categories.
 
-    The inner product of such roots is 1 for the same distribution (Bhattacharyya 1943).
+    The inner product of such roots is 1 for equal distributions (Bhattacharyya 1943).
     (n, f) -> (n, j + l) float32
     """
     leaves = softmax(head.leaves(head.hidden(features)), axis=1)
@@ -49,7 +49,7 @@ def said(head: Head, features: Matrix) -> Matrix:
 
 
 def fit_meaning(photos: Matrix, words: Matrix, dimension: int) -> Meaning:
-    """From what the heads say of a catalogue's photos (p, j + l) and words (n, j + l), by `said`."""
+    """Fit the projection to a catalogue's photos (p, j + l) and words (n, j + l), both by `said`."""
     require_matrix(words, columns=photos.shape[1])
     centres = photos.mean(axis=0), words.mean(axis=0)
     sides = zip((photos, words), centres, strict=True)

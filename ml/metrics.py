@@ -1,18 +1,18 @@
-"""How good rankings are, actor by actor: the measures, and how sure one can be of their means."""
+"""Ranking metrics by actor, and bootstrap intervals of their means."""
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 
-NOBODY = -1  # in a ranking: nothing was left to recommend
+NOBODY = -1  # padding of a ranking with fewer items than places
 
 
 def top_k(scores: Matrix, k: int, excluded: csr_matrix | None = None) -> Rows:
     """The k best items of each actor, best first; of equal scores the lower item first.
 
-    scores (a, n), where NaN and -inf are never recommended, nor what is stored in excluded (a, n).
-    Returns (a, min(k, n)) int64, -1 where nothing is left.   Raises ShapeError.
+    scores (a, n); items of NaN or -inf, and those stored in excluded (a, n), are never returned.
+    Returns (a, min(k, n)) int64, padded with -1.   Raises ShapeError.
     """
     require_matrix(scores)
     _require_depth(k)
@@ -29,14 +29,14 @@ def top_k(scores: Matrix, k: int, excluded: csr_matrix | None = None) -> Rows:
 
 
 def _candidates(scores: Matrix, k: int) -> Rows:
-    """The items of the k greatest scores in each row, unordered; at the edge the lower of equal ones.
+    """Items of the k greatest scores in each row, unordered; of equal scores at the edge the lower items.
 
     scores (a, n) without NaN, k <= n -> (a, k) int64
     """
     item_count = scores.shape[1]
     if k == item_count:
         return np.tile(np.arange(k), (len(scores), 1))
-    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]  # from the top: ten times as fast among many zeros
+    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]  # negated: ten times as fast among many zeros
     edge = np.take_along_axis(scores, best[:, -1:], axis=1)  # (a, 1), the least of the k
     is_tied = ((scores >= edge).sum(axis=1) > k) & ~np.isneginf(edge[:, 0])
     best[is_tied] = _lower_of_equals(scores[is_tied], edge[is_tied], k)
@@ -44,7 +44,7 @@ def _candidates(scores: Matrix, k: int) -> Rows:
 
 
 def _lower_of_equals(scores: Matrix, edge: Matrix, k: int) -> Rows:
-    """What lies above the edge (a, 1), and of what lies on it the lowest items: (a, n) -> (a, k) int64"""
+    """Items above the edge (a, 1), and the lowest items of those on it: (a, n) -> (a, k) int64"""
     above, equal = scores > edge, scores == edge
     room = k - above.sum(axis=1, keepdims=True)  # (a, 1)
     kept = above | (equal & (equal.cumsum(axis=1, dtype=np.int32) <= room))
@@ -52,23 +52,23 @@ def _lower_of_equals(scores: Matrix, edge: Matrix, k: int) -> Rows:
 
 
 def recall(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
-    """Which share of what is relevant is among the first k, as LightGCN counts it (He et al. 2020).
+    """Share of the relevant items that are among the first k, as in LightGCN (He et al. 2020).
 
-    Of this and the three measures below: ranked (a, any) int, no item twice, -1 where there is nothing; a
-    ranking narrower than k counts as one with nothing behind it. relevant (a, n): what is stored counts.
-    Returns (a,) float64, NaN for an actor with nothing relevant.   Raises ShapeError.
+    For this and the three metrics below: ranked (a, any) int, no item twice, padded with -1; rankings
+    narrower than k are taken as padded. relevant (a, n): every stored entry counts.
+    Returns (a,) float64, NaN for an actor without relevant items.   Raises ShapeError.
     """
     return _over(_hits(ranked, relevant, k).sum(axis=1), _count(relevant))
 
 
 def hit_rate(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
-    """1 where anything relevant is among the first k, else 0."""
+    """1 if any relevant item is among the first k, else 0; see `recall`."""
     hit = _hits(ranked, relevant, k).any(axis=1).astype(np.float64)
     return np.where(_count(relevant) > 0, hit, np.nan)
 
 
 def ndcg(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
-    """Gains discounted by log2 of the place, over the best that was possible (Järvelin & Kekäläinen 2002)."""
+    """Gains discounted by log2 of the place, over the ideal (Järvelin & Kekäläinen 2002); see `recall`."""
     hits = _hits(ranked, relevant, k)
     gains = 1 / np.log2(np.arange(k) + 2)  # (k,)
     ideal = np.concatenate([[0], np.cumsum(gains)])[np.minimum(_count(relevant), k)]
@@ -76,9 +76,9 @@ def ndcg(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
 
 
 def average_precision(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
-    """Precision at each hit among the first k, summed, over the hits that were possible.
+    """Sum of the precisions at the hits among the first k, over the greatest possible number of hits.
 
-    Averaged over actors it is MAP@k (Manning, Raghavan & Schütze 2008, section 8.4, cut off at k).
+    Its mean over actors is MAP@k (Manning, Raghavan & Schütze 2008, section 8.4, cut off at k); see `recall`.
     """
     hits = _hits(ranked, relevant, k)
     precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)  # (a, <= k)
@@ -86,17 +86,17 @@ def average_precision(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
 
 
 def coverage(ranked: Rows, item_count: int) -> float:
-    """The share of all items that anybody is recommended, 0 where there are none.   Raises ShapeError."""
+    """Share of all items that are recommended to any actor, 0 without items.   Raises ShapeError."""
     _require_ranking(ranked, item_count)
     return len(np.unique(ranked[ranked >= 0])) / max(item_count, 1)
 
 
 def novelty(ranked: Rows, popularity: Vector) -> float:
-    """Mean -log2 of the share of people who touched what is recommended (Zhou et al. 2010), in bits.
+    """Mean self-information -log2(popularity) of recommended items, in bits (Zhou et al. 2010).
 
-    ranked (a, k) int, -1 where there is nothing; popularity (n,): that share, in [0, 1]. What nobody touched
-    counts as half as popular as the least touched, so that it is finite and newer than all the rest.
-    NaN where nothing is recommended, or nobody touched anything.   Raises ShapeError.
+    ranked (a, k) int, padded with -1; popularity (n,) in [0, 1]: share of actors who touched the item. An
+    item that nobody touched gets half the least nonzero popularity, so its novelty is finite and greatest.
+    NaN when nothing is recommended, or nobody touched anything.   Raises ShapeError.
     """
     require_vector(popularity)
     _require_ranking(ranked, len(popularity))
@@ -111,9 +111,9 @@ def novelty(ranked: Rows, popularity: Vector) -> float:
 def bootstrap_interval(
     values: Vector, *, rng: np.random.Generator, sample_count: int = 1000, level: float = 0.95
 ) -> tuple[float, float]:
-    """Between what the mean over actors (a,) lies, NaN left out: the percentile bootstrap (Efron 1979).
+    """Interval of the mean over actors (a,), without NaN, by the percentile bootstrap (Efron 1979).
 
-    NaN, NaN where nothing is left.   Raises ShapeError.
+    Returns NaN, NaN when no value is left.   Raises ShapeError.
     """
     require_vector(values)
     means = _resampled_means(values[:, None], rng, sample_count)
@@ -123,9 +123,9 @@ def bootstrap_interval(
 def bootstrap_difference(
     first: Vector, second: Vector, *, rng: np.random.Generator, sample_count: int = 1000, level: float = 0.95
 ) -> tuple[float, float]:
-    """Between what mean(first - second) lies, the actors (a,) being the same in both; see bootstrap_interval.
+    """Paired interval of mean(first - second) over the same actors (a,); see `bootstrap_interval`.
 
-    An actor for whom either is NaN is left out.
+    Actors for whom either is NaN are left out.
     """
     require_vector(first)
     require_vector(second, length=len(first))
@@ -140,10 +140,10 @@ def bootstrap_ratio(
     sample_count: int = 1000,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Between what mean(numerator) / mean(denominator) lies, the actors (a,) being the same in both.
+    """Paired interval of mean(numerator) / mean(denominator) over the same actors (a,).
 
-    denominator >= 0. An actor for whom either is NaN is left out. NaN, NaN where the denominator may as well
-    be 0: some sample had nothing else.   Raises ShapeError.
+    denominator >= 0. Actors for whom either is NaN are left out. Returns NaN, NaN when the denominator is 0
+    in any bootstrap sample.   Raises ShapeError.
     """
     require_vector(numerator)
     require_vector(denominator, length=len(numerator))
@@ -152,16 +152,16 @@ def bootstrap_ratio(
 
 
 def _resampled_means(values: Matrix, rng: np.random.Generator, sample_count: int) -> Matrix:
-    """Means of as many actors drawn with replacement, again and again: (a, c) -> (sample_count, c) float64
+    """Means of bootstrap samples of the actors without NaN: (a, c) -> (sample_count, c) float64
 
-    Samples are drawn one by one, so that what is held is no more than one count for each actor.
+    Samples are drawn one by one, so that memory holds only one count per actor.
     """
-    told = values[~np.isnan(values).any(axis=1)].astype(np.float64)
+    known = values[~np.isnan(values).any(axis=1)].astype(np.float64)
     means = np.full((sample_count, values.shape[1]), np.nan)
-    if actor_count := len(told):
+    if actor_count := len(known):
         for sample in means:
             times = np.bincount(rng.integers(actor_count, size=actor_count), minlength=actor_count)
-            sample[:] = times @ told / actor_count
+            sample[:] = times @ known / actor_count
     return means
 
 
@@ -171,20 +171,20 @@ def _percentiles(values: Vector, level: float) -> tuple[float, float]:
 
 
 def _hits(ranked: Rows, relevant: csr_matrix, k: int) -> np.ndarray:
-    """Which of the first k places hold something relevant: (a, <= k) bool.   Raises ShapeError."""
+    """Mask of the first k places that hold a relevant item: (a, <= k) bool.   Raises ShapeError."""
     _require_depth(k)
     _require_sparse(relevant, rows=len(ranked))
     _require_once(relevant)
     _require_ranking(ranked, relevant.shape[1])
     first = ranked[:, :k]
-    # Actor and item as one number, so that one look-up serves all actors.
+    # Actor and item encoded as one number, so that one np.isin serves all actors.
     keys = np.arange(len(first))[:, None] * relevant.shape[1] + first
     wanted = np.repeat(np.arange(len(first)), _count(relevant)) * relevant.shape[1] + relevant.indices
     return np.isin(keys, wanted) & (first >= 0)
 
 
 def _count(relevant: csr_matrix) -> Rows:
-    """How many entries each row stores: (a,)"""
+    """Number of entries that each row stores: (a,)"""
     return np.diff(relevant.indptr)
 
 
@@ -202,12 +202,12 @@ def _require_sparse(matrix: csr_matrix, *, rows: int, columns: int | None = None
 
 
 def _require_once(matrix: csr_matrix) -> None:
-    """What is stored twice would be counted twice."""
+    """Raises ShapeError if an entry is stored twice, since it would be counted twice."""
     if not matrix.has_canonical_format:
         canonical = matrix.copy()
         canonical.sum_duplicates()
         if canonical.nnz < matrix.nnz:
-            raise ShapeError("expected each entry to be stored once, as sum_duplicates() leaves them")
+            raise ShapeError("expected each entry stored once, found duplicates; call sum_duplicates() first")
 
 
 def _require_depth(k: int) -> None:

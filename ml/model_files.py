@@ -1,4 +1,4 @@
-"""How models lie on disk: arrays as npz, settings as JSON, never pickle."""
+"""Reading and writing of model files: arrays as npz, settings as JSON, never pickle."""
 
 import json
 import zipfile
@@ -10,11 +10,11 @@ import numpy as np
 
 
 class ModelFileError(ValueError):
-    """A model's files are missing, damaged, or contradict themselves."""
+    """A model's files are missing, damaged or inconsistent."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays to one npz file, in a folder that is made if need be."""
+    """Write named arrays to one npz file; its folder is created if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, allow_pickle=False, **arrays)  # type: ignore[arg-type]
 
@@ -29,18 +29,18 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def write_settings(path: Path, settings: Mapping[str, Any], *, form: str) -> None:
-    """Write settings as JSON, with the name of their format."""
+    """Write settings as JSON, with the name of their format under the key `format`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"format": form, **settings}, indent=1, sort_keys=True))
 
 
 def read_settings(path: Path, *, form: str) -> dict[str, Any]:
-    """What `write_settings` wrote in this format.   Raises ModelFileError."""
+    """The settings that `write_settings` wrote in this format.   Raises ModelFileError."""
     try:
         settings = json.loads(path.read_text())
-        found = settings.pop("format")
+        saved_form = settings.pop("format")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFileError(f"{path} cannot be read: {error}") from error
-    if found != form:
-        raise ModelFileError(f"{path} cannot be read: format {found!r}, expected {form!r}")
+    if saved_form != form:
+        raise ModelFileError(f"{path} cannot be read: format {saved_form!r}, expected {form!r}")
     return settings

@@ -1,4 +1,4 @@
-"""Hashed n-grams of a catalogue in a few hundred dimensions: latent semantic analysis, fitted in seconds."""
+"""Latent semantic analysis of a catalogue's hashed n-grams, fitted in seconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,12 +12,12 @@ from ml.arrays import Matrix, Rows, Vector, unit_rows
 from ml.text import hash_texts
 
 DIMENSION = 384
-LEAST_TEXTS = 2  # in how many listings an n-gram has to stand
+LEAST_TEXTS = 2  # number of listings that an n-gram must occur in
 
 
 @dataclass(frozen=True, eq=False)
 class NgramBasis:
-    """Columns of the hashed n-grams that count, their weights, and the axes that they are turned to."""
+    """The columns of hashed n-grams in use, their weights, and the axes that they are projected to."""
 
     columns: Rows  # (m,) int32
     weights: Vector  # (m,) float32, inverse document frequency
@@ -28,7 +28,7 @@ class NgramBasis:
         return self.axes.shape[1]
 
     def read(self, titles: Sequence[str], descriptions: Sequence[str]) -> Matrix:
-        """Unit rows; zeros for words that the catalogue has never seen.   -> (n, d) float32"""
+        """Vectors of texts, of unit length; zeros without any known n-gram.   -> (n, d) float32"""
         return unit_rows(_weighted(hash_texts(titles, descriptions), self) @ self.axes.astype(np.float32))
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -36,7 +36,7 @@ class NgramBasis:
 
 
 def fit_basis(titles: Sequence[str], descriptions: Sequence[str], *, seed: int) -> NgramBasis:
-    """The leading axes of the n-grams of these listings (Deerwester et al. 1990)."""
+    """Fit the leading singular vectors of the n-grams of these listings (Deerwester et al. 1990)."""
     hashed = hash_texts(titles, descriptions)
     counts = np.bincount(hashed.indices, minlength=hashed.shape[1])
     columns = np.flatnonzero(counts >= min(LEAST_TEXTS, counts.max())).astype(np.int32)

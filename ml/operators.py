@@ -1,4 +1,7 @@
-"""Two operators that torchvision expects and that the CPU build of torch beside the stock wheel lacks."""
+"""Declaration of two torch operators that torchvision needs at import.
+
+They are missing when a CPU build of torch is installed beside the stock torchvision wheel.
+"""
 
 from contextlib import suppress
 from functools import cache
@@ -12,13 +15,13 @@ SCHEMAS = {
 }
 
 
-@cache  # torch forgets a definition when its library object is collected, so the answer is kept
+@cache  # torch drops a definition when its library object is collected, so the object is kept
 def declare_missing_operators() -> Any:
-    """Make `import torchvision` possible. Call it before the first one; calling it again does nothing.
+    """Make `import torchvision` work. Call it before the first import; further calls do nothing.
 
-    torchvision passes in silence over compiled operators that do not load, then describes `nms` to torch,
-    which fails with "operator torchvision::nms does not exist". A declaration without a body satisfies it:
-    no classifier calls these two.
+    torchvision ignores compiled operators that cannot be loaded, then registers a fake `nms`, which fails:
+    "operator torchvision::nms does not exist". A declaration without an implementation is enough, since no
+    classifier calls the two operators.
     """
     import torch
 
@@ -31,7 +34,7 @@ def declare_missing_operators() -> Any:
 
 
 def _load_compiled_operators() -> None:
-    """Load them as torchvision would a moment later: declared before that, they would be refused."""
+    """Load the compiled operators as torchvision does. Once declared here, loading them would fail."""
     import torch
 
     spec = find_spec("torchvision")

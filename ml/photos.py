@@ -1,4 +1,4 @@
-"""Decoding photos for a backbone: from a file to a small RGB picture."""
+"""Decoding of photo files to small RGB images for a backbone."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -11,7 +11,7 @@ Photo = str | PathLike[str] | IO[bytes] | Image.Image
 
 
 class UnreadablePhoto(ValueError):
-    """A photo cannot be decoded. `photo` is its name, `position` its place among those it came with."""
+    """A photo cannot be decoded. `photo` is its name, `position` its index in the sequence passed in."""
 
     def __init__(self, photo: str, reason: str, position: int | None = None):
         super().__init__(f"photo {photo} cannot be decoded: {reason}")
@@ -19,7 +19,7 @@ class UnreadablePhoto(ValueError):
 
 
 def open_photo(photo: Photo, size: int) -> Image.Image:
-    """The photo as RGB, oriented, decoded no larger than it need be for a square of `size` pixels.
+    """The photo as RGB with EXIF orientation applied, decoded no larger than a square of `size` pixels needs.
 
     Raises UnreadablePhoto.
     """
@@ -32,7 +32,7 @@ def open_photo(photo: Photo, size: int) -> Image.Image:
 
 
 def open_photos(photos: Sequence[Photo], size: int, first: int = 0) -> list[Image.Image]:
-    """A batch of photos, the first of them at position `first`.   Raises UnreadablePhoto, with position."""
+    """A batch of photos that starts at position `first`.   Raises UnreadablePhoto with the position."""
     pictures = []
     for position, photo in enumerate(photos, start=first):
         try:
@@ -43,7 +43,7 @@ def open_photos(photos: Sequence[Photo], size: int, first: int = 0) -> list[Imag
 
 
 def square_pixels(picture: Image.Image, size: int) -> np.ndarray:
-    """The picture squeezed to a square, whole: sellers do not centre what they sell.   -> (s, s, 3) uint8"""
+    """The whole picture resized to a square; cropping could lose the object.   -> (s, s, 3) uint8"""
     return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
 
 

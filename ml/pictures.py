@@ -1,4 +1,4 @@
-"""Photos as squares of pixels for many epochs: decoded once where memory allows, else again and again."""
+"""Cache of decoded photos for training: pixels stay in memory if they fit, else are decoded in each epoch."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ MOST_KEPT_BYTES = 4_000_000_000  # 20,000 photos of 256 pixels
 
 
 class Pictures:
-    """Some of the photos, read in batches as squares of `size` pixels. Close it when done."""
+    """A selection of photos, read in batches as squares of `size` pixels. Call `close` after use."""
 
     def __init__(
         self,
@@ -29,9 +29,9 @@ class Pictures:
         *,
         most_kept_bytes: int = MOST_KEPT_BYTES,
     ) -> None:
-        """`chosen` are positions in photos, and the rows here.
+        """`chosen` (n,): positions in photos; row i of the cache is photo chosen[i].
 
-        Raises UnreadablePhoto, with position. Photos that memory does not hold raise it when they are read.
+        Raises UnreadablePhoto with the position. When the photos do not fit into memory, `batches` raises it.
         """
         self._photos, self._chosen, self._size = photos, chosen, size
         self._decoders = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
@@ -44,13 +44,13 @@ class Pictures:
         return len(self._chosen)
 
     def batches(self, rows: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rows (b,) int64 and their pixels (b, 3, size, size) uint8, the next batch being read meanwhile."""
+        """Rows (b,) int64 and their pixels (b, 3, size, size) uint8; the next batch is read meanwhile."""
         parts = rows.split(batch_size)
-        coming = self._reader.submit(self._read, parts[0])
+        pending = self._reader.submit(self._read, parts[0])
         for part, following in zip(parts, (*parts[1:], None), strict=True):
-            pixels = coming.result()
+            pixels = pending.result()
             if following is not None:
-                coming = self._reader.submit(self._read, following)
+                pending = self._reader.submit(self._read, following)
             yield part, pixels
 
     def close(self) -> None:
@@ -58,11 +58,11 @@ class Pictures:
             pool.shutdown(cancel_futures=True)
 
     def _read(self, rows: Tensor) -> Tensor:
-        kept = self._decoded(rows.tolist()) if self._kept is None else self._kept[rows]
-        return kept.permute(0, 3, 1, 2)
+        pixels = self._decoded(rows.tolist()) if self._kept is None else self._kept[rows]
+        return pixels.permute(0, 3, 1, 2)
 
     def _decoded(self, rows: Sequence[int]) -> Tensor:
-        """(b, size, size, 3) uint8"""
+        """Decode these rows.   -> (b, size, size, 3) uint8"""
         pixels = np.empty((len(rows), self._size, self._size, 3), dtype=np.uint8)
         for place, square in enumerate(self._decoders.map(self._square, rows)):
             pixels[place] = square
@@ -77,7 +77,7 @@ class Pictures:
 
 
 def fingerprint(photos: Sequence[Photo]) -> str:
-    """Tells whether these are the photos of another day: names and sizes of files, else what they hold."""
+    """A digest that identifies photos: names and sizes of files, contents of other photos."""
     digest = hashlib.sha256()
     for photo in photos:
         digest.update(_identity(photo))

@@ -1,9 +1,9 @@
-"""How long work tells how far it is."""
+"""Progress callbacks of long computations."""
 
 from collections.abc import Callable
 
-Progress = Callable[[int, int], None]  # what is done, of how much: iterations, actors, slates, rows of a file
+Progress = Callable[[int, int], None]  # done, total: iterations, actors, slates or rows of a file
 
 
 def unwatched(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """A callback that ignores progress."""

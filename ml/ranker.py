@@ -1,6 +1,6 @@
-"""A learned order of candidates: LightGBM's LambdaRank on slates and on what followed from them.
+"""The learned ranker: LightGBM's LambdaRank on logged slates and the interactions that followed.
 
-Serving imports this module: `fit` alone imports lightgbm, and only when it is called.
+Serving imports this module. Only `fit` imports lightgbm, and only when it is called.
 """
 
 import hashlib
@@ -19,32 +19,32 @@ from ml.examination import GREATEST_WEIGHT, inverse_weights
 from ml.model_files import ModelFileError, read_settings, write_settings
 
 TREES, SETTINGS, FORM = "ranker.txt", "ranker.json", "ranker-1"
-# What followed, the strongest of it; grades are what callers give.
+# Grades of a row: the strongest interaction that followed.
 HIDDEN, NOTHING, CLICK, FAVOURITE, MESSAGE, OFFER, PURCHASE = range(-1, 6)
-# What each grade adds to a slate's DCG. Nothing lies a little above hidden, so that hiding is unlearned, and
-# far below a click, or the ideal order of a slate where little follows would be mostly about nothing.
+# DCG gain of each grade. NOTHING is slightly above HIDDEN, so that hidden listings are ranked lower, and far
+# below CLICK, since otherwise rows without interactions would dominate the ideal DCG of most slates.
 GAINS = (0.0, 0.1, 1.0, 3.0, 4.0, 5.0, 7.0)
-NDCG_AT = 20  # places on a page; early stopping asks for the NDCG of these
+NDCG_AT = 20  # places on a page; early stopping uses the NDCG of these
 LARGEST_SLATE = 10_000  # LightGBM's own limit
 INTEGERS = (np.int8, np.int16, np.int32, np.int64)
-NAME = re.compile(r"\w+", re.ASCII)  # LightGBM rewrites other names, or refuses them
+NAME = re.compile(r"\w+", re.ASCII)  # LightGBM changes other names, or refuses them
 
 
 class OtherFeatures(ModelFileError):
-    """A ranker was trained on other features than those it is to be asked with."""
+    """A ranker was trained on other features than those that serving computes."""
 
 
 class NothingToLearn(ValueError):
-    """No slate tells one listing from another: nothing followed from any, or the same from all."""
+    """No slate has listings of different grades, so there is no preference to learn."""
 
 
 @dataclass(frozen=True)
 class Slates:
-    """Listings as they were shown, slate after slate, with the features that were logged then.
+    """Logged slates: the listings in the order shown, with the features that were logged then.
 
     features (n, f) float32, NaN = unknown; grades (n,) int, HIDDEN to PURCHASE; sizes (q,) int >= 1: the
-    first sizes[0] rows are the first slate. examined (n,) float in (0, 1]: how likely it is that anybody
-    looked at the row's place (ml/examination.py), 1 everywhere for no correction.   Raises ShapeError.
+    first sizes[0] rows are the first slate. examined (n,) float in (0, 1]: examination probability of the
+    row's place, 1 everywhere for no correction of position bias.   Raises ShapeError.
     """
 
     features: Matrix
@@ -58,55 +58,60 @@ class Slates:
         require_vector(self.sizes, dtypes=INTEGERS)
         require_vector(self.examined, length=len(self.grades))
         if np.isinf(self.features).any():
-            raise ShapeError("expected features that are finite, or NaN for unknown")
+            raise ShapeError("expected features that are finite, or NaN for unknown; found infinity")
         if not ((self.grades >= HIDDEN) & (self.grades <= PURCHASE)).all():
-            raise ShapeError(f"expected grades from {HIDDEN} to {PURCHASE}")
+            raise ShapeError(
+                f"expected grades from {HIDDEN} to {PURCHASE}, "
+                f"found {self.grades.min()} to {self.grades.max()}"
+            )
         if (
             self.sizes.sum() != len(self.grades)
             or not ((self.sizes > 0) & (self.sizes <= LARGEST_SLATE)).all()
         ):
-            raise ShapeError(f"expected slates of 1 to {LARGEST_SLATE} rows, {len(self.grades)} together")
+            raise ShapeError(
+                f"expected slates of 1 to {LARGEST_SLATE} rows that sum to {len(self.grades)}, "
+                f"found a sum of {self.sizes.sum()}"
+            )
 
     @property
     def tells_anything(self) -> bool:
-        """Whether any slate has listings of different grades."""
+        """True if any slate has listings of different grades."""
         slates = np.repeat(np.arange(len(self.sizes)), self.sizes)
         return bool(((self.grades[1:] != self.grades[:-1]) & (slates[1:] == slates[:-1])).any())
 
     def weights(self, greatest: float) -> Vector:
-        """What each row counts for: (n,) float32
+        """Weights of rows: 1 / examined, clipped at the greatest, where an interaction followed, else 1.
 
-        What something followed from was looked at, and stands for all that were as good at its place and were
-        not: 1 / examined, clipped at the greatest. What nothing followed from counts 1 (Joachims, Swaminathan
-        & Schnabel 2017 weigh each pair by the clicked one; LightGBM weighs rows, so that the clicked row is
-        pushed up by that weight, and those below it are pushed down by 1).
+        A row with an interaction was examined, and stands for equally good rows that were not. Joachims,
+        Swaminathan & Schnabel 2017 weight each pair by its clicked row. LightGBM weights rows instead: the
+        clicked row is pushed up by its weight, and the rows below it are pushed down by 1.   (n,) float32
         """
         return np.where(self.grades == NOTHING, np.float32(1), inverse_weights(self.examined, greatest))
 
 
 @dataclass(frozen=True)
 class Boosting:
-    """How trees are grown. The defaults suit some ten thousand slates and a dozen features."""
+    """Options of boosting. The defaults suit some ten thousand slates and a dozen features."""
 
     learning_rate: float = 0.05
     leaves: int = 31
     least_rows_in_leaf: int = 50
     most_trees: int = 500
-    patience: int = 30  # trees without a better NDCG on the validation slates, after which the best is kept
+    patience: int = 30  # trees without improvement of the validation NDCG after which training ends
     greatest_weight: float = GREATEST_WEIGHT
 
 
 @dataclass(frozen=True)
 class RankerModel:
-    """Trees, and the names of the features that they ask for, in the order of the columns."""
+    """A trained ranker: its trees, and the names of its features in the order of the columns."""
 
-    text: str  # LightGBM's own format
+    text: str  # LightGBM's model format
     feature_names: tuple[str, ...]
-    validation_ndcg: float  # at 20, on the slates that stopped the training
+    validation_ndcg: float  # at 20, on the slates used for early stopping
     boosting: Mapping[str, Any]
 
     def predict(self, features: Matrix) -> Vector:
-        """Scores to order the candidates of one request by, on one thread; no two requests' compare.
+        """Scores of the candidates of one request, on one thread. Scores of two requests are not comparable.
 
         features (n, f) float32, NaN = unknown -> (n,) float32.   Raises ShapeError.
         """
@@ -117,7 +122,7 @@ class RankerModel:
         return BoostedTrees(self.text)
 
     def save(self, folder: Path) -> None:
-        """Write ranker.txt and ranker.json into a folder, which is made if need be."""
+        """Write ranker.txt and ranker.json into a folder, which is created if it does not exist."""
         settings = {
             "feature_names": list(self.feature_names),
             "sha256": _digest(self.text),
@@ -131,8 +136,8 @@ class RankerModel:
     def load(cls, folder: Path, *, feature_names: Sequence[str]) -> "RankerModel":
         """Read what `save` wrote, for rows with these features.
 
-        Raises ModelFileError, whatever is wrong with the files; OtherFeatures where nothing is, but the model
-        was trained on others, or in another order.
+        Raises ModelFileError for missing, damaged or inconsistent files, and OtherFeatures for a good model
+        that was trained on other features or on another order of them.
         """
         settings, text = read_settings(folder / SETTINGS, form=FORM), _read(folder / TREES)
         try:
@@ -145,9 +150,9 @@ class RankerModel:
             digest = settings["sha256"]
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{folder / SETTINGS} cannot be read: {error!r}") from error
-        # Before LightGBM sees it: a damaged model may crash the process instead of being refused.
+        # Checked before LightGBM reads it, since a damaged model may crash the process.
         if digest != _digest(text):
-            raise ModelFileError(f"{folder / TREES} is not the file that was saved")
+            raise ModelFileError(f"{folder / TREES} differs from the file that was saved: wrong sha256")
         _require_same_features(model, feature_names)
         return model
 
@@ -162,16 +167,16 @@ def fit(
     thread_count: int,
     boosting: Boosting | None = None,
 ) -> RankerModel:
-    """Learn to put what more followed from first: LambdaRank (Burges 2010) by LightGBM.
+    """Train a ranker by LambdaRank (Burges 2010) with LightGBM.
 
     feature_names (f,): letters, digits and underscores; monotone: by name 1 where a greater value may only
-    raise the score, -1 where it may only lower it (distance). Trees grow until NDCG@20 of the validation
-    slates has not risen for a while; those up to the best are kept. The validation slates should be later.
-    The same arguments, thread count included, give the same model.   Raises ShapeError, NothingToLearn.
+    raise the score, -1 where it may only lower it (distance). Training stops early by the NDCG@20 of the
+    validation slates, which should be later ones, and keeps the trees up to the best. The same arguments,
+    thread count included, give the same model.   Raises ShapeError, NothingToLearn.
     """
     _require_features(training, validation, feature_names, monotone)
     if not training.tells_anything or not validation.tells_anything:
-        raise NothingToLearn("no slate tells one listing from another")
+        raise NothingToLearn("no slate has listings of different grades; accepted: at least one in each part")
     import lightgbm
 
     boosting = boosting or Boosting()
@@ -212,7 +217,7 @@ def _parameters(boosting: Boosting, signs: Sequence[int], seed: int, thread_coun
 
 
 def _dataset(slates: Slates, feature_names: Sequence[str], greatest_weight: float) -> Any:
-    """What LightGBM learns from; its labels start at 0."""
+    """Slates as a LightGBM data set, whose labels start at 0."""
     import lightgbm
 
     return lightgbm.Dataset(
@@ -231,25 +236,30 @@ def _require_features(
     if not all(NAME.fullmatch(name) for name in feature_names) or len(set(feature_names)) < len(
         feature_names
     ):
-        raise ShapeError("expected names of letters, digits and underscores, none twice")
+        raise ShapeError(
+            f"expected different names of letters, digits and underscores, found {list(feature_names)}"
+        )
     for slates in (training, validation):
         require_matrix(slates.features, columns=len(feature_names))
     if unknown := set(monotone) - set(feature_names):
-        raise ShapeError(f"there are no features {sorted(unknown)} to be monotone in")
+        raise ShapeError(f"expected monotone features among the feature names, found {sorted(unknown)}")
     if not set(monotone.values()) <= {-1, 0, 1}:
-        raise ShapeError("expected 1 for rising, -1 for falling, 0 for either")
+        raise ShapeError("expected 1 for rising, -1 for falling or 0 for either in monotone")
 
 
 def _require_same_features(model: RankerModel, feature_names: Sequence[str]) -> None:
-    """That the model's files agree with each other, and with what is asked for."""
+    """Raises ModelFileError if the model's files disagree, OtherFeatures if it needs other features."""
     try:
         column_count = model._trees.feature_count
     except TreesError as error:
-        raise ModelFileError(f"LightGBM refuses the ranker: {error}") from error
+        raise ModelFileError(f"LightGBM cannot load the ranker: {error}") from error
     if f"\nfeature_names={' '.join(model.feature_names)}\n" not in model.text:
         raise ModelFileError(f"{TREES} and {SETTINGS} name different features")
     if tuple(feature_names) != model.feature_names or column_count != len(feature_names):
-        raise OtherFeatures(f"trained on {list(model.feature_names)}, asked with {list(feature_names)}")
+        raise OtherFeatures(
+            f"the ranker was trained on {list(model.feature_names)}, serving computes {list(feature_names)}; "
+            "train a new one"
+        )
 
 
 def _read(path: Path) -> str:

@@ -1,9 +1,9 @@
-"""Choosing hyper-parameters on a validation split: one dial at a time, with steps that halve."""
+"""Hyper-parameter search on a validation split: coordinate ascent with halving steps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-LEAST_GAIN = 3e-4  # of the score: what is below it is chance, and not worth a trial
+LEAST_GAIN = 3e-4  # relative to the score; a smaller gain is taken for chance and ends a direction
 
 Values = dict[str, float]
 Measure = Callable[[Values], float]
@@ -11,17 +11,17 @@ Measure = Callable[[Values], float]
 
 @dataclass(frozen=True)
 class Dial:
-    """One hyper-parameter: where to start, how far to step, and between which ends."""
+    """One hyper-parameter: its start value, step and range."""
 
     name: str
     start: float
-    step: float  # added and taken away; with `is_scale`, multiplied and divided by
+    step: float  # added or subtracted; with `is_scale`, multiplied or divided by
     least: float
     most: float
     is_scale: bool = False
 
     def moved(self, value: float, direction: int, halvings: int) -> float:
-        """The value one step up (1) or down (-1), at its end if it would leave the range."""
+        """The value one step up (1) or down (-1), clipped to the range."""
         share = 0.5**halvings
         moved = (
             value * self.step ** (direction * share)
@@ -33,7 +33,7 @@ class Dial:
 
 @dataclass(frozen=True)
 class Trial:
-    """Values that were tried, and what they scored."""
+    """Values that were evaluated, and their score."""
 
     values: Values
     score: float
@@ -47,20 +47,20 @@ def search(
     expired: Callable[[], bool] = lambda: False,
     told: Callable[[Trial], None] = lambda trial: None,
 ) -> Trial:
-    """The best values found by coordinate ascent; never worse than the start, and no values are tried twice.
+    """The best trial found by coordinate ascent, never worse than the start; no values are evaluated twice.
 
-    measure(values) -> a score, higher is better. Each round goes through the dials with half the step of
-    the one before, and follows a dial for as long as it gains. `expired` is asked before each trial;
-    `told` hears of each.
+    measure(values) -> a score, higher is better. Each round goes through the dials with half the step of the
+    previous round, and moves a dial for as long as the score gains. Search ends when `expired()` is true,
+    which is checked before each trial. `told` is called with each trial.
     """
-    tried: dict[tuple[float, ...], Trial] = {}
+    trials: dict[tuple[float, ...], Trial] = {}
 
     def attempt(values: Values) -> Trial:
         key = tuple(values[dial.name] for dial in dials)
-        if key not in tried:
-            tried[key] = Trial(values, measure(values))
-            told(tried[key])
-        return tried[key]
+        if key not in trials:
+            trials[key] = Trial(values, measure(values))
+            told(trials[key])
+        return trials[key]
 
     best = attempt({dial.name: dial.start for dial in dials})
     for halvings in range(rounds):
@@ -72,13 +72,13 @@ def search(
 def _follow(
     attempt: Callable[[Values], Trial], best: Trial, dial: Dial, halvings: int, expired: Callable[[], bool]
 ) -> Trial:
-    """Up for as long as it gains; down where up never did."""
+    """Move a dial up for as long as the score gains; down if the first step up brought no gain."""
     for direction in (1, -1):
         start = best
         while not expired():
             values = best.values | {dial.name: dial.moved(best.values[dial.name], direction, halvings)}
             trial = attempt(values)
-            if not trial.score > best.score * (1 + LEAST_GAIN):  # nor is NaN a gain
+            if not trial.score > best.score * (1 + LEAST_GAIN):  # a score of NaN is no gain either
                 break
             best = trial
         if best is not start:

@@ -1,6 +1,6 @@
-"""A small backbone trained from nothing on labelled photos: for a machine without network and weights.
+"""Training of a small backbone from scratch on labelled photos, for machines without pretrained weights.
 
-The file it writes is one that `ml.weights` reads; name and input size are recorded in it.
+The result is a weights file that `ml.weights` reads. Name and input size are recorded in it.
 """
 
 import math
@@ -21,17 +21,17 @@ from ml.progress import Progress
 
 NAME, INPUT_SIZE = "shufflenet_v2_x0_5", 96  # 2.7 s for an epoch of 1,500 photos on two cores
 BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, EPOCH_COUNT = 64, 4e-3, 0.02, 20
-MOST_PHOTOS = 4_000  # 110 MB of pixels, and as many as a minute can make use of
-SHIFT = 6  # pixels that a photo may move in any direction while training
+MOST_PHOTOS = 4_000  # 110 MB of pixels, and as many as a minute of training can use
+SHIFT = 6  # greatest random shift of a training photo in any direction, in pixels
 
 
 class TooFewCategoriesError(ValueError):
-    """There is nothing to tell apart: photos of one category, or none."""
+    """There are too few categories to train a classifier: photos of one category, or none."""
 
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What a training came to."""
+    """Result of a training run."""
 
     path: Path
     photo_count: int
@@ -41,7 +41,9 @@ class TrainingReport:
 
 
 @dataclass(frozen=True)
-class _Lesson:
+class _TrainingData:
+    """Decoded training photos with their categories."""
+
     pixels: Tensor  # (n, 3, size, size) uint8
     targets: Tensor  # (n,) int64
     category_count: int
@@ -58,21 +60,21 @@ def train_small_backbone(
     clock: Callable[[], float] = time.monotonic,
     epoch_count: int = EPOCH_COUNT,
 ) -> TrainingReport:
-    """Train a classifier of the photos' categories and write its weights to `path`, whole or not at all.
+    """Train a classifier of the photos' categories and write its weights to `path` atomically.
 
-    Ends after epoch_count rounds, or sooner when `seconds` have passed on the clock; the learning rate falls
-    to nothing by whichever comes first. Raises TooFewCategoriesError, UnreadablePhoto.
+    Training ends after epoch_count epochs or after `seconds` on the clock, whichever comes first; the
+    learning rate decays to 0 by then. Raises TooFewCategoriesError, UnreadablePhoto.
     """
     budget = _Budget(clock, seconds, epoch_count, progress)
-    lesson = _prepare(photos, categories, seed)
-    model = _untrained(lesson.category_count, seed)
-    accuracy = _train(model, lesson, budget, torch.Generator().manual_seed(seed))
+    data = _prepare(photos, categories, seed)
+    model = _untrained(data.category_count, seed)
+    accuracy = _train(model, data, budget, torch.Generator().manual_seed(seed))
     _save(model, path)
-    return TrainingReport(path, len(lesson.targets), lesson.category_count, budget.epochs_done, accuracy)
+    return TrainingReport(path, len(data.targets), data.category_count, budget.epochs_done, accuracy)
 
 
 class _Budget:
-    """How far the training is, by rounds or by time."""
+    """Share of the training that is done, by epochs or by time, whichever is greater."""
 
     def __init__(
         self, clock: Callable[[], float], seconds: float, epoch_count: int, progress: Progress | None
@@ -91,7 +93,7 @@ class _Budget:
             self._progress(round(100 * self.share()), 100)
 
 
-def _prepare(photos: Sequence[Photo], categories: Sequence[str], seed: int) -> _Lesson:
+def _prepare(photos: Sequence[Photo], categories: Sequence[str], seed: int) -> _TrainingData:
     names = sorted(set(categories))
     if len(names) < 2 or len(photos) != len(categories):
         raise TooFewCategoriesError(
@@ -101,22 +103,24 @@ def _prepare(photos: Sequence[Photo], categories: Sequence[str], seed: int) -> _
     chosen = np.random.default_rng(seed).permutation(len(photos))[:MOST_PHOTOS]
     pixels = [square_pixels(open_photo(photos[i], INPUT_SIZE), INPUT_SIZE) for i in chosen]
     targets = [names.index(categories[i]) for i in chosen]
-    return _Lesson(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), torch.tensor(targets), len(names))
+    return _TrainingData(
+        torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), torch.tensor(targets), len(names)
+    )
 
 
 def _untrained(category_count: int, seed: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):  # torchvision draws first weights from the global generator
+    with torch.random.fork_rng(devices=[]):  # torchvision draws initial weights from the global generator
         torch.manual_seed(seed)
         return build_classifier(NAME, category_count)
 
 
-def _train(model: nn.Module, lesson: _Lesson, budget: _Budget, generator: torch.Generator) -> float:
-    """Accuracy in the last epoch."""
+def _train(model: nn.Module, data: _TrainingData, budget: _Budget, generator: torch.Generator) -> float:
+    """Train until the budget is used up; returns the training accuracy of the last epoch."""
     optimiser = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     accuracy = 0.0
     model.train()
     while budget.share() < 1:
-        accuracy = _train_epoch(model, lesson, budget, optimiser, generator)
+        accuracy = _train_epoch(model, data, budget, optimiser, generator)
         budget.epochs_done += 1
         budget.report()
     return accuracy
@@ -124,24 +128,24 @@ def _train(model: nn.Module, lesson: _Lesson, budget: _Budget, generator: torch.
 
 def _train_epoch(
     model: nn.Module,
-    lesson: _Lesson,
+    data: _TrainingData,
     budget: _Budget,
     optimiser: torch.optim.Optimizer,
     generator: torch.Generator,
 ) -> float:
-    right, seen = 0, 0
-    for rows in _batches(len(lesson.targets), generator):
-        share = budget.share(of_epoch=seen / len(lesson.targets))
+    correct_count, seen_count = 0, 0
+    for rows in _batches(len(data.targets), generator):
+        share = budget.share(of_epoch=seen_count / len(data.targets))
         optimiser.param_groups[0]["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * share)) / 2
-        right += _step(model, _moved(lesson.pixels[rows], generator), lesson.targets[rows], optimiser)
-        seen += len(rows)
+        correct_count += _step(model, _augmented(data.pixels[rows], generator), data.targets[rows], optimiser)
+        seen_count += len(rows)
         if share >= 1:
             break
-    return right / seen
+    return correct_count / seen_count
 
 
 def _step(model: nn.Module, inputs: Tensor, targets: Tensor, optimiser: torch.optim.Optimizer) -> int:
-    """One step downhill; how many of the batch were right before it."""
+    """One optimiser step; returns the number of correct predictions in the batch before it."""
     optimiser.zero_grad()
     logits = model(inputs)
     functional.cross_entropy(logits, targets).backward()
@@ -153,13 +157,13 @@ def _batches(count: int, generator: torch.Generator) -> Iterator[Tensor]:
     yield from torch.randperm(count, generator=generator).split(BATCH_SIZE)
 
 
-def _moved(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """A batch shifted and mirrored; colours stay, they tell things apart.   -> (n, 3, s, s) float32"""
+def _augmented(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """A batch randomly shifted and mirrored, with its colours unchanged.   -> (n, 3, s, s) float32"""
     size = pixels.shape[-1]
     across, down, mirrored = torch.randint(0, 2 * SHIFT + 1, (3,), generator=generator).tolist()
     padded = functional.pad(_normalised(pixels), [SHIFT] * 4, mode="replicate")
-    moved = padded[..., down : down + size, across : across + size]
-    return moved.flip(-1) if mirrored % 2 else moved
+    shifted = padded[..., down : down + size, across : across + size]
+    return shifted.flip(-1) if mirrored % 2 else shifted
 
 
 def _normalised(pixels: Tensor) -> Tensor:
@@ -170,6 +174,6 @@ def _normalised(pixels: Tensor) -> Tensor:
 def _save(model: nn.Module, path: Path) -> None:
     state = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    save_file(state, aside, metadata={"backbone": NAME, "input_size": str(INPUT_SIZE)})
-    aside.replace(path)
+    temporary = path.with_name(path.name + ".part")
+    save_file(state, temporary, metadata={"backbone": NAME, "input_size": str(INPUT_SIZE)})
+    temporary.replace(path)

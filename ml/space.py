@@ -1,4 +1,4 @@
-"""Fitting the joint space: from stored features and words to an encoder that is ready to serve."""
+"""Training of the joint encoder from stored photo features and words of a catalogue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,8 @@ from ml.arrays import Matrix, Rows, require_matrix, require_vector
 from ml.blocks import Blocks
 from ml.classifier import Classifier, Labels, fit_calibration
 from ml.concepts import Concepts
-from ml.heads import HeadOptions, Lessons, Report, TrainedHeads, train_heads
+from ml.head_modules import HeadOptions, Lessons
+from ml.heads import Report, TrainedHeads, train_heads
 from ml.joint_encoder import JointEncoder, photo_features, text_features
 from ml.look import fit_look
 from ml.meaning import fit_meaning, said
@@ -17,33 +18,35 @@ from ml.ngram_basis import NgramBasis, fit_basis
 from ml.progress import Progress
 
 LOOK, MEANING = 192, 256
-# Chosen on validation splits of real adverts: by full categories that are shared, by siblings that are found,
-# and by listings that their titles find. Queries without any sense reach .29 to .43 at the first place, the
-# tenth of "sofa", "iphone 12" or "hedge trimmer" has .40 to .74.
+# Chosen on validation splits of real adverts, by agreement of full categories, recall of the other photo of a
+# listing, and recall of listings by their titles. The first result of meaningless queries has a similarity of
+# .29 to .43, the tenth result of "sofa", "iphone 12" or "hedge trimmer" .40 to .74.
 WEIGHTS, PHOTO_WEIGHTS, WORDS_WEIGHTS = (0.1, 0.25, 0.65), (0.6, 0.4, 0.0), (0.0, 0.2, 0.8)
 LEAST_LIKENESS = 0.4
 LEAST_LISTINGS, LEAST_CATEGORIES = 50, 2
 
 
 class TooLittleToLearn(ValueError):
-    """Too few listings, photos or categories to train heads on. The message says how many were found."""
+    """There are too few listings, photos or categories to train heads. The message gives their numbers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """A catalogue to learn from: n listings and their p photos."""
+    """Training data of an encoder: n listings and their p photos."""
 
     backbone: str  # version of the backbone of the features
     text_encoder: str  # version of the sentence encoder; empty without one
     features: Matrix  # (p, f) float16
-    parts: Sequence[int]  # of the features: how many come from which stage of the backbone
+    parts: Sequence[
+        int
+    ]  # number of features from the last layer, then from each earlier stage of the backbone
     owners: Rows  # (p,) int64
     titles: Sequence[str]
     descriptions: Sequence[str]
     sentences: Matrix | None  # (n, 2 s) float16: of title and description, then of the title alone
     roots: Sequence[str]
     paths: Sequence[str]
-    concepts: Concepts = field(default_factory=Concepts.none)  # of the backbone, as sentences
+    concepts: Concepts = field(default_factory=Concepts.none)  # embeddings of the backbone's class names
 
     def __post_init__(self) -> None:
         require_vector(self.owners, length=len(self.features), dtypes=[np.int64])
@@ -53,7 +56,7 @@ class Material:
 
     @property
     def titles_as_queries(self) -> Matrix | None:
-        """Sentences as if each listing said its title only."""
+        """Sentences of the listings with their titles alone, as for search queries."""
         if self.sentences is None:
             return None
         half = self.sentences.shape[1] // 2
@@ -68,13 +71,14 @@ def fit_encoder(
     progress: Progress | None = None,
     report: Report | None = None,
 ) -> tuple[JointEncoder, TrainedHeads]:
-    """Train the heads and all around them; listings of held_out (n,) bool stop the training and calibrate it.
+    """Train an encoder: heads, n-gram basis, projections and calibration.
 
-    Raises TooLittleToLearn, ml.heads.NotFinite.
+    Listings of held_out (n,) bool are used for early stopping and calibration only. Returns the encoder and
+    the heads with their history. Raises TooLittleToLearn, ml.heads.NotFinite.
     """
     _require_enough(material, held_out)
-    learnt = taken(material, ~held_out)
-    basis = fit_basis(learnt.titles, learnt.descriptions, seed=options.seed)
+    training_part = taken(material, ~held_out)
+    basis = fit_basis(training_part.titles, training_part.descriptions, seed=options.seed)
     labels = Labels.of(material.roots, material.paths)
     trained = train_heads(
         _lessons(material, basis, labels), held_out, options, progress=progress, report=report
@@ -93,9 +97,9 @@ def _require_enough(material: Material, held_out: np.ndarray) -> None:
         or not held_out.any()
     ):
         raise TooLittleToLearn(
-            f"expected at least {LEAST_LISTINGS} listings and as many photos to learn from, of "
-            f"{LEAST_CATEGORIES} root categories, and some to judge by; found {listings} listings, "
-            f"{photos} photos, {categories} categories and {int(held_out.sum())} listings to judge by"
+            f"expected at least {LEAST_LISTINGS} training listings and as many photos, of at least "
+            f"{LEAST_CATEGORIES} root categories, and some held-out listings; found {listings} listings, "
+            f"{photos} photos, {categories} categories and {int(held_out.sum())} held-out listings"
         )
 
 
@@ -110,8 +114,8 @@ def _lessons(material: Material, basis: NgramBasis, labels: Labels) -> Lessons:
         owners=material.owners,
         texts=texts,
         titles=text_features(basis, material.titles, blank, material.titles_as_queries),
-        photo_bridge=_from_last(photos.shape[1], material.concepts.dimension),
-        text_bridge=_from_halves(texts.shape[1], material.concepts.dimension),
+        photo_bridge=_last_columns(photos.shape[1], material.concepts.dimension),
+        text_bridge=_mean_of_halves(texts.shape[1], material.concepts.dimension),
         roots=np.array([root_number[name] for name in material.roots], np.int64),
         leaves=np.array([leaf_number[path] for path in material.paths], np.int64),
         root_count=len(labels.roots),
@@ -119,13 +123,13 @@ def _lessons(material: Material, basis: NgramBasis, labels: Labels) -> Lessons:
     )
 
 
-def _from_last(width: int, shared: int) -> Matrix:
-    """What takes the last columns.   -> (width, shared) float32"""
+def _last_columns(width: int, shared: int) -> Matrix:
+    """A matrix that selects the last columns.   -> (width, shared) float32"""
     return np.eye(width, dtype=np.float32)[:, width - shared :]
 
 
-def _from_halves(width: int, shared: int) -> Matrix:
-    """What takes the mean of the sentences, of all words and of the title.   -> (width, shared) float32"""
+def _mean_of_halves(width: int, shared: int) -> Matrix:
+    """A matrix that averages the embeddings of text and title.   -> (width, shared) float32"""
     identity = np.eye(width, dtype=np.float32)
     return (identity[:, :shared] + identity[:, shared : 2 * shared]) / 2
 
@@ -138,34 +142,40 @@ def _assembled(
     trained: TrainedHeads,
     options: HeadOptions,
 ) -> JointEncoder:
-    shown = material.features[~held_out[material.owners]]
+    training_features = material.features[~held_out[material.owners]]
     texts = text_features(basis, material.titles, material.descriptions, material.sentences)[~held_out]
-    photos_say = said(trained.photo, photo_features(material.concepts, shown))
+    photo_outputs = said(trained.photo, photo_features(material.concepts, training_features))
     return JointEncoder(
         backbone=material.backbone,
         text_encoder=material.text_encoder,
         blocks=Blocks(LOOK, MEANING, MEANING, WEIGHTS, PHOTO_WEIGHTS, WORDS_WEIGHTS, LEAST_LIKENESS),
-        look=fit_look(shown, material.parts, LOOK, seed=options.seed),
+        look=fit_look(training_features, material.parts, LOOK, seed=options.seed),
         concepts=material.concepts,
         photo=trained.photo,
         words=trained.text,
-        meaning=fit_meaning(photos_say, said(trained.text, texts), MEANING),
+        meaning=fit_meaning(photo_outputs, said(trained.text, texts), MEANING),
         ngrams=basis,
         classifier=Classifier(labels),
     )
 
 
 def _calibrated(encoder: JointEncoder, material: Material, held_out: np.ndarray) -> JointEncoder:
-    held = taken(material, held_out)
-    evidence = encoder.evidence(held.features, held.owners, held.titles, held.descriptions, held.sentences)
+    held_out_part = taken(material, held_out)
+    evidence = encoder.evidence(
+        held_out_part.features,
+        held_out_part.owners,
+        held_out_part.titles,
+        held_out_part.descriptions,
+        held_out_part.sentences,
+    )
     names = encoder.classifier.labels.roots
-    roots = np.array([names.index(root) for root in held.roots])
+    roots = np.array([names.index(root) for root in held_out_part.roots])
     classifier = Classifier(encoder.classifier.labels, fit_calibration(evidence, roots))
     return JointEncoder(**{**vars(encoder), "classifier": classifier})
 
 
 def taken(material: Material, chosen: np.ndarray) -> Material:
-    """Some of the listings, (n,) bool, with their photos."""
+    """The chosen listings, (n,) bool, with their photos."""
     rows = np.flatnonzero(chosen).tolist()
     kept = chosen[material.owners]
     return replace(
@@ -181,5 +191,5 @@ def taken(material: Material, chosen: np.ndarray) -> Material:
 
 
 def without_photos(material: Material, left_out: np.ndarray) -> Material:
-    """The same listings with fewer photos.   left_out (p,) bool"""
+    """The same listings without the photos in left_out (p,) bool."""
     return replace(material, features=material.features[~left_out], owners=material.owners[~left_out])

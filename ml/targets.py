@@ -1,4 +1,4 @@
-"""What photos are taught to be: one of the categories, and where finer labels are known, those as well."""
+"""Training labels of photos: categories, and finer labels within them where they are known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-FINER_WEIGHT = 0.5  # of the finer label's loss beside that of the category
-LEAST_SHARE = 1e-12  # below it a probability has no logarithm to speak of
+FINER_WEIGHT = 0.5  # of the finer labels' loss; the categories' loss has 1
+LEAST_SHARE = 1e-12  # of a probability before its logarithm is taken
 
 
 @dataclass(frozen=True)
 class Targets:
-    """A class for each photo; a class is a finer label within one category, or the category itself."""
+    """The class of each photo. A class is a finer label within one category, or the category itself."""
 
     categories: tuple[str, ...]
     classes: Tensor  # (n,) int64, of each photo
@@ -28,7 +28,7 @@ class Targets:
         return self.class_count > len(self.categories)
 
     def category_logs(self, logits: Tensor) -> Tensor:
-        """Logarithms of the categories' probabilities, each the sum over its classes.
+        """Log-probabilities of the categories, each summed over its classes.
 
         logits (b, class_count) -> (b, category_count) float32
         """
@@ -36,7 +36,7 @@ class Targets:
         return shares.clamp(min=LEAST_SHARE).log()
 
     def loss(self, logits: Tensor, classes: Tensor, smoothing: float) -> Tensor:
-        """Mean cross-entropy of photos of these classes (b,), both as categories and as finer labels."""
+        """Mean cross-entropy of photos of these classes (b,), of categories and of finer labels."""
         categories = self.category_of.to(logits.device)[classes]
         loss = functional.cross_entropy(self.category_logs(logits), categories, label_smoothing=smoothing)
         if self.has_finer:
@@ -50,7 +50,7 @@ class Targets:
 
 
 def make_targets(labels: Sequence[str], finer: Sequence[str] | None = None) -> Targets:
-    """Targets of photos by their labels; a finer label that several categories have is one class in each."""
+    """Targets from photos' labels. A finer label in several categories is one class in each."""
     pairs = list(zip(labels, finer or labels, strict=True))
     categories, classes = sorted(set(labels)), sorted(set(pairs))
     category_number = {label: number for number, label in enumerate(categories)}

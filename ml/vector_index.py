@@ -1,8 +1,8 @@
-"""Nearest vectors by inner product, under row numbers that never change.
+"""Nearest neighbour search by inner product (FAISS), under row numbers that never change.
 
-Rows are only ever added; what must not be found is masked by a bitmap. `build_index` picks the kind by size:
-every row compared up to EXACT_ROWS, inverted lists (IVF) beyond. Codes are float16: half the memory, and
-close enough to propose what the caller's own float16 array then rescores.
+Rows can be added but not removed; a bitmap excludes rows from a search. `build_index` chooses the kind by
+size: exact search up to EXACT_ROWS, inverted lists (IVF) beyond. Codes are float16, which halves the memory.
+They are accurate enough to propose candidates, which the caller rescores.
 """
 
 from abc import ABC, abstractmethod
@@ -15,23 +15,23 @@ import numpy as np
 from ml.arrays import Bitmap, Matrix, Rows, ShapeError, count_allowed, require_matrix, require_vector
 
 EXACT_ROWS = 20_000  # about 0.6 ms a query at 512 dimensions on one thread
-RECALL, RECALL_AT, RECALL_SAMPLE = 0.97, 200, 100
-TRAINING_ROWS_PER_LIST = 256  # FAISS's own default: more do not improve the centroids
-CHUNK_ROWS = 65_536  # float32 copies of a large catalogue are made in pieces of this many rows
-Selector = faiss.IDSelector | None  # (FAISS's stubs lack what its Python layer adds, hence the ignores)
+RECALL, RECALL_AT, RECALL_SAMPLE = 0.97, 200, 100  # target recall@200 of an IVF index, on so many queries
+TRAINING_ROWS_PER_LIST = 256  # FAISS's default; more do not improve the centroids
+CHUNK_ROWS = 65_536  # that are converted to float32 at a time
+Selector = faiss.IDSelector | None  # FAISS's stubs lack what its Python layer adds, hence the ignores below
 FLOAT16, INNER_PRODUCT = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
 
 
 class IndexFileError(ValueError):
-    """A file is not an index that this module wrote, or not all of it."""
+    """A file is not an index that this module wrote, or is incomplete."""
 
 
 class IndexIsShared(RuntimeError):
-    """The index lies in a file that other processes map: to add rows, load it with share=False."""
+    """The index is a memory-mapped file. To add rows, load it with share=False."""
 
 
 class VectorIndex(ABC):
-    """What serving and compaction ask of an index. Searching is safe from many threads, adding is not."""
+    """The interface of an index. Searching is thread-safe, adding is not."""
 
     def __init__(self, native: Any, *, shared: bool = False) -> None:
         self._native, self._shared = native, shared
@@ -47,16 +47,16 @@ class VectorIndex(ABC):
     @property
     @abstractmethod
     def outgrown(self) -> bool:
-        """Whether so many rows were added that building anew would give a better kind or better lists."""
+        """True once so many rows were added that a rebuild would give a faster or more accurate index."""
 
     @abstractmethod
     def _parameters(self, selector: Selector, kept: int) -> faiss.SearchParameters: ...
 
     def search(self, queries: Matrix, k: int, allowed: Bitmap | None = None) -> tuple[Rows, Matrix]:
-        """The k rows of highest inner product for each query, best first, among those that `allowed` lets by.
+        """The k allowed rows of greatest inner product for each query, best first.
 
-        queries (q, d) float32; allowed: bits by `pack_mask`, a row past its end is not allowed.
-        Returns rows (q, k) int32, -1 where there are no more, and scores (q, k) float32, -inf there.
+        queries (q, d) float32; allowed: a bitmap by `pack_mask`, rows past its end are not allowed; None
+        allows all. Returns rows (q, k) int32, padded with -1, and scores (q, k) float32, padded with -inf.
         """
         require_matrix(queries, columns=self.dimension, dtypes=[np.float32])
         if k < 1:
@@ -67,13 +67,13 @@ class VectorIndex(ABC):
     def add(self, vectors: Matrix) -> None:
         """Append vectors (n, d) float16 or float32 as the next n rows.   Raises IndexIsShared."""
         require_matrix(vectors, columns=self.dimension, dtypes=[np.float16, np.float32])
-        if self._shared:  # FAISS itself does not raise here: it ends the process
-            raise IndexIsShared("rows cannot be added to an index loaded with share=True")
+        if self._shared:  # FAISS does not raise here, it ends the process
+            raise IndexIsShared("rows cannot be added to an index loaded with share=True; use share=False")
         for first in range(0, len(vectors), CHUNK_ROWS):
             self._native.add(_float32(vectors[first : first + CHUNK_ROWS]))
 
     def save(self, path: Path) -> None:
-        """Write the index to a file. The caller builds aside, syncs and renames."""
+        """Write the index to a file. The caller passes a temporary path, syncs and renames it."""
         faiss.write_index(self._native, str(path))
 
     def _restrict(self, allowed: Bitmap | None) -> faiss.SearchParameters:
@@ -85,28 +85,28 @@ class VectorIndex(ABC):
 
 
 class ExactIndex(VectorIndex):
-    """Every row is compared."""
+    """An index that compares every row with the query."""
 
     @property
     def outgrown(self) -> bool:
-        return self.count > 1.25 * EXACT_ROWS  # not at the threshold itself: slack is cheap, building is not
+        return self.count > 1.25 * EXACT_ROWS  # above the threshold, since a rebuild costs more than slack
 
     def _parameters(self, selector: Selector, kept: int) -> faiss.SearchParameters:
         return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
 
 
 class IvfIndex(VectorIndex):
-    """Only rows in the lists nearest to the query are compared; how many lists was settled when built."""
+    """An index that compares only the lists nearest to the query; their number was tuned by the build."""
 
     @property
     def outgrown(self) -> bool:
-        return list_count(self.count) > 2 * self._native.nlist  # the catalogue has become four times as large
+        return list_count(self.count) > 2 * self._native.nlist  # about four times the rows since the build
 
     def _parameters(self, selector: Selector, kept: int) -> faiss.SearchParameters:
         return _visiting(self._lists_to_visit(kept), selector)
 
     def _lists_to_visit(self, kept: int) -> int:
-        """All of them when few rows are kept, and so exact; else as many more as the mask thins them out."""
+        """All lists if few rows are allowed, else more lists in proportion to the excluded rows."""
         if kept <= EXACT_ROWS and kept < self.count:
             return self._native.nlist
         return min(self._native.nlist, round(self._native.nprobe * self.count / max(kept, 1)))
@@ -115,10 +115,10 @@ class IvfIndex(VectorIndex):
 def build_index(
     vectors: Matrix, *, seed: int, exact_rows: int = EXACT_ROWS, queries: Matrix | None = None
 ) -> VectorIndex:
-    """An index of the kind that suits the number of vectors, holding them as rows 0 to n - 1.
+    """An index of the kind that suits the number of vectors, with them as rows 0 to n - 1.
 
-    vectors (n, d) float16 or float32; queries (q, d) float32: a sample of what will be asked, on which an IVF
-    index settles how many lists to visit; without it, a sample of the vectors themselves.
+    vectors (n, d) float16 or float32; queries (q, d) float32: a sample of real queries, on which the number
+    of lists that an IVF index visits is tuned. Without it a sample of the vectors is used.
     """
     require_matrix(vectors, dtypes=[np.float16, np.float32])
     if len(vectors) <= exact_rows:
@@ -128,35 +128,36 @@ def build_index(
     rng = np.random.default_rng(seed)
     lists = _trained_lists(vectors, rng)
     index = _filled(IvfIndex(lists), vectors)
-    asked = _sample(vectors, RECALL_SAMPLE, rng) if queries is None else queries
-    lists.nprobe = _probes_for_recall(lists, asked)
+    sample = _sample(vectors, RECALL_SAMPLE, rng) if queries is None else queries
+    lists.nprobe = _probes_for_recall(lists, sample)
     return index
 
 
 def load_index(path: Path, *, share: bool = True) -> VectorIndex:
-    """Open a saved index; shared, its codes stay in the file and all processes of a host map the same pages.
+    """Open a saved index. With share=True it is memory-mapped, and all processes of a host share its pages.
 
-    A shared index can be searched, not added to. Raises IndexFileError.
+    A shared index can be searched, but rows cannot be added. Raises IndexFileError.
     """
-    # IO_FLAG_MMAP would share IVF lists but copy flat codes; IFC maps both.
+    # IO_FLAG_MMAP shares IVF lists but copies flat codes; IFC maps both.
     flags = faiss.IO_FLAG_MMAP_IFC if share else 0
     try:
         native = faiss.read_index(str(path), flags)
     except RuntimeError as error:
-        raise IndexFileError(f"{path} is missing or is not a whole index") from error
+        raise IndexFileError(f"{path} is missing or is not a complete index") from error
     kinds = {faiss.IndexScalarQuantizer: ExactIndex, faiss.IndexIVFScalarQuantizer: IvfIndex}
     if type(native) not in kinds:
-        raise IndexFileError(f"{path} holds a {type(native).__name__}, not an index of this module")
+        accepted = " or ".join(kind.__name__ for kind in kinds)
+        raise IndexFileError(f"{path} holds a {type(native).__name__}; accepted: {accepted}")
     return kinds[type(native)](native, shared=share)
 
 
 def set_native_threads(count: int) -> None:
-    """How many threads FAISS uses in this process: 1 in web processes, and before any fork."""
+    """Set the number of threads that FAISS uses in this process: 1 in web processes, and before any fork."""
     faiss.omp_set_num_threads(count)
 
 
 def list_count(row_count: int) -> int:
-    """How many inverted lists suit so many rows."""
+    """Number of inverted lists for an index of so many rows."""
     return max(1, round(2.5 * row_count**0.5))
 
 
@@ -170,14 +171,14 @@ def _trained_lists(vectors: Matrix, rng: np.random.Generator) -> faiss.IndexIVFS
     centroids = faiss.IndexFlatIP(dimension)
     native = faiss.IndexIVFScalarQuantizer(centroids, dimension, lists, FLOAT16, INNER_PRODUCT, False)
     native.cp.seed = int(rng.integers(2**31))
-    native.cp.spherical = True  # unit centroids, or long ones would win every inner product
+    native.cp.spherical = True  # unit centroids, since long ones would win every inner product
     native.cp.min_points_per_centroid = 1
     native.train(_sample(vectors, lists * TRAINING_ROWS_PER_LIST, rng))
     return native
 
 
 def _probes_for_recall(native: faiss.IndexIVFScalarQuantizer, queries: Matrix) -> int:
-    """The fewest lists, on a geometric ladder, whose visit finds RECALL of the true nearest RECALL_AT."""
+    """The least number of lists, on a geometric ladder, that reaches RECALL of the RECALL_AT nearest rows."""
     k = min(RECALL_AT, native.ntotal)
     truth = _visit(native, queries, k, native.nlist)
     for probes in np.unique(np.geomspace(1, native.nlist, 24).astype(int)):

@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: a given file, else one bounded attempt at torchvision's download."""
+"""Weights of a backbone: from a given file, else from torchvision's cache or one download of bounded time."""
 
 import hashlib
 import subprocess
@@ -20,11 +20,11 @@ declare_missing_operators()
 from torchvision import models  # noqa: E402  (only importable once the operators are declared)
 
 INPUT_SIZE = 224
-# Pretrained classifiers saw things enlarged by their random crops, so whole photos are shown larger than the
-# usual size (Touvron et al. 2019, "Fixing the train-test resolution discrepancy"); 224 becomes 288.
+# Random crops in training enlarge objects, so whole photos are read at a larger size than in training
+# (Touvron et al. 2019, "Fixing the train-test resolution discrepancy"); 224 becomes 288.
 LARGER = 9 / 7
 FETCH_TIMEOUT_S = 20.0
-# torch's own download checks the digest in the file's name and moves the file into place when it is whole.
+# torch's download checks the digest in the file's name, and moves the file into place when it is complete.
 FETCH = (
     "import sys, pathlib, torch.hub; url, path, digest = sys.argv[1:]; "
     "pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True); "
@@ -33,35 +33,35 @@ FETCH = (
 
 
 class WeightsError(ValueError):
-    """A weights file cannot serve; the message is one line: what was found, what is accepted."""
+    """A weights file cannot be used. The message is one line: what was found, what is accepted."""
 
 
 class WeightsUnavailable(RuntimeError):
-    """No weights file was given and torchvision's could not be fetched in time."""
+    """No weights file was given, and torchvision's could not be downloaded in time."""
 
 
 class BadBackbone(ValueError):
-    """No torchvision classifier bears this name, or it does not end in a linear layer."""
+    """No torchvision classifier has this name, or it does not end in a linear layer."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A state dict of one torchvision classifier, with what must be known to use it."""
+    """A state dict of one torchvision classifier, with its name, digest and input size."""
 
     name: str
     state: dict[str, Tensor]
     digest: str  # sha256 of the file, hexadecimal
     input_size: int  # side in pixels of the square the model was trained on
-    source: str  # for people: where the weights came from
+    source: str  # origin of the weights, for messages
 
 
 def find_weights(
     name: str | None, weights_file: Path | None = None, *, fetch_timeout_s: float = FETCH_TIMEOUT_S
 ) -> Weights:
-    """Weights for a backbone: the given file, else torchvision's own, in its cache or fetched once.
+    """Weights for a backbone: the given file, else torchvision's, from its cache or downloaded once.
 
     Without a name the file must record one, as the files of `ml.small_backbone` do.
-    Raises BadBackbone, WeightsError (the file cannot serve) or WeightsUnavailable (none given, no network).
+    Raises BadBackbone, WeightsError (unusable file) or WeightsUnavailable (no file, and no network).
     """
     if name is not None:
         require_classifier(name)
@@ -73,11 +73,11 @@ def find_weights(
 
 
 def require_classifier(name: str) -> None:
-    """Raises BadBackbone, naming near matches, unless torchvision knows a classifier by this name."""
+    """Raises BadBackbone, with similar names, unless torchvision has a classifier of this name."""
     known = models.list_models(module=models)
     if name not in known:
         near = ", ".join(get_close_matches(name, known, n=3)) or "resnet50, mobilenet_v2, shufflenet_v2_x1_0"
-        raise BadBackbone(f"no torchvision classifier is called {name!r}; near it: {near}")
+        raise BadBackbone(f"no torchvision classifier is called {name!r}; similar names: {near}")
 
 
 def read_weights(path: Path, name: str | None = None, *, source: str | None = None) -> Weights:
@@ -90,18 +90,18 @@ def read_weights(path: Path, name: str | None = None, *, source: str | None = No
 
 
 def usual_input_size(name: str) -> int:
-    """The side in pixels that torchvision's own weights of this classifier were evaluated at."""
+    """The input size in pixels at which torchvision evaluated its weights of this classifier."""
     sizes = _pretrained(name).transforms().crop_size
     return int(sizes[0]) if sizes else INPUT_SIZE
 
 
 def class_names(name: str) -> tuple[str, ...]:
-    """The classes that torchvision's own weights of this classifier tell."""
+    """Names of the classes of torchvision's weights of this classifier."""
     return tuple(_pretrained(name).meta.get("categories", ()))
 
 
 def fetch_weights(name: str, *, timeout_s: float) -> Path:
-    """torchvision's pretrained file, from its cache or by one attempt.   Raises WeightsUnavailable."""
+    """torchvision's pretrained file, from its cache or by one download.   Raises WeightsUnavailable."""
     url = _pretrained(name).url
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
     if not path.exists():
@@ -110,34 +110,34 @@ def fetch_weights(name: str, *, timeout_s: float) -> Path:
 
 
 def download(url: str, path: Path, *, timeout_s: float) -> None:
-    """Fetch one file whole, or leave nothing behind at `path`.   Raises WeightsUnavailable.
+    """Download one file atomically to `path`.   Raises WeightsUnavailable.
 
-    A process of its own, since no timeout inside this one bounds a name server that does not answer.
+    It runs in a subprocess, since no timeout within this process bounds a name server that does not answer.
     """
     digest = path.stem.rpartition("-")[2]
     try:
         command = [sys.executable, "-c", FETCH, url, str(path), digest]
         subprocess.run(command, timeout=timeout_s, check=True, capture_output=True, text=True)
     except subprocess.TimeoutExpired:
-        raise WeightsUnavailable(f"{url} did not arrive within {timeout_s:g} s") from None
+        raise WeightsUnavailable(f"{url} was not downloaded within {timeout_s:g} s") from None
     except subprocess.CalledProcessError as error:
         reason = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise WeightsUnavailable(f"{url} could not be fetched: {reason}") from None
 
 
 def _pretrained(name: str) -> Any:
-    # V1 where there is a choice: the label smoothing of the V2 recipes makes penultimate features transfer
-    # worse (Kornblith et al. 2021, "Why do better loss functions lead to less transferable features?").
+    # V1 weights if there are several: the label smoothing of V2 makes penultimate features transfer worse
+    # (Kornblith et al. 2021, "Why do better loss functions lead to less transferable features?").
     choices = models.get_model_weights(name)
     return getattr(choices, "IMAGENET1K_V1", choices.DEFAULT)  # type: ignore[attr-defined]
 
 
-def _agreed_name(path: Path, asked: str | None, recorded: str | None) -> str:
-    if asked and recorded and asked != recorded:
-        raise WeightsError(f"{path.name} holds weights of {recorded}; accepted: weights of {asked}")
-    if not (asked or recorded):
+def _agreed_name(path: Path, requested: str | None, recorded: str | None) -> str:
+    if requested and recorded and requested != recorded:
+        raise WeightsError(f"{path.name} holds weights of {recorded}; accepted: weights of {requested}")
+    if not (requested or recorded):
         raise WeightsError(f"{path.name} does not record its backbone; accepted: a file that does, or a name")
-    return str(asked or recorded)
+    return str(requested or recorded)
 
 
 def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -104,7 +104,7 @@ class TestProtocol:
 
     def test_an_empty_file_is_refused(self, tmp_path):
         (tmp_path / "empty.txt").write_text("")
-        with pytest.raises(BadData, match="nobody"):
+        with pytest.raises(BadData, match="no user"):
             sequences.main(tmp_path / "empty.txt")
 
     def test_neighbour_lists_as_a_matrix_score_the_same(self, rng):

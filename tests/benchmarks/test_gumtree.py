@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from benchmarks import gumtree, installation
 from benchmarks.adverts import joined, read_adverts
 from ml.backbone import build_classifier
-from ml.heads import HeadOptions
+from ml.head_modules import HeadOptions
 from tests.recommendations import pictures
 
 KINDS = [

@@ -1,4 +1,4 @@
-"""The cast of the numerical rooms: a few clusters of vectors, and a drawer of simple pictures."""
+"""Fixtures for tests of ml: a seeded generator, and drawings of simple shapes."""
 
 import random
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 @pytest.fixture(autouse=True, scope="session")
 def one_native_thread() -> None:
-    """Tests may run beside each other: threads that wait for a busy core spin, and ten times as long."""
+    """One native thread: tests run in parallel, and threads that spin while waiting slow a busy machine."""
     import torch
 
     from ml.vector_index import set_native_threads
@@ -27,7 +27,7 @@ def rng() -> np.random.Generator:
 
 
 def draw(shape: str, chance: random.Random) -> Image.Image:
-    """A picture of one shape, of a random colour at a random place, on a pale ground."""
+    """A picture of one shape in a random colour at a random place on a pale background."""
     picture = Image.new("RGB", (120, 96), tuple(chance.randint(200, 255) for _ in range(3)))
     colour = tuple(chance.randint(0, 140) for _ in range(3))
     left, top = chance.randint(10, 40), chance.randint(10, 30)

@@ -13,7 +13,7 @@ FACTORS = 8
 
 @pytest.fixture
 def confidence(rng) -> csr_matrix:
-    """(60, 40): actors of the first half care for listings of the first half, the others for the others."""
+    """(60, 40): the first half of actors touches the first half of listings, the second half the second."""
     touched = rng.random((60, 40)) < 0.3
     touched[:30, 20:] = touched[30:, :20] = False
     return csr_matrix((touched * rng.uniform(1, 9, touched.shape)).astype(np.float32))

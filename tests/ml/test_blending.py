@@ -77,7 +77,7 @@ class TestBlend:
 
 
 class TestFitWeights:
-    """Candidates of 40 actors by three sources: one that tells, one of chance, and the first reversed."""
+    """Candidates of 40 actors by three sources: an informative one, a random one, the first one reversed."""
 
     @pytest.fixture
     def world(self, rng):
@@ -158,7 +158,7 @@ class TestTrials:
 
 
 def drawn_world(seed: int) -> tuple[list, list]:
-    """A few actors with 0 to 12 candidates by two sources, some scores unknown, no two alike."""
+    """A few actors with 0 to 12 candidates by two sources, some scores unknown, no two equal."""
     rng = np.random.default_rng(seed)
     scores, relevant = [], []
     for _ in range(int(rng.integers(0, 5))):
@@ -170,7 +170,7 @@ def drawn_world(seed: int) -> tuple[list, list]:
 
 
 def ndcg_of(scores, relevant, weights, k=20) -> float:
-    """Mean NDCG@k, actor by actor and rank by rank; what ties is behind all that it ties with."""
+    """Mean NDCG@k by plain loops; a tied candidate ranks behind all it ties with."""
     found = []
     for matrix, wanted in zip(scores, relevant, strict=True):
         if wanted.any():

@@ -172,7 +172,7 @@ class TestMeasureLevels:
 
 
 class TestListingsWithoutPhotosAreFound:
-    """A quarter of this catalogue has no photos; subject and look are drawn apart from that."""
+    """A catalogue in which a random quarter of the listings has no photos."""
 
     BLOCKS = Blocks(look=24, meaning=24, words=48)
     COUNT, SUBJECTS = 1200, 12
@@ -192,7 +192,7 @@ class TestListingsWithoutPhotosAreFound:
         return vectors.astype(np.float16), has_photos
 
     def clustered(self, rng, subject, dimension, shared) -> np.ndarray:
-        """Unit rows around their subject's centre; `shared` is what all have in common, as photos do."""
+        """Unit rows around their subject's centre; `shared` is common to all rows, as in photos."""
         centres = rng.standard_normal((self.SUBJECTS, dimension)) + shared
         return unit_rows(centres[subject] + 1.2 * rng.standard_normal((self.COUNT, dimension)))
 
@@ -214,7 +214,7 @@ class TestListingsWithoutPhotosAreFound:
         assert 0.15 < share < 0.35
 
     def test_asked_for_everything_at_once_they_would_be_lost(self, world):
-        """What the second question is there for: without it this share collapses."""
+        """Without the second query this share collapses."""
         levels = measure_levels(world[0], self.BLOCKS)
         comparison = Comparison(self.BLOCKS, levels=levels)
         share = self.share_of_top(world, comparison, lambda asker, vector: asker.queries(vector)[:1])

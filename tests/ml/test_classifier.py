@@ -17,7 +17,7 @@ def logs(*rows) -> np.ndarray:
 
 
 def evidence(photo, words, photo_leaves=None, words_leaves=None) -> Evidence:
-    """Of roots as probabilities; leaves say nothing, where none are given, about what is known."""
+    """Evidence from probabilities of roots; leaves are uninformative unless given."""
     say_nothing = [1 / 3, 1 / 3, 1 / 3]
     given = [
         [say_nothing if row[0] == row[0] else [UNKNOWN] * 3 for row in roots] if leaves is None else leaves
@@ -117,7 +117,7 @@ class TestFitting:
 
     @pytest.fixture
     def truth(self, rng) -> tuple[np.ndarray, np.ndarray]:
-        """Honest logits of listings (n, r), and their roots (n,), drawn as the logits say."""
+        """Calibrated logits of listings (n, r), and their roots (n,), drawn from them."""
         logits = rng.standard_normal((self.COUNT, self.ROOTS)) * 2
         drawn = (softmax(logits, axis=1).cumsum(axis=1) < rng.random((self.COUNT, 1))).sum(axis=1)
         return logits.astype(np.float32), drawn
@@ -168,7 +168,7 @@ class TestFitting:
 
 class TestCalibrationError:
     def claims(self, *confidences: float) -> np.ndarray:
-        """That it is the first of two labels, so surely."""
+        """Evidence for the first of two labels with this probability."""
         return np.array([[sure, 1 - sure] for sure in confidences], np.float32)
 
     def right(self, count: int, of: int) -> np.ndarray:

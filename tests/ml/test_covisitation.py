@@ -33,13 +33,13 @@ countings = st.builds(
 
 
 def of(*touched: list[int]) -> Sequences:
-    """A sequence for each actor; item i is cared for i + 1."""
+    """A sequence for each actor; item i has the weight i + 1."""
     items = np.array([item for each in touched for item in each], np.int32)
     return Sequences.of_lengths(np.array([len(each) for each in touched], int), items, items + 1.0)
 
 
 def alike(*touched: list[int]) -> Sequences:
-    """The same, everything cared for alike."""
+    """The same with equal weights."""
     sequences = of(*touched)
     return Sequences(sequences.starts, sequences.items, np.ones_like(sequences.weights))
 
@@ -150,7 +150,7 @@ def normalised(counts: Counts, **how) -> np.ndarray:
 class TestNormalise:
     @pytest.fixture
     def counts(self):
-        """Item 0 goes with everything, 1 and 2 with each other as well."""
+        """Item 0 occurs with every item, 1 and 2 also with each other."""
         return count(alike([0, 1, 2], [0, 3], [0, 4]), item_count=5, counting=PLAIN)
 
     def test_the_greatest_weight_is_1(self, counts):

@@ -24,7 +24,7 @@ def falling(count: int) -> np.ndarray:
 
 
 def most_in_any_window(groups: np.ndarray, window: int = WINDOW) -> int:
-    """How often one group stands in some stretch of so many places."""
+    """The greatest count of one group in any window of so many places."""
     stretches = [groups[start : start + window] for start in range(max(1, len(groups) - window + 1))]
     return max(np.bincount(stretch[stretch >= 0], minlength=1).max() for stretch in stretches)
 
@@ -70,7 +70,7 @@ class TestMarginalRelevance:
 
 
 def by_the_formula(scores: np.ndarray, drawn: np.ndarray, limit: int, share: float) -> list[int]:
-    """Every likeness to everything chosen, anew in each step."""
+    """Reference by plain loops, which computes all similarities anew in each step."""
     relevance, chosen = (scores - scores.min()) / np.ptp(scores), list[int]()
     while len(chosen) < limit:
         left = [row for row in range(len(scores)) if row not in chosen]

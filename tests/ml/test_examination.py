@@ -21,7 +21,7 @@ class TestExamination:
 
 
 def always(positions: np.ndarray) -> np.ndarray:
-    """The propensities where each listing was as likely to be at any place."""
+    """Propensities of listings placed uniformly at random."""
     return np.ones(len(positions), np.float32)
 
 
@@ -39,7 +39,7 @@ class TestFitExponent:
 
     @pytest.mark.parametrize("exponent", [0.0, 1.0])
     def test_better_listings_at_earlier_places_are_not_taken_for_bias(self, rng, exponent):
-        """As Thompson sampling fills slots: of two listings the better one comes first four times of five."""
+        """Slots as by Thompson sampling: the better of two listings comes first in four of five slates."""
         better_first = rng.random(60_000) < 0.8
         places = np.array([9, 19])
         positions = np.tile(places, len(better_first))

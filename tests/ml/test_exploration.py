@@ -133,7 +133,7 @@ class TestExplore:
         assert found.propensities == pytest.approx(truth[[0, 1], found.rows], abs=0.03)
 
     def test_inverse_propensities_of_what_is_chosen_are_one_in_the_mean(self):
-        """With counts so small that leaving the deciding round out, or counting it alone, would show."""
+        """With so few rounds that leaving out the first round, or counting it alone, would bias the mean."""
         shown, clicked = counts(40, 40, 40), counts(4, 1, 0)
         total, trials, rounds = np.zeros(3), 4000, 20
         for seed in range(trials):

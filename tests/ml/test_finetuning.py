@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from ml import epochs, finetuning
 from ml.augmentation import Augmentation, augment, whole
 from ml.backbone import as_inputs, build_classifier, load_backbone
-from ml.epochs import schedule
-from ml.finetuning import BadOptionsError, DivergedError, FineTuningOptions, finetune
+from ml.epochs import BadOptionsError, DivergedError, FineTuningOptions, schedule
+from ml.finetuning import finetune
 from ml.photos import UnreadablePhoto, open_photo, square_pixels
 from ml.pictures import Pictures
 from ml.small_backbone import TooFewCategoriesError
@@ -51,7 +51,7 @@ def photos(many_photos):
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory, many_photos):
-    """Weights that know nothing but how bright photos are: random ones, with statistics of batch norms."""
+    """Random weights with batch norm statistics of real photos."""
     torch.manual_seed(5)
     model, path = build_classifier(NAME, 1000), tmp_path_factory.mktemp("untrained") / "weights.safetensors"
     for module in model.modules():
@@ -78,7 +78,7 @@ def _draw(label, chance):
 
 
 def fine_tune(untrained, photos, folder, name="tuned", options=QUICK, **other):
-    """Files of one name belong together."""
+    """Fine-tune, with files named after the run."""
     pictures, labels, held_out = photos
     files = {"path": folder / name, "checkpoint": folder / f"{name}.checkpoint"}
     return finetune(
@@ -94,7 +94,7 @@ def run(untrained, photos, tmp_path):
 
 @pytest.fixture(scope="module")
 def plain(untrained, photos, tmp_path_factory):
-    """A run that nothing disturbed, with what it told of its epochs and its progress."""
+    """An uninterrupted run, with its reported epochs and progress."""
     told, shares, folder = [], [], tmp_path_factory.mktemp("plain")
     report = fine_tune(
         untrained,
@@ -107,7 +107,7 @@ def plain(untrained, photos, tmp_path_factory):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody pressed Ctrl-C."""
+    """Raised in place of Ctrl-C."""
 
 
 def break_off_after(epoch_number):
@@ -158,7 +158,7 @@ class TestLearning:
 class TestTheBestEpoch:
     @pytest.fixture
     def accuracies(self, monkeypatch):
-        """Validation says what the test wants it to say."""
+        """Replace validation by given accuracies."""
 
         def say(*accuracies):
             coming = iter(accuracies)
@@ -250,7 +250,7 @@ class TestABrokenOffRun:
             run(report=break_off_after(1))
         said = []
         assert run(options=replace(QUICK, **change), say=said.append).resumed_after == 0
-        assert "starts anew" in said[0] and "another run" in said[0]
+        assert "starts from the beginning" in said[0] and "another run" in said[0]
 
     def test_does_not_go_on_with_another_split_of_the_photos(self, run, photos):
         with pytest.raises(Interrupted):

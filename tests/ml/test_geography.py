@@ -21,10 +21,10 @@ def test_over_the_date_line_is_near():
 
 
 class TestFitDecay:
-    """People who choose among listings scattered around where they looked, by a scale that is known."""
+    """Choices among listings scattered around places, made with a known decay scale."""
 
     def choices(self, scale_km: float, count: int = 1500, others: int = 20, seed: int = 1):
-        """Each looked at three places; what they choose from lies up to 600 km away, more of it near."""
+        """Each actor has three places; available listings lie up to 600 km away, more of them near."""
         rng = np.random.default_rng(seed)
         apart = rng.uniform(0, 1, (count, 1 + others, 3)) ** 2 * 600
         shares = rng.dirichlet(np.ones(3), count)
@@ -40,7 +40,7 @@ class TestFitDecay:
         assert fit_decay(*self.choices(scale_km)) == pytest.approx(scale_km, rel=0.3)
 
     def test_it_is_found_where_people_care_less(self):
-        """Every third one goes anywhere."""
+        """Every third choice ignores distance."""
         near, anywhere = self.choices(25, count=2000), self.choices(1e6, count=1000, seed=2)
         both = (np.concatenate(pair) for pair in zip(near, anywhere, strict=True))
         assert fit_decay(*both) == pytest.approx(25, rel=0.5)

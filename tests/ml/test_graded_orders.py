@@ -40,7 +40,7 @@ class TestGradedNdcg:
         assert graded_ndcg(shown, np.array([np.nan, -9.0])) < graded_ndcg(shown, np.array([0.0, -9.0]))
 
     def test_equal_scores_do_not_keep_the_order_in_which_rows_were_shown(self):
-        """Or an order that says nothing would be as good as what was served."""
+        """Otherwise constant scores would be as good as the logged order."""
         shown = slates(*[[CLICK, *[NOTHING] * 9]] * 200)
         flat = graded_ndcg(shown, np.zeros(2000))
         assert 0.4 < flat.mean() < 0.7

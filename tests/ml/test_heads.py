@@ -1,4 +1,4 @@
-"""Heads trained on a world of four categories, whose photos and words each say which one it is."""
+"""Heads trained on listings of four categories that photos and words both reveal."""
 
 from dataclasses import replace
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ml.arrays import ShapeError
-from ml.heads import HeadOptions, Lessons, NotFinite, scheduled, train_heads
+from ml.head_modules import HeadOptions, Lessons
+from ml.heads import NotFinite, scheduled, train_heads
 from ml.retrieval import recall_at
 
 LISTINGS, CATEGORIES, PHOTO, TEXT = 160, 4, 24, 20
@@ -116,7 +117,7 @@ def test_the_best_epoch_counts_and_not_the_last(lessons, held_out):
 
 
 def test_where_photos_and_words_already_meet_they_meet_from_the_first_step(lessons, held_out):
-    """With the bridge nothing has to be learned: one step at a rate of nothing is enough to find photos."""
+    """The bridge alone finds photos: one step at a learning rate of about 0 is enough."""
     shared = np.random.default_rng(4).normal(size=(LISTINGS, 6)).astype(np.float32)
     bridged = replace(
         lessons,

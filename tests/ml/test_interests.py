@@ -7,7 +7,7 @@ from ml.interests import choose_interests
 
 @pytest.fixture
 def three_tastes(rng) -> np.ndarray:
-    """(18, 12) unit: six listings for each of three unlike tastes"""
+    """(18, 12) unit: six listings of each of three dissimilar interests"""
     centres = np.repeat(np.eye(3, 12), 6, axis=0)
     return unit_rows(centres + 0.12 * rng.standard_normal(centres.shape))
 

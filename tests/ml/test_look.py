@@ -11,7 +11,7 @@ WIDTH = sum(PARTS)
 
 @pytest.fixture
 def features(rng) -> np.ndarray:
-    """Of 80 photos, as backbones give them: nothing below zero."""
+    """Features of 80 photos, nonnegative as those of backbones."""
     return np.abs(rng.standard_normal((80, WIDTH))).astype(np.float16)
 
 

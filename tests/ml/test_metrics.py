@@ -273,7 +273,7 @@ def same_twice(values, **options):
 
 
 class TestBootstrap:
-    """Of 400 actors with mean 3 and deviation 1 the mean lies within 3 +- 1.96 / 20."""
+    """400 actors with mean 3 and deviation 1: the interval of the mean is about 3 +- 1.96 / 20."""
 
     @pytest.fixture
     def values(self, rng):

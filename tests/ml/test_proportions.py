@@ -17,7 +17,7 @@ class TestOneProportion:
         [(0, 10, (0, 0.2775)), (5, 10, (0.2366, 0.7634)), (10, 10, (0.7225, 1)), (15, 148, (0.0624, 0.1605))],
     )
     def test_it_is_as_in_the_tables(self, successes, total, expected):
-        """The last one is Newcombe's own, 1998."""
+        """The last case is from Newcombe 1998."""
         assert wilson(successes, total) == pytest.approx(expected, abs=5e-5)
 
     def test_of_nobody_nothing_is_known(self):
@@ -74,7 +74,7 @@ class TestResampling:
         assert found.std() == pytest.approx(math.sqrt(0.2 * 0.8 / 8000), rel=0.15)
 
     def test_what_one_actor_did_hangs_together(self):
-        """All or nothing of twenty: no more is known than of one trial an actor."""
+        """Each actor has twenty equal outcomes, which are worth one trial."""
         hits = 20.0 * np.random.default_rng(2).binomial(1, 0.2, size=(400, 1))
         found = self.ratios(hits, np.full(400, 20.0))
         assert found.std() == pytest.approx(math.sqrt(0.2 * 0.8 / 400), rel=0.15)

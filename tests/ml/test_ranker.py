@@ -61,7 +61,7 @@ class Shoppers:
         return 1 / (1 + np.exp(1 - 2 * self.merit))
 
     def gained(self, scores: np.ndarray) -> float:
-        """The NDCG of an order, by what shoppers would truly click if they looked everywhere."""
+        """The NDCG of an order by true merit, without position bias."""
         discounts = 1 / np.log2(np.arange(SLATE) + 2)
         order = np.argsort(-scores.reshape(self.merit.shape), axis=1)
         reached = np.take_along_axis(self.chances, order, axis=1) @ discounts
@@ -145,7 +145,7 @@ class TestLearning:
         assert scores[hidden].mean() < scores[~hidden].mean()
 
     def test_a_purchase_is_worth_more_than_a_click(self, earlier, later, unseen):
-        """Shoppers click by one feature and buy by another: the second must come to lead."""
+        """Shoppers click by one feature and buy by another. The second one must dominate."""
 
         def buying(slates: Slates) -> Slates:
             content, previous = slates.features[:, 0], slates.features[:, 1]

@@ -78,12 +78,12 @@ class TestRecall:
         "changed",
         [
             {"gallery": GALLERY[:, :1]},
-            {"asked": np.array([10.0, 20.0, 30.0, 30.0])},
-            {"asked": np.array([10])},
+            {"targets": np.array([10.0, 20.0, 30.0, 30.0])},
+            {"targets": np.array([10])},
             {"owners": OWNERS[:3]},
         ],
     )
     def test_what_does_not_fit_together_is_refused(self, changed):
-        usual = {"queries": self.QUERIES, "gallery": GALLERY, "asked": self.ASKED, "owners": OWNERS}
+        usual = {"queries": self.QUERIES, "gallery": GALLERY, "targets": self.ASKED, "owners": OWNERS}
         with pytest.raises(ShapeError):
             recall_at(**usual | changed, k=1)

@@ -22,7 +22,7 @@ class TestCrossFitted:
         assert asked == pytest.approx(0.5 + 0.3 * other[:, 0], abs=0.05)
 
     def test_nobody_is_foretold_from_what_they_did_themselves(self, rng):
-        """One actor's rewards are no others' and follow from a feature that only they have."""
+        """The rewards of one actor follow from a feature that only this actor has."""
         features = np.zeros((COUNT, 1), np.float32)
         clusters = np.arange(COUNT) // 40
         features[clusters == 3], rewards = 1, np.zeros(COUNT)

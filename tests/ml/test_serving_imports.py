@@ -1,4 +1,4 @@
-"""A serving process holds no training library: torch alone would cost it hundreds of megabytes."""
+"""Serving imports no training library, since torch alone costs a process hundreds of megabytes."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The trained space, fitted on a small catalogue: what is found by it, and how it is kept."""
+"""Training of the joint encoder on a small catalogue: retrieval, saving and loading."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from ml.arrays import ShapeError
 from ml.blocks import Comparison
 from ml.classifier import calibration_error
 from ml.concepts import Classes, Concepts
-from ml.heads import HeadOptions
+from ml.head_modules import HeadOptions
 from ml.joint_encoder import HEADS, LABELS, JointEncoder
 from ml.model_files import ModelFileError
 from ml.retrieval import recall_at
@@ -109,7 +109,7 @@ class TestVectors:
 
 
 class TestWithoutPhotos:
-    """Left empty, their meaning would never be found beside that of photos."""
+    """With an empty meaning block they would rank behind all listings with photos."""
 
     def test_a_listing_carries_its_words_where_others_carry_the_meaning_of_photos(self, encoder, material):
         coded = encode(encoder, material).listings
@@ -204,7 +204,7 @@ class TestMaterial:
             fit_encoder(one, held_out, OPTIONS)
 
     def test_sentences_and_class_names_are_learned_from_too(self, material, held_out, tmp_path):
-        """The backbone tells four classes; their names mean what the sentences of such listings do."""
+        """The backbone has four classes, whose names have the embeddings of such listings' sentences."""
         meanings = np.linalg.qr(np.random.default_rng(5).normal(size=(8, 8)))[0][:4].astype(np.float32)
         places = np.array([list(KINDS).index(path) for path in material.paths])
         layer = np.random.default_rng(1).normal(size=(len(KINDS), FEATURES)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a listing without photos carries where others carry the meaning of theirs."""
+"""The words vector in the meaning block of listings without photos."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ class TestWordsThatStandForPhotos:
         return np.hstack([look, photos, words]), has_photos
 
     def lacking_among_twenty(self, vectors, has_photos) -> float:
-        """The share of listings without photos in the top twenty for what some listings say."""
+        """Share of listings without photos in the top twenty for the words of some listings."""
         comparison = Comparison(self.BLOCKS, self.ACROSS, measure_levels(vectors, self.BLOCKS))
         index, lacking = build_index(vectors.astype(np.float16), seed=1), []
         for words in vectors[:100, self.WORDS]:
@@ -48,7 +48,7 @@ class TestWordsThatStandForPhotos:
         assert self.lacking_among_twenty(vectors, has_photos) > 0.2
 
     def test_without_their_words_in_that_block_they_never_would_be(self, world):
-        """What the words in their meaning block are there for."""
+        """Without words in the meaning block this share collapses."""
         vectors, has_photos = world
         vectors[~has_photos, self.MEANING] = 0
         assert self.lacking_among_twenty(vectors, has_photos) == 0

@@ -85,7 +85,7 @@ class TestBadInput:
 
     def test_one_category_is_nothing_to_tell_apart(self, market):
         Listing.objects.exclude(category__path__startswith="Sports").delete()
-        with pytest.raises(CannotFineTune, match="1 categories taught"):
+        with pytest.raises(CannotFineTune, match="1 categories among the training photos"):
             finetune()
 
     def test_a_damaged_photo_is_named(self, market):
