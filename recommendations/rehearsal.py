@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from listings.errors import DomainError
 from recommendations import hindsight
 from recommendations.behaviour import Behaviour, read_behaviour
@@ -21,6 +19,7 @@ from recommendations.evaluation import AT, MOST_ACTORS, SEED, Measured, measure
 from recommendations.models import Interaction
 from recommendations.plain import plain
 from recommendations.recipe import Recipe
+from recommendations.rendering import format_time
 from recommendations.simulation import SOURCE as SIMULATION
 from recommendations.steps import Steps, unwatched_steps
 from recommendations.training import TooFewEvents, enough, recipe_in_use
@@ -103,7 +102,7 @@ def _known_at(moment: datetime | None, end: datetime | None) -> Behaviour:
         raise TooFewEvents("There are no events yet: send some, or run `manage.py simulate`.")
     behaviour = read_behaviour(until=min(moment, end))
     if not len(behaviour):
-        raise TooFewEvents(f"There are no events before {shown(moment)} to learn from: split later.")
+        raise TooFewEvents(f"There are no events before {format_time(moment)} to learn from: split later.")
     enough(behaviour)
     if moment >= end:
         raise NothingAfter(_nothing_after(moment, end))
@@ -112,8 +111,8 @@ def _known_at(moment: datetime | None, end: datetime | None) -> Behaviour:
 
 def _nothing_after(moment: datetime, end: datetime) -> str:
     return (
-        f"Nobody touched anything new after {shown(moment)} that could have been recommended; the last event "
-        f"is of {shown(end)}. Split earlier."
+        f"Nobody touched anything new after {format_time(moment)} that could have been recommended; the "
+        f"last event is of {format_time(end)}. Split earlier."
     )
 
 
@@ -137,8 +136,3 @@ def _fitted(
     with steps(step) as progress:
         showable = world.attributes["listing_id"]
         return fit(behaviour, recipe, version="", content=content, showable=showable, progress=progress)[0]
-
-
-def shown(at: datetime) -> str:
-    """A time for people, in the time zone of the installation."""
-    return f"{timezone.localtime(at):%Y-%m-%d %H:%M %Z}"

@@ -1,4 +1,3 @@
-import json
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -7,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
 
 from listings.errors import DomainError
 from ml.progress import Progress
@@ -17,8 +15,9 @@ from recommendations.evaluation import AT, MOST_ACTORS, SEED
 from recommendations.management.arguments import moment
 from recommendations.progress import progress_bar
 from recommendations.rehearsal import SHARE, Rehearsal, rehearse
+from recommendations.rendering import print_report, write_json
 
-PLAIN_WIDTH = 110  # where the tables go to a file
+PLAIN_WIDTH = 110  # characters, where stdout is not a terminal
 
 
 class Command(BaseCommand):
@@ -66,7 +65,7 @@ class Command(BaseCommand):
         files = self._files(output, options)
         try:
             _make_room(files.values())  # first: what cannot be written is told before the work is done
-            found = rehearse(
+            result = rehearse(
                 share=split,
                 since=since,
                 k=options["k"],
@@ -75,9 +74,10 @@ class Command(BaseCommand):
                 methods=list(dict.fromkeys(options["methods"])),
                 steps=self._step,
             )
-            self._show(found)
+            sentences, tables = evaluation_report.sentences(result), evaluation_report.tables(result)
+            print_report(self.stdout, sentences, tables, width=PLAIN_WIDTH)
             for kind, path in files.items():
-                WRITERS[kind](found, path)
+                WRITERS[kind](result, path)
                 self.stdout.write(f"Written: {path}")
         except DomainError as error:
             raise CommandError(error.detail) from None
@@ -95,14 +95,6 @@ class Command(BaseCommand):
         with progress_bar(name) as progress:
             yield progress
 
-    def _show(self, found: Rehearsal) -> None:
-        out = self.stdout._out
-        console = Console(file=out) if out.isatty() else Console(file=out, width=PLAIN_WIDTH)
-        for sentence in evaluation_report.sentences(found):
-            console.print(sentence, highlight=False)
-        for table in evaluation_report.tables(found):
-            console.print(table)
-
 
 def _make_room(paths: Iterable[Path]) -> None:
     """Raises OSError."""
@@ -112,16 +104,12 @@ def _make_room(paths: Iterable[Path]) -> None:
             raise IsADirectoryError(f"{path} is a folder")
 
 
-def _write_json(found: Rehearsal, path: Path) -> None:
-    path.write_text(json.dumps(found.to_json(), indent=1) + "\n")
-
-
-def _write_markdown(found: Rehearsal, path: Path) -> None:
-    path.write_text(evaluation_report.markdown(found))
+def _write_markdown(result: Rehearsal, path: Path) -> None:
+    path.write_text(evaluation_report.markdown(result))
 
 
 WRITERS: dict[str, Callable[[Rehearsal, Path], None]] = {
-    "json": _write_json,
+    "json": write_json,
     "markdown": _write_markdown,
     "chart": evaluation_report.draw,
 }

@@ -1,17 +1,16 @@
-import json
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from rich.console import Console
 
 from listings.errors import DomainError
 from recommendations import replay_report
 from recommendations.progress import progress_bar
-from recommendations.replay import REWARDS, Replay, replay
+from recommendations.rendering import print_report, to_json_text
+from recommendations.replay import REWARDS, replay
 from recommendations.replay_policy import Policy
 
-PLAIN_WIDTH = 140  # where the table goes to a file
+PLAIN_WIDTH = 140  # characters, where stdout is not a terminal
 
 
 class Command(BaseCommand):
@@ -39,25 +38,16 @@ class Command(BaseCommand):
 
     def handle(self, *, policy: Path, reward: str, is_json: bool, **options):
         try:
-            asked = Policy.read(policy)
+            target = Policy.read(policy)
             with progress_bar("Reading slates") as progress:
-                found = replay(asked, reward=reward, now=timezone.now(), progress=progress)
+                result = replay(target, reward=reward, now=timezone.now(), progress=progress)
         except DomainError as error:
             raise CommandError(error.detail) from None
         except OSError as error:
             raise CommandError(f"The policy cannot be read: {error}") from None
         if is_json:
-            self._print(found)
+            self.stdout.write(to_json_text(result))
         else:
-            self._show(found)
-
-    def _print(self, found: Replay) -> None:
-        self.stdout.write(json.dumps(found.to_json(), indent=1))
-
-    def _show(self, found: Replay) -> None:
-        out = self.stdout._out
-        console = Console(file=out) if out.isatty() else Console(file=out, width=PLAIN_WIDTH)
-        for sentence in replay_report.sentences(found):
-            console.print(sentence, highlight=False, markup=False)
-        console.print(replay_report.table(found))
-        console.print(replay_report.footnote(), highlight=False, markup=False)
+            table, footnote = replay_report.table(result), replay_report.footnote()
+            sentences = replay_report.sentences(result)
+            print_report(self.stdout, sentences, [table], footnote, width=PLAIN_WIDTH)
