@@ -35,7 +35,7 @@ def train_ranker(
         ranker_store.sweep()
         with steps("Reading slates") as progress:
             material = read_material(now=now, progress=progress)
-        with steps("Growing trees"):
+        with steps("Training the ranker"):
             model = _fitted(material)
         verdict = _judged(model, material)
         version, metrics = f"{now:%Y%m%dT%H%M%S%f}", _metrics(model, material, verdict)
@@ -70,7 +70,7 @@ def _judged(model: RankerModel, material: Material) -> Verdict:
 
 def _reject(version: str, metrics: dict[str, Any], verdict: Verdict) -> NoReturn:
     ranker_store.reject(version, metrics=metrics, verdict=verdict.reason)
-    raise NotBetter(f"{verdict.reason} It was not published; what served before serves on.")
+    raise NotBetter(f"{verdict.reason} It was not published; the feed keeps its current order.")
 
 
 def _publish(model: RankerModel, version: str, metrics: dict[str, Any], verdict: Verdict) -> TrainedModel:

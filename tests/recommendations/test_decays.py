@@ -141,8 +141,8 @@ class TestTraining:
         training.train_collaborative(
             now=now + timedelta(seconds=1), steps=lambda step: steps.append(step) or unwatched_steps(step)
         )
-        assert "Measuring how far people look" in steps
-        assert "Fitting as what serves" not in steps
+        assert "Learning distance decays" in steps
+        assert "Fitting with the configuration of the active model" not in steps
 
     def test_they_are_part_of_the_recipe_and_an_older_one_knows_none(self):
         recipe = Recipe(decays={"Motors": 120.0})

@@ -85,7 +85,7 @@ class TestPublishing:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(model_folders, "write_settings", full)
-        with pytest.raises(CommandError, match="No space left on device.*The model before serves on"):
+        with pytest.raises(CommandError, match="No space left on device.*The previous model keeps serving"):
             call_command("train", "collaborative")
         assert not TrainedModel.objects.filter(kind="collaborative").exists()
 

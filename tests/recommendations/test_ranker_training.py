@@ -60,7 +60,9 @@ class TestLearning:
 
     def test_noise_is_rejected_with_the_figures_and_published_by_force_alone(self, alice, now):
         Crowd(alice, now, appeal=no_taste)
-        why = r"Not better than the blend .* NDCG@20 0\.\d+ against 0\.\d+ .* what served before serves on"
+        why = (
+            r"Not better than the blend .* NDCG@20 0\.\d+ against 0\.\d+ .* the feed keeps its current order"
+        )
         with pytest.raises(NotBetter, match=why):
             train_ranker(now=now)
         assert ranker_store.active() is None

@@ -205,8 +205,12 @@ class TestCommand:
 
     def test_its_steps_are_told(self, asked):
         said = asked()
-        steps = ["Fitting to weigh the sources ...", "Weighing the sources ...", "Fitting on what came first"]
-        places = [said.index(step) for step in [*steps, "Asking for"]]
+        steps = [
+            "Fitting a model for the source weights ...",
+            "Fitting source weights ...",
+            "Fitting on the earlier events",
+        ]
+        places = [said.index(step) for step in [*steps, "Ranking for"]]
         assert places == sorted(places)
 
 

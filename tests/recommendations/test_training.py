@@ -181,7 +181,7 @@ class TestGate:
     def test_the_command_says_why_and_fails(self, many_shoppers, monkeypatch):
         self.train()
         monkeypatch.setattr(training, "recipe_in_use", lambda: self.BAD)
-        with pytest.raises(CommandError, match="Worse than .* the model before serves on") as refusal:
+        with pytest.raises(CommandError, match="Worse than .* the previous model keeps serving") as refusal:
             call_command("train", "collaborative")
         assert refusal.value.returncode == 1
 

@@ -59,7 +59,9 @@ class Command(BaseCommand):
         except (DomainError, EncoderUnavailable) as error:
             raise CommandError(getattr(error, "detail", str(error))) from None
         except OSError as error:
-            raise CommandError(f"The model cannot be written: {error}. The model before serves on.") from None
+            raise CommandError(
+                f"The model cannot be written: {error}. The previous model keeps serving."
+            ) from None
 
     def _collaborative(self, *, rollback: bool, tune: bool, budget: float | None, **options) -> None:
         if budget is not None and not tune:
