@@ -106,7 +106,7 @@ def on_market(moment: datetime, *, end: datetime) -> np.ndarray:
 
 
 def _published(moment: datetime, end: datetime) -> dict[int, float]:
-    """Listing id -> publication time in seconds since 1970, NaN if unknown; of all on the market in between."""
+    """Listing id -> publication time in seconds since 1970, or NaN, of all on the market in between."""
     with connection.cursor() as cursor:
         cursor.execute(_ON_MARKET, {"moment": moment, "end": end})
         return {pk: at.timestamp() if at else math.nan for pk, at in cursor.fetchall()}

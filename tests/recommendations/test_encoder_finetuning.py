@@ -80,7 +80,7 @@ class TestWhatItLearnsFrom:
 class TestBadInput:
     def test_without_photos_it_is_refused(self, encoder, settings, tmp_path):
         settings.VAR = tmp_path
-        with pytest.raises(CannotFineTune, match="found 0 photos.*in service stays"):
+        with pytest.raises(CannotFineTune, match="found 0 photos.*active backbone stays"):
             finetune()
 
     def test_one_category_is_nothing_to_tell_apart(self, market):

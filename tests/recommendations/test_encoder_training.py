@@ -152,7 +152,7 @@ class TestBadInput:
         assert statuses() == ["active"]
 
     def test_a_loss_that_is_no_number_publishes_nothing(self, market):
-        with pytest.raises(Refused, match="The training failed.*in service stays"):
+        with pytest.raises(Refused, match="The training failed.*active encoder stays"):
             train_encoder(now=timezone.now(), options=replace(QUICK, learning_rate=1e30))
         assert statuses() == ["active"]
 
