@@ -8,13 +8,13 @@ from scipy.sparse import csr_matrix
 
 from ml.covisitation import KEPT_NEIGHBOURS, Counting, Normalisation
 
-# A bucket of actors: the least weight of their events, in views, and the blend weights of candidates.SOURCES.
+# A bucket of actors: the least weight of their events, in views, and blend weights of candidates.SOURCES.
 Warmth = tuple[float, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters. Defaults were chosen manually; tuning changes them, and the environment overrides both."""
+    """Hyperparameters. Tuning changes the default values, and the environment overrides both."""
 
     factors: int = 64
     iterations: int = 15
@@ -69,7 +69,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Recipe":
-        """The inverse of `to_json`, with or without JSON in between.   Raises TypeError, KeyError, ValueError."""
+        """The inverse of `to_json`, also for parsed JSON.   Raises TypeError, KeyError, ValueError."""
         parts = {
             "counting": Counting(**saved["counting"]),
             "normalisation": Normalisation(**saved["normalisation"]),

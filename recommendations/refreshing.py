@@ -25,9 +25,7 @@ from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
 from recommendations.standing import RETRACTS
 
-SHARE_OF_TIME = (
-    0.25  # the greatest share of time that refreshes may take; large models are refreshed less often
-)
+SHARE_OF_TIME = 0.25  # that refreshes may take at most; large models are refreshed less often
 
 logger = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ def statuses() -> list[str]:
 @pytest.fixture
 def quickly(monkeypatch):
     """The command trains as these tests do."""
-    monkeypatch.setattr(encoder_training, "_usual_options", lambda: QUICK)
+    monkeypatch.setattr(encoder_training, "_default_options", lambda: QUICK)
 
 
 class TestPublishing:

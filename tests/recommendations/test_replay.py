@@ -177,7 +177,7 @@ class TestExperiments:
 
     def test_where_none_tells_it_is_said(self, alice, now, ask):
         World(alice, now, slate_count=5, experiment="gone", variant="gone")
-        with pytest.raises(NothingExplored, match="Of 5 slates .* experiment is gone"):
+        with pytest.raises(NothingExplored, match="None of the 5 slates .* experiment was deleted"):
             ask({})
 
 
@@ -218,7 +218,7 @@ class TestPolicies:
 
     def test_a_ranker_that_was_refused_has_no_files_to_ask(self, db):
         ranker_store.reject("poor", metrics={}, verdict="")
-        with pytest.raises(NoSuchRanker, match="ranker poor cannot be asked: its files were not kept"):
+        with pytest.raises(NoSuchRanker, match="ranker poor cannot be loaded: its files were not kept"):
             Policy.from_json({"ranker": "poor"})
 
 

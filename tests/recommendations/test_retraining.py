@@ -6,7 +6,16 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from recommendations import locks, model_store, refreshing, retraining, tasks, trending, watermark
+from recommendations import (
+    locks,
+    model_registry,
+    model_store,
+    refreshing,
+    retraining,
+    tasks,
+    trending,
+    watermark,
+)
 from recommendations.behaviour import read_behaviour
 from recommendations.models import Interaction
 from tests import factories
@@ -52,7 +61,7 @@ class TestWhenATrainingIsDue:
         events(bob, sofa, 5)
         row = model_store.reject("1", horizon=watermark.horizon(), metrics={}, verdict="")
         if verb == "published":
-            model_store.activate(row)
+            model_registry.activate(row)
         assert not tasks.train_when_due()
         events(bob, sofa, 5)
         assert tasks.train_when_due()

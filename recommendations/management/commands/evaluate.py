@@ -22,10 +22,10 @@ PLAIN_WIDTH = 110  # characters, where stdout is not a terminal
 
 class Command(BaseCommand):
     help = (
-        "Measure how well the feed, its sources, and plain methods would have recommended what actors "
-        "did last: models are fitted on the events before a split and asked about those after it, for each "
-        "actor over every listing that was on the market. Publishes nothing and changes nothing. Exits with "
-        "status 1 when there is too little to learn from or nothing to ask about."
+        "Measure how well the feed, its sources and simple baselines would have recommended the latest "
+        "interactions: models are fitted on the events before a split and evaluated on those after it, for "
+        "each actor over every listing that was on the market. Publishes nothing and changes nothing. Exits "
+        "with status 1 when there are too few events before the split or none to evaluate on after it."
     )
 
     def add_arguments(self, parser):
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             type=_share,
             default=SHARE,
             metavar="SHARE",
-            help=f"the share of the events that is learned from (default: {SHARE:g})",
+            help=f"the share of the events that models are fitted on (default: {SHARE:g})",
         )
         split.add_argument(
             "--since",
@@ -43,14 +43,14 @@ class Command(BaseCommand):
             metavar="TIME",
             help="split at a time, such as 2026-03-14 or 2026-03-14T12:00Z",
         )
-        parser.add_argument("--k", type=_count, default=AT, help=f"places that count (default: {AT})")
+        parser.add_argument("--k", type=_count, default=AT, help=f"length of rankings (default: {AT})")
         parser.add_argument(
             "--actors",
             type=_count,
             default=MOST_ACTORS,
-            help=f"how many to ask for at most, drawn by chance (default: {MOST_ACTORS})",
+            help=f"how many to evaluate at most, a random sample (default: {MOST_ACTORS})",
         )
-        parser.add_argument("--seed", type=int, default=SEED, help="of whatever is drawn by chance")
+        parser.add_argument("--seed", type=int, default=SEED, help="seed of all random samples")
         parser.add_argument(
             "--methods", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), help="default: all"
         )
@@ -64,7 +64,7 @@ class Command(BaseCommand):
     def handle(self, *, split: float, since: datetime | None, output: Path | None, **options):
         files = self._files(output, options)
         try:
-            _make_room(files.values())  # first: what cannot be written is told before the work is done
+            _prepare(files.values())  # first, so that files that cannot be written fail before the work
             result = rehearse(
                 share=split,
                 since=since,
@@ -85,9 +85,10 @@ class Command(BaseCommand):
             raise CommandError(f"The results cannot be written: {error}") from None
 
     def _files(self, output: Path | None, options: dict[str, Any]) -> dict[str, Path]:
-        named = {"json": "evaluation.json", "markdown": "evaluation.md", "chart": "evaluation.png"}
-        chosen = {kind: options[kind] or (output and output / name) for kind, name in named.items()}
-        return {kind: path for kind, path in chosen.items() if path}
+        """Kind of output -> file; an option of its own wins over `output`."""
+        names = {"json": "evaluation.json", "markdown": "evaluation.md", "chart": "evaluation.png"}
+        paths = {kind: options[kind] or (output and output / name) for kind, name in names.items()}
+        return {kind: path for kind, path in paths.items() if path}
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Progress]:
@@ -96,8 +97,8 @@ class Command(BaseCommand):
             yield progress
 
 
-def _make_room(paths: Iterable[Path]) -> None:
-    """Raises OSError."""
+def _prepare(paths: Iterable[Path]) -> None:
+    """Make the folders of these files.   Raises OSError if a file cannot be written there."""
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():

@@ -15,9 +15,9 @@ PLAIN_WIDTH = 140  # characters, where stdout is not a terminal
 
 class Command(BaseCommand):
     help = (
-        "Estimate what other weights of sources, or another ranker, would have earned in the places of "
-        "served feeds that were filled by chance, before anyone sees it. With intervals, beside the same "
-        "for the order that served. Changes nothing."
+        "Off-policy evaluation: estimate the reward that other source weights, or another ranker, would have "
+        "earned in the exploration slots of served feeds. Prints 95 % intervals, and the same estimates for "
+        "the order that was served. Changes nothing."
     )
 
     def add_arguments(self, parser):
@@ -30,7 +30,10 @@ class Command(BaseCommand):
             '"active", a version that `train ranker --list` shows, or null for the blend (default)',
         )
         parser.add_argument(
-            "--reward", choices=list(REWARDS), default="graded", help="what is earned (default: %(default)s)"
+            "--reward",
+            choices=list(REWARDS),
+            default="graded",
+            help="the kind of reward (default: %(default)s)",
         )
         parser.add_argument(
             "--json", dest="is_json", action="store_true", help="print the figures as JSON, and nothing else"

@@ -13,13 +13,13 @@ PLAIN_WIDTH = 140  # characters, where stdout is not a terminal
 
 class Command(BaseCommand):
     help = (
-        "What came of an experiment so far: for each variant how many actors and listings were served, "
-        "and how often views, clicks, favourites and purchases followed, with intervals and differences to "
-        "the control. Warns where actors are not divided as they should be. Changes nothing."
+        "Report the outcomes of an experiment so far: for each variant the number of actors and listings "
+        "served, and the rates of views, clicks, favourites and purchases that followed, with intervals and "
+        "differences from the control. Warns of a sample ratio mismatch. Changes nothing."
     )
 
     def add_arguments(self, parser):
-        parser.add_argument("name", metavar="NAME", help="of an experiment, as the admin lists it")
+        parser.add_argument("name", metavar="NAME", help="name of the experiment, as in the admin")
         parser.add_argument(
             "--output", type=Path, metavar="DIR", help="write experiment.json and .png into a folder"
         )
