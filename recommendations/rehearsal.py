@@ -79,7 +79,7 @@ def rehearse(
         raise NothingAfter(_nothing_after(moment, end))
     content, recipe = read_content(), recipe_in_use().as_set().changed(decays=learn_decays(behaviour))
     if "blend" in methods:
-        recipe = _weighed(recipe, content, moment, share, steps)
+        recipe = _with_source_weights(recipe, content, moment, share, steps)
     with steps("Fitting on the earlier events") as progress:
         model = _fit(behaviour, recipe, content, world, progress)
     known = Known(world.with_collaborative(model), behaviour)
@@ -118,7 +118,9 @@ def _nothing_after(moment: datetime, end: datetime) -> str:
     )
 
 
-def _weighed(recipe: Recipe, content: Content | None, moment: datetime, share: float, steps: Steps) -> Recipe:
+def _with_source_weights(
+    recipe: Recipe, content: Content | None, moment: datetime, share: float, steps: Steps
+) -> Recipe:
     """The recipe with source weights that were fitted on the last share of the events before the moment.
 
     The weights are the manual ones where there are no earlier events to fit a model on.

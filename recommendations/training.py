@@ -64,7 +64,7 @@ def train_collaborative(
         chosen = (recipe or recipe_in_use()).as_set()
         if tune_for_s is not None:
             chosen = _tuned(material, chosen, tune_for_s, report).as_set()
-        chosen = _weighed(material, chosen, steps)
+        chosen = _with_source_weights(material, chosen, steps)
         verdict = _judge(material, chosen, steps)
         if not verdict.accepted and not force:
             _reject(material, verdict)
@@ -144,7 +144,7 @@ def _tuned(material: Material, start: Recipe, budget_s: float, report: tuning.Re
     return tuning.tune(material.first, material.second, start=start, budget_s=budget_s, report=report)
 
 
-def _weighed(material: Material, recipe: Recipe, steps: Steps) -> Recipe:
+def _with_source_weights(material: Material, recipe: Recipe, steps: Steps) -> Recipe:
     """The recipe with learned distance decays and fitted blend weights of the feed's sources."""
     first, second = material.first, material.second
     recipe = _with_decays(first, recipe, steps)

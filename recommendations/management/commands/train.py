@@ -80,16 +80,16 @@ class Command(BaseCommand):
             )
 
     def _encoder(self, *, finetune: bool, force: bool, **options) -> None:
-        given = [name for name in FINETUNING if options[name] is not None]
-        if given and not finetune:
-            raise CommandError(f"--{given[0].replace('_', '-')} needs --finetune, which is not given.")
+        chosen = [name for name in FINETUNING if options[name] is not None]
+        if chosen and not finetune:
+            raise CommandError(f"--{chosen[0].replace('_', '-')} needs --finetune, which is not given.")
         if finetune and options["list"]:
             raise CommandError("--finetune cannot be combined with --list.")
         if options["list"]:
             self._list(TrainedModel.Kind.ENCODER)
             return
         now = timezone.now()
-        record = self._finetuned(now, **{name: options[name] for name in given}) if finetune else None
+        record = self._finetuned(now, **{name: options[name] for name in chosen}) if finetune else None
         model = encoder_training.train_encoder(
             now=now, force=force, record=record, steps=self._step, report=self._print_epoch
         )
@@ -106,11 +106,11 @@ class Command(BaseCommand):
             "the same and waits until it is done."
         )
 
-    def _finetuned(self, now, **given):
+    def _finetuned(self, now, **overrides):
         from ml.finetuning import FineTuningOptions
         from recommendations.encoder_finetuning import finetune_backbone
 
-        chosen = FINETUNING | given
+        chosen = FINETUNING | overrides
         options = FineTuningOptions(
             optimiser=chosen["optimiser"],
             learning_rate=RATES[chosen["optimiser"]],
