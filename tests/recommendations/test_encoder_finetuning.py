@@ -30,7 +30,7 @@ def finetune(**watching):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody pressed Ctrl-C."""
+    """Stands for Ctrl-C."""
 
 
 def interrupt(epoch):

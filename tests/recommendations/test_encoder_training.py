@@ -24,7 +24,7 @@ def train(**how) -> TrainedModel:
 
 
 def curves_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """(epoch, value) of each curve that TensorBoard finds there."""
+    """The curves that TensorBoard reads there, as (epoch, value) pairs."""
     found = EventAccumulator(str(folder)).Reload()
     names = found.Tags()["scalars"]
     return {name: [(point.step, point.value) for point in found.Scalars(name)] for name in names}
@@ -36,7 +36,7 @@ def statuses() -> list[str]:
 
 @pytest.fixture
 def quickly(monkeypatch):
-    """The command trains as these tests do."""
+    """The command trains with the options of these tests."""
     monkeypatch.setattr(encoder_training, "_default_options", lambda: QUICK)
 
 
@@ -84,7 +84,7 @@ class TestPublishing:
 class TestGate:
     @pytest.fixture
     def perfect(self, market, encoder):
-        """The active encoder tells full categories apart, which nothing else can."""
+        """Only the active encoder separates full categories."""
         EmbeddingJob.objects.all().delete()
         first = min(listing.category_id for listing in market)
         vectors = np.zeros((len(market), encoders.blocks_of(encoder).dimension), "<f2")

@@ -1,4 +1,4 @@
-"""Publishing, going back, and what serving processes do when files are damaged."""
+"""Publishing, rollback, and serving processes with damaged files."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class TestPublishing:
         assert {folder.name for folder in root.iterdir()} == {first.version, second.version}
 
     def test_a_killed_process_leaves_nothing_that_anything_loads(self, shoppers, monkeypatch):
-        """Not even its `finally` runs."""
+        """The process is killed: not even its `finally` runs."""
         monkeypatch.setattr(model_folders.shutil, "rmtree", lambda *_, **__: None)
         with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
             crash.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

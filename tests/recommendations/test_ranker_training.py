@@ -1,4 +1,4 @@
-"""Training a ranker in worlds whose truth is known: what is learned, what is refused, what serves."""
+"""Training a ranker in synthetic worlds: what it learns, when it is refused, which ranker serves."""
 
 import re
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ BLEND = FEATURES.index("blend")
 
 
 def rows(**known) -> np.ndarray:
-    """Features of listings to be ranked, of which only this is known."""
+    """Features of listings of which only this one is known."""
     count = len(next(iter(known.values())))
     features = np.full((count, len(FEATURES)), np.nan, np.float32)
     for name, values in known.items():

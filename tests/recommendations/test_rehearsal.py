@@ -30,7 +30,7 @@ def past(alice, encoder, now) -> Past:
 
 @pytest.fixture
 def shoppers(past, now):
-    """Simulated ones, over four kinds of listing that were imported after all that happened."""
+    """Simulated shoppers over four kinds of listing, which were imported after all events."""
     with announcing():
         for number in range(48):
             path, name = f"Kind {number % 4} / All", f"sofa-{number:02}"
@@ -41,7 +41,7 @@ def shoppers(past, now):
 
 @pytest.fixture
 def asked(shoppers, monkeypatch):
-    """`asked(...)` runs the command with few methods; what it printed."""
+    """`asked(...)` runs the command with few methods and returns what it printed."""
     monkeypatch.setattr(weighing, "LEAST_CASES", 5)
 
     def run(*words: str, methods=METHODS) -> str:
@@ -53,7 +53,7 @@ def asked(shoppers, monkeypatch):
 
 
 def state() -> list:
-    """Whatever an evaluation might be tempted to change."""
+    """All state that an evaluation could change."""
     tables = connection.introspection.table_names()
     with connection.cursor() as cursor:
         return [cursor.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables]

@@ -1,4 +1,4 @@
-"""Trainings that start by themselves, in processes of their own."""
+"""Automatic trainings in separate processes."""
 
 import sys
 
@@ -57,7 +57,7 @@ class TestWhenATrainingIsDue:
 
     @pytest.mark.parametrize("verb", ["published", "refused"])
     def test_it_counts_from_the_last_training_published_or_refused(self, started, bob, sofa, verb):
-        """What was refused is not tried again each minute."""
+        """A refused training is not started again each minute."""
         events(bob, sofa, 5)
         row = model_store.reject("1", horizon=watermark.horizon(), metrics={}, verdict="")
         if verb == "published":
@@ -133,7 +133,7 @@ class TestHorizon:
 
 
 class TestARestoredDump:
-    """Its rows bear ids of another server, which this one has not given yet."""
+    """Its rows have transaction ids of another server, which this one has not assigned yet."""
 
     @pytest.fixture
     def foreign(self, bob, sofa):

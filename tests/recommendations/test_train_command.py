@@ -1,4 +1,4 @@
-"""The command of all trainings: what it takes, and what it says. What trainings do is tested beside them."""
+"""The `train` command: its options and its output. The trainings have tests of their own."""
 
 import re
 
