@@ -45,12 +45,12 @@ class Known:
 Contender = Callable[[Asked], Vector]  # -> (rows,) scores; rows with NaN are not recommended
 
 
-def _feed(known: Known) -> Contender:
+def _feed(context: Known) -> Contender:
     """The order of the feed. Rows that no source proposes are not ranked, as in serving."""
 
-    def score(context: Asked) -> Vector:
-        scores = np.full(context.view.row_count, np.nan, np.float32)
-        scores[context.feed] = -np.arange(len(context.feed))
+    def score(feed_context: Asked) -> Vector:
+        scores = np.full(feed_context.view.row_count, np.nan, np.float32)
+        scores[feed_context.feed] = -np.arange(len(feed_context.feed))
         return scores
 
     return score
@@ -59,34 +59,34 @@ def _feed(known: Known) -> Contender:
 def _source(name: str) -> Callable[[Known], Contender]:
     """A source alone, scored over all rows and not only over the candidates that it would propose."""
     column = SOURCES.index(name)
-    return lambda known: lambda context: context.by_source[:, column]
+    return lambda context: lambda feed_context: feed_context.by_source[:, column]
 
 
-def _popularity(known: Known) -> Contender:
-    return lambda context: known.touched_share
+def _popularity(context: Known) -> Contender:
+    return lambda feed_context: context.touched_share
 
 
-def _newest(known: Known) -> Contender:
+def _newest(context: Known) -> Contender:
     """The newest first, of the listings that were published by the moment. Later ones could not be shown."""
-    published_at = known.view.attributes["created_at"]
-    scores = np.where(published_at <= known.behaviour.until.timestamp(), published_at, np.nan)
-    return lambda context: scores
+    published_at = context.view.attributes["created_at"]
+    scores = np.where(published_at <= context.behaviour.until.timestamp(), published_at, np.nan)
+    return lambda feed_context: scores
 
 
 def _neighbourhood(counting: Counting, normalisation: Normalisation) -> Callable[[Known], Contender]:
     """Item-item neighbourhood over binary interactions, without order and without pruning of neighbours."""
 
-    def prepare(known: Known) -> Contender:
-        listing_ids = known.behaviour.listings
-        sequences = known.behaviour.sequences(listing_ids)
+    def prepare(context: Known) -> Contender:
+        listing_ids = context.behaviour.listings
+        sequences = context.behaviour.sequences(listing_ids)
         binary = replace(sequences, weights=np.ones_like(sequences.weights))
         counts = covisitation.count(binary, item_count=len(listing_ids), counting=counting)
         weights = covisitation.normalise(counts, normalisation)
-        row_weights = (weights @ _items_to_rows(listing_ids, known.view)).tocsr()  # (items, rows)
+        row_weights = (weights @ _items_to_rows(listing_ids, context.view)).tocsr()  # (items, rows)
         positions = Positions.of(listing_ids)
 
-        def score(context: Asked) -> Vector:
-            touched = positions.find(known.touched_by(context.taste.actor_id))
+        def score(feed_context: Asked) -> Vector:
+            touched = positions.find(context.touched_by(feed_context.taste.actor_id))
             total = np.asarray(row_weights[touched].sum(axis=0)).ravel()
             return np.where(total > 0, total, np.nan)
 

@@ -51,8 +51,8 @@ class Measured:
 
 
 def measure(
-    known: Known,
-    after: Aftermath,
+    context: Known,
+    held_out: Aftermath,
     *,
     methods: Sequence[str] = tuple(CONTENDERS),
     k: int = AT,
@@ -64,28 +64,28 @@ def measure(
     Accuracy is measured overall, with only cold listings as relevant ones (ranked among all others), and for
     cold actors; coverage and novelty overall. `seed` is that of the bootstrap.
     """
-    ranked = rank_all(known, after.actors, methods, k=k, progress=progress)
-    cold_rows = _only(after.relevant, after.is_cold_row)
-    cold_actors = np.flatnonzero(after.is_cold_actor)
+    ranked = rank_all(context, held_out.actors, methods, k=k, progress=progress)
+    cold_rows = _only(held_out.relevant, held_out.is_cold_row)
+    cold_actors = np.flatnonzero(held_out.is_cold_actor)
 
     def of_slice(name: str, actors: np.ndarray, relevant: csr_matrix) -> Slice:
         actor_count = int((np.diff(relevant.indptr) > 0).sum())
         figures = {m: _accuracy(ranked[m][actors], relevant, k, seed) for m in methods}
         return Slice(name, actor_count, figures)
 
-    overall = of_slice(EVERYONE, np.arange(len(after)), after.relevant)
+    overall = of_slice(EVERYONE, np.arange(len(held_out)), held_out.relevant)
     for method in methods:
-        overall.figures[method].update(_variety(ranked[method], known.touched_share, seed))
+        overall.figures[method].update(_variety(ranked[method], context.touched_share, seed))
     return Measured(
         k=k,
-        actor_count=len(after),
-        eligible_count=after.actor_count,
-        listing_count=known.view.row_count,
-        cold_listing_count=int(after.is_cold_row.sum()),
+        actor_count=len(held_out),
+        eligible_count=held_out.actor_count,
+        listing_count=context.view.row_count,
+        cold_listing_count=int(held_out.is_cold_row.sum()),
         slices=[
             overall,
-            of_slice(COLD_LISTINGS, np.arange(len(after)), cold_rows),
-            of_slice(COLD_ACTORS, cold_actors, after.relevant[cold_actors]),
+            of_slice(COLD_LISTINGS, np.arange(len(held_out)), cold_rows),
+            of_slice(COLD_ACTORS, cold_actors, held_out.relevant[cold_actors]),
         ],
     )
 
@@ -108,24 +108,24 @@ def compare(
     where nobody interacted with a new listing.   Raises NoWorld without an encoder or embedded listings.
     """
     view = hindsight.world_at(earlier.until, end=end)
-    after = hindsight.aftermath(view, earlier.until, end=end, most=most, seed=seed)
+    held_out = hindsight.aftermath(view, earlier.until, end=end, most=most, seed=seed)
     measured: dict[str, Vector] = {}
     for place, (name, model) in enumerate(models.items()):
         ranked = rank_all(
             Known(view.with_collaborative(model), earlier),
-            after.actors,
+            held_out.actors,
             ["blend"] if measured else ["blend", "popularity"],
             k=k,
             progress=_of_many(progress, place, len(models)),
         )
-        ndcg = {method: metrics.ndcg(rows, after.relevant, k) for method, rows in ranked.items()}
+        ndcg = {method: metrics.ndcg(rows, held_out.relevant, k) for method, rows in ranked.items()}
         measured[name] = ndcg.pop("blend")
         measured |= ndcg
     return measured
 
 
 def rank_all(
-    known: Known,
+    context: Known,
     actors: Sequence[Actor],
     methods: Sequence[str],
     *,
@@ -133,21 +133,21 @@ def rank_all(
     progress: Progress = unwatched,
 ) -> dict[str, Rows]:
     """The best k rows for each actor by each method: (a, k) int64, padded with -1."""
-    contenders = {name: CONTENDERS[name](known) for name in methods}
+    contenders = {name: CONTENDERS[name](context) for name in methods}
     ranked = {name: np.full((len(actors), k), metrics.NOBODY) for name in methods}
 
-    def answer(context: Asked) -> dict[str, Rows]:
-        return {name: _best(contender, context, k) for name, contender in contenders.items()}
+    def answer(feed_context: Asked) -> dict[str, Rows]:
+        return {name: _best(contender, feed_context, k) for name, contender in contenders.items()}
 
-    answers = ask_each(known.view, known.behaviour.until, actors, answer, progress)
+    answers = ask_each(context.view, context.behaviour.until, actors, answer, progress)
     for place, best in enumerate(answers):
         for name, rows in best.items():
             ranked[name][place, : len(rows)] = rows
     return ranked
 
 
-def _best(contender: Contender, context: Asked, k: int) -> Rows:
-    scores = np.where(context.allowed, contender(context), np.nan)
+def _best(contender: Contender, feed_context: Asked, k: int) -> Rows:
+    scores = np.where(feed_context.allowed, contender(feed_context), np.nan)
     return metrics.top_k(scores[None, :], k)[0]
 
 
@@ -169,11 +169,11 @@ def _variety(ranked: Rows, touched_share: Vector, seed: int) -> dict[str, Figure
 
 def _mean(values: Vector, seed: int) -> Figure:
     """The mean over actors (a,), without those whose value is NaN."""
-    known = values[~np.isnan(values)]
-    if not len(known):
+    valid = values[~np.isnan(values)]
+    if not len(valid):
         return Figure(np.nan, np.nan, np.nan)
-    low, high = metrics.bootstrap_interval(known, rng=np.random.default_rng(seed))
-    return Figure(float(known.mean()), low, high)
+    low, high = metrics.bootstrap_interval(valid, rng=np.random.default_rng(seed))
+    return Figure(float(valid.mean()), low, high)
 
 
 def _coverage(ranked: Rows, row_count: int, seed: int) -> Figure:

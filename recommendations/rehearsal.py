@@ -73,18 +73,18 @@ def rehearse(
     end = hindsight.last_event()
     moment = since or hindsight.split_time(share)
     behaviour = _history_until(moment, end)
-    world = hindsight.world_at(moment, end=end)
-    after = hindsight.aftermath(world, moment, end=end, most=most, seed=seed)
-    if not len(after):
+    snapshot = hindsight.world_at(moment, end=end)
+    held_out = hindsight.aftermath(snapshot, moment, end=end, most=most, seed=seed)
+    if not len(held_out):
         raise NothingAfter(_nothing_after(moment, end))
     content, recipe = read_content(), recipe_in_use().as_set().changed(decays=learn_decays(behaviour))
     if "blend" in methods:
         recipe = _with_source_weights(recipe, content, moment, share, steps)
     with steps("Fitting on the earlier events") as progress:
-        model = _fit(behaviour, recipe, content, world, progress)
-    known = Known(world.with_collaborative(model), behaviour)
-    with steps(f"Ranking for {len(after):,} actors") as progress:
-        measured = measure(known, after, methods=methods, k=k, seed=seed, progress=progress)
+        model = _fit(behaviour, recipe, content, snapshot, progress)
+    context = Known(snapshot.with_collaborative(model), behaviour)
+    with steps(f"Ranking for {len(held_out):,} actors") as progress:
+        measured = measure(context, held_out, methods=methods, k=k, seed=seed, progress=progress)
     events = Interaction.objects.filter(occurred_at__lte=end)
     return Rehearsal(
         moment=moment,
@@ -93,7 +93,7 @@ def rehearse(
         actor_count=len(behaviour.actors),
         answer_count=events.filter(occurred_at__gt=moment).count(),
         simulated_count=events.filter(source=SIMULATION).count(),
-        encoder=world.encoder_version,
+        encoder=snapshot.encoder_version,
         recipe=recipe,
         measured=measured,
     )
@@ -128,16 +128,16 @@ def _with_source_weights(
     earlier = read_behaviour(until=hindsight.split_time(share, until=moment))
     if not len(earlier):
         return recipe.changed(blend=())
-    world = hindsight.world_at(earlier.until, end=moment)
+    snapshot = hindsight.world_at(earlier.until, end=moment)
 
     def fit_earlier(progress: Progress) -> Collaborative:
-        return _fit(earlier, recipe, content, world, progress)
+        return _fit(earlier, recipe, content, snapshot, progress)
 
     return with_fitted_blend(recipe, fit_earlier, earlier.until, end=moment, steps=steps)
 
 
 def _fit(
-    behaviour: Behaviour, recipe: Recipe, content: Content | None, world: View, progress: Progress
+    behaviour: Behaviour, recipe: Recipe, content: Content | None, snapshot: View, progress: Progress
 ) -> Collaborative:
-    showable = world.attributes["listing_id"]
+    showable = snapshot.attributes["listing_id"]
     return fit(behaviour, recipe, version="", content=content, showable=showable, progress=progress)[0]

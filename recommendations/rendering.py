@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +10,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any, Protocol
 
+from django.core.management.base import OutputWrapper
 from django.utils import timezone
 from rich import box
 from rich.console import Console
@@ -56,7 +57,12 @@ class ReportTable:
 
 
 def print_report(
-    stdout, sentences: Iterable[str], tables: Iterable[ReportTable], footnote: str = "", *, width: int
+    stdout: OutputWrapper,
+    sentences: Iterable[str],
+    tables: Iterable[ReportTable],
+    footnote: str = "",
+    *,
+    width: int,
 ) -> None:
     """Print to a command's stdout; `width` in characters is used where that is not a terminal."""
     out = stdout._out
@@ -102,7 +108,9 @@ def format_half_width(figure: Figure) -> str:
 
 
 @contextmanager
-def chart(path: Path, *, title: str, size: tuple[float, float], column_count: int, row_count: int = 1):
+def chart(
+    path: Path, *, title: str, size: tuple[float, float], column_count: int, row_count: int = 1
+) -> Iterator[tuple[Any, Any]]:
     """A chart that is written to `path` as PNG at the end of the block.
 
     size: width and height in inches. Yields matplotlib's figure and its panels (row_count, column_count).
@@ -124,7 +132,7 @@ def chart(path: Path, *, title: str, size: tuple[float, float], column_count: in
         pyplot.close(figure)
 
 
-def style_panel(panel, title: str) -> None:
+def style_panel(panel: Any, title: str) -> None:
     panel.set_title(title, fontsize=11)
     panel.set_xlim(left=0)
     panel.locator_params(axis="x", nbins=5)

@@ -61,12 +61,12 @@ def fit_blend(
     candidate keeps its manual weights.   Raises NoWorld.
     """
     view = hindsight.world_at(moment, end=end).with_collaborative(model)
-    after = hindsight.aftermath(view, moment, end=end, most=most, seed=seed)
-    candidates = ask_each(view, moment, after.actors, _candidates_of, progress)
+    held_out = hindsight.aftermath(view, moment, end=end, most=most, seed=seed)
+    candidates = ask_each(view, moment, held_out.actors, _candidates_of, progress)
     cases: dict[float, list[tuple[Matrix, np.ndarray]]] = {least: [] for least, _ in WARMTH_WEIGHTS}
     for place, (event_weight, rows, scores) in enumerate(candidates):
         least = next((least for least, _ in WARMTH_WEIGHTS if event_weight > least), None)
-        is_relevant = np.isin(rows, after.relevant[place].indices)
+        is_relevant = np.isin(rows, held_out.relevant[place].indices)
         if least is not None and is_relevant.any():
             cases[least].append((scores, is_relevant))
     return tuple((least, _fitted(manual, cases[least])) for least, manual in WARMTH_WEIGHTS)

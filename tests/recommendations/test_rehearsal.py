@@ -76,7 +76,7 @@ class TestRehearse:
             asked.append((model.trained_until, moment, end))
             return WARMTH_WEIGHTS[::-1]
 
-        monkeypatch.setattr(rehearsal, "fit_blend", fit_blend)
+        monkeypatch.setattr(weighing, "fit_blend", fit_blend)
         found = rehearse(share=0.8, methods=METHODS, most=10)
         earlier = hindsight.split_time(0.8, until=found.moment)
         assert asked == [(earlier, earlier, found.moment)]
@@ -96,7 +96,7 @@ class TestRehearse:
         assert max(seen) == found.moment
 
     def test_without_the_feed_nothing_is_weighed(self, shoppers, monkeypatch):
-        monkeypatch.setattr(rehearsal, "fit_blend", None)
+        monkeypatch.setattr(weighing, "fit_blend", None)
         assert rehearse(methods=["content"], most=10).recipe.blend == ()
 
     def test_the_recipe_is_that_of_the_active_model(self, shoppers):
