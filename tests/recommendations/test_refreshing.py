@@ -204,7 +204,7 @@ class TestWhatGoesWrong:
         self.file(settings, name).write_bytes(b"no counts")
         with caplog.at_level(logging.ERROR):
             assert refresh() == 1
-        assert "made anew" in caplog.text
+        assert "counted again from all interactions" in caplog.text
         behaviour = read_behaviour(until=timezone.now())
         anew = fit(behaviour, serving().recipe, version="")[1]
         counted = model_store.load_counted(model_store.active())
