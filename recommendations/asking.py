@@ -1,4 +1,4 @@
-"""Asking for actors at a moment in the past, just as the feed would have been asked for them."""
+"""Runner of the feed's stages for actors at a moment in the past, with random exploration turned off."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +15,8 @@ from recommendations.feed_parameters import FeedParameters
 from recommendations.taste import read_taste
 from recommendations.view import View
 
-BY_CHOICE = FeedParameters(explore_share=0)  # nothing by chance
-BATCH = 50  # actors whose tastes are read before they are answered for
+BY_CHOICE = FeedParameters(explore_share=0)  # without random exploration
+BATCH = 50  # actors whose profiles are read before they are ranked for
 
 Answer = TypeVar("Answer")
 
@@ -28,14 +28,15 @@ def ask_each(
     answer: Callable[[Asked], Answer],
     progress: Progress = unwatched,
 ) -> Iterator[Answer]:
-    """The answer for each actor, in their order. `answer` runs on threads, so it must not ask the database.
+    """Call `answer` with the feed's context of each actor; results come in the order of the actors.
 
-    As in serving, native code runs on one thread for each actor; the actors are what is shared out.
+    `answer` runs on threads, so it must not query the database. As in serving, native code uses one thread
+    per actor, and actors are spread over the threads.
     """
     with threadpool_limits(1), ThreadPoolExecutor(settings.ENVIRONMENT.native_threads) as pool:
         for first in range(0, len(actors), BATCH):
             batch = actors[first : first + BATCH]
-            tastes = [read_taste(actor, view, now=moment) for actor in batch]
-            asked = [Asked(view, moment, taste, parameters=BY_CHOICE) for taste in tastes]
-            yield from pool.map(answer, asked)
+            profiles = [read_taste(actor, view, now=moment) for actor in batch]
+            contexts = [Asked(view, moment, profile, parameters=BY_CHOICE) for profile in profiles]
+            yield from pool.map(answer, contexts)
             progress(first + len(batch), len(actors))

@@ -1,4 +1,4 @@
-"""A backbone without pretrained weights: trained on the catalogue's own photos and root categories."""
+"""Training of a small backbone without pretrained weights, on the catalogue's photos and root categories."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,14 +16,15 @@ from listings.photos import MEDIUM, path_of
 from recommendations import encoders
 from recommendations.backbones import Choice
 from recommendations.durable import sha256_of, sync
+from recommendations.encoder_material import DamagedPhoto
 from recommendations.locks import AlreadyTraining
 from recommendations.models import TrainedModel
 from recommendations.progress import progress_bar
 
 USUAL_MINUTES = 5.0
-ROUND_COUNT = 60  # at most; the time is over sooner when there are many photos
+ROUND_COUNT = 60  # epochs at most; with many photos the time limit comes first
 LEAST_PHOTOS, LEAST_CATEGORIES = 200, 2
-MOST_PHOTOS = 20_000  # that are looked for on disk; the training takes a part of them
+MOST_PHOTOS = 20_000  # that are looked up on disk; the training uses a part of them
 SEED = 23
 
 
@@ -31,13 +32,9 @@ class TooFewPhotos(Invalid):
     """The catalogue has too few photos, or too few root categories with photos, to train on."""
 
 
-class DamagedPhoto(Invalid):
-    """A stored photo cannot be decoded; the message names its file."""
-
-
 @dataclass(frozen=True)
 class LabelledPhotos:
-    """Files of photos with the root category of the listing that each belongs to."""
+    """Photo files, each with the root category of its listing."""
 
     paths: tuple[Path, ...]
     categories: tuple[str, ...]
@@ -53,38 +50,39 @@ class LabelledPhotos:
 def train_backbone(
     *, minutes: float = USUAL_MINUTES, say: Callable[[str], None] = lambda line: None
 ) -> TrainedModel:
-    """Train a small backbone on the catalogue and propose an encoder with it.
+    """Train a small backbone on the catalogue and record an encoder with it as a candidate.
 
-    The encoder is a candidate: readers change to it when every listing is embedded with it.
-    Raises TooFewPhotos, DamagedPhoto, AlreadyTraining, OSError; then everything stays as it was.
+    Serving processes switch to the candidate once every listing is embedded with it. say: takes lines for the
+    person who started the training. Raises TooFewPhotos, DamagedPhoto, AlreadyTraining, OSError; then nothing
+    has changed.
     """
     with _alone():
         photos = read_photos()
         require_enough(photos)
-        known = f"{len(photos)} photos of {photos.category_count} categories"
-        say(f"Training on {known}, for {minutes:g} minutes at most.")
+        dataset = f"{len(photos)} photos of {photos.category_count} categories"
+        say(f"Training on {dataset}, for {minutes:g} minutes at most.")
         choice, accuracy = _train(photos, minutes)
-        say(f"It tells {accuracy:.0%} of the photos that it was trained on apart.")
+        say(f"Accuracy on the photos that it was trained on: {accuracy:.0%}.")
         return encoders.propose(choice)
 
 
 def read_photos() -> LabelledPhotos:
-    """A sample of the catalogue's photos that lie on disk, whatever became of their listings."""
+    """A sample of the catalogue's photos that exist on disk, of listings of any status."""
     rows = Photo.objects.order_by("pk").values_list(
         "file", Coalesce("listing__category__root__path", "listing__category__path")
     )
-    known = [(path_of(name, MEDIUM), root) for name, root in _sample(list(rows)) if root]
-    there = [(path, root) for path, root in known if path.is_file()]
-    return LabelledPhotos(tuple(path for path, _ in there), tuple(root for _, root in there))
+    labelled = [(path_of(name, MEDIUM), root) for name, root in _sample(list(rows)) if root]
+    existing = [(path, root) for path, root in labelled if path.is_file()]
+    return LabelledPhotos(tuple(path for path, _ in existing), tuple(root for _, root in existing))
 
 
 def require_enough(photos: LabelledPhotos) -> None:
-    """Raises TooFewPhotos, and says what would help."""
+    """Raises TooFewPhotos with what to do."""
     if len(photos) < LEAST_PHOTOS or photos.category_count < LEAST_CATEGORIES:
         raise TooFewPhotos(
-            f"There are {len(photos)} photos in {photos.category_count} root categories; a backbone needs "
-            f"{LEAST_PHOTOS} in {LEAST_CATEGORIES} at least. Import more with `manage.py import_listings` or "
-            "give pretrained weights in IMAGE_WEIGHTS. The backbone in service stays."
+            f"There are {len(photos)} photos in {photos.category_count} root categories; a backbone needs at "
+            f"least {LEAST_PHOTOS} in {LEAST_CATEGORIES}. Import more with `manage.py import_listings` or "
+            "give pretrained weights in IMAGE_WEIGHTS. The active backbone stays."
         )
 
 
@@ -94,7 +92,7 @@ def _sample(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _train(photos: LabelledPhotos, minutes: float) -> tuple[Choice, float]:
-    """The trained backbone, in a file that bears its digest, and how well it knows what it was shown."""
+    """The trained backbone, in a file named by its digest, and its accuracy on the training photos."""
     from ml.photos import UnreadablePhoto
     from ml.small_backbone import NAME, train_small_backbone
 
@@ -119,6 +117,7 @@ def _train(photos: LabelledPhotos, minutes: float) -> tuple[Choice, float]:
 
 
 def _named_by_digest(aside: Path) -> Path:
+    """Rename a finished file by its digest, so that a name always means the same weights."""
     sync(aside)
     file = aside.with_name(f"catalogue-{sha256_of(aside)[:12]}.safetensors")
     aside.replace(file)
@@ -133,7 +132,7 @@ def _alone() -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise AlreadyTraining("Another process trains a backbone just now.") from None
+        raise AlreadyTraining("Another process is training a backbone: wait until it ends.") from None
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What actors did with listings, read from the interactions for training and evaluation."""
+"""Interaction histories of actors, read from the database for training and evaluation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from recommendations.identity import with_merged
 from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHTS
 from recommendations.standing import stands
 
-MOST_HALVINGS = 100  # PostgreSQL makes an error of a weight that has halved away to nothing
-ANCIENT = 1e-6  # an event whose weight time has halved away still says that it happened
+MOST_HALVINGS = 100  # a weight that underflows is an error in PostgreSQL
+ANCIENT = 1e-6  # the least weight, so that even the oldest events stay in the matrix
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """One entry for each listing that an actor touched, by actor and then by when they last touched it.
+    """One entry per actor and listing, ordered by actor and then by the last event.
 
-    A visitor who logged in is one actor with the member; what was taken back is left out, and nobody counts
-    for many (see trust.py).
+    A visitor who logged in counts as the member. Retracted interactions are left out, and trust weighting
+    limits the influence of each actor.
     """
 
     actor_ids: np.ndarray  # (m,) int64
     listing_ids: np.ndarray  # (m,) int64
-    weights: np.ndarray  # (m,) float32, > 0: as trust.py counts them, halved by age
-    care: np.ndarray  # (m,) float32, > 0: the same whatever its age
+    weights: np.ndarray  # (m,) float32, > 0: weighted by trust, decayed by age
+    care: np.ndarray  # (m,) float32, > 0: weighted by trust, without decay
     event_count: int
     until: datetime
 
@@ -39,30 +39,30 @@ class Behaviour:
 
     @property
     def actors(self) -> np.ndarray:
-        """Who touched anything: (a,) int64, sorted."""
+        """Ids of the actors: (a,) int64, sorted."""
         return np.unique(self.actor_ids)
 
     @property
     def listings(self) -> np.ndarray:
-        """What was touched: (n,) int64, sorted."""
+        """Ids of the listings: (n,) int64, sorted."""
         return np.unique(self.listing_ids)
 
     def matrix(self, listing_ids: np.ndarray) -> csr_matrix:
         """(a, n) float32 weights: a row for each of `actors`, a column for each of listing_ids (n,) int64.
 
-        What was touched must be among listing_ids.
+        listing_ids must contain all of `listings`.
         """
         rows = np.searchsorted(self.actors, self.actor_ids)
         columns = Positions.of(listing_ids).find(self.listing_ids)
         return csr_matrix((self.weights, (rows, columns)), shape=(len(self.actors), len(listing_ids)))
 
     def sequences(self, listing_ids: np.ndarray) -> Sequences:
-        """What each of `actors` touched in order; items are positions in listing_ids (n,) int64."""
+        """The history of each of `actors` in order; items are positions in listing_ids (n,) int64."""
         lengths = np.unique(self.actor_ids, return_counts=True)[1]
         return Sequences.of_lengths(lengths, Positions.of(listing_ids).find(self.listing_ids), self.care)
 
 
-# An id that this server has not given yet came with a restored dump.
+# A transaction id that this server has not assigned yet comes from a restored dump and counts as earlier.
 _BEFORE = """
     (%(before)s::text IS NULL OR {table}.transaction_id < %(before)s::text::xid8
      OR {table}.transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
@@ -76,7 +76,7 @@ _WHERE = f"""
 _DECAY = """power(
     0.5::float8, least(%(most_halvings)s, extract(epoch FROM %(until)s - occurred_at) / %(half)s)
 )"""
-# One pass, aggregated where the rows lie.
+# Aggregated in the database, in one pass.
 _BEHAVIOUR = """
     SELECT self_id, listing_id, sum(event_count),
            share * least(%(cap)s, sum(decayed)), share * least(%(cap)s, sum(weight))
@@ -90,9 +90,9 @@ _BEHAVIOUR = """
 def read_behaviour(
     *, until: datetime, before: int | None = None, actor_ids: Iterable[int] | None = None
 ) -> Behaviour:
-    """All that happened up to a time; of these actors, and committed before this transaction, if given.
+    """All interactions up to a time; if given, only of these actors or committed before a transaction id.
 
-    No error when that is nothing: whoever needs a least amount says so.
+    The history may be empty.
     """
     parameters = {
         "until": until,

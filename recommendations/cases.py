@@ -1,4 +1,4 @@
-"""Questions with known answers: what actors had touched by a moment, and what they touched first after it."""
+"""Holdout cases: histories of actors up to a moment, and the listings that they first touched after it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from recommendations.behaviour import Behaviour
 from recommendations.columns import Positions
 
 AT = 20
-CHUNK = 100  # actors that are ranked for at once
+CHUNK = 100  # actors whose scores are in memory at once
 SEED = 12
 
 
 @dataclass(frozen=True)
 class Cases:
-    """For each of a actors, over the n listings that anybody had touched by the moment.
+    """Histories and right answers of a actors, over the n listings that anybody had touched by the moment.
 
-    touched (a, n) float32 weights; relevant (a, n): where something is stored, it was touched afterwards.
+    touched (a, n) float32 weights; relevant (a, n): an entry is stored for a listing touched afterwards.
     """
 
     listing_ids: np.ndarray  # (n,) int64
@@ -29,7 +29,10 @@ class Cases:
 
     @classmethod
     def between(cls, earlier: Behaviour, later: Behaviour, *, most: int) -> "Cases":
-        """Of at most so many actors. `later` reaches on from `earlier`; what only it knows is left out."""
+        """Cases of a seeded sample of at most `most` actors.
+
+        `later` extends `earlier`. Actors and listings that only `later` has are left out.
+        """
         listing_ids, actors = earlier.listings, earlier.actors
         touched = earlier.matrix(listing_ids)
         relevant = _matrix_of(later, actors, listing_ids)
@@ -44,12 +47,12 @@ class Cases:
         return self.touched.shape[0]
 
     def ndcg(self, scores_of: Callable[[csr_matrix], Matrix]) -> Vector:
-        """NDCG@20 of each actor (a,) float64; scores_of: what was touched (m, n) -> scores (m, n)."""
-        measured = [
+        """NDCG@20 of each actor (a,) float64; scores_of: history weights (m, n) -> scores (m, n)."""
+        values = [
             ndcg(top_k(scores_of(touched), AT, excluded=touched), relevant, AT)
             for touched, relevant in self._chunks()
         ]
-        return np.concatenate([np.empty(0), *measured])
+        return np.concatenate([np.empty(0), *values])
 
     def _chunks(self) -> Iterator[tuple[csr_matrix, csr_matrix]]:
         for first in range(0, len(self), CHUNK):
@@ -57,7 +60,7 @@ class Cases:
 
 
 def _matrix_of(behaviour: Behaviour, actors: np.ndarray, listing_ids: np.ndarray) -> csr_matrix:
-    """1 where one of these actors touched one of these listings: (a, n) float32"""
+    """1 where one of these actors interacted with one of these listings: (a, n) float32"""
     rows = Positions.of(actors).find(behaviour.actor_ids)
     columns = Positions.of(listing_ids).find(behaviour.listing_ids)
     known = (rows >= 0) & (columns >= 0)

@@ -1,6 +1,6 @@
-"""What behaviour says of listings: ALS, co-visitation and the content prior, as one value that is asked.
+"""Collaborative model: ALS factors, co-visitation neighbours and content priors in one value.
 
-Training makes it, the model store keeps it, serving asks it; nothing here reads the database.
+Training fits it, the model store saves and loads it, serving scores with it. Nothing here reads the database.
 """
 
 from dataclasses import dataclass, replace
@@ -20,27 +20,27 @@ from recommendations.columns import Positions
 from recommendations.recipe import Recipe
 
 INDEX_SEED = 7
-LEAST_FOR_PRIOR = 50  # touched listings with a vector; fewer do not tell what content says of behaviour
+LEAST_FOR_PRIOR = 50  # listings with interactions and a vector, to fit the content prior on
 
 
 @dataclass(frozen=True)
 class Collaborative:
-    """A trained model, ready to be asked. Its items are the listings that anybody touched, sold ones too."""
+    """A fitted model. Its items are all listings with interactions, sold ones too."""
 
     version: str
     recipe: Recipe
     als: AlsModel
-    neighbours: Neighbours  # over the same items; only what may still be shown is anybody's neighbour
-    index: VectorIndex  # over the item factors, to retrieve before scoring
-    prior: ContentPrior | None = None  # for listings that nobody touched yet: their factors
-    smoother: ContentSmoother | None = None  # and their co-visitation scores
-    encoder_version: str = ""  # whose vectors these two read
-    trained_until: datetime | None = None  # what happened later it has not seen
-    digest: str = ""  # of its files, once it was loaded from them
+    neighbours: Neighbours  # over the same items; only showable listings are neighbours
+    index: VectorIndex  # over the item factors, for retrieval
+    prior: ContentPrior | None = None  # factors of listings without interactions
+    smoother: ContentSmoother | None = None  # co-visitation scores of listings without interactions
+    encoder_version: str = ""  # of the content vectors that these two take
+    trained_until: datetime | None = None  # the model saw no later events
+    digest: str = ""  # sha256 of its `model.json`; empty if it was not loaded from files
 
     @property
     def listing_ids(self) -> np.ndarray:
-        """(n,) int64: which listing each item is."""
+        """The listing id of each item: (n,) int64"""
         return self.als.listing_ids
 
     @cached_property
@@ -48,23 +48,23 @@ class Collaborative:
         return Positions.of(self.listing_ids)
 
     def items_of(self, listing_ids: np.ndarray) -> Rows:
-        """(m,) int64 -> (m,) int64, -1 for listings that the model does not know."""
+        """Positions of listings among the items: (m,) int64 -> (m,) int64, -1 for unknown listings."""
         return self.positions.find(listing_ids)
 
     def fold_in(self, items: Rows, weights: Vector) -> Vector:
-        """Factors (k,) float32 of an actor who touched these items (m,), each once, with weights (m,) > 0."""
+        """Factors (k,) float32 of an actor from their items (m,), unique, with weights (m,) > 0."""
         return self.als.fold_in(items, 1 + self.recipe.alpha * weights)
 
     def contributions(self, items: Rows, weights: Vector, target: Vector) -> Vector:
-        """What each of these touched items adds to the score of one with these factors (k,): (m,) float32."""
+        """The part of each of the actor's items in the score of the target's factors (k,): (m,) float32."""
         return self.als.contributions(items, 1 + self.recipe.alpha * weights, target)
 
     def brought_up_to_date(
         self, als: AlsModel, counts: Counts, *, showable: np.ndarray, until: datetime
     ) -> "Collaborative":
-        """The model after listings were folded in and counted, without a refit; its prior stays.
+        """The model with updated factors and counts, without a refit. The content priors stay.
 
-        showable (s,) int64: listings that may still be shown.
+        showable (s,) int64: ids of the listings that may still be shown.
         """
         return replace(
             self,
@@ -76,13 +76,13 @@ class Collaborative:
         )
 
     def covisited(self, items: Rows, weights: Vector) -> Vector:
-        """How much who touched these items (m,), with these weights (m,), goes on to each item: (n,)."""
+        """Co-visitation score of each item for an actor with these items (m,) and weights (m,): (n,)"""
         return self.neighbours.score(items, weights)
 
 
 @dataclass(frozen=True)
 class Content:
-    """Vectors of listings in the space of one encoder: listing_ids (n,) int64, vectors (n, d) float16."""
+    """Content vectors by one encoder: listing_ids (n,) int64, vectors (n, d) float16."""
 
     encoder_version: str
     listing_ids: np.ndarray
@@ -98,9 +98,9 @@ def fit(
     showable: np.ndarray | None = None,
     progress: als.Progress | None = None,
 ) -> tuple[Collaborative, Counts]:
-    """A model of this behaviour, and the counts that later events are added to.
+    """Fit a model on a history. Returns it with its raw counts, which refreshes update with later events.
 
-    showable (s,) int64: listings that may still be shown; None: all may.
+    showable (s,) int64: ids of the listings that may still be shown; None: all of them.
     """
     listing_ids = behaviour.listings
     model, _ = als.fit(
@@ -141,7 +141,10 @@ def _neighbours(
 def _fit_content(
     model: AlsModel, degrees: Vector, content: Content | None, recipe: Recipe
 ) -> tuple[ContentPrior | None, ContentSmoother | None]:
-    """degrees (n,): how many touched each item, so how far its factors are to be trusted."""
+    """The content priors, or None without enough vectors.
+
+    degrees (n,): the number of actors of each item, the weight of its factors in the fit.
+    """
     if content is None:
         return None, None
     items = Positions.of(model.listing_ids).find(content.listing_ids)

@@ -1,4 +1,4 @@
-"""Ways to recommend, by name: the feed as it is served, its sources alone, and what they have to beat."""
+"""Recommendation methods by name: the feed as it is served, its sources alone, and simple baselines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ from recommendations.candidates import SOURCES
 from recommendations.columns import Positions
 from recommendations.view import View
 
-BETA = 0.5  # of RP3beta: how much less a listing is led to that many people touched
+BETA = 0.5  # of RP3beta: the penalty on popular listings
 
 
 @dataclass(frozen=True)
 class Known:
-    """What was known at a moment, `behaviour.until`: the world of then, and all that had happened.
+    """The data of a moment, `behaviour.until`: a snapshot of the catalogue, and all interactions until then.
 
-    The view has a collaborative model that saw no more than this, or none.
+    The view holds a collaborative model that was fitted on no later events, or none.
     """
 
     view: View
@@ -31,63 +31,63 @@ class Known:
 
     @cached_property
     def touched_share(self) -> Vector:
-        """The share of all actors who had touched each row: (rows,) float64"""
+        """The share of all actors who had interacted with each row: (rows,) float64"""
         rows = self.view.rows_of(self.behaviour.listing_ids)
         counts = np.bincount(rows[rows >= 0], minlength=self.view.row_count)
         return counts / max(len(self.behaviour.actors), 1)
 
     def touched_by(self, actor_id: int) -> np.ndarray:
-        """All that an actor had touched, sold listings too: (m,) int64"""
+        """Ids of the listings in an actor's history, sold ones too: (m,) int64"""
         entries = slice(*np.searchsorted(self.behaviour.actor_ids, [actor_id, actor_id + 1]))
         return self.behaviour.listing_ids[entries]
 
 
-Contender = Callable[[Asked], Vector]  # -> (rows,) scores; what is NaN is not recommended
+Contender = Callable[[Asked], Vector]  # -> (rows,) scores; rows with NaN are not recommended
 
 
-def _feed(known: Known) -> Contender:
-    """What no source proposed is not ranked, just as it is not served."""
+def _feed(context: Known) -> Contender:
+    """The order of the feed. Rows that no source proposes are not ranked, as in serving."""
 
-    def score(asked: Asked) -> Vector:
-        scores = np.full(asked.view.row_count, np.nan, np.float32)
-        scores[asked.feed] = -np.arange(len(asked.feed))
+    def score(feed_context: Asked) -> Vector:
+        scores = np.full(feed_context.view.row_count, np.nan, np.float32)
+        scores[feed_context.feed] = -np.arange(len(feed_context.feed))
         return scores
 
     return score
 
 
 def _source(name: str) -> Callable[[Known], Contender]:
-    """A source alone, over all rows and not only over what it would propose."""
+    """A source alone, scored over all rows and not only over the candidates that it would propose."""
     column = SOURCES.index(name)
-    return lambda known: lambda asked: asked.by_source[:, column]
+    return lambda context: lambda feed_context: feed_context.by_source[:, column]
 
 
-def _popularity(known: Known) -> Contender:
-    return lambda asked: known.touched_share
+def _popularity(context: Known) -> Contender:
+    return lambda feed_context: context.touched_share
 
 
-def _newest(known: Known) -> Contender:
-    """What was there by the moment, the last first: which listings come after it nobody could have shown."""
-    published_at = known.view.attributes["created_at"]
-    scores = np.where(published_at <= known.behaviour.until.timestamp(), published_at, np.nan)
-    return lambda asked: scores
+def _newest(context: Known) -> Contender:
+    """The newest first, of the listings that were published by the moment. Later ones could not be shown."""
+    published_at = context.view.attributes["created_at"]
+    scores = np.where(published_at <= context.behaviour.until.timestamp(), published_at, np.nan)
+    return lambda feed_context: scores
 
 
 def _neighbourhood(counting: Counting, normalisation: Normalisation) -> Callable[[Known], Contender]:
-    """Who touched what, however much and in whatever order: weights between listings, none cut off."""
+    """Item-item neighbourhood over binary interactions, without order and without pruning of neighbours."""
 
-    def prepare(known: Known) -> Contender:
-        listing_ids = known.behaviour.listings
-        sequences = known.behaviour.sequences(listing_ids)
-        alike = replace(sequences, weights=np.ones_like(sequences.weights))
-        counts = covisitation.count(alike, item_count=len(listing_ids), counting=counting)
+    def prepare(context: Known) -> Contender:
+        listing_ids = context.behaviour.listings
+        sequences = context.behaviour.sequences(listing_ids)
+        binary = replace(sequences, weights=np.ones_like(sequences.weights))
+        counts = covisitation.count(binary, item_count=len(listing_ids), counting=counting)
         weights = covisitation.normalise(counts, normalisation)
-        towards = (weights @ _to_rows(listing_ids, known.view)).tocsr()  # (items, rows)
+        row_weights = (weights @ _items_to_rows(listing_ids, context.view)).tocsr()  # (items, rows)
         positions = Positions.of(listing_ids)
 
-        def score(asked: Asked) -> Vector:
-            touched = positions.find(known.touched_by(asked.taste.actor_id))
-            total = np.asarray(towards[touched].sum(axis=0)).ravel()
+        def score(feed_context: Asked) -> Vector:
+            touched = positions.find(context.touched_by(feed_context.taste.actor_id))
+            total = np.asarray(row_weights[touched].sum(axis=0)).ravel()
             return np.where(total > 0, total, np.nan)
 
         return score
@@ -95,16 +95,16 @@ def _neighbourhood(counting: Counting, normalisation: Normalisation) -> Callable
     return prepare
 
 
-def _to_rows(listing_ids: np.ndarray, view: View) -> csr_matrix:
-    """1 where an item is a row: (n, rows) float32"""
+def _items_to_rows(listing_ids: np.ndarray, view: View) -> csr_matrix:
+    """1 where an item and a row are the same listing: (n, rows) float32"""
     rows = view.rows_of(listing_ids)
     items = np.flatnonzero(rows >= 0)
     ones = np.ones(len(items), np.float32)
     return csr_matrix((ones, (items, rows[items])), shape=(len(listing_ids), view.row_count))
 
 
-# RP3beta is a walk of three steps, from what was touched over who touched it (Paudel et al. 2017, "Updatable,
-# Accurate, Diverse, and Scalable Recommendations for Interactive Applications").
+# RP3beta is a random walk of three steps over the graph of actors and listings (Paudel et al. 2017,
+# "Updatable, Accurate, Diverse, and Scalable Recommendations for Interactive Applications").
 CONTENDERS: dict[str, Callable[[Known], Contender]] = {
     "popularity": _popularity,
     "newest": _newest,

@@ -1,4 +1,4 @@
-"""What training and refreshing read of the catalogue: vectors, and which listings may still be shown."""
+"""Content vectors and showable listings of the catalogue, read for training and refreshing."""
 
 from collections.abc import Iterable
 
@@ -16,9 +16,9 @@ SHOWABLE = (Listing.Status.ACTIVE, Listing.Status.RESERVED, Listing.Status.DRAFT
 def read_content(
     encoder_version: str | None = None, listing_ids: Iterable[int] | None = None
 ) -> Content | None:
-    """Vectors by an encoder (the active one, unless given), of these listings or all, sold ones too.
+    """Vectors by an encoder (default: the active one) of these listings (default: all, sold ones too).
 
-    None where there are none.
+    None if there are no vectors.
     """
     version = encoder_version or getattr(encoders.active(), "version", None)
     stored = ListingEmbedding.objects.filter(encoder_version=version)
@@ -31,6 +31,6 @@ def read_content(
 
 
 def read_showable() -> np.ndarray:
-    """Listings that are shown or may be again: (s,) int64. What is sold or withdrawn is not coming back."""
+    """Ids of the listings that are not sold or withdrawn, which are final: (s,) int64"""
     showable = Listing.objects.filter(status__in=SHOWABLE).values_list("pk", flat=True)
     return np.fromiter(showable.iterator(chunk_size=CHUNK), np.int64)

@@ -1,4 +1,4 @@
-"""Raw co-visitation counts and whose they are, kept so that counting goes on without a refit."""
+"""Raw co-visitation counts with the sequences behind them, stored so that refreshes can update the counts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,10 @@ FILES = (COUNTS, HISTORIES)
 
 @dataclass(frozen=True)
 class Counted:
-    """Raw counts, and whose sequences they are of: what an actor had touched when they were counted.
+    """Raw counts, and the sequences of the actors at the time of counting.
 
-    To count an actor again, what was counted has to be taken back, and the tables do not tell it any more:
-    a visitor may have become one with a member, events may have been deleted, kinds be weighed anew.
+    To count an actor again, the old sequence must be subtracted first. The tables do not hold it any more:
+    visitors may have been merged with members, events deleted, or kinds given other weights.
     """
 
     counts: Counts
@@ -29,15 +29,16 @@ class Counted:
 
     @classmethod
     def of(cls, behaviour: Behaviour, listing_ids: np.ndarray, counts: Counts) -> "Counted":
-        """The counts of this behaviour over listing_ids (n,) int64, the model's items."""
+        """The counts of a history over listing_ids (n,) int64, the model's items."""
         return cls(counts, behaviour.actors, behaviour.sequences(listing_ids))
 
     def updated(
         self, behaviour: Behaviour, actor_ids: np.ndarray, listing_ids: np.ndarray, counting: Counting
     ) -> "Counted":
-        """What a count anew would say once these actors (b,) int64 had touched what they have by now.
+        """The counts with the sequences of these actors (b,) int64 replaced by their current history.
 
-        behaviour: all of theirs; listing_ids: the items, those that were counted first.
+        Equal to counting everything again. behaviour: all of these actors' interactions; listing_ids: the
+        items, starting with those that were counted before.
         """
         after = behaviour.sequences(listing_ids)
         old = np.isin(self.actor_ids, actor_ids)
@@ -55,7 +56,7 @@ class Counted:
         )
 
     def actors_of(self, items: Rows) -> np.ndarray:
-        """Who touched any of these items: (b,) int64"""
+        """Ids of the actors whose sequences have any of these items: (b,) int64"""
         return self.actor_ids[np.unique(self.sequences.actors[np.isin(self.sequences.items, items)])]
 
     def save(self, folder: Path) -> None:
@@ -81,7 +82,7 @@ class Counted:
 
 
 def _of_actors(sequences: Sequences, chosen: np.ndarray) -> Sequences:
-    """The sequences of some of the actors, chosen (a,) bool."""
+    """The sequences of the chosen actors (a,) bool."""
     entries = chosen[sequences.actors]
     return Sequences.of_lengths(
         sequences.lengths[chosen], sequences.items[entries], sequences.weights[entries]
@@ -89,7 +90,7 @@ def _of_actors(sequences: Sequences, chosen: np.ndarray) -> Sequences:
 
 
 def _joined(counts: Counts, *parts: tuple[np.ndarray, Sequences]) -> Counted:
-    """Sequences of different actors as one, by actor."""
+    """Counts with the sequences of disjoint sets of actors joined, ordered by actor."""
     actor_ids = np.concatenate([ids for ids, _ in parts])
     lengths = np.concatenate([sequences.lengths for _, sequences in parts])
     order = np.argsort(actor_ids, kind="stable")

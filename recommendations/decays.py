@@ -1,4 +1,4 @@
-"""How soon too far is, for each root category: people go farther for a car than for a lamp."""
+"""Distance decay per root category, learned from interactions: people go farther for a car than a lamp."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,36 +18,36 @@ from recommendations.hindsight import CAME_AT, LEFT_AT, TOLD
 from recommendations.identity import SELF
 from recommendations.interaction_weights import TASTE_HALF_LIFE
 
-EARLIER = 8  # touched listings from which somebody is taken to have looked around
-OTHERS = 20  # drawn for each choice, of the same root category
-MOST_CHOICES = 3000  # of a root category; with more, so many are drawn
+EARLIER = 8  # previous listings of an actor that stand for where the actor is looking
+OTHERS = 20  # alternatives sampled for each choice, from the same root category
+MOST_CHOICES = 3000  # per root category; more are sampled down to so many
 SEED = 23
 
 
 def learn_decays(behaviour: Behaviour) -> dict[str, float]:
-    """By path of a root category, the kilometres by which nearness falls to a third there.
+    """Path of a root category -> the kilometres within which the proximity score falls to a third.
 
-    Each listing that an actor touched is a choice among what was on the market below its root just then, and
-    tells by how far each lay from what they had touched before. Root categories are left out of which the
-    choices do not tell: see ml.geography.fit_decay.
+    Each interaction is treated as a choice among the listings of the same root category that were on the
+    market at that time, by their distances from the actor's previous listings. Root categories with too few
+    or uninformative choices are left out: see ml.geography.fit_decay.
     """
     market = _Market.read(behaviour.until)
     choices = _Choices.of(behaviour, market)
     rng = np.random.default_rng(SEED)
-    found = {root: _fit(choices, market, root, rng) for root in np.unique(market.roots).tolist()}
-    paths = dict(Category.objects.filter(pk__in=found).values_list("pk", "path"))
-    return {paths[root]: round(km, 1) for root, km in sorted(found.items()) if not np.isnan(km)}
+    scales = {root: _fit(choices, market, root, rng) for root in np.unique(market.roots).tolist()}
+    paths = dict(Category.objects.filter(pk__in=scales).values_list("pk", "path"))
+    return {paths[root]: round(km, 1) for root, km in sorted(scales.items()) if not np.isnan(km)}
 
 
 @dataclass(frozen=True, eq=False)
 class _Market:
-    """n listings with a place that were on the market before a time."""
+    """The n listings with coordinates that were on the market before a time."""
 
     listing_ids: np.ndarray  # (n,) int64, sorted
-    roots: np.ndarray  # (n,) int64, their root categories
-    places: Matrix  # (n, 2) float32 degrees, as the API shows them
-    since: np.ndarray  # (n,) float64, seconds since 1970: there from then
-    until: np.ndarray  # (n,) float64: no longer there from then on
+    roots: np.ndarray  # (n,) int64, ids of their root categories
+    places: Matrix  # (n, 2) float32 degrees, rounded as the API shows them
+    since: np.ndarray  # (n,) float64, seconds since 1970: on the market from then
+    until: np.ndarray  # (n,) float64: not on the market from then on
 
     @classmethod
     def read(cls, until: datetime) -> "_Market":
@@ -60,10 +60,10 @@ class _Market:
 
 
 _MARKET = f"""
-    WITH told AS ({TOLD.format(condition="occurred_at <= %(until)s")})
+    WITH first_event AS ({TOLD.format(condition="occurred_at <= %(until)s")})
     SELECT id, category_id, latitude, longitude,
            extract(epoch FROM {CAME_AT})::float8, extract(epoch FROM {LEFT_AT})::float8
-    FROM listings_listing LEFT JOIN told ON listing_id = id
+    FROM listings_listing LEFT JOIN first_event ON listing_id = id
     WHERE status <> 'draft' AND latitude IS NOT NULL AND {CAME_AT} <= %(until)s
     ORDER BY id
 """
@@ -71,12 +71,12 @@ _MARKET = f"""
 
 @dataclass(frozen=True, eq=False)
 class _Choices:
-    """m touches of listings of a market, by actor and then by when they came to it first."""
+    """The m (actor, listing) pairs of a history on a market, ordered by actor and then by first event."""
 
     listings: Rows  # (m,) positions in the market
     at: np.ndarray  # (m,) float64, seconds since 1970
-    weights: Vector  # (m,) float32, at most 1: what is not to be trusted counts less
-    earlier: Rows  # (m, EARLIER) touches by the same actor just before, -1 for none
+    weights: Vector  # (m,) float32, at most 1: interactions of distrusted actors count less
+    earlier: Rows  # (m, EARLIER) the same actor's previous choices, latest first, -1 for none
 
     @classmethod
     def of(cls, behaviour: Behaviour, market: _Market) -> "_Choices":
@@ -99,49 +99,58 @@ _FIRST_TOUCHES = f"""
 
 
 def _first_touches(behaviour: Behaviour) -> np.ndarray:
-    """When each actor came to each listing: (m,) float64 seconds since 1970, NaN where nobody knows."""
+    """The first event of each entry of the history: (m,) float64 seconds since 1970, NaN where unknown."""
     with connection.cursor() as cursor:
         cursor.execute(_FIRST_TOUCHES, {"until": behaviour.until})
         rows = np.array(cursor.fetchall(), np.float64).reshape(-1, 3)
     listings = Positions.of(np.unique(rows[:, 1]).astype(np.int64))
 
     def cells(actor_ids: np.ndarray, listing_ids: np.ndarray) -> np.ndarray:
-        width = len(listings.sorted_ids) + 1  # one for what is not among them
+        width = len(listings.sorted_ids) + 1  # one more for unknown listings
         return actor_ids.astype(np.int64) * width + listings.find(listing_ids.astype(np.int64)) + 1
 
-    found = Positions.of(cells(rows[:, 0], rows[:, 1])).find(
+    row_of_entry = Positions.of(cells(rows[:, 0], rows[:, 1])).find(
         cells(behaviour.actor_ids, behaviour.listing_ids)
     )
-    return np.where(found >= 0, rows[found, 2], np.nan) if len(rows) else np.full(len(behaviour), np.nan)
+    if not len(rows):
+        return np.full(len(behaviour), np.nan)
+    return np.where(row_of_entry >= 0, rows[row_of_entry, 2], np.nan)
 
 
 def _fit(choices: _Choices, market: _Market, root: int, rng: np.random.Generator) -> float:
-    """The scale of one root category in km; NaN where its choices do not tell."""
+    """The scale of one root category in km, NaN where its choices do not determine it."""
     below = np.flatnonzero(market.roots == root)
     made = np.flatnonzero((market.roots[choices.listings] == root) & (choices.earlier[:, 0] >= 0))
     if len(made) > MOST_CHOICES:
         made = rng.choice(made, MOST_CHOICES, replace=False)
-    apart = _apart(choices, market, made, below[rng.integers(len(below), size=(len(made), OTHERS))])
-    return fit_decay(apart, _shares(choices, market, made), choices.weights[made])
+    others = below[rng.integers(len(below), size=(len(made), OTHERS))]
+    distances = _distances(choices, market, made, others)
+    return fit_decay(distances, _shares(choices, market, made), choices.weights[made])
 
 
-def _apart(choices: _Choices, market: _Market, made: Rows, others: Rows) -> np.ndarray:
-    """As fit_decay has it: made (e,), others (e, k) positions in the market -> (e, 1 + k, EARLIER)"""
+def _distances(choices: _Choices, market: _Market, made: Rows, others: Rows) -> np.ndarray:
+    """Distances in km for fit_decay: made (e,), others (e, k) positions in the market -> (e, 1 + k, EARLIER)
+
+    The first of axis 1 is the chosen listing. Alternatives that were not on the market then are NaN.
+    """
     chosen, at = choices.listings[made][:, None], choices.at[made][:, None]
-    looked_at = choices.listings[choices.earlier[made]]  # (e, EARLIER); for none, anything
-    is_new = (others[:, :, None] != np.hstack([chosen, looked_at])[:, None]).all(axis=2)
-    there = (market.since[others] <= at) & (at < market.until[others]) & is_new
-    asked = market.places[np.hstack([chosen, others])]  # (e, 1 + k, 2)
-    apart = apart_km(asked[:, :, None], market.places[looked_at][:, None])
-    apart[:, 1:][~there] = np.nan
-    return apart
+    previous = choices.listings[choices.earlier[made]]  # (e, EARLIER); arbitrary where there is none
+    is_new = (others[:, :, None] != np.hstack([chosen, previous])[:, None]).all(axis=2)
+    is_available = (market.since[others] <= at) & (at < market.until[others]) & is_new
+    places = market.places[np.hstack([chosen, others])]  # (e, 1 + k, 2)
+    distances = apart_km(places[:, :, None], market.places[previous][:, None])
+    distances[:, 1:][~is_available] = np.nan
+    return distances
 
 
 def _shares(choices: _Choices, market: _Market, made: Rows) -> Matrix:
-    """What each earlier touch says of where somebody looks, as Habits has it: (e, EARLIER), sums are 1"""
+    """The weight of each previous choice as a place where the actor looks: (e, EARLIER), rows sum to 1
+
+    Weighted as in the location profile: by age, and less for another root category.
+    """
     earlier = choices.earlier[made]
     roots = market.roots[choices.listings]
     passed_s = choices.at[made][:, None] - choices.at[earlier]
-    said = 0.5 ** (passed_s / TASTE_HALF_LIFE.total_seconds()) + 1e-9
-    said *= np.where(roots[earlier] == roots[made][:, None], 1, OTHER_ROOT) * (earlier >= 0)
-    return (said / said.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights = 0.5 ** (passed_s / TASTE_HALF_LIFE.total_seconds()) + 1e-9
+    weights *= np.where(roots[earlier] == roots[made][:, None], 1, OTHER_ROOT) * (earlier >= 0)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

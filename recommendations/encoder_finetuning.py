@@ -1,4 +1,4 @@
-"""Fine-tune the backbone in use on the catalogue's own photos and categories."""
+"""Fine-tuning of the backbone in use on the catalogue's own photos and categories."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class CannotFineTune(Invalid):
-    """The photos or the weights do not allow it. Nothing has changed, but for a checkpoint to go on from."""
+    """The photos or the weights do not allow fine-tuning. Nothing has changed but the checkpoint."""
 
 
 def finetune_backbone(
@@ -35,29 +35,29 @@ def finetune_backbone(
     report: "Callable[[Epoch], None]" = lambda epoch: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> EncoderRecord:
-    """Fine-tune, and name the result as the backbone of an encoder that is yet to be trained.
+    """Fine-tune the backbone; the result is the record of an encoder whose heads are yet to be trained.
 
-    Listings that judge encoders choose the best epoch and are not learned from. A run that was broken off
-    goes on where it was. Raises CannotFineTune, AlreadyTraining, EncoderUnavailable, OSError.
+    Held-out listings choose the best epoch and are not trained on. An interrupted run continues from its
+    checkpoint. Raises CannotFineTune, AlreadyTraining, EncoderUnavailable, OSError.
     """
     with alone():
         record = EncoderRecord.read(encoders.ensure_encoder(say))
         with steps("Fine-tuning the backbone") as progress, scalars("backbone", now) as write:
-            done = _finetuned(record, options, progress=progress, report=_both(report, write), say=say)
-        say(f"It tells the category of {done.best.accuracy:.1%} of the photos that it was not shown.")
-        source = f"{record.backbone} fine-tuned here on {done.photo_count} photos"
-        return replace(record, weights=str(_named_by_digest(done.path)), source=source)
+            result = _finetuned(record, options, progress=progress, report=_both(report, write), say=say)
+        say(f"Root category accuracy on held-out photos: {result.best.accuracy:.1%}.")
+        source = f"{record.backbone} fine-tuned here on {result.photo_count} photos"
+        return replace(record, weights=str(_named_by_digest(result.path)), source=source)
 
 
-def _finetuned(record: EncoderRecord, options: "FineTuningOptions", **watching) -> "FineTuningReport":
-    """Weights that are not named yet. Raises CannotFineTune."""
+def _finetuned(record: EncoderRecord, options: "FineTuningOptions", **callbacks) -> "FineTuningReport":
+    """Train into a temporary file.   Raises CannotFineTune."""
     from ml.finetuning import DivergedError, finetune
     from ml.photos import UnreadablePhoto
     from ml.small_backbone import TooFewCategoriesError
     from ml.weights import BadBackbone, WeightsError
 
     folder = settings.MODEL_ROOT / "backbone"
-    paths, roots, leaves, held_out = _lessons()
+    paths, roots, leaves, held_out = _labelled_files()
     try:
         return finetune(
             record.backbone,
@@ -69,31 +69,32 @@ def _finetuned(record: EncoderRecord, options: "FineTuningOptions", **watching) 
             options=options,
             path=folder / "finetuned.training",
             checkpoint=folder / "finetuning.checkpoint",
-            **watching,
+            **callbacks,
         )
     except (TooFewCategoriesError, UnreadablePhoto, WeightsError, BadBackbone, DivergedError) as error:
-        raise CannotFineTune(f"{error}. The backbone in service stays.") from None
+        raise CannotFineTune(f"{error}. The active backbone stays.") from None
 
 
-def _lessons() -> tuple[list[Path], list[str], list[str], np.ndarray]:
-    """Files of photos that are there, their root categories and full paths, and which of them judge."""
-    known = [(file_of(photo), root, path, judges) for photo, root, path, judges in labelled_photos()]
-    there = [row for row in known if row[0].is_file()]
-    paths, roots, leaves, judges = (
-        (list(column) for column in zip(*there, strict=True)) if there else ([],) * 4
+def _labelled_files() -> tuple[list[Path], list[str], list[str], np.ndarray]:
+    """Photo files that exist, with their root categories, category paths and whether they are held out."""
+    rows = [(file_of(photo), root, path, is_out) for photo, root, path, is_out in labelled_photos()]
+    existing = [row for row in rows if row[0].is_file()]
+    paths, roots, leaves, held_out = (
+        (list(column) for column in zip(*existing, strict=True)) if existing else ([],) * 4
     )
-    return paths, roots, leaves, np.array(judges, bool)
+    return paths, roots, leaves, np.array(held_out, bool)
 
 
 def _both(report: Callable, write: Callable) -> Callable:
-    def tell(epoch: "Epoch") -> None:
+    def report_and_write(epoch: "Epoch") -> None:
         report(epoch)
         write(epoch.number, {"loss": epoch.loss, "accuracy": epoch.accuracy})
 
-    return tell
+    return report_and_write
 
 
 def _named_by_digest(aside: Path) -> Path:
+    """Rename a finished file by its digest, so that a name always means the same weights."""
     sync(aside)
     file = aside.with_name(f"finetuned-{sha256_of(aside)[:12]}.safetensors")
     aside.replace(file)

@@ -1,4 +1,4 @@
-"""What an encoder learns from: the catalogue's words, and features of its photos, as they are stored."""
+"""Dataset for training encoders: texts of the catalogue, and stored features of its photos."""
 
 import hashlib
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from recommendations.loaded_encoder import Encoder
 from recommendations.models import PhotoFeatures
 from recommendations.stored_features import stored_features, stored_sentences
 
-MOST_LISTINGS = 100_000  # the newest: more do not fit into memory, and older ones tell of another season
+MOST_LISTINGS = 100_000  # the newest; more do not fit into memory
 CHUNK = 64
-HELD_OUT = 10  # one listing in so many is never learned from, so that encoders of all times can be compared
+HELD_OUT = 10  # one listing in so many is held out of every training, so that all encoders can be compared
 
 
 class DamagedPhoto(Invalid):
-    """A stored photo cannot be decoded; the message names its file."""
+    """A stored photo cannot be decoded. The message names its file."""
 
 
 @dataclass(frozen=True, eq=False)
 class CatalogueMaterial:
-    """n listings that were ever on the market, and their p photos, in the order of their ids."""
+    """n listings that were ever on the market, ordered by id, and their p photos, in that order."""
 
     listing_ids: np.ndarray  # (n,) int64
     titles: list[str]
@@ -36,8 +36,8 @@ class CatalogueMaterial:
     roots: list[str]
     paths: list[str]
     held_out: np.ndarray  # (n,) bool
-    features: Matrix  # (p, f) float16
-    owners: Rows  # (p,) int64
+    features: Matrix  # (p, f) float16, of the photos
+    owners: Rows  # (p,) int64, the listing of each photo, as a position
     sentences: Matrix | None  # (n, s) float16
 
     def __len__(self) -> int:
@@ -45,19 +45,18 @@ class CatalogueMaterial:
 
 
 def read_catalogue(encoder: Encoder, progress: Progress) -> CatalogueMaterial:
-    """Read it with the features that this encoder takes; those that are missing are computed and stored.
+    """Read the catalogue with the features that this encoder takes. Missing features are computed and stored.
 
-    A photo whose file is gone teaches by the features that are stored of it, or not at all.
-    Raises DamagedPhoto.
+    A photo without a file is used by its stored features, and skipped if it has none.   Raises DamagedPhoto.
     """
     listings = _newest()
     features, owners, sentences = [], [], []
     for start in range(0, len(listings), CHUNK):
         chunk = listings[start : start + CHUNK]
-        pictures = _legible(encoder, chunk)
+        usable_photos = _usable_photos(encoder, chunk)
         row_of = {listing.pk: row for row, listing in enumerate(chunk, start=start)}
-        features.append(_features(encoder, pictures))
-        owners += [row_of[photo.listing_id] for photo in pictures]
+        features.append(_features(encoder, usable_photos))
+        owners += [row_of[photo.listing_id] for photo in usable_photos]
         sentences.append(stored_sentences(encoder, chunk))
         progress(start + len(chunk), len(listings))
     return CatalogueMaterial(
@@ -75,36 +74,36 @@ def read_catalogue(encoder: Encoder, progress: Progress) -> CatalogueMaterial:
     )
 
 
-def _legible(encoder: Encoder, listings: list[Listing]) -> list[Photo]:
-    """Their photos, but for those that are neither on disk nor known by their features."""
-    pictures = list(Photo.objects.filter(listing__in=listings).order_by("listing_id", "position"))
-    gone = [photo.pk for photo in pictures if not file_of(photo).is_file()]
-    stored = PhotoFeatures.objects.filter(photo__in=gone, backbone=encoder.backbone_version)
-    lost = set(gone) - set(stored.values_list("photo_id", flat=True))
-    return [photo for photo in pictures if photo.pk not in lost]
+def _usable_photos(encoder: Encoder, listings: list[Listing]) -> list[Photo]:
+    """Photos of these listings that have a file or stored features."""
+    all_photos = list(Photo.objects.filter(listing__in=listings).order_by("listing_id", "position"))
+    without_file = [photo.pk for photo in all_photos if not file_of(photo).is_file()]
+    stored = PhotoFeatures.objects.filter(photo__in=without_file, backbone=encoder.backbone_version)
+    unusable = set(without_file) - set(stored.values_list("photo_id", flat=True))
+    return [photo for photo in all_photos if photo.pk not in unusable]
 
 
-def _features(encoder: Encoder, pictures: list[Photo]) -> Matrix:
+def _features(encoder: Encoder, usable_photos: list[Photo]) -> Matrix:
     from ml.photos import UnreadablePhoto
 
     try:
-        return stored_features(encoder, pictures)
+        return stored_features(encoder, usable_photos)
     except UnreadablePhoto as error:
         raise DamagedPhoto(f"{error}. Remove the photo or restore its file, then train again.") from None
 
 
 def file_of(photo: Photo) -> Path:
-    """The size that backbones look at."""
+    """The file of the photo in the size that backbones take."""
     return photos.path_of(photo.file.name, photos.Size.MEDIUM)
 
 
 def is_held_out(external_id: str) -> bool:
-    """Whether this listing judges encoders. It follows from the id alone, whatever else is there."""
+    """Whether this listing is held out of training. The answer depends on its external id alone."""
     return int.from_bytes(hashlib.sha256(external_id.encode()).digest()[:8]) % HELD_OUT == 0
 
 
 def labelled_photos() -> Iterator[tuple[Photo, str, str, bool]]:
-    """Each photo of those listings, with root category and full path, and whether it judges."""
+    """Each photo of the newest listings, with its root category, category path and whether it is held out."""
     listings = {listing.pk: listing for listing in _newest()}
     for photo in Photo.objects.filter(listing__in=listings).order_by("pk").iterator():
         listing = listings[photo.listing_id]
@@ -112,8 +111,6 @@ def labelled_photos() -> Iterator[tuple[Photo, str, str, bool]]:
 
 
 def _newest() -> list[Listing]:
-    known = Listing.objects.exclude(status=Listing.Status.DRAFT).select_related("category")
-    newest = known.annotate(root_path=Coalesce("category__root__path", "category__path")).order_by("-pk")[
-        :MOST_LISTINGS
-    ]
-    return sorted(newest, key=lambda listing: listing.pk)
+    published = Listing.objects.exclude(status=Listing.Status.DRAFT).select_related("category")
+    with_roots = published.annotate(root_path=Coalesce("category__root__path", "category__path"))
+    return sorted(with_roots.order_by("-pk")[:MOST_LISTINGS], key=lambda listing: listing.pk)

@@ -1,4 +1,4 @@
-"""Train the heads of the space on stored features, ask the gate, and have the catalogue embedded anew."""
+"""Training of the encoder's heads on stored features; if the gate accepts, listings are embedded again."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,6 +16,7 @@ from recommendations.progress import Steps, unwatched_steps
 from recommendations.scalars import scalars
 
 if TYPE_CHECKING:
+    from ml.blocks import Blocks
     from ml.heads import Epoch, HeadOptions
     from ml.joint_encoder import JointEncoder
     from ml.space import Material
@@ -33,7 +34,7 @@ class Refused(Invalid):
 
 @dataclass(frozen=True)
 class TextOnly:
-    """What stands for a space while its material is read: which features the next one will take."""
+    """Stand-in for a joint space before it is trained: the features that the trained space will take."""
 
     backbone: str
     feature_dimension: int
@@ -49,11 +50,12 @@ def train_encoder(
     steps: Steps = unwatched_steps,
     report: "Callable[[Epoch], None]" = lambda epoch: None,
 ) -> TrainedModel:
-    """Train, judge and publish; then every listing is embedded anew in the background.
+    """Train an encoder, judge it and publish it; then every listing is embedded again in the background.
 
-    Readers change to the new space once all of it is embedded and indexed. `record` names another backbone
-    than the one in use, `options` another shape of the heads. Raises TooLittle, DamagedPhoto,
-    AlreadyTraining, Refused, EncoderUnavailable, OSError; then what serves stays as it was.
+    Serving processes switch to the new space once everything is embedded and indexed. record: None means the
+    backbone in use. options: None means the default shape of the heads. force: publish even if the gate
+    refuses. Raises TooLittle, DamagedPhoto, AlreadyTraining, Refused, EncoderUnavailable, OSError; then the
+    active encoder stays.
     """
     with alone():
         record = record or _record_in_use()
@@ -66,7 +68,7 @@ def train_encoder(
 
 
 def alone() -> AbstractContextManager[None]:
-    """No other process trains an encoder meanwhile. Raises AlreadyTraining."""
+    """Hold the lock of encoder trainings.   Raises AlreadyTraining if another process holds it."""
     return locks.training_alone(locks.ENCODER, "an encoder")
 
 
@@ -76,19 +78,20 @@ def _record_in_use() -> EncoderRecord:
 
 
 def _source(record: EncoderRecord) -> Encoder:
-    """What computes the features that the new space will take."""
+    """An encoder without heads, which computes the features that the new space will take."""
     backbone = loaded_encoder.load_backbone(record.backbone, record.weights)
-    sentences = loaded_encoder.wished_sentence_encoder()
-    space = TextOnly(backbone.version, backbone.dimension, sentences.version if sentences else "")
+    sentence_encoder = loaded_encoder.wished_sentence_encoder()
+    text_encoder = sentence_encoder.version if sentence_encoder else ""
+    space = TextOnly(backbone.version, backbone.dimension, text_encoder)
     return Encoder("", replace(record, parts=backbone.parts), space)
 
 
 def _both(report: "Callable[[Epoch], None]", write: Callable) -> "Callable[[Epoch], None]":
-    def tell(epoch: "Epoch") -> None:
+    def report_and_write(epoch: "Epoch") -> None:
         report(epoch)
         write(epoch.number, epoch.figures)
 
-    return tell
+    return report_and_write
 
 
 def _fit(
@@ -103,28 +106,28 @@ def _fit(
 
     try:
         space, trained = fit_encoder(
-            _as_lessons(material, source),
+            _dataset(material, source),
             material.held_out,
-            options or _usual_options(),
+            options or _default_options(),
             progress=progress,
             report=report,
         )
     except TooLittleToLearn as error:
         raise TooLittle(
-            f"{str(error).capitalize()}. Import more listings with photos; the encoder stays."
+            f"{str(error).capitalize()}. Import more listings with photos. The active encoder stays."
         ) from None
     except NotFinite as error:
-        raise Refused(f"The training failed: {error}. The encoder in service stays.") from None
+        raise Refused(f"The training failed: {error}. The active encoder stays.") from None
     return space, trained.best.figures
 
 
-def _usual_options() -> "HeadOptions":
+def _default_options() -> "HeadOptions":
     from ml.heads import HeadOptions
 
     return HeadOptions(seed=SEED)
 
 
-def _as_lessons(material: CatalogueMaterial, source: Encoder) -> "Material":
+def _dataset(material: CatalogueMaterial, source: Encoder) -> "Material":
     from ml.space import Material
 
     return Material(
@@ -151,11 +154,11 @@ def _publish(
     *,
     force: bool,
 ) -> TrainedModel:
-    """Ask the gate about the space and record it as the next encoder, or as refused."""
-    coded = space.encode(
+    """Record the space as the next encoder if the gate accepts it or `force` is set.   Raises Refused."""
+    encoded = space.encode(
         material.features, material.owners, material.titles, material.descriptions, material.sentences
     )
-    verdict = encoder_gate.judge(material, coded.listings, space.blocks, _active())
+    verdict = encoder_gate.judge(material, encoded.listings, space.blocks, _active())
     metrics: dict[str, Any] = {
         "source": record.source,
         "backbone": record.backbone,
@@ -166,7 +169,7 @@ def _publish(
     }
     if not (verdict.accepted or force):
         encoders.reject(space.version, metrics, verdict.reason)
-        raise Refused(f"{verdict.reason} The encoder in service stays; --force publishes it all the same.")
+        raise Refused(f"{verdict.reason} The active encoder stays. Publish the new one with --force.")
     reason = verdict.reason if verdict.accepted else f"Forced. {verdict.reason}"
     trained = replace(record, projection=space.to_json(), parts=source.record.parts)
     model = encoders.publish_trained(space, trained, metrics=metrics, verdict=reason)
@@ -175,7 +178,8 @@ def _publish(
     return model
 
 
-def _active():
+def _active() -> "tuple[str, Blocks] | None":
+    """Version and blocks of the active encoder; None if there is none or it is unavailable."""
     model = encoders.active()
     if model is None:
         return None

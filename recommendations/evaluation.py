@@ -1,4 +1,4 @@
-"""How well each way to recommend would have done, measured on what actors did after a moment in the past."""
+"""Offline evaluation: methods and models are compared on what actors did after a moment in the past."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ from recommendations.hindsight import Aftermath
 AT = 20
 MOST_ACTORS = 2000
 SEED = 13
-RESAMPLED = 200  # times, for coverage, which is no mean
+RESAMPLED = 200  # bootstrap samples for coverage, which is not a mean over actors
 
-# Means over actors; each counts only those who touched anything of what is asked about.
+# Means over the actors who have relevant listings.
 ACCURACY = {"recall": metrics.recall, "ndcg": metrics.ndcg, "map": metrics.average_precision}
 EVERYONE, COLD_LISTINGS, COLD_ACTORS = "all", "cold listings", "cold actors"
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The figures of some of the questions: method -> measure -> figure."""
+    """Figures for a slice of the actors or of the relevant listings: method -> measure -> figure."""
 
     name: str
     actor_count: int
@@ -40,52 +40,52 @@ class Slice:
 
 @dataclass(frozen=True)
 class Measured:
-    """The same actors' rankings by every method, judged overall and where little is known."""
+    """Figures of every method on the same actors: overall, for cold listings and for cold actors."""
 
     k: int
-    actor_count: int  # who were asked about
-    eligible_count: int  # of whom those are a sample, or all
+    actor_count: int  # evaluated
+    eligible_count: int  # all of whom those may be a sample
     listing_count: int
     cold_listing_count: int
     slices: list[Slice]
 
 
 def measure(
-    known: Known,
-    after: Aftermath,
+    context: Known,
+    held_out: Aftermath,
     *,
     methods: Sequence[str] = tuple(CONTENDERS),
     k: int = AT,
     seed: int = SEED,
     progress: Progress = unwatched,
 ) -> Measured:
-    """Rank every listing of the world for each actor, by each method, and hold it against what came after.
+    """Rank every listing of the snapshot for each actor, by each method, and compare with the holdout.
 
-    Accuracy is measured overall, with only cold listings as right answers (ranked among all others), and for
-    cold actors; coverage and novelty overall. The seed is that of the bootstrap.
+    Accuracy is measured overall, with only cold listings as relevant ones (ranked among all others), and for
+    cold actors; coverage and novelty overall. `seed` is that of the bootstrap.
     """
-    ranked = rank_all(known, after.actors, methods, k=k, progress=progress)
-    cold_rows = _only(after.relevant, after.is_cold_row)
-    cold_actors = np.flatnonzero(after.is_cold_actor)
+    ranked = rank_all(context, held_out.actors, methods, k=k, progress=progress)
+    cold_rows = _only(held_out.relevant, held_out.is_cold_row)
+    cold_actors = np.flatnonzero(held_out.is_cold_actor)
 
     def of_slice(name: str, actors: np.ndarray, relevant: csr_matrix) -> Slice:
-        told = int((np.diff(relevant.indptr) > 0).sum())
+        actor_count = int((np.diff(relevant.indptr) > 0).sum())
         figures = {m: _accuracy(ranked[m][actors], relevant, k, seed) for m in methods}
-        return Slice(name, told, figures)
+        return Slice(name, actor_count, figures)
 
-    everyone = of_slice(EVERYONE, np.arange(len(after)), after.relevant)
+    overall = of_slice(EVERYONE, np.arange(len(held_out)), held_out.relevant)
     for method in methods:
-        everyone.figures[method].update(_variety(ranked[method], known.touched_share, seed))
+        overall.figures[method].update(_variety(ranked[method], context.touched_share, seed))
     return Measured(
         k=k,
-        actor_count=len(after),
-        eligible_count=after.actor_count,
-        listing_count=known.view.row_count,
-        cold_listing_count=int(after.is_cold_row.sum()),
+        actor_count=len(held_out),
+        eligible_count=held_out.actor_count,
+        listing_count=context.view.row_count,
+        cold_listing_count=int(held_out.is_cold_row.sum()),
         slices=[
-            everyone,
-            of_slice(COLD_LISTINGS, np.arange(len(after)), cold_rows),
-            of_slice(COLD_ACTORS, cold_actors, after.relevant[cold_actors]),
+            overall,
+            of_slice(COLD_LISTINGS, np.arange(len(held_out)), cold_rows),
+            of_slice(COLD_ACTORS, cold_actors, held_out.relevant[cold_actors]),
         ],
     )
 
@@ -100,59 +100,59 @@ def compare(
     seed: int = SEED,
     progress: Progress = unwatched,
 ) -> dict[str, Vector]:
-    """NDCG@k of each model's feed as it would have been served, and of `popularity`, for the same actors.
+    """NDCG@k of the feed with each model, and of `popularity`, for the same actors.
 
-    models: at least one; None is the feed without a model. earlier: what was known at the moment that is
-    gone back to, `earlier.until`; no model may have seen more. Right is what actors touched from then to
-    the end. Returns (a,) float64 for each name, in the same order of actors; a is 0 where nobody did
-    anything new.   Raises NoWorld where there is no encoder, or nothing of that time is embedded.
+    models: at least one; None is the feed without a model. earlier: the history up to the moment of the
+    comparison, `earlier.until`; no model may be fitted on later events. Relevant are the listings that actors
+    interacted with from then to the end. Returns (a,) float64 for each name, actors in the same order; a is 0
+    where nobody interacted with a new listing.   Raises NoWorld without an encoder or embedded listings.
     """
     view = hindsight.world_at(earlier.until, end=end)
-    after = hindsight.aftermath(view, earlier.until, end=end, most=most, seed=seed)
+    held_out = hindsight.aftermath(view, earlier.until, end=end, most=most, seed=seed)
     measured: dict[str, Vector] = {}
     for place, (name, model) in enumerate(models.items()):
         ranked = rank_all(
             Known(view.with_collaborative(model), earlier),
-            after.actors,
+            held_out.actors,
             ["blend"] if measured else ["blend", "popularity"],
             k=k,
             progress=_of_many(progress, place, len(models)),
         )
-        ndcg = {method: metrics.ndcg(rows, after.relevant, k) for method, rows in ranked.items()}
+        ndcg = {method: metrics.ndcg(rows, held_out.relevant, k) for method, rows in ranked.items()}
         measured[name] = ndcg.pop("blend")
         measured |= ndcg
     return measured
 
 
 def rank_all(
-    known: Known,
+    context: Known,
     actors: Sequence[Actor],
     methods: Sequence[str],
     *,
     k: int,
     progress: Progress = unwatched,
 ) -> dict[str, Rows]:
-    """The best k rows for each actor by each method: (a, k) int64, -1 where nothing is left to recommend."""
-    contenders = {name: CONTENDERS[name](known) for name in methods}
+    """The best k rows for each actor by each method: (a, k) int64, padded with -1."""
+    contenders = {name: CONTENDERS[name](context) for name in methods}
     ranked = {name: np.full((len(actors), k), metrics.NOBODY) for name in methods}
 
-    def answer(asked: Asked) -> dict[str, Rows]:
-        return {name: _best(contender, asked, k) for name, contender in contenders.items()}
+    def answer(feed_context: Asked) -> dict[str, Rows]:
+        return {name: _best(contender, feed_context, k) for name, contender in contenders.items()}
 
-    answers = ask_each(known.view, known.behaviour.until, actors, answer, progress)
+    answers = ask_each(context.view, context.behaviour.until, actors, answer, progress)
     for place, best in enumerate(answers):
         for name, rows in best.items():
             ranked[name][place, : len(rows)] = rows
     return ranked
 
 
-def _best(contender: Contender, asked: Asked, k: int) -> Rows:
-    scores = np.where(asked.allowed, contender(asked), np.nan)
+def _best(contender: Contender, feed_context: Asked, k: int) -> Rows:
+    scores = np.where(feed_context.allowed, contender(feed_context), np.nan)
     return metrics.top_k(scores[None, :], k)[0]
 
 
 def _only(relevant: csr_matrix, rows: np.ndarray) -> csr_matrix:
-    """With nothing stored outside these rows (n,) bool."""
+    """The matrix without entries outside these rows (n,) bool."""
     kept = relevant.multiply(rows[None, :]).tocsr()
     kept.eliminate_zeros()
     return kept
@@ -168,30 +168,30 @@ def _variety(ranked: Rows, touched_share: Vector, seed: int) -> dict[str, Figure
 
 
 def _mean(values: Vector, seed: int) -> Figure:
-    """Over actors, NaN left out."""
-    told = values[~np.isnan(values)]
-    if not len(told):
+    """The mean over actors (a,), without those whose value is NaN."""
+    valid = values[~np.isnan(values)]
+    if not len(valid):
         return Figure(np.nan, np.nan, np.nan)
-    low, high = metrics.bootstrap_interval(told, rng=np.random.default_rng(seed))
-    return Figure(float(told.mean()), low, high)
+    low, high = metrics.bootstrap_interval(valid, rng=np.random.default_rng(seed))
+    return Figure(float(valid.mean()), low, high)
 
 
 def _coverage(ranked: Rows, row_count: int, seed: int) -> Figure:
-    """The share of listings that anybody is recommended.
+    """The share of listings that are recommended to anybody.
 
-    Actors drawn with replacement repeat one another and so cover less: of the bootstrap only how far it
-    scatters around its own mean is used.
+    Bootstrap samples repeat actors and so cover fewer listings. Only their spread around their own mean is
+    used for the interval.
     """
     value = metrics.coverage(ranked, row_count)
     actors, places = np.nonzero(ranked >= 0)
     cells = (actors, ranked[actors, places])
     shown = csr_matrix((np.ones(len(actors), np.float32), cells), shape=(len(ranked), row_count))
     rng, chances = np.random.default_rng(seed), np.full(len(ranked), 1 / max(len(ranked), 1))
-    drawn = [(rng.multinomial(len(ranked), chances) @ shown > 0).mean() for _ in range(RESAMPLED)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn) + value
+    samples = [(rng.multinomial(len(ranked), chances) @ shown > 0).mean() for _ in range(RESAMPLED)]
+    low, high = np.quantile(samples, [0.025, 0.975]) - np.mean(samples) + value
     return Figure(value, float(low), float(high))
 
 
 def _of_many(progress: Progress, place: int, count: int) -> Progress:
-    """Progress of one of several rounds through the same actors."""
+    """Progress of one of several passes over the same actors."""
     return lambda done, total: progress(place * total + done, count * total)

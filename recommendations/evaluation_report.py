@@ -1,16 +1,20 @@
-"""What an evaluation found, for people: tables on the screen and in Markdown, and a chart."""
+"""Report of an evaluation: sentences, tables on the screen and in Markdown, and a chart."""
 
-import logging
-from collections.abc import Iterator
-from math import isnan
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-from rich import box
-from rich.table import Table
 
 from ml.figure import Figure
 from recommendations.evaluation import COLD_ACTORS, COLD_LISTINGS, EVERYONE, Measured, Slice
-from recommendations.rehearsal import Rehearsal, shown
+from recommendations.rehearsal import Rehearsal
+from recommendations.rendering import (
+    ReportTable,
+    chart,
+    format_half_width,
+    format_interval,
+    format_time,
+    style_panel,
+    whiskers,
+)
 
 METHODS = {
     "popularity": "popularity",
@@ -30,99 +34,80 @@ EXPLAINED = {
 SHORT = {EVERYONE: "all", COLD_LISTINGS: "untouched listings", COLD_ACTORS: "unknown actors"}
 COLOURS = {EVERYONE: "#1f4e79", COLD_LISTINGS: "#d9822b", COLD_ACTORS: "#6f9e6f"}
 CHARTED = ("recall", "ndcg", "map")
-LIKELY = "95 % bootstrap intervals over actors"
+INTERVALS = "95 % bootstrap intervals over actors"
 
 
 def title_of(measure: str, k: int) -> str:
-    """Such as NDCG@20."""
+    """The heading of a measure, such as NDCG@20."""
     at_k = {"recall": "Recall", "ndcg": "NDCG", "map": "MAP"}
     return f"{at_k[measure]}@{k}" if measure in at_k else {"novelty": "novelty (bits)"}.get(measure, measure)
 
 
-def sentences(found: Rehearsal) -> list[str]:
-    """What was asked of whom: to be read before the figures."""
-    measured = found.measured
+def sentences(result: Rehearsal) -> list[str]:
+    """The data behind the figures, to be read before them."""
+    measured = result.measured
     sampled = measured.actor_count < measured.eligible_count
     drawn = f" (drawn from {measured.eligible_count:,})" if sampled else ""
     return [
-        f"Known: {found.event_count:,} events of {found.actor_count:,} actors, up to {shown(found.moment)}.",
+        f"Known: {result.event_count:,} events of {result.actor_count:,} actors, "
+        f"up to {format_time(result.moment)}.",
         f"Asked for: what {measured.actor_count:,} actors{drawn} newly touched in the "
-        f"{found.answer_count:,} events from then to {shown(found.end)}.",
+        f"{result.answer_count:,} events from then to {format_time(result.end)}.",
         f"Ranked: {measured.listing_count:,} listings; {measured.cold_listing_count:,} of them nobody had "
         "touched.",
-        *_warning(found),
+        *_warnings(result),
     ]
 
 
-def _warning(found: Rehearsal) -> list[str]:
-    share = found.simulated_count / max(found.event_count + found.answer_count, 1)
+def _warnings(result: Rehearsal) -> list[str]:
+    share = result.simulated_count / max(result.event_count + result.answer_count, 1)
     return [f"{share:.0%} of the events are SIMULATED: they say nothing of people."] if share else []
 
 
-def tables(found: Rehearsal) -> Iterator[Table]:
-    """One for each slice; plus or minus is half the interval."""
-    for part in found.measured.slices:
-        measures = _measures(part)
-        table = Table(title=_caption(part), title_justify="left", box=box.SIMPLE_HEAD)
-        table.add_column("method", no_wrap=True)
-        for measure in measures:
-            table.add_column(title_of(measure, found.measured.k), justify="right")
+def tables(
+    result: Rehearsal, format_cell: Callable[[Figure], str] = format_half_width
+) -> Iterator[ReportTable]:
+    """A table for each slice of the actors, with a row for each method. The feed is bold."""
+    for part in result.measured.slices:
+        measures = list(next(iter(part.figures.values())))
+        titles = [title_of(measure, result.measured.k) for measure in measures]
+        table = ReportTable(_caption(part), ["method", *titles])
         for method, figures in part.figures.items():
-            cells = [_short(figures[measure]) for measure in measures]
-            table.add_row(METHODS[method], *cells, style="bold" if method == "blend" else None)
+            cells = [format_cell(figures[measure]) for measure in measures]
+            table.add(METHODS[method], *cells, is_bold=method == "blend")
         yield table
 
 
-def markdown(found: Rehearsal) -> str:
-    """The same as a document, with the ends of each interval."""
-    lines = ["# Evaluation", "", *sentences(found), f"In brackets: {LIKELY}.", ""]
-    for part in found.measured.slices:
-        measures = _measures(part)
-        lines += [f"## {_caption(part)}", ""]
-        lines += ["| method | " + " | ".join(title_of(m, found.measured.k) for m in measures) + " |"]
-        lines += ["| --- |" + " ---: |" * len(measures)]
-        for method, figures in part.figures.items():
-            lines += [f"| {METHODS[method]} | " + " | ".join(_whole(figures[m]) for m in measures) + " |"]
-        lines += [""]
+def markdown(result: Rehearsal) -> str:
+    """The report as a document. Cells hold both ends of each interval."""
+    lines = ["# Evaluation", "", *sentences(result), f"In brackets: {INTERVALS}.", ""]
+    for table in tables(result, format_interval):
+        lines += table.to_markdown()
     return "\n".join(lines)
 
 
-def draw(found: Rehearsal, path: Path) -> None:
-    """A PNG: a panel for each measure, a line for each method, a dot with whiskers for each slice."""
-    import matplotlib
-
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of fonts
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    measured = found.measured
+def draw(result: Rehearsal, path: Path) -> None:
+    """Write a PNG: a panel for each measure, a line for each method, a dot with whiskers for each slice."""
+    measured = result.measured
     methods = list(measured.slices[0].figures)
-    figure, panels = pyplot.subplots(
-        1, len(CHARTED), figsize=(12, 1.9 + 0.55 * len(methods)), sharey=True, layout="constrained"
-    )
-    for panel, measure in zip(panels, CHARTED, strict=True):
-        _draw_panel(panel, measured, methods, measure)
-    panels[0].set_yticks(range(len(methods)), [METHODS[method] for method in methods])
-    panels[0].set_ylim(len(methods) - 0.5, -0.5)
-    figure.suptitle(_headline(found), fontsize=11)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    try:
-        figure.savefig(path, format="png", dpi=150)
-    finally:
-        pyplot.close(figure)
+    size = (12, 1.9 + 0.55 * len(methods))
+    with chart(path, title=_headline(result), size=size, column_count=len(CHARTED)) as (figure, [panels]):
+        for panel, measure in zip(panels, CHARTED, strict=True):
+            _draw_panel(panel, measured, methods, measure)
+        panels[0].set_yticks(range(len(methods)), [METHODS[method] for method in methods])
+        panels[0].set_ylim(len(methods) - 0.5, -0.5)
+        legend = panels[0].get_legend_handles_labels()
+        figure.legend(*legend, loc="outside lower center", ncols=3, frameon=False)
 
 
 def _draw_panel(panel, measured: Measured, methods: list[str], measure: str) -> None:
     for place, part in enumerate(measured.slices):
         heights = [row + 0.22 * (place - (len(measured.slices) - 1) / 2) for row in range(len(methods))]
-        found = [part.figures[method][measure] for method in methods]
+        figures = [part.figures[method][measure] for method in methods]
         panel.errorbar(
-            [figure.value for figure in found],
+            [figure.value for figure in figures],
             heights,
-            xerr=[
-                [max(figure.value - figure.low, 0) for figure in found],
-                [max(figure.high - figure.value, 0) for figure in found],
-            ],
+            xerr=whiskers(figures),
             fmt="o",
             markersize=5,
             capsize=3,
@@ -132,38 +117,17 @@ def _draw_panel(panel, measured: Measured, methods: list[str], measure: str) -> 
         )
     for row in range(1, len(methods)):
         panel.axhline(row - 0.5, color="#dddddd", linewidth=0.8)
-    panel.set_title(title_of(measure, measured.k), fontsize=11)
-    panel.set_xlim(left=0)
-    panel.locator_params(axis="x", nbins=5)
-    panel.grid(axis="x", color="#eeeeee")
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    style_panel(panel, title_of(measure, measured.k))
 
 
-def _headline(found: Rehearsal) -> str:
-    measured = found.measured
+def _headline(result: Rehearsal) -> str:
+    measured = result.measured
     return (
-        f"What {measured.actor_count:,} actors newly touched after {shown(found.moment)}, "
+        f"What {measured.actor_count:,} actors newly touched after {format_time(result.moment)}, "
         f"found among {measured.listing_count:,} listings\n"
-        + " ".join([*_warning(found), f"Whiskers: {LIKELY}."])
+        + " ".join([*_warnings(result), f"Whiskers: {INTERVALS}."])
     )
 
 
 def _caption(part: Slice) -> str:
     return f"{SHORT[part.name].capitalize()}: {EXPLAINED[part.name]} ({part.actor_count:,} actors)"
-
-
-def _measures(part: Slice) -> list[str]:
-    return list(next(iter(part.figures.values())))
-
-
-def _short(figure: Figure) -> str:
-    if isnan(figure.value):
-        return "-"
-    return f"{figure.value:.4f} ±{(figure.high - figure.low) / 2:.4f}"
-
-
-def _whole(figure: Figure) -> str:
-    if isnan(figure.value):
-        return "-"
-    return f"{figure.value:.4f} ({figure.low:.4f} to {figure.high:.4f})"

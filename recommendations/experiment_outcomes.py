@@ -1,4 +1,4 @@
-"""What came of an experiment: for each variant, who did what with the listings that they were served."""
+"""Outcomes of an experiment: per variant, the events that followed on served listings, with intervals."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -22,36 +22,38 @@ from recommendations.standing import stands
 Kind = Interaction.Kind
 OUTCOMES: tuple[str, ...] = (Kind.VIEW.value, Kind.CLICK.value, Kind.FAVOURITE.value, Kind.PURCHASE.value)
 FOLLOWS_WITHIN = timedelta(days=7)
-UNLIKELY = 0.001  # a division that is less likely than this is not due to chance
-FEWEST = 5  # actors who did it, below which drawing actors again says nothing of how sure a rate is
+UNLIKELY = 0.001  # significance level of the sample ratio test
+FEWEST = 5  # actors with the event; with fewer, a bootstrap over actors gives no usable interval
 SAMPLE_COUNT = 1000
 SEED = 7
 
 
 class NoSuchExperiment(Missing):
+    """No experiment has this name. The message lists the latest ones."""
+
     def __init__(self, name: str):
-        known = ", ".join(Experiment.objects.order_by("-starts_at").values_list("name", flat=True)[:10])
-        super().__init__(f"There is no experiment {name!r}; there are: {known or 'none yet'}.")
+        latest = ", ".join(Experiment.objects.order_by("-starts_at").values_list("name", flat=True)[:10])
+        super().__init__(f"There is no experiment {name!r}; there are: {latest or 'none yet'}.")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What came of one variant. Of those who saw no other one; figures are by outcome."""
+    """The outcomes of one variant, over actors who saw no other one. Figures are by kind of event."""
 
     name: str
     weight: float
-    actor_count: int  # to whom a page was served
+    actor_count: int  # who were served a page
     slate_count: int
-    served_count: int  # listings, counted anew for each slate
-    of_actors: dict[str, Figure]  # the share of actors who did it at least once
-    of_served: dict[str, Figure]  # the share of served listings with which it was done
-    of_actors_over_control: dict[str, Figure]  # differences; none of the control itself
+    served_count: int  # pairs of slate and served listing
+    of_actors: dict[str, Figure]  # the share of actors with at least one such event
+    of_served: dict[str, Figure]  # the share of served listings with such an event
+    of_actors_over_control: dict[str, Figure]  # differences from the control; empty for the control
     of_served_over_control: dict[str, Figure]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that is known of an experiment at a time."""
+    """The outcomes of an experiment as known at a time."""
 
     name: str
     status: str
@@ -59,26 +61,28 @@ class Outcome:
     ends_at: datetime
     asked_at: datetime
     arms: list[Arm]  # the control first
-    mixed_count: int  # actors who saw several variants, and count in none
+    mixed_count: int  # actors who saw several variants; they count in none
     sample_ratio_p: float
-    is_complete: bool  # whatever may yet follow would not count any more
+    is_complete: bool  # later events cannot change the figures
     event_count: int
     simulated_count: int  # of these events
 
     @property
     def is_uneven(self) -> bool:
-        """Whether the variants cannot be compared: something else than chance decided who is in which."""
+        """Whether there is a sample ratio mismatch, so that the variants must not be compared."""
         return self.sample_ratio_p < UNLIKELY
 
     def to_json(self) -> dict[str, Any]:
-        """Times in ISO 8601; what is not known is null."""
+        """Times in ISO 8601; unknown figures are null."""
         return plain(asdict(self) | {"is_uneven": self.is_uneven, "control": CONTROL})
 
 
 @dataclass(frozen=True)
 class _Totals:
-    """Of the a actors of one variant: slates and served (a,), and with how many of the served each outcome
-    came about, hits (a, len(OUTCOMES)).   all float64"""
+    """Counts per actor of one variant with a actors, all float64.
+
+    slates and served (a,); hits (a, len(OUTCOMES)): served listings with each kind of event.
+    """
 
     slates: np.ndarray
     served: np.ndarray
@@ -89,12 +93,12 @@ class _Totals:
 
     @property
     def did(self) -> np.ndarray:
-        """How many actors did each at least once: (len(OUTCOMES),) int"""
+        """The number of actors with at least one event of each kind: (len(OUTCOMES),) int"""
         return (self.hits > 0).sum(axis=0)
 
 
-# A visitor who logged in is one actor with the member. A listing that two pages of a slate brought counts
-# once. An event belongs to the last slate that had served its listing to its actor by then, and to no other.
+# A visitor who logged in counts as the member. A listing in two pages of one slate counts once. An event is
+# attributed to the last slate that had served its listing to its actor by then.
 _HIT = ", ".join(f"bool_or(kind = '{kind}') AS {kind}" for kind in OUTCOMES)
 _COUNTED = ", ".join(f"count(*) FILTER (WHERE hit.{kind})" for kind in OUTCOMES)
 _OUTCOMES = f"""
@@ -140,20 +144,20 @@ _OUTCOMES = f"""
 
 
 def outcome_of(name: str, *, now: datetime) -> Outcome:
-    """What came of an experiment so far: in one query what each actor was served and did, then figures.
+    """The outcomes of an experiment up to `now`, from one query over slates and events.
 
-    An event counts when its actor did it within FOLLOWS_WITHIN after the listing was served to them by a
-    slate of the experiment, and did not take it back. Slates are deleted after SLATE_DAYS: what is to be
-    known of an experiment has to be asked by then.   Raises NoSuchExperiment.
+    An event counts if it happened within FOLLOWS_WITHIN after a slate of the experiment had served the
+    listing to its actor, and was not retracted. Slates are deleted after SLATE_DAYS: read the outcomes before
+    that.   Raises NoSuchExperiment.
     """
     experiment = Experiment.objects.prefetch_related("variants").filter(name=name).first()
     if experiment is None:
         raise NoSuchExperiment(name)
     weights = {variant.name: variant.weight for variant in experiment.variants.all()}
-    weights = {each: weights[each] for each in sorted(weights, key=lambda each: (each != CONTROL, each))}
+    weights = {name: weights[name] for name in sorted(weights, key=lambda name: (name != CONTROL, name))}
     rows = _read(experiment, list(weights), now)
     kept, mixed_count = _of_one_variant(rows)
-    totals = {each: _totals([row for row in kept if row[1] == each]) for each in weights}
+    totals = {variant: _totals([row for row in kept if row[1] == variant]) for variant in weights}
     counts = np.array([len(part) for part in totals.values()], np.int64)
     return Outcome(
         name=experiment.name,
@@ -171,7 +175,10 @@ def outcome_of(name: str, *, now: datetime) -> Outcome:
 
 
 def _read(experiment: Experiment, variants: list[str], now: datetime) -> list[tuple]:
-    """(who, variant, last served, events, simulated events, slates, served, one for each of OUTCOMES)"""
+    """A row per actor and variant.
+
+    (actor id, variant, last served, events, simulated events, slates, served, a count for each of OUTCOMES)
+    """
     parameters = {
         "name": experiment.name,
         "variants": variants,
@@ -187,14 +194,14 @@ def _read(experiment: Experiment, variants: list[str], now: datetime) -> list[tu
 
 
 def _of_one_variant(rows: list[tuple]) -> tuple[list[tuple], int]:
-    """Rows of the actors who saw one variant only; how many saw more.
+    """The rows of actors who saw one variant only, and the number of actors who saw several.
 
-    Somebody who was looking around before they logged in may have had another one as a visitor.
+    A member may have been assigned to another variant as a visitor, before they logged in.
     """
-    seen: dict[int, set[str]] = {}
-    for who, variant, *_ in rows:
-        seen.setdefault(who, set()).add(variant)
-    mixed = {who for who, variants in seen.items() if len(variants) > 1}
+    variants_of: dict[int, set[str]] = {}
+    for actor_id, variant, *_ in rows:
+        variants_of.setdefault(actor_id, set()).add(variant)
+    mixed = {actor_id for actor_id, variants in variants_of.items() if len(variants) > 1}
     return [row for row in rows if row[0] not in mixed], len(mixed)
 
 
@@ -232,7 +239,7 @@ def _of_actors(part: _Totals) -> dict[str, Figure]:
 
 
 def _of_served(part: _Totals, samples: Matrix) -> dict[str, Figure]:
-    """samples (s, len(OUTCOMES)) of the same rates."""
+    """samples (s, len(OUTCOMES)): bootstrap samples of these rates."""
     values = [_share(hits, part.served.sum()) for hits in part.hits.sum(axis=0)]
     bounds = _bounds(samples, part.did >= FEWEST)
     return {kind: Figure(value, *bound) for kind, value, bound in zip(OUTCOMES, values, bounds, strict=True)}
@@ -257,7 +264,10 @@ def _over_control(
 
 
 def _bounds(samples: Matrix, enough: np.ndarray) -> list[tuple[float, float]]:
-    """The middle 95 % of each column (Efron 1979); NaN where there is not enough.   (s, c), (c,) bool -> c"""
+    """The bootstrap's 95 % interval of each column (Efron 1979), NaN where `enough` is false.
+
+    samples (s, c), enough (c,) bool -> c pairs
+    """
     low, high = np.quantile(samples, [0.025, 0.975], axis=0)
     return [
         (float(low[place]), float(high[place])) if enough[place] else (nan, nan)

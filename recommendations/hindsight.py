@@ -1,6 +1,7 @@
-"""The world as it was at a moment in the past, in the types that serving uses, and what came after it.
+"""Snapshot of the catalogue at a moment in the past, in serving's types, and the holdout after it.
 
-Models are judged here: asked with what was known at the moment, and held against what actors did next.
+Models are evaluated on it: they rank with what was known at the moment, and the interactions after the moment
+are the right answers.
 """
 
 import math
@@ -26,11 +27,11 @@ from recommendations.view import View
 
 
 class NoWorld(DomainError):
-    """There is no space in which listings of that time could be compared. The message says what mends it."""
+    """No encoder, or no embedded listing of that time, is available. The message says what to run."""
 
 
 def last_event() -> datetime | None:
-    """When the last of all events happened."""
+    """The time of the latest event, None without events."""
     return Interaction.objects.aggregate(last=Max("occurred_at"))["last"]
 
 
@@ -52,15 +53,15 @@ _SPLIT = """
 
 
 def world_at(moment: datetime, *, end: datetime) -> View:
-    """What there was to recommend from a moment to the end of what is looked at, as serving would know it.
+    """The catalogue between a moment and an end, as serving would have known it.
 
-    Every listing that was on the market at some time in between, with when it was published, and what was
-    trending at the moment. A collaborative model is not part of it: fit one on what had happened until then,
-    and put it in by `with_collaborative`.   Raises NoWorld.
+    It holds every embedded listing that was on the market at some time in between, with its publication time,
+    and what was trending at the moment. It has no collaborative model: fit one on the events up to the moment
+    and add it with `with_collaborative`.   Raises NoWorld.
     """
     encoder = encoders.active()
     if encoder is None:
-        raise NoWorld("No encoder was chosen yet: run `manage.py embed`.")
+        raise NoWorld("No encoder is active yet: run `manage.py embed`.")
     try:
         blocks = encoders.blocks_of(encoder)
     except EncoderUnavailable as error:
@@ -68,18 +69,18 @@ def world_at(moment: datetime, *, end: datetime) -> View:
     columns = _columns(encoder, blocks, _published(moment, end))
     if not len(columns):
         raise NoWorld(
-            "No listing that was on the market then has been embedded: run `manage.py embed`, or import "
-            "listings that the events speak of."
+            "No listing that was on the market then is embedded: run `manage.py embed`, or import the "
+            "listings that the events refer to."
         )
     index, _ = generations.indexes_of(columns, blocks)
     view = View.load(encoder.version, blocks, columns, index, seq=0)
     return view.with_trending(*trending.top_at(moment))
 
 
-# An event tells of a listing that was there, whatever its row says: rows of an import are made later. When
-# such a listing was published is known from its first event at the earliest. What was published after the
-# moment has no date: else what is newest would be what is going to be touched. A purchase ends a listing
-# even where nobody marked it sold. LEAST passes over NULL.
+# A listing with an event existed at that time even where its row is younger, as rows of an import are. Its
+# publication time is then the first event. Listings published after the moment get no date: otherwise the
+# newest ones would be exactly those that are touched next. A purchase ends a listing even where nobody marked
+# it as sold. LEAST ignores NULL.
 TOLD = """
     SELECT listing_id, min(occurred_at) AS first_at,
            min(occurred_at) FILTER (WHERE kind = 'purchase') AS bought_at
@@ -91,20 +92,20 @@ LEFT_AT = """
     coalesce(least(sold_at, bought_at, CASE WHEN status = 'withdrawn' THEN updated_at END), 'infinity')
 """
 _ON_MARKET = f"""
-    WITH told AS ({TOLD.format(condition="true")})
+    WITH first_event AS ({TOLD.format(condition="true")})
     SELECT id, CASE WHEN {CAME_AT} <= %(moment)s THEN {CAME_AT} END
-    FROM listings_listing LEFT JOIN told ON listing_id = id
+    FROM listings_listing LEFT JOIN first_event ON listing_id = id
     WHERE status <> 'draft' AND {CAME_AT} <= %(end)s AND {LEFT_AT} > %(moment)s
 """
 
 
 def on_market(moment: datetime, *, end: datetime) -> np.ndarray:
-    """Listings that were on the market at some time between: (m,) int64"""
+    """Ids of the listings that were on the market at some time in between: (m,) int64"""
     return np.array(list(_published(moment, end)), np.int64)
 
 
 def _published(moment: datetime, end: datetime) -> dict[int, float]:
-    """Listing id -> when it was published, NaN where unknown, of all that were on the market in between."""
+    """Listing id -> publication time in seconds since 1970, or NaN, of all on the market in between."""
     with connection.cursor() as cursor:
         cursor.execute(_ON_MARKET, {"moment": moment, "end": end})
         return {pk: at.timestamp() if at else math.nan for pk, at in cursor.fetchall()}
@@ -121,18 +122,18 @@ def _columns(encoder: TrainedModel, blocks: Blocks, published: dict[int, float])
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What a actors touched after a moment that was new to them, among the n rows of a world.
+    """The new listings that a actors interacted with after a moment, among the n rows of a snapshot.
 
-    relevant (a, n): what is stored was touched with a weight above 0, not hidden or reported, not their own,
-    and not touched by them before; what they took back by the end makes it neither. A cold row is a listing
-    that nobody had done anything with by the moment, a cold actor one who had done nothing.
+    relevant (a, n): an entry is stored for an interaction with a positive weight, unless the actor hid,
+    reported or owns the listing or had interacted with it before. Interactions that were retracted by the end
+    do not count. A cold row is a listing without any event by the moment, a cold actor one without any.
     """
 
     actors: list[Actor]
     relevant: csr_matrix
     is_cold_actor: np.ndarray  # (a,) bool
     is_cold_row: np.ndarray  # (n,) bool
-    actor_count: int  # of whom these are a sample, or all
+    actor_count: int  # all eligible actors; `actors` may be a sample of them
 
     def __len__(self) -> int:
         return len(self.actors)
@@ -141,30 +142,30 @@ class Aftermath:
 def aftermath(
     view: View, moment: datetime, *, end: datetime, most: int | None = None, seed: int = 0
 ) -> Aftermath:
-    """What came after a moment, up to the end; of at most so many actors, drawn by chance that is seeded.
+    """The holdout from a moment to the end, for a seeded random sample of at most `most` actors.
 
-    Nothing is drawn of what an actor could be shown: that is always every listing of the world.
+    Listings are never sampled: every listing of the snapshot is a candidate.
     """
     actor_ids, listing_ids = _newly_touched(moment, end)
     rows = view.rows_of(listing_ids)
     actor_ids, rows = actor_ids[rows >= 0], rows[rows >= 0]
-    everyone = np.unique(actor_ids)
-    chosen = everyone
-    if most is not None and len(everyone) > most:
-        chosen = np.sort(np.random.default_rng(seed).choice(everyone, size=most, replace=False))
-    asked = np.isin(actor_ids, chosen)
-    cells = (np.searchsorted(chosen, actor_ids[asked]), rows[asked])
-    found = Actor.objects.in_bulk(chosen.tolist())
+    eligible = np.unique(actor_ids)
+    sample = eligible
+    if most is not None and len(eligible) > most:
+        sample = np.sort(np.random.default_rng(seed).choice(eligible, size=most, replace=False))
+    is_sampled = np.isin(actor_ids, sample)
+    cells = (np.searchsorted(sample, actor_ids[is_sampled]), rows[is_sampled])
+    actors = Actor.objects.in_bulk(sample.tolist())
     return Aftermath(
-        actors=[found[pk] for pk in chosen.tolist()],
-        relevant=csr_matrix((np.ones(len(cells[0]), np.float32), cells), shape=(len(chosen), view.row_count)),
-        is_cold_actor=~np.isin(chosen, _who_did_anything(moment)),
-        is_cold_row=~np.isin(view.attributes["listing_id"], _what_was_touched(moment)),
-        actor_count=len(everyone),
+        actors=[actors[pk] for pk in sample.tolist()],
+        relevant=csr_matrix((np.ones(len(cells[0]), np.float32), cells), shape=(len(sample), view.row_count)),
+        is_cold_actor=~np.isin(sample, _actors_with_events(moment)),
+        is_cold_row=~np.isin(view.attributes["listing_id"], _listings_with_events(moment)),
+        actor_count=len(eligible),
     )
 
 
-# A visitor who logged in is one actor with the member, as in behaviour.py.
+# A visitor who logged in counts as the member they became, as in the interaction history.
 _STANDS = stands("retraction.occurred_at <= %(end)s")
 _NEWLY_TOUCHED = f"""
     SELECT {SELF}, listing_id
@@ -188,14 +189,14 @@ def _newly_touched(moment: datetime, end: datetime) -> tuple[np.ndarray, np.ndar
     return pairs[:, 0], pairs[:, 1]
 
 
-def _who_did_anything(moment: datetime) -> np.ndarray:
-    """Actors with an event of any kind by then, members for the visitors that they came as: (a,) int64"""
-    who = person_key("actor")
+def _actors_with_events(moment: datetime) -> np.ndarray:
+    """Actors with an event of any kind by the moment; a merged visitor is given as the member: (a,) int64"""
+    member = person_key("actor")
     earlier = Interaction.objects.filter(occurred_at__lte=moment).order_by()
-    return np.fromiter(earlier.values_list(who, flat=True).distinct(), np.int64)
+    return np.fromiter(earlier.values_list(member, flat=True).distinct(), np.int64)
 
 
-def _what_was_touched(moment: datetime) -> np.ndarray:
-    """Listings with an event of any kind by then: (n,) int64"""
+def _listings_with_events(moment: datetime) -> np.ndarray:
+    """Listings with an event of any kind by the moment: (n,) int64"""
     earlier = Interaction.objects.filter(occurred_at__lte=moment).order_by()
     return np.fromiter(earlier.values_list("listing", flat=True).distinct(), np.int64)

@@ -1,7 +1,7 @@
-"""Folders of model files: written aside, synced, renamed into place whole; each file with its digest.
+"""Folders of model files, written to a temporary folder, synced, and renamed into place as a whole.
 
-A folder's `model.json` names the sha256 of every other file, and the registry keeps that of `model.json`.
-So whoever reads some of the files checks those, and no others.
+A folder's `model.json` holds the sha256 of every other file, and the registry holds that of `model.json`.
+So a reader of some of the files verifies only those.
 """
 
 import contextlib
@@ -20,17 +20,18 @@ from recommendations.durable import sha256_of, sync
 
 ABOUT, FORM = "model.json", "collaborative-2"
 BUILDING = ".building-"
-GRACE_S = 300  # a process may still be reading what was replaced, or writing what no row names yet
+GRACE_S = 300  # other processes may still read a replaced folder, or write one that has no row yet
 
 
 class ModelDamaged(Exception):
-    """Files of a model are missing, or are not what was published."""
+    """Files of a model are missing or differ from those that were published."""
 
 
 def publish(path: str, about: dict[str, Any], write: Callable[[Path], None]) -> str:
-    """Have a folder written and put into place at `path` under MODEL_ROOT; the digest to keep of it.
+    """Write a folder and put it into place at `path` under MODEL_ROOT.
 
-    Whatever breaks it off, there is the whole folder or none. Raises OSError.
+    write: writes the model's files into the folder it is given. Returns the sha256 of `model.json`. After a
+    failure the folder is there as a whole or not at all.   Raises OSError.
     """
     place = settings.MODEL_ROOT / path
     aside = place.with_name(f"{BUILDING}{place.name}")
@@ -55,7 +56,7 @@ def publish(path: str, about: dict[str, Any], write: Callable[[Path], None]) -> 
 
 
 def read_about(path: str, sha256: str) -> dict[str, Any]:
-    """What a folder says of itself, if it is the one that was published.   Raises ModelDamaged."""
+    """The contents of the folder's `model.json`, verified by its digest.   Raises ModelDamaged."""
     file = settings.MODEL_ROOT / path / ABOUT
     try:
         if sha256_of(file) != sha256:
@@ -66,30 +67,30 @@ def read_about(path: str, sha256: str) -> dict[str, Any]:
 
 
 def check(path: str, about: dict[str, Any], names: Iterable[str]) -> Path:
-    """The folder, if these files of it are what was published.   Raises ModelDamaged."""
+    """The folder, after these files of it were verified by their digests.   Raises ModelDamaged."""
     folder = settings.MODEL_ROOT / path
     for name in names:
         try:
-            whole = sha256_of(folder / name) == about["files"][name]
+            is_intact = sha256_of(folder / name) == about["files"][name]
         except (OSError, KeyError) as error:
             raise ModelDamaged(f"{folder / name} cannot be read: {_reason(error)}") from error
-        if not whole:
+        if not is_intact:
             raise ModelDamaged(f"{folder / name} is not what was published")
     return folder
 
 
 def sweep(root: str, kept: Iterable[str]) -> None:
-    """Delete the folders beneath `root` but for those kept, once nobody can be busy with them."""
+    """Delete the folders below `root` that are not kept and that no process can still be using."""
     keep = {(settings.MODEL_ROOT / path).name for path in kept}
-    above = settings.MODEL_ROOT / root
-    for folder in above.iterdir() if above.is_dir() else ():
-        with contextlib.suppress(FileNotFoundError):  # renamed into place, or swept by another process
+    parent = settings.MODEL_ROOT / root
+    for folder in parent.iterdir() if parent.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):  # another process renamed or deleted it
             if folder.name not in keep and time.time() - folder.stat().st_mtime >= GRACE_S:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def begin_grace(path: str) -> None:
-    """From now on nothing names this folder; who reads it just now may finish."""
+    """Start the grace period of a folder that no row names any more, so that current readers can finish."""
     folder = settings.MODEL_ROOT / path
     if folder.is_dir():
         os.utime(folder)

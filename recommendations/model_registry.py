@@ -1,6 +1,6 @@
-"""The registry of trained models: one row of a kind is active, and switching it is publishing.
+"""Registry of trained models. One row of each kind is active; publishing a model switches to its row.
 
-The files of a kind are written and read by a store of its own: model_store.py, ranker_store.py.
+Each kind has a store of its own, which writes and reads the model's files.
 """
 
 import logging
@@ -18,39 +18,39 @@ from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
 
 Status = TrainedModel.Status
-KEPT = 3  # models whose files stay: the active one and those to go back to
-ROLLED_BACK = "rolled_back_at"  # in the metrics of a model that somebody left
+KEPT = 3  # models whose files are kept: the active one and those that a rollback can return to
+ROLLED_BACK = "rolled_back_at"  # key in the metrics of a model that was left by a rollback
 
 logger = logging.getLogger(__name__)
 
 
 class NoModelBefore(DomainError):
-    """There is nothing to go back to."""
+    """There is no earlier model that a rollback could return to."""
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The rows of one kind; their files lie in folders beneath one that is called as the kind."""
+    """The rows of one kind. Their files are in folders below a folder named after the kind."""
 
     kind: str
 
     def trainings(self) -> QuerySet[TrainedModel]:
-        """All that were ever trained to an end, those that were refused too."""
+        """The rows of all finished trainings, rejected ones too."""
         return TrainedModel.objects.filter(kind=self.kind)
 
     def active(self) -> TrainedModel | None:
-        """The row of the model that should serve."""
+        """The row of the model that should serve, None without one."""
         return self.trainings().filter(status=Status.ACTIVE).first()
 
     def earlier(self) -> QuerySet[TrainedModel]:
-        """Models that served before and may serve again, newest first."""
+        """Rows that a rollback can return to, newest first."""
         retired = self.trainings().filter(status=Status.RETIRED)
         return retired.exclude(Q(metrics__has_key=ROLLED_BACK) | Q(path="")).order_by("-pk")
 
     def reject(
         self, version: str, *, metrics: dict[str, Any], verdict: str, horizon: int | None = None
     ) -> TrainedModel:
-        """Record a model that is not published; none of its files are kept."""
+        """Record a model that is not published. None of its files are kept."""
         return TrainedModel.objects.create(
             kind=self.kind,
             version=version,
@@ -61,29 +61,34 @@ class Registry:
         )
 
     def rollback(self, require_whole: Callable[[TrainedModel], object], *, now: datetime) -> TrainedModel:
-        """Make the model before the active one again, the newest whose files are whole.
+        """Activate the newest earlier model whose files are intact. No rollback returns to the one left.
 
-        The one that is left is not gone back to. require_whole raises ModelDamaged for a row that cannot
-        serve. Raises NoModelBefore; then nothing has changed.
+        require_whole: raises ModelDamaged for a row whose files are damaged.
+        Raises NoModelBefore; then nothing has changed.
         """
         for row in self.earlier():
             try:
                 require_whole(row)
             except ModelDamaged as error:
-                logger.error("%s cannot be gone back to: %s", row, error)
+                logger.error(
+                    "The rollback skips %s, because its files are damaged, and tries the model before it. "
+                    "Cause: %s",
+                    row,
+                    error,
+                )
                 continue
-            return self._go_back_to(row, now)
-        raise NoModelBefore(f"There is no earlier {self.kind} model whose files are whole.")
+            return self._return_to(row, now)
+        raise NoModelBefore(f"There is no earlier {self.kind} model with intact files; the active one stays.")
 
     @transaction.atomic
-    def _go_back_to(self, row: TrainedModel, now: datetime) -> TrainedModel:
+    def _return_to(self, row: TrainedModel, now: datetime) -> TrainedModel:
         self.leave(now=now)
         row.problem, row.problem_at = "", None
         return activate(row)
 
     @transaction.atomic
     def leave(self, *, now: datetime) -> TrainedModel | None:
-        """Retire the active model, never to be gone back to; which one that was."""
+        """Retire the active model so that no rollback returns to it. Returns it, None if there was none."""
         left = self.trainings().select_for_update().filter(status=Status.ACTIVE).first()
         if left is not None:
             left.metrics[ROLLED_BACK] = now.isoformat(timespec="seconds")
@@ -92,9 +97,9 @@ class Registry:
         return left
 
     def sweep(self) -> None:
-        """Delete the files of all but the newest models, and what a training that broke off left behind.
+        """Delete the files of all but the KEPT newest models, and leftovers of interrupted trainings.
 
-        Rows stay, as the record of what was, without a path.
+        The rows stay as a record, without a path.
         """
         kept = [*self.trainings().filter(status=Status.ACTIVE), *self.earlier()[: KEPT - 1]]
         self.trainings().exclude(pk__in=[row.pk for row in kept]).update(path="")
@@ -103,7 +108,7 @@ class Registry:
 
 @transaction.atomic
 def activate(model: TrainedModel) -> TrainedModel:
-    """Make this the one active model of its kind; the one before is retired."""
+    """Make this the active model of its kind and retire the previous one."""
     active = TrainedModel.objects.filter(kind=model.kind, status=Status.ACTIVE)
     active.exclude(pk=model.pk).update(status=Status.RETIRED)
     model.status = Status.ACTIVE
@@ -112,15 +117,20 @@ def activate(model: TrainedModel) -> TrainedModel:
 
 
 def note_problem(row: TrainedModel, error: ModelDamaged, now: datetime) -> None:
-    """Log that a model cannot be loaded and show it in the admin: once, however often it is found."""
+    """Record for the admin that a model cannot be loaded. Logged once per problem, not at each attempt."""
     text = f"Cannot be loaded: {error}."
     same_files = TrainedModel.objects.filter(pk=row.pk, sha256=row.sha256)
     if same_files.exclude(problem=text).update(problem=text, problem_at=now):
-        logger.error("The model %s cannot be loaded, serving goes on without it: %s", row, error)
+        logger.error(
+            "The model %s cannot be loaded, serving goes on without it. Restore its files, train again or "
+            "roll back. Cause: %s",
+            row,
+            error,
+        )
 
 
 def clear_problem(row: TrainedModel) -> None:
-    """The model could be loaded."""
+    """Remove the recorded problem of a model that could be loaded."""
     if row.problem:
         TrainedModel.objects.filter(pk=row.pk).update(problem="", problem_at=None)
         logger.warning("The model %s can be loaded again", row)

@@ -1,4 +1,4 @@
-"""Collaborative models in the registry, and their files."""
+"""Store of collaborative models: their rows in the registry, and their files."""
 
 import secrets
 from datetime import datetime
@@ -15,7 +15,7 @@ from recommendations.collaborative import Collaborative
 from recommendations.counted import Counted
 from recommendations.crash_points import reached
 from recommendations.model_folders import ModelDamaged
-from recommendations.model_registry import Registry, activate, note_problem  # noqa: F401  asked for here
+from recommendations.model_registry import Registry, activate
 from recommendations.models import TrainedModel
 from recommendations.recipe import Recipe
 
@@ -29,9 +29,9 @@ reject, sweep = _registry.reject, _registry.sweep
 def publish(
     model: Collaborative, made_of: Counted, *, horizon: int, metrics: dict[str, Any], verdict: str
 ) -> TrainedModel:
-    """Write the model's files and switch the one active row to it. Raises OSError; then nothing has changed.
+    """Write the model's files and make its row the active one.   Raises OSError; then nothing has changed.
 
-    horizon: the transactions that were read. The files of the model before stay.
+    horizon: the position in the interactions up to which they were read. The previous model's files stay.
     """
     path = f"{KIND}/{model.version}"
     digest = _write(path, model, made_of, horizon)
@@ -53,12 +53,13 @@ def publish(
 def switch_files(
     row: TrainedModel, model: Collaborative, made_of: Counted, *, horizon: int, metrics: dict[str, Any]
 ) -> bool:
-    """Give the active row the files of the same model brought up to date; whether it still was to have them.
+    """Write the refreshed files of the active model and switch its row to them.
 
-    It was not if another model was published, or somebody rolled back, in the meantime. Raises OSError.
+    Returns False, and switches nothing, if another model was activated in the meantime.   Raises OSError.
     """
     count = int(row.metrics.get("refresh_count", 0)) + 1
-    path = f"{KIND}/{row.version}.{count}-{secrets.token_hex(4)}"  # whatever an attempt that broke off left
+    # The random part keeps clear of files that an interrupted refresh left.
+    path = f"{KIND}/{row.version}.{count}-{secrets.token_hex(4)}"
     digest = _write(path, model, made_of, horizon)
     unchanged = TrainedModel.objects.filter(pk=row.pk, status=TrainedModel.Status.ACTIVE, sha256=row.sha256)
     switched = bool(
@@ -75,7 +76,7 @@ def switch_files(
 
 
 def rollback(*, now: datetime) -> TrainedModel:
-    """As Registry.rollback; what was counted is needed too, to go on from there."""
+    """As Registry.rollback. The counts must be intact too: later refreshes update them."""
     return _registry.rollback(_require_whole, now=now)
 
 
@@ -86,27 +87,27 @@ def _require_whole(row: TrainedModel) -> None:
 
 
 def about(row: TrainedModel) -> dict[str, Any]:
-    """What the model's files say of themselves: recipe, horizon, files.   Raises ModelDamaged."""
+    """The verified contents of the model's `model.json`: recipe, horizon, files.   Raises ModelDamaged."""
     return model_folders.read_about(row.path, row.sha256)
 
 
 def load(row: TrainedModel) -> Collaborative:
-    """The model of a row, its files checked.   Raises ModelDamaged."""
-    said = about(row)
-    names = set(said["files"]) - set(counted.FILES)  # serving does not read those
-    folder = model_folders.check(row.path, said, sorted(names))
+    """The model of a row; its files are verified.   Raises ModelDamaged."""
+    manifest = about(row)
+    names = set(manifest["files"]) - set(counted.FILES)  # serving does not read the counts
+    folder = model_folders.check(row.path, manifest, sorted(names))
     try:
         return Collaborative(
-            version=said["version"],
-            recipe=Recipe.from_json(said["recipe"]),
+            version=manifest["version"],
+            recipe=Recipe.from_json(manifest["recipe"]),
             als=AlsModel.load(folder),
             neighbours=Neighbours.load(folder / "neighbours.npz"),
-            # Not mapped: a file that is cut short under a map ends the process.
+            # Not memory-mapped: a mapped file that is truncated later would crash the process.
             index=load_index(folder / "items.faiss", share=False),
             prior=ContentPrior.load(folder / "prior.npz") if "prior.npz" in names else None,
             smoother=ContentSmoother.load(folder / "smoother.npz") if "smoother.npz" in names else None,
-            encoder_version=said["encoder_version"],
-            trained_until=datetime.fromisoformat(said["trained_until"]),
+            encoder_version=manifest["encoder_version"],
+            trained_until=datetime.fromisoformat(manifest["trained_until"]),
             digest=row.sha256,
         )
     except (ModelFileError, IndexFileError, OSError, KeyError, TypeError, ValueError) as error:
@@ -114,7 +115,7 @@ def load(row: TrainedModel) -> Collaborative:
 
 
 def load_counted(row: TrainedModel) -> Counted:
-    """The raw counts of a row's model, their files checked.   Raises ModelDamaged."""
+    """The raw counts of a row's model; their files are verified.   Raises ModelDamaged."""
     folder = model_folders.check(row.path, about(row), counted.FILES)
     try:
         return Counted.load(folder)
@@ -123,7 +124,7 @@ def load_counted(row: TrainedModel) -> Counted:
 
 
 def _write(path: str, model: Collaborative, made_of: Counted, horizon: int) -> str:
-    said = {
+    manifest = {
         "version": model.version,
         "recipe": model.recipe.to_json(),
         "encoder_version": model.encoder_version,
@@ -141,4 +142,4 @@ def _write(path: str, model: Collaborative, made_of: Counted, horizon: int) -> s
             model.smoother.save(folder / "smoother.npz")
         made_of.save(folder)
 
-    return model_folders.publish(path, said, write)
+    return model_folders.publish(path, manifest, write)

@@ -1,4 +1,4 @@
-"""What a ranker is trained and judged on: served slates in three parts of time."""
+"""Dataset for training and judging a ranker: served slates, divided into three periods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from ml.ranker import NOTHING, Slates
 from recommendations.features import FEATURES
 from recommendations.ranker_slates import ServedSlate, read_served
 
-LEAST_SLATES = 200  # with anything that followed
+LEAST_SLATES = 200  # with interactions
 LEAST_ACTORS = 10
-LEAST_CLICKS = 30  # in exploration slots, below which they do not tell how places are looked at
-HELD_BACK = 0.2  # of the slates, the last; and of those before it, the last stop the training
+LEAST_CLICKS = 30  # in exploration slots; fewer do not suffice to estimate the position bias
+HELD_BACK = 0.2  # the latest share of the slates; of the rest, the latest share is for early stopping
 
 
 class TooFewSlates(DomainError):
-    """There is not enough yet that followed from what was shown."""
+    """Too few served slates have interactions to learn from."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What was shown of a slate of which something followed: s rows in the order of the slate.
+    """The s listings of a slate that were served, in their order. The slate has interactions.
 
     features (s, f) float32; grades (s,) int64; places (s,) int64, from 0
     """
@@ -53,7 +53,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Explored:
-    """A listing that stood where it did by chance: how likely it was to, whether something followed, when."""
+    """A served exploration slot: its place, the propensity of its listing, whether it was clicked, when."""
 
     place: int
     propensity: float
@@ -63,9 +63,9 @@ class Explored:
 
 @dataclass(frozen=True)
 class Material:
-    """In the order of time: what trees grow on, what stops them, what they are judged by.
+    """Slates for training, for early stopping and for the gate, from the earliest to the latest.
 
-    actors (q,) int64 and blend (n,) float32 are those of the held-back slates.
+    actors (q,) int64 and blend (n,) float32 belong to the held-back slates. exponent: of the position bias.
     """
 
     training: Slates
@@ -81,65 +81,66 @@ class Material:
 
 
 def read_material(*, now: datetime, progress: Progress) -> Material:
-    """Raises TooFewSlates."""
-    shown, explored = _read(now, progress)
-    actor_count = len({each.who for each in shown})
-    if len(shown) < LEAST_SLATES or actor_count < LEAST_ACTORS:
+    """Read the slates that were served until now.   Raises TooFewSlates."""
+    slates, slots = _read(now, progress)
+    actor_count = len({slate.who for slate in slates})
+    if len(slates) < LEAST_SLATES or actor_count < LEAST_ACTORS:
         raise TooFewSlates(
-            f"{len(shown)} feed slates of {actor_count} actors, from which anything followed and which "
-            f"were kept with their blend, are too few to learn from: at least {LEAST_SLATES} slates of "
-            f"{LEAST_ACTORS} actors are needed."
+            f"{len(slates)} feed slates of {actor_count} actors, with interactions and a logged blend score, "
+            f"are too few to learn from: at least {LEAST_SLATES} slates of {LEAST_ACTORS} actors are needed."
         )
-    early, held_back = _parted(shown)
-    exponent, clicks = _exponent([each for each in explored if each.at < held_back[0].created_at])
-    training, validation = _parted(early)
-    judged = _slates(held_back, exponent)
+    early, held_back = _split(slates)
+    exponent, click_count = _exponent([slot for slot in slots if slot.at < held_back[0].created_at])
+    training, validation = _split(early)
+    test = _to_arrays(held_back, exponent)
     return Material(
-        training=_slates(training, exponent),
-        validation=_slates(validation, exponent),
-        held_back=judged,
-        actors=np.array([each.who for each in held_back], np.int64),
-        blend=judged.features[:, FEATURES.index("blend")],
+        training=_to_arrays(training, exponent),
+        validation=_to_arrays(validation, exponent),
+        held_back=test,
+        actors=np.array([slate.who for slate in held_back], np.int64),
+        blend=test.features[:, FEATURES.index("blend")],
         exponent=exponent,
-        slate_count=len(shown),
+        slate_count=len(slates),
         actor_count=actor_count,
-        exploration_clicks=clicks,
-        simulated_count=sum(each.is_simulated for each in shown),
+        exploration_clicks=click_count,
+        simulated_count=sum(slate.is_simulated for slate in slates),
     )
 
 
 def _read(now: datetime, progress: Progress) -> tuple[list[Shown], list[Explored]]:
-    """Slates without anything that followed order nothing, but their exploration slots were seen."""
-    shown: list[Shown] = []
-    explored: list[Explored] = []
+    """The slates with interactions, and the exploration slots of all slates."""
+    slates: list[Shown] = []
+    slots: list[Explored] = []
     for slate in read_served(until=now, progress=progress):
         if slate.tells_anything:
-            shown.append(Shown.of(slate))
+            slates.append(Shown.of(slate))
         for place in slate.explored[slate.is_served[slate.explored]].tolist():
             is_clicked = bool(slate.grades[place] > NOTHING)
-            explored.append(Explored(place, float(slate.propensities[place]), is_clicked, slate.created_at))
-    return shown, explored
+            slots.append(Explored(place, float(slate.propensities[place]), is_clicked, slate.created_at))
+    return slates, slots
 
 
-def _parted(shown: Sequence[Shown]) -> tuple[Sequence[Shown], Sequence[Shown]]:
-    """All but the last, and the last."""
-    split = len(shown) - max(int(HELD_BACK * len(shown)), 1)
-    return shown[:split], shown[split:]
+def _split(slates: Sequence[Shown]) -> tuple[Sequence[Shown], Sequence[Shown]]:
+    """All but the latest share, and that share."""
+    split = len(slates) - max(int(HELD_BACK * len(slates)), 1)
+    return slates[:split], slates[split:]
 
 
-def _exponent(explored: Sequence[Explored]) -> tuple[float, int]:
-    """How steeply places are overlooked, and by how many clicks that is known; 0 where these are too few."""
-    places = np.array([each.place for each in explored], np.int64)
-    clicked = np.array([each.is_clicked for each in explored], bool)
-    likely = np.array([each.propensity for each in explored], np.float32)
-    clicks = int(clicked.sum())
-    return (fit_exponent(places, clicked, likely) if clicks >= LEAST_CLICKS else 0.0), clicks
+def _exponent(slots: Sequence[Explored]) -> tuple[float, int]:
+    """The exponent of the position bias and the number of clicks; 0 where the clicks are too few."""
+    places = np.array([slot.place for slot in slots], np.int64)
+    is_clicked = np.array([slot.is_clicked for slot in slots], bool)
+    propensities = np.array([slot.propensity for slot in slots], np.float32)
+    click_count = int(is_clicked.sum())
+    if click_count < LEAST_CLICKS:
+        return 0.0, click_count
+    return fit_exponent(places, is_clicked, propensities), click_count
 
 
-def _slates(shown: Sequence[Shown], exponent: float) -> Slates:
+def _to_arrays(slates: Sequence[Shown], exponent: float) -> Slates:
     return Slates(
-        features=np.concatenate([each.features for each in shown]),
-        grades=np.concatenate([each.grades for each in shown]),
-        sizes=np.array([len(each.grades) for each in shown], np.int64),
-        examined=examination(np.concatenate([each.places for each in shown]), exponent),
+        features=np.concatenate([slate.features for slate in slates]),
+        grades=np.concatenate([slate.grades for slate in slates]),
+        sizes=np.array([len(slate.grades) for slate in slates], np.int64),
+        examined=examination(np.concatenate([slate.places for slate in slates]), exponent),
     )

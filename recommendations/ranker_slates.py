@@ -1,6 +1,6 @@
-"""Feed slates that were served, as they were logged, and what followed from them: what rankers learn from.
+"""Served feed slates with their logged features and the interactions that followed, for training rankers.
 
-Nothing is computed anew: later prices and popularity would tell of what was to come.
+Features are read as logged and never recomputed: later prices and popularity would leak the outcome.
 """
 
 from collections.abc import Iterator
@@ -32,10 +32,10 @@ GRADES: dict[str, int] = {
     Kind.OFFER: OFFER,
     Kind.PURCHASE: PURCHASE,
 }
-MOST_SLATES = 50_000  # the newest ones: of more, memory would be asked for rather than knowledge
+MOST_SLATES = 50_000  # the newest; more would cost memory and improve little
 CHUNK = 500
 
-# A visitor who logged in is one actor with the member. Ids of events are text, with dashes or without.
+# A visitor who logged in counts as the member. Slate ids in events are text, with or without dashes.
 _CASES = " ".join(f"WHEN '{kind}' THEN {grade}" for kind, grade in GRADES.items())
 _FOLLOWED = f"""
     SELECT slate.id, interaction.listing_id,
@@ -57,13 +57,13 @@ _FOLLOWED = f"""
 
 @dataclass(frozen=True)
 class ServedSlate:
-    """One slate of m listings, by the places in it.
+    """One slate of m listings; arrays are indexed by the place in the slate.
 
-    features (m, len(FEATURES)) float32 as logged, NaN = unknown or not logged; adjusted (m,) float32, what
-    was added to the blend's or the ranker's score, 0 where that was not logged; score (m,) float32, what the
-    order was made by; propensities (m,) float32; is_served (m,) bool: the place was in a page that went out;
-    grades (m,) int64, NOTHING where it was not; explored: places that were filled by chance, in order; pool:
-    places of all listings that were drawn from for them.
+    features (m, len(FEATURES)) float32 as logged, NaN = unknown or not logged; adjusted (m,) float32, the
+    adjustment that was added to the blend's or the ranker's score, 0 if not logged; score (m,) float32, the
+    sort key of the order; propensities (m,) float32; is_served (m,) bool: the place was in a page that was
+    returned; grades (m,) int64, NOTHING where it was not; explored: places of the exploration slots, sorted;
+    pool: places of all listings that the exploration slots were drawn from.
     """
 
     who: int
@@ -77,27 +77,26 @@ class ServedSlate:
     explored: Rows
     pool: Rows
     parameters: dict[str, Any]
-    is_simulated: bool  # an event of it was made by `manage.py simulate`
+    is_simulated: bool  # at least one event was made by `manage.py simulate`
 
     @property
     def served(self) -> Rows:
-        """The places that were in a page."""
+        """The places that were in a page: (s,) int64"""
         return np.flatnonzero(self.is_served)
 
     @property
     def tells_anything(self) -> bool:
-        """Whether something followed, or was refused, from one listing and not from another."""
+        """Whether the grades differ, so that the slate holds a preference."""
         grades = self.grades[self.served]
         return len(grades) > 1 and bool((grades != grades[0]).any())
 
 
 def read_served(*, until: datetime, progress: Progress = unwatched) -> Iterator[ServedSlate]:
-    """The newest feed slates that were served to somebody known, the earliest first, with what followed.
+    """The newest feed slates that were served to known actors, earliest first, with their grades.
 
-    Left out are those of actors who are doubted (doubts.py), and those that tell nothing: their blend was not
-    logged (they are older than it), or what was stored cannot be read. An event counts that names the slate,
-    is of a listing that stood in one of its pages, was done by whom it was served to, and was not taken back
-    by then.
+    Left out are slates of doubted actors, slates without a logged blend score (from before it was logged) and
+    slates whose stored arrays cannot be read. An event counts if it names the slate, its listing was in a
+    served page, its actor was served the slate, and it was not retracted until then.
     """
     chosen = _served(until)
     since = chosen.order_by("-created_at").values_list("created_at", flat=True)[:MOST_SLATES]
@@ -108,20 +107,20 @@ def read_served(*, until: datetime, progress: Progress = unwatched) -> Iterator[
         chosen.filter(created_at__gte=times[-1]).order_by("created_at", "pk").prefetch_related("impressions")
     )
     for slate in kept.iterator(chunk_size=CHUNK):
-        if (read := _read(slate, followed.get(slate.pk, {}))) is not None:
-            yield read
+        if (served := _read(slate, followed.get(slate.pk, {}))) is not None:
+            yield served
 
 
 def _served(until: datetime) -> QuerySet[Slate]:
     pages = Impression.objects.filter(slate=OuterRef("pk"), served_at__lte=until)
     feeds = Slate.objects.filter(surface=Slate.Surface.FEED, actor__isnull=False, created_at__lte=until)
-    named = feeds.filter(Exists(pages)).annotate(who=person_key("actor"))
+    with_actors = feeds.filter(Exists(pages)).annotate(who=person_key("actor"))
     doubted = Doubt.objects.exclude(decision=Doubt.Decision.RELEASED)
-    return named.exclude(who__in=doubted.values("actor"))
+    return with_actors.exclude(who__in=doubted.values("actor"))
 
 
 def _followed(since: datetime, until: datetime) -> dict[Any, dict[int, tuple[int, bool]]]:
-    """Slate id -> listing id -> grade, and whether it was simulated."""
+    """Slate id -> listing id -> the grade, and whether an event was simulated."""
     parameters = {
         "since": since,
         "until": until,
@@ -129,20 +128,21 @@ def _followed(since: datetime, until: datetime) -> dict[Any, dict[int, tuple[int
         "unwanted": list(UNWANTED),
         "simulation": SIMULATION,
     }
-    found: dict[Any, dict[int, tuple[int, bool]]] = {}
+    followed: dict[Any, dict[int, tuple[int, bool]]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_FOLLOWED, parameters)
         for slate, listing, best, is_unwanted, is_simulated in cursor.fetchall():
-            found.setdefault(slate, {})[listing] = (_grade(best, is_unwanted), is_simulated)
-    return found
+            followed.setdefault(slate, {})[listing] = (_grade(best, is_unwanted), is_simulated)
+    return followed
 
 
 def _grade(best: int, is_unwanted: bool) -> int:
-    """A look comes before a refusal, which takes it back; what is more than a look was meant."""
+    """Hiding or reporting overrides views and clicks, but not stronger interactions."""
     return HIDDEN if is_unwanted and best <= CLICK else best
 
 
 def _read(slate: Slate, followed: dict[int, tuple[int, bool]]) -> ServedSlate | None:
+    """None for a slate that has no logged blend or cannot be read."""
     if "blend" not in slate.feature_names:
         return None
     try:
@@ -156,13 +156,13 @@ def _read(slate: Slate, followed: dict[int, tuple[int, bool]]) -> ServedSlate | 
     is_served = np.zeros(len(logged), bool)
     for page in slate.impressions.all():
         is_served[page.offset : page.offset + page.count] = True
-    told = {
+    followed_at = {
         place: followed[pk]
         for place, pk in enumerate(slate.listing_ids)
         if is_served[place] and pk in followed
     }
     grades = np.full(len(logged), NOTHING, np.int64)
-    grades[list(told)] = [grade for grade, _ in told.values()]
+    grades[list(followed_at)] = [grade for grade, _ in followed_at.values()]
     return ServedSlate(
         who=slate.who,
         created_at=slate.created_at,
@@ -175,17 +175,17 @@ def _read(slate: Slate, followed: dict[int, tuple[int, bool]]) -> ServedSlate | 
         explored=explored,
         pool=pool,
         parameters=slate.parameters,
-        is_simulated=any(is_simulated for _, is_simulated in told.values()),
+        is_simulated=any(is_simulated for _, is_simulated in followed_at.values()),
     )
 
 
 def _explored(slate: Slate) -> tuple[Rows, Rows]:
-    """Places filled by chance, and of all that were drawn from; none where none was.   Raises ShapeError."""
-    said = slate.parameters.get("explored") or {}
-    parts = [np.array(sorted(said.get(name, [])), np.int64) for name in ("places", "pool")]
-    for part in parts:
-        if len(part) and not (part[0] >= 0 and part[-1] < len(slate.listing_ids)):
-            raise ShapeError(f"expected places in a slate of {len(slate.listing_ids)}, found {part}")
-    if not np.isin(*parts).all():
-        raise ShapeError("expected what was drawn to be of what was drawn from")
-    return parts[0], parts[1]
+    """Places of the exploration slots and of their pool, empty without exploration.   Raises ShapeError."""
+    logged = slate.parameters.get("explored") or {}
+    slots, pool = (np.array(sorted(logged.get(name, [])), np.int64) for name in ("places", "pool"))
+    for places in (slots, pool):
+        if len(places) and not (places[0] >= 0 and places[-1] < len(slate.listing_ids)):
+            raise ShapeError(f"expected places in a slate of {len(slate.listing_ids)}, found {places}")
+    if not np.isin(slots, pool).all():
+        raise ShapeError(f"expected exploration slots from the pool {pool}, found {slots}")
+    return slots, pool

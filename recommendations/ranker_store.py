@@ -1,4 +1,4 @@
-"""Learned rankers in the registry, and their files."""
+"""Store of rankers: their rows in the registry, and their files."""
 
 from datetime import datetime
 from typing import Any
@@ -19,15 +19,15 @@ reject, sweep = _registry.reject, _registry.sweep
 
 
 def was_refused() -> bool:
-    """Whether the newest ranker was not let serve, and none does: the blend orders feeds."""
+    """Whether the newest ranker was rejected. Then the blend orders feeds."""
     newest = trainings().order_by("-pk").values_list("status", flat=True).first()
     return newest == TrainedModel.Status.REJECTED
 
 
 def publish(model: RankerModel, version: str, *, metrics: dict[str, Any], verdict: str) -> TrainedModel:
-    """Write the model's files and switch the one active row to it. Raises OSError; then nothing has changed.
+    """Write the model's files and make its row the active one.   Raises OSError; then nothing has changed.
 
-    The files of the model before stay.
+    The files of the previous model stay.
     """
     path = f"{KIND}/{version}"
     digest = model_folders.publish(path, {"version": version}, model.save)
@@ -39,12 +39,12 @@ def publish(model: RankerModel, version: str, *, metrics: dict[str, Any], verdic
 
 
 def load(row: TrainedModel) -> Ranker:
-    """The ranker of a row, its files checked.
+    """The ranker of a row; its files are verified.
 
-    Raises ModelDamaged, also for one that was trained on other features than are known of candidates now.
+    Raises ModelDamaged, also for a ranker that was trained on other features than the current ones.
     """
-    said = model_folders.read_about(row.path, row.sha256)
-    folder = model_folders.check(row.path, said, said.get("files", ()))
+    about = model_folders.read_about(row.path, row.sha256)
+    folder = model_folders.check(row.path, about, about.get("files", ()))
     try:
         model = RankerModel.load(folder, feature_names=features.FEATURES)
     except ModelFileError as error:
@@ -53,9 +53,10 @@ def load(row: TrainedModel) -> Ranker:
 
 
 def rollback(*, now: datetime) -> TrainedModel | None:
-    """Make the ranker before the active one again; where there is none that is whole, serve without one.
+    """Activate the previous ranker again; without one that is intact, feeds are ordered by the blend.
 
-    Returns the row that serves now. Raises NoModelBefore where none served; then nothing has changed.
+    Returns the active row, None for the blend. Raises NoModelBefore if no ranker was active; then nothing has
+    changed.
     """
     try:
         return _registry.rollback(load, now=now)

@@ -1,4 +1,4 @@
-"""Train a ranker on what was shown and what followed; it serves only if it beats the blend beyond chance."""
+"""Training of the ranker on served slates; it is published only if it beats the blend significantly."""
 
 import os
 from datetime import datetime
@@ -14,37 +14,38 @@ from recommendations.models import TrainedModel
 from recommendations.progress import Steps, unwatched_steps
 from recommendations.ranker_material import Material, TooFewSlates, read_material
 
-MONOTONE = {"distance_km": -1, "place": 1, "blend": 1}  # nobody wants a thing more for being further away
+MONOTONE = {"distance_km": -1, "place": 1, "blend": 1}  # direction in which a feature may move the score
 SEED = 5
 MOST_THREADS = 8
 
 
 class NotBetter(DomainError):
-    """The ranker that was trained does not beat the blend by more than chance."""
+    """The trained ranker does not beat the blend significantly."""
 
 
 def train_ranker(
     *, now: datetime, force: bool = False, wait: bool = False, steps: Steps = unwatched_steps
 ) -> TrainedModel:
-    """Learn from the feed slates that were served until now, and make the ranker the active one.
+    """Train on the feed slates that were served until now, and make the ranker the active one.
 
-    force: publish a ranker that the gate refuses, and say so in its row. wait: for a training under way.
-    Raises TooFewSlates, AlreadyTraining, NotBetter, OSError; then what served before serves on.
+    force: publish even if the gate refuses, and note that in the row. wait: until another training ends,
+    instead of raising AlreadyTraining.
+    Raises TooFewSlates, AlreadyTraining, NotBetter, OSError; then the feed keeps its current order.
     """
     with locks.training_alone(locks.RANKER, "a ranker", wait=wait):
         ranker_store.sweep()
         with steps("Reading slates") as progress:
             material = read_material(now=now, progress=progress)
-        with steps("Growing trees"):
-            model = _fitted(material)
-        verdict = _judged(model, material)
+        with steps("Training the ranker"):
+            model = _fit(material)
+        verdict = _judge(model, material)
         version, metrics = f"{now:%Y%m%dT%H%M%S%f}", _metrics(model, material, verdict)
         if not verdict.accepted and not force:
             _reject(version, metrics, verdict)
         return _publish(model, version, metrics, verdict)
 
 
-def _fitted(material: Material) -> RankerModel:
+def _fit(material: Material) -> RankerModel:
     try:
         return fit(
             material.training,
@@ -55,10 +56,10 @@ def _fitted(material: Material) -> RankerModel:
             thread_count=min(os.cpu_count() or 1, MOST_THREADS),
         )
     except NothingToLearn as error:
-        raise TooFewSlates(f"There is nothing to learn from what followed: {error}.") from error
+        raise TooFewSlates(f"No ranker can be fitted on the served slates: {error}.") from error
 
 
-def _judged(model: RankerModel, material: Material) -> Verdict:
+def _judge(model: RankerModel, material: Material) -> Verdict:
     slates = material.held_back
     return gate.judge_order(
         candidate=graded_ndcg(slates, model.predict(slates.features)),
@@ -70,7 +71,7 @@ def _judged(model: RankerModel, material: Material) -> Verdict:
 
 def _reject(version: str, metrics: dict[str, Any], verdict: Verdict) -> NoReturn:
     ranker_store.reject(version, metrics=metrics, verdict=verdict.reason)
-    raise NotBetter(f"{verdict.reason} It was not published; what served before serves on.")
+    raise NotBetter(f"{verdict.reason} It was not published; the feed keeps its current order.")
 
 
 def _publish(model: RankerModel, version: str, metrics: dict[str, Any], verdict: Verdict) -> TrainedModel:

@@ -1,4 +1,4 @@
-"""All that decides how a collaborative model is made, as one value that is kept with the model."""
+"""Configuration of a collaborative model's training, stored with the model."""
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -8,13 +8,13 @@ from scipy.sparse import csr_matrix
 
 from ml.covisitation import KEPT_NEIGHBOURS, Counting, Normalisation
 
-# Blend weights of candidates.SOURCES by how many views' worth is known of an actor, warmest first.
+# A bucket of actors: the least weight of their events, in views, and blend weights of candidates.SOURCES.
 Warmth = tuple[float, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Chosen by hand, by `train collaborative --tune`, or by the environment, which has the last word."""
+    """Hyperparameters. Tuning changes the default values, and the environment overrides both."""
 
     factors: int = 64
     iterations: int = 15
@@ -31,19 +31,20 @@ class Recipe:
     neighbours: int = KEPT_NEIGHBOURS
     prior_regularisation: float = 1.0
     smoother_regularisation: float = 3.0
-    blend: tuple[Warmth, ...] = ()  # empty: ranking's own, set by hand
-    # By path of a root category, the kilometres by which nearness falls to a third; habits.NEAR_KM elsewhere.
+    blend: tuple[Warmth, ...] = ()  # most events first; empty: the manual weights of ranking
+    # Path of a root category -> kilometres within which the proximity score falls to a third; elsewhere
+    # habits.NEAR_KM.
     decays: dict[str, float] = field(default_factory=dict)
     seed: int = 42
 
     def confidence(self, weights: csr_matrix) -> csr_matrix:
-        """What ALS is told of how much actors cared: the same cells, 1 + alpha x weight in each."""
+        """The confidence matrix of ALS: 1 + alpha x weight in each stored cell."""
         return csr_matrix(
             (1 + self.alpha * weights.data, weights.indices, weights.indptr), shape=weights.shape
         )
 
     def changed(self, **values: Any) -> "Recipe":
-        """The recipe with other values; those of counting and normalisation go by their own names."""
+        """A copy with other values. Fields of `counting` and `normalisation` are given by their own names."""
         counting = {k: v for k, v in values.items() if k in Counting.__dataclass_fields__}
         normalisation = {k: v for k, v in values.items() if k in Normalisation.__dataclass_fields__}
         own = {k: v for k, v in values.items() if k not in counting | normalisation}
@@ -55,11 +56,11 @@ class Recipe:
         )
 
     def as_set(self) -> "Recipe":
-        """The recipe with what the environment sets in place of its own values."""
-        asked = settings.ENVIRONMENT
+        """A copy with the values that the environment overrides."""
+        environment = settings.ENVIRONMENT
         exponents = {
-            "source_exponent": asked.covisitation_source_exponent,
-            "target_exponent": asked.covisitation_target_exponent,
+            "source_exponent": environment.covisitation_source_exponent,
+            "target_exponent": environment.covisitation_target_exponent,
         }
         return self.changed(**{name: value for name, value in exponents.items() if value is not None})
 
@@ -68,7 +69,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Recipe":
-        """What `to_json` gave, also when it went through JSON.   Raises TypeError, KeyError, ValueError."""
+        """The inverse of `to_json`, also for parsed JSON.   Raises TypeError, KeyError, ValueError."""
         parts = {
             "counting": Counting(**saved["counting"]),
             "normalisation": Normalisation(**saved["normalisation"]),

@@ -1,6 +1,7 @@
-"""Between trainings, what happened since is counted and folded in: a new listing need not wait for the night.
+"""Refresh of the active collaborative model between trainings: new events are counted, listings folded in.
 
-A refresh gives the active model new files; nothing is fitted. What it learned so far it keeps.
+A refresh writes new files for the active model and fits nothing, so that new listings need not wait for the
+nightly training.
 """
 
 import logging
@@ -13,7 +14,7 @@ from django.db import connection
 
 from ml import covisitation
 from ml.arrays import Matrix
-from recommendations import doubts, locks, model_store, watermark
+from recommendations import doubts, locks, model_registry, model_store, watermark
 from recommendations.behaviour import Behaviour, read_behaviour
 from recommendations.collaborative import Collaborative
 from recommendations.columns import Positions
@@ -25,26 +26,26 @@ from recommendations.model_folders import ModelDamaged
 from recommendations.models import TrainedModel
 from recommendations.standing import RETRACTS
 
-SHARE_OF_TIME = 0.25  # that refreshing may take at most, however large the model is
+SHARE_OF_TIME = 0.25  # that refreshes may take at most; large models are refreshed less often
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class News:
-    """Who did something that tells of taste, or took it back, between two positions in the interactions."""
+    """Actors and listings with new positive interactions, or retractions of them, since a position."""
 
     actor_ids: np.ndarray  # (a,) int64
-    listing_ids: np.ndarray  # (n,) int64, with what
-    horizon: int  # of the next refresh
-    until: datetime  # no event of theirs is later
+    listing_ids: np.ndarray  # (n,) int64
+    horizon: int  # the position from which the next refresh reads
+    until: datetime  # no event is later
 
 
 def refresh_collaborative(*, now: datetime) -> int:
-    """Bring the active model up to date; how many listings were folded in.
+    """Refresh the active model. Returns the number of listings that were folded in.
 
-    Does nothing while there is no model, nothing new, a training, or another refresh under way.
-    A model that cannot be loaded is shown in the admin.
+    Does nothing without a model or new events, and while a training or another refresh is running. A model
+    that cannot be loaded is shown in the admin.
     """
     with locks.alone(locks.REFRESHING) as acquired:
         row = model_store.active()
@@ -53,7 +54,7 @@ def refresh_collaborative(*, now: datetime) -> int:
         try:
             return _refresh(row, now)
         except ModelDamaged as error:
-            model_store.note_problem(row, error, now)
+            model_registry.note_problem(row, error, now)
             return 0
 
 
@@ -61,12 +62,12 @@ def _is_too_soon(row: TrainedModel, now: datetime) -> bool:
     took, at = row.metrics.get("refresh_s", 0), row.metrics.get("refreshed_at")
     if at is None:
         return False
-    # The clock may have been put back since.
+    # A negative difference means that the clock was set back: then refresh.
     return timedelta(0) <= now - datetime.fromisoformat(at) < timedelta(seconds=took / SHARE_OF_TIME)
 
 
 def _refresh(row: TrainedModel, now: datetime) -> int:
-    began = time.monotonic()
+    started_at = time.monotonic()
     news = read_news(since=int(model_store.about(row)["horizon"]), now=now)
     if news is None:
         return 0
@@ -75,7 +76,7 @@ def _refresh(row: TrainedModel, now: datetime) -> int:
     metrics = {
         "refreshed_at": now.isoformat(timespec="seconds"),
         "refreshed_listings": len(folded),
-        "refresh_s": round(time.monotonic() - began, 2),
+        "refresh_s": round(time.monotonic() - started_at, 2),
         "trained_until": news.until.isoformat(timespec="seconds"),
     }
     switched = model_store.switch_files(row, model, counted, horizon=news.horizon, metrics=metrics)
@@ -92,7 +93,10 @@ _NEWS = """
 
 
 def read_news(*, since: int, now: datetime) -> News | None:
-    """What was committed since a position, as far as nothing can be missed; None when that is nothing."""
+    """The changes committed from a position up to the horizon, below which all transactions have ended.
+
+    None if nothing changed.
+    """
     horizon = watermark.horizon()
     since = watermark.position(since, horizon=horizon)
     kinds = [kind for kind in WEIGHTS if WEIGHTS[RETRACTS.get(kind, kind)] > 0]
@@ -107,37 +111,42 @@ def read_news(*, since: int, now: datetime) -> News | None:
 
 
 def _brought_up_to_date(row: TrainedModel, news: News) -> tuple[Collaborative, Counted, np.ndarray]:
-    """The model with the news in it, its counts, and which listings were folded in."""
-    model, counted = model_store.load(row), _counted_before(row)
-    behaviour = _behaviour(news, actor_ids=None if counted is None else news.actor_ids)
+    """The refreshed model, its counts, and the ids of the listings that were folded in (n,) int64."""
+    model, counted = model_store.load(row), _load_counts(row)
+    behaviour = _read_history(news, actor_ids=None if counted is None else news.actor_ids)
     unknown = np.setdiff1d(behaviour.listings, model.listing_ids)
     listing_ids = np.concatenate([model.listing_ids, unknown])
-    counted = _counted_now(counted, behaviour, news, listing_ids, model)
+    counted = _updated_counts(counted, behaviour, news, listing_ids, model)
     folded = np.union1d(unknown, np.intersect1d(news.listing_ids, listing_ids))
     touched_by = counted.actors_of(Positions.of(listing_ids).find(folded))
-    factors = fold_in_listings(model, _behaviour(news, actor_ids=touched_by), folded)
+    factors = fold_in_listings(model, _read_history(news, actor_ids=touched_by), folded)
     als = model.als.with_listings(folded, factors)
     refreshed = model.brought_up_to_date(als, counted.counts, showable=read_showable(), until=news.until)
     return refreshed, counted, folded
 
 
-def _behaviour(news: News, actor_ids: np.ndarray | None) -> Behaviour:
+def _read_history(news: News, actor_ids: np.ndarray | None) -> Behaviour:
     return read_behaviour(until=news.until, before=news.horizon, actor_ids=actor_ids)
 
 
-def _counted_before(row: TrainedModel) -> Counted | None:
-    """What the model was counted from; None when its files are damaged."""
+def _load_counts(row: TrainedModel) -> Counted | None:
+    """The counts stored with the model, None if their files are damaged."""
     try:
         return model_store.load_counted(row)
     except ModelDamaged as error:
-        logger.error("The counts of %s are made anew from all interactions: %s", row, error)
+        logger.error(
+            "The stored counts of %s are damaged. They are counted again from all interactions, which takes "
+            "longer this time; nothing needs to be done. Cause: %s",
+            row,
+            error,
+        )
         return None
 
 
-def _counted_now(
+def _updated_counts(
     counted: Counted | None, behaviour: Behaviour, news: News, listing_ids: np.ndarray, model: Collaborative
 ) -> Counted:
-    """behaviour: of who did something new, or of everybody when there is nothing to go on from."""
+    """behaviour: of the actors in `news`, or of all actors when there are no stored counts."""
     counting = model.recipe.counting
     if counted is not None:
         return counted.updated(behaviour, news.actor_ids, listing_ids, counting)
@@ -147,10 +156,10 @@ def _counted_now(
 
 
 def fold_in_listings(model: Collaborative, behaviour: Behaviour, listing_ids: np.ndarray) -> Matrix:
-    """Factors of listings from who touched them, those folded in first: (n, k) float32.
+    """Factors of listings from the factors of their actors, who are folded in first: (n, k) float32.
 
-    behaviour: all that these actors did; listing_ids (n,) int64. Where the model knows nobody who touched
-    a listing, its content speaks.
+    behaviour: all interactions of these actors; listing_ids (n,) int64. A listing none of whose actors has a
+    known item gets the factors of the content prior, or zeros without one.
     """
     actor_factors = _fold_in_actors(model, behaviour)
     place = Positions.of(listing_ids).find(behaviour.listing_ids)
@@ -160,29 +169,30 @@ def fold_in_listings(model: Collaborative, behaviour: Behaviour, listing_ids: np
     confidence = 1 + model.recipe.alpha * behaviour.weights
     factors = np.zeros((len(listing_ids), model.als.factor_count), np.float32)
     for number in range(len(listing_ids)):
-        touches = order[first[number] : first[number + 1]]
-        factors[number] = model.als.fold_in_listing(actor_factors[rows[touches]], confidence[touches])
-    return _or_by_content(model, listing_ids, factors)
+        entries = order[first[number] : first[number + 1]]
+        factors[number] = model.als.fold_in_listing(actor_factors[rows[entries]], confidence[entries])
+    return _fill_by_content(model, listing_ids, factors)
 
 
 def _fold_in_actors(model: Collaborative, behaviour: Behaviour) -> Matrix:
-    """Factors of each of the behaviour's actors, (a, k) float32."""
+    """Factors of each actor of the history, (a, k) float32, zeros for those without known items."""
     items = model.items_of(behaviour.listing_ids)
     known = np.flatnonzero(items >= 0)
     rows = np.searchsorted(behaviour.actors, behaviour.actor_ids[known])
     first = np.searchsorted(rows, np.arange(len(behaviour.actors) + 1))
     factors = np.zeros((len(behaviour.actors), model.als.factor_count), np.float32)
     for row in range(len(factors)):
-        touched = known[first[row] : first[row + 1]]
-        factors[row] = model.fold_in(items[touched], behaviour.weights[touched])
+        entries = known[first[row] : first[row + 1]]
+        factors[row] = model.fold_in(items[entries], behaviour.weights[entries])
     return factors
 
 
-def _or_by_content(model: Collaborative, listing_ids: np.ndarray, factors: Matrix) -> Matrix:
-    silent = ~factors.any(axis=1)
-    if model.prior is None or not silent.any():
+def _fill_by_content(model: Collaborative, listing_ids: np.ndarray, factors: Matrix) -> Matrix:
+    """Factors whose zero rows are filled by the content prior, where a vector is stored."""
+    is_zero = ~factors.any(axis=1)
+    if model.prior is None or not is_zero.any():
         return factors
-    content = read_content(model.encoder_version, listing_ids[silent])
+    content = read_content(model.encoder_version, listing_ids[is_zero])
     if content is not None:
         factors[Positions.of(listing_ids).find(content.listing_ids)] = model.prior.factors(content.vectors)
     return factors

@@ -1,4 +1,4 @@
-"""`manage.py evaluate`: the models fitted on what came first, and asked about what came after.
+"""Backtest for `manage.py evaluate`: models are fitted on the earlier events and evaluated on the later ones.
 
 Nothing is published and nothing in the database changes.
 """
@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from listings.errors import DomainError
+from ml.progress import Progress
 from recommendations import hindsight
 from recommendations.behaviour import Behaviour, read_behaviour
 from recommendations.collaborative import Collaborative, Content, fit
@@ -22,34 +21,35 @@ from recommendations.models import Interaction
 from recommendations.plain import plain
 from recommendations.progress import Steps, unwatched_steps
 from recommendations.recipe import Recipe
+from recommendations.rendering import format_time
 from recommendations.simulation import SOURCE as SIMULATION
 from recommendations.training import TooFewEvents, enough, recipe_in_use
 from recommendations.view import View
-from recommendations.weighing import fit_blend
+from recommendations.weighing import with_fitted_blend
 
-SHARE = 0.9  # of the events, what comes first
+SHARE = 0.9  # of the events, those that models are fitted on
 
 
 class NothingAfter(DomainError):
-    """Nobody did anything after the split that rankings could be held against."""
+    """No interaction after the split can be used as a right answer."""
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What was measured, and on what."""
+    """The figures of a backtest, and the data that they come from."""
 
-    moment: datetime  # events up to here were known
-    end: datetime  # events from there up to here were not, and are the answers
-    event_count: int  # known
-    actor_count: int  # known, with a taste
-    answer_count: int  # events after the moment
+    moment: datetime  # the split: models are fitted on the events up to here
+    end: datetime  # the events from the split up to here are held out
+    event_count: int  # up to the split
+    actor_count: int  # with a history up to the split
+    answer_count: int  # events after the split
     simulated_count: int  # of all these events
     encoder: str
     recipe: Recipe
     measured: Measured
 
     def to_json(self) -> dict[str, Any]:
-        """Times in ISO 8601; what could not be measured is null."""
+        """Times in ISO 8601; unknown figures are null."""
         return plain(asdict(self) | {"recipe": self.recipe.to_json()})
 
 
@@ -63,27 +63,28 @@ def rehearse(
     methods: Sequence[str] = tuple(CONTENDERS),
     steps: Steps = unwatched_steps,
 ) -> Rehearsal:
-    """Fit on the events up to a moment, and measure on those after it how well each method would have done.
+    """Fit on the events up to a split, and measure each method on those after it.
 
-    The moment is where this share of the events has come, or `since`. The recipe is that of the active
-    model; the weights of its sources are fitted anew, on a split of the same share before the moment.
-    The seed draws the actors, where there are more than `most`, and the bootstrap's samples.
+    The split is where this share of the events has happened, or `since`. The recipe is that of the active
+    model; the weights of its sources are fitted again, on a split of the same share before the moment.
+    `seed` samples the actors, where there are more than `most`, and the bootstrap.
     Raises TooFewEvents, NothingAfter, NoWorld.
     """
     end = hindsight.last_event()
     moment = since or hindsight.split_time(share)
-    behaviour = _known_at(moment, end)
-    world = hindsight.world_at(moment, end=end)
-    after = hindsight.aftermath(world, moment, end=end, most=most, seed=seed)
-    if not len(after):
+    behaviour = _history_until(moment, end)
+    snapshot = hindsight.world_at(moment, end=end)
+    held_out = hindsight.aftermath(snapshot, moment, end=end, most=most, seed=seed)
+    if not len(held_out):
         raise NothingAfter(_nothing_after(moment, end))
     content, recipe = read_content(), recipe_in_use().as_set().changed(decays=learn_decays(behaviour))
     if "blend" in methods:
-        recipe = _weighed(recipe, content, moment, share, steps)
-    model = _fitted("Fitting on what came first", behaviour, recipe, content, world, steps)
-    known = Known(world.with_collaborative(model), behaviour)
-    with steps(f"Asking for {len(after):,} actors") as progress:
-        measured = measure(known, after, methods=methods, k=k, seed=seed, progress=progress)
+        recipe = _with_source_weights(recipe, content, moment, share, steps)
+    with steps("Fitting on the earlier events") as progress:
+        model = _fit(behaviour, recipe, content, snapshot, progress)
+    context = Known(snapshot.with_collaborative(model), behaviour)
+    with steps(f"Ranking for {len(held_out):,} actors") as progress:
+        measured = measure(context, held_out, methods=methods, k=k, seed=seed, progress=progress)
     events = Interaction.objects.filter(occurred_at__lte=end)
     return Rehearsal(
         moment=moment,
@@ -92,18 +93,18 @@ def rehearse(
         actor_count=len(behaviour.actors),
         answer_count=events.filter(occurred_at__gt=moment).count(),
         simulated_count=events.filter(source=SIMULATION).count(),
-        encoder=world.encoder_version,
+        encoder=snapshot.encoder_version,
         recipe=recipe,
         measured=measured,
     )
 
 
-def _known_at(moment: datetime | None, end: datetime | None) -> Behaviour:
+def _history_until(moment: datetime | None, end: datetime | None) -> Behaviour:
     if moment is None or end is None:
         raise TooFewEvents("There are no events yet: send some, or run `manage.py simulate`.")
     behaviour = read_behaviour(until=min(moment, end))
     if not len(behaviour):
-        raise TooFewEvents(f"There are no events before {shown(moment)} to learn from: split later.")
+        raise TooFewEvents(f"There are no events before {format_time(moment)} to learn from: split later.")
     enough(behaviour)
     if moment >= end:
         raise NothingAfter(_nothing_after(moment, end))
@@ -112,33 +113,31 @@ def _known_at(moment: datetime | None, end: datetime | None) -> Behaviour:
 
 def _nothing_after(moment: datetime, end: datetime) -> str:
     return (
-        f"Nobody touched anything new after {shown(moment)} that could have been recommended; the last event "
-        f"is of {shown(end)}. Split earlier."
+        f"Nobody touched anything new after {format_time(moment)} that could have been recommended; the "
+        f"last event is of {format_time(end)}. Split earlier."
     )
 
 
-def _weighed(recipe: Recipe, content: Content | None, moment: datetime, share: float, steps: Steps) -> Recipe:
-    """The recipe with weights that were fitted on what came last before the moment, by what came before that.
+def _with_source_weights(
+    recipe: Recipe, content: Content | None, moment: datetime, share: float, steps: Steps
+) -> Recipe:
+    """The recipe with source weights that were fitted on the last share of the events before the moment.
 
-    As set by hand where nothing came before that.
+    The weights are the manual ones where there are no earlier events to fit a model on.
     """
     earlier = read_behaviour(until=hindsight.split_time(share, until=moment))
     if not len(earlier):
         return recipe.changed(blend=())
-    world = hindsight.world_at(earlier.until, end=moment)
-    model = _fitted("Fitting to weigh the sources", earlier, recipe, content, world, steps)
-    with steps("Weighing the sources") as progress:
-        return recipe.changed(blend=fit_blend(model, earlier.until, end=moment, progress=progress))
+    snapshot = hindsight.world_at(earlier.until, end=moment)
+
+    def fit_earlier(progress: Progress) -> Collaborative:
+        return _fit(earlier, recipe, content, snapshot, progress)
+
+    return with_fitted_blend(recipe, fit_earlier, earlier.until, end=moment, steps=steps)
 
 
-def _fitted(
-    step: str, behaviour: Behaviour, recipe: Recipe, content: Content | None, world: View, steps: Steps
+def _fit(
+    behaviour: Behaviour, recipe: Recipe, content: Content | None, snapshot: View, progress: Progress
 ) -> Collaborative:
-    with steps(step) as progress:
-        showable = world.attributes["listing_id"]
-        return fit(behaviour, recipe, version="", content=content, showable=showable, progress=progress)[0]
-
-
-def shown(at: datetime) -> str:
-    """A time for people, in the time zone of the installation."""
-    return f"{timezone.localtime(at):%Y-%m-%d %H:%M %Z}"
+    showable = snapshot.attributes["listing_id"]
+    return fit(behaviour, recipe, version="", content=content, showable=showable, progress=progress)[0]

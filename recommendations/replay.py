@@ -1,4 +1,4 @@
-"""What another policy would have earned in the places that were filled by chance, before anyone sees it."""
+"""Off-policy evaluation: the reward that another policy would have earned in the logged exploration slots."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -24,9 +24,9 @@ from recommendations.ranker_slates import ServedSlate
 from recommendations.replay_policy import Multipliers, Policy
 from recommendations.replay_slots import Slots, read_slots
 
-SERVED, ASKED = "served", "asked"  # the order as it was served, and the policy that is asked about
+SERVED, ASKED = "served", "asked"  # the order that was served, and the target policy
 SEED = 17
-# By kind of reward what each grade earns.
+# Kind of reward -> grade -> reward.
 REWARDS: dict[str, dict[int, float]] = {
     "graded": {HIDDEN: -1.0, NOTHING: 0.0}
     | {grade: GAINS[grade - HIDDEN] for grade in (CLICK, FAVOURITE, MESSAGE, OFFER, PURCHASE)},
@@ -36,7 +36,7 @@ REWARDS: dict[str, dict[int, float]] = {
 
 @dataclass(frozen=True)
 class Earned:
-    """What a policy would have earned a slot, by two estimators, and in how many slots it agreed."""
+    """The reward per slot of a policy by two estimators, and the number of slots that it fills as logged."""
 
     same_count: int
     self_normalised: Estimate
@@ -45,13 +45,13 @@ class Earned:
 
 @dataclass(frozen=True)
 class Replay:
-    """All rewards are means a slot; intervals at 95 %, by a bootstrap over actors."""
+    """Mean rewards per slot, with 95 % intervals by a bootstrap over actors."""
 
     reward: str
-    drawn: Estimate  # what the draws by chance really earned
-    served: Earned  # had the order that was served gone on into the slots
-    asked: Earned
-    gain: Figure  # of what is asked about over what was served, doubly robust, in the same slots
+    drawn: Estimate  # the observed reward of the random draws
+    served: Earned  # the order that was served, continued into the slots
+    asked: Earned  # the target policy
+    gain: Figure  # of the target policy over the order that was served, doubly robust, on the same slots
     slot_count: int
     slate_count: int
     actor_count: int
@@ -61,23 +61,23 @@ class Replay:
     last_at: datetime
 
     def to_json(self) -> dict[str, Any]:
-        """Times in ISO 8601; what is not known is null."""
+        """Times in ISO 8601; unknown figures are null."""
         return plain(asdict(self))
 
 
 def replay(policy: Policy, *, reward: str, now: datetime, progress: Progress = unwatched) -> Replay:
-    """From all feed slates that were served until now and are kept; reward: one of REWARDS.
+    """Evaluate a policy on all stored feed slates that were served until now.   reward: a key of REWARDS
 
     Raises NothingExplored.
     """
     multipliers = Multipliers()
 
-    def asked(slate: ServedSlate, rows: Rows) -> Vector | None:
+    def target_scores(slate: ServedSlate, rows: Rows) -> Vector | None:
         return policy.scores(slate, rows, multipliers)
 
-    slots = read_slots({SERVED: _as_served, ASKED: asked}, until=now, progress=progress)
-    earns = REWARDS[reward]
-    rewards = np.array([earns[grade] for grade in slots.grades.tolist()])
+    slots = read_slots({SERVED: _served_scores, ASKED: target_scores}, until=now, progress=progress)
+    reward_of = REWARDS[reward]
+    rewards = np.array([reward_of[grade] for grade in slots.grades.tolist()])
     corrected, earned = _earned(slots, rewards)
     return Replay(
         reward=reward,
@@ -95,30 +95,30 @@ def replay(policy: Policy, *, reward: str, now: datetime, progress: Progress = u
     )
 
 
-def _as_served(slate: ServedSlate, rows: Rows) -> Vector:
+def _served_scores(slate: ServedSlate, rows: Rows) -> Vector:
     return slate.score[rows]
 
 
 def _earned(slots: Slots, rewards: Vector) -> tuple[dict[str, Vector], dict[str, Earned]]:
-    """Of each policy what each slot adds to its doubly robust mean, (n,), and the estimates."""
+    """By policy, the terms of its doubly robust mean, one per slot (n,), and its estimates."""
     names = list(slots.fillings)
     matrices = [slots.features, *(slots.fillings[name].features for name in names)]
     placed = [_with_place(matrix, slots.places) for matrix in matrices]
     predicted, *expected = cross_fitted(placed[0], rewards, slots.who, placed, seed=SEED)
     corrected, earned = {}, {}
-    for name, hoped in zip(names, expected, strict=True):
+    for name, expected_rewards in zip(names, expected, strict=True):
         logged = _logged(slots, rewards, name)
-        corrected[name] = hoped + logged.weights * (rewards - predicted)
+        corrected[name] = expected_rewards + logged.weights * (rewards - predicted)
         earned[name] = Earned(
             same_count=int(slots.fillings[name].is_same.sum()),
             self_normalised=self_normalised(logged, _interval()),
-            doubly_robust=doubly_robust(logged, predicted, hoped, _interval()),
+            doubly_robust=doubly_robust(logged, predicted, expected_rewards, _interval()),
         )
     return corrected, earned
 
 
 def _with_place(features: Matrix, places: Rows) -> Matrix:
-    """(n, f), (n,) -> (n, f + 1): a listing earns less where fewer look."""
+    """Features with the place as another one, for position bias: (n, f), (n,) -> (n, f + 1)"""
     return np.column_stack([features, np.log1p(places)])
 
 
@@ -133,5 +133,5 @@ def _difference(differences: Vector, who: Rows) -> Figure:
 
 
 def _interval():
-    """Drawn the same way each time, so that estimates of the same slots can be held against each other."""
+    """Seeded the same way each time, so that estimates on the same slots can be compared."""
     return cluster_interval(np.random.default_rng(SEED))

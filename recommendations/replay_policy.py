@@ -1,4 +1,4 @@
-"""What a replay asks about: other feed parameters, or another ranker, as a file says them."""
+"""Target policies of an off-policy evaluation: other feed parameters or another ranker, read from a file."""
 
 import json
 from dataclasses import dataclass, field, fields
@@ -22,7 +22,7 @@ from recommendations.served_ranker import Ranker
 ACTIVE = "active"
 BLEND = FEATURES.index("blend")
 KEYS = ("parameters", "ranker")
-# Why slots that were filled by chance do not judge a parameter.
+# Parameters that exploration slots cannot evaluate, and why; the reasons are shown in the error.
 ARRANGING = "it arranges listings beside each other, and a slot that is filled by chance holds one"
 UNJUDGED = {
     "relevance_share": ARRANGING,
@@ -34,47 +34,47 @@ UNJUDGED = {
 
 
 class BadPolicy(Invalid):
-    """A policy file that does not say what to ask about, or asks what cannot be told."""
+    """The policy file is not valid, or asks for what cannot be evaluated."""
 
 
 class NoSuchRanker(Missing):
-    """No ranker of that version can be asked."""
+    """There is no ranker of that version, or its files cannot be read."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How listings would have been ordered.   ranker None: by the blend."""
+    """An order of listings.   ranker None: by the blend"""
 
     parameters: FeedParameters = field(default_factory=FeedParameters)
     ranker: Ranker | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Policy":
-        """Raises OSError, and as from_json."""
+        """Read a JSON file.   Raises OSError, and as from_json."""
         try:
-            said = json.loads(path.read_text())
+            policy = json.loads(path.read_text())
         except ValueError as error:
             raise BadPolicy(f"{path} is not JSON: {error}.") from None
-        return cls.from_json(said)
+        return cls.from_json(policy)
 
     @classmethod
-    def from_json(cls, said: Any) -> "Policy":
-        """Of {"parameters": {...}, "ranker": "active", a version or null}; what is left out is as by default.
+    def from_json(cls, policy: Any) -> "Policy":
+        """The policy of {"parameters": {...}, "ranker": "active", a version or null}; both keys are optional.
 
         Raises BadPolicy, BadParameters, NoSuchRanker.
         """
-        if not isinstance(said, dict):
+        if not isinstance(policy, dict):
             raise BadPolicy('Expected an object such as {"parameters": {"source_weights": {"fresh": 2}}}.')
-        if unknown := [name for name in said if name not in KEYS]:
-            told = f"A policy has no {unknown[0]!r}; known: {', '.join(KEYS)}."
-            raise BadPolicy(told, field=str(unknown[0]))
-        return cls(_parameters(said.get("parameters", {})), _ranker(said.get("ranker")))
+        if unknown := [name for name in policy if name not in KEYS]:
+            message = f"A policy has no {unknown[0]!r}; known: {', '.join(KEYS)}."
+            raise BadPolicy(message, field=str(unknown[0]))
+        return cls(_parameters(policy.get("parameters", {})), _ranker(policy.get("ranker")))
 
     def scores(self, slate: ServedSlate, rows: Rows, multipliers: "Multipliers") -> Vector | None:
-        """What these places (n,) of a slate would have been ordered by: (n,) float32, NaN = unknown.
+        """The scores by which the policy orders these places (n,) of a slate: (n,) float32, NaN = unknown.
 
-        From what was logged alone: boosts and what was hidden count as they did. None where that does not
-        tell: see Multipliers.
+        Computed from the logged features, with the logged adjustments for boosts and hidden listings. None if
+        the log does not suffice: see Multipliers.
         """
         blended = self._blended(slate, multipliers)
         if blended is None or self.ranker is None:
@@ -85,53 +85,57 @@ class Policy:
         return (predicted + slate.adjusted)[rows]
 
     def _blended(self, slate: ServedSlate, multipliers: "Multipliers") -> Vector | None:
-        """As logged where no weight would change, else z-scored anew over the slate, as what it was cut from
-        is not kept."""
-        wanted = np.array([self.parameters.source_weights.get(name, 1.0) for name in SOURCES])
-        given = multipliers.of(slate)
-        if given is None:
+        """The blend score of each place (m,) under the policy's weights, None if the log does not suffice.
+
+        The logged score where the weights are the same. Otherwise z-scores are computed over the slate, since
+        the candidates that it was cut from are not stored.
+        """
+        target = np.array([self.parameters.source_weights.get(name, 1.0) for name in SOURCES])
+        applied = multipliers.of(slate)
+        if applied is None:
             return None
-        if (wanted == given).all():
+        if (target == applied).all():
             return slate.features[:, BLEND]
         logged = slate.parameters.get("weights") or {}
-        if not logged or ((given == 0) & (wanted > 0)).any():
+        if not logged or ((applied == 0) & (target > 0)).any():
             return None
         weights = np.array([float(logged.get(name, 0.0)) for name in SOURCES])
-        weights = weights * np.divide(wanted, given, out=np.zeros(len(SOURCES)), where=given > 0)
+        weights = weights * np.divide(target, applied, out=np.zeros(len(SOURCES)), where=applied > 0)
         return blend(slate.features[:, : len(SOURCES)], weights.astype(np.float32))
 
 
 class Multipliers:
-    """By what an experiment had multiplied the weights of a slate, which are logged with it in.
+    """The factors that experiments applied to source weights. Logged weights include them.
 
-    That of a variant that is gone is not known, and what was multiplied by 0 cannot be multiplied otherwise.
+    The factors of a deleted variant are unknown, and a weight that was multiplied by 0 cannot be recovered.
     """
 
     def __init__(self) -> None:
         variants = Variant.objects.values_list("experiment__name", "name", "parameters")
-        self._known = {(experiment, name): said for experiment, name, said in variants}
+        self._parameters = {(experiment, name): parameters for experiment, name, parameters in variants}
 
     def of(self, slate: ServedSlate) -> Vector | None:
-        """(len(SOURCES),) float64"""
+        """The factors of the slate's variant: (len(SOURCES),) float64, None if unknown"""
         experiment = slate.parameters.get("experiment")
         if experiment is None:
             return np.ones(len(SOURCES))
-        said = self._known.get((experiment, slate.parameters.get("variant")))
-        if said is None:
+        parameters = self._parameters.get((experiment, slate.parameters.get("variant")))
+        if parameters is None:
             return None
-        factors = said.get("source_weights", {})
+        factors = parameters.get("source_weights", {})
         return np.array([float(factors.get(name, 1.0)) for name in SOURCES])
 
 
-def _parameters(said: Any) -> FeedParameters:
-    parameters = FeedParameters.from_json(said)
+def _parameters(given: Any) -> FeedParameters:
+    """Raises BadParameters, also for parameters that exploration slots cannot evaluate."""
+    parameters = FeedParameters.from_json(given)
     parameters.require_sources(SOURCES)
-    usual = FeedParameters()
-    for each in fields(FeedParameters):
-        if each.name != "source_weights" and getattr(parameters, each.name) != getattr(usual, each.name):
-            why = UNJUDGED.get(each.name, "slots that were filled by chance do not depend on it")
-            told = f"{each.name}: a replay cannot judge it: {why}. Run an experiment."
-            raise BadParameters(told, field=f"parameters.{each.name}")
+    defaults = FeedParameters()
+    for name in (each.name for each in fields(FeedParameters)):
+        if name != "source_weights" and getattr(parameters, name) != getattr(defaults, name):
+            reason = UNJUDGED.get(name, "slots that were filled by chance do not depend on it")
+            message = f"{name}: a replay cannot judge it: {reason}. Run an experiment."
+            raise BadParameters(message, field=f"parameters.{name}")
     return parameters
 
 
@@ -143,11 +147,11 @@ def _ranker(version: Any) -> Ranker | None:
     rows = ranker_store.trainings()
     row = ranker_store.active() if version == ACTIVE else rows.filter(version=version).first()
     if row is None:
-        known = ", ".join(rows.exclude(path="").order_by("-pk").values_list("version", flat=True)) or "none"
-        raise NoSuchRanker(f"There is no ranker {version!r}; with files there are: {known}.", field="ranker")
+        stored = ", ".join(rows.exclude(path="").order_by("-pk").values_list("version", flat=True)) or "none"
+        raise NoSuchRanker(f"There is no ranker {version!r}; with files there are: {stored}.", field="ranker")
     try:
         if not row.path:
             raise ModelDamaged("its files were not kept")
         return ranker_store.load(row)
     except ModelDamaged as error:
-        raise NoSuchRanker(f"The {row} cannot be asked: {error}.", field="ranker") from None
+        raise NoSuchRanker(f"The {row} cannot be loaded: {error}.", field="ranker") from None

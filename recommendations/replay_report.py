@@ -1,16 +1,12 @@
-"""What a replay found, for people: sentences to be read first, and a table."""
+"""Report of a replay (an off-policy evaluation): sentences to be read first, and a table."""
 
 from collections.abc import Iterator
 
-from rich import box
-from rich.table import Table
-
 from ml.counterfactual import GREATEST_WEIGHT
-from ml.figure import Figure
-from recommendations.rehearsal import shown
+from recommendations.rendering import ReportTable, format_interval, format_time
 from recommendations.replay import Earned, Replay
 
-LEAST_EFFECTIVE = 50.0  # slots; below it intervals themselves are not to be trusted
+LEAST_EFFECTIVE = 50.0  # slots of effective sample size; below it the intervals are unreliable too
 MUCH_CLIPPED = 0.05
 UNITS = {
     "graded": "a click 1, a favourite 3, a message 4, an offer 5, a purchase 7, a hide or report -1",
@@ -18,47 +14,47 @@ UNITS = {
 }
 
 
-def warnings_of(found: Replay) -> Iterator[str]:
-    """What forbids or limits a conclusion."""
-    for name, earned in (("the policy", found.asked), ("the order that served", found.served)):
+def warnings_of(result: Replay) -> Iterator[str]:
+    """Reasons not to draw a conclusion, or to draw it with care."""
+    for name, earned in (("the policy", result.asked), ("the order that served", result.served)):
         effective = earned.self_normalised.effective_sample_size
         if effective < LEAST_EFFECTIVE:
             yield (
                 f"TOO FEW SLOTS: chance agreed with {name} in {earned.same_count:,} slots, worth "
                 f"{effective:.0f} of equal weight; below {LEAST_EFFECTIVE:.0f} conclude nothing."
             )
-    if (clipped := found.asked.self_normalised.clipped_share) > MUCH_CLIPPED:
+    if (clipped := result.asked.self_normalised.clipped_share) > MUCH_CLIPPED:
         yield f"{clipped:.0%} of the weights were clipped at {GREATEST_WEIGHT:g}: the estimates are too low."
-    if found.simulated_count:
-        share = found.simulated_count / found.slate_count
+    if result.simulated_count:
+        share = result.simulated_count / result.slate_count
         yield f"{share:.0%} of the slates were followed by SIMULATED events: they say nothing of people."
-    if found.untold_count:
+    if result.untold_count:
         yield (
-            f"{found.untold_count:,} slates are left out: they do not tell what the policy would have done."
+            f"{result.untold_count:,} slates are left out: they do not tell what the policy would have done."
         )
 
 
-def sentences(found: Replay) -> list[str]:
-    """What was asked: to be read before the figures."""
+def sentences(result: Replay) -> list[str]:
+    """The data behind the figures and the warnings, to be read before the figures."""
     return [
-        f"{found.slot_count:,} places that were filled by chance, in {found.slate_count:,} slates of "
-        f"{found.actor_count:,} actors, {shown(found.first_at)} to {shown(found.last_at)}.",
-        f"Reward a place: {UNITS[found.reward]}.",
-        *warnings_of(found),
+        f"{result.slot_count:,} places that were filled by chance, in {result.slate_count:,} slates of "
+        f"{result.actor_count:,} actors, {format_time(result.first_at)} to {format_time(result.last_at)}.",
+        f"Reward a place: {UNITS[result.reward]}.",
+        *warnings_of(result),
     ]
 
 
-def table(found: Replay) -> Table:
-    """A row for each way to fill the places."""
-    made = Table(title="Reward a place", title_justify="left", box=box.SIMPLE_HEAD)
-    made.add_column("filled by", no_wrap=True)
-    for name in ("same", "self-normalised", "doubly robust", "effective", "clipped"):
-        made.add_column(name, justify="right")
-    made.add_row("chance, as it was", f"{found.slot_count:,}", _interval(found.drawn), "", "", "")
-    made.add_row("the order that served", *_cells(found.served))
-    made.add_row("the policy", *_cells(found.asked), style="bold")
-    made.add_row("policy − served", "", "", _interval(found.gain, "+"), "", "", style="bold")
-    return made
+def table(result: Replay) -> ReportTable:
+    """A row for each policy, and one for the gain over the order that served."""
+    columns = ("filled by", "same", "self-normalised", "doubly robust", "effective", "clipped")
+    rewards = ReportTable("Reward a place", columns)
+    drawn = format_interval(result.drawn)
+    rewards.add("chance, as it was", f"{result.slot_count:,}", drawn, "", "", "")
+    rewards.add("the order that served", *_cells(result.served))
+    rewards.add("the policy", *_cells(result.asked), is_bold=True)
+    gain = format_interval(result.gain, sign="+")
+    rewards.add("policy − served", "", "", gain, "", "", is_bold=True)
+    return rewards
 
 
 def footnote() -> str:
@@ -72,17 +68,8 @@ def _cells(earned: Earned) -> list[str]:
     normalised = earned.self_normalised
     return [
         f"{earned.same_count:,}",
-        _interval(normalised),
-        _interval(earned.doubly_robust),
+        format_interval(normalised),
+        format_interval(earned.doubly_robust),
         f"{normalised.effective_sample_size:.0f}",
         f"{normalised.clipped_share:.1%}",
     ]
-
-
-def _interval(figure: Figure, sign: str = "") -> str:
-    if figure.value != figure.value:
-        return "-"
-    value = f"{figure.value:{sign}.4f}"
-    if figure.low != figure.low:
-        return f"{value} (?)"
-    return f"{value} ({figure.low:{sign}.4f} to {figure.high:{sign}.4f})"

@@ -1,4 +1,4 @@
-"""Exploration slots that were served, and how policies would have filled them from the same pools."""
+"""Exploration slots that were served, and the listings with which policies would have filled them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from ml.arrays import Matrix, Rows, Vector
 from ml.progress import Progress
 from recommendations.ranker_slates import ServedSlate, read_served
 
-# Scores of these places of a slate, NaN = unknown; None where what was logged does not tell.
+# (slate, places (n,)) -> scores (n,), NaN = unknown; None if the log does not suffice.
 Scores = Callable[[ServedSlate, Rows], Vector | None]
 
 
 class NothingExplored(Missing):
-    """No slot that was filled by chance has been served."""
+    """No exploration slot that could be evaluated has been served."""
 
 
 @dataclass(frozen=True)
 class Filling:
-    """How a policy would have filled the n slots: with the same listing as it was, and with which features.
+    """The listings with which a policy would have filled the n slots.
 
-    is_same (n,) bool; features (n, f) float32, NaN = unknown
+    is_same (n,) bool: it is the logged listing; features (n, f) float32 of that listing, NaN = unknown
     """
 
     is_same: np.ndarray
@@ -32,16 +32,16 @@ class Filling:
 
 @dataclass(frozen=True)
 class Slots:
-    """n slots that were served: whose, where, with which propensity and features, and what followed."""
+    """n exploration slots that were served."""
 
-    who: Rows  # (n,) int64
+    who: Rows  # (n,) int64, actor ids
     places: Rows  # (n,) int64, from 0
-    logged: Vector  # (n,) float64 in (0, 1]
-    features: Matrix  # (n, f) float32
-    grades: Rows  # (n,) int64
+    logged: Vector  # (n,) float64 in (0, 1], propensities of the logged listings
+    features: Matrix  # (n, f) float32, of the logged listings
+    grades: Rows  # (n,) int64, of the interactions that followed
     fillings: dict[str, Filling]  # by the policy's name
     slate_count: int
-    untold_count: int  # slates with such slots, of which some policy does not know its order
+    untold_count: int  # slates with such slots that are left out, since some policy has no scores for them
     simulated_count: int  # of the slates
     first_at: datetime
     last_at: datetime
@@ -49,7 +49,7 @@ class Slots:
 
 @dataclass(frozen=True)
 class _Part:
-    """The slots of one slate, as Slots has them."""
+    """The slots of one slate, with the fields of Slots."""
 
     who: Rows
     places: Rows
@@ -62,9 +62,10 @@ class _Part:
 
 
 def read_slots(policies: Mapping[str, Scores], *, until: datetime, progress: Progress) -> Slots:
-    """Each policy puts the pool's listing of greatest score into the first slot, the next into the next.
+    """Read the slots of all slates served until a time, filled by each policy from the same pools.
 
-    That is what served slates without chance would have held there. Raises NothingExplored.
+    A policy fills the slots with the listings of the pool in the order of its scores, as a slate without
+    exploration would.   Raises NothingExplored.
     """
     parts, untold_count = [], 0
     for slate in read_served(until=until, progress=progress):
@@ -76,24 +77,24 @@ def read_slots(policies: Mapping[str, Scores], *, until: datetime, progress: Pro
             continue
         parts.append(_part(slate, orders))
     if not parts:
-        raise NothingExplored(_nothing(untold_count))
+        raise NothingExplored(_why_empty(untold_count))
     return _joined(parts, list(policies), untold_count)
 
 
-def _nothing(untold_count: int) -> str:
+def _why_empty(untold_count: int) -> str:
     if untold_count:
         return (
-            f"Of {untold_count} slates with places that were filled by chance, none tells what the policy "
-            "would have done: they were kept without weights, or their experiment is gone."
+            f"None of the {untold_count} slates with places that were filled by chance can be evaluated: "
+            "they were stored without source weights, or their experiment was deleted."
         )
     return (
-        "No places that were filled by chance have been served yet: a feed keeps some for listings that few "
-        "have seen (explore_share)."
+        "No places that were filled by chance have been served yet. Feeds have such places if explore_share "
+        "is above 0."
     )
 
 
 def _part(slate: ServedSlate, orders: Mapping[str, Vector]) -> _Part:
-    """A slot that was not served takes its listing all the same."""
+    """A slot that was not served still uses up a listing of the pool."""
     served = slate.is_served[slate.explored]
     slots = slate.explored[served]
     fillings = {}

@@ -1,11 +1,11 @@
-"""When a training is due before the night: after so many events since one was tried, however it ended."""
+"""Schedule of trainings between the nightly ones: one is due after enough events since the last attempt."""
 
 from django.conf import settings
 from django.db import connection
 
 from recommendations import locks, model_store, trending, watermark
 
-TRIED = "training:tried"  # in Redis: how far the events reached when a training was started by itself
+TRIED = "training:tried"  # Redis key: the position in the interactions of the last automatic attempt
 
 _COUNT = """
     SELECT count(*) FROM (
@@ -16,9 +16,10 @@ _COUNT = """
 
 
 def take_turn() -> bool:
-    """Whether to start a training now. Who is told so is not told again before as many events came once more.
+    """Whether the caller should start a training now. If so, the attempt is recorded.
 
-    A training that is refused, or breaks off, is therefore not started again each minute.
+    The next attempt is due only after as many new events again, so a training that is refused or fails is not
+    started again each minute.
     """
     after = settings.ENVIRONMENT.retrain_after_events
     if not after or locks.is_held(locks.TRAINING):
@@ -31,9 +32,10 @@ def take_turn() -> bool:
 
 
 def count_between(since: int, until: int, *, limit: int) -> int:
-    """How many interactions were committed between two positions, counted no further than the limit.
+    """The number of interactions committed between two positions, at most `limit`.
 
-    Rows of a restored dump may bear ids that this server has not given yet: they are not new again and again.
+    The upper bound leaves out rows of a restored dump whose transaction ids lie ahead of this server's: they
+    would count as new each time.
     """
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, [str(since), str(until), limit])
@@ -41,7 +43,7 @@ def count_between(since: int, until: int, *, limit: int) -> int:
 
 
 def _last_tried(horizon: int) -> int:
-    """How far the last training read that left a row, published or refused, or that was started from here."""
+    """The position of the latest attempt: a training that left a row, or one recorded by `take_turn`."""
     last = model_store.trainings().exclude(horizon=None).order_by("-pk").first()
-    remembered = (last.horizon if last else 0, int(trending.client().get(TRIED) or 0))
-    return max(watermark.position(one, horizon=horizon) for one in remembered)
+    attempts = (last.horizon if last else 0, int(trending.client().get(TRIED) or 0))
+    return max(watermark.position(attempt, horizon=horizon) for attempt in attempts)

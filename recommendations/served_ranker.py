@@ -1,4 +1,4 @@
-"""A learned ranker as a serving process holds it."""
+"""A ranker in the memory of a serving process."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from ml.ranker import RankerModel
 
 @dataclass(frozen=True)
 class Ranker:
-    """Trees that were trained on features.FEATURES, and which ones they are."""
+    """A model that was trained on features.FEATURES, with its version."""
 
     version: str
     model: RankerModel
-    digest: str = ""  # of the row that it was loaded from
+    digest: str = ""  # sha256 of the row that it was loaded from

@@ -1,6 +1,7 @@
-"""`train collaborative --tune`: a search for the ALS parameters that suit this marketplace.
+"""Search for ALS hyperparameters, for `train collaborative --tune`.
 
-Judged on a split of its own inside what the gate lets training see, so that the gate's answers stay unseen.
+Trials are compared on a validation split before the gate's test period, so that the gate's test data stays
+unseen.
 """
 
 import time
@@ -21,12 +22,12 @@ from recommendations.recipe import Recipe
 
 BUDGET_MIN = 10.0
 MOST_CASES = 1000
-ROUNDS = 3  # through all dials, with steps that halve
+ROUNDS = 3  # passes over all hyperparameters; the step size is halved after each
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A recipe, with its mean NDCG@20 on the validation split."""
+    """A trial: a recipe with its mean NDCG@20 on the validation split."""
 
     number: int
     recipe: Recipe
@@ -45,10 +46,10 @@ def tune(
     report: Report,
     clock: Callable[[], float] = time.monotonic,
 ) -> Recipe:
-    """The best recipe found in this time, fitted on what came earlier and asked about what came later.
+    """The best recipe found in `budget_s` seconds, fitted on the earlier history and validated on the later.
 
-    Coordinate search from `start`, which is tried first and kept unless something is better. What was begun
-    when the time is over is finished. The same behaviour and enough time give the same recipe.
+    Coordinate search from `start`, which is tried first and kept unless another is better. A trial that has
+    begun when the time is over is finished. The same histories and enough time give the same recipe.
     """
     cases = Cases.between(earlier, later, most=MOST_CASES)
     if not len(cases):
@@ -56,7 +57,7 @@ def tune(
     until = clock() + budget_s
     tried: list[Tried] = []
 
-    def told(trial: search.Trial) -> None:
+    def record(trial: search.Trial) -> None:
         tried.append(Tried(len(tried) + 1, _recipe(start, trial.values), trial.score))
         report(tried[-1])
 
@@ -65,13 +66,13 @@ def tune(
         _dials(start),
         rounds=ROUNDS,
         expired=lambda: clock() >= until,
-        told=told,
+        told=record,
     )
     return _recipe(start, best.values)
 
 
 def _dials(start: Recipe) -> list[Dial]:
-    """What is searched: how sure a touch is, and how much freedom factors have, before how many there are."""
+    """The hyperparameters in the order of the search: confidence and regularisation before the size."""
     return [
         Dial("alpha", start.alpha, step=4, least=0.1, most=1000, is_scale=True),
         Dial("regularisation", start.regularisation, step=4, least=0.01, most=1000, is_scale=True),
@@ -102,7 +103,7 @@ def _ndcg(recipe: Recipe, earlier: Behaviour, cases: Cases) -> float:
 
 
 def _scores(model: AlsModel, recipe: Recipe, touched: csr_matrix) -> Matrix:
-    """What ALS makes of what actors touched, each folded in: (m, n) -> (m, n)"""
+    """Scores of all items for actors who are folded in from their history weights: (m, n) -> (m, n)"""
     confidence = recipe.confidence(touched)
     cells = [slice(*confidence.indptr[row : row + 2]) for row in range(confidence.shape[0])]
     actors = [model.fold_in(confidence.indices[cell], confidence.data[cell]) for cell in cells]

@@ -1,4 +1,4 @@
-"""Feed slates as the feed logs them, and what follows from them, in worlds whose truth is known."""
+"""Feed slates as the feed logs them, with the events that follow, in synthetic worlds."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -41,7 +41,7 @@ def logged(
     surface: str = "feed",
     **parameters,
 ) -> str:
-    """A slate that was served, all of it unless pages (offset, count) are given; its id."""
+    """Write a slate and serve all of it, or the given pages (offset, count). Returns its id."""
     count = len(listing_ids)
     draft = Draft(
         surface=surface,
@@ -63,7 +63,7 @@ def logged(
 def followed(
     slate: str, actor: Actor, listing_id: int, at: datetime, *, kind: str = "click", source: str = "tests"
 ) -> Interaction:
-    """An event that names a slate; not saved."""
+    """An unsaved event that names a slate."""
     return Interaction(
         source=source,
         event_id=f"followed-{next(_numbers)}",
@@ -76,7 +76,7 @@ def followed(
 
 
 def ranker_by(feature: str) -> RankerModel:
-    """A few trees that go by one feature alone, the more the better."""
+    """A few trees that score by one feature alone, increasing."""
     rng = np.random.default_rng(2)
     features = np.full((1200, len(FEATURES)), np.nan, np.float32)
     features[:, FEATURES.index(feature)] = rng.normal(size=1200)
@@ -133,12 +133,12 @@ class Crowd:
 
 
 def taste_for_affinity(blend: np.ndarray, affinity: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """What the blend misses is what people want."""
+    """Shoppers want listings that the blend ranks low."""
     return 0.6 / (1 + np.exp(1 - 3 * affinity))
 
 
 def no_taste(blend: np.ndarray, affinity: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """People click anything."""
+    """Shoppers click at random."""
     return np.full(len(blend), 0.2)
 
 
@@ -148,5 +148,5 @@ def taste_for_the_blend(blend: np.ndarray, affinity: np.ndarray, distance: np.nd
 
 
 def taste_for_far_away(blend: np.ndarray, affinity: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """The further the better, as nobody is taken to wish."""
+    """Shoppers prefer distant listings, against the ranker's monotone constraint."""
     return 0.6 / (1 + np.exp(2 - distance / 15))

@@ -18,7 +18,7 @@ BLOCKS = Blocks()
 
 
 def words(direction: int) -> np.ndarray:
-    """The vector of a listing without photos, whose words point in one of many directions."""
+    """The vector of a listing without photos, whose text is in one of many directions."""
     vector = np.zeros(BLOCKS.dimension, np.float16)
     vector[BLOCKS.slices[2].start + direction] = 1
     return vector
@@ -26,7 +26,7 @@ def words(direction: int) -> np.ndarray:
 
 @dataclass
 class Past:
-    """Listings are Alice's and two days old unless said otherwise; the world ends ten hours on."""
+    """Listings are by default Alice's and two days old; the snapshot ends ten hours later."""
 
     seller: Actor
     encoder: TrainedModel
@@ -79,6 +79,6 @@ class Past:
 
 
 def listings_of(view: View, rows: np.ndarray | None = None) -> list[int]:
-    """Which listings are in these rows, or in all of them."""
+    """The listings of these rows, or of all rows."""
     ids = view.attributes["listing_id"]
     return ids.tolist() if rows is None else ids[rows].tolist()

@@ -4,7 +4,8 @@ from filelock import FileLock
 from listings.models import Listing
 from listings.photos import MEDIUM, path_of
 from recommendations import backbone_training, encoders
-from recommendations.backbone_training import DamagedPhoto, TooFewPhotos, train_backbone
+from recommendations.backbone_training import TooFewPhotos, train_backbone
+from recommendations.encoder_material import DamagedPhoto
 from recommendations.locks import AlreadyTraining
 from recommendations.models import TrainedModel
 from tests import factories

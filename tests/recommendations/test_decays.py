@@ -1,4 +1,4 @@
-"""How soon too far is: learned from shoppers who go far for a car, and round the corner for a lamp."""
+"""Distance decay per root category, learned from shoppers who go far for a car but not for a lamp."""
 
 import json
 from dataclasses import replace
@@ -25,7 +25,7 @@ COUNT, SHOPPERS, TOUCHES = 400, 120, 6
 
 
 def open_shop(seller: Actor, root: str, places: np.ndarray, since: datetime, **content) -> list[Listing]:
-    """A listing in each place, (n, 2) degrees."""
+    """One listing at each of the places, (n, 2) degrees."""
     category = factories.category(f"{root} / Used")
     return Listing.objects.bulk_create(
         Listing(
@@ -45,14 +45,14 @@ def open_shop(seller: Actor, root: str, places: np.ndarray, since: datetime, **c
 
 @pytest.fixture
 def shops(alice, now) -> dict[str, list[Listing]]:
-    """By root category, all over the middle of England and there for a month."""
+    """Listings per root category, spread over the middle of England and on the market for a month."""
     places = np.random.default_rng(8).uniform((52.0, -2.5), (54.0, 0.0), (COUNT, 2))
     return {root: open_shop(alice, root, places, now - timedelta(days=30)) for root in ROOTS}
 
 
 @pytest.fixture
 def shopped(shops, now) -> None:
-    """Each looks at something anywhere, and goes on to what is near enough to what they looked at."""
+    """Each shopper views a listing anywhere, and then listings near enough to those viewed before."""
     rng = np.random.default_rng(9)
     places = np.array([(lamp.latitude, lamp.longitude) for lamp in shops["Lamps"]])
     events = []
@@ -66,7 +66,7 @@ def shopped(shops, now) -> None:
 
 
 def walk(places: np.ndarray, scale_km: float, rng: np.random.Generator) -> list[int]:
-    """Positions of what somebody touches, each once."""
+    """Positions of the listings that a shopper touches, each once."""
     touched = [int(rng.integers(COUNT))]
     while len(touched) < TOUCHES:
         near = np.exp(-distances_km(places, places[touched]) / scale_km).mean(axis=1) + LEAST
@@ -98,7 +98,7 @@ class TestLearning:
         assert decays["Motors"] == pytest.approx(ROOTS["Motors"], rel=0.5)
 
     def test_a_choice_is_among_what_was_on_the_market_just_then(self, alice, now):
-        """Forty stay in a town of their own; of what is there for a minute, nothing else was there."""
+        """Forty shoppers stay in their own towns; listings there for a minute have no alternatives."""
         rng = np.random.default_rng(4)
         towns = np.repeat(rng.uniform((52.0, -2.5), (54.0, 0.0), (40, 2)), 4, axis=0)
         antiques = open_shop(alice, "Antiques", towns, now - timedelta(days=30))
@@ -141,8 +141,8 @@ class TestTraining:
         training.train_collaborative(
             now=now + timedelta(seconds=1), steps=lambda step: steps.append(step) or unwatched_steps(step)
         )
-        assert "Measuring how far people look" in steps
-        assert "Fitting as what serves" not in steps
+        assert "Learning distance decays" in steps
+        assert "Fitting with the configuration of the active model" not in steps
 
     def test_they_are_part_of_the_recipe_and_an_older_one_knows_none(self):
         recipe = Recipe(decays={"Motors": 120.0})

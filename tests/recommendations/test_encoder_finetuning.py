@@ -30,7 +30,7 @@ def finetune(**watching):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody pressed Ctrl-C."""
+    """Stands for Ctrl-C."""
 
 
 def interrupt(epoch):
@@ -70,17 +70,17 @@ class TestWhatItLearnsFrom:
     def test_files_that_are_there_and_listings_that_judge_only_judge(self, market):
         photos = list(Photo.objects.order_by("pk").select_related("listing__category__root"))
         file_of(photos.pop(0)).unlink()
-        paths, roots, leaves, judges = encoder_finetuning._lessons()
+        paths, roots, leaves, held_out = encoder_finetuning._labelled_files()
         assert paths == [file_of(photo) for photo in photos]
         assert roots == [photo.listing.category.root.path for photo in photos]
         assert leaves == [photo.listing.category.path for photo in photos]
-        assert np.array_equal(judges, [is_held_out(photo.listing.external_id) for photo in photos])
+        assert np.array_equal(held_out, [is_held_out(photo.listing.external_id) for photo in photos])
 
 
 class TestBadInput:
     def test_without_photos_it_is_refused(self, encoder, settings, tmp_path):
         settings.VAR = tmp_path
-        with pytest.raises(CannotFineTune, match="found 0 photos.*in service stays"):
+        with pytest.raises(CannotFineTune, match="found 0 photos.*active backbone stays"):
             finetune()
 
     def test_one_category_is_nothing_to_tell_apart(self, market):

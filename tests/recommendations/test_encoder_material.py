@@ -35,7 +35,7 @@ class TestWhoJudges:
         assert 0.09 < np.mean([is_held_out(f"listing-{number}") for number in range(10_000)]) < 0.11
 
     def test_it_follows_from_the_id_alone_and_never_changes(self):
-        """Encoders of all releases are compared on these: another hash would show them their answers."""
+        """All encoders are compared on these listings: another hash would train on some of them."""
         assert [number for number in range(60) if is_held_out(f"advert-{number}")] == [1, 10, 16, 31, 50, 58]
 
     def test_whatever_else_is_in_the_catalogue_they_stay_the_same(self, adverts, alice):

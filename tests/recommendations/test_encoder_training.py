@@ -24,7 +24,7 @@ def train(**how) -> TrainedModel:
 
 
 def curves_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """(epoch, value) of each curve that TensorBoard finds there."""
+    """The curves that TensorBoard reads there, as (epoch, value) pairs."""
     found = EventAccumulator(str(folder)).Reload()
     names = found.Tags()["scalars"]
     return {name: [(point.step, point.value) for point in found.Scalars(name)] for name in names}
@@ -36,8 +36,8 @@ def statuses() -> list[str]:
 
 @pytest.fixture
 def quickly(monkeypatch):
-    """The command trains as these tests do."""
-    monkeypatch.setattr(encoder_training, "_usual_options", lambda: QUICK)
+    """The command trains with the options of these tests."""
+    monkeypatch.setattr(encoder_training, "_default_options", lambda: QUICK)
 
 
 class TestPublishing:
@@ -87,7 +87,7 @@ class TestPublishing:
 class TestGate:
     @pytest.fixture
     def perfect(self, large_market, encoder):
-        """The active encoder tells full categories apart, which nothing else can."""
+        """Only the active encoder separates full categories."""
         EmbeddingJob.objects.all().delete()
         first = min(listing.category_id for listing in large_market)
         vectors = np.zeros((len(large_market), encoders.blocks_of(encoder).dimension), "<f2")
@@ -156,7 +156,7 @@ class TestBadInput:
         assert statuses() == ["active"]
 
     def test_a_loss_that_is_no_number_publishes_nothing(self, market):
-        with pytest.raises(Refused, match="The training failed.*in service stays"):
+        with pytest.raises(Refused, match="The training failed.*active encoder stays"):
             train_encoder(now=timezone.now(), options=replace(QUICK, learning_rate=1e30))
         assert statuses() == ["active"]
 

@@ -51,7 +51,7 @@ def values(part, method) -> dict[str, float]:
 
 
 def scores_of(past, method: str, name: str, trained=None) -> dict[int, float]:
-    """What a method thinks of each listing for an actor."""
+    """A method's score of each listing for an actor."""
     now_known = known(past, trained)
     contender = CONTENDERS[method](now_known)
     (scores,) = ask_each(now_known.view, past.moment, [past.actor(name)], contender)
@@ -157,7 +157,7 @@ class TestMeasures:
         assert found["coverage"] == pytest.approx(2 / 3)
 
     def test_cold_listings_are_ranked_among_all_others(self, past, three):
-        """Only the third listing is a right answer there, and it stands at the third place."""
+        """Only the third listing is relevant there, and it is ranked third."""
         cold = measured(past, "popularity").slices[1]
         assert (cold.name, cold.actor_count) == ("cold listings", 1)
         assert values(cold, "popularity") == pytest.approx({"recall": 1, "ndcg": 1 / 2, "map": 1 / 3})
@@ -208,7 +208,7 @@ class TestMeasures:
         assert measured(past, *CONTENDERS, seed=3) == measured(past, *CONTENDERS, seed=3)
 
     def test_coverage_scatters_around_what_was_measured(self):
-        """Of 50 actors each is shown a listing of their own; drawn with replacement they would cover .64."""
+        """Each of 50 actors is shown another listing; bootstrap samples of the actors would cover 0.64."""
         found = evaluation._coverage(np.arange(50)[:, None], 50, seed=0)
         assert found.value == 1
         assert 0.85 < found.low < 1 < found.high < 1.15
@@ -217,7 +217,7 @@ class TestMeasures:
 class TestCompare:
     @pytest.fixture
     def leads(self, past):
-        """Bob and Charlie touched the first of twelve listings, and go on to the sixth."""
+        """Bob and Charlie touched the first of twelve listings and touch the sixth next."""
         sofas = [past.listing(direction=place) for place in range(12)]
         for name in ("bob", "charlie"):
             past.event(name, sofas[0], "favourite", hours=-1)
@@ -238,7 +238,7 @@ class TestCompare:
         assert all(len(ndcg) == 2 for ndcg in found.values())
 
     def test_what_each_model_would_have_served_is_what_counts(self, past, leads):
-        """The weights that were fitted with a model count too."""
+        """The fitted blend weights of a model count too."""
         right, _ = leads
         only_fresh = model(
             dict(zip(right.listing_ids.tolist(), right.als.item_factors.tolist(), strict=True)),

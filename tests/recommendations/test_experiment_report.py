@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def experiment(db, now) -> Experiment:
-    """Ran for ten days, and stopped ten days ago."""
+    """An experiment that ran for ten days and stopped ten days ago."""
     made = Experiment.objects.create(
         name="bolder", status="stopped", starts_at=now - 480 * HOUR, ends_at=now - 240 * HOUR
     )
@@ -32,7 +32,7 @@ def experiment(db, now) -> Experiment:
 
 @pytest.fixture
 def serve(experiment, now):
-    """serve(bob, [sofa], "bold"): its slate's id; hours count from the start of the experiment."""
+    """serve(bob, [sofa], "bold"): returns the slate's id; hours count from the start of the experiment."""
 
     def write(actor, listings, variant, *, hours=1, pages=None, name="bolder") -> str:
         at = experiment.starts_at + hours * HOUR
@@ -65,7 +65,7 @@ def does(experiment):
 
 @pytest.fixture
 def arms(experiment, now):
-    """arms()["bold"]: what came of it."""
+    """arms()["bold"]: the outcomes of that variant."""
     return lambda: {arm.name: arm for arm in outcome_of("bolder", now=now).arms}
 
 

@@ -91,7 +91,7 @@ class TestWhatWasOnTheMarket:
         assert published_at(past.world(), imported) == past.at(-5).timestamp()
 
     def test_one_imported_later_that_nobody_had_touched_yet_is_of_unknown_age(self, past):
-        """Were it taken for new, what is newest would be what is going to be touched."""
+        """If it counted as new, the newest listings would be the ones that are touched next."""
         imported, older = past.listing(hours=20), past.listing(hours=-30)
         past.event("bob", imported, hours=5)
         view = past.world()
@@ -212,7 +212,7 @@ class TestAftermath:
 class TestAsking:
     @pytest.fixture
     def world(self, past):
-        """Bob liked the first two; Charlie sells; people go on from the first to the fifth."""
+        """Bob likes the first two, Charlie sells, and co-visitation leads from the first to the fifth."""
         past.sofas = [past.listing(direction=number % 3, hours=-48 + number) for number in range(8)]
         past.own = past.listing(seller=past.actor("bob"))
         past.event("bob", past.sofas[0], "favourite", hours=-2)

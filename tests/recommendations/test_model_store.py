@@ -1,4 +1,4 @@
-"""Publishing, going back, and what serving processes do when files are damaged."""
+"""Publishing, rollback, and serving processes with damaged files."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class TestPublishing:
         assert {folder.name for folder in root.iterdir()} == {first.version, second.version}
 
     def test_a_killed_process_leaves_nothing_that_anything_loads(self, shoppers, monkeypatch):
-        """Not even its `finally` runs."""
+        """The process is killed: not even its `finally` runs."""
         monkeypatch.setattr(model_folders.shutil, "rmtree", lambda *_, **__: None)
         with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
             crash.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -85,7 +85,7 @@ class TestPublishing:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(model_folders, "write_settings", full)
-        with pytest.raises(CommandError, match="No space left on device.*The model before serves on"):
+        with pytest.raises(CommandError, match="No space left on device.*The previous model keeps serving"):
             call_command("train", "collaborative")
         assert not TrainedModel.objects.filter(kind="collaborative").exists()
 

@@ -1,4 +1,4 @@
-"""Which slates a ranker learns from, and what counts as having followed."""
+"""Slates that a ranker learns from, and the events that count as outcomes."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ def features() -> np.ndarray:
 
 @pytest.fixture
 def served(bob, sofas, features, now):
-    """served(pages=...): a slate of six sofas that Bob was served three hours ago; its id."""
+    """served(pages=...): serves Bob a slate of six sofas three hours ago and returns its id."""
     ids = [sofa.pk for sofa in sofas]
     return lambda **how: logged(
         **{"actor": bob, "listing_ids": ids, "features": features, "at": now - 3 * HOUR} | how
@@ -47,7 +47,7 @@ def read(now):
 
 @pytest.fixture
 def grades(read):
-    """Of the only slate."""
+    """Grades of the only slate."""
     return lambda: read()[0].grades.tolist()
 
 

@@ -1,4 +1,4 @@
-"""Training a ranker in worlds whose truth is known: what is learned, what is refused, what serves."""
+"""Training a ranker in synthetic worlds: what it learns, when it is refused, which ranker serves."""
 
 import re
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ BLEND = FEATURES.index("blend")
 
 
 def rows(**known) -> np.ndarray:
-    """Features of listings to be ranked, of which only this is known."""
+    """Features of listings of which only this one is known."""
     count = len(next(iter(known.values())))
     features = np.full((count, len(FEATURES)), np.nan, np.float32)
     for name, values in known.items():
@@ -63,7 +63,9 @@ class TestLearning:
         self, alice, now
     ):
         Crowd(alice, now, appeal=taste_for_the_blend)
-        why = r"Not better than the blend .* NDCG@20 0\.\d+ against 0\.\d+ .* what served before serves on"
+        why = (
+            r"Not better than the blend .* NDCG@20 0\.\d+ against 0\.\d+ .* the feed keeps its current order"
+        )
         with pytest.raises(NotBetter, match=why):
             train_ranker(now=now)
         assert ranker_store.active() is None

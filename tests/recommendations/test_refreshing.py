@@ -1,4 +1,4 @@
-"""Between trainings: new events and listings reach the model without a refit."""
+"""Refreshes between trainings: new events and listings reach the model without a refit."""
 
 import logging
 from datetime import timedelta
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def any_pace(monkeypatch):
-    """Two refreshes may follow each other at once, however slow the machine is just now."""
+    """Refreshes may follow each other at once, however slow the machine is."""
     monkeypatch.setattr(refreshing, "SHARE_OF_TIME", 1e6)
 
 
@@ -60,7 +60,7 @@ class TestRefresh:
         assert item in serving().neighbours.items[:item], "and is one"
 
     def test_it_ranks_higher_for_whom_others_like_them_touched_it(self, trained, shoppers, alice):
-        """An actor's own factors, folded in before and after, like what their fellows took up."""
+        """An actor's factors, folded in before and after, score the listings of similar actors higher."""
         sofa_fans = self.fans_of(shoppers, "Home & Garden / Sofas")
         bike_fans = self.fans_of(shoppers, "Sports / Bicycles")
         sofa, bike = factories.listing(alice, "Blue sofa new"), factories.listing(alice, "Mountain bike new")
@@ -100,7 +100,7 @@ class TestRefresh:
         self.counts_are_those_of_a_training_anew()
 
     def test_so_they_do_after_things_were_taken_back(self, trained, shoppers, bob, alice):
-        """All that Bob did, and something that another shopper had done before the training."""
+        """All events of Bob, and one that another shopper had before the training."""
         sofas = [factories.listing(alice, f"Blue sofa that just came {number}") for number in range(2)]
         for sofa in sofas:
             factories.event(bob, sofa, "favourite")
@@ -204,7 +204,7 @@ class TestWhatGoesWrong:
         self.file(settings, name).write_bytes(b"no counts")
         with caplog.at_level(logging.ERROR):
             assert refresh() == 1
-        assert "made anew" in caplog.text
+        assert "counted again from all interactions" in caplog.text
         behaviour = read_behaviour(until=timezone.now())
         anew = fit(behaviour, serving().recipe, version="")[1]
         counted = model_store.load_counted(model_store.active())

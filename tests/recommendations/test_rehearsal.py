@@ -30,7 +30,7 @@ def past(alice, encoder, now) -> Past:
 
 @pytest.fixture
 def shoppers(past, now):
-    """Simulated ones, over four kinds of listing that were imported after all that happened."""
+    """Simulated shoppers over four kinds of listing, which were imported after all events."""
     with announcing():
         for number in range(48):
             path, name = f"Kind {number % 4} / All", f"sofa-{number:02}"
@@ -41,7 +41,7 @@ def shoppers(past, now):
 
 @pytest.fixture
 def asked(shoppers, monkeypatch):
-    """`asked(...)` runs the command with few methods; what it printed."""
+    """`asked(...)` runs the command with few methods and returns what it printed."""
     monkeypatch.setattr(weighing, "LEAST_CASES", 5)
 
     def run(*words: str, methods=METHODS) -> str:
@@ -53,7 +53,7 @@ def asked(shoppers, monkeypatch):
 
 
 def state() -> list:
-    """Whatever an evaluation might be tempted to change."""
+    """All state that an evaluation could change."""
     tables = connection.introspection.table_names()
     with connection.cursor() as cursor:
         return [cursor.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables]
@@ -76,7 +76,7 @@ class TestRehearse:
             asked.append((model.trained_until, moment, end))
             return WARMTH_WEIGHTS[::-1]
 
-        monkeypatch.setattr(rehearsal, "fit_blend", fit_blend)
+        monkeypatch.setattr(weighing, "fit_blend", fit_blend)
         found = rehearse(share=0.8, methods=METHODS, most=10)
         earlier = hindsight.split_time(0.8, until=found.moment)
         assert asked == [(earlier, earlier, found.moment)]
@@ -96,7 +96,7 @@ class TestRehearse:
         assert max(seen) == found.moment
 
     def test_without_the_feed_nothing_is_weighed(self, shoppers, monkeypatch):
-        monkeypatch.setattr(rehearsal, "fit_blend", None)
+        monkeypatch.setattr(weighing, "fit_blend", None)
         assert rehearse(methods=["content"], most=10).recipe.blend == ()
 
     def test_the_recipe_is_that_of_the_active_model(self, shoppers):
@@ -205,8 +205,12 @@ class TestCommand:
 
     def test_its_steps_are_told(self, asked):
         said = asked()
-        steps = ["Fitting to weigh the sources ...", "Weighing the sources ...", "Fitting on what came first"]
-        places = [said.index(step) for step in [*steps, "Asking for"]]
+        steps = [
+            "Fitting a model for the source weights ...",
+            "Fitting source weights ...",
+            "Fitting on the earlier events",
+        ]
+        places = [said.index(step) for step in [*steps, "Ranking for"]]
         assert places == sorted(places)
 
 

@@ -1,4 +1,4 @@
-"""Replays in a world whose truth is known: what a policy really earns is found by running it there."""
+"""Replays in a synthetic world, where a policy can be run to find out what it really earns."""
 
 import json
 from datetime import timedelta
@@ -55,7 +55,7 @@ class World:
         Interaction.objects.bulk_create(events)
 
     def _filled(self, content, fresh, rng):
-        """Chance moves two of the pool to the places, rather what is liked less; who stood there moves on."""
+        """Move two listings of the pool into the places at random; the others move up."""
         clicks = np.clip(np.round(4 - 0.3 * content[POOL]), 0, 9).astype(np.int64)
         drawn = explore(np.full(6, 12), clicks, Prior(1, 3), rng, slot_count=2, round_count=200)
         chosen = [POOL[row] for row in drawn.rows]
@@ -72,12 +72,12 @@ class World:
 
 
 def chance(content: float, place: int) -> float:
-    """Of a click."""
+    """The probability of a click."""
     return 0.9 / (1 + np.exp(1 - 3 * content)) / (1 + place) ** 0.3
 
 
 def blended(content: np.ndarray, fresh: np.ndarray) -> np.ndarray:
-    """What the order is made by."""
+    """The blend score that listings are ordered by."""
     z = {"content": (content - content.mean()) / content.std(), "fresh": (fresh - fresh.mean()) / fresh.std()}
     return sum(WEIGHTS[name] * z[name] for name in WEIGHTS) / sum(WEIGHTS.values())
 
@@ -94,7 +94,7 @@ def small_world(alice, now) -> World:
 
 @pytest.fixture
 def ask(now):
-    """ask({"ranker": None}): what a replay finds, of clicks unless said otherwise."""
+    """ask({"ranker": None}): the result of a replay; the default reward is clicks."""
     return lambda said, reward="click": replay(Policy.from_json(said), reward=reward, now=now)
 
 
@@ -177,7 +177,7 @@ class TestExperiments:
 
     def test_where_none_tells_it_is_said(self, alice, now, ask):
         World(alice, now, slate_count=5, experiment="gone", variant="gone")
-        with pytest.raises(NothingExplored, match="Of 5 slates .* experiment is gone"):
+        with pytest.raises(NothingExplored, match="None of the 5 slates .* experiment was deleted"):
             ask({})
 
 
@@ -218,7 +218,7 @@ class TestPolicies:
 
     def test_a_ranker_that_was_refused_has_no_files_to_ask(self, db):
         ranker_store.reject("poor", metrics={}, verdict="")
-        with pytest.raises(NoSuchRanker, match="ranker poor cannot be asked: its files were not kept"):
+        with pytest.raises(NoSuchRanker, match="ranker poor cannot be loaded: its files were not kept"):
             Policy.from_json({"ranker": "poor"})
 
 

@@ -1,4 +1,4 @@
-"""Trainings that start by themselves, in processes of their own."""
+"""Automatic trainings in separate processes."""
 
 import sys
 
@@ -6,7 +6,16 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from recommendations import locks, model_store, refreshing, retraining, tasks, trending, watermark
+from recommendations import (
+    locks,
+    model_registry,
+    model_store,
+    refreshing,
+    retraining,
+    tasks,
+    trending,
+    watermark,
+)
 from recommendations.behaviour import read_behaviour
 from recommendations.models import Interaction
 from tests import factories
@@ -48,11 +57,11 @@ class TestWhenATrainingIsDue:
 
     @pytest.mark.parametrize("verb", ["published", "refused"])
     def test_it_counts_from_the_last_training_published_or_refused(self, started, bob, sofa, verb):
-        """What was refused is not tried again each minute."""
+        """A refused training is not started again each minute."""
         events(bob, sofa, 5)
         row = model_store.reject("1", horizon=watermark.horizon(), metrics={}, verdict="")
         if verb == "published":
-            model_store.activate(row)
+            model_registry.activate(row)
         assert not tasks.train_when_due()
         events(bob, sofa, 5)
         assert tasks.train_when_due()
@@ -124,7 +133,7 @@ class TestHorizon:
 
 
 class TestARestoredDump:
-    """Its rows bear ids of another server, which this one has not given yet."""
+    """Its rows have transaction ids of another server, which this one has not assigned yet."""
 
     @pytest.fixture
     def foreign(self, bob, sofa):

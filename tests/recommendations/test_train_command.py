@@ -1,4 +1,4 @@
-"""The command of all trainings: what it takes, and what it says. What trainings do is tested beside them."""
+"""The `train` command: its options and its output. The trainings have tests of their own."""
 
 import re
 
@@ -13,7 +13,7 @@ from tests.recommendations.market import QUICK
 
 @pytest.fixture
 def quickly(monkeypatch):
-    monkeypatch.setattr(encoder_training, "_usual_options", lambda: QUICK)
+    monkeypatch.setattr(encoder_training, "_default_options", lambda: QUICK)
 
 
 class TestHelp:
@@ -27,7 +27,7 @@ class TestHelp:
             "collaborative": "--tune",
             "encoder": "--finetune",
             "backbone": "--minutes",
-            "ranker": "or else the blend",
+            "ranker": "without one the blend",
         }
         assert [name for name, option in options.items() if option in said] == [kind]
 
@@ -44,11 +44,11 @@ class TestWordsThatMakeNoSense:
             (["ranker", "--force", "--rollback"], "not allowed with"),
             (["encoder", "--rollback"], "--rollback"),
             (["encoder", "--force", "--list"], "not allowed with"),
-            (["encoder", "--finetune", "--list"], "--finetune is for a training"),
-            (["encoder", "--epochs", "9"], "--epochs is for --finetune"),
-            (["encoder", "--image-size", "64"], "--image-size is for --finetune"),
-            (["encoder", "--unfrozen-blocks", "0"], "--unfrozen-blocks is for --finetune"),
-            (["encoder", "--optimiser", "sgd"], "--optimiser is for --finetune"),
+            (["encoder", "--finetune", "--list"], "--finetune cannot be combined"),
+            (["encoder", "--epochs", "9"], "--epochs needs --finetune"),
+            (["encoder", "--image-size", "64"], "--image-size needs --finetune"),
+            (["encoder", "--unfrozen-blocks", "0"], "--unfrozen-blocks needs --finetune"),
+            (["encoder", "--optimiser", "sgd"], "--optimiser needs --finetune"),
             (["encoder", "--finetune", "--epochs", "0"], "--epochs: a whole number from 1"),
             (["encoder", "--finetune", "--epochs", "many"], "--epochs: a whole number from 1"),
             (["encoder", "--finetune", "--image-size", "31"], "--image-size: a whole number from 32"),
@@ -74,7 +74,7 @@ class TestEncoder:
         assert re.search(r"Epoch 1: loss \d\.\d+, category by photo \d+\.\d%", said)
         assert re.search(r"Epoch 3: category by photo .* by its title .* among the first ten", said)
         assert re.search(r"Trained encoder joint-\w{12} on 93 listings with 94 photos\. ", said)
-        assert "embedded anew in the background" in said
+        assert "embedded again in the background" in said
         assert "fine-tuned here" in encoders.target().metrics["source"]
 
     def test_before_the_first_training_the_list_says_so(self, db, capsys):
@@ -84,7 +84,7 @@ class TestEncoder:
     def test_a_folder_that_cannot_be_written_is_said_in_one_line(self, market, settings, quickly):
         (settings.MODEL_ROOT / "encoder" / "blocked").touch()
         settings.VAR = settings.MODEL_ROOT / "encoder" / "blocked"
-        with pytest.raises(CommandError, match="The model cannot be written.*serves on"):
+        with pytest.raises(CommandError, match="The model cannot be written.*keeps serving"):
             call_command("train", "encoder")
 
 
@@ -95,7 +95,7 @@ class TestBackbone:
             factories.photo(factories.listing(alice, path=path))
         call_command("train", "backbone", "--minutes", "0.0001")
         said = capsys.readouterr().out
-        assert f"The next encoder is {encoders.target()}. Listings are embedded anew" in said
+        assert f"The next encoder is {encoders.target()}. Listings are embedded again" in said
         assert encoders.active() == encoder
 
     def test_too_few_photos_end_it_with_status_1(self, db):

@@ -28,7 +28,7 @@ def statuses() -> list[str]:
 
 
 def run_command(*words: str, settings) -> subprocess.CompletedProcess:
-    """A command of manage.py as a process of its own, on this test's database."""
+    """Run a command of manage.py in a separate process, on this test's database."""
     database = settings.DATABASES["default"]
     address = f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}"
     environment = os.environ | {"DATABASE_URL": address, "REDIS_URL": settings.REDIS_URL}
@@ -130,7 +130,7 @@ class TestBadInput:
 
 
 class TestGate:
-    """BAD is what nobody would choose: one factor, fitted once."""
+    """BAD is a recipe with one factor and one iteration."""
 
     BAD = Recipe(factors=1, iterations=1, alpha=0.001, regularisation=1e6).changed(
         neighbours=1, window=1, source_exponent=2.0, target_exponent=2.0
@@ -138,7 +138,7 @@ class TestGate:
 
     @pytest.fixture
     def many_shoppers(self, alice, encoder, now):
-        """Each likes one of six stalls, which only behaviour gives away: every listing says the same."""
+        """Each shopper likes one of six stalls, which only interactions reveal: all texts are the same."""
         with announcing():
             stalls = [
                 [factories.listing(alice, "On offer", path="Things") for _ in range(20)] for _ in range(6)
@@ -181,7 +181,7 @@ class TestGate:
     def test_the_command_says_why_and_fails(self, many_shoppers, monkeypatch):
         self.train()
         monkeypatch.setattr(training, "recipe_in_use", lambda: self.BAD)
-        with pytest.raises(CommandError, match="Worse than .* the model before serves on") as refusal:
+        with pytest.raises(CommandError, match="Worse than .* the previous model keeps serving") as refusal:
             call_command("train", "collaborative")
         assert refusal.value.returncode == 1
 
@@ -205,7 +205,7 @@ class TestGate:
 
     @pytest.fixture
     def compared(self, monkeypatch) -> list[dict]:
-        """The models that each comparison was between, and how far it went back."""
+        """The models of each comparison, and the moment that it went back to."""
         rounds, real = [], evaluation.compare
         monkeypatch.setattr(
             evaluation,
@@ -232,7 +232,7 @@ class TestGate:
         assert compared[-1]["active"].digest == first.sha256
 
     def test_what_had_left_the_market_by_then_is_nobodys_neighbour(self, many_shoppers, compared):
-        """It would take the places of what could have been recommended."""
+        """It would take the places of listings that could have been recommended."""
         gone = Listing.objects.filter(interactions__isnull=False).earliest("pk")
         Listing.objects.filter(pk=gone.pk).update(status="sold", sold_at=hindsight.split_time(0.5))
         self.train()

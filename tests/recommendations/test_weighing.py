@@ -30,7 +30,7 @@ def past(alice, encoder, ago) -> Past:
 
 @pytest.fixture
 def led(past, monkeypatch):
-    """Actors of whom little is known go where co-visitation says, never to what is like what they touched.
+    """Actors with little history follow co-visitation, and never similar content.
 
     Each touched one of four listings. Two listings each are like those; people go on to another.
     """

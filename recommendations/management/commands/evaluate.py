@@ -1,4 +1,3 @@
-import json
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -7,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
 
 from listings.errors import DomainError
 from ml.progress import Progress
@@ -17,16 +15,17 @@ from recommendations.evaluation import AT, MOST_ACTORS, SEED
 from recommendations.management.arguments import moment
 from recommendations.progress import progress_bar
 from recommendations.rehearsal import SHARE, Rehearsal, rehearse
+from recommendations.rendering import print_report, write_json
 
-PLAIN_WIDTH = 110  # where the tables go to a file
+PLAIN_WIDTH = 110  # characters, where stdout is not a terminal
 
 
 class Command(BaseCommand):
     help = (
-        "Measure how well the feed, its sources, and plain methods would have recommended what actors "
-        "did last: models are fitted on the events before a split and asked about those after it, for each "
-        "actor over every listing that was on the market. Publishes nothing and changes nothing. Exits with "
-        "status 1 when there is too little to learn from or nothing to ask about."
+        "Measure how well the feed, its sources and simple baselines would have recommended the latest "
+        "interactions: models are fitted on the events before a split and evaluated on those after it, for "
+        "each actor over every listing that was on the market. Publishes nothing and changes nothing. Exits "
+        "with status 1 when there are too few events before the split or none to evaluate on after it."
     )
 
     def add_arguments(self, parser):
@@ -36,7 +35,7 @@ class Command(BaseCommand):
             type=_share,
             default=SHARE,
             metavar="SHARE",
-            help=f"the share of the events that is learned from (default: {SHARE:g})",
+            help=f"the share of the events that models are fitted on (default: {SHARE:g})",
         )
         split.add_argument(
             "--since",
@@ -44,14 +43,14 @@ class Command(BaseCommand):
             metavar="TIME",
             help="split at a time, such as 2026-03-14 or 2026-03-14T12:00Z",
         )
-        parser.add_argument("--k", type=_count, default=AT, help=f"places that count (default: {AT})")
+        parser.add_argument("--k", type=_count, default=AT, help=f"length of rankings (default: {AT})")
         parser.add_argument(
             "--actors",
             type=_count,
             default=MOST_ACTORS,
-            help=f"how many to ask for at most, drawn by chance (default: {MOST_ACTORS})",
+            help=f"how many to evaluate at most, a random sample (default: {MOST_ACTORS})",
         )
-        parser.add_argument("--seed", type=int, default=SEED, help="of whatever is drawn by chance")
+        parser.add_argument("--seed", type=int, default=SEED, help="seed of all random samples")
         parser.add_argument(
             "--methods", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), help="default: all"
         )
@@ -65,8 +64,8 @@ class Command(BaseCommand):
     def handle(self, *, split: float, since: datetime | None, output: Path | None, **options):
         files = self._files(output, options)
         try:
-            _make_room(files.values())  # first: what cannot be written is told before the work is done
-            found = rehearse(
+            _prepare(files.values())  # first, so that files that cannot be written fail before the work
+            result = rehearse(
                 share=split,
                 since=since,
                 k=options["k"],
@@ -75,9 +74,10 @@ class Command(BaseCommand):
                 methods=list(dict.fromkeys(options["methods"])),
                 steps=self._step,
             )
-            self._show(found)
+            sentences, tables = evaluation_report.sentences(result), evaluation_report.tables(result)
+            print_report(self.stdout, sentences, tables, width=PLAIN_WIDTH)
             for kind, path in files.items():
-                WRITERS[kind](found, path)
+                WRITERS[kind](result, path)
                 self.stdout.write(f"Written: {path}")
         except DomainError as error:
             raise CommandError(error.detail) from None
@@ -85,9 +85,10 @@ class Command(BaseCommand):
             raise CommandError(f"The results cannot be written: {error}") from None
 
     def _files(self, output: Path | None, options: dict[str, Any]) -> dict[str, Path]:
-        named = {"json": "evaluation.json", "markdown": "evaluation.md", "chart": "evaluation.png"}
-        chosen = {kind: options[kind] or (output and output / name) for kind, name in named.items()}
-        return {kind: path for kind, path in chosen.items() if path}
+        """Kind of output -> file; an option of its own wins over `output`."""
+        names = {"json": "evaluation.json", "markdown": "evaluation.md", "chart": "evaluation.png"}
+        paths = {kind: options[kind] or (output and output / name) for kind, name in names.items()}
+        return {kind: path for kind, path in paths.items() if path}
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Progress]:
@@ -95,33 +96,21 @@ class Command(BaseCommand):
         with progress_bar(name) as progress:
             yield progress
 
-    def _show(self, found: Rehearsal) -> None:
-        out = self.stdout._out
-        console = Console(file=out) if out.isatty() else Console(file=out, width=PLAIN_WIDTH)
-        for sentence in evaluation_report.sentences(found):
-            console.print(sentence, highlight=False)
-        for table in evaluation_report.tables(found):
-            console.print(table)
 
-
-def _make_room(paths: Iterable[Path]) -> None:
-    """Raises OSError."""
+def _prepare(paths: Iterable[Path]) -> None:
+    """Make the folders of these files.   Raises OSError if a file cannot be written there."""
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
 
 
-def _write_json(found: Rehearsal, path: Path) -> None:
-    path.write_text(json.dumps(found.to_json(), indent=1) + "\n")
-
-
-def _write_markdown(found: Rehearsal, path: Path) -> None:
-    path.write_text(evaluation_report.markdown(found))
+def _write_markdown(result: Rehearsal, path: Path) -> None:
+    path.write_text(evaluation_report.markdown(result))
 
 
 WRITERS: dict[str, Callable[[Rehearsal, Path], None]] = {
-    "json": _write_json,
+    "json": write_json,
     "markdown": _write_markdown,
     "chart": evaluation_report.draw,
 }

@@ -1,24 +1,23 @@
-import json
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from rich.console import Console
 
 from listings.errors import DomainError
 from recommendations import replay_report
 from recommendations.progress import progress_bar
-from recommendations.replay import REWARDS, Replay, replay
+from recommendations.rendering import print_report, to_json_text
+from recommendations.replay import REWARDS, replay
 from recommendations.replay_policy import Policy
 
-PLAIN_WIDTH = 140  # where the table goes to a file
+PLAIN_WIDTH = 140  # characters, where stdout is not a terminal
 
 
 class Command(BaseCommand):
     help = (
-        "Estimate what other weights of sources, or another ranker, would have earned in the places of "
-        "served feeds that were filled by chance, before anyone sees it. With intervals, beside the same "
-        "for the order that served. Changes nothing."
+        "Off-policy evaluation: estimate the reward that other source weights, or another ranker, would have "
+        "earned in the exploration slots of served feeds. Prints 95 % intervals, and the same estimates for "
+        "the order that was served. Changes nothing."
     )
 
     def add_arguments(self, parser):
@@ -31,7 +30,10 @@ class Command(BaseCommand):
             '"active", a version that `train ranker --list` shows, or null for the blend (default)',
         )
         parser.add_argument(
-            "--reward", choices=list(REWARDS), default="graded", help="what is earned (default: %(default)s)"
+            "--reward",
+            choices=list(REWARDS),
+            default="graded",
+            help="the kind of reward (default: %(default)s)",
         )
         parser.add_argument(
             "--json", dest="is_json", action="store_true", help="print the figures as JSON, and nothing else"
@@ -39,25 +41,16 @@ class Command(BaseCommand):
 
     def handle(self, *, policy: Path, reward: str, is_json: bool, **options):
         try:
-            asked = Policy.read(policy)
+            target = Policy.read(policy)
             with progress_bar("Reading slates") as progress:
-                found = replay(asked, reward=reward, now=timezone.now(), progress=progress)
+                result = replay(target, reward=reward, now=timezone.now(), progress=progress)
         except DomainError as error:
             raise CommandError(error.detail) from None
         except OSError as error:
             raise CommandError(f"The policy cannot be read: {error}") from None
         if is_json:
-            self._print(found)
+            self.stdout.write(to_json_text(result))
         else:
-            self._show(found)
-
-    def _print(self, found: Replay) -> None:
-        self.stdout.write(json.dumps(found.to_json(), indent=1))
-
-    def _show(self, found: Replay) -> None:
-        out = self.stdout._out
-        console = Console(file=out) if out.isatty() else Console(file=out, width=PLAIN_WIDTH)
-        for sentence in replay_report.sentences(found):
-            console.print(sentence, highlight=False, markup=False)
-        console.print(replay_report.table(found))
-        console.print(replay_report.footnote(), highlight=False, markup=False)
+            table, footnote = replay_report.table(result), replay_report.footnote()
+            sentences = replay_report.sentences(result)
+            print_report(self.stdout, sentences, [table], footnote, width=PLAIN_WIDTH)

@@ -1,26 +1,25 @@
-import json
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from rich.console import Console
 
 from listings.errors import DomainError
 from recommendations import experiment_report
 from recommendations.experiment_outcomes import Outcome, outcome_of
+from recommendations.rendering import print_report, write_json
 
-PLAIN_WIDTH = 140  # where the tables go to a file
+PLAIN_WIDTH = 140  # characters, where stdout is not a terminal
 
 
 class Command(BaseCommand):
     help = (
-        "What came of an experiment so far: for each variant how many actors and listings were served, "
-        "and how often views, clicks, favourites and purchases followed, with intervals and differences to "
-        "the control. Warns where actors are not divided as they should be. Changes nothing."
+        "Report the outcomes of an experiment so far: for each variant the number of actors and listings "
+        "served, and the rates of views, clicks, favourites and purchases that followed, with intervals and "
+        "differences from the control. Warns of a sample ratio mismatch. Changes nothing."
     )
 
     def add_arguments(self, parser):
-        parser.add_argument("name", metavar="NAME", help="of an experiment, as the admin lists it")
+        parser.add_argument("name", metavar="NAME", help="name of the experiment, as in the admin")
         parser.add_argument(
             "--output", type=Path, metavar="DIR", help="write experiment.json and .png into a folder"
         )
@@ -29,28 +28,19 @@ class Command(BaseCommand):
         try:
             if output:
                 output.mkdir(parents=True, exist_ok=True)
-            found = outcome_of(name, now=timezone.now())
-            self._show(found)
+            outcome = outcome_of(name, now=timezone.now())
+            sentences, tables = experiment_report.sentences(outcome), experiment_report.tables(outcome)
+            print_report(self.stdout, sentences, tables, experiment_report.footnote(), width=PLAIN_WIDTH)
             if output:
-                self._write(found, output)
+                self._write(outcome, output)
         except DomainError as error:
             raise CommandError(error.detail) from None
         except OSError as error:
             raise CommandError(f"The results cannot be written: {error}") from None
 
-    def _show(self, found: Outcome) -> None:
-        out = self.stdout._out
-        console = Console(file=out) if out.isatty() else Console(file=out, width=PLAIN_WIDTH)
-        for sentence in experiment_report.sentences(found):
-            console.print(sentence, highlight=False, markup=False)
-        for table in experiment_report.tables(found):
-            console.print(table)
-        console.print(experiment_report.footnote(), highlight=False, markup=False)
-
-    def _write(self, found: Outcome, folder: Path) -> None:
-        figures = folder / "experiment.json"
-        figures.write_text(json.dumps(found.to_json(), indent=1) + "\n")
-        chart = folder / "experiment.png"
-        experiment_report.draw(found, chart)
+    def _write(self, outcome: Outcome, folder: Path) -> None:
+        figures, chart = folder / "experiment.json", folder / "experiment.png"
+        write_json(outcome, figures)
+        experiment_report.draw(outcome, chart)
         for path in (figures, chart):
             self.stdout.write(f"Written: {path}")

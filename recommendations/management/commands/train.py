@@ -17,23 +17,22 @@ from recommendations.tuning import BUDGET_MIN, Tried
 
 KINDS = {
     "collaborative": "ALS, co-visitation and content prior from the interactions: fitted, compared on the "
-    "last tenth of the events with the model that serves and with what is popular, and published unless it "
-    "is worse",
-    "encoder": "the heads that bring photos and words of listings into one space: trained on stored "
-    "features, compared with the encoder that serves on listings neither has learned from, and published "
-    "unless it is worse; then every listing is embedded anew in the background",
-    "backbone": "a small backbone from nothing, on the catalogue's own photos: for a machine that has no "
-    "pretrained weights",
-    "ranker": "the order of the feed, learned from the slates that were served and what followed from them: "
-    "published only if on the last fifth of them it beats the blend by more than chance",
+    "last tenth of the events with the active model and with popularity, and published unless it is worse",
+    "encoder": "the heads that map photos and texts of listings into one space: trained on stored features, "
+    "compared with the active encoder on held-out listings, and published unless it is worse; then every "
+    "listing is embedded again in the background",
+    "backbone": "a small backbone without pretrained weights, on the catalogue's own photos: for a machine "
+    "that has no pretrained weights",
+    "ranker": "the order of the feed, learned from the slates that were served and the interactions that "
+    "followed: published only if on the last fifth of them it beats the blend significantly",
 }
 
 
 class Command(BaseCommand):
     help = (
-        "Train a model on what is in the database and publish it. Exits with status 1, and leaves what "
-        "serves as it is, when the model is worse, when there is too little to learn from, or when another "
-        "process is training the same. `train KIND --help` tells the options of each kind."
+        "Train a model on the data in the database and publish it. Exits with status 1, and the active model "
+        "stays, when the new model is worse, when there is too little data, or when another process is "
+        "training the same kind. `train KIND --help` shows the options of each kind."
     )
 
     def add_arguments(self, parser):
@@ -59,13 +58,15 @@ class Command(BaseCommand):
         except (DomainError, EncoderUnavailable) as error:
             raise CommandError(getattr(error, "detail", str(error))) from None
         except OSError as error:
-            raise CommandError(f"The model cannot be written: {error}. The model before serves on.") from None
+            raise CommandError(
+                f"The model cannot be written: {error}. The previous model keeps serving."
+            ) from None
 
     def _collaborative(self, *, rollback: bool, tune: bool, budget: float | None, **options) -> None:
         if budget is not None and not tune:
-            raise CommandError("--budget says how long --tune may search; it needs --tune.")
+            raise CommandError("--budget limits the search of --tune: give --tune too.")
         if tune and (rollback or options["list"]):
-            raise CommandError("--tune is for a training; it goes with neither --rollback nor --list.")
+            raise CommandError("--tune cannot be combined with --rollback or --list.")
         if options["list"]:
             self._list(TrainedModel.Kind.COLLABORATIVE)
         elif rollback:
@@ -79,37 +80,37 @@ class Command(BaseCommand):
             )
 
     def _encoder(self, *, finetune: bool, force: bool, **options) -> None:
-        given = [name for name in FINETUNING if options[name] is not None]
-        if given and not finetune:
-            raise CommandError(f"--{given[0].replace('_', '-')} is for --finetune, which is not given.")
+        chosen = [name for name in FINETUNING if options[name] is not None]
+        if chosen and not finetune:
+            raise CommandError(f"--{chosen[0].replace('_', '-')} needs --finetune, which is not given.")
         if finetune and options["list"]:
-            raise CommandError("--finetune is for a training; it does not go with --list.")
+            raise CommandError("--finetune cannot be combined with --list.")
         if options["list"]:
             self._list(TrainedModel.Kind.ENCODER)
             return
         now = timezone.now()
-        record = self._finetuned(now, **{name: options[name] for name in given}) if finetune else None
+        record = self._finetuned(now, **{name: options[name] for name in chosen}) if finetune else None
         model = encoder_training.train_encoder(
-            now=now, force=force, record=record, steps=self._step, report=self._tell_epoch
+            now=now, force=force, record=record, steps=self._step, report=self._print_epoch
         )
         self.stdout.write(
             f"Trained {model} on {model.metrics['listings']} listings with {model.metrics['photos']} photos. "
-            f"{model.verdict} {self._what_now(model)}"
+            f"{model.verdict} {self._next_step(model)}"
         )
 
-    def _what_now(self, model: TrainedModel) -> str:
+    def _next_step(self, model: TrainedModel) -> str:
         if model.status == TrainedModel.Status.ACTIVE:
             return "It serves now."
         return (
-            "Listings are embedded anew in the background; it serves once all are. `manage.py embed` does "
-            "the same and waits for it."
+            "Listings are embedded again in the background; it serves once all are. `manage.py embed` does "
+            "the same and waits until it is done."
         )
 
-    def _finetuned(self, now, **given):
+    def _finetuned(self, now, **overrides):
         from ml.finetuning import FineTuningOptions
         from recommendations.encoder_finetuning import finetune_backbone
 
-        chosen = FINETUNING | given
+        chosen = FINETUNING | overrides
         options = FineTuningOptions(
             optimiser=chosen["optimiser"],
             learning_rate=RATES[chosen["optimiser"]],
@@ -118,12 +119,12 @@ class Command(BaseCommand):
             unfrozen_blocks=chosen["unfrozen_blocks"],
         )
         return finetune_backbone(
-            options, now=now, steps=self._step, report=self._tell_finetuning, say=self.stdout.write
+            options, now=now, steps=self._step, report=self._print_finetuning_epoch, say=self.stdout.write
         )
 
     def _backbone(self, *, minutes: float, **options) -> None:
         model = backbone_training.train_backbone(minutes=minutes, say=self.stdout.write)
-        self.stdout.write(f"The next encoder is {model}. {self._what_now(model)}")
+        self.stdout.write(f"The next encoder is {model}. {self._next_step(model)}")
 
     def _ranker(self, *, force: bool, wait: bool, rollback: bool, **options) -> None:
         now = timezone.now()
@@ -131,8 +132,10 @@ class Command(BaseCommand):
             self._list(TrainedModel.Kind.RANKER)
         elif rollback:
             model = ranker_store.rollback(now=now)
-            what = f"{model} serves again" if model else "There is no ranker before: the blend serves again"
-            self.stdout.write(f"{what}. The next training may replace it.")
+            now_active = (
+                f"{model} serves again" if model else "There is no earlier ranker: the blend serves again"
+            )
+            self.stdout.write(f"{now_active}. The next training may replace it.")
         else:
             model = train_ranker(now=now, force=force, wait=wait, steps=self._step)
             metrics = model.metrics
@@ -141,20 +144,20 @@ class Command(BaseCommand):
                 f"{model.verdict} It serves now."
             )
 
-    def _tell_epoch(self, epoch) -> None:
+    def _print_epoch(self, epoch) -> None:
         self.stdout.write(
             f"Epoch {epoch.number}: category by photo {epoch.photo_accuracy:.1%}, by words "
             f"{epoch.words_accuracy:.1%}, by both {epoch.both_accuracy:.1%}; a listing's photo by its title "
             f"{epoch.words_to_photo:.1%} and by its other photo {epoch.sibling:.1%} among the first ten"
         )
 
-    def _tell_finetuning(self, epoch) -> None:
+    def _print_finetuning_epoch(self, epoch) -> None:
         self.stdout.write(
             f"Epoch {epoch.number}: loss {epoch.loss:.3f}, category by photo {epoch.accuracy:.1%}"
         )
 
-    def _train(self, **how) -> None:
-        model = train_collaborative(now=timezone.now(), steps=self._step, report=self._report, **how)
+    def _train(self, **options) -> None:
+        model = train_collaborative(now=timezone.now(), steps=self._step, report=self._print_trial, **options)
         metrics = model.metrics
         for root, km in metrics["decays_km"].items():
             self.stdout.write(f"In {root} nearness falls to a third within {km:g} km.")
@@ -169,7 +172,7 @@ class Command(BaseCommand):
         with progress_bar(name) as progress:
             yield progress
 
-    def _report(self, tried: Tried) -> None:
+    def _print_trial(self, tried: Tried) -> None:
         recipe = tried.recipe
         self.stdout.write(
             f"Trial {tried.number}: NDCG@20 {tried.ndcg:.4f} with {recipe.factors} factors, "
@@ -184,11 +187,11 @@ class Command(BaseCommand):
         for model in models.order_by("-pk"):
             trained = timezone.localtime(model.created_at)
             left = " (rolled back)" if ROLLED_BACK in model.metrics else ""
-            told = next(
+            size = next(
                 (f", {model.metrics[n]} {n}" for n in ("events", "listings", "slates") if n in model.metrics),
                 "",
             )
-            self.stdout.write(f"{model.version}  {trained:%Y-%m-%d %H:%M}  {model.status}{left}{told}")
+            self.stdout.write(f"{model.version}  {trained:%Y-%m-%d %H:%M}  {model.status}{left}{size}")
             for line in filter(None, (model.verdict, model.problem)):
                 self.stdout.write(f"    {line}")
 
@@ -204,7 +207,7 @@ def _minutes(text: str) -> float:
 
 
 def _count(least: int) -> Callable[[str], int]:
-    """What takes whole numbers from `least`."""
+    """A parser of whole numbers from `least`."""
 
     def parse(text: str) -> int:
         try:
@@ -219,47 +222,47 @@ def _count(least: int) -> Callable[[str], int]:
 
 
 RATES = {"adamw": 1e-4, "sgd": 1e-2}
-# What --finetune does unless told otherwise.
+# Defaults of --finetune.
 FINETUNING = {"optimiser": "adamw", "epochs": 5, "image_size": 192, "unfrozen_blocks": None}
 
 
-def _registered(parser: ArgumentParser, *, refused_if: str, before: str) -> None:
-    """What models that can be gone back from take."""
-    parser.add_argument(
-        "--wait", action="store_true", help="wait for a training that is under way, then train"
-    )
+def _add_rollback_options(parser: ArgumentParser, *, refused_if: str, before: str) -> None:
+    """Add the options of models that can be rolled back."""
+    parser.add_argument("--wait", action="store_true", help="wait until another training ends, then train")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--force", action="store_true", help=f"publish it even if it is {refused_if}")
     instead.add_argument("--rollback", action="store_true", help=f"do not train: serve {before} again")
-    instead.add_argument("--list", action="store_true", help="do not train: show what was trained so far")
+    instead.add_argument("--list", action="store_true", help="do not train: list the trainings so far")
 
 
 def _ranker(parser: ArgumentParser) -> None:
-    _registered(parser, refused_if="not better", before="the ranker before, or else the blend,")
+    _add_rollback_options(
+        parser, refused_if="not better", before="the previous ranker, or without one the blend,"
+    )
 
 
 def _collaborative(parser: ArgumentParser) -> None:
-    _registered(parser, refused_if="worse", before="the model before")
+    _add_rollback_options(parser, refused_if="worse", before="the previous model")
     parser.add_argument(
-        "--tune", action="store_true", help="first search for better ALS parameters, which are then kept"
+        "--tune", action="store_true", help="first search for better ALS hyperparameters, which are kept"
     )
     parser.add_argument(
         "--budget",
         type=_minutes,
         metavar="MINUTES",
-        help=f"how long --tune may search (default: {BUDGET_MIN:g}); a fit that was begun is finished",
+        help=f"time limit of --tune (default: {BUDGET_MIN:g}); a trial that has begun is finished",
     )
 
 
 def _encoder(parser: ArgumentParser) -> None:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--force", action="store_true", help="publish it even if it is worse")
-    instead.add_argument("--list", action="store_true", help="do not train: show what was trained so far")
+    instead.add_argument("--list", action="store_true", help="do not train: list the trainings so far")
     parser.add_argument(
         "--finetune",
         action="store_true",
-        help="first fine-tune the backbone on the catalogue's photos (minutes a thousand photos on a CPU; a "
-        "run that was broken off goes on where it was); then all photos are looked at again",
+        help="first fine-tune the backbone on the catalogue's photos (minutes per thousand photos on a CPU; "
+        "an interrupted run continues); then the features of all photos are computed again",
     )
     parser.add_argument(
         "--optimiser", choices=list(RATES), help=f"of --finetune (default: {FINETUNING['optimiser']})"
@@ -273,7 +276,7 @@ def _encoder(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--unfrozen-blocks",
         type=_count(0),
-        help="how many of the last blocks --finetune changes (default: all)",
+        help="how many of the last blocks --finetune trains (default: all)",
     )
 
 
@@ -282,5 +285,5 @@ def _backbone(parser: ArgumentParser) -> None:
         "--minutes",
         type=_minutes,
         default=backbone_training.USUAL_MINUTES,
-        help="how long it may train (default: %(default)g)",
+        help="time limit (default: %(default)g)",
     )
