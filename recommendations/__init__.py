@@ -1,13 +1,13 @@
 """What is recommended to whom, and all that this takes. Each module says in its first line what it does.
 
-The feed        feed: taste, habits, candidates, affinity, nearby, facts, features, filters, satisfied,
-                resting, ranking, served_ranker, boosts, aversion, arranging, same_photo, exploring, exposure,
-                explanations, pages; feed_parameters, fallback
+The feed        feed: taste, habits, candidates, affinity, nearby, facts, features, filters, sql_filters,
+                satisfied, resting, ranking, served_ranker, boosts, aversion, arranging, same_photo,
+                exploring, exposure, explanations, order, pages; feed_parameters, fallback
 Search          search: asking_words, asking_prices, asking_places, asking_spans, wanted, spelling, matching,
                 fulltext, highlighting, hints; similar, more_like, photo_search, similar_photos, copies,
                 classification, uploads
 Queries encoded encoding, answering: answers, encoded
-What was shown  slates, offers, keeping, crawlers, slate_accounts
+What was shown  slates, offers, tracking, slate_accounts
 Events          interactions: parking, claims, sales, standing, event_files, event_exports; trending;
                 simulation
 Who is believed trust, interaction_weights, doubts, likeness

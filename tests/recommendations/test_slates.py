@@ -11,10 +11,10 @@ from django.db.models.signals import post_save
 from listings.models import Actor, Listing
 from ml.arrays import ShapeError
 from recommendations import slates
-from recommendations.crawlers import is_crawler
 from recommendations.models import Impression, Interaction, Slate, TrainedModel
 from recommendations.slates import BadCursor, Draft
 from recommendations.tasks import prune_slates
+from recommendations.tracking import is_crawler
 
 NAMES = ("content", "distance_km")
 
