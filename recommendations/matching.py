@@ -13,7 +13,7 @@ from recommendations import encoding, fulltext, replica, standing
 from recommendations.classification import EncoderAway
 from recommendations.encoded import Encoded
 from recommendations.encoding import EncodingUnavailable
-from recommendations.filters import Filters, allowed_rows
+from recommendations.filters import Filters, allowed_rows, listings_passing
 from recommendations.interaction_weights import UNWANTED
 from recommendations.replica import NotReady
 from recommendations.taste import merged_ids
@@ -45,7 +45,7 @@ class Question:
         if self.is_silent:
             return {}
         if not self.words and not self.has_photo:
-            newest = fulltext.listings_passing(filters, self.not_of).order_by("-created_at", "-pk")
+            newest = listings_passing(filters, self.not_of).order_by("-created_at", "-pk")
             return {"newest": self._wanted(list(newest.values_list("pk", flat=True)[:DEPTH]))}
         rankings = {"words": self._by_words(filters)} if self.words else {}
         return rankings | self._by_vectors(filters, rankings.get("words", _none()))
@@ -54,7 +54,7 @@ class Question:
         """The active listings that match: all that pass where neither words nor a photo were asked for, else
         those that the sources found: at most DEPTH by words, and NEIGHBOURS by vectors."""
         if not self.words and not self.has_photo and not self.is_silent:
-            return fulltext.listings_passing(filters, self.not_of).exclude(pk__in=self.unwanted)
+            return listings_passing(filters, self.not_of).exclude(pk__in=self.unwanted)
         found = np.unique(np.concatenate([_none(), *rankings.values()])).tolist()
         return Listing.objects.filter(pk__in=found, status=Listing.Status.ACTIVE)
 

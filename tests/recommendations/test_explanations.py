@@ -7,10 +7,11 @@ import pytest
 
 from ml.content_prior import ContentPrior
 from recommendations.candidates import SOURCES
-from recommendations.explanations import SENTENCES, Code, codes, explain
+from recommendations.explanations import explain, reason_codes
 from recommendations.exploring import Explored
 from recommendations.features import FEATURES
 from recommendations.nearby import RADIUS_KM
+from recommendations.pages import SENTENCES, Code
 from recommendations.ranking import Ranked
 from tests import factories
 from tests.recommendations.small_world import load, model, taste
@@ -39,7 +40,7 @@ def in_order(count: int, *explored: int) -> Explored:
 
 def codes_of(ranked: Ranked, *explored: int, boosted=()) -> list[str]:
     count = len(ranked.rows)
-    return codes(ranked, in_order(count, *explored), np.isin(np.arange(count), boosted))
+    return reason_codes(ranked, in_order(count, *explored), np.isin(np.arange(count), boosted))
 
 
 class TestCodes:
@@ -75,7 +76,7 @@ class TestCodes:
     def test_it_follows_the_order_that_is_shown(self):
         ranked = ranked_of({"content": 1}, {"trending": 1})
         explored = replace(in_order(2), order=np.array([1, 0]))
-        assert codes(ranked, explored, np.array([True, False])) == [Code.TRENDING, Code.BOOSTED]
+        assert reason_codes(ranked, explored, np.array([True, False])) == [Code.TRENDING, Code.BOOSTED]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from recommendations.candidates import gather
-from recommendations.exploring import FIRST_PAGE, PROMISED, WITHIN, YOUNG, furthest_behind, give_chances
+from recommendations.exploring import FIRST_PAGE, PROMISED, WITHIN, YOUNG, explore_order, most_underexposed
 from recommendations.exposure import Counted
 from recommendations.ranking import rank
 from tests.recommendations.small_world import load, taste
@@ -29,12 +29,12 @@ def ranked_of(view):
 
 def given(view, shown, *, share=0.1, seed=0, ranked=None, seller_cap=3):
     ranked = ranked or ranked_of(view)
-    explored = give_chances(
+    explored = explore_order(
         view,
         ranked,
         np.arange(len(ranked.rows)),
         shown,
-        behind=furthest_behind(view, shown, view.alive, now=NOW),
+        behind=most_underexposed(view, shown, view.alive, now=NOW),
         share=share,
         seller_cap=seller_cap,
         now=NOW,
@@ -47,24 +47,24 @@ class TestWhoIsBehind:
     def test_the_longer_it_waits_and_the_less_it_was_shown(self):
         view = view_of([1, 10, 20, 20])
         shown = Counted.of([(3, 45, 0)])
-        assert furthest_behind(view, shown, view.alive, now=NOW).tolist() == [3, 1, 0, 2]
-        assert furthest_behind(view, shown, view.alive, now=NOW, count=2).tolist() == [3, 1]
+        assert most_underexposed(view, shown, view.alive, now=NOW).tolist() == [3, 1, 0, 2]
+        assert most_underexposed(view, shown, view.alive, now=NOW, count=2).tolist() == [3, 1]
 
     def test_not_who_had_what_was_promised_is_old_or_may_not_be_shown(self):
         view = view_of([1, 1, YOUNG.total_seconds() / HOUR_S + 1, 1])
         shown = Counted.of([(1, PROMISED, 0)])
         allowed = np.array([True, True, True, False])
-        assert furthest_behind(view, shown, allowed, now=NOW).tolist() == [1]
+        assert most_underexposed(view, shown, allowed, now=NOW).tolist() == [1]
 
     def test_of_one_seller_only_the_one_that_waits_longest(self):
         view = view_of([1, 10, 20, 5])
         view.attributes["seller_id"] = [1, 1, 1, 2]
-        assert furthest_behind(view, Counted.of([]), view.alive, now=NOW).tolist() == [2, 3]
+        assert most_underexposed(view, Counted.of([]), view.alive, now=NOW).tolist() == [2, 3]
 
     def test_nobody_is_owed_more_than_was_promised(self):
         view = view_of([6 * 24, 20])
         shown = Counted.of([(1, PROMISED - 1, 0)])
-        assert furthest_behind(view, shown, view.alive, now=NOW).tolist() == [1, 0]
+        assert most_underexposed(view, shown, view.alive, now=NOW).tolist() == [1, 0]
 
 
 class TestChances:
