@@ -7,9 +7,9 @@ import numpy as np
 from ml.arrays import Matrix, Vector, require_matrix, require_vector
 
 EARTH_RADIUS_KM = 6371.0
-BOX_SLACK = 1.001  # more than float32 rounding
 LEAST = 0.02  # nearness of what is far from everything: it is not ever farther
 
+BOX_SLACK = 1.001  # factor by which a box is larger than exact: more than float32 rounding
 SCALES_KM = np.geomspace(2, 400, 24)  # each a quarter above the one before
 LEAST_CHOICES = 100  # fewer tell a scale only within a factor of two or so
 # Half the 1 % quantile of chi-squared: distance must make the choices likelier by more, as a logarithm, or it

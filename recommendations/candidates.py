@@ -100,7 +100,7 @@ def score_rows(
     rows (n,) int -> (n, len(SOURCES)) float32, NaN where a source does not know a row.
     """
     scores = [
-        *_taste_scores(snapshot, profile, rows),
+        *_profile_scores(snapshot, profile, rows),
         _trending_scores(snapshot, rows),
         _fresh_scores(snapshot, rows, now),
         profile.habits.place_scores(snapshot, rows, stated_location),
@@ -120,7 +120,7 @@ def _nearby(snapshot: View, location: Location | None, allowed: np.ndarray) -> l
     ]
 
 
-def _taste_scores(snapshot: View, profile: Taste, rows: Rows) -> list[np.ndarray]:
+def _profile_scores(snapshot: View, profile: Taste, rows: Rows) -> list[np.ndarray]:
     """Scores of content, collaborative and covisitation, the sources that need a user profile."""
     if not len(profile.listing_ids):
         return [np.full(len(rows), np.nan)] * 3
@@ -136,10 +136,8 @@ def _content_scores(snapshot: View, profile: Taste, vectors: Matrix) -> np.ndarr
     """Likeness to the nearest interest, since a mean of the interests would be near none of them."""
     if not len(profile.interests):
         return np.full(len(vectors), np.nan)
-    nearness = (
-        snapshot.comparison.likeness(profile.interests, vectors) * np.sqrt(profile.interest_weights)[:, None]
-    )  # (i, n)
-    return np.fmax.reduce(nearness)
+    likeness = snapshot.comparison.likeness(profile.interests, vectors)  # (i, n)
+    return np.fmax.reduce(likeness * np.sqrt(profile.interest_weights)[:, None])
 
 
 def _by_factors(snapshot: View, profile: Taste, allowed: np.ndarray) -> Rows:
@@ -186,9 +184,8 @@ def _most_covisited(snapshot: View, profile: Taste, allowed: np.ndarray, count: 
     """The rows with the highest co-visitation scores above 0, at most `count`, unordered."""
     if profile.covisited is None:
         return _none()
-    scores = profile.covisited[
-        snapshot.items
-    ]  # (rows,); -1, an unknown row, reads the last item's: masked below
+    # An unknown row, whose item is -1, reads the last item's score and is masked below.
+    scores = profile.covisited[snapshot.items]  # (rows,)
     rows = np.flatnonzero((scores > 0) & (snapshot.items >= 0) & allowed)
     return rows[_largest(scores[rows], count)]
 

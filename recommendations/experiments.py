@@ -90,8 +90,8 @@ def assignment(actor: Actor | None, now: datetime) -> Assignment:
     division = _running.at(now)
     if actor is None or division is None:
         return NOT_IN_ONE
-    identity = actor.merged_into if actor.merged_into_id else actor
-    return division.of_actor(identity.external_id)
+    who = actor.merged_into if actor.merged_into_id else actor
+    return division.of_actor(who.external_id)
 
 
 def fractions(salt: str, external_id: str) -> tuple[float, float]:

@@ -173,8 +173,8 @@ def cursor_after(slate_id: str, *, offset: int, actor: Actor | None, now: dateti
 
     It needs no quoting in a URL.
     """
-    owner = None if actor is None else actor.pk
-    return _signer.sign_object([slate_id, offset, owner, int(now.timestamp())])
+    whose = None if actor is None else actor.pk
+    return _signer.sign_object([slate_id, offset, whose, int(now.timestamp())])
 
 
 def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate, int]:
@@ -186,10 +186,10 @@ def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate
     deleted.
     """
     try:
-        slate_id, offset, owner, written = _signer.unsign_object(text)
+        slate_id, offset, whose, written = _signer.unsign_object(text)
     except (BadSignature, UnicodeError):
         raise BadCursor("This cursor was not given out here.") from None
-    if owner is not None and not _is_same(owner, actor):
+    if whose is not None and not _is_one(whose, actor):
         raise BadCursor("This cursor is somebody else's.")
     if now - datetime.fromtimestamp(written, UTC) > CURSOR_LASTS:
         raise BadCursor("This cursor has expired.")
@@ -199,11 +199,11 @@ def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate
     return slate, offset
 
 
-def _is_same(actor_id: int, actor: Actor | None) -> bool:
-    """Whether the id is that of this actor, or of a visitor merged into them."""
-    if actor is None or actor_id == actor.pk:
+def _is_one(whose: int, actor: Actor | None) -> bool:
+    """Whether the actor of this key is this one, or became one with them."""
+    if actor is None or whose == actor.pk:
         return actor is not None
-    return Actor.objects.filter(pk=actor_id, merged_into=actor).exists()
+    return Actor.objects.filter(pk=whose, merged_into=actor).exists()
 
 
 def prune(*, kept: timedelta, now: datetime, progress: Progress = unwatched) -> int:

@@ -97,16 +97,15 @@ def _empty(snapshot: View) -> Taste:
 
 
 def merged_ids(actor: Actor) -> list[int]:
-    """Ids of this actor and of the visitors merged into them.
+    """This actor and the visitors merged into them.
 
-    This is a query of its own, since PostgreSQL would not use the index on actor and time for an OR over a
-    join.
+    Asked for first: an OR over a join would keep PostgreSQL from the index on actor and time.
     """
     return [actor.pk, *Actor.objects.filter(merged_into=actor).values_list("pk", flat=True)]
 
 
-_KNOWN = ("listing__price", "listing__category", "listing__latitude", "listing__longitude")
-_KNOWN_COUNT = len(_KNOWN)
+_LISTING_COLUMNS = ("listing__price", "listing__category", "listing__latitude", "listing__longitude")
+_LISTING_COLUMN_COUNT = len(_LISTING_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class _Signal:
 
     weight: float  # sum of the events' weights, decayed by age, capped
     recent: float  # decay of the last event with a positive weight: 1 now, halved every RECENT_HALF_LIFE
-    about: tuple  # of the listing: _KNOWN
+    about: tuple  # of the listing: _LISTING_COLUMNS
 
 
 class _Event(NamedTuple):
@@ -126,14 +125,14 @@ class _Event(NamedTuple):
     source: str
     is_doubtful: bool
     at: datetime
-    about: tuple  # of the listing: _KNOWN
+    about: tuple  # of the listing: _LISTING_COLUMNS
 
 
 def _last_events(own: QuerySet[Interaction], most: int = LAST_EVENTS) -> list[_Event]:
     """The last `most` events, the last one first."""
-    columns = ("listing", "kind", "source", "is_doubtful", "occurred_at", *_KNOWN)
+    columns = ("listing", "kind", "source", "is_doubtful", "occurred_at", *_LISTING_COLUMNS)
     rows = own.order_by("-occurred_at").values_list(*columns)[:most]
-    return [_Event(*row[:-_KNOWN_COUNT], row[-_KNOWN_COUNT:]) for row in rows]
+    return [_Event(*row[:-_LISTING_COLUMN_COUNT], row[-_LISTING_COLUMN_COUNT:]) for row in rows]
 
 
 def _touched(events: list[_Event], now: datetime) -> dict[int, _Signal]:
@@ -154,8 +153,9 @@ def _satisfied(own: QuerySet[Interaction], events: list[_Event], now: datetime) 
         lately = own.filter(occurred_at__gt=now - LASTS)
         bought = lately.filter(kind=Interaction.Kind.PURCHASE).values_list("listing__category", flat=True)
         events = _last_events(lately.filter(listing__category__in=list(bought)), MOST_OF_BOUGHT_KINDS)
-    purchases_and_looks = [(event.listing, event.kind, event.about[1], event.at) for event in events]
-    return satisfied_categories(purchases_and_looks, now=now)
+    return satisfied_categories(
+        [(event.listing, event.kind, event.about[1], event.at) for event in events], now=now
+    )
 
 
 def _habits(liked: dict[int, _Signal], weights: Vector) -> Habits:

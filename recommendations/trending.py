@@ -31,7 +31,7 @@ _client: redis.Redis | None = None
 
 
 def client() -> redis.Redis:
-    """This process's connection to Redis, with a short timeout: no request waits long for trending."""
+    """This process's connection to Redis: trending is never worth waiting for."""
     global _client
     if _client is None:
         _client = redis_link.link(1)

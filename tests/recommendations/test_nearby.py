@@ -1,4 +1,4 @@
-"""What lies near a place, over a made-up map; the feed's own tests show what comes of it."""
+"""Listings near a location, over a made-up map; the feed's own tests cover their effect."""
 
 from dataclasses import replace
 
@@ -24,8 +24,8 @@ def world(*places: tuple[float, float], trending: tuple[float, ...] = ()) -> Vie
     view = load(*((number, 0) for number in range(1, len(places) + 1)))
     attributes = view.attributes.copy()
     attributes["latitude"], attributes["longitude"] = np.array(places).T
-    heat = np.array(trending or [0] * len(places), np.float32)
-    return replace(view, attributes=attributes, trending=heat)
+    scores = np.array(trending or [0] * len(places), np.float32)
+    return replace(view, attributes=attributes, trending=scores)
 
 
 def scattered(count: int) -> View:
@@ -78,7 +78,7 @@ class TestNearest:
         assert nearby.nearest(view, LEEDS, view.alive, 0).tolist() == []
 
 
-class TestHottest:
+class TestMostTrending:
     def test_they_are_what_is_trending_not_too_far_away(self):
         view = world(LEEDS, BRADFORD, YORK, BATH, NOWHERE, trending=(0.1, 0.4, 0.2, 1, 0.9))
         assert nearby.most_trending(view, LEEDS, view.alive, 5).tolist() == [1, 2, 0]
@@ -93,7 +93,7 @@ class TestHottest:
         assert nearby.most_trending(view, None, view.alive, 5).tolist() == []
 
 
-class TestHere:
+class TestLocation:
     def test_a_shopper_is_where_they_say(self):
         assert nearby.location_of(Filters(lat=51.38, lon=-2.36), habits(LEEDS)) == BATH
 

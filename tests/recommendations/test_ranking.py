@@ -74,11 +74,11 @@ class TestRank:
         place = SOURCES.index("place")
         far, near = [[0.0] * len(SOURCES) for _ in range(2)]
         far[0], near[place] = 0.5, 1.0
-        known, told = (
+        known, stated = (
             rank(candidates(far, near), warm(1.0), states_location=states_location).weights[place]
             for states_location in (False, True)
         )
-        assert told > known
+        assert stated > known
         assert rank(candidates(far, near), warm(0), states_location=True).rows.tolist() == [1, 0]
 
     def test_nothing_to_rank_is_no_trouble(self):
