@@ -119,7 +119,9 @@ def note_served(slate_id: str, places: Sequence[int], *, now: datetime, is_new: 
         for run in np.split(unlogged, breaks) if len(unlogged) else ():
             serve(slate_id, offset=int(run[0]), count=len(run), now=now)
     except DatabaseError:
-        logger.exception("An impression was not stored; the page goes out, and its events count all the same")
+        logger.exception(
+            "An impression was not stored; the page goes out, but its events do not count for the slate"
+        )
 
 
 def _served_places(slate_id: str) -> Rows:
@@ -151,7 +153,7 @@ def find(slate_id: str) -> Slate | None:
 def features_of(slate: Slate) -> Matrix:
     """The features that each listing was ranked by: (m, f) float32, NaN = unknown.
 
-    Raises ShapeError where the stored bytes do not fit, as after a redaction.
+    Raises ShapeError where the stored bytes are missing or do not fit.
     """
     return _read(slate.features, (len(slate.listing_ids), len(slate.feature_names)))
 
