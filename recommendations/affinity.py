@@ -127,7 +127,7 @@ def key_of(path: str) -> int | None:
 
 def _read_paths() -> None:
     """Read all categories at once. A category never moves, so what was read stays valid."""
-    keys = dict(Category.objects.values_list("path", "pk"))
+    keys: dict[str, int] = dict(Category.objects.values_list("path", "pk"))
     _keys.update(keys)
     for path, pk in keys.items():
         names = path.split(Category.SEPARATOR)

@@ -32,7 +32,7 @@ def arrange(
     has_room &= _nth(categories) < parameters.category_cap * WINDOWS
     chosen = _best(has_room, np.zeros(len(has_room), bool) if kept is None else kept)
     rows = ranked.rows[chosen]
-    lowest = np.nanmin(ranked.score, initial=0.0) - 1  # below every known score
+    lowest = float(np.nanmin(ranked.score, initial=0.0) - 1)  # below every known score
     order = diversify(
         np.nan_to_num(ranked.score[chosen], nan=lowest),
         snapshot.comparison.weighted(snapshot.vectors(rows).astype(np.float32)),

@@ -124,7 +124,7 @@ def keep(boost: Boost, *, by: str, now: datetime) -> Boost:
     """
     with transaction.atomic():
         stored = Boost.objects.select_for_update().filter(pk=boost.pk).first()
-        before = stored and described(stored)
+        before = described(stored) if stored else None
         if stored is None:
             boost.created_by, boost.created_at = by, now
         boost.save()

@@ -40,7 +40,7 @@ class Assignment:
     @property
     def exposure(self) -> dict[str, str]:
         """The entries for the `parameters` of a slate; empty without an experiment."""
-        if self.experiment is None:
+        if self.experiment is None or self.variant is None:
             return {}
         return {"experiment": self.experiment, "variant": self.variant}
 

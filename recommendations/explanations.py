@@ -3,7 +3,7 @@
 The evidence is the listings that the actor touched and that contributed most.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -92,7 +92,7 @@ def _reason(code: str, evidence: list[tuple[str, str]]) -> Reason | None:
     return Reason(known_code, sentence, tuple(external_id for external_id, _ in evidence))
 
 
-def _names(listing_ids: set[int]):
+def _names(listing_ids: set[int]) -> Iterable[tuple[int, str, str]]:
     """Id, external id and title of those listings that are or were for sale; others stay private."""
     public = Listing.objects.filter(status__in=Listing.PUBLIC)
     return public.filter(pk__in=listing_ids).values_list("pk", "external_id", "title")
@@ -130,7 +130,7 @@ def _contributions(snapshot: View, profile: Taste, row: int, vector: Matrix) -> 
 
 def _factors(snapshot: View, row: int, vector: Matrix) -> Vector | None:
     """The item factors of a row, or those that its content predicts; None without a model or a prior."""
-    item = int(snapshot.items[row])
-    if item >= 0:
-        return snapshot.collaborative.als.item_factors[item]
+    item, model = int(snapshot.items[row]), snapshot.collaborative
+    if model is not None and item >= 0:
+        return model.als.item_factors[item]
     return None if snapshot.prior is None else snapshot.prior.factors(vector)[0]

@@ -43,7 +43,8 @@ class Counted:
         if not len(self.impressions):
             return np.zeros(len(listing_ids), np.int64), np.zeros(len(listing_ids), np.int64)
         places = self.positions.find(listing_ids)
-        return tuple(np.where(places >= 0, counts[places], 0) for counts in (self.impressions, self.clicks))
+        is_known = places >= 0
+        return np.where(is_known, self.impressions[places], 0), np.where(is_known, self.clicks[places], 0)
 
     def popularity(self, listing_ids: np.ndarray) -> Vector:
         """Logarithm of the expected click rate, shrunk towards the catalogue's prior.

@@ -24,7 +24,9 @@ def without_view(*, actor: Actor | None, filters: Filters, limit: int, now: date
     There is one page and no slate; `degraded` names the missing inputs.
     """
     trending_ids, missing = _trending()
-    passing = listings_passing(filters, actor and actor.pk).exclude(pk__in=unwanted_by(actor))
+    passing = listings_passing(filters, None if actor is None else actor.pk).exclude(
+        pk__in=unwanted_by(actor)
+    )
     passing_ids = set(passing.filter(pk__in=trending_ids).values_list("pk", flat=True))
     first = [pk for pk in trending_ids if pk in passing_ids][:limit]
     others = passing.exclude(pk__in=first).order_by("-created_at", "-pk").values_list("pk", flat=True)

@@ -97,7 +97,7 @@ class Asked:
             self.candidates,
             self.taste,
             self.view.blend,
-            ranker=self.view.ranker and self.view.ranker.model,
+            ranker=self.view.ranker.model if self.view.ranker else None,
             adjusted=np.log(self.boosted(rows)) - penalties(self.view, self.taste, rows),
             states_location=self.filters.stated_location is not None,
             multipliers=self.parameters.source_weights,

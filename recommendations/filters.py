@@ -30,7 +30,7 @@ class Filters:
     radius_km: float | None = None  # around lat and lon; None allows any distance
 
     def __post_init__(self) -> None:
-        if None not in (self.min_price, self.max_price) and self.min_price > self.max_price:
+        if self.min_price is not None and self.max_price is not None and self.min_price > self.max_price:
             raise Invalid("min_price is above max_price.", field="min_price")
         if (self.lat is None) != (self.lon is None):
             raise Invalid("lat and lon belong together.", field="lon" if self.lat is None else "lat")
