@@ -1,5 +1,7 @@
 """Great-circle distances, and estimation of distance decay from choices. Serving imports this module."""
 
+import math
+
 import numpy as np
 
 from ml.arrays import Matrix, Vector, require_matrix, require_vector
@@ -7,6 +9,7 @@ from ml.arrays import Matrix, Vector, require_matrix, require_vector
 EARTH_RADIUS_KM = 6371.0
 LEAST = 0.02  # nearness of a listing that is far from every place
 
+BOX_SLACK = 1.001  # factor by which a box is larger than exact: more than float32 rounding
 SCALES_KM = np.geomspace(2, 400, 24)  # each a quarter above the one before
 LEAST_CHOICES = 100  # with fewer a scale is known only within a factor of two or so
 # Half the 1 % quantile of chi-squared: the gain in log-likelihood from which distance is taken to matter.
@@ -32,6 +35,21 @@ def apart_km(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     half = np.sin((one - other) / 2) ** 2
     chord = half[..., 0] + np.cos(one[..., 0]) * np.cos(other[..., 0]) * half[..., 1]
     return 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(chord.clip(0, 1)))
+
+
+def half_box(latitude: float, radius_km: float, *, margin: float = 0.0) -> tuple[float, float]:
+    """Half the height and half the width, in degrees, of a box that holds every point within the radius.
+
+    The box is a cheap first test: it spares most points the sines of `apart_km`. The half width is 180 where
+    a pole lies inside the circle, since all longitudes meet there. margin: degrees added on each side, for
+    coordinates that may be off by as much.
+    """
+    reach = radius_km / EARTH_RADIUS_KM * BOX_SLACK  # radians
+    height = math.degrees(reach) + margin
+    if abs(latitude) + height >= 90:
+        return height, 180.0
+    width = math.degrees(math.asin(math.sin(reach) / math.cos(math.radians(latitude)))) * BOX_SLACK
+    return height, width + margin
 
 
 def nearness(apart: np.ndarray, shares: np.ndarray, scale: np.ndarray | float) -> np.ndarray:

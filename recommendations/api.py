@@ -13,7 +13,6 @@ from listings.models import Actor
 from listings.services import ensure_actors
 from recommendations.feed import build_feed, next_page
 from recommendations.interactions import Event, EventResult, Outcome, record
-from recommendations.keeping import is_kept, is_noted
 from recommendations.models import Slate
 from recommendations.offers import keep
 from recommendations.on_behalf import asking_actor
@@ -26,6 +25,7 @@ from recommendations.serializers import (
     SimilarQuery,
 )
 from recommendations.similar import By, find_similar
+from recommendations.tracking import is_kept, is_noted
 
 TAGS = ["recommendations"]
 EVENT_BYTES = 2_000_000  # 500 events

@@ -1,4 +1,4 @@
-"""What lies near to something that an actor hid or reported is shown later."""
+"""Negative feedback: listings like one that the actor hid or reported are ranked lower."""
 
 import numpy as np
 
@@ -6,18 +6,18 @@ from ml.arrays import Rows, Vector
 from recommendations.taste import Taste
 from recommendations.view import View
 
-STRENGTH = 2.0  # deviations of the blend by which the very same thing would fall
+STRENGTH = 2.0  # the penalty of an identical listing, in standard deviations of the blend
 
 
-def penalties(view: View, taste: Taste, rows: Rows) -> Vector:
-    """How far each row is pushed down, by the nearest of what is not wanted.
+def penalties(snapshot: View, profile: Taste, rows: Rows) -> Vector:
+    """The penalty of each row, by its likeness to the nearest listing that was hidden or reported.
 
-    The square of the likeness: another chair than the one that was hidden is hardly touched, its twin is.
+    The likeness is squared: a listing of the same kind is hardly affected, a nearly identical one is.
     rows (n,) int -> (n,) float32 in [0, STRENGTH], in the units of a blended score
     """
-    if not len(taste.unwanted):
+    if not len(profile.unwanted):
         return np.zeros(len(rows), np.float32)
-    vectors = view.vectors(rows).astype(np.float32)
-    likeness = view.comparison.likeness(taste.unwanted, vectors)  # (u, n)
+    vectors = snapshot.vectors(rows).astype(np.float32)
+    likeness = snapshot.comparison.likeness(profile.unwanted, vectors)  # (u, n)
     nearest = np.fmax.reduce(likeness, axis=0, initial=0)
     return (STRENGTH * np.clip(nearest, 0, 1) ** 2).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What staff show more or less of: every change is kept, and what holds now is factors for rows."""
+"""Boosts: factors by which staff raise or lower categories, sellers and listings, with their history."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from recommendations.models import Boost, BoostChange
 from recommendations.remembered import Remembered
 from recommendations.view import View
 
-LEAST, MOST = 0.1, 10.0  # what all boosts of one listing come to together
+LEAST, MOST = 0.1, 10.0  # bounds of the product of all boosts of one listing
 
 
 @dataclass(frozen=True)
 class Factors:
-    """A factor for each of some ids.   positions over m ids, each once; values (m,) float64"""
+    """Factors by id: positions of m unique ids, values (m,) float64."""
 
     positions: Positions
     values: np.ndarray
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[int, float]]) -> "Factors":
-        """Those of one id multiply."""
+        """From ids and factors. Several factors of one id are multiplied."""
         products: dict[int, float] = {}
         for key, factor in pairs:
             products[key] = products.get(key, 1.0) * factor
@@ -41,16 +41,16 @@ class Factors:
         return len(self.values)
 
     def find(self, ids: np.ndarray) -> np.ndarray:
-        """1 for an id without one.   ids (n,) int64 -> (n,) float64"""
+        """The factor of each id, 1 without one: (n,) int64 -> (n,) float64"""
         if not len(self):
             return np.ones(len(ids))
-        found = self.positions.find(ids)
-        return np.where(found >= 0, self.values[found], 1.0)
+        places = self.positions.find(ids)
+        return np.where(places >= 0, self.values[places], 1.0)
 
 
 @dataclass(frozen=True)
 class Boosts:
-    """What holds at a time. Of categories, those below a boosted one have its factor too."""
+    """The boosts in force at a time. Categories below a boosted one have its factor, too."""
 
     categories: Factors
     sellers: Factors
@@ -62,20 +62,20 @@ class Boosts:
 
 
 def active(now: datetime) -> Boosts:
-    """What holds now; read once a second at most, so that a change is seen a second late.
+    """The boosts in force now. They are read once a second at most, so a change takes effect a second later.
 
     Raises DatabaseError.
     """
     return _active.at(now)
 
 
-def factors(view: View, rows: Rows, boosts: Boosts) -> Vector:
-    """What the scores of rows are to be multiplied by, 1 where nothing holds.
+def factors(snapshot: View, rows: Rows, boosts: Boosts) -> Vector:
+    """The boost of each row, 1 without one: rows (n,) int -> (n,) float32
 
-    Several multiply; their product is clipped to [LEAST, MOST]. For scores that can be negative, as z-scores
-    are, its logarithm may be added instead.   rows (n,) int -> (n,) float32
+    It is the product of the factors of its category, seller and listing, clipped to [LEAST, MOST]. Scores
+    are multiplied by it; to scores that may be negative, such as z-scores, its logarithm is added instead.
     """
-    attributes = view.attributes[rows]
+    attributes = snapshot.attributes[rows]
     product = (
         boosts.categories.find(attributes["category_id"])
         * boosts.sellers.find(attributes["seller_id"])
@@ -85,9 +85,9 @@ def factors(view: View, rows: Rows, boosts: Boosts) -> Vector:
 
 
 def _read(now: datetime) -> Boosts:
-    """Two queries, the second for what lies below boosted categories."""
-    held = Boost.objects.filter(starts_at__lte=now, ends_at__gt=now)
-    rows = list(held.values_list("category__path", "seller_id", "listing_id", "factor"))
+    """Takes two queries, the second for the categories below boosted ones."""
+    in_force = Boost.objects.filter(starts_at__lte=now, ends_at__gt=now)
+    rows = list(in_force.values_list("category__path", "seller_id", "listing_id", "factor"))
     return Boosts(
         Factors.of(_below([(path, factor) for path, _, _, factor in rows if path is not None])),
         Factors.of((seller, factor) for _, seller, _, factor in rows if seller is not None),
@@ -96,16 +96,16 @@ def _read(now: datetime) -> Boosts:
 
 
 def _below(boosted: list[tuple[str, float]]) -> list[tuple[int, float]]:
-    """Category ids with the factor of each boosted path that they are, or lie below."""
+    """Ids of the boosted categories and those below them, each with the factor of the boosted path."""
     if not boosted:
         return []
-    within = [(path, path + Category.SEPARATOR, factor) for path, factor in boosted]
-    wanted = reduce(or_, (Q(path=path) | Q(path__startswith=below) for path, below, _ in within))
+    prefixes = [(path, path + Category.SEPARATOR, factor) for path, factor in boosted]
+    is_boosted = reduce(or_, (Q(path=path) | Q(path__startswith=prefix) for path, prefix, _ in prefixes))
     return [
         (pk, factor)
-        for pk, found in Category.objects.filter(wanted).order_by().values_list("pk", "path")
-        for path, below, factor in within
-        if found == path or found.startswith(below)
+        for pk, category in Category.objects.filter(is_boosted).order_by().values_list("pk", "path")
+        for path, prefix, factor in prefixes
+        if category == path or category.startswith(prefix)
     ]
 
 
@@ -113,50 +113,51 @@ _active = Remembered(_read)
 
 
 def forget() -> None:
-    """The next call of `active` reads: for whoever has just changed what holds, and cannot wait a second."""
+    """Make the next call of `active` read the database, so that a change takes effect at once."""
     _active.forget()
 
 
 def keep(boost: Boost, *, by: str, now: datetime) -> Boost:
-    """Save a boost, new or changed, and note who did what. One that is as it was leaves no note.
+    """Save a new or changed boost, and log who changed what. Nothing is logged where nothing changed.
 
-    Raises IntegrityError for what the constraints refuse; forms ask full_clean() before.
+    Raises IntegrityError where a constraint is violated; forms call full_clean() before.
     """
     with transaction.atomic():
         stored = Boost.objects.select_for_update().filter(pk=boost.pk).first()
-        before = stored and told(stored)
+        before = described(stored) if stored else None
         if stored is None:
             boost.created_by, boost.created_at = by, now
         boost.save()
-        if (after := told(boost)) != before:
+        if (after := described(boost)) != before:
             action = BoostChange.Action.CHANGED if stored else BoostChange.Action.ADDED
-            _note(boost.pk, action, by=by, now=now, before=before, after=after)
+            _log(boost.pk, action, by=by, now=now, before=before, after=after)
     forget()
     return boost
 
 
 def remove(boost: Boost, *, by: str, now: datetime) -> None:
-    """Delete a boost and note who did. One that is gone already leaves no note."""
+    """Delete a boost, and log who did. Nothing is logged where it is gone already."""
     with transaction.atomic():
         stored = Boost.objects.select_for_update().filter(pk=boost.pk).first()
         if stored is not None:
-            _note(stored.pk, BoostChange.Action.REMOVED, by=by, now=now, before=told(stored), after=None)
+            before = described(stored)
+            _log(stored.pk, BoostChange.Action.REMOVED, by=by, now=now, before=before, after=None)
             stored.delete()
     forget()
 
 
-def told(boost: Boost) -> dict[str, Any]:
-    """What a boost says, for its history, with the external id of what it is about."""
+def described(boost: Boost) -> dict[str, Any]:
+    """The values of a boost for its history. Its target stands as a category's path or an external id."""
     target = boost.target
     return {
         boost.kind: target.path if isinstance(target, Category) else target and target.external_id,
         "factor": boost.factor,
-        # In one zone: a form has them in another than the database, which is no change.
+        # In UTC: a form has its times in another zone than the database, which is no change.
         "starts_at": boost.starts_at.astimezone(UTC).isoformat(),
         "ends_at": boost.ends_at.astimezone(UTC).isoformat(),
         "note": boost.note,
     }
 
 
-def _note(boost_id: int, action: str, *, by: str, now: datetime, **what: dict[str, Any] | None) -> None:
-    BoostChange.objects.create(boost_id=boost_id, action=action, by=by, at=now, **what)
+def _log(boost_id: int, action: str, *, by: str, now: datetime, **values: dict[str, Any] | None) -> None:
+    BoostChange.objects.create(boost_id=boost_id, action=action, by=by, at=now, **values)

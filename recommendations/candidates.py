@@ -1,4 +1,4 @@
-"""What might be shown: the best of each source, merged into one value."""
+"""Candidates of the feed: the best rows of each source, scored by all sources."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from ml.arrays import Matrix, Rows, Vector, pack_mask
 from recommendations import affinity, nearby
 from recommendations.exposure import NOTHING_SHOWN, Counted
 from recommendations.facts import facts_of
-from recommendations.habits import Here
+from recommendations.habits import Location
 from recommendations.measured import observe_candidates
 from recommendations.taste import Taste
 from recommendations.view import View
@@ -25,14 +25,14 @@ SOURCES = (
     "popularity",
 )
 PER_SOURCE = 200
-NEAREST = 100  # of what is near, and of what is trending near
-LENDERS = 200  # live listings whose co-visitation scores are spread to those that nobody has touched
+NEAREST = 100  # each, of the nearest rows and of the trending rows nearby
+LENDERS = 200  # live listings from which co-visitation scores are spread to cold-start listings
 FRESH_HALF_LIFE = timedelta(days=3)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows of the view with what each source thinks of them.
+    """Rows of the snapshot with their features.
 
     rows (n,) int32, each once; scores (n, len(SOURCES)) float32, NaN where a source does not know a row;
     facts (n, len(FACTS)) float32, NaN = unknown.
@@ -44,196 +44,199 @@ class Candidates:
 
 
 def gather(
-    view: View,
-    taste: Taste,
+    snapshot: View,
+    profile: Taste,
     allowed: np.ndarray,
     *,
     now: datetime,
-    at: Here | None = None,
-    here: Here | None = None,
+    stated_location: Location | None = None,
+    location: Location | None = None,
     shown: Counted = NOTHING_SHOWN,
     also: Rows | None = None,
 ) -> Candidates:
-    """What the sources propose among the allowed rows (rows,) bool, scored by all of them.
+    """The rows that the sources propose among the allowed ones (rows,) bool, scored by all sources.
 
-    at: where they say that they are. here: that, or where they usually look. shown: what was counted of
-    impressions. also: rows that are to be among them.
+    stated_location: where the caller says the actor is. location: the same, or where the actor usually
+    looks. shown: impression counts. also: rows to add to the proposed ones.
     """
-    rows = propose(view, taste, allowed, here=here)
+    rows = propose(snapshot, profile, allowed, location=location)
     if also is not None:
         rows = np.union1d(rows, also).astype(np.int32)
-    scores = score_rows(view, taste, rows, now=now, at=at, shown=shown)
-    return Candidates(rows, scores, facts_of(view, taste, rows, now=now, here=here))
+    scores = score_rows(snapshot, profile, rows, now=now, stated_location=stated_location, shown=shown)
+    return Candidates(rows, scores, facts_of(snapshot, profile, rows, now=now, location=location))
 
 
-def propose(view: View, taste: Taste, allowed: np.ndarray, *, here: Here | None = None) -> Rows:
-    """The union of the best of each source.
+def propose(snapshot: View, profile: Taste, allowed: np.ndarray, *, location: Location | None = None) -> Rows:
+    """The union of the best rows of each source.
 
     allowed (rows,) bool, without dead rows -> (n,) int32, sorted.
     """
     proposed = {
-        "content": [view.nearest(interest, PER_SOURCE, allowed)[0] for interest in taste.interests],
-        "collaborative": [_by_factors(view, taste, allowed), _by_prior(view, taste, allowed)],
+        "content": [snapshot.nearest(interest, PER_SOURCE, allowed)[0] for interest in profile.interests],
+        "collaborative": [_by_factors(snapshot, profile, allowed), _by_prior(snapshot, profile, allowed)],
         "covisitation": [
-            _most_covisited(view, taste, allowed, PER_SOURCE),
-            _by_smoother(view, taste, allowed),
+            _most_covisited(snapshot, profile, allowed, PER_SOURCE),
+            _covisited_by_content(snapshot, profile, allowed),
         ],
-        "trending": [_hottest(view, allowed)],
-        "fresh": [view.newest(PER_SOURCE, allowed)],
-        "place": _around(view, here, allowed),
+        "trending": [_most_trending(snapshot, allowed)],
+        "fresh": [snapshot.newest(PER_SOURCE, allowed)],
+        "place": _nearby(snapshot, location, allowed),
     }
     observe_candidates({source: sum(map(len, rows)) for source, rows in proposed.items()})
     return np.unique(np.concatenate([part for rows in proposed.values() for part in rows])).astype(np.int32)
 
 
 def score_rows(
-    view: View,
-    taste: Taste,
+    snapshot: View,
+    profile: Taste,
     rows: Rows,
     *,
     now: datetime,
-    at: Here | None = None,
+    stated_location: Location | None = None,
     shown: Counted = NOTHING_SHOWN,
 ) -> Matrix:
-    """What each source thinks of these rows, whoever proposed them, one row's score whatever the others are.
+    """The score of each row from every source. It does not depend on the other rows.
 
     rows (n,) int -> (n, len(SOURCES)) float32, NaN where a source does not know a row.
     """
     scores = [
-        *_taste_scores(view, taste, rows),
-        _trending_scores(view, rows),
-        _fresh_scores(view, rows, now),
-        taste.habits.place_scores(view, rows, at),
-        affinity.scores(taste.touched, view, rows),
-        shown.popularity(view.attributes["listing_id"][rows]),
+        *_profile_scores(snapshot, profile, rows),
+        _trending_scores(snapshot, rows),
+        _fresh_scores(snapshot, rows, now),
+        profile.habits.place_scores(snapshot, rows, stated_location),
+        affinity.scores(profile.touched, snapshot, rows),
+        shown.popularity(snapshot.attributes["listing_id"][rows]),
     ]
     return np.column_stack(scores).astype(np.float32)
 
 
-def _around(view: View, here: Here | None, allowed: np.ndarray) -> list[Rows]:
-    """What is near, and what is trending near."""
-    if here is None:
+def _nearby(snapshot: View, location: Location | None, allowed: np.ndarray) -> list[Rows]:
+    """The nearest rows, and the trending ones nearby."""
+    if location is None:
         return []
     return [
-        nearby.nearest(view, here, allowed, NEAREST),
-        nearby.hottest(view, here, allowed, NEAREST),
+        nearby.nearest(snapshot, location, allowed, NEAREST),
+        nearby.most_trending(snapshot, location, allowed, NEAREST),
     ]
 
 
-def _taste_scores(view: View, taste: Taste, rows: Rows) -> list[np.ndarray]:
-    """By content, collaborative, covisitation: what has to do with who asks."""
-    if not len(taste.listing_ids):
+def _profile_scores(snapshot: View, profile: Taste, rows: Rows) -> list[np.ndarray]:
+    """Scores of content, collaborative and covisitation, the sources that need a user profile."""
+    if not len(profile.listing_ids):
         return [np.full(len(rows), np.nan)] * 3
-    vectors = view.vectors(rows).astype(np.float32)  # (n, d): read and widened once for all three
+    vectors = snapshot.vectors(rows).astype(np.float32)  # (n, d), read once for all three
     return [
-        _content_scores(view, taste, vectors),
-        _collaborative_scores(view, taste, rows, vectors),
-        _covisitation_scores(view, taste, rows, vectors),
+        _content_scores(snapshot, profile, vectors),
+        _collaborative_scores(snapshot, profile, rows, vectors),
+        _covisitation_scores(snapshot, profile, rows, vectors),
     ]
 
 
-def _content_scores(view: View, taste: Taste, vectors: Matrix) -> np.ndarray:
-    """The nearest interest speaks: a mean over interests would be near to none of them."""
-    if not len(taste.interests):
+def _content_scores(snapshot: View, profile: Taste, vectors: Matrix) -> np.ndarray:
+    """Likeness to the nearest interest, since a mean of the interests would be near none of them."""
+    if not len(profile.interests):
         return np.full(len(vectors), np.nan)
-    nearness = (
-        view.comparison.likeness(taste.interests, vectors) * np.sqrt(taste.interest_weights)[:, None]
-    )  # (i, n)
-    return np.fmax.reduce(nearness)
+    likeness = snapshot.comparison.likeness(profile.interests, vectors)  # (i, n)
+    return np.fmax.reduce(likeness * np.sqrt(profile.interest_weights)[:, None])
 
 
-def _by_factors(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
-    """Retrieved from the index of item factors: scoring every item costs more than the rest of a request."""
-    model = view.collaborative
-    if model is None or taste.factors is None:
+def _by_factors(snapshot: View, profile: Taste, allowed: np.ndarray) -> Rows:
+    """The rows with the highest collaborative scores, from the index of item factors.
+
+    Scoring every item would cost more than the rest of a request.
+    """
+    model = snapshot.collaborative
+    if model is None or profile.factors is None:
         return _none()
-    known = allowed & (view.items >= 0)
+    known = allowed & (snapshot.items >= 0)
     live_items = np.zeros(model.index.count, bool)
-    live_items[view.items[known]] = True
-    found, _ = model.index.search(
-        taste.factors[None, :], min(PER_SOURCE, model.index.count), pack_mask(live_items)
+    live_items[snapshot.items[known]] = True
+    nearest, _ = model.index.search(
+        profile.factors[None, :], min(PER_SOURCE, model.index.count), pack_mask(live_items)
     )
-    items = found[0][found[0] >= 0]
-    rows = view.rows_of(model.listing_ids[items])
+    items = nearest[0][nearest[0] >= 0]
+    rows = snapshot.rows_of(model.listing_ids[items])
     return rows[rows >= 0]
 
 
-def _by_prior(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
-    """Of what nobody touched before the model was trained: what people like this actor are to like."""
-    if view.prior is None or taste.factors is None:
+def _by_prior(snapshot: View, profile: Taste, allowed: np.ndarray) -> Rows:
+    """Cold-start rows, unknown to the model, with the highest scores that the content prior predicts."""
+    if snapshot.prior is None or profile.factors is None:
         return _none()
-    question, _ = view.prior.question(taste.factors)
-    return view.propose(question, PER_SOURCE, allowed & (view.items < 0))
+    query, _ = snapshot.prior.question(profile.factors)
+    return snapshot.propose(query, PER_SOURCE, allowed & (snapshot.items < 0))
 
 
-def _collaborative_scores(view: View, taste: Taste, rows: Rows, vectors: Matrix) -> np.ndarray:
+def _collaborative_scores(snapshot: View, profile: Taste, rows: Rows, vectors: Matrix) -> np.ndarray:
     scores = np.full(len(rows), np.nan, np.float32)
-    if view.collaborative is None or taste.factors is None:
+    if snapshot.collaborative is None or profile.factors is None:
         return scores
-    items = view.items[rows]
+    items = snapshot.items[rows]
     known = items >= 0
-    scores[known] = view.collaborative.als.item_factors[items[known]] @ taste.factors
-    if view.prior is not None:
-        question, offset = view.prior.question(taste.factors)
-        scores[~known] = vectors[~known] @ question + offset
+    scores[known] = snapshot.collaborative.als.item_factors[items[known]] @ profile.factors
+    if snapshot.prior is not None:
+        query, offset = snapshot.prior.question(profile.factors)
+        scores[~known] = vectors[~known] @ query + offset
     return scores
 
 
-def _most_covisited(view: View, taste: Taste, allowed: np.ndarray, count: int) -> Rows:
-    """Where people who touched the same went on to; nothing that nobody went on to."""
-    if taste.covisited is None:
+def _most_covisited(snapshot: View, profile: Taste, allowed: np.ndarray, count: int) -> Rows:
+    """The rows with the highest co-visitation scores above 0, at most `count`, unordered."""
+    if profile.covisited is None:
         return _none()
-    votes = taste.covisited[view.items]  # (rows,); an unknown row, -1, reads the last item's and is masked
-    rows = np.flatnonzero((votes > 0) & (view.items >= 0) & allowed)
-    return rows[_largest(votes[rows], count)]
+    # An unknown row, whose item is -1, reads the last item's score and is masked below.
+    scores = profile.covisited[snapshot.items]  # (rows,)
+    rows = np.flatnonzero((scores > 0) & (snapshot.items >= 0) & allowed)
+    return rows[_largest(scores[rows], count)]
 
 
-def _covisitation_scores(view: View, taste: Taste, rows: Rows, vectors: Matrix) -> np.ndarray:
+def _covisitation_scores(snapshot: View, profile: Taste, rows: Rows, vectors: Matrix) -> np.ndarray:
     scores = np.full(len(rows), np.nan, np.float32)
-    if taste.covisited is None:
+    if profile.covisited is None:
         return scores
-    items = view.items[rows]
+    items = snapshot.items[rows]
     known = items >= 0
-    scores[known] = taste.covisited[items[known]]
-    question = _smoothed_question(view, taste)
-    if question is not None:
-        scores[~known] = vectors[~known] @ question
+    scores[known] = profile.covisited[items[known]]
+    query = _smoothed_query(snapshot, profile)
+    if query is not None:
+        scores[~known] = vectors[~known] @ query
     return scores
 
 
-def _by_smoother(view: View, taste: Taste, allowed: np.ndarray) -> Rows:
-    """Of what nobody touched before the model was trained: what is like where people went on to."""
-    question = _smoothed_question(view, taste)
-    return _none() if question is None else view.propose(question, PER_SOURCE, allowed & (view.items < 0))
+def _covisited_by_content(snapshot: View, profile: Taste, allowed: np.ndarray) -> Rows:
+    """Cold-start rows, unknown to the model, whose content is like that of co-visited listings."""
+    query = _smoothed_query(snapshot, profile)
+    return _none() if query is None else snapshot.propose(query, PER_SOURCE, allowed & (snapshot.items < 0))
 
 
-def _smoothed_question(view: View, taste: Taste) -> Vector | None:
-    """What to ask the vectors of listings that the model does not know: (d,) float32
+def _smoothed_query(snapshot: View, profile: Taste) -> Vector | None:
+    """Weights (d,) float32 that predict a co-visitation score from the embedding of a cold-start listing.
 
-    From the live listings with the highest co-visitation scores, where filters hide them, too. A ridge
-    regression draws its answers towards 0: they are stretched until the lenders' own are as large as what
-    these really score, or what nobody has touched would stand behind all that anybody has.
+    They are fitted to the live listings with the highest co-visitation scores (the lenders), including those
+    that filters exclude. A ridge regression shrinks its predictions towards 0, which would rank every
+    cold-start listing behind all others, so they are scaled until those for the lenders are as large as the
+    lenders' real scores.
     """
-    if view.smoother is None or taste.covisited is None:
+    if snapshot.smoother is None or profile.covisited is None:
         return None
-    lenders = _most_covisited(view, taste, view.alive, LENDERS)
-    vectors, scores = view.vectors(lenders).astype(np.float32), taste.covisited[view.items[lenders]]
-    question = view.smoother.question(vectors, scores)
-    answered = float(np.linalg.norm(vectors @ question))
-    return question * (float(np.linalg.norm(scores)) / answered) if answered > 0 else question
+    lenders = _most_covisited(snapshot, profile, snapshot.alive, LENDERS)
+    vectors, scores = snapshot.vectors(lenders).astype(np.float32), profile.covisited[snapshot.items[lenders]]
+    query = snapshot.smoother.question(vectors, scores)
+    predicted = float(np.linalg.norm(vectors @ query))
+    return query * (float(np.linalg.norm(scores)) / predicted) if predicted > 0 else query
 
 
-def _hottest(view: View, allowed: np.ndarray) -> Rows:
-    warm = np.flatnonzero(allowed & (view.trending > 0))
-    return warm[_largest(view.trending[warm], PER_SOURCE)]
+def _most_trending(snapshot: View, allowed: np.ndarray) -> Rows:
+    trending = np.flatnonzero(allowed & (snapshot.trending > 0))
+    return trending[_largest(snapshot.trending[trending], PER_SOURCE)]
 
 
-def _trending_scores(view: View, rows: Rows) -> np.ndarray:
-    return np.sqrt(view.trending[rows])  # the hottest is many times hotter than the second
+def _trending_scores(snapshot: View, rows: Rows) -> np.ndarray:
+    return np.sqrt(snapshot.trending[rows])  # the first count is many times the second
 
 
-def _fresh_scores(view: View, rows: Rows, now: datetime) -> np.ndarray:
-    age_s = np.maximum(now.timestamp() - view.attributes["created_at"][rows], 0)
+def _fresh_scores(snapshot: View, rows: Rows, now: datetime) -> np.ndarray:
+    age_s = np.maximum(now.timestamp() - snapshot.attributes["created_at"][rows], 0)
     return 0.5 ** (age_s / FRESH_HALF_LIFE.total_seconds())
 
 

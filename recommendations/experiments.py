@@ -1,8 +1,8 @@
-"""Who gets which feed: actors divided by chance, but always the same way, into variants of parameters.
+"""Experiments: a deterministic random assignment of actors to variants of the feed's parameters.
 
-One experiment runs at a time: the database refuses a second one in the same span. Whoever takes no part gets
-the feed as it is by default, which is the control's too; so does whoever is not known yet, and slates say
-nothing of an experiment then.
+One experiment runs at a time: the database refuses a second one in the same span. Actors who take no part,
+and callers without an actor, get the default parameters, as the control does; their slates name no
+experiment.
 """
 
 import logging
@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 class NotRunnable(Invalid):
-    """An experiment whose variants say nothing against each other."""
+    """An experiment whose variants cannot be compared."""
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What an actor is given; experiment and variant are None for whoever takes no part in one."""
+    """An actor's variant and its parameters; experiment and variant are None without an experiment."""
 
     experiment: str | None
     variant: str | None
@@ -40,8 +40,8 @@ class Assignment:
 
     @property
     def exposure(self) -> dict[str, str]:
-        """What the `parameters` of a slate that is made this way have to say, beside others."""
-        if self.experiment is None:
+        """The entries for the `parameters` of a slate; empty without an experiment."""
+        if self.experiment is None or self.variant is None:
             return {}
         return {"experiment": self.experiment, "variant": self.variant}
 
@@ -51,7 +51,7 @@ NOT_IN_ONE = Assignment(None, None, FeedParameters())
 
 @dataclass(frozen=True)
 class Division:
-    """An experiment as it divides actors.   limits: of each variant, the upper end of its part of [0, 1]"""
+    """The division of actors by an experiment.   limits: the upper end of each variant's part of [0, 1]"""
 
     salt: str
     share: float
@@ -72,18 +72,21 @@ class Division:
         return cls(experiment.salt, experiment.share, limits, tuple(assignments))
 
     def of_actor(self, external_id: str) -> Assignment:
-        """Taking part and the variant are drawn apart: a greater share changes nobody's variant."""
-        takes_part, place = fractions(self.salt, external_id)
-        if takes_part >= self.share:
+        """The assignment of an actor.
+
+        Participation and variant are drawn independently, so that a greater share changes nobody's variant.
+        """
+        participation, place = fractions(self.salt, external_id)
+        if participation >= self.share:
             return NOT_IN_ONE
-        chosen = (each for limit, each in zip(self.limits, self.assignments, strict=True) if place < limit)
-        return next(chosen)  # a place is below 1, which the last limit is
+        parts = zip(self.limits, self.assignments, strict=True)
+        return next(assignment for limit, assignment in parts if place < limit)  # the last limit is 1
 
 
 def assignment(actor: Actor | None, now: datetime) -> Assignment:
-    """What this actor is given now. The database is read once a second at most, for all actors.
+    """The assignment of this actor now. The database is read once a second at most, for all actors.
 
-    A visitor who logged in is given what the member is.   Raises DatabaseError.
+    A visitor merged into a member has the member's assignment.   Raises DatabaseError.
     """
     division = _running.at(now)
     if actor is None or division is None:
@@ -92,9 +95,9 @@ def assignment(actor: Actor | None, now: datetime) -> Assignment:
 
 
 def fractions(salt: str, external_id: str) -> tuple[float, float]:
-    """Two numbers in [0, 1), as if drawn evenly and apart, always the same for the same strings.
+    """Two independent uniform numbers in [0, 1), always the same for the same strings.
 
-    The first 128 bits of SHA-256 of the salt and the id.
+    They are the first 128 bits of SHA-256 of the salt and the id.
     """
     digest = sha256(f"{salt}{external_id}".encode()).digest()
     first, second = (int.from_bytes(part) >> (64 - FRACTION_BITS) for part in (digest[:8], digest[8:16]))
@@ -102,7 +105,7 @@ def fractions(salt: str, external_id: str) -> tuple[float, float]:
 
 
 def require_runnable(names: Sequence[str]) -> None:
-    """Raises NotRunnable unless these are the names of variants that can be held against each other."""
+    """Raises NotRunnable unless these are the names of a control and at least one other variant."""
     if CONTROL not in names:
         raise NotRunnable(f"One variant has to be called {CONTROL}: the feed as it is.")
     if len(names) < 2:
@@ -110,7 +113,7 @@ def require_runnable(names: Sequence[str]) -> None:
 
 
 def forget() -> None:
-    """The next assignment reads: for whoever has just changed an experiment, and cannot wait a second."""
+    """Make the next assignment read the database, so that a changed experiment takes effect at once."""
     _running.forget()
 
 
@@ -122,14 +125,18 @@ def _read(now: datetime) -> Division | None:
     try:
         return Division.of(experiment)
     except DomainError as error:
-        _complain(experiment.name, error.detail)
+        _warn_once(experiment.name, error.detail)
         return None
 
 
 @lru_cache(maxsize=100)
-def _complain(name: str, why: str) -> None:
-    """Once a process: it is read every second. Feeds go on without the experiment."""
-    logger.warning("experiment %s does not run: %s", name, why)
+def _warn_once(name: str, error: str) -> None:
+    """Log once per process, although the experiment is read every second."""
+    logger.warning(
+        "The experiment %s does not run: %s Feeds have the default parameters. Correct it in the admin.",
+        name,
+        error,
+    )
 
 
 _running = Remembered(_read)

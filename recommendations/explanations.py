@@ -1,9 +1,10 @@
-"""Why each listing is shown: a code that is kept with the slate, a sentence, and what of theirs led to it."""
+"""Reasons for the listings of a feed: a code stored with the slate, a sentence, and evidence.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+The evidence is the listings that the actor touched and that contributed most.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from enum import StrEnum
 
 import numpy as np
 
@@ -14,44 +15,19 @@ from recommendations.exploring import Explored
 from recommendations.exposure import YOUNG
 from recommendations.features import FEATURES
 from recommendations.nearby import RADIUS_KM
+from recommendations.pages import SENTENCES, Code, Reason
 from recommendations.ranking import Ranked
 from recommendations.taste import Taste
 from recommendations.view import View
 
-EVIDENCE = 3  # listings that are named at most
+EVIDENCE = 3  # listings named as evidence, at most
 
-
-class Code(StrEnum):
-    BECAUSE_YOU_VIEWED = "because_you_viewed"
-    PEOPLE_ALSO_LIKED = "people_also_liked"
-    TRENDING = "trending"
-    TRENDING_NEARBY = "trending_nearby"
-    NEW = "new"
-    NEW_NEAR_YOU = "new_near_you"
-    NEAR_YOU = "near_you"
-    MORE = "more"
-    EXPLORING = "exploring"
-    BOOSTED = "boosted"
-
-
-SENTENCES = {
-    Code.BECAUSE_YOU_VIEWED: "Like what you viewed",
-    Code.PEOPLE_ALSO_LIKED: "People who like the same liked this",
-    Code.TRENDING: "Popular right now",
-    Code.TRENDING_NEARBY: "Popular near you right now",
-    Code.NEW: "Just listed",
-    Code.NEW_NEAR_YOU: "Just listed near you",
-    Code.NEAR_YOU: "Near where you look",
-    Code.MORE: "More from this marketplace",
-    Code.EXPLORING: "New here, and few have seen it yet",
-    Code.BOOSTED: "Highlighted by the marketplace",
-}
 WITH_EVIDENCE = {
     Code.BECAUSE_YOU_VIEWED: "Because you viewed “{}”",
     Code.PEOPLE_ALSO_LIKED: "People who liked “{}” also liked this",
 }
-# Which sources speak for which reason; what none of them speaks for is MORE.
-SPEAK_FOR = {
+# The sources behind each reason. MORE is for a listing to which none of them contributes.
+SOURCES_OF_CODE = {
     Code.BECAUSE_YOU_VIEWED: ("content", "affinity"),
     Code.PEOPLE_ALSO_LIKED: ("collaborative", "covisitation"),
     Code.TRENDING: ("trending", "popularity"),
@@ -61,107 +37,100 @@ SPEAK_FOR = {
 NEARBY = {Code.TRENDING: Code.TRENDING_NEARBY, Code.NEW: Code.NEW_NEAR_YOU}
 
 
-@dataclass(frozen=True)
-class Reason:
-    """evidence: external ids of listings that the actor touched, the one that says most first."""
-
-    code: Code
-    sentence: str
-    evidence: tuple[str, ...] = ()
-
-
-def codes(ranked: Ranked, explored: Explored, boosted: np.ndarray) -> list[str]:
+def reason_codes(ranked: Ranked, explored: Explored, boosted: np.ndarray) -> list[str]:
     """The code of each listing in order: (m,)
 
-    Chance comes before all, then what staff highlight; else what adds most to the blended score.
-    boosted (n,) bool, of what was ranked.
+    Explored listings come first, then boosted ones; the others have the reason whose sources contribute most
+    to the blended score. boosted (n,) bool, for each ranked listing.
     """
     shares = np.nan_to_num(ranked.shares[explored.order])  # (m, s)
-    spoken = np.column_stack(
-        [shares[:, [SOURCES.index(name) for name in names]].sum(axis=1) for names in SPEAK_FOR.values()]
+    contributed = np.column_stack(
+        [shares[:, [SOURCES.index(name) for name in names]].sum(axis=1) for names in SOURCES_OF_CODE.values()]
     )
     features = ranked.features[explored.order]
     is_old = features[:, FEATURES.index("age_days")] > YOUNG / timedelta(days=1)
-    spoken[is_old, list(SPEAK_FOR).index(Code.NEW)] = 0
-    # Who is new and was hardly shown is thought well of: that is no word of anybody.
+    contributed[is_old, list(SOURCES_OF_CODE).index(Code.NEW)] = 0
+    # Popularity gives a new listing the prior's click rate: that is no sign that anybody likes it.
     is_untouched = ~(features[:, FEATURES.index("trending")] > 0)
-    spoken[is_untouched, list(SPEAK_FOR).index(Code.TRENDING)] = 0
-    says_nothing = spoken.max(axis=1, initial=0) <= 0
-    plain = np.where(says_nothing, Code.MORE, np.array(list(SPEAK_FOR))[np.argmax(spoken, axis=1)]).tolist()
+    contributed[is_untouched, list(SOURCES_OF_CODE).index(Code.TRENDING)] = 0
+    largest = np.array(list(SOURCES_OF_CODE))[np.argmax(contributed, axis=1)]
+    plain = np.where(contributed.max(axis=1, initial=0) <= 0, Code.MORE, largest).tolist()
     is_near = features[:, FEATURES.index("distance_km")] <= RADIUS_KM
-    found = [NEARBY.get(code, code) if near else code for code, near in zip(plain, is_near, strict=True)]
+    chosen = [NEARBY.get(code, code) if near else code for code, near in zip(plain, is_near, strict=True)]
     for place in np.flatnonzero(boosted[explored.order]):
-        found[place] = Code.BOOSTED
+        chosen[place] = Code.BOOSTED
     for place in explored.places:
-        found[place] = Code.EXPLORING
-    return [str(code) for code in found]
+        chosen[place] = Code.EXPLORING
+    return [str(code) for code in chosen]
 
 
 def explain(
-    view: View, taste: Taste, listing_ids: Sequence[int], given: Sequence[str]
+    snapshot: View, profile: Taste, listing_ids: Sequence[int], codes: Sequence[str]
 ) -> list[Reason | None]:
-    """The reason of each listing by its code, with evidence out of what the actor touched.
+    """The reason of each listing by its code, with evidence from what the actor touched.
 
-    The same taste and view give the same evidence. None for a code of another release.
+    The same profile and snapshot give the same evidence. None for a code of another release.
     """
-    rows = view.rows_of(np.array(listing_ids, np.int64))
-    evidence = [_evidence(view, taste, int(row), code) for row, code in zip(rows, given, strict=True)]
-    named = {pk for own in evidence for pk in own}
-    known = {pk: (name, title) for pk, name, title in _names(named)} if named else {}
+    rows = snapshot.rows_of(np.array(listing_ids, np.int64))
+    evidence = [_evidence(snapshot, profile, int(row), code) for row, code in zip(rows, codes, strict=True)]
+    evident_ids = {pk for own in evidence for pk in own}
+    known = {pk: (name, title) for pk, name, title in _names(evident_ids)} if evident_ids else {}
     return [
-        _told(code, [known[pk] for pk in own if pk in known])
-        for code, own in zip(given, evidence, strict=True)
+        _reason(code, [known[pk] for pk in own if pk in known])
+        for code, own in zip(codes, evidence, strict=True)
     ]
 
 
-def _told(code: str, evidence: list[tuple[str, str]]) -> Reason | None:
+def _reason(code: str, evidence: list[tuple[str, str]]) -> Reason | None:
+    """evidence: external id and title of each listing, the strongest first."""
     if code not in SENTENCES:
         return None
-    kind = Code(code)
-    if not evidence or kind not in WITH_EVIDENCE:
-        return Reason(kind, SENTENCES[kind])
-    sentence = WITH_EVIDENCE[kind].format(evidence[0][1])
-    return Reason(kind, sentence, tuple(name for name, _ in evidence))
+    known_code = Code(code)
+    if not evidence or known_code not in WITH_EVIDENCE:
+        return Reason(known_code, SENTENCES[known_code])
+    sentence = WITH_EVIDENCE[known_code].format(evidence[0][1])
+    return Reason(known_code, sentence, tuple(external_id for external_id, _ in evidence))
 
 
-def _names(listing_ids: set[int]):
-    """Of those that are or were for sale: what was withdrawn, or never published, is nobody's business."""
+def _names(listing_ids: set[int]) -> Iterable[tuple[int, str, str]]:
+    """Id, external id and title of those listings that are or were for sale; others stay private."""
     public = Listing.objects.filter(status__in=Listing.PUBLIC)
     return public.filter(pk__in=listing_ids).values_list("pk", "external_id", "title")
 
 
-def _evidence(view: View, taste: Taste, row: int, code: str) -> list[int]:
-    """Keys of the touched listings that speak most for a row."""
-    if row < 0 or not len(taste.listing_ids):
+def _evidence(snapshot: View, profile: Taste, row: int, code: str) -> list[int]:
+    """Ids of the touched listings that contributed most to a row, at most EVIDENCE."""
+    if row < 0 or not len(profile.listing_ids):
         return []
-    vector = view.vectors(np.array([row])).astype(np.float32)  # (1, d)
+    vector = snapshot.vectors(np.array([row])).astype(np.float32)  # (1, d)
     if code == Code.BECAUSE_YOU_VIEWED:
-        return _most(taste, view.comparison.likeness(taste.vectors, vector)[:, 0])
+        return _strongest(profile, snapshot.comparison.likeness(profile.vectors, vector)[:, 0])
     if code == Code.PEOPLE_ALSO_LIKED:
-        return _most(taste, _contributions(view, taste, row, vector))
+        return _strongest(profile, _contributions(snapshot, profile, row, vector))
     return []
 
 
-def _most(taste: Taste, said: Vector) -> list[int]:
-    """The touched listings (m,) that say most, of those that say anything; NaN says nothing."""
-    order = np.argsort(-np.nan_to_num(said, nan=-np.inf), kind="stable")[:EVIDENCE]
-    return [int(taste.listing_ids[place]) for place in order if said[place] > 0]
+def _strongest(profile: Taste, contributions: Vector) -> list[int]:
+    """Ids of the touched listings with the greatest contributions (m,), those above 0; NaN counts as none."""
+    order = np.argsort(-np.nan_to_num(contributions, nan=-np.inf), kind="stable")[:EVIDENCE]
+    return [int(profile.listing_ids[place]) for place in order if contributions[place] > 0]
 
 
-def _contributions(view: View, taste: Taste, row: int, vector: Matrix) -> Vector:
+def _contributions(snapshot: View, profile: Taste, row: int, vector: Matrix) -> Vector:
     """What each touched listing adds to the collaborative score of a row: (m,) float32, NaN = unknown."""
-    model, said = view.collaborative, np.full(len(taste.listing_ids), np.nan, np.float32)
-    target = _factors(view, row, vector)
+    contributions = np.full(len(profile.listing_ids), np.nan, np.float32)
+    model, target = snapshot.collaborative, _factors(snapshot, row, vector)
     if model is None or target is None:
-        return said
-    items: Rows = model.items_of(taste.listing_ids)
+        return contributions
+    items: Rows = model.items_of(profile.listing_ids)
     known = items >= 0
-    said[known] = model.contributions(items[known], taste.weights[known], target)
-    return said
+    contributions[known] = model.contributions(items[known], profile.weights[known], target)
+    return contributions
 
 
-def _factors(view: View, row: int, vector: Matrix) -> Vector | None:
-    item = int(view.items[row])
-    if item >= 0:
-        return view.collaborative.als.item_factors[item]
-    return None if view.prior is None else view.prior.factors(vector)[0]
+def _factors(snapshot: View, row: int, vector: Matrix) -> Vector | None:
+    """The item factors of a row, or those that its content predicts; None without a model or a prior."""
+    item, model = int(snapshot.items[row]), snapshot.collaborative
+    if model is not None and item >= 0:
+        return model.als.item_factors[item]
+    return None if snapshot.prior is None else snapshot.prior.factors(vector)[0]

@@ -1,6 +1,6 @@
-"""How often young listings were shown and clicked: counted from impressions and events, in PostgreSQL.
+"""Impression and click counts of young listings, in PostgreSQL.
 
-What a roll-up adds and how far it has read change in one transaction: each impression counts once.
+A roll-up adds to the counts and moves its reader position in one transaction: each impression counts once.
 """
 
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ from recommendations.interaction_weights import WEIGHTS
 from recommendations.models import Exposure, ReaderPosition
 from recommendations.remembered import Remembered
 
-YOUNG = timedelta(days=7)  # what is older had its chance, and is not counted any more
-READ_EVERY = timedelta(seconds=5)  # by each serving process
+YOUNG = timedelta(days=7)  # older listings are neither explored nor counted
+READ_EVERY = timedelta(seconds=5)  # in each serving process
 READER = "exposure"
 
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """Of m young listings that were shown: impressions and clicks (m,) int64, 0 <= clicks <= impressions."""
+    """Counts of m young listings that were shown: (m,) int64 each, 0 <= clicks <= impressions."""
 
     positions: Positions = field(default_factory=lambda: Positions.of(np.empty(0, np.int64)))
     impressions: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
@@ -34,21 +34,22 @@ class Counted:
 
     @classmethod
     def of(cls, rows: list[tuple[int, int, int]]) -> "Counted":
-        """rows: listing id, impressions, clicks."""
+        """From rows of listing id, impressions and clicks."""
         ids, impressions, clicks = np.array(rows, np.int64).reshape(-1, 3).T.copy()
         return cls(Positions.of(ids), impressions, clicks, catalogue_prior(impressions, clicks))
 
     def of_listings(self, listing_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Impressions and clicks of these: (n,) int64 -> two (n,) int64, 0 of what was not shown"""
+        """Impressions and clicks of listings: (n,) int64 -> two (n,) int64, 0 for those never shown"""
         if not len(self.impressions):
             return np.zeros(len(listing_ids), np.int64), np.zeros(len(listing_ids), np.int64)
-        found = self.positions.find(listing_ids)
-        return tuple(np.where(found >= 0, counts[found], 0) for counts in (self.impressions, self.clicks))
+        places = self.positions.find(listing_ids)
+        is_known = places >= 0
+        return np.where(is_known, self.impressions[places], 0), np.where(is_known, self.clicks[places], 0)
 
     def popularity(self, listing_ids: np.ndarray) -> Vector:
-        """Logarithm of the click rate to expect, by what was seen and the catalogue's prior.
+        """Logarithm of the expected click rate, shrunk towards the catalogue's prior.
 
-        (n,) int64 -> (n,) float32, NaN of what was not shown
+        (n,) int64 -> (n,) float32, NaN for listings never shown
         """
         impressions, clicks = self.of_listings(listing_ids)
         expected = (clicks + self.prior.clicks) / (impressions + self.prior.strength)
@@ -59,21 +60,22 @@ NOTHING_SHOWN = Counted()
 
 
 def counted(now: datetime) -> Counted:
-    """What was counted so far, read every few seconds at most.   Raises DatabaseError."""
+    """The counts so far, read every few seconds at most.   Raises DatabaseError."""
     return _counted.at(now)
 
 
 def roll_up(*, now: datetime, wait: bool = False) -> int:
-    """Count the feeds that were served, and what was clicked, since the last time; of how many listings.
+    """Count the impressions and clicks since the last roll-up.
 
-    Where another process does just now, it is left to that one, unless `wait` says otherwise.
+    Returns the number of listings that gained impressions. Where another process rolls up just now, it is
+    0 at once, or with `wait` comes after that one.
     """
     with locks.alone(locks.EXPOSURE, wait=wait) as acquired:
         if not acquired:
             return 0
         with transaction.atomic():
             ReaderPosition.objects.get_or_create(reader=READER, defaults={"transaction": 0})
-            # Whoever erases a person sets it back meanwhile: they, or we, wait.
+            # Locked, since the erasure of an actor resets the position.
             position = ReaderPosition.objects.select_for_update().get(reader=READER)
             until = watermark.horizon()
             since = watermark.position(position.transaction, horizon=until)
@@ -83,7 +85,7 @@ def roll_up(*, now: datetime, wait: bool = False) -> int:
 
 
 def prune(*, now: datetime) -> int:
-    """Forget the counts of listings that are not young any more; how many."""
+    """Delete the counts of listings that are not young any more; the number of rows."""
     return Exposure.objects.filter(listing__created_at__lte=now - YOUNG).delete()[0]
 
 
@@ -93,8 +95,8 @@ _BELIEVED = f"""
         WHERE doubt.actor_id = {SELF} AND share = 0 AND decision <> 'released'
     )
 """
-# Of feeds that somebody known asked for: each of them lets a listing rest that was shown in vain. Searches
-# and strangers are without end: anybody could use up the showings that others were promised.
+# Only feeds of known actors count: each of them stops showing a listing that was not clicked (see resting).
+# Searches and anonymous callers are unlimited: anybody could use up the impressions promised to a listing.
 _IMPRESSIONS = f"""
     INSERT INTO recommendations_exposure AS exposure (listing_id, impressions, clicks)
     SELECT listing.id, count(*), 0
@@ -109,8 +111,8 @@ _IMPRESSIONS = f"""
     GROUP BY listing.id ORDER BY listing.id
     ON CONFLICT (listing_id) DO UPDATE SET impressions = exposure.impressions + excluded.impressions
 """
-# Out of the same feeds, counted anew for what was touched. Whatever somebody does with a listing is one
-# click, what its seller does or who is quarantined is none: nobody makes a listing popular alone.
+# Clicks from the same feeds, recounted for listings with new events. An actor counts once per listing;
+# its seller and quarantined actors do not count: nobody makes a listing popular alone.
 _CLICKS = f"""
     UPDATE recommendations_exposure exposure SET clicks = least(exposure.impressions, counted.clicks)
     FROM (
@@ -134,7 +136,7 @@ _CLICKS = f"""
 
 
 def _count(*, since: int, until: int, young: datetime) -> int:
-    told = {
+    parameters = {
         "since": str(since),
         "until": str(until),
         "young": young,
@@ -143,9 +145,9 @@ def _count(*, since: int, until: int, young: datetime) -> int:
     if not since:
         Exposure.objects.all().delete()
     with connection.cursor() as cursor:
-        cursor.execute(_IMPRESSIONS, told)
+        cursor.execute(_IMPRESSIONS, parameters)
         count = cursor.rowcount
-        cursor.execute(_CLICKS, told)
+        cursor.execute(_CLICKS, parameters)
     return count
 
 
@@ -157,5 +159,5 @@ _counted = Remembered(_read, kept=READ_EVERY)
 
 
 def forget() -> None:
-    """The next call of `counted` reads: for whoever has just rolled up, and cannot wait."""
+    """Make the next call of `counted` read the database, so that a roll-up takes effect at once."""
     _counted.forget()

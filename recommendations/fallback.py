@@ -1,6 +1,6 @@
-"""The lowest rungs of the ladder: what is trending and what is new, from the tables alone.
+"""Fallback of the feed: trending and new listings, without a snapshot of the catalogue.
 
-For the time before the first listing was embedded, and for a process that could not load its view.
+It serves until the first listing is embedded, and where a process cannot load its snapshot.
 """
 
 from datetime import datetime
@@ -10,42 +10,42 @@ from redis.exceptions import RedisError
 from listings import queries
 from listings.models import Actor, Listing
 from recommendations import trending
-from recommendations.explanations import SENTENCES, Code, Reason
 from recommendations.exposure import YOUNG
-from recommendations.filters import Filters
-from recommendations.fulltext import listings_passing
+from recommendations.filters import Filters, listings_passing
 from recommendations.matching import unwanted_by
-from recommendations.pages import Item, Page
+from recommendations.pages import SENTENCES, Code, Item, Page, Reason
 
 CATALOGUE, TRENDING = "catalogue", "trending"
 
 
 def without_view(*, actor: Actor | None, filters: Filters, limit: int, now: datetime) -> Page:
-    """What is trending, then what is newest, of what passes the filters. Raises NoSuchCategory.
+    """Listings that pass the filters: the trending ones first, then the newest. Raises NoSuchCategory.
 
-    It leaves no slate and has one page; `degraded` says what it was made without.
+    There is one page and no slate; `degraded` names the missing inputs.
     """
-    hot, missing = _trending()
-    passing = listings_passing(filters, actor and actor.pk).exclude(pk__in=unwanted_by(actor))
-    known = set(passing.filter(pk__in=hot).values_list("pk", flat=True))
-    first = [pk for pk in hot if pk in known][:limit]
-    rest = passing.exclude(pk__in=first).order_by("-created_at", "-pk").values_list("pk", flat=True)
-    newest = list(rest[: limit - len(first)])
+    trending_ids, missing = _trending()
+    passing = listings_passing(filters, None if actor is None else actor.pk).exclude(
+        pk__in=unwanted_by(actor)
+    )
+    passing_ids = set(passing.filter(pk__in=trending_ids).values_list("pk", flat=True))
+    first = [pk for pk in trending_ids if pk in passing_ids][:limit]
+    others = passing.exclude(pk__in=first).order_by("-created_at", "-pk").values_list("pk", flat=True)
+    newest = list(others[: limit - len(first)])
     shown = queries.first_visible([*first, *newest], limit)
-    items = [_item(it, _code(it, known, now)) for it in shown]
+    items = [_item(listing, _code(listing, passing_ids, now)) for listing in shown]
     return Page(items, degraded=sorted({CATALOGUE, *missing}))
 
 
 def _trending() -> tuple[list[int], list[str]]:
-    """Keys of listings, hottest first, and what could not be asked."""
+    """Ids of trending listings, the highest score first, and the names of inputs that did not answer."""
     try:
         return trending.top()[0].tolist(), []
     except RedisError:
         return [], [TRENDING]
 
 
-def _code(listing: Listing, hot: set[int], now: datetime) -> Code:
-    if listing.pk in hot:
+def _code(listing: Listing, trending_ids: set[int], now: datetime) -> Code:
+    if listing.pk in trending_ids:
         return Code.TRENDING
     return Code.NEW if listing.created_at > now - YOUNG else Code.MORE
 

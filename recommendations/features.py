@@ -1,4 +1,4 @@
-"""What is known of each candidate as it is ranked: kept with the slate, and what a learned ranker goes by."""
+"""Names of the features of a candidate: stored with slates, and the input of the learned ranker."""
 
 from recommendations.candidates import SOURCES
 from recommendations.facts import FACTS

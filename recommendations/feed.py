@@ -1,4 +1,4 @@
-"""The personalised feed, read from top to bottom."""
+"""The personalised feed: candidates, ranking, diversity, exploration and reasons, as one pipeline."""
 
 import secrets
 from dataclasses import dataclass, field, replace
@@ -15,14 +15,15 @@ from recommendations.arranging import arrange
 from recommendations.aversion import penalties
 from recommendations.boosts import Boosts
 from recommendations.candidates import Candidates, gather, score_rows
-from recommendations.explanations import codes, explain
+from recommendations.explanations import explain, reason_codes
 from recommendations.exploring import Explored
 from recommendations.exposure import NOTHING_SHOWN, Counted
 from recommendations.feed_parameters import FeedParameters
 from recommendations.filters import Filters, allowed_rows
 from recommendations.matching import unwanted_by
-from recommendations.nearby import here_of
-from recommendations.pages import Order, Page
+from recommendations.nearby import location_of
+from recommendations.order import Order
+from recommendations.pages import Page
 from recommendations.ranking import Ranked, rank
 from recommendations.replica import NotReady
 from recommendations.resting import rested
@@ -30,13 +31,15 @@ from recommendations.taste import Taste, read_taste
 from recommendations.view import View
 
 SEEDS = 2**31
-A_PAGE = 20  # listings
+PAGE_LENGTH = 20  # listings
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """One request and the steps of its answer, each made once. After `taste` nothing asks the database, but
-    for which photos are the same where `folds_copies`."""
+    """One request and the steps of its answer, each computed once.
+
+    The database is not read after the profile was, except for duplicate photos where `folds_copies` is set.
+    """
 
     view: View
     now: datetime
@@ -44,71 +47,89 @@ class Asked:
     filters: Filters = field(default_factory=Filters)
     parameters: FeedParameters = field(default_factory=FeedParameters)
     boosts: Boosts = field(default_factory=Boosts.none)
-    shown: Counted = NOTHING_SHOWN  # how often young listings were, to anybody
-    rested: frozenset[int] = frozenset()  # listings that this actor was shown often enough for now
-    folds_copies: bool = False
+    shown: Counted = NOTHING_SHOWN  # impressions and clicks of young listings, over all actors
+    rested: frozenset[int] = frozenset()  # listings that this actor was shown too often lately
+    folds_copies: bool = False  # show one of the listings that share a photo
 
     @cached_property
     def allowed(self) -> np.ndarray:
-        """What may be shown: not what they have seen or bought the like of, nor their own.   (rows,) bool"""
-        awake = self._allowed(without=self.taste.seen | self.rested)
-        # Where there is hardly more than a page, what rests is better than nothing.
-        return awake if awake.sum() > A_PAGE else self._allowed(without=self.taste.seen)
+        """The rows that may be shown: (rows,) bool
+
+        The actor's own listings, those that they touched, hid or were shown too often, and categories in
+        which they bought what they looked for are left out.
+        """
+        allowed = self._allowed(without=self.taste.seen | self.rested)
+        # With hardly more than a page left, show those that were shown too often rather than nothing.
+        return allowed if allowed.sum() > PAGE_LENGTH else self._allowed(without=self.taste.seen)
 
     def _allowed(self, *, without: frozenset[int]) -> np.ndarray:
-        taste, filters = self.taste, self.filters
-        satisfied = taste.satisfied if filters.category is None else frozenset()  # who asks for it wants it
-        return allowed_rows(self.view, filters, without=without, not_of=taste.actor_id, not_in=satisfied)
+        profile, filters = self.taste, self.filters
+        # Whoever filters by a category wants it, whatever they bought.
+        satisfied = profile.satisfied if filters.category is None else frozenset()
+        return allowed_rows(self.view, filters, without=without, not_of=profile.actor_id, not_in=satisfied)
 
     @cached_property
     def candidates(self) -> Candidates:
-        """What the sources propose, with what all of them think of it."""
-        where = {"at": self.filters.here, "here": here_of(self.filters, self.taste.habits)}
-        seen = {"shown": self.shown, "also": self.behind}
-        return gather(self.view, self.taste, self.allowed, now=self.now, **where, **seen)
+        """The rows that the sources propose, scored by all of them."""
+        return gather(
+            self.view,
+            self.taste,
+            self.allowed,
+            now=self.now,
+            stated_location=self.filters.stated_location,
+            location=location_of(self.filters, self.taste.habits),
+            shown=self.shown,
+            also=self.behind,
+        )
 
     @cached_property
     def behind(self) -> Rows:
-        """The rows that were promised more showings than they had."""
+        """The young rows that lag furthest behind their promised impressions: (b,) int64"""
         if not self.parameters.explore_share:
             return np.empty(0, np.int64)
-        return exploring.furthest_behind(self.view, self.shown, self.allowed, now=self.now)
+        return exploring.most_underexposed(self.view, self.shown, self.allowed, now=self.now)
 
     @cached_property
     def ranked(self) -> Ranked:
-        """By the sources or the ranker, by what staff show more of, and away from what was not wanted."""
+        """The candidates in order, by ranker or blend, with boosts and negative feedback added."""
         rows = self.candidates.rows
         return rank(
             self.candidates,
             self.taste,
             self.view.blend,
-            ranker=self.view.ranker and self.view.ranker.model,
+            ranker=self.view.ranker.model if self.view.ranker else None,
             adjusted=np.log(self.boosted(rows)) - penalties(self.view, self.taste, rows),
-            says_where=self.filters.here is not None,
+            states_location=self.filters.stated_location is not None,
             multipliers=self.parameters.source_weights,
         )
 
     @cached_property
     def arranged(self) -> Rows:
-        """Positions in what was ranked, as they are shown but for chance: varied, and without repeats."""
+        """Positions in `ranked` in the order before exploration: diverse, and without duplicate photos."""
         kept = np.isin(self.ranked.rows, self.behind)
         copies = same_photo.groups(self.view, self.ranked.rows) if self.folds_copies else None
         return arrange(self.view, self.ranked, self.parameters, kept=kept, duplicates=copies)
 
     @cached_property
     def feed(self) -> Rows:
-        """Rows as they are shown but for chance, best first: (m <= slates.LONGEST,) int32"""
+        """Rows in the order before exploration, best first: (m <= slates.LONGEST,) int32"""
         return self.ranked.rows[self.arranged]
 
     @cached_property
     def by_source(self) -> Matrix:
-        """What each source thinks of every row: (rows, len(SOURCES)) float32, NaN where it does not know."""
-        every = np.arange(self.view.row_count)
-        return score_rows(self.view, self.taste, every, now=self.now, at=self.filters.here, shown=self.shown)
+        """The score of every row from each source: (rows, len(SOURCES)) float32, NaN = unknown."""
+        return score_rows(
+            self.view,
+            self.taste,
+            np.arange(self.view.row_count),
+            now=self.now,
+            stated_location=self.filters.stated_location,
+            shown=self.shown,
+        )
 
     def explored(self, rng: np.random.Generator) -> Explored:
-        """The order with a share of its places given to what few have seen."""
-        return exploring.give_chances(
+        """The order with a share of its places given to listings that few have seen."""
+        return exploring.explore_order(
             self.view,
             self.ranked,
             self.arranged,
@@ -121,7 +142,7 @@ class Asked:
         )
 
     def boosted(self, rows: Rows) -> Vector:
-        """(n,) float32 factors, 1 where staff say nothing."""
+        """Boost factors of rows: (n,) -> (n,) float32, 1 without a boost."""
         return boosts.factors(self.view, rows, self.boosts)
 
 
@@ -134,69 +155,76 @@ def build_feed(
     is_kept: bool = True,
     seed: int | None = None,
 ) -> Page:
-    """The listings to show this actor now. Raises NoSuchCategory.
+    """The first page of the feed of this actor, and its slate. Raises NoSuchCategory.
 
-    Unless `is_kept` is false, what is shown, and what would come after it, is kept as a slate: its id is what
-    events name, and its cursor leads to the next page. seed: of what is drawn by chance; it is kept, too.
+    is_kept: store the whole order as a slate. Events name its id, and its cursor leads to the next page.
+    seed: of the draws of exploration; stored with the slate. Without a snapshot the page is the fallback's.
     """
     try:
-        view = replica.view()
+        snapshot = replica.view()
     except NotReady:
         return fallback.without_view(actor=actor, filters=filters, limit=limit, now=now)
-    given = experiments.assignment(actor, now)
-    asked = _ask(view, actor, filters, given.parameters, now)
+    assignment = experiments.assignment(actor, now)
+    context = _read_context(snapshot, actor, filters, assignment.parameters, now)
     seed = secrets.randbelow(SEEDS) if seed is None else seed
-    explored = asked.explored(np.random.default_rng(seed))
-    reasons = codes(asked.ranked, explored, asked.boosted(asked.ranked.rows) > 1)
-    order = Order.of(view, asked.ranked, explored, reasons)
-    told = {**given.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
-    slate = slates.offer(order.draft(view, actor, told, seed=seed), now=now) if is_kept else None
-    return _page(order, slate, asked=(view, asked.taste), actor=actor, limit=limit, now=now)
+    explored = context.explored(np.random.default_rng(seed))
+    reasons = reason_codes(context.ranked, explored, context.boosted(context.ranked.rows) > 1)
+    order = Order.of(snapshot, context.ranked, explored, reasons)
+    recorded = {**assignment.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
+    slate = slates.offer(order.draft(snapshot, actor, recorded, seed=seed), now=now) if is_kept else None
+    return _page(order, slate, explained_by=(snapshot, context.taste), actor=actor, limit=limit, now=now)
 
 
-def _ask(
-    view: View, actor: Actor | None, filters: Filters, parameters: FeedParameters, now: datetime
+def _read_context(
+    snapshot: View, actor: Actor | None, filters: Filters, parameters: FeedParameters, now: datetime
 ) -> Asked:
-    """All that the database knows of this request, read before anything is ranked."""
-    taste = read_taste(actor, view, now=now)
+    """Everything that is read from the database for a request, before anything is ranked."""
+    profile = read_taste(actor, snapshot, now=now)
     return Asked(
-        view,
+        snapshot,
         now,
-        taste,
+        profile,
         filters=filters,
         parameters=parameters,
         boosts=boosts.active(now),
         shown=exposure.counted(now),
-        rested=rested(taste.selves, after=parameters.rest_after, now=now),
+        rested=rested(profile.selves, after=parameters.rest_after, now=now),
         folds_copies=True,
     )
 
 
 def next_page(*, cursor: str, actor: Actor | None, limit: int, now: datetime, is_kept: bool = True) -> Page:
-    """What comes after a page that was served: the order stays, less what was sold or hidden since, and less
-    what is their own, which a visitor's order may hold who has logged in meanwhile.
+    """The page after one that was served, in the order of its slate. Raises BadCursor.
 
-    is_kept: note that it was served. Raises BadCursor.
+    Listings that were sold or hidden meanwhile are left out, and so are the actor's own: the order of a
+    visitor who logged in meanwhile may contain them. is_kept: log an impression for the page.
     """
     slate, offset = slates.read_cursor(cursor, actor=actor, now=now)
     order = Order.from_slate(slate)
-    hidden = unwanted_by(actor) | queries.own_among(order.listing_ids, actor)
-    asking = {"actor": actor, "limit": limit, "now": now, "offset": offset, "without": hidden}
-    asked = _asked_at(actor, slate.created_at)
-    return _page(order, slate.pk.hex, asked=asked, is_noted=is_kept, **asking)
+    return _page(
+        order,
+        slate.pk.hex,
+        explained_by=_explained_by(actor, slate.created_at),
+        actor=actor,
+        limit=limit,
+        now=now,
+        offset=offset,
+        without=unwanted_by(actor) | queries.own_among(order.listing_ids, actor),
+        is_noted=is_kept,
+    )
 
 
-def _asked_at(actor: Actor | None, moment: datetime) -> tuple[View, Taste] | None:
-    """What the first page went by, so that reasons stay what they were; None where there is no view."""
+def _explained_by(actor: Actor | None, moment: datetime) -> tuple[View, Taste] | None:
+    """The snapshot, and the profile as of the first page, so that reasons stay; None without a snapshot."""
     try:
-        view = replica.view()
+        snapshot = replica.view()
     except NotReady:
         return None
-    return view, read_taste(actor, view, now=moment)
+    return snapshot, read_taste(actor, snapshot, now=moment)
 
 
 def _degraded() -> list[str]:
-    """What this feed is made without: what cannot be asked just now, and a model that nobody has trained."""
+    """Names of the inputs that this feed goes without: those that do not answer, and untrained models."""
     try:
         untrained = set() if replica.view().collaborative else {"collaborative"}
     except NotReady:
@@ -208,7 +236,7 @@ def _page(
     order: Order,
     slate: str | None,
     *,
-    asked: tuple[View, Taste] | None,
+    explained_by: tuple[View, Taste] | None,
     actor: Actor | None,
     limit: int,
     now: datetime,
@@ -216,12 +244,12 @@ def _page(
     without: frozenset[int] = frozenset(),
     is_noted: bool = True,
 ) -> Page:
-    """The first from an offset on that are still active: the index proposes, the database disposes."""
-    rest = [pk for pk in order.listing_ids[offset:] if pk not in without]
-    shown = queries.first_visible(rest, limit)
+    """The first listings from an offset on that the database still has as active, with an impression."""
+    remaining = [pk for pk in order.listing_ids[offset:] if pk not in without]
+    shown = queries.first_visible(remaining, limit)
     ids = [listing.pk for listing in shown]
-    given = [order.reasons[order.place[pk]] for pk in ids]
-    reasons = explain(*asked, ids, given) if asked else [None] * len(ids)
+    codes = [order.reasons[order.place[pk]] for pk in ids]
+    reasons = explain(*explained_by, ids, codes) if explained_by else [None] * len(ids)
     items = [order.item(listing, reason) for listing, reason in zip(shown, reasons, strict=True)]
     page = Page(items, degraded=_degraded(), slate_id=slate)
     if slate is None or not items:

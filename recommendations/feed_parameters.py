@@ -1,4 +1,4 @@
-"""What can be set of a feed, as one value: what experiments vary, and what a slate says of itself."""
+"""Parameters of a feed, as one value. Experiments vary them, and slates record them."""
 
 import math
 from collections.abc import Iterable
@@ -11,24 +11,24 @@ GREATEST_MULTIPLIER = 10.0
 
 
 class BadParameters(Invalid):
-    """`field` names the parameter that is wrong, None where it is not about one."""
+    """Parameters that are not accepted. `field` names the wrong one, None where it is not a single one."""
 
 
 def _within(default: float, least: float, most: float, means: str) -> Any:
-    """A field of the default's type, from least to most, both of them allowed."""
+    """A field of the default's type, from least to most, both included. means: its explanation for people."""
     return field(default=default, metadata={"least": least, "most": most, "means": means})
 
 
 @dataclass(frozen=True)
 class FeedParameters:
-    """A float takes whole numbers too, an int nothing else.   Raises BadParameters."""
+    """The parameters, checked. A float field accepts an int, too.   Raises BadParameters."""
 
     relevance_share: float = _within(0.9, 0, 1, "how much relevance counts, the rest being variety")
     seller_cap: int = _within(3, 1, 20, "listings of one seller in any 20 places in a row")
     category_cap: int = _within(16, 1, 20, "listings of one category in any 20 places in a row")
     explore_share: float = _within(0.1, 0, 0.5, "the share of places for listings that few have seen")
     rest_after: int = _within(3, 1, 100, "showings without a click, after which a listing rests for a day")
-    source_weights: dict[str, float] = field(  # a source that is not named keeps its weight: times 1
+    source_weights: dict[str, float] = field(  # multipliers; a source that is not named keeps its weight
         default_factory=dict,
         metadata={
             "means": f"a source's name: what its weight is multiplied by, 0 to {GREATEST_MULTIPLIER:g}"
@@ -50,7 +50,7 @@ class FeedParameters:
 
     @classmethod
     def from_json(cls, values: Any) -> "FeedParameters":
-        """Of an object of parameters; those left out are as by default.   Raises BadParameters."""
+        """From a JSON object; parameters left out have their defaults.   Raises BadParameters."""
         if not isinstance(values, dict):
             raise BadParameters("Expected an object such as " + '{"explore_share": 0.2}.')
         known = [each.name for each in fields(cls)]
@@ -60,26 +60,26 @@ class FeedParameters:
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
-        """All of them, as from_json reads them."""
+        """All parameters, as from_json reads them."""
         return asdict(self)
 
     def require_sources(self, known: Iterable[str]) -> None:
-        """Raises BadParameters for a multiplier of a source that there is not: it would change nothing."""
+        """Raises BadParameters for a multiplier of an unknown source, which would change nothing."""
         names = list(known)
         for source in self.source_weights:
             if source not in names:
-                told = f"There is no source {source!r}; known: {', '.join(names)}."
-                raise BadParameters(told, field=f"source_weights.{source}")
+                message = f"There is no source {source!r}; known: {', '.join(names)}."
+                raise BadParameters(message, field=f"source_weights.{source}")
 
 
 def explained() -> list[tuple[str, str]]:
-    """Name and meaning of each parameter, with default and range, for people who set them."""
-    told = [
+    """Name and explanation of each parameter, with default and range, for people who set them."""
+    ranged = [
         (each.name, "{means} ({default}; {least} to {most})".format(default=each.default, **each.metadata))
         for each in _ranged()
     ]
     return [
-        *told,
+        *ranged,
         ("source_weights", FeedParameters.__dataclass_fields__["source_weights"].metadata["means"]),
     ]
 
@@ -98,5 +98,5 @@ def _check(name: str, value: Any, kind: type, *, least: float, most: float) -> N
     is_number = isinstance(value, accepted) and not isinstance(value, bool) and math.isfinite(value)
     if not is_number or not least <= value <= most:
         numbers = "a whole number" if kind is int else "a number"
-        told = f"{name}: found {value!r}; expected {numbers} from {least:g} to {most:g}."
-        raise BadParameters(told, field=name)
+        message = f"{name}: found {value!r}; expected {numbers} from {least:g} to {most:g}."
+        raise BadParameters(message, field=name)

@@ -1,32 +1,36 @@
-"""Which rows may be shown: what the caller asks for, and what an actor is not shown."""
+"""Filters of a request, each defined once for the rows of the replica and for SQL."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from django.db.models import Q, QuerySet
 
 from listings.errors import Invalid
+from listings.models import Listing
 from listings.queries import categories_below
 from ml import geography
 from recommendations.columns import CONDITIONS
+from recommendations.sql_filters import within_radius
 from recommendations.view import View
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What a caller wants to see; None wants anything."""
+    """Which listings a caller wants. None leaves a filter out.   Raises Invalid for a contradiction."""
 
-    category: str | None = None  # a path; what lies below it is included
-    min_price: Decimal | None = None
+    category: str | None = None  # a path; categories below it are included
+    min_price: Decimal | None = None  # both ends are included
     max_price: Decimal | None = None
-    condition: str | None = None
-    lat: float | None = None  # where who asks is
+    condition: str | None = None  # a Listing.Condition
+    lat: float | None = None  # where the caller is, in degrees
     lon: float | None = None
-    radius_km: float | None = None  # around there; without it nothing is too far
+    radius_km: float | None = None  # around lat and lon; None allows any distance
 
     def __post_init__(self) -> None:
-        if None not in (self.min_price, self.max_price) and self.min_price > self.max_price:
+        if self.min_price is not None and self.max_price is not None and self.min_price > self.max_price:
             raise Invalid("min_price is above max_price.", field="min_price")
         if (self.lat is None) != (self.lon is None):
             raise Invalid("lat and lon belong together.", field="lon" if self.lat is None else "lat")
@@ -34,56 +38,109 @@ class Filters:
             raise Invalid("radius_km goes with lat and lon.", field="radius_km")
 
     @property
-    def here(self) -> tuple[float, float] | None:
-        """Where who asks says that they are, latitude and longitude in degrees; None when they do not."""
+    def stated_location(self) -> tuple[float, float] | None:
+        """The location that the caller states, latitude and longitude in degrees; None without one."""
         return None if self.lat is None or self.lon is None else (self.lat, self.lon)
 
     @property
     def leave_all(self) -> bool:
-        """Whether there is nothing that they keep out: where somebody is keeps nothing out."""
+        """Whether every listing passes. A location without a radius excludes nothing."""
         return replace(self, lat=None, lon=None, radius_km=None) == Filters() and self.radius_km is None
 
     def to_json(self) -> dict[str, Any]:
-        """Those that are set, prices as strings."""
-        wanted = {name: value for name, value in asdict(self).items() if value is not None}
-        return {name: str(value) if isinstance(value, Decimal) else value for name, value in wanted.items()}
+        """The filters that are set, prices as strings."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: str(value) if isinstance(value, Decimal) else value for name, value in given.items()}
+
+
+@dataclass(frozen=True)
+class FilterDefinition:
+    """One filter: the value that it compares with, and its meaning for the replica and for the database."""
+
+    value: Callable[[Filters], Any]  # None where the filter is not set
+    rows: Callable[[View, Any], np.ndarray]  # -> (rows,) bool
+    sql: Callable[[Any], Q]
+
+
+# A new filter is one field above and one entry here: the replica and the database both go by it.
+_DEFINITIONS = (
+    FilterDefinition(
+        lambda filters: None if filters.category is None else categories_below(filters.category),
+        rows=lambda snapshot, keys: np.isin(snapshot.attributes["category_id"], keys),
+        sql=lambda keys: Q(category__in=keys),
+    ),
+    FilterDefinition(
+        lambda filters: filters.condition,
+        rows=lambda snapshot, name: snapshot.attributes["condition"] == CONDITIONS.index(name),
+        sql=lambda name: Q(condition=name),
+    ),
+    FilterDefinition(
+        lambda filters: filters.min_price,
+        rows=lambda snapshot, price: snapshot.attributes["price_pence"] >= int(price * 100),
+        sql=lambda price: Q(price__gte=price),
+    ),
+    FilterDefinition(
+        lambda filters: filters.max_price,
+        rows=lambda snapshot, price: snapshot.attributes["price_pence"] <= int(price * 100),
+        sql=lambda price: Q(price__lte=price),
+    ),
+    FilterDefinition(
+        lambda filters: None if filters.radius_km is None else (filters.lat, filters.lon, filters.radius_km),
+        rows=lambda snapshot, circle: _distances_km(snapshot, *circle[:2]) <= circle[2],  # NaN is not near
+        sql=lambda circle: within_radius(*circle),
+    ),
+)
+# Its value comes with the call of the two functions below: no request sets it.
+_NOT_SOLD_BY = FilterDefinition(
+    lambda filters: None,
+    rows=lambda snapshot, seller_id: snapshot.attributes["seller_id"] != seller_id,
+    sql=lambda seller_id: ~Q(seller=seller_id),
+)
 
 
 def allowed_rows(
-    view: View,
+    snapshot: View,
     filters: Filters,
     *,
     without: frozenset[int] = frozenset(),
     not_of: int | None = None,
     not_in: frozenset[int] = frozenset(),
 ) -> np.ndarray:
-    """(rows,) bool: live, passing the filters; none of these listings, this seller or these categories.
+    """The live rows of the replica that pass the filters: (rows,) bool.
 
-    Raises NoSuchCategory.
+    without: listing ids to leave out. not_of: id of a seller whose listings are left out. not_in: ids of
+    categories to leave out. Raises NoSuchCategory.
     """
-    allowed = view.alive.copy()
-    attributes = view.attributes
-    if filters.category is not None:
-        allowed &= np.isin(attributes["category_id"], categories_below(filters.category))
-    if filters.min_price is not None:
-        allowed &= attributes["price_pence"] >= int(filters.min_price * 100)
-    if filters.max_price is not None:
-        allowed &= attributes["price_pence"] <= int(filters.max_price * 100)
-    if filters.condition is not None:
-        allowed &= attributes["condition"] == CONDITIONS.index(filters.condition)
-    if filters.radius_km is not None:
-        allowed &= distances_km(view, filters.lat, filters.lon) <= filters.radius_km  # NaN is not near
-    if not_of is not None:
-        allowed &= attributes["seller_id"] != not_of
+    allowed = snapshot.alive.copy()
+    for definition, value in _applied(filters, not_of):
+        allowed &= definition.rows(snapshot, value)
     if not_in:
-        allowed &= ~np.isin(attributes["category_id"], list(not_in))
+        allowed &= ~np.isin(snapshot.attributes["category_id"], list(not_in))
     if without:
-        rows = view.rows_of(np.fromiter(without, np.int64, len(without)))
+        rows = snapshot.rows_of(np.fromiter(without, np.int64, len(without)))
         allowed[rows[rows >= 0]] = False
     return allowed
 
 
-def distances_km(view: View, latitude: float, longitude: float) -> np.ndarray:
-    """(rows,) float32, to where the API shows a listing; NaN for those without a place."""
-    places = np.column_stack([view.attributes["latitude"], view.attributes["longitude"]])
+def listings_passing(filters: Filters, not_of: int | None = None) -> QuerySet[Listing]:
+    """The active listings of the database that pass the filters.
+
+    not_of: id of a seller whose listings are left out. Raises NoSuchCategory.
+    """
+    passing = Q()
+    for definition, value in _applied(filters, not_of):
+        passing &= definition.sql(value)
+    return Listing.objects.filter(passing, status=Listing.Status.ACTIVE)
+
+
+def _applied(filters: Filters, not_of: int | None) -> list[tuple[FilterDefinition, Any]]:
+    """The definitions that apply, each with its value. Raises NoSuchCategory."""
+    values = [(definition, definition.value(filters)) for definition in _DEFINITIONS]
+    values.append((_NOT_SOLD_BY, not_of))
+    return [(definition, value) for definition, value in values if value is not None]
+
+
+def _distances_km(snapshot: View, latitude: float, longitude: float) -> np.ndarray:
+    """From a point to where the API shows each listing: (rows,) float32, NaN without a location."""
+    places = np.column_stack([snapshot.attributes["latitude"], snapshot.attributes["longitude"]])
     return geography.distances_km(places, np.array([(latitude, longitude)]))[:, 0]

@@ -1,59 +1,50 @@
-"""Listings by the words they are described with: PostgreSQL's full text search, without any extension."""
+"""Full-text search of listings in PostgreSQL, without any extension."""
 
-import math
 import re
 from itertools import pairwise
 
 from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
+from django.db.models import Case, F, QuerySet, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import ASin, Cos, Least, Power, Radians, Round, Sin, Sqrt
-from django.db.models.lookups import LessThanOrEqual
 
 from listings.models import Listing
-from listings.queries import categories_below
 from listings.words import words_in
-from ml.geography import EARTH_RADIUS_KM
-from recommendations.filters import Filters
+from recommendations.filters import Filters, listings_passing
 from recommendations.spelling import Vocabulary, vocabulary
 
-MOST_WORDS = 32  # of a query; nobody means more
-SHORTEST_PREFIX = 3  # letters: fewer begin half of the catalogue
+MOST_WORDS = 32  # of a query; the rest is not read
+SHORTEST_PREFIX = 3  # letters: half of the catalogue begins with fewer
 WEIGHTS = [0.1, 0.2, 0.4, 1.0]  # D: description, C: title as written, B: nothing, A: title
-BY_LENGTH = 1  # a long description holds many words by chance: divide by 1 + the logarithm of its length
-COMMON = 0.1  # a word in more than this share of the listings finds none by itself
-HUNDREDTH = 0.01  # of a degree
+BY_LENGTH = 1  # divide by 1 + the logarithm of the length: a long description holds many words by chance
+COMMON = 0.1  # a word in a greater share of the listings than this finds none by itself
 PARTS = re.compile(r"[a-z]+|\d+")
 
 
 def find(words: str, filters: Filters, *, limit: int, not_of: int | None = None) -> list[int]:
-    """Active listings that pass the filters and hold these words, best first, at most `limit` keys.
+    """Ids of active listings that pass the filters and contain the words, best first, at most `limit`.
 
-    Those with all words come first, then those where words only begin like that, then those with some of
-    them. Words that say nothing (stop words, operators, emoji) find nothing. Raises NoSuchCategory.
+    Listings with all words come first, then those with words that begin like them, then those with some of
+    the words. Stop words, operators and emoji find nothing. not_of: id of a seller whose listings are left
+    out. Raises NoSuchCategory.
     """
-    asked = list(dict.fromkeys(words_in(words)))[:MOST_WORDS]
-    if not asked or limit < 1:
+    terms = list(dict.fromkeys(words_in(words)))[:MOST_WORDS]
+    if not terms or limit < 1:
         return []
     passing = listings_passing(filters, not_of)
-    found: list[int] = []
-    for query in _strict_queries(asked):
-        found += _ranked(passing, query, _rank(query, together=len(asked) > 1), found, limit)
-    if len(found) < limit and len(asked) > 1:
-        rarer, rank = _some_of(asked, vocabulary())
-        found += _ranked(passing, rarer, rank, found, limit)
-    return found
+    listing_ids: list[int] = []
+    for query in _strict_queries(terms):
+        rank = _rank(query, together=len(terms) > 1)
+        listing_ids += _further(passing, query, rank, listing_ids, limit)
+    if len(listing_ids) < limit and len(terms) > 1:
+        any_of, rank = _loose_query(terms, vocabulary())
+        listing_ids += _further(passing, any_of, rank, listing_ids, limit)
+    return listing_ids
 
 
-def listings_passing(filters: Filters, not_of: int | None = None) -> QuerySet[Listing]:
-    """Active listings that pass the filters and are not of this seller. Raises NoSuchCategory."""
-    return Listing.objects.filter(_passing(filters, not_of), status=Listing.Status.ACTIVE)
-
-
-def _ranked(
+def _further(
     passing: QuerySet[Listing], query: SearchQuery, rank: Combinable, found: list[int], limit: int
 ) -> list[int]:
-    """What the query finds beside what was found, best first, new before old where they are equal."""
+    """Ids of listings that the query adds to those found, best first, the newest first among equals."""
     if len(found) >= limit:
         return []
     listings = passing.filter(search_words=query).exclude(pk__in=found)
@@ -62,9 +53,10 @@ def _ranked(
 
 
 def _rank(query: SearchQuery, *, together: bool) -> SearchRank:
-    """How much of the listing the words are; `together`: and how close to each other they stand.
+    """The rank of a listing by how much of it the words are.
 
-    The second is cover density (Clarke et al. 1999). For one word it would only count how often it comes.
+    together: also by how close to each other they stand, which is cover density (Clarke et al. 1999). For
+    one word that would only count its occurrences.
     """
     return SearchRank(
         F("search_words"), query, weights=WEIGHTS, normalization=BY_LENGTH, cover_density=together
@@ -72,7 +64,7 @@ def _rank(query: SearchQuery, *, together: bool) -> SearchRank:
 
 
 def _strict_queries(words: list[str]) -> list[SearchQuery]:
-    """All words; all words, the last perhaps half typed; all words, each perhaps a beginning."""
+    """Queries for all words: whole; the last one as a prefix, for it may be half typed; each as a prefix."""
     last = len(words) - 1
     texts = [
         " & ".join(_terms(words, set())),
@@ -82,7 +74,7 @@ def _strict_queries(words: list[str]) -> list[SearchQuery]:
     return [_query(text) for text in dict.fromkeys(texts)]
 
 
-def _some_of(words: list[str], known: Vocabulary) -> tuple[SearchQuery, Combinable]:
+def _loose_query(words: list[str], known: Vocabulary) -> tuple[SearchQuery, Combinable]:
     """A query for any of the rarer words, and a rank that counts a word the more the rarer it is."""
     common = {word for word in words if known.share(word) > COMMON}
     rarer = [word for word in words if word not in common] or words
@@ -94,9 +86,12 @@ def _some_of(words: list[str], known: Vocabulary) -> tuple[SearchQuery, Combinab
     return any_of, sum(information, start=_rank(any_of, together=False))
 
 
-def _terms(words: list[str], beginnings: set[int]) -> list[str]:
-    """The words as parts of a tsquery; letters and a number beside them may also be written as one."""
-    terms = [_either(word, prefix=place in beginnings) for place, word in enumerate(words)]
+def _terms(words: list[str], prefixes: set[int]) -> list[str]:
+    """The words as parts of a tsquery. A word and a number beside it may also be written as one.
+
+    prefixes: positions of the words that may be the beginning of longer ones.
+    """
+    terms = [_either(word, prefix=place in prefixes) for place, word in enumerate(words)]
     for place, (word, following) in enumerate(pairwise(words)):
         if word.isdigit() != following.isdigit() and word.isalnum() and following.isalnum():
             joined = _quoted(word + following)
@@ -106,9 +101,9 @@ def _terms(words: list[str], beginnings: set[int]) -> list[str]:
 
 
 def _either(word: str, *, prefix: bool) -> str:
-    """A word as a part of a tsquery, in one (`ps5`) or in its parts (`ps 5`)."""
-    begins = prefix and len(word) >= SHORTEST_PREFIX and not word.isdigit()
-    whole = _quoted(word) + (":*" if begins else "")
+    """A word as a part of a tsquery, as one (`ps5`) or in its parts (`ps 5`)."""
+    is_prefix = prefix and len(word) >= SHORTEST_PREFIX and not word.isdigit()
+    whole = _quoted(word) + (":*" if is_prefix else "")
     parts = PARTS.findall(word)
     if len(parts) != 2 or "".join(parts) != word:
         return whole
@@ -116,50 +111,10 @@ def _either(word: str, *, prefix: bool) -> str:
 
 
 def _quoted(word: str) -> str:
-    """A word that no operator of a tsquery can be part of."""
+    """The word in quotes, so that nothing in it is read as an operator of a tsquery."""
     escaped = word.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
 
 
 def _query(text: str) -> SearchQuery:
     return SearchQuery(text, config="english", search_type="raw")
-
-
-def _passing(filters: Filters, not_of: int | None) -> Q:
-    """The filters as a condition of SQL. Raises NoSuchCategory."""
-    wanted = {
-        "price__gte": filters.min_price,
-        "price__lte": filters.max_price,
-        "condition": filters.condition,
-        "category__in": None if filters.category is None else categories_below(filters.category),
-    }
-    passing = Q(**{name: value for name, value in wanted.items() if value is not None})
-    if filters.radius_km is not None:
-        passing &= _within(filters.lat, filters.lon, filters.radius_km)
-    return passing if not_of is None else passing & ~Q(seller=not_of)
-
-
-def _within(latitude: float, longitude: float, radius_km: float) -> Q:
-    """Shown not farther than this, by the haversine formula (Sinnott 1984); what lies nowhere is not near.
-
-    A box goes first: it is cheap, and leaves few for the sines.
-    """
-    near = Q(latitude__isnull=False)
-    reach = radius_km / EARTH_RADIUS_KM  # radians
-    height = math.degrees(reach) * 1.001 + HUNDREDTH
-    if abs(latitude) + height < 90:  # no pole inside, where all longitudes meet
-        near &= Q(latitude__range=(latitude - height, latitude + height))
-        width = math.degrees(math.asin(math.sin(reach) / math.cos(math.radians(latitude)))) * 1.001
-        width += HUNDREDTH
-        if abs(longitude) + width < 180:  # all on one side of the date line
-            near &= Q(longitude__range=(longitude - width, longitude + width))
-    return near & Q(LessThanOrEqual(_distance_km(latitude, longitude), radius_km))
-
-
-def _distance_km(latitude: float, longitude: float) -> Combinable:
-    """To where the API shows a listing: exact distances would tell where a seller lives."""
-    shown = {name: Radians(Round(F(name) * 100) / 100) for name in ("latitude", "longitude")}
-    north = Sin((shown["latitude"] - math.radians(latitude)) / 2)
-    east = Sin((shown["longitude"] - math.radians(longitude)) / 2)
-    chord = Power(north, 2) + Cos(shown["latitude"]) * math.cos(math.radians(latitude)) * Power(east, 2)
-    return 2 * EARTH_RADIUS_KM * ASin(Sqrt(Least(chord, Value(1.0))), output_field=FloatField())

@@ -13,7 +13,7 @@ from recommendations import encoding, fulltext, replica, standing
 from recommendations.classification import EncoderAway
 from recommendations.encoded import Encoded
 from recommendations.encoding import EncodingUnavailable
-from recommendations.filters import Filters, allowed_rows
+from recommendations.filters import Filters, allowed_rows, listings_passing
 from recommendations.identity import merged_ids
 from recommendations.interaction_weights import UNWANTED
 from recommendations.replica import NotReady
@@ -45,7 +45,7 @@ class Question:
         if self.is_silent:
             return {}
         if not self.words and not self.has_photo:
-            newest = fulltext.listings_passing(filters, self.not_of).order_by("-created_at", "-pk")
+            newest = listings_passing(filters, self.not_of).order_by("-created_at", "-pk")
             return {"newest": self._without_unwanted(list(newest.values_list("pk", flat=True)[:DEPTH]))}
         rankings = {"words": self._by_words(filters)} if self.words else {}
         return rankings | self._by_vectors(filters, rankings.get("words", _no_listings()))
@@ -57,7 +57,7 @@ class Question:
         by vectors. With filters alone they are all that pass.
         """
         if not self.words and not self.has_photo and not self.is_silent:
-            return fulltext.listings_passing(filters, self.not_of).exclude(pk__in=self.unwanted)
+            return listings_passing(filters, self.not_of).exclude(pk__in=self.unwanted)
         ranked_ids = np.unique(np.concatenate([_no_listings(), *rankings.values()])).tolist()
         return Listing.objects.filter(pk__in=ranked_ids, status=Listing.Status.ACTIVE)
 

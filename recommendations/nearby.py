@@ -1,84 +1,73 @@
-"""What lies near a place. Listings lie where the API shows them, by 0.01 degrees: distances tell no more."""
+"""Listings near a location. Distances go by the rounded coordinates that the API shows (0.01 degrees)."""
 
 import math
 
 import numpy as np
 
 from ml.arrays import Rows, Vector
-from ml.geography import EARTH_RADIUS_KM, distances_km
+from ml.geography import EARTH_RADIUS_KM, distances_km, half_box
 from recommendations.filters import Filters
-from recommendations.habits import Habits, Here, places_of
+from recommendations.habits import Habits, Location, places_of
 from recommendations.view import View
 
-RADIUS_KM = 40.0  # what is nearby, of what is trending: where one would go and fetch it
-FIRST_KM = 15.0  # looked at first for the nearest, and then WIDER times as far while that is too few
-WIDER = 4.0
+RADIUS_KM = 40.0  # of trending listings nearby: as far as people go to fetch something
+FIRST_KM = 15.0  # the first radius in which the nearest are looked for
+WIDER = 4.0  # the factor by which the radius grows while too few are found
 FARTHEST_KM = math.pi * EARTH_RADIUS_KM
 
-DEGREE_KM = math.radians(EARTH_RADIUS_KM)  # of latitude
-SLACK = 1.001  # float32
+
+def location_of(filters: Filters, habits: Habits) -> Location | None:
+    """The actor's location, in degrees: the one stated in the request, else the usual one, else None."""
+    return filters.stated_location or habits.medoid
 
 
-def here_of(filters: Filters, habits: Habits) -> Here | None:
-    """Where the shopper is, latitude and longitude in degrees: as they say, else where they usually look."""
-    return filters.here or habits.medoid
-
-
-def distances(view: View, here: Here | None, rows: Rows) -> Vector:
-    """From a place to each row: (n,) -> (n,) float32 kilometres, NaN where either is unknown."""
-    if here is None:
+def distances(snapshot: View, location: Location | None, rows: Rows) -> Vector:
+    """Distance from a location to each row: (n,) -> (n,) float32 kilometres, NaN where either is unknown."""
+    if location is None:
         return np.full(len(rows), np.nan, np.float32)
-    return distances_km(places_of(view, rows), np.array([here], np.float32))[:, 0]
+    return distances_km(places_of(snapshot, rows), np.array([location], np.float32))[:, 0]
 
 
-def nearest(view: View, here: Here | None, allowed: np.ndarray, count: int) -> Rows:
-    """The allowed rows that lie nearest, nearest first, of equally near ones the newest first.
+def nearest(snapshot: View, location: Location | None, allowed: np.ndarray, count: int) -> Rows:
+    """The nearest of the allowed rows, nearest first; the newest first among equally near ones.
 
-    allowed (rows,) bool -> (<= count,) int64; rows without a place are none of them.
+    allowed (rows,) bool -> (<= count,) int64. Rows without a location are never among them.
     """
-    reach_km = FIRST_KM
-    while here is not None and count > 0:
-        rows = _in_box(view, here, allowed, reach_km)
-        apart_km = distances(view, here, rows)
-        inside = apart_km <= reach_km  # what else is inside the box may be farther than what is outside
-        if inside.sum() >= count or reach_km >= FARTHEST_KM:
-            return _first(view, rows, apart_km, count)
-        reach_km = min(reach_km * WIDER, FARTHEST_KM)
+    radius_km = FIRST_KM
+    while location is not None and count > 0:
+        rows = _in_box(snapshot, location, allowed, radius_km)
+        apart_km = distances(snapshot, location, rows)
+        # Only rows within the radius count: one in a corner of the box may be farther than one outside it.
+        if (apart_km <= radius_km).sum() >= count or radius_km >= FARTHEST_KM:
+            return _first(snapshot, rows, apart_km, count)
+        radius_km = min(radius_km * WIDER, FARTHEST_KM)
     return np.empty(0, np.int64)
 
 
-def _first(view: View, rows: Rows, apart_km: Vector, count: int) -> Rows:
+def _first(snapshot: View, rows: Rows, apart_km: Vector, count: int) -> Rows:
     if len(rows) > count:
-        close = apart_km <= np.partition(apart_km, count - 1)[count - 1]  # few are left to be sorted
+        close = apart_km <= np.partition(apart_km, count - 1)[count - 1]  # sort only those that may be kept
         rows, apart_km = rows[close], apart_km[close]
-    return rows[np.lexsort((-view.attributes["created_at"][rows], apart_km))[:count]]
+    return rows[np.lexsort((-snapshot.attributes["created_at"][rows], apart_km))[:count]]
 
 
-def hottest(view: View, here: Here | None, allowed: np.ndarray, count: int) -> Rows:
-    """The allowed rows within RADIUS_KM that most people touch now, hottest first.
+def most_trending(snapshot: View, location: Location | None, allowed: np.ndarray, count: int) -> Rows:
+    """The trending ones of the allowed rows within RADIUS_KM, the highest trending score first.
 
-    allowed (rows,) bool -> (<= count,) int64, none where nothing happens nearby.
+    allowed (rows,) bool -> (<= count,) int64, empty where nothing nearby is trending.
     """
-    warm = np.flatnonzero(allowed & (view.trending > 0))
-    near = warm[distances(view, here, warm) <= RADIUS_KM]  # NaN is not near
-    return near[np.argsort(-view.trending[near], kind="stable")[:count]]
+    trending = np.flatnonzero(allowed & (snapshot.trending > 0))
+    near = trending[distances(snapshot, location, trending) <= RADIUS_KM]  # NaN is not near
+    return near[np.argsort(-snapshot.trending[near], kind="stable")[:count]]
 
 
-def _in_box(view: View, here: Here, allowed: np.ndarray, reach_km: float) -> Rows:
-    """Allowed rows with a place, among them all that lie within this distance: (m,) int64
+def _in_box(snapshot: View, location: Location, allowed: np.ndarray, radius_km: float) -> Rows:
+    """Allowed rows in a box that holds all within the radius: (m,) int64, those without a location left out.
 
-    Sines of a whole catalogue would take longer than the rest of a request.
+    The box comes first because the sines of a whole catalogue take longer than the rest of a request.
     """
-    latitudes, longitudes = view.attributes["latitude"], view.attributes["longitude"]
-    height = reach_km / DEGREE_KM * SLACK
-    rows = np.flatnonzero(allowed & (np.abs(latitudes - here[0]) <= height))  # NaN is not
-    width = _width(here[0], height)
-    east = (longitudes[rows] - here[1] + 180) % 360 - 180  # over the date line is near
+    latitudes, longitudes = snapshot.attributes["latitude"], snapshot.attributes["longitude"]
+    height, width = half_box(location[0], radius_km)
+    rows = np.flatnonzero(allowed & (np.abs(latitudes - location[0]) <= height))  # False for NaN
+    east = (longitudes[rows] - location[1] + 180) % 360 - 180  # the shorter way, also across the date line
     return rows[np.abs(east) <= width]
-
-
-def _width(latitude: float, height: float) -> float:
-    """How far in degrees of longitude a circle reaches that reaches so far in degrees of latitude."""
-    if abs(latitude) + height >= 90:  # a pole is inside, where all longitudes meet
-        return 180.0
-    return math.degrees(math.asin(math.sin(math.radians(height)) / math.cos(math.radians(latitude)))) * SLACK

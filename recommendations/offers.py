@@ -1,4 +1,4 @@
-"""What search, similar and recommend offered is kept as slates too: their events count like the feed's."""
+"""Slates of search, similar and recommend, so that their events are attributed like the feed's."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -18,9 +18,10 @@ AnyPage = TypeVar("AnyPage", bound=Page)
 def keep(
     page: AnyPage, *, surface: str, actor: Actor | None, asked: dict[str, Any], now: datetime
 ) -> AnyPage:
-    """The page with the id of a slate that holds just what is on it; as it was where that is nothing.
+    """Store the page as a slate with its impression; the page with the slate's id.
 
-    surface: a Slate.Surface. asked: what the slate says of the question. What cannot be written is not kept.
+    An empty page is returned as it is, and so is one whose slate cannot be written. surface: a
+    Slate.Surface. asked: the parameters of the request, which the slate records.
     """
     if not page.items:
         return page
@@ -35,7 +36,7 @@ def keep(
         reasons=[""] * len(page.items),
         seed=0,
         versions=_versions(),
-        parameters=_told(asked),
+        parameters=_as_json(asked),
     )
     slate = slates.offer(draft, now=now)
     if slate is not None:
@@ -55,5 +56,7 @@ def _versions() -> dict[str, str]:
         return {}
 
 
-def _told(asked: dict[str, Any]) -> dict[str, Any]:
-    return {name: it.to_json() if isinstance(it, Filters) else it for name, it in asked.items()}
+def _as_json(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.to_json() if isinstance(value, Filters) else value for name, value in parameters.items()
+    }

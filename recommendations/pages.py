@@ -1,112 +1,77 @@
-"""What answers are made of: listings with their scores, and the order that a page is cut from."""
+"""Results that answers are made of: pages of listings, with their scores and reasons."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from enum import StrEnum
 
-import numpy as np
-
-from listings.models import Actor, Listing
-from ml.arrays import Matrix, Vector
-from recommendations import slates
-from recommendations.candidates import SOURCES
-from recommendations.explanations import Reason
-from recommendations.exploring import Explored
-from recommendations.features import FEATURES
-from recommendations.models import Slate
-from recommendations.ranking import Ranked
+from listings.models import Listing
 from recommendations.view import View
+
+
+class Code(StrEnum):
+    """Why a listing is in the feed. Stored with the slate."""
+
+    BECAUSE_YOU_VIEWED = "because_you_viewed"
+    PEOPLE_ALSO_LIKED = "people_also_liked"
+    TRENDING = "trending"
+    TRENDING_NEARBY = "trending_nearby"
+    NEW = "new"
+    NEW_NEAR_YOU = "new_near_you"
+    NEAR_YOU = "near_you"
+    MORE = "more"
+    EXPLORING = "exploring"
+    BOOSTED = "boosted"
+
+
+SENTENCES = {
+    Code.BECAUSE_YOU_VIEWED: "Like what you viewed",
+    Code.PEOPLE_ALSO_LIKED: "People who like the same liked this",
+    Code.TRENDING: "Popular right now",
+    Code.TRENDING_NEARBY: "Popular near you right now",
+    Code.NEW: "Just listed",
+    Code.NEW_NEAR_YOU: "Just listed near you",
+    Code.NEAR_YOU: "Near where you look",
+    Code.MORE: "More from this marketplace",
+    Code.EXPLORING: "New here, and few have seen it yet",
+    Code.BOOSTED: "Highlighted by the marketplace",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a listing is in the feed, as the API answers it."""
+
+    code: Code
+    sentence: str
+    evidence: tuple[str, ...] = ()  # external ids of listings that the actor touched, the strongest first
 
 
 @dataclass(frozen=True)
 class Item:
-    """One recommended listing, and what each source thought of it; None where a source does not know it."""
+    """One recommended listing with its score from each source; None where a source does not know it."""
 
     listing: Listing
     score: float
     scores: dict[str, float | None]
     copies: tuple[str, ...] = ()  # external ids of listings folded into this one: they show the same photo
-    reason: Reason | None = None  # of the feed
+    reason: Reason | None = None  # in the feed only
 
 
 @dataclass(frozen=True)
 class Page:
+    """One page of an answer. slate_id and next_cursor are None where no slate was stored or nothing follows.
+
+    degraded: names of the inputs that were not available.
+    """
+
     items: list[Item]
     degraded: list[str] = field(default_factory=list)
     slate_id: str | None = None
     next_cursor: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Order:
-    """Listings in the order in which they are offered, best first, at most as many as a slate holds."""
-
-    listing_ids: list[int]  # (m,)
-    score: Vector  # (m,) float32, NaN where no source knew anything
-    adjusted: Vector  # (m,) float32: what of it is neither the blend's nor the ranker's
-    features: Matrix  # (m, len(FEATURES)) float32, NaN = unknown
-    propensities: Vector  # (m,) float32, 1 but where chance decided
-    reasons: list[str]  # (m,) codes
-    weights: dict[str, float] = field(default_factory=dict)  # of sources, as they were blended
-
-    @classmethod
-    def of(cls, view: View, ranked: Ranked, explored: Explored, reasons: list[str]) -> "Order":
-        best = explored.order
-        return cls(
-            view.attributes["listing_id"][ranked.rows[best]].tolist(),
-            ranked.score[best],
-            ranked.adjusted[best],
-            ranked.features[best],
-            explored.propensities,
-            reasons,
-            {source: round(float(weight), 4) for source, weight in zip(SOURCES, ranked.weights, strict=True)},
-        )
-
-    @classmethod
-    def from_slate(cls, slate: Slate) -> "Order":
-        """As it was kept; a feature of an earlier release says nothing any more."""
-        kept = slates.features_of(slate)
-        column = {name: kept[:, place] for place, name in enumerate(slate.feature_names)}
-        unknown = np.full(len(kept), np.nan, np.float32)
-        features = np.column_stack([column.get(name, unknown) for name in FEATURES])
-        adjusted, propensities = column.get("adjusted", unknown), slates.propensities_of(slate)
-        return cls(slate.listing_ids, column["score"], adjusted, features, propensities, slate.reasons)
-
-    @cached_property
-    def place(self) -> dict[int, int]:
-        return {pk: position for position, pk in enumerate(self.listing_ids)}
-
-    def item(self, listing: Listing, reason: Reason | None) -> Item:
-        place = self.place[listing.pk]
-        sources = _by_source(self.features[place, : len(SOURCES)])
-        return Item(listing, float(np.nan_to_num(self.score[place])), sources, reason=reason)
-
-    def draft(
-        self, view: View, actor: Actor | None, parameters: dict[str, Any], *, seed: int
-    ) -> slates.Draft:
-        """What is to be kept of it."""
-        return slates.Draft(
-            surface=Slate.Surface.FEED,
-            actor=actor,
-            listing_ids=self.listing_ids,
-            feature_names=(*FEATURES, "adjusted", "score"),
-            features=np.column_stack([self.features, self.adjusted, self.score]).astype(np.float32),
-            propensities=self.propensities,
-            reasons=self.reasons,
-            seed=seed,
-            versions=versions_of(view),
-            parameters={**parameters, "weights": self.weights},
-        )
-
-
-def versions_of(view: View) -> dict[str, str]:
-    """Of what a ranking was made with."""
-    models = {"collaborative": view.collaborative, "ranker": view.ranker}
-    return {"encoder": view.encoder_version} | {name: it.version for name, it in models.items() if it}
-
-
-def _by_source(scores: np.ndarray) -> dict[str, float | None]:
-    return {
-        source: None if np.isnan(score) else round(float(score), 4)
-        for source, score in zip(SOURCES, scores, strict=True)
+def versions_of(snapshot: View) -> dict[str, str]:
+    """Versions of the encoder and of the models that a ranking was made with."""
+    models = {"collaborative": snapshot.collaborative, "ranker": snapshot.ranker}
+    return {"encoder": snapshot.encoder_version} | {
+        name: model.version for name, model in models.items() if model
     }

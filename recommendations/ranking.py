@@ -1,4 +1,7 @@
-"""From candidates to an order: by a learned ranker, or by z-scored sources weighed by how much is known."""
+"""Ranking of candidates: by a learned ranker, or by a blend of z-scored sources.
+
+The weights of the blend depend on how much is known of the actor (their warmth).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,18 +23,18 @@ WARMTH_WEIGHTS: tuple[Warmth, ...] = (
     (5.0, (0.3, 0.15, 0.18, 0.06, 0.05, 0.05, 1.0, 0.05)),
     (0.0, (0.3, 0.09, 0.12, 0.09, 0.06, 0.05, 1.0, 0.05)),
 )
-# Of whom nothing is known, but perhaps where they are.
+# For an actor of whom nothing is known, except perhaps their location.
 COLD_WEIGHTS = (0.0, 0.0, 0.0, 1.0, 0.6, 0.5, 0.0, 0.3)
 PLACE = SOURCES.index("place")
-STATED_PLACE = 0.3  # what place weighs at least for whoever says where they are
+STATED_PLACE = 0.3  # the least weight of place where the caller states a location
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Candidates in order, best first, with all that made it so.
+    """Candidates in order, best first, with everything that determined the order.
 
-    rows (n,) int32; score (n,) float32, NaN where nothing is known; features (n, f) float32, NaN = unknown,
-    by features.FEATURES; shares (n, s) float32, what each of SOURCES adds to the blend, NaN = unknown
+    rows (n,) int32; score (n,) float32, NaN where nothing is known; features (n, len(FEATURES)) float32,
+    NaN = unknown; shares (n, s) float32, the contribution of each of SOURCES to the blend, NaN = unknown.
     """
 
     rows: Rows
@@ -39,32 +42,33 @@ class Ranked:
     features: Matrix
     shares: Matrix
     weights: Vector  # (s,) float32, of SOURCES
-    adjusted: Vector  # (n,) float32: what was added in the end
+    adjusted: Vector  # (n,) float32: what boosts and penalties added to the score
 
     @property
     def sources(self) -> Matrix:
-        """What each source thinks of each row: (n, s) float32, NaN where it does not know it."""
+        """The score of each row from each source: (n, s) float32, NaN = unknown."""
         return self.features[:, : len(SOURCES)]
 
 
 def rank(
     candidates: Candidates,
-    taste: Taste,
+    profile: Taste,
     fitted: tuple[Warmth, ...] = (),
     *,
     ranker: RankerModel | None = None,
     adjusted: Vector | None = None,
-    says_where: bool = False,
+    states_location: bool = False,
     multipliers: Mapping[str, float] = MappingProxyType({}),
 ) -> Ranked:
-    """Order the candidates by the ranker, or by their blended score; equal scores keep the newer row first.
+    """Order the candidates by the ranker, else by the blend; of equal scores the newer row comes first.
 
-    adjusted (n,) float: what is added in the end, in the units of z-scores. says_where: who asks said where
-    they are, rather than that it is known from what they touch. multipliers: of the weights of
-    sources, by name; a ranker is asked with the blend that they give.
+    fitted: the weights of a trained model, as `weights_for` takes them. adjusted (n,) float: added to the
+    scores, in the units of z-scores. states_location: the caller stated a location, rather than that it
+    was inferred. multipliers: of the weights of sources, by name; the blend that they give is a feature of
+    the ranker, too.
     """
-    weights = weights_for(taste, fitted)
-    if says_where:
+    weights = weights_for(profile, fitted)
+    if states_location:
         weights[PLACE] = max(weights[PLACE], STATED_PLACE)
     weights = weights * [multipliers.get(source, 1.0) for source in SOURCES]
     z = z_scores(candidates.scores)
@@ -84,15 +88,15 @@ def rank(
     )
 
 
-def weights_for(taste: Taste, fitted: tuple[Warmth, ...] = ()) -> Vector:
-    """(s,) float32: the warmer the actor, the more the behaviour of others says.
+def weights_for(profile: Taste, fitted: tuple[Warmth, ...] = ()) -> Vector:
+    """The weights of the sources for this actor: (s,) float32. Warm actors depend more on others' behaviour.
 
-    Those fitted with a model come first. By hand is what they leave out, or all when they are for other
-    sources than these.
+    fitted: weights trained with a model, by least warmth, the warmest first. WARMTH_WEIGHTS apply below
+    them, and to everybody where the model was fitted for other sources than these.
     """
     if any(len(weights) != len(SOURCES) for _, weights in fitted):
         fitted = ()
-    for least, weights in (*fitted, *WARMTH_WEIGHTS):
-        if taste.event_weight > least:
+    for least_weight, weights in (*fitted, *WARMTH_WEIGHTS):
+        if profile.event_weight > least_weight:
             return np.array(weights, np.float32)
     return np.array(COLD_WEIGHTS, np.float32)

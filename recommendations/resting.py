@@ -1,4 +1,4 @@
-"""What an actor was shown again and again and never touched: it rests for a while."""
+"""Impression fatigue: listings that an actor was shown repeatedly and never touched rest for a while."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,9 +7,9 @@ from django.db import connection
 
 from recommendations.models import Slate
 
-RESTS = timedelta(days=1)  # after the last showing
-REMEMBERED = timedelta(days=7)  # an older showing is forgotten
-SLATES = 500  # the newest ones that are looked at; every five minutes makes 288 a day
+RESTS = timedelta(days=1)  # after the last impression
+REMEMBERED = timedelta(days=7)  # older impressions do not count
+SLATES = 500  # the newest slates that are read; a feed every five minutes makes 288 a day
 
 _OFTEN_SHOWN = """
     SELECT listing_id FROM (
@@ -27,13 +27,14 @@ _OFTEN_SHOWN = """
 
 
 def rested(actor_ids: Sequence[int], *, after: int, now: datetime) -> frozenset[int]:
-    """Listings that the feed of these actors showed so many times within a week, the last time within a day.
+    """Ids of listings with `after` or more impressions in these actors' feeds within REMEMBERED.
 
-    Whoever touched one of them is not shown it anyway. Keys of listings.
+    The last impression lies within RESTS. Touched listings may be among them: the feed leaves those out
+    anyway.
     """
     if not actor_ids:
         return frozenset()
-    told = {
+    parameters = {
         "actors": list(actor_ids),
         "feed": Slate.Surface.FEED,
         "since": now - REMEMBERED,
@@ -43,5 +44,5 @@ def rested(actor_ids: Sequence[int], *, after: int, now: datetime) -> frozenset[
         "slates": SLATES,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_OFTEN_SHOWN, told)
+        cursor.execute(_OFTEN_SHOWN, parameters)
         return frozenset(pk for (pk,) in cursor.fetchall())

@@ -1,4 +1,4 @@
-"""Which candidates show the same photo: of those a page shows one."""
+"""Groups of candidates that show the same photo. A page shows one of each group."""
 
 from collections import defaultdict
 
@@ -12,30 +12,31 @@ from recommendations.copies import COMMON, are_alike
 from recommendations.view import View
 
 
-def groups(view: View, rows: Rows) -> Rows:
-    """A number for those that show one photo, -1 for those that share none.   (n,) int -> (n,) int64
+def groups(snapshot: View, rows: Rows) -> Rows:
+    """The group number of each row, -1 without a group: (n,) int -> (n,) int64
 
-    By the copies that were noted as photos came. A photo that many show (a placeholder, a dealer's stock)
-    says little: of those only what looks and reads alike is one.
+    Groups follow from the photo copies that were recorded as photos came. A photo of many listings (a
+    placeholder, a dealer's stock photo) says little: of those only listings that also look and read alike
+    form a group.
     """
-    ids = view.attributes["listing_id"][rows]
+    ids = snapshot.attributes["listing_id"][rows]
     place_of = {pk: place for place, pk in enumerate(ids.tolist())}
-    found = np.full(len(rows), IN_NO_GROUP, np.int64)
+    group_of = np.full(len(rows), IN_NO_GROUP, np.int64)
     number = 0
     for places in _sharing(place_of):
-        strictly, left = len(places) > COMMON, np.array(places)
+        is_common, left = len(places) > COMMON, np.array(places)
         while len(left) > 1:
-            vectors = view.vectors(rows[left]).astype(np.float32)
-            look, _, words = block_scores(vectors[0], vectors[1:], view.comparison.blocks).T
-            alike = np.append(True, are_alike(look, words, strictly=strictly))
-            free = left[alike & (found[left] == IN_NO_GROUP)]
+            vectors = snapshot.vectors(rows[left]).astype(np.float32)
+            look, _, words = block_scores(vectors[0], vectors[1:], snapshot.comparison.blocks).T
+            alike = np.append(True, are_alike(look, words, strictly=is_common))
+            free = left[alike & (group_of[left] == IN_NO_GROUP)]
             if len(free) > 1:
-                found[free], number = number, number + 1
+                group_of[free], number = number, number + 1
             left = left[~alike]
-    return found
+    return group_of
 
 
-# An array is one parameter: some hundred of them take the ORM longer than the answer takes.
+# Raw SQL, since an array is one parameter: the ORM takes longer over hundreds of them than the query does.
 _COPIES = """
     SELECT copy.original_id, photo.listing_id, original.listing_id
     FROM recommendations_photocopy copy
@@ -46,7 +47,7 @@ _COPIES = """
 
 
 def _sharing(place_of: dict[int, int]) -> list[list[int]]:
-    """Places of the listings that show one photo, two or more of them, each ascending."""
+    """For each photo shown by two or more of the listings: their places, ascending."""
     by_photo: dict[int, set[int]] = defaultdict(set)
     with connection.cursor() as cursor:
         cursor.execute(_COPIES, [list(place_of)])

@@ -1,4 +1,4 @@
-"""Kinds of things that somebody has bought and is not looking for any more."""
+"""Categories in which an actor has bought what they looked for."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,23 +9,26 @@ from recommendations.affinity import paths_of
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.models import Interaction
 
-LASTS = timedelta(days=30)  # then one may well want another
+LASTS = timedelta(days=30)  # after that they may want another
 
 
 def satisfied_categories(
     events: Sequence[tuple[int, str, int, datetime]], *, now: datetime
 ) -> frozenset[int]:
-    """Categories in which something was bought lately and nothing else was touched since.
+    """Ids of categories in which the actor bought something lately and touched nothing else since.
 
-    events: listing, kind, category and time, the last one first. Root categories are too wide to be a kind of
-    thing: a phone is no reason against every other thing that has a plug. Keys of categories.
+    events: listing, kind, category and time, the last one first. Root categories are too wide and never
+    among them: who bought a phone may still want a lamp.
     """
-    own = {listing for listing, kind, _, _ in events if kind == Interaction.Kind.PURCHASE}
-    bought, looked_since = set[int](), set[int]()
+    purchased = {listing for listing, kind, _, _ in events if kind == Interaction.Kind.PURCHASE}
+    satisfied, touched_since = set[int](), set[int]()
     for listing, kind, category, at in events:
         if kind == Interaction.Kind.PURCHASE:
-            bought |= {category} if at > now - LASTS and category not in looked_since else set()
-        elif WEIGHTS[kind] > 0 and listing not in own:  # where is it to be fetched? is no new wish
-            looked_since.add(category)
-    kinds = np.fromiter(bought, np.int64, len(bought))
-    return frozenset(kinds[paths_of(kinds)[:, 0] != kinds].tolist())
+            satisfied |= {category} if at > now - LASTS and category not in touched_since else set()
+        elif (
+            WEIGHTS[kind] > 0 and listing not in purchased
+        ):  # a message about the purchase is no new interest
+            touched_since.add(category)
+    category_ids = np.fromiter(satisfied, np.int64, len(satisfied))
+    is_root = paths_of(category_ids)[:, 0] == category_ids
+    return frozenset(category_ids[~is_root].tolist())

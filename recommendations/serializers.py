@@ -9,10 +9,10 @@ from listings.models import Listing, check_external_id
 from listings.serializers import ListingCard
 from listings.strict import ShortList, StrictSerializer
 from recommendations.candidates import SOURCES
-from recommendations.explanations import Code
 from recommendations.filters import Filters
 from recommendations.interactions import MAXIMUM_BATCH, Outcome
 from recommendations.models import Interaction
+from recommendations.pages import Code
 from recommendations.similar import By
 
 EARLIEST_YEAR = 2000

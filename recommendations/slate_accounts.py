@@ -1,4 +1,4 @@
-"""What a slate that was written tells of how it came to its order, and which part of that is gone."""
+"""Audit of a stored slate: its order, the features and reasons behind it, and which inputs are gone."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,26 +20,26 @@ class NoSuchSlate(Missing):
 
 @dataclass(frozen=True)
 class Place:
-    """One listing where it stood. What is not known any more is None."""
+    """One listing of the slate at its place. None for what is not known any more."""
 
     number: int  # 1 is the first
     listing: Listing | None
     listing_id: int
     reason: str | None
     propensity: float | None
-    features: dict[str, float]  # without those that were unknown as it was ranked
+    features: dict[str, float]  # without those that were unknown at ranking
 
 
 @dataclass(frozen=True)
 class Account:
     slate: Slate
     places: list[Place]
-    pages: list[tuple[int, int, datetime]]  # offset, count and time of what was served
-    gone: list[str]  # sentences: which input cannot be looked at any more
+    pages: list[tuple[int, int, datetime]]  # offset, count and time of each impression
+    gone: list[str]  # sentences that name the inputs that are not there any more
 
 
 def account_of(slate_id: str) -> Account:
-    """The order of a slate as it was stored, with all that it was made of.   Raises NoSuchSlate."""
+    """The order of a slate as it was stored, with its inputs.   Raises NoSuchSlate."""
     slate = slates.find(slate_id)
     if slate is None:
         raise NoSuchSlate(slate_id)
@@ -77,7 +77,7 @@ def _places(slate: Slate) -> tuple[list[Place], list[str]]:
 
 
 def _features(slate: Slate) -> tuple[list[dict[str, float]], list[str]]:
-    """By name, for each listing; none of them where what was stored cannot be read."""
+    """The features of each listing by name, and sentences on what is gone; empty if they cannot be read."""
     try:
         matrix = slates.features_of(slate)
     except ShapeError:
@@ -94,11 +94,11 @@ def _features(slate: Slate) -> tuple[list[dict[str, float]], list[str]]:
 
 
 def _models_gone(slate: Slate) -> list[str]:
-    """Of the models that the slate names: those that no row knows, and those without files."""
-    said = {kind: version for kind, version in slate.versions.items() if kind in TrainedModel.Kind.values}
+    """Sentences on the models of the slate that are not registered any more, or have no files."""
+    versions = {kind: version for kind, version in slate.versions.items() if kind in TrainedModel.Kind.values}
     gone = []
-    for kind, version in said.items():
-        if not isinstance(version, str):  # it was made without one
+    for kind, version in versions.items():
+        if not isinstance(version, str):  # the slate was made without this model
             continue
         row = TrainedModel.objects.filter(kind=kind, version=version).first()
         if row is None:

@@ -1,4 +1,4 @@
-"""What was offered to whom, in which order and why: slates, their pages that were served, cursors."""
+"""Slates: the order of listings that was offered to an actor, the impressions of its pages, and cursors."""
 
 import logging
 import uuid
@@ -22,19 +22,19 @@ from recommendations.models import Impression, Slate
 
 LONGEST = 200  # listings of a slate
 CURSOR_LASTS = timedelta(days=1)
-OF_STRANGERS_KEPT = timedelta(days=31)  # longer than events are parked that name them
-PRUNED_AT_ONCE = 1000  # slates in one transaction
+OF_STRANGERS_KEPT = timedelta(days=31)  # anonymous slates: longer than events that name them stay parked
+PRUNED_AT_ONCE = 1000  # slates per transaction
 
 _NO_PLACES = np.empty(0, np.int64)
 
 logger = logging.getLogger(__name__)
 
-# A dot as separator: it stands in an address as it is.
+# A dot needs no quoting in a URL.
 _signer = Signer(salt="recommendations.slates.cursor", sep=".")
 
 
 class BadCursor(Invalid):
-    """A cursor that was not given out like this, or is not to be used by this actor, or not any more."""
+    """A cursor that was altered, has expired, or belongs to another actor."""
 
     def __init__(self, detail: str):
         super().__init__(f"{detail} Ask again without a cursor.", field="cursor")
@@ -42,14 +42,14 @@ class BadCursor(Invalid):
 
 @dataclass(frozen=True)
 class Draft:
-    """A slate that is not written yet; m listings in order, f features.   Raises ShapeError."""
+    """A slate before it is written: m listings in order, f features.   Raises ShapeError."""
 
     surface: str  # a Slate.Surface
     actor: Actor | None
     listing_ids: list[int]  # (m,), at most LONGEST
     feature_names: tuple[str, ...]
-    features: Matrix  # (m, f) float32, NaN for unknown
-    propensities: Vector  # (m,) float32, 1 where nothing was drawn by chance
+    features: Matrix  # (m, f) float32, NaN = unknown
+    propensities: Vector  # (m,) float32, 1 except where exploration drew the listing
     reasons: list[str]  # (m,) codes
     seed: int
     versions: dict[str, Any] = field(default_factory=dict)
@@ -58,18 +58,21 @@ class Draft:
     def __post_init__(self) -> None:
         length = len(self.listing_ids)
         if length > LONGEST or len(self.reasons) != length:
-            raise ShapeError(f"{length} listings, at most {LONGEST}, with {len(self.reasons)} reasons")
+            raise ShapeError(
+                f"expected at most {LONGEST} listings with a reason each, "
+                f"found {length} listings and {len(self.reasons)} reasons"
+            )
         require_matrix(self.features, rows=length, columns=len(self.feature_names), dtypes=[np.float32])
         require_vector(self.propensities, length=length, dtypes=[np.float32])
 
 
 def write(draft: Draft, *, now: datetime) -> str:
-    """Keep a slate; its id, as pages and events name it.
+    """Store a slate; its id, which pages and events name.
 
-    It may be lost if the database's machine loses power within the next second: nobody waits for the disk.
-    Raises DatabaseError, after which a transaction around it can go on.
+    The commit is asynchronous: the slate may be lost if the database's machine loses power within the next
+    second. Raises DatabaseError, after which a transaction around it can go on.
     """
-    with _soon():
+    with _asynchronous_commit():
         slate = Slate.objects.create(
             surface=draft.surface,
             actor=draft.actor,
@@ -87,48 +90,50 @@ def write(draft: Draft, *, now: datetime) -> str:
 
 
 def offer(draft: Draft, *, now: datetime) -> str | None:
-    """As `write`; None where it cannot be kept just now, which is no reason to offer nothing."""
+    """As `write`, but None where the database refuses: the answer goes out without a slate."""
     try:
         return write(draft, now=now)
     except DatabaseError:
-        logger.exception("A slate could not be kept")
+        logger.exception("A slate was not stored; the answer goes out without a slate id")
         return None
 
 
 def serve(slate_id: str, *, offset: int, count: int, now: datetime) -> None:
-    """Note that these places of a slate really went out, once however often they do.
+    """Log an impression of `count` places of a slate from an offset on. A repetition adds nothing.
 
-    Raises DatabaseError, also for a slate that is gone.
+    Raises DatabaseError, also for a slate that was deleted.
     """
     page = Impression(slate_id=uuid.UUID(slate_id), offset=offset, count=count, served_at=now)
-    with _soon():
+    with _asynchronous_commit():
         Impression.objects.bulk_create([page], ignore_conflicts=True)
 
 
 def note_served(slate_id: str, places: Sequence[int], *, now: datetime, is_new: bool = True) -> None:
-    """Note that listings at these places, ascending, went out; what was left out between them did not.
+    """Log impressions of the listings at these places, ascending, one for each run of adjacent places.
 
-    is_new: nothing of the slate went out before. Else what did is not noted again, as when a page is asked
-    for twice, and is longer by then. What cannot be noted is no reason to show nothing.
+    is_new: no page of the slate was served before. Otherwise places with an impression are left out: a page
+    may be requested twice, and be longer the second time. Logs a DatabaseError rather than raising it.
     """
     try:
-        fresh = np.asarray(places) if is_new else np.setdiff1d(places, _served_of(slate_id))
-        steps = np.flatnonzero(np.diff(fresh) != 1) + 1
-        for run in np.split(fresh, steps) if len(fresh) else ():
+        unlogged = np.asarray(places) if is_new else np.setdiff1d(places, _served_places(slate_id))
+        breaks = np.flatnonzero(np.diff(unlogged) != 1) + 1
+        for run in np.split(unlogged, breaks) if len(unlogged) else ():
             serve(slate_id, offset=int(run[0]), count=len(run), now=now)
     except DatabaseError:
-        logger.exception("An impression could not be noted")
+        logger.exception(
+            "An impression was not stored; the page goes out, but its events do not count for the slate"
+        )
 
 
-def _served_of(slate_id: str) -> Rows:
-    """Places of a slate that went out.   (p,) int64"""
+def _served_places(slate_id: str) -> Rows:
+    """Places of a slate that have an impression: (p,) int64"""
     pages = Impression.objects.filter(slate=uuid.UUID(slate_id)).values_list("offset", "count")
     return np.concatenate([_NO_PLACES, *(np.arange(first, first + count) for first, count in pages)])
 
 
 @contextmanager
-def _soon() -> Iterator[None]:
-    """A transaction that does not wait for the disk, unless it is part of one that may have to."""
+def _asynchronous_commit() -> Iterator[None]:
+    """A transaction that does not wait for the disk; inside another one, that one decides."""
     is_own = not connection.in_atomic_block
     with transaction.atomic():
         if is_own:
@@ -138,7 +143,7 @@ def _soon() -> Iterator[None]:
 
 
 def find(slate_id: str) -> Slate | None:
-    """The slate of this id; none for an id that never was one, which an event may well carry."""
+    """The slate with this id, or None. Events may name any text, so it need not be a UUID."""
     try:
         key = uuid.UUID(slate_id)
     except ValueError:
@@ -147,12 +152,15 @@ def find(slate_id: str) -> Slate | None:
 
 
 def features_of(slate: Slate) -> Matrix:
-    """What each listing was ranked by: (m, f) float32, NaN for unknown.   Raises ShapeError if it is gone."""
+    """The features that each listing was ranked by: (m, f) float32, NaN = unknown.
+
+    Raises ShapeError where the stored bytes are missing or do not fit.
+    """
     return _read(slate.features, (len(slate.listing_ids), len(slate.feature_names)))
 
 
 def propensities_of(slate: Slate) -> Vector:
-    """How likely each listing was to stand where it does: (m,) float32.   Raises ShapeError if it is gone."""
+    """The probability of each listing to stand at its place: (m,) float32.   Raises ShapeError as above."""
     return _read(slate.propensities, (len(slate.listing_ids),))
 
 
@@ -164,9 +172,9 @@ def _read(stored: bytes | memoryview, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def cursor_after(slate_id: str, *, offset: int, actor: Actor | None, now: datetime) -> str:
-    """What leads to the rest of a slate from an offset on: signed, for this actor, to be used within a day.
+    """A signed cursor to a slate from an offset on, for this actor, valid for CURSOR_LASTS.
 
-    It stands in an address without being quoted.
+    It needs no quoting in a URL.
     """
     whose = None if actor is None else actor.pk
     return _signer.sign_object([slate_id, offset, whose, int(now.timestamp())])
@@ -175,9 +183,10 @@ def cursor_after(slate_id: str, *, offset: int, actor: Actor | None, now: dateti
 def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate, int]:
     """The slate and offset that a cursor leads to.
 
-    What was given out while nobody was known may be used by anyone: a visitor becomes an actor by their
-    first event, and a cursor does not end by it; nor does it as a visitor logs in.
-    Raises BadCursor when it was edited, is somebody else's, is older than a day, or its slate is gone.
+    A cursor without an actor may be used by anyone: it stays valid when an anonymous visitor becomes an
+    actor by their first event, and when a visitor logs in.
+    Raises BadCursor when it was altered, is another actor's, is older than CURSOR_LASTS, or its slate was
+    deleted.
     """
     try:
         slate_id, offset, whose, written = _signer.unsign_object(text)
@@ -194,15 +203,15 @@ def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate
 
 
 def prune(*, kept: timedelta, now: datetime, progress: Progress = unwatched) -> int:
-    """Delete the slates that are older than `kept` with their impressions, in batches; how many slates.
+    """Delete slates older than `kept`, with their impressions, in batches; the number of slates.
 
-    Those of nobody known, from which nothing is learned, go after OF_STRANGERS_KEPT. Whatever breaks it off,
-    what was deleted is gone and the rest goes next time.
+    Anonymous slates, from which no model learns, go after OF_STRANGERS_KEPT. When it is interrupted, the
+    next call deletes what is left.
     """
-    of_strangers = Slate.objects.filter(actor=None, created_at__lt=now - min(kept, OF_STRANGERS_KEPT))
+    anonymous = Slate.objects.filter(actor=None, created_at__lt=now - min(kept, OF_STRANGERS_KEPT))
     of_anybody = Slate.objects.filter(created_at__lt=now - kept)
-    # One after the other, each by its own index; what is both, goes with the strangers'.
-    return sum(_prune(old, progress) for old in (of_strangers, of_anybody))
+    # Two passes, since each has an index of its own.
+    return sum(_prune(old, progress) for old in (anonymous, of_anybody))
 
 
 def _prune(old: QuerySet[Slate], progress: Progress) -> int:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ml.geography import LEAST_CHOICES, distances_km, fit_decay, nearness
+from ml.geography import LEAST_CHOICES, distances_km, fit_decay, half_box, nearness
 
 LONDON, LEEDS, SYDNEY = (51.507, -0.128), (53.797, -1.544), (-33.869, 151.209)
 
@@ -18,6 +18,27 @@ def test_what_lies_nowhere_is_at_no_distance():
 
 def test_over_the_date_line_is_near():
     assert distances_km(np.array([(0.0, 179.9)]), np.array([(0.0, -179.9)]))[0, 0] == pytest.approx(22, abs=1)
+
+
+class TestHalfBox:
+    @pytest.mark.parametrize("here", [LONDON, SYDNEY, (0.0, 179.9), (89.0, 10.0)], ids=str)
+    @pytest.mark.parametrize("radius_km", [1, 40, 3000])
+    def test_it_holds_every_point_within_the_radius(self, here, radius_km):
+        earth = np.random.default_rng(3).uniform((-90, -180), (90, 180), (20_000, 2))
+        near = np.array(here) + np.random.default_rng(4).normal(0, radius_km / 100, (20_000, 2))
+        points = np.concatenate([earth, near[np.abs(near[:, 0]) <= 90]])
+        inside = points[distances_km(points, np.array([here]))[:, 0] <= radius_km]
+        height, width = half_box(here[0], radius_km)
+        assert len(inside)
+        assert (np.abs(inside[:, 0] - here[0]) <= height).all()
+        assert (np.abs((inside[:, 1] - here[1] + 180) % 360 - 180) <= width).all()
+
+    def test_a_margin_widens_it_on_each_side(self):
+        bare, wider = half_box(53.8, 10), half_box(53.8, 10, margin=0.01)
+        assert np.subtract(wider, bare).tolist() == pytest.approx([0.01, 0.01])
+
+    def test_with_a_pole_inside_it_goes_all_round(self):
+        assert half_box(89.9, 30)[1] == half_box(-89.9, 30)[1] == 180
 
 
 class TestFitDecay:

@@ -1,4 +1,4 @@
-"""Where an actor looks, and what is another of what they touched."""
+"""Affinity and nearness of listings to those that an actor touched."""
 
 from decimal import Decimal
 

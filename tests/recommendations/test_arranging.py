@@ -1,4 +1,4 @@
-"""In which order a ranking is shown, on a world of made-up vectors."""
+"""Diversity of the order that is shown, on a world of made-up vectors."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What each source proposes and says, on a world small enough to check by eye."""
+"""Candidates and scores of each source, on a world small enough to check by eye."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,18 +25,18 @@ def listings(view: View, rows) -> list[int]:
     return view.attributes["listing_id"][rows].tolist()
 
 
-def said(view: View, liking, source: str) -> dict[int, float]:
-    """What a source says of each live listing, rounded; unknown is left out."""
+def scores_of(view: View, profile, source: str) -> dict[int, float]:
+    """The scores of live listings from a source, rounded; unknown ones are left out."""
     rows = np.flatnonzero(view.alive).astype(np.int32)
-    scores = score_rows(view, liking, rows, now=NOW)[:, SOURCES.index(source)]
-    told = zip(listings(view, rows), scores.tolist(), strict=True)
-    return {pk: round(score, 3) for pk, score in told if not np.isnan(score)}
+    scores = score_rows(view, profile, rows, now=NOW)[:, SOURCES.index(source)]
+    scored = zip(listings(view, rows), scores.tolist(), strict=True)
+    return {pk: round(score, 3) for pk, score in scored if not np.isnan(score)}
 
 
-def proposed_by_each(monkeypatch, view: View, liking, count: int = 1, allowed=None) -> set[int]:
+def proposed_by_each(monkeypatch, view: View, profile, count: int = 1, allowed=None) -> set[int]:
     """What is proposed when each source names so many."""
     monkeypatch.setattr(candidates, "PER_SOURCE", count)
-    return set(listings(view, propose(view, liking, view.alive if allowed is None else allowed)))
+    return set(listings(view, propose(view, profile, view.alive if allowed is None else allowed)))
 
 
 class TestGather:
@@ -45,17 +45,17 @@ class TestGather:
         return load((1, SOFAS), (2, SOFAS), (3, BIKES), (4, COATS)).with_collaborative(model(FACTORS))
 
     def test_rows_are_int32_each_once_and_scores_float32(self, view):
-        found = gather(view, taste(view, {1: 1.0}, interests=(words(SOFAS),)), view.alive, now=NOW)
-        assert found.rows.tolist() == [0, 1, 2, 3]
-        assert found.rows.dtype == np.int32
-        assert found.scores.shape == (4, len(SOURCES))
-        assert found.scores.dtype == np.float32
+        gathered = gather(view, taste(view, {1: 1.0}, interests=(words(SOFAS),)), view.alive, now=NOW)
+        assert gathered.rows.tolist() == [0, 1, 2, 3]
+        assert gathered.rows.dtype == np.int32
+        assert gathered.scores.shape == (4, len(SOURCES))
+        assert gathered.scores.dtype == np.float32
 
     def test_only_what_is_allowed_is_proposed(self, view):
-        liking = taste(view, {1: 1.0}, interests=(words(SOFAS),))
+        profile = taste(view, {1: 1.0}, interests=(words(SOFAS),))
         allowed = np.array([False, True, False, True])
-        assert gather(view, liking, allowed, now=NOW).rows.tolist() == [1, 3]
-        assert gather(view, liking, np.zeros(4, bool), now=NOW).scores.shape == (0, len(SOURCES))
+        assert gather(view, profile, allowed, now=NOW).rows.tolist() == [1, 3]
+        assert gather(view, profile, np.zeros(4, bool), now=NOW).scores.shape == (0, len(SOURCES))
 
     def test_of_a_stranger_nothing_is_known_that_has_to_do_with_taste(self, view):
         scores = gather(view, taste(view, {}), view.alive, now=NOW).scores
@@ -66,9 +66,9 @@ class TestGather:
     def test_a_row_is_scored_the_same_whatever_is_scored_beside_it(self):
         trained = model(FACTORS, {1: {2: 0.5, 3: 0.25}}, prior=PRIOR)
         view = load((1, SOFAS), (2, SOFAS), (3, BIKES), (4, SOFAS), (5, COATS)).with_collaborative(trained)
-        liking = taste(view, {1: 1.0}, interests=(words(SOFAS),))
-        together = score_rows(view, liking, np.arange(5), now=NOW)
-        alone = [score_rows(view, liking, np.array([row]), now=NOW)[0] for row in range(5)]
+        profile = taste(view, {1: 1.0}, interests=(words(SOFAS),))
+        together = score_rows(view, profile, np.arange(5), now=NOW)
+        alone = [score_rows(view, profile, np.array([row]), now=NOW)[0] for row in range(5)]
         assert np.allclose(together, alone, equal_nan=True)
 
 
@@ -77,37 +77,37 @@ class TestContent:
         view = load((1, SOFAS))
         look = np.zeros(BLOCKS.dimension, np.float32)
         look[0] = 1
-        assert said(view, taste(view, {1: 1.0}, interests=(look, words(SOFAS))), "content") == {1: 1.0}
-        assert said(view, taste(view, {1: 1.0}, interests=(look,)), "content") == {}
+        assert scores_of(view, taste(view, {1: 1.0}, interests=(look, words(SOFAS))), "content") == {1: 1.0}
+        assert scores_of(view, taste(view, {1: 1.0}, interests=(look,)), "content") == {}
 
 
 class TestCollaborative:
     def test_what_the_model_knows_is_scored_by_its_factors(self):
         view = load((1, SOFAS), (2, SOFAS), (9, COATS)).with_collaborative(model(FACTORS))
-        liking = replace(taste(view, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
-        assert said(view, liking, "collaborative") == {1: 2.0, 2: 1.5}
+        profile = replace(taste(view, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
+        assert scores_of(view, profile, "collaborative") == {1: 2.0, 2: 1.5}
 
     def test_what_it_does_not_know_is_scored_by_the_prior(self):
         view = load((1, BIKES), (8, BIKES), (9, COATS)).with_collaborative(model(FACTORS, prior=PRIOR))
-        liking = replace(taste(view, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
-        assert said(view, liking, "collaborative") == {1: 2.0, 8: 1 + 3, 9: 1 + 3}
+        profile = replace(taste(view, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
+        assert scores_of(view, profile, "collaborative") == {1: 2.0, 8: 1 + 3, 9: 1 + 3}
 
     def test_a_prior_that_reads_other_vectors_is_not_asked(self):
         trained = model(FACTORS, prior=PRIOR, encoder_version="another")
         view = load((1, BIKES), (8, BIKES)).with_collaborative(trained)
-        assert said(view, taste(view, {1: 1.0}), "collaborative").keys() == {1}
+        assert scores_of(view, taste(view, {1: 1.0}), "collaborative").keys() == {1}
 
     def test_the_best_of_both_are_proposed(self, monkeypatch):
         """Listing 9, the newest, comes up by that."""
         world = load((1, BIKES), (2, BIKES), (3, BIKES), (7, SOFAS), (8, COATS), (9, BIKES))
-        liking = {"factors": np.array([2.0, 0.1], np.float32)}
+        profile = {"factors": np.array([2.0, 0.1], np.float32)}
         view = world.with_collaborative(model(FACTORS))
-        assert proposed_by_each(monkeypatch, view, replace(taste(view, {3: 1.0}), **liking)) == {1, 9}
+        assert proposed_by_each(monkeypatch, view, replace(taste(view, {3: 1.0}), **profile)) == {1, 9}
         view = world.with_collaborative(model(FACTORS, prior=PRIOR))
-        asked = replace(taste(view, {3: 1.0}), **liking)
-        assert proposed_by_each(monkeypatch, view, asked) == {1, 7, 9}
+        profile = replace(taste(view, {3: 1.0}), **profile)
+        assert proposed_by_each(monkeypatch, view, profile) == {1, 7, 9}
         allowed = view.alive & ~np.isin(view.attributes["listing_id"], [1, 7])
-        assert proposed_by_each(monkeypatch, view, asked, allowed=allowed) == {2, 8, 9}
+        assert proposed_by_each(monkeypatch, view, profile, allowed=allowed) == {2, 8, 9}
 
 
 class TestCovisitation:
@@ -120,56 +120,56 @@ class TestCovisitation:
 
     def test_a_listing_scores_what_leads_to_it(self, trained):
         view = load((1, SOFAS), (2, SOFAS), (3, BIKES)).with_collaborative(trained)
-        assert said(view, taste(view, {1: 2.0}), "covisitation") == {1: 0, 2: 1.0, 3: 0.5}
+        assert scores_of(view, taste(view, {1: 2.0}), "covisitation") == {1: 0, 2: 1.0, 3: 0.5}
 
     def test_a_sold_listing_still_votes(self, trained):
         view = load((1, SOFAS), (2, SOFAS), (3, BIKES)).with_collaborative(trained)
-        assert said(view, taste(view, {1: 1.0, 4: 0.5}), "covisitation") == {1: 0, 2: 0.5, 3: 0.75}
+        assert scores_of(view, taste(view, {1: 1.0, 4: 0.5}), "covisitation") == {1: 0, 2: 0.5, 3: 0.75}
 
     def test_the_best_are_proposed_and_nothing_that_nobody_went_on_to(self, trained, monkeypatch):
         world = load((1, SOFAS), (2, SOFAS), (3, BIKES), (5, COATS)).with_collaborative(trained)
-        liking = replace(taste(world, {1: 1.0}), factors=None)  # 5 is the newest
-        assert proposed_by_each(monkeypatch, world, liking) == {2, 5}
-        assert proposed_by_each(monkeypatch, world, liking, count=2) == {2, 3, 5}
+        profile = replace(taste(world, {1: 1.0}), factors=None)  # 5 is the newest
+        assert proposed_by_each(monkeypatch, world, profile) == {2, 5}
+        assert proposed_by_each(monkeypatch, world, profile, count=2) == {2, 3, 5}
         allowed = world.alive & (world.attributes["listing_id"] != 2)
-        assert proposed_by_each(monkeypatch, world, liking, allowed=allowed) == {3, 5}
+        assert proposed_by_each(monkeypatch, world, profile, allowed=allowed) == {3, 5}
 
     def test_a_listing_that_the_model_does_not_know_scores_as_what_it_is_like(self, trained):
         view = load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS), (9, BIKES)).with_collaborative(trained)
-        scores = said(view, taste(view, {1: 1.0}), "covisitation")
+        scores = scores_of(view, taste(view, {1: 1.0}), "covisitation")
         assert scores[8] == pytest.approx(2 * scores[9], rel=0.01), "as 2 and 3 stand to each other"
         assert scores[8] > 0
 
     def test_where_nothing_is_alike_it_scores_nothing(self, trained):
         view = load((1, COATS), (2, SOFAS), (3, BIKES), (9, COATS)).with_collaborative(trained)
-        assert said(view, taste(view, {1: 1.0}), "covisitation")[9] == 0, (
+        assert scores_of(view, taste(view, {1: 1.0}), "covisitation")[9] == 0, (
             "1 is like 9, but nobody went on to it"
         )
 
     def test_it_is_proposed_before_what_is_less_alike(self, trained, monkeypatch):
         world = load((1, SOFAS), (2, SOFAS), (3, BIKES), (7, SOFAS), (8, BIKES), (9, COATS))
         view = world.with_collaborative(trained)
-        liking = replace(taste(view, {1: 1.0}), factors=None)  # 9 is the newest
-        assert proposed_by_each(monkeypatch, view, liking) == {2, 7, 9}
+        profile = replace(taste(view, {1: 1.0}), factors=None)  # 9 is the newest
+        assert proposed_by_each(monkeypatch, view, profile) == {2, 7, 9}
 
     def test_without_a_smoother_for_these_vectors_it_stays_unknown(self, trained):
         view = load((1, COATS), (2, SOFAS), (8, SOFAS))
         for other in (replace(trained, smoother=None), replace(trained, encoder_version="another")):
-            asked = view.with_collaborative(other)
-            assert said(asked, taste(asked, {1: 1.0}), "covisitation").keys() == {1, 2}
+            profile = view.with_collaborative(other)
+            assert scores_of(profile, taste(profile, {1: 1.0}), "covisitation").keys() == {1, 2}
 
     def test_what_left_the_market_does_not_lend(self, trained):
         view = changed(load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS)), [2]).with_collaborative(trained)
-        assert said(view, taste(view, {1: 1.0}), "covisitation")[8] == 0
+        assert scores_of(view, taste(view, {1: 1.0}), "covisitation")[8] == 0
 
     def test_what_a_filter_hides_lends_all_the_same(self, trained):
         view = load((1, COATS), (2, SOFAS), (8, SOFAS)).with_collaborative(trained)
         allowed = view.attributes["listing_id"] == 8
-        found = gather(view, taste(view, {1: 1.0}), allowed, now=NOW)
-        assert listings(view, found.rows) == [8]
-        assert found.scores[0, SOURCES.index("covisitation")] > 0
+        gathered = gather(view, taste(view, {1: 1.0}), allowed, now=NOW)
+        assert listings(view, gathered.rows) == [8]
+        assert gathered.scores[0, SOURCES.index("covisitation")] > 0
 
     def test_an_actor_the_model_knows_nothing_of_has_no_scores(self, trained):
         view = load((1, SOFAS), (2, SOFAS)).with_collaborative(trained)
         unknown = replace(taste(view, {1: 1.0}), factors=None, covisited=None)
-        assert said(view, unknown, "covisitation") == said(view, unknown, "collaborative") == {}
+        assert scores_of(view, unknown, "covisitation") == scores_of(view, unknown, "collaborative") == {}

@@ -20,11 +20,11 @@ def experiment(db, now):
     """experiment(): running from yesterday until tomorrow, with a control and a bolder variant."""
 
     def make(
-        name="bolder", *, days=(-1, 1), variants=None, status="running", share=1.0, **told
+        name="bolder", *, days=(-1, 1), variants=None, status="running", share=1.0, **changed
     ) -> Experiment:
         start, end = (now + number * DAY for number in days)
         made = Experiment(
-            name=name, share=share, status=status, starts_at=start, ends_at=end, **({"salt": "s"} | told)
+            name=name, share=share, status=status, starts_at=start, ends_at=end, **({"salt": "s"} | changed)
         )
         made.save()
         weights = variants or {"control": 1, "bold": 1}
@@ -48,16 +48,16 @@ def divided(now, count=2000) -> Counter:
 
 class TestDivision:
     def test_without_an_experiment_everybody_gets_the_defaults(self, bob, now):
-        given = assignment(bob, now)
-        assert given == NOT_IN_ONE
-        assert (given.parameters, given.exposure) == (FeedParameters(), {})
+        default = assignment(bob, now)
+        assert default == NOT_IN_ONE
+        assert (default.parameters, default.exposure) == (FeedParameters(), {})
 
     def test_each_gets_the_parameters_of_their_variant(self, experiment, now):
         experiment()
-        given = {found.variant: found for found in (assignment(shopper(n), now) for n in range(20))}
-        assert given["control"].parameters == FeedParameters()
-        assert given["bold"].parameters == FeedParameters.from_json(BOLDER)
-        assert given["bold"].exposure == {"experiment": "bolder", "variant": "bold"}
+        by_variant = {each.variant: each for each in (assignment(shopper(n), now) for n in range(20))}
+        assert by_variant["control"].parameters == FeedParameters()
+        assert by_variant["bold"].parameters == FeedParameters.from_json(BOLDER)
+        assert by_variant["bold"].exposure == {"experiment": "bolder", "variant": "bold"}
 
     def test_it_is_the_same_tomorrow_and_in_another_process(self, experiment, now):
         """SHA-256 is the same everywhere: these were worked out once, and must never change."""

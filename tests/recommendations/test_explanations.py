@@ -1,4 +1,4 @@
-"""Why a listing is shown: what adds most to its score, with what of theirs led to it."""
+"""Reasons for listings: the sources that contribute most, with the touched listings as evidence."""
 
 from dataclasses import replace
 
@@ -7,10 +7,11 @@ import pytest
 
 from ml.content_prior import ContentPrior
 from recommendations.candidates import SOURCES
-from recommendations.explanations import SENTENCES, Code, codes, explain
+from recommendations.explanations import explain, reason_codes
 from recommendations.exploring import Explored
 from recommendations.features import FEATURES
 from recommendations.nearby import RADIUS_KM
+from recommendations.pages import SENTENCES, Code
 from recommendations.ranking import Ranked
 from tests import factories
 from tests.recommendations.small_world import load, model, taste
@@ -39,7 +40,7 @@ def in_order(count: int, *explored: int) -> Explored:
 
 def codes_of(ranked: Ranked, *explored: int, boosted=()) -> list[str]:
     count = len(ranked.rows)
-    return codes(ranked, in_order(count, *explored), np.isin(np.arange(count), boosted))
+    return reason_codes(ranked, in_order(count, *explored), np.isin(np.arange(count), boosted))
 
 
 class TestCodes:
@@ -75,7 +76,7 @@ class TestCodes:
     def test_it_follows_the_order_that_is_shown(self):
         ranked = ranked_of({"content": 1}, {"trending": 1})
         explored = replace(in_order(2), order=np.array([1, 0]))
-        assert codes(ranked, explored, np.array([True, False])) == [Code.TRENDING, Code.BOOSTED]
+        assert reason_codes(ranked, explored, np.array([True, False])) == [Code.TRENDING, Code.BOOSTED]
 
 
 @pytest.fixture
@@ -95,8 +96,8 @@ class TestEvidence:
         blue, _, bicycle = sofas
         touched = {bicycle.pk: 5.0, blue.pk: 1.0}
         vectors = view.vectors(view.rows_of(factories.ids(*touched))).astype(np.float32)
-        liking = replace(taste(view, touched), vectors=vectors)
-        [reason] = explain(view, liking, [9001], [Code.BECAUSE_YOU_VIEWED])
+        profile = replace(taste(view, touched), vectors=vectors)
+        [reason] = explain(view, profile, [9001], [Code.BECAUSE_YOU_VIEWED])
         assert reason.evidence == (blue.external_id,)
         assert reason.sentence == "Because you viewed “Blue sofa”"
 
@@ -104,8 +105,8 @@ class TestEvidence:
         blue, _, bicycle = sofas
         factors = {blue.pk: (1.0, 0.0), bicycle.pk: (0.0, 1.0), 9001: (1.0, 0.3)}
         view = view.with_collaborative(model(factors))
-        liking = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
-        [reason] = explain(view, liking, [9001], [Code.PEOPLE_ALSO_LIKED])
+        profile = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
+        [reason] = explain(view, profile, [9001], [Code.PEOPLE_ALSO_LIKED])
         assert reason.evidence == (blue.external_id, bicycle.external_id)
         assert reason.sentence == "People who liked “Blue sofa” also liked this"
 
@@ -114,8 +115,8 @@ class TestEvidence:
         prior = ContentPrior(np.array([[0, 0]] * 4 + [[1, 0]] + [[0, 1]] * 3, np.float32), np.zeros(2, "f4"))
         factors = {blue.pk: (1.0, 0.0), bicycle.pk: (-0.5, 1.0)}
         view = view.with_collaborative(model(factors, prior=prior))
-        liking = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
-        [reason] = explain(view, liking, [9001], [Code.PEOPLE_ALSO_LIKED])
+        profile = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
+        [reason] = explain(view, profile, [9001], [Code.PEOPLE_ALSO_LIKED])
         assert reason.evidence == (blue.external_id,)
 
     def test_contributions_sum_to_the_score(self, view, sofas):

@@ -1,11 +1,11 @@
-"""Who gets the places that chance gives away, on a world of made-up vectors."""
+"""Exploration of listings that few have seen, on a world of made-up vectors."""
 
 from datetime import UTC, datetime
 
 import numpy as np
 
 from recommendations.candidates import gather
-from recommendations.exploring import FIRST_PAGE, PROMISED, WITHIN, YOUNG, furthest_behind, give_chances
+from recommendations.exploring import FIRST_PAGE, PROMISED, WITHIN, YOUNG, explore_order, most_underexposed
 from recommendations.exposure import Counted
 from recommendations.ranking import rank
 from tests.recommendations.small_world import load, taste
@@ -23,18 +23,18 @@ def view_of(ages_h: list[float]):
 
 
 def ranked_of(view):
-    liking = taste(view, {})
-    return rank(gather(view, liking, view.alive, now=NOW), liking)
+    profile = taste(view, {})
+    return rank(gather(view, profile, view.alive, now=NOW), profile)
 
 
-def given(view, shown, *, share=0.1, seed=0, ranked=None, seller_cap=3):
+def explored_of(view, shown, *, share=0.1, seed=0, ranked=None, seller_cap=3):
     ranked = ranked or ranked_of(view)
-    explored = give_chances(
+    explored = explore_order(
         view,
         ranked,
         np.arange(len(ranked.rows)),
         shown,
-        behind=furthest_behind(view, shown, view.alive, now=NOW),
+        behind=most_underexposed(view, shown, view.alive, now=NOW),
         share=share,
         seller_cap=seller_cap,
         now=NOW,
@@ -43,42 +43,42 @@ def given(view, shown, *, share=0.1, seed=0, ranked=None, seller_cap=3):
     return ranked, explored
 
 
-class TestWhoIsBehind:
+class TestMostUnderexposed:
     def test_the_longer_it_waits_and_the_less_it_was_shown(self):
         view = view_of([1, 10, 20, 20])
         shown = Counted.of([(3, 45, 0)])
-        assert furthest_behind(view, shown, view.alive, now=NOW).tolist() == [3, 1, 0, 2]
-        assert furthest_behind(view, shown, view.alive, now=NOW, count=2).tolist() == [3, 1]
+        assert most_underexposed(view, shown, view.alive, now=NOW).tolist() == [3, 1, 0, 2]
+        assert most_underexposed(view, shown, view.alive, now=NOW, count=2).tolist() == [3, 1]
 
     def test_not_who_had_what_was_promised_is_old_or_may_not_be_shown(self):
         view = view_of([1, 1, YOUNG.total_seconds() / HOUR_S + 1, 1])
         shown = Counted.of([(1, PROMISED, 0)])
         allowed = np.array([True, True, True, False])
-        assert furthest_behind(view, shown, allowed, now=NOW).tolist() == [1]
+        assert most_underexposed(view, shown, allowed, now=NOW).tolist() == [1]
 
     def test_of_one_seller_only_the_one_that_waits_longest(self):
         view = view_of([1, 10, 20, 5])
         view.attributes["seller_id"] = [1, 1, 1, 2]
-        assert furthest_behind(view, Counted.of([]), view.alive, now=NOW).tolist() == [2, 3]
+        assert most_underexposed(view, Counted.of([]), view.alive, now=NOW).tolist() == [2, 3]
 
     def test_nobody_is_owed_more_than_was_promised(self):
         view = view_of([6 * 24, 20])
         shown = Counted.of([(1, PROMISED - 1, 0)])
-        assert furthest_behind(view, shown, view.alive, now=NOW).tolist() == [1, 0]
+        assert most_underexposed(view, shown, view.alive, now=NOW).tolist() == [1, 0]
 
 
-class TestChances:
+class TestExploreOrder:
     def test_a_stated_share_of_places_goes_to_what_few_have_seen(self):
         old = YOUNG.total_seconds() / HOUR_S + 1
         view = view_of([1] * 24 + [old] * 16)  # the new come first
-        ranked, explored = given(view, Counted.of([]))
+        ranked, explored = explored_of(view, Counted.of([]))
         assert explored.places.tolist() == [9, 19, 29, 39]
         chosen = view.attributes["listing_id"][ranked.rows[explored.order[explored.places]]]
         young_beyond = view.attributes["listing_id"][ranked.rows[FIRST_PAGE:24]]
         assert sorted(chosen) == sorted(young_beyond)
 
     def test_the_first_page_keeps_what_it_would_show_anyway(self):
-        _, explored = given(view_of([1] * 60), Counted.of([]))
+        _, explored = explored_of(view_of([1] * 60), Counted.of([]))
         by_relevance = np.delete(explored.order, explored.places)
         assert by_relevance[:18].tolist() == list(range(18))
         assert explored.order[explored.places].min() >= FIRST_PAGE
@@ -86,7 +86,7 @@ class TestChances:
     def test_of_one_seller_what_waits_longest_is_drawn_from_though_others_of_theirs_are_more_relevant(self):
         view = view_of([1] * 20 + [2] * 19 + [20])  # the new come first
         view.attributes["seller_id"][20:] = 99
-        ranked, explored = given(view, Counted.of([]))
+        ranked, explored = explored_of(view, Counted.of([]))
         pool = view.attributes["listing_id"][ranked.rows[explored.order[explored.pool]]]
         assert pool.tolist() == [40]
 
@@ -94,7 +94,7 @@ class TestChances:
         view = view_of([1] * 20 + [2] * 20)
         view.attributes["seller_id"][[0, 1, 2, 30]] = 99
         view.attributes["seller_id"][[3, 4, 31]] = 98
-        ranked, explored = given(view, Counted.of([]), seller_cap=3)
+        ranked, explored = explored_of(view, Counted.of([]), seller_cap=3)
         pool = view.attributes["listing_id"][ranked.rows[explored.order[explored.pool]]]
         assert 31 not in pool
         assert 32 in pool
@@ -102,15 +102,15 @@ class TestChances:
     def test_where_there_are_few_sellers_all_of_them_get_chances(self):
         view = view_of([1] * 40)
         view.attributes["seller_id"] = np.arange(40) % 2
-        _, explored = given(view, Counted.of([]), seller_cap=3)
+        _, explored = explored_of(view, Counted.of([]), seller_cap=3)
         assert len(explored.places)
 
     def test_nothing_is_shown_twice_or_lost(self):
-        _, explored = given(view_of([1] * 50), Counted.of([]), share=0.2)
+        _, explored = explored_of(view_of([1] * 50), Counted.of([]), share=0.2)
         assert sorted(explored.order) == list(range(50))
 
     def test_each_place_knows_how_likely_it_was_and_what_was_drawn_from(self):
-        _, explored = given(view_of([1] * 30), Counted.of([]))
+        _, explored = explored_of(view_of([1] * 30), Counted.of([]))
         by_chance = np.isin(np.arange(30), explored.places)
         assert (explored.propensities[~by_chance] == 1).all()
         assert ((explored.propensities[by_chance] > 0) & (explored.propensities[by_chance] < 0.5)).all()
@@ -121,20 +121,20 @@ class TestChances:
         view = view_of([1] * 20)
         seen = Counted.of([(number, PROMISED, 0) for number in range(1, 21)])
         for shown, share in [(Counted.of([]), 0.0), (seen, 0.5)]:
-            _, explored = given(view, shown, share=share)
+            _, explored = explored_of(view, shown, share=share)
             assert explored.order.tolist() == list(range(20))
             assert (explored.propensities == 1).all()
             assert explored.to_json() == {}
 
     def test_the_same_seed_gives_the_same_order(self):
         view = view_of([1] * 40)
-        first, again, other = (given(view, Counted.of([]), seed=seed)[1].order for seed in (1, 1, 2))
+        first, again, other = (explored_of(view, Counted.of([]), seed=seed)[1].order for seed in (1, 1, 2))
         assert first.tolist() == again.tolist() != other.tolist()
 
     def test_what_was_clicked_more_often_than_usual_is_drawn_more_often(self):
         view = view_of([1] * 40)
         shown = Counted.of([(number, 40, 12 if number == 7 else 0) for number in range(1, 41)])
-        first = [given(view, shown, share=0.05, seed=seed) for seed in range(20)]
+        first = [explored_of(view, shown, share=0.05, seed=seed) for seed in range(20)]
         chosen = [
             int(view.attributes["listing_id"][ranked.rows[explored.order[explored.places[0]]]])
             for ranked, explored in first
@@ -151,6 +151,6 @@ def test_every_new_listing_gets_what_was_promised_in_time_if_traffic_allows():
     for page in range(pages):
         view.attributes["created_at"] = NOW.timestamp() - WITHIN.total_seconds() * page / pages
         shown = Counted.of(list(zip(ids.tolist(), impressions.tolist(), [0] * 60, strict=True)))
-        _, explored = given(view, shown, seed=int(rng.integers(2**31)), ranked=ranked)
+        _, explored = explored_of(view, shown, seed=int(rng.integers(2**31)), ranked=ranked)
         impressions[ranked.rows[explored.order[:FIRST_PAGE]]] += 1
     assert impressions.min() >= PROMISED

@@ -1,4 +1,4 @@
-"""Page after page of one feed, what is kept of it, and what staff show more of."""
+"""Pages of one feed, the slates that they leave, boosts and impression fatigue."""
 
 from datetime import timedelta
 

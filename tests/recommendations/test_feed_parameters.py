@@ -16,8 +16,10 @@ class TestParameters:
         }
 
     def test_what_was_written_is_what_is_read(self):
-        some = FeedParameters(relevance_share=0.5, seller_cap=1, source_weights={"fresh": 0, "content": 1.5})
-        assert FeedParameters.from_json(some.to_json()) == some
+        parameters = FeedParameters(
+            relevance_share=0.5, seller_cap=1, source_weights={"fresh": 0, "content": 1.5}
+        )
+        assert FeedParameters.from_json(parameters.to_json()) == parameters
 
     @pytest.mark.parametrize(
         ("values", "field"),

@@ -1,4 +1,4 @@
-"""The feed answers on every rung, from all there is down to what is newest, and says what it lacks."""
+"""The feed answers whatever is missing, down to the newest listings, and names what is missing."""
 
 from datetime import timedelta
 

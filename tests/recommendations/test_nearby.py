@@ -1,4 +1,4 @@
-"""What lies near a place, over a made-up map; the feed's own tests show what comes of it."""
+"""Listings near a location, over a made-up map; the feed's own tests cover their effect."""
 
 from dataclasses import replace
 
@@ -24,8 +24,8 @@ def world(*places: tuple[float, float], trending: tuple[float, ...] = ()) -> Vie
     view = load(*((number, 0) for number in range(1, len(places) + 1)))
     attributes = view.attributes.copy()
     attributes["latitude"], attributes["longitude"] = np.array(places).T
-    heat = np.array(trending or [0] * len(places), np.float32)
-    return replace(view, attributes=attributes, trending=heat)
+    scores = np.array(trending or [0] * len(places), np.float32)
+    return replace(view, attributes=attributes, trending=scores)
 
 
 def scattered(count: int) -> View:
@@ -78,31 +78,31 @@ class TestNearest:
         assert nearby.nearest(view, LEEDS, view.alive, 0).tolist() == []
 
 
-class TestHottest:
+class TestMostTrending:
     def test_they_are_what_is_trending_not_too_far_away(self):
         view = world(LEEDS, BRADFORD, YORK, BATH, NOWHERE, trending=(0.1, 0.4, 0.2, 1, 0.9))
-        assert nearby.hottest(view, LEEDS, view.alive, 5).tolist() == [1, 2, 0]
-        assert nearby.hottest(view, LEEDS, view.alive, 1).tolist() == [1]
+        assert nearby.most_trending(view, LEEDS, view.alive, 5).tolist() == [1, 2, 0]
+        assert nearby.most_trending(view, LEEDS, view.alive, 1).tolist() == [1]
 
     def test_what_nobody_touches_is_not_trending(self):
         view = world(LEEDS, BRADFORD, trending=(0, 0.1))
-        assert nearby.hottest(view, LEEDS, view.alive, 5).tolist() == [1]
+        assert nearby.most_trending(view, LEEDS, view.alive, 5).tolist() == [1]
 
     def test_nobody_knows_what_trends_around_somebody_who_is_nowhere(self):
         view = world(LEEDS, trending=(1,))
-        assert nearby.hottest(view, None, view.alive, 5).tolist() == []
+        assert nearby.most_trending(view, None, view.alive, 5).tolist() == []
 
 
-class TestHere:
+class TestLocation:
     def test_a_shopper_is_where_they_say(self):
-        assert nearby.here_of(Filters(lat=51.38, lon=-2.36), habits(LEEDS)) == BATH
+        assert nearby.location_of(Filters(lat=51.38, lon=-2.36), habits(LEEDS)) == BATH
 
     def test_else_where_they_usually_look(self):
-        assert nearby.here_of(Filters(), habits(BATH, LEEDS, YORK, NOWHERE)) == LEEDS
+        assert nearby.location_of(Filters(), habits(BATH, LEEDS, YORK, NOWHERE)) == LEEDS
 
     def test_else_nobody_knows(self):
-        assert nearby.here_of(Filters(), habits()) is None
-        assert nearby.here_of(Filters(), habits(NOWHERE)) is None
+        assert nearby.location_of(Filters(), habits()) is None
+        assert nearby.location_of(Filters(), habits(NOWHERE)) is None
 
     def test_being_somewhere_keeps_nothing_out(self):
         view = world(LEEDS, BATH, NOWHERE)

@@ -1,4 +1,4 @@
-"""Search, similar and recommend keep what they offered, as the feed does."""
+"""Search, similar and recommend store slates, as the feed does."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def sofas(alice, follow):
     return made
 
 
-def asked(client, surface: str, sofas, headers=None):
+def answer_to(client, surface: str, sofas, headers=None):
     """One request of each kind, which finds sofas."""
     match surface:
         case "search":
@@ -40,7 +40,7 @@ SURFACES = ["search", "similar", "recommend"]
 @pytest.mark.parametrize("surface", SURFACES)
 class TestSlates:
     def test_what_is_on_the_page_is_kept_and_served(self, surface, as_bob, bob, sofas):
-        page = asked(as_bob, surface, sofas).json()
+        page = answer_to(as_bob, surface, sofas).json()
         slate = Slate.objects.get()
         assert (slate.pk.hex, slate.surface, slate.actor) == (page["slate_id"], surface, bob)
         by_id = {sofa.external_id: sofa.pk for sofa in sofas}
@@ -50,7 +50,7 @@ class TestSlates:
         assert Impression.objects.values_list("offset", "count").get() == (0, len(page["items"]))
 
     def test_crawlers_are_answered_and_leave_none(self, surface, anyone, sofas):
-        page = asked(anyone, surface, sofas, headers=BOT).json()
+        page = answer_to(anyone, surface, sofas, headers=BOT).json()
         assert page["items"]
         assert page["slate_id"] is None
         assert not Slate.objects.exists()
@@ -59,13 +59,13 @@ class TestSlates:
         self, surface, anyone, as_bob, sofas, settings
     ):
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"kept_pages_per_minute": 2})
-        pages = [asked(client, surface, sofas).json() for client in [anyone] * 3 + [as_bob] * 3]
+        pages = [answer_to(client, surface, sofas).json() for client in [anyone] * 3 + [as_bob] * 3]
         assert all(page["items"] for page in pages)
         assert [page["slate_id"] is None for page in pages] == [False, False, True, False, False, False]
         assert Slate.objects.count() == 5
 
     def test_an_event_that_came_of_it_says_so_truly(self, surface, as_bob, bob, sofas):
-        page = asked(as_bob, surface, sofas).json()
+        page = answer_to(as_bob, surface, sofas).json()
         body = {
             "event_id": "1",
             "listing": page["items"][0]["listing"]["id"],
@@ -80,8 +80,8 @@ class TestSlates:
 
 def test_what_was_asked_is_told_and_an_empty_answer_leaves_nothing(as_bob, sofas):
     as_bob.get("/api/v1/search/", {"q": "sofa", "max_price": "80"})
-    told = Slate.objects.get().parameters
-    assert told["words"] == "sofa"
-    assert told["filters"] == {"max_price": "80.00"}
+    parameters = Slate.objects.get().parameters
+    assert parameters["words"] == "sofa"
+    assert parameters["filters"] == {"max_price": "80.00"}
     as_bob.get("/api/v1/search/", {"q": "sofa", "max_price": "1"})
     assert Slate.objects.count() == 1

@@ -70,16 +70,16 @@ class TestRank:
         ranked = rank(candidates((-9, -9, -9, -9, -9), nothing, (9, 9, 9, 9, 9)), warm(1.0))
         assert ranked.rows.tolist() == [2, 0, 1]
 
-    def test_whoever_says_where_they_are_is_shown_what_is_near(self):
+    def test_whoever_states_location_they_are_is_shown_what_is_near(self):
         place = SOURCES.index("place")
         far, near = [[0.0] * len(SOURCES) for _ in range(2)]
         far[0], near[place] = 0.5, 1.0
-        known, told = (
-            rank(candidates(far, near), warm(1.0), says_where=says_where).weights[place]
-            for says_where in (False, True)
+        known, stated = (
+            rank(candidates(far, near), warm(1.0), states_location=states_location).weights[place]
+            for states_location in (False, True)
         )
-        assert told > known
-        assert rank(candidates(far, near), warm(0), says_where=True).rows.tolist() == [1, 0]
+        assert stated > known
+        assert rank(candidates(far, near), warm(0), states_location=True).rows.tolist() == [1, 0]
 
     def test_nothing_to_rank_is_no_trouble(self):
         assert rank(candidates(), warm(1.0)).rows.shape == (0,)

@@ -11,10 +11,10 @@ from django.db.models.signals import post_save
 from listings.models import Actor, Listing
 from ml.arrays import ShapeError
 from recommendations import slates
-from recommendations.crawlers import is_crawler
 from recommendations.models import Impression, Interaction, Slate, TrainedModel
 from recommendations.slates import BadCursor, Draft
 from recommendations.tasks import prune_slates
+from recommendations.tracking import is_crawler
 
 NAMES = ("content", "distance_km")
 
@@ -24,7 +24,7 @@ def draft(listing_ids, actor=None, **changed) -> Draft:
     length = len(listing_ids)
     features = np.arange(2 * length, dtype=np.float32).reshape(length, 2)
     features[:1, 1] = np.nan
-    told = {
+    defaults = {
         "surface": "feed",
         "actor": actor,
         "listing_ids": list(listing_ids),
@@ -36,7 +36,7 @@ def draft(listing_ids, actor=None, **changed) -> Draft:
         "versions": {"encoder": "e-1", "ranker": None, "index": "g-7"},
         "parameters": {"limit": 20},
     }
-    return Draft(**(told | changed))
+    return Draft(**(defaults | changed))
 
 
 @pytest.fixture
@@ -91,15 +91,15 @@ class TestNotWaitingForTheDisk:
     @pytest.fixture
     def says(self):
         """What PostgreSQL says of the commit, just as the slate is written."""
-        said = []
+        commits = []
 
-        def note(sender, **told):
-            said.append(synchronous_commit())
+        def note(sender, **_):
+            commits.append(synchronous_commit())
 
         with connection.cursor() as cursor:
             cursor.execute("SET synchronous_commit = on")  # the server of the tests waits for nothing
         post_save.connect(note, sender=Slate)
-        yield said
+        yield commits
         post_save.disconnect(note, sender=Slate)
         connection.close()
 
@@ -215,9 +215,9 @@ class TestPruning:
 
     def test_it_tells_how_far_it_is(self, written, monkeypatch, now):
         monkeypatch.setattr(slates, "PRUNED_AT_ONCE", 2)
-        seen = []
-        slates.prune(kept=timedelta(days=90), now=now, progress=lambda *told: seen.append(told))
-        assert seen == [(2, 5), (4, 5), (5, 5)]
+        reported = []
+        slates.prune(kept=timedelta(days=90), now=now, progress=lambda *counts: reported.append(counts))
+        assert reported == [(2, 5), (4, 5), (5, 5)]
 
     def test_as_many_days_as_one_says_are_kept(self, written):
         call_command("prune_slates", "--days", "101")
@@ -247,28 +247,28 @@ class TestExplaining:
 
     def test_listings_stand_in_order_with_why(self, bobs_slate, sofas, model, now, capsys):
         slates.serve(bobs_slate, offset=0, count=4, now=now)
-        told = self.explained(bobs_slate, capsys)
-        titles = [told.index(sofa.title) for sofa in sofas]
+        account = self.explained(bobs_slate, capsys)
+        titles = [account.index(sofa.title) for sofa in sofas]
         assert titles == sorted(titles)
-        first = next(line for line in told.splitlines() if sofas[0].title in line)
+        first = next(line for line in account.splitlines() if sofas[0].title in line)
         assert "exploring" in first
         assert "content 0" in first
         assert "distance_km" not in first
-        last = next(line for line in told.splitlines() if sofas[5].title in line)
+        last = next(line for line in account.splitlines() if sofas[5].title in line)
         assert "0.5" in last
         assert "distance_km 11" in last
-        assert all(said in told for said in ("feed for bob", "encoder e-1", "limit 20", "served: 1-4"))
-        assert "is still there" in told
+        assert all(part in account for part in ("feed for bob", "encoder e-1", "limit 20", "served: 1-4"))
+        assert "is still there" in account
 
     def test_each_input_that_is_gone_is_named(self, bobs_slate, sofas, model, settings, capsys):
         (settings.MODEL_ROOT / model.path).rmdir()
         Listing.objects.filter(pk=sofas[2].pk).delete()
         Slate.objects.update(features=b"1234", propensities=b"12", reasons=[])
-        told = " ".join(self.explained(bobs_slate, capsys).split())
-        assert f"Deleted since: listings {sofas[2].pk}." in told
-        assert "The files of encoder e-1 are not on disk any more." in told
+        account = " ".join(self.explained(bobs_slate, capsys).split())
+        assert f"Deleted since: listings {sofas[2].pk}." in account
+        assert "The files of encoder e-1 are not on disk any more." in account
         for missing in ("features are missing", "propensities are missing", "Reasons are missing"):
-            assert missing in told
+            assert missing in account
         model.delete()
         assert "No model encoder e-1 is registered" in self.explained(bobs_slate, capsys)
 

@@ -1,4 +1,4 @@
-"""What is read of an actor's events, over a made-up model; the feed's own tests show what comes of it."""
+"""Profiles read from an actor's events, over a made-up model; the feed's own tests cover their effect."""
 
 from datetime import timedelta
 

@@ -8,7 +8,7 @@ from recommendations import trending
 from tests import factories
 
 
-def hottest() -> list[int]:
+def top_ids() -> list[int]:
     return trending.top()[0].tolist()
 
 
@@ -23,7 +23,7 @@ class TestTrending:
         factories.event(bob, sofa, "view")
         factories.event(bob, bike, "favourite")
         trending.roll_up(now=now)
-        assert hottest() == [bike.pk, sofa.pk]
+        assert top_ids() == [bike.pk, sofa.pk]
 
     def test_each_event_counts_once_however_often_it_is_rolled_up(self, bob, sofa, bike, now):
         for _ in range(3):
@@ -40,29 +40,29 @@ class TestTrending:
         for _ in range(100):
             factories.event(bob, sofa, "favourite", at=ago(days=30))
         trending.roll_up(now=now)
-        assert hottest()[0] == bike.pk
+        assert top_ids()[0] == bike.pk
 
     def test_it_is_rebuilt_after_redis_was_emptied(self, bob, sofa, bike, now):
         factories.event(bob, sofa)
         trending.roll_up(now=now)
         before = trending.top()
         trending.client().flushdb()
-        assert hottest() == []
+        assert top_ids() == []
         trending.roll_up(now=now)
-        assert hottest() == before[0].tolist()
+        assert top_ids() == before[0].tolist()
 
     def test_it_is_counted_anew_before_the_numbers_overflow(self, bob, sofa, now):
         factories.event(bob, sofa)
         trending.roll_up(now=now - 2 * trending.REBASE_AFTER)
         trending.roll_up(now=now)
-        assert hottest() == [sofa.pk]
+        assert top_ids() == [sofa.pk]
 
     def test_nobody_makes_their_own_listing_trend(self, alice, bob, sofa, bike, now):
         for _ in range(50):
             factories.event(alice, sofa)
         factories.event(bob, bike)
         trending.roll_up(now=now)
-        assert hottest() == [bike.pk]
+        assert top_ids() == [bike.pk]
 
     def test_an_event_that_commits_late_is_not_missed(self, bob, sofa, bike, now):
         """Its id is older than that of one which was counted already."""
@@ -83,7 +83,7 @@ class TestTrending:
         finish.set()
         thread.join()
         trending.roll_up(now=timezone.now())
-        assert set(hottest()) == {sofa.pk, bike.pk}
+        assert set(top_ids()) == {sofa.pk, bike.pk}
 
     def test_the_feed_of_a_stranger_begins_with_it(self, anyone, bob, alice, follow, now):
         sofas = [factories.listing(alice, f"Blue sofa {number}") for number in range(12)]
