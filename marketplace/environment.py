@@ -1,4 +1,4 @@
-"""Every setting, read from the environment once and refused at start when it is bad.
+"""Settings from environment variables, validated at start.
 
 README's table lists the same variables; a test compares the two.
 """
@@ -6,7 +6,7 @@ README's table lists the same variables; a test compares the two.
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
-# What each kind of event says about taste. Views are many and cheap; who writes to a seller means it.
+# Default confidence of each kind of event. Views are frequent and weak; a message to a seller is strong.
 EVENT_WEIGHTS = {"view": 1.0, "click": 1.5, "favourite": 4.0, "message": 6.0, "offer": 7.0, "purchase": 8.0}
 
 Names = Annotated[list[str], NoDecode]
@@ -34,11 +34,11 @@ Exponent = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 
 
 class BadEnvironment(Exception):
-    """A variable holds something that cannot be used. The message is one line for each such variable."""
+    """Invalid variables. The message has one line for each."""
 
 
 class Environment(BaseSettings):
-    """What may be set, what it means, and what is used when nothing is set."""
+    """The settings with their descriptions and defaults."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
@@ -87,7 +87,7 @@ class Environment(BaseSettings):
     maximum_price: Decimal = Field(
         Decimal("100000"),
         gt=0,
-        lt=10**10,  # what the column holds
+        lt=10**10,  # limit of the column
         description="A price above this is taken for a mistake and refused.",
     )
     photo_maximum_bytes: int = Field(15_000_000, ge=1000, description="A larger upload is refused.")
@@ -208,15 +208,18 @@ class Environment(BaseSettings):
 
     @property
     def chosen_log_format(self) -> str:
-        """`text` or `json`: in production machines read the logs."""
+        """`text` or `json`. Default: json with HTTPS_ONLY, as in production."""
         return self.log_format or ("json" if self.is_https_only else "text")
 
     @property
     def is_embedded(self) -> bool:
-        """It runs on the PostgreSQL of its own folder: a demo, or a start, and not what others rely on."""
+        """Whether the database is the embedded PostgreSQL of VAR, as in the demo."""
         from marketplace import embedded
 
-        return self.database_url in (None, embedded.database_url(self.var))  # its children are told where
+        return self.database_url in (
+            None,
+            embedded.database_url(self.var),
+        )  # set by `make run` for its children
 
     @property
     def is_https_only(self) -> bool:
@@ -237,10 +240,10 @@ class Environment(BaseSettings):
     @field_validator("source_weights", mode="before")
     @classmethod
     def _are_source_weights(cls, value: object) -> object:
-        given = weights_in(value) if isinstance(value, str) else value
-        if not isinstance(given, dict) or "" in given or not all(map(is_weight, given.values())):
+        weights = weights_in(value) if isinstance(value, str) else value
+        if not isinstance(weights, dict) or "" in weights or not all(map(is_weight, weights.values())):
             raise ValueError("numbers of 0 or more by source, as in service:newsletter=0.3,actor=0.8")
-        return given
+        return weights
 
     @field_validator("database_url")
     @classmethod
@@ -291,7 +294,7 @@ class Environment(BaseSettings):
         return time_zone_or_refuse(value)
 
 
-def read_environment(**overrides: object) -> Environment:
+def read_environment(**overrides: Any) -> Environment:
     """The settings of this process. Raises BadEnvironment with one line for each bad variable."""
     try:
         return Environment(**overrides)

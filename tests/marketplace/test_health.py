@@ -74,7 +74,7 @@ class TestReplica:
         following = Following()
         assert following.lag_s(reached=7, latest=7, clock_s=0) == 0
         assert following.lag_s(reached=7, latest=9, clock_s=10) == 0
-        assert following.lag_s(reached=7, latest=12, clock_s=71) == 61 > condition.LONGEST_REPLICA_LAG_S
+        assert following.lag_s(reached=7, latest=12, clock_s=71) == 61 > condition.MAXIMUM_REPLICA_LAG_S
 
     def test_one_that_follows_a_busy_catalogue_is_never_late(self):
         following = Following()
@@ -126,7 +126,7 @@ class TestModelsAndIndex:
         follow()
         compaction.compact(least_changes=0)
         assert found()["index_behind"].status == OK
-        far = changes.last_seq() + condition.MOST_CHANGES_BEYOND_INDEX + 1
+        far = changes.last_seq() + condition.MAXIMUM_CHANGES_BEYOND_INDEX + 1
         CatalogueChange.objects.create(seq=far, listing_id=1, op=CatalogueChange.Op.REMOVE)
         assert found()["index_behind"].status == OVER
 
@@ -215,7 +215,7 @@ class TestBrokenServers:
             told = {name: caller.get("/readyz").json().get("lines", []) for name, caller in asking.items()}
             measured = {name: caller.get("/metrics").status_code for name, caller in asking.items()}
             assert asking["operator"].get("/api/v1/listings/").status_code == 503  # nowhere else
-            monkeypatch.setattr(health, "BELIEVED_S", 0)
+            monkeypatch.setattr(health, "TRUSTED_S", 0)
             assert asking["operator"].get("/metrics").status_code == 403
         assert {name for name, lines in told.items() if lines} == {"operator"}
         assert {"name": "database_answer", "status": OVER}.items() <= told["operator"][0].items()
