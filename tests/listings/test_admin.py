@@ -1,4 +1,4 @@
-"""The catalogue's admin, used as a browser uses it."""
+"""The catalogue's admin pages, through HTTP."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ CHANGELIST = "/admin/listings/listing/"
 
 @pytest.fixture
 def browser(admin_client) -> Client:
-    """A browser in which staff are logged in."""
+    """A client logged in as staff."""
     return admin_client
 
 
@@ -25,7 +25,7 @@ def change_page(listing: Listing) -> str:
 
 
 def form(**changes) -> dict:
-    """What the form of a blue sofa would send."""
+    """The form data of a blue sofa."""
     fields = {
         "title": "Blue sofa",
         "description": "",

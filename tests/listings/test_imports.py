@@ -1,4 +1,4 @@
-"""A miniature export is imported, with all that real ones hold."""
+"""Import of a miniature export with the peculiarities of real ones."""
 
 import csv
 import io
@@ -74,7 +74,7 @@ def export(tmp_path, db) -> Export:
 
 @pytest.fixture
 def run(export, tmp_path, monkeypatch):
-    """Import the export; the report of what became of it, its problems also as rows."""
+    """Import the export. Returns the report and the rows of its CSV file."""
     monkeypatch.setattr("listings.places._cities_of", lambda country: [])
 
     def run_import(**options) -> ImportReport:

@@ -1,4 +1,4 @@
-"""What comes in as a photo, what is refused, and what is left on disk."""
+"""Reception of photos: refusals, stored sizes, and files on disk."""
 
 import io
 import struct
@@ -145,7 +145,7 @@ class TestWhatIsKept:
 
     def test_a_photo_taken_sideways_stands_upright(self):
         exif = Image.Exif()
-        exif[0x0112] = 6  # turned to the right
+        exif[0x0112] = 6  # rotated clockwise
         for image_format in ("JPEG", "PNG", "WEBP"):
             image = kept(photos.receive(encoded(picture(), image_format, exif=exif)))
             assert image.size == (60, 90)

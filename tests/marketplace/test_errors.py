@@ -25,7 +25,7 @@ TITLES = {
 
 @pytest.fixture
 def replies(anyone, as_alice, as_charlie, sofa):
-    """A request for each status, by the status that it should have."""
+    """A request for each expected status."""
     own = f"{LISTINGS}{sofa.external_id}/"
     return {
         400: lambda: as_alice.post(LISTINGS, {"title": ""}),

@@ -1,4 +1,4 @@
-"""What each line of health says as things break, who is told, and when a process should not be asked."""
+"""Health checks during failures, their permissions, and readiness."""
 
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,7 +26,7 @@ def looks_each_time():
 
 
 def found(now=None) -> dict[str, Line]:
-    """Lines by name, with their label where they have one."""
+    """Lines by name and label."""
     looked = condition.look(now or timezone.now())
     return {"/".join([line.name, *line.labels.values()]): line for line in looked}
 
@@ -115,7 +115,7 @@ class TestModelsAndIndex:
         assert look["model_tried/collaborative"].status == OVER
         assert look["model_age/collaborative"].value == pytest.approx(3 * 86400, abs=60)
         TrainedModel.objects.create(kind=row.kind, version="b", status=TrainedModel.Status.REJECTED)
-        assert found()["model_tried/collaborative"].status == OK  # it was tried, and refused
+        assert found()["model_tried/collaborative"].status == OK  # a training was refused
 
     def test_a_damaged_one_says_what_is_wrong(self, follow):
         encoders.active().__class__.objects.update(problem="Cannot be loaded: gone.")
@@ -151,7 +151,7 @@ class TestQueues:
         assert found()["queue_oldest/events"].status == UNKNOWN
 
     def test_a_periodic_task_that_stopped_is_over_the_limit(self, follow, now):
-        assert found(now)["task_ran/roll_up_trending"].status == OVER  # never, since Redis was emptied
+        assert found(now)["task_ran/roll_up_trending"].status == OVER  # no record, because Redis was emptied
         background.note_run(trending.client(), tasks.roll_up_trending.name, now)
         assert found(now)["task_ran/roll_up_trending"].status == OK
         assert found(now + timedelta(minutes=6))["task_ran/roll_up_trending"].status == OVER
@@ -171,7 +171,7 @@ class TestQueues:
 
 @contextmanager
 def no_database():
-    """For a while this process finds no PostgreSQL."""
+    """This process cannot reach PostgreSQL for a while."""
     database, patch = connections["default"], pytest.MonkeyPatch()
     patch.setitem(database.settings_dict, "HOST", "/nowhere")
     database.close()
@@ -214,7 +214,7 @@ class TestBrokenServers:
         with no_database():
             told = {name: caller.get("/readyz").json().get("lines", []) for name, caller in asking.items()}
             measured = {name: caller.get("/metrics").status_code for name, caller in asking.items()}
-            assert asking["operator"].get("/api/v1/listings/").status_code == 503  # nowhere else
+            assert asking["operator"].get("/api/v1/listings/").status_code == 503  # everywhere else
             monkeypatch.setattr(health, "TRUSTED_S", 0)
             assert asking["operator"].get("/metrics").status_code == 403
         assert {name for name, lines in told.items() if lines} == {"operator"}

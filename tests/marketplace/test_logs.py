@@ -1,4 +1,4 @@
-"""One id from the request to its tasks, in lines for people and for machines, and no secrets in any."""
+"""Request ids from request to task, in text and JSON logs, and no secrets."""
 
 import io
 import json
@@ -24,7 +24,7 @@ KEY = "kYx7Q2-hR_9vLw3mZs8pTn4bJd6cFg1aUe5oXi0y"
 
 @pytest.fixture
 def written():
-    """written("json") is a stream that every record goes to, as LOG_FORMAT has it."""
+    """written("json") is a stream with every record in that LOG_FORMAT."""
     root, handlers = logging.getLogger(), []
     level = root.level
 
@@ -181,7 +181,7 @@ class TestRowsOfTheDatabase:
                 quote(error)
         text = stream.getvalue()
         assert "private" not in text
-        assert text.count("violates not-null constraint") >= 3  # of both errors of the chain, and in the repr
+        assert text.count("violates not-null constraint") >= 3  # both errors of the chain, and the repr
         assert "The above exception was the direct cause" in text and "IntegrityError" in text
 
     def test_nor_are_statements(self, db, written):
@@ -230,8 +230,8 @@ class TestSecrets:
 class TestTasks:
     @pytest.fixture
     def told_by_worker(self, transactional_db, written):
-        """told_by_worker() is what a worker said in the end of a query that it was sent."""
-        # As it starts, a worker sets Django up anew, and with it its handlers: we listen after that.
+        """told_by_worker() is the output of a worker after a query."""
+        # A worker sets up Django's log handlers again when it starts, so the test's handler is added later.
         with start_worker(
             app, queues=["encode"], loglevel="info", perform_ping_check=False, shutdown_timeout=60
         ):

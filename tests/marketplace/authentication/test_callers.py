@@ -1,4 +1,4 @@
-"""Who asks: a visitor by cookie, a member by session, a service by key."""
+"""Callers: visitors by cookie, members by session, services by key."""
 
 from datetime import timedelta
 
@@ -58,7 +58,7 @@ class TestVisitors:
         assert outcomes(client.post(INTERACTIONS, view(sofa))) == ["accepted"]
 
     def test_a_signed_member_name_is_not_a_visitor_cookie(self, anyone, alice, sofa):
-        """The cookie's signature is salted with its name: another signed value does not fit."""
+        """The cookie's signature is salted with its name, so another signed value is invalid."""
         from django.core import signing
 
         anyone.cookies["visitor"] = signing.get_cookie_signer(salt="other").sign("alice")
