@@ -64,7 +64,7 @@ class ListingCard(serializers.ModelSerializer):
 
 
 class ListingContent(StrictSerializer):
-    """What may be said of a listing, in a new one or an edit."""
+    """The fields of a listing that its seller writes."""
 
     title = serializers.CharField(max_length=300)
     description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
@@ -170,7 +170,7 @@ class BatchReply(serializers.Serializer):
 
 
 class Sale(StrictSerializer):
-    """Who bought it, where that is known."""
+    """The buyer, if known."""
 
     buyer = serializers.CharField(max_length=200, required=False, validators=[check_external_id])
 

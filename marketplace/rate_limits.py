@@ -43,9 +43,9 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local full_at, wait = {}, 0
 for i, key in ipairs(KEYS) do
-  local drain, capacity, asked = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+  local drain, capacity, cost = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
   local kept = math.max(tonumber(redis.call('GET', key) or 0), now)
-  full_at[i] = math.min(kept, now + drain * capacity) + drain * asked
+  full_at[i] = math.min(kept, now + drain * capacity) + drain * cost
   wait = math.max(wait, full_at[i] - now - drain * capacity)
 end
 if wait > 0.001 then return math.ceil(wait) end
@@ -219,8 +219,10 @@ def buckets_of(caller: Caller | None, request: HttpRequest) -> dict[str, int]:
     if caller is not None and caller.is_service:
         return {caller.source: settings.ENVIRONMENT.service_rate_factor}
     # A visitor without an actor has a new id in each request.
-    is_known = caller is not None and caller.actor is not None
-    own = caller.source if caller is not None and is_known else f"stranger:{address_of(request)}"
+    if caller is not None and caller.actor is not None:
+        own = caller.source
+    else:
+        own = f"stranger:{address_of(request)}"
     return {own: 1} | places_of(request)
 
 

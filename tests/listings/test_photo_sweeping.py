@@ -86,5 +86,5 @@ class TestSweeping:
         aged(media, now)
         call_command("sweep_photos", stdout=said)
         assert said.getvalue().split("\n")[:2] == [
-            f"{count} photos deleted that nothing named." for count in (0, 1)
+            f"Deleted {count} photos that belonged to no listing." for count in (0, 1)
         ]

@@ -273,7 +273,7 @@ class TestCommands:
         assert "1 Actor, 0 Listing, 0 Interaction" in said.getvalue()
         with pytest.raises(CommandError, match="not empty"):
             call_command("backup", str(tmp_path / "backup"))
-        with pytest.raises(CommandError, match="no backup"):
+        with pytest.raises(CommandError, match="is not a backup"):
             call_command("restore", str(tmp_path / "nothing"))
         with pytest.raises(CommandError, match="--force"):
             call_command("restore", str(tmp_path / "backup"))
@@ -303,7 +303,7 @@ class TestCommands:
         monkeypatch.setattr(trending, "_client", None)
         settings.REDIS_URL = "redis://127.0.0.1:1"
         with living(elsewhere, settings, tmp_path / "there"):
-            with pytest.raises(CommandError, match="Restored, but Redis keeps"):
+            with pytest.raises(CommandError, match="Restored, but Redis still has"):
                 call_command("restore", str(tmp_path / "backup"), stdout=io.StringIO())
             assert later.exists()
         monkeypatch.undo()

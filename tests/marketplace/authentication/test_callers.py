@@ -204,7 +204,7 @@ class TestIssuing:
     def test_the_admin_shows_it_once_and_revokes_it(self, admin_client):
         url = "/admin/marketplace/servicekey/"
         page = admin_client.post(f"{url}add/", {"name": "shop", "scopes": ["feed"]}, follow=True)
-        secret = page.content.decode().split("shown this once: ")[1].split("<")[0]
+        secret = page.content.decode().split("shown only once: ")[1].split("<")[0]
         client = APIClient(HTTP_AUTHORIZATION=f"Api-Key {secret}")
         assert client.get("/api/v1/listings/").status_code == 200
         assert secret not in admin_client.get(url).content.decode()
