@@ -381,7 +381,7 @@ class TestTheCommand:
         assert report.read_text().splitlines()[1] == "Products.csv,2,a1,unreadable price,'POA'"
 
     @pytest.mark.parametrize(
-        ("spoil", "said"),
+        ("spoil", "message"),
         [
             (lambda folder: (folder / "Products.csv").unlink(), "Products.csv cannot be read"),
             (lambda folder: (folder / "Images.csv").unlink(), "Images.csv cannot be read"),
@@ -391,10 +391,10 @@ class TestTheCommand:
             (lambda folder: (folder / "Images.csv").write_text(""), "has no column"),
         ],
     )
-    def test_a_missing_file_or_column_is_one_line(self, export, tmp_path, spoil, said):
+    def test_a_missing_file_or_column_is_one_line(self, export, tmp_path, spoil, message):
         export.write()
         spoil(export.folder)
-        with pytest.raises(CommandError, match=said) as refusal:
+        with pytest.raises(CommandError, match=message) as refusal:
             call_command("import_listings", export.folder, report=tmp_path / "report.csv")
         assert "\n" not in str(refusal.value)
         assert not Listing.objects.exists()

@@ -60,7 +60,7 @@ class TestSweeping:
         for _ in range(3):
             left_behind()
         files = aged(media, now)
-        with pytest.raises(CommandError, match="3 photos are named by no row.*--force"):
+        with pytest.raises(CommandError, match="3 photos have no row.*--force"):
             call_command("sweep_photos")
         assert {file for file in media.rglob("*") if file.is_file()} == files
         call_command("sweep_photos", "--force")
@@ -80,11 +80,11 @@ class TestSweeping:
         assert not [file for file in media.rglob("*") if file.is_file()]
 
     def test_the_command_says_how_many(self, db, media, now):
-        said = io.StringIO()
-        call_command("sweep_photos", stdout=said)  # where nothing was ever stored
+        output = io.StringIO()
+        call_command("sweep_photos", stdout=output)  # where nothing was ever stored
         left_behind()
         aged(media, now)
-        call_command("sweep_photos", stdout=said)
-        assert said.getvalue().split("\n")[:2] == [
+        call_command("sweep_photos", stdout=output)
+        assert output.getvalue().split("\n")[:2] == [
             f"Deleted {count} photos that belonged to no listing." for count in (0, 1)
         ]

@@ -61,7 +61,7 @@ def limits(settings):
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
-        ("data", "said"),
+        ("data", "message"),
         [
             (b"", "empty"),
             (b"hello", "not a JPEG, PNG or WebP"),
@@ -81,10 +81,10 @@ class TestWhatIsRefused:
         ],
         ids=str,
     )
-    def test_a_file_that_is_no_photo_is_refused_in_one_sentence(self, data, said):
+    def test_a_file_that_is_no_photo_is_refused_in_one_sentence(self, data, message):
         with pytest.raises(BadPhoto) as refusal:
             photos.receive(data)
-        assert said in refusal.value.detail
+        assert message in refusal.value.detail
         assert refusal.value.detail.endswith(".") and "\n" not in refusal.value.detail
         assert refusal.value.field == "photo"
 

@@ -160,7 +160,7 @@ def body_for(world: SimpleNamespace, caller: str, method: str, address: str, cas
     return body, {} if method == "GET" else {"format": "json"}
 
 
-def said(reply, address: str) -> str:
+def outcome_of(reply, address: str) -> str:
     """The response in the table's terms."""
     if reply.status_code == 302 and reply.headers["Location"].startswith("/admin/login/"):
         return "login"
@@ -170,10 +170,10 @@ def said(reply, address: str) -> str:
 
 def answers(world: SimpleNamespace, row: Row) -> dict[str, tuple[str, str]]:
     """Actual and expected answers by caller, where they differ."""
-    found = {
-        caller: said(ask(world, caller, row.method, row.address, row.case), row.address) for caller in CALLERS
-    }
-    return {who: (found[who], row.answers[who]) for who in CALLERS if found[who] != row.answers[who]}
+    replies = {caller: ask(world, caller, row.method, row.address, row.case) for caller in CALLERS}
+    outcomes = {caller: outcome_of(reply, row.address) for caller, reply in replies.items()}
+    expected = row.answers
+    return {who: (outcomes[who], expected[who]) for who in CALLERS if outcomes[who] != expected[who]}
 
 
 class TestTheTable:
@@ -249,7 +249,7 @@ class TestAViewThatSaysNothing:
         for caller, client in world.clients.items():
             reply = client.get("/forgotten/")
             is_person = caller in ("member", "owner", "staff")
-            assert (caller, said(reply, "/forgotten/")) == (caller, "yes" if is_person else "login")
+            assert (caller, outcome_of(reply, "/forgotten/")) == (caller, "yes" if is_person else "login")
 
     def test_because_that_is_the_default(self):
         assert [kind.__name__ for kind in api_settings.DEFAULT_PERMISSION_CLASSES] == ["Nobody"]

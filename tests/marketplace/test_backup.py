@@ -268,9 +268,9 @@ class TestRestore:
 
 class TestCommands:
     def test_they_say_what_was_done_and_what_keeps_them_from_it(self, transactional_db, alice, tmp_path):
-        said = io.StringIO()
-        call_command("backup", str(tmp_path / "backup"), stdout=said)
-        assert "1 Actor, 0 Listing, 0 Interaction" in said.getvalue()
+        output = io.StringIO()
+        call_command("backup", str(tmp_path / "backup"), stdout=output)
+        assert "1 Actor, 0 Listing, 0 Interaction" in output.getvalue()
         with pytest.raises(CommandError, match="not empty"):
             call_command("backup", str(tmp_path / "backup"))
         with pytest.raises(CommandError, match="is not a backup"):
@@ -288,9 +288,9 @@ class TestCommands:
             ServiceKey.objects.filter(pk=key.pk).update(**over) if over else None
         call_command("backup", str(tmp_path / "backup"), stdout=io.StringIO())
         with living(elsewhere, settings, tmp_path / "there"):
-            said = io.StringIO()
-            call_command("restore", str(tmp_path / "backup"), stdout=said)
-            assert "revoked since: shop.\n" in said.getvalue()
+            output = io.StringIO()
+            call_command("restore", str(tmp_path / "backup"), stdout=output)
+            assert "even if revoked after the backup: shop.\n" in output.getvalue()
             assert Actor.objects.filter(user__username="alice").exists()
             assert not Session.objects.exists() and not PersonToken.objects.exists()
 

@@ -210,8 +210,8 @@ class TestEventWeights:
     def test_the_environment_decides_what_it_holds(self):
         code = "from recommendations.interaction_weights import WEIGHTS as w; print(w['view'], w['hide'])"
         servers = {"DATABASE_URL": NOWHERE, "REDIS_URL": "redis://127.0.0.1:1"}
-        told = started("manage.py", "shell", "-c", code, EVENT_WEIGHTS="view=0.25", **servers)
-        assert told.stdout.splitlines()[-1] == "0.25 0.0", told.stderr
+        process = started("manage.py", "shell", "-c", code, EVENT_WEIGHTS="view=0.25", **servers)
+        assert process.stdout.splitlines()[-1] == "0.25 0.0", process.stderr
 
 
 class TestSourceWeights:

@@ -32,11 +32,11 @@ def found(now=None) -> dict[str, Line]:
 
 
 class TestVerdict:
-    def line(self, **told) -> Line:
-        return Line("name", "seconds", "", **told)
+    def line(self, **fields) -> Line:
+        return Line("name", "seconds", "", **fields)
 
     @pytest.mark.parametrize(
-        ("told", "status"),
+        ("fields", "status"),
         [
             ({"value": 5, "limit": 5}, OK),
             ({"value": 5.1, "limit": 5}, OVER),
@@ -45,8 +45,8 @@ class TestVerdict:
             ({"value": 0, "limit": 5, "problem": "broken"}, OVER),
         ],
     )
-    def test_a_line_is_over_beyond_its_limit(self, told, status):
-        assert self.line(**told).status == status
+    def test_a_line_is_over_beyond_its_limit(self, fields, status):
+        assert self.line(**fields).status == status
 
     def test_only_what_is_vital_makes_a_process_unready(self):
         fine, slow = self.line(value=1, limit=2), self.line(value=3, limit=2)
@@ -212,13 +212,14 @@ class TestBrokenServers:
         assert asking["revoked"].get("/metrics").status_code == 403
         condition.forget()
         with no_database():
-            told = {name: caller.get("/readyz").json().get("lines", []) for name, caller in asking.items()}
+            replies = {name: caller.get("/readyz").json() for name, caller in asking.items()}
+            lines_by_caller = {name: reply.get("lines", []) for name, reply in replies.items()}
             measured = {name: caller.get("/metrics").status_code for name, caller in asking.items()}
             assert asking["operator"].get("/api/v1/listings/").status_code == 503  # everywhere else
             monkeypatch.setattr(health, "TRUSTED_S", 0)
             assert asking["operator"].get("/metrics").status_code == 403
-        assert {name for name, lines in told.items() if lines} == {"operator"}
-        assert {"name": "database_answer", "status": OVER}.items() <= told["operator"][0].items()
+        assert {name for name, lines in lines_by_caller.items() if lines} == {"operator"}
+        assert {"name": "database_answer", "status": OVER}.items() <= lines_by_caller["operator"][0].items()
         assert measured == {"operator": 200, "shop": 403, "revoked": 403, "new": 403}
 
     def test_a_slow_database_is_not_waited_for(self, transactional_db, follow, monkeypatch):
@@ -243,11 +244,11 @@ class TestAccess:
 
     def test_staff_and_their_services_are_told_every_line(self, follow, as_staff):
         for asking in (as_staff, service_client("prometheus", ["staff"])):
-            told = asking.get("/readyz").json()
+            body = asking.get("/readyz").json()
             assert {"database_answer", "redis_answer", "replica_lag", "disk_used"} <= {
-                line["name"] for line in told["lines"]
+                line["name"] for line in body["lines"]
             }
-            assert all({"value", "limit", "status", "advice"} <= line.keys() for line in told["lines"])
+            assert all({"value", "limit", "status", "advice"} <= line.keys() for line in body["lines"])
             assert asking.get("/metrics").status_code == 200
 
     @pytest.mark.parametrize("scopes", [["feed", "events", "catalogue"], []])

@@ -71,17 +71,17 @@ class TestRecords:
     def test_a_request_leaves_one_with_id_status_and_duration(self, client, written):
         stream = written("json")
         client.get("/livez", headers={"X-Request-ID": "one"})
-        told = finished(stream)
-        assert (told["request_id"], told["code"], told["request"]) == ("one", 200, "GET /livez")
-        assert told["duration_ms"] >= 0
-        assert (told["level"], told["logger"]) == ("info", "django_structlog.middlewares.request")
+        record = finished(stream)
+        assert (record["request_id"], record["code"], record["request"]) == ("one", 200, "GET /livez")
+        assert record["duration_ms"] >= 0
+        assert (record["level"], record["logger"]) == ("info", "django_structlog.middlewares.request")
 
     def test_what_any_library_logs_meanwhile_bears_the_id(self, written):
         stream = written("json")
         with structlog.contextvars.bound_contextvars(request_id="one"):
             logging.getLogger("elsewhere").warning("%d left", 3)
-        told = records(stream)[-1]
-        assert (told["event"], told["request_id"], told["logger"]) == ("3 left", "one", "elsewhere")
+        record = records(stream)[-1]
+        assert (record["event"], record["request_id"], record["logger"]) == ("3 left", "one", "elsewhere")
 
     def test_nothing_of_a_request_is_left_to_the_next(self, client):
         client.get("/livez", headers={"X-Request-ID": "one"})
@@ -172,7 +172,7 @@ class TestRowsOfTheDatabase:
     def test_are_not_quoted_by_what_it_refuses(self, alice, written):
         stream = written("text")
         sofa = factories.listing(alice, "private words", description="private\n\nlines\nCONTEXT: private")
-        for quote in (logging.getLogger("shop").exception, lambda told: logging.error("%r", told)):
+        for quote in (logging.getLogger("shop").exception, lambda value: logging.error("%r", value)):
             try:
                 with transaction.atomic():
                     type(sofa).objects.filter(pk=sofa.pk).update(category_id=None)
@@ -207,7 +207,7 @@ class TestSecrets:
         assert not re.search(f"{KEY}|private|hunter2|wish", text)
 
     @pytest.mark.parametrize(
-        "said",
+        "text",
         [
             f"header Authorization: Api-Key {KEY}",
             f"refused Token {KEY}",
@@ -216,15 +216,15 @@ class TestSecrets:
             "sessionid=hunter2-hunter2; path=/",
         ],
     )
-    def test_what_a_library_quotes_is_blotted_out(self, written, said):
+    def test_what_a_library_quotes_is_blotted_out(self, written, text):
         stream = written("json")
-        logging.getLogger("library").error("it said %s", said)
+        logging.getLogger("library").error("it said %s", text)
         assert not re.search(f"{KEY}|hunter2", stream.getvalue())
         assert logs.HIDDEN in stream.getvalue()
 
     def test_common_words_are_left_alone(self):
-        said = "Token of Alice, basic office chair, cookie jar: sold at https://shop.example/a@b"
-        assert logs.without_secrets(said) == said
+        text = "Token of Alice, basic office chair, cookie jar: sold at https://shop.example/a@b"
+        assert logs.without_secrets(text) == text
 
 
 class TestTasks:

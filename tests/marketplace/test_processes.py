@@ -62,16 +62,16 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.fixture
-def said():
+def messages():
     return []
 
 
 @pytest.fixture
-def supervisor(tmp_path, said):
+def supervisor(tmp_path, messages):
     supervisor = Supervisor(
         logs=tmp_path,
         environment=os.environ,
-        say=lambda name, line: said.append((name, line)),
+        say=lambda name, line: messages.append((name, line)),
         grace_s=GRACE_S,
     )
     yield supervisor
@@ -105,19 +105,19 @@ class TestSupervisor:
         assert is_ready("alice")
 
     def test_a_process_that_is_killed_starts_again_and_it_is_said(
-        self, supervisor, said, tmp_path, first_number
+        self, supervisor, messages, tmp_path, first_number
     ):
         supervisor.start(Process("alice", python(SLEEPER)))
         os.kill(first_number("alice"), signal.SIGKILL)
         assert in_time(lambda: len(numbers(tmp_path / "alice.log")) == 2)
-        assert said[0][0] == "alice"
-        assert "was ended by SIGKILL; starts again" in said[0][1]
+        assert messages[0][0] == "alice"
+        assert "was ended by SIGKILL; starts again" in messages[0][1]
 
-    def test_the_pause_grows_while_it_keeps_failing(self, supervisor, said):
+    def test_the_pause_grows_while_it_keeps_failing(self, supervisor, messages):
         supervisor.start(Process("alice", python("raise SystemExit('no such database')")))
-        assert in_time(lambda: len(said) >= 2)
-        assert "ended with 1 (no such database); starts again in 1 s" in said[0][1]
-        assert "starts again in 2 s" in said[1][1]
+        assert in_time(lambda: len(messages) >= 2)
+        assert "ended with 1 (no such database); starts again in 1 s" in messages[0][1]
+        assert "starts again in 2 s" in messages[1][1]
 
     def test_children_of_a_killed_process_go_too(self, supervisor, tmp_path, first_number):
         supervisor.start(Process("alice", python(PARENT_OF_A_CHILD)))

@@ -138,8 +138,8 @@ PRODUCTION = {
 ASK = """
 from django.test import Client
 def show(response):
-    said = response.headers
-    print(response.status_code, said.get("Location"), said.get("Strict-Transport-Security"))
+    headers = response.headers
+    print(response.status_code, headers.get("Location"), headers.get("Strict-Transport-Security"))
 show(Client().get("/api/docs/", headers={"host": "shop.example"}))
 show(Client().get("/livez", headers={"host": "shop.example"}))
 page = Client().get("/admin/login/", headers={"host": "shop.example", "x-forwarded-proto": "https"})
@@ -169,7 +169,7 @@ class TestProduction:
         assert cookies == "csrftoken=True,True,Lax"
 
     @pytest.mark.parametrize(
-        ("key", "said"),
+        ("key", "reason"),
         [
             (None, "found nothing"),
             ("django-insecure-" + "3k29fj2093jf02j3f0j2f", "found an example"),
@@ -177,12 +177,12 @@ class TestProduction:
             ("the demo's", "found the one that the demo made"),
         ],
     )
-    def test_no_key_and_one_that_others_know_are_refused(self, tmp_path, key, said):
+    def test_no_key_and_one_that_others_know_are_refused(self, tmp_path, key, reason):
         (tmp_path / "secret_key").write_text(GOOD_KEY)
         chosen = GOOD_KEY if key == "the demo's" else key
         with pytest.raises(BadEnvironment) as refusal:
             chosen_key(Environment(secret_key=chosen, database_url=NOWHERE, var=tmp_path))
-        assert re.fullmatch(rf"SECRET_KEY: {said}.*; accepted: .+\.", str(refusal.value))
+        assert re.fullmatch(rf"SECRET_KEY: {reason}.*; accepted: .+\.", str(refusal.value))
         assert GOOD_KEY not in str(refusal.value)
 
     def test_then_nothing_starts(self):

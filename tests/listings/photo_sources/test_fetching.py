@@ -23,7 +23,7 @@ class TestFetching:
         assert {name.lower() for name in headers} == {"host", "accept", "accept-encoding", "user-agent"}
 
     @pytest.mark.parametrize(
-        ("path", "error", "said"),
+        ("path", "error", "message"),
         [
             ("redirect", BadSource, "sends elsewhere"),
             ("gone", BadSource, "answered 410"),
@@ -33,8 +33,8 @@ class TestFetching:
             ("short", SourceFailed, "cut short"),
         ],
     )
-    def test_what_is_no_photo_is_refused_or_tried_again(self, network, path, error, said):
-        with pytest.raises(error, match=said):
+    def test_what_is_no_photo_is_refused_or_tried_again(self, network, path, error, message):
+        with pytest.raises(error, match=message):
             fetch(url(path), network)
         assert len(Site.asked) == 1
 
