@@ -93,9 +93,8 @@ class Following:
     """Measures how long this process has lacked a change, across successive calls."""
 
     def __init__(self) -> None:
-        self._awaited: tuple[int, float] | None = (
-            None  # number of a change, and the time it was first missing
-        )
+        # Number of a missing change, and the time at which it was first missing.
+        self._awaited: tuple[int, float] | None = None
         self._lock = threading.Lock()
 
     def forget(self) -> None:
