@@ -1,6 +1,7 @@
-# Nothing but Python 3.11 or newer and make has to be there. `make` alone lists the targets.
+# Needs make and Python 3.11 or newer, nothing else. `make` alone lists the targets.
 #
-# Variables pass on as they are: PORT, DATABASE_URL, IMAGE_BACKBONE, PIP_INDEX_URL ... (README has the table).
+# Environment variables reach every command: PORT, DATABASE_URL, IMAGE_BACKBONE, PIP_INDEX_URL ... (README lists
+# them).
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,47 +13,63 @@ DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
 DEMO_OPTIONS = $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0 no false,$(SIMULATE)),--simulate)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test torture lint format licences audit clean environment
+.PHONY: help install run test coverage torture lint format licences audit clean environment
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
 
-install: $(DEVELOPMENT_STAMP) ## Make .venv with PYTHON and install the pinned requirements.
+install: $(DEVELOPMENT_STAMP) ## Create .venv with PYTHON and install the pinned requirements.
 
-run: $(RUN_STAMP) ## Set up the demo and serve it; DATA=DIR for your adverts, PORT=8001 for another port.
+run: $(RUN_STAMP) ## Set up the demo and serve it. DATA=DIR imports your adverts, PORT=8001 changes the port.
 	@exec $(VENV_PYTHON) manage.py demo $(DEMO_OPTIONS)
 
-# Each of WORKERS has its own servers. One native thread each, and the same names of tests in all. Bytecode is kept,
-# whatever the environment says: tests start a hundred processes.
+# Each of WORKERS starts its own PostgreSQL and Redis. One native thread each, so that they do not compete for cores.
+# A fixed hash seed gives all workers the same test ids. Bytecode is always written: tests start a hundred processes.
 WORKERS ?= 2
-test: $(DEVELOPMENT_STAMP) ## Run the whole suite on servers of its own; ARGS="-k feed" for a part.
-	@PYTHONDONTWRITEBYTECODE= PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
-	  exec $(VENV_PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+TEST_ENVIRONMENT = PYTHONDONTWRITEBYTECODE= PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-torture: $(DEVELOPMENT_STAMP) ## Kill processes and stop Redis under load; MINUTES=5, SEED=6 for the same blows again.
+test: $(DEVELOPMENT_STAMP) ## Run the test suite on its own servers. ARGS="-k feed" runs a part.
+	@$(TEST_ENVIRONMENT) exec $(VENV_PYTHON) $(PYTEST) $(ARGS)
+
+# Processes that tests start are measured too (see pyproject.toml). A failing test does not hide the report.
+coverage: $(DEVELOPMENT_STAMP) ## Measure line and branch coverage. Takes ARGS as `make test` does; HTML in htmlcov/.
+	@$(VENV_PYTHON) -m coverage erase
+	@$(TEST_ENVIRONMENT) $(VENV_PYTHON) -m coverage run $(PYTEST) $(ARGS); status=$$?; \
+	  $(VENV_PYTHON) -m coverage combine --quiet && $(VENV_PYTHON) -m coverage html --quiet && \
+	  $(VENV_PYTHON) -m coverage report && exit $$status
+
+torture: $(DEVELOPMENT_STAMP) ## Kill processes and stop Redis under load. MINUTES=5; the same SEED=6 repeats a run.
 	@exec env TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),6) \
 		$(VENV_PYTHON) -m pytest -s tests/faults/test_storm.py
 
-lint: $(DEVELOPMENT_STAMP) ## Check style, format and types.
+lint: $(DEVELOPMENT_STAMP) ## Check style, format, types and unused code.
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
+	$(VENV_PYTHON) -m vulture
 
-format: $(DEVELOPMENT_STAMP) ## Format the code and mend what ruff can.
+format: $(DEVELOPMENT_STAMP) ## Format the code and apply ruff's fixes.
 	$(VENV_PYTHON) -m ruff check --fix .
 	$(VENV_PYTHON) -m ruff format .
 
-licences: $(DEVELOPMENT_STAMP) ## Write docs/licences.md anew, after a change of the pins.
-	$(VENV_PYTHON) -m marketplace.licences > docs/licences.md
+LICENCES_OF = $(VENV_PYTHON) -m piplicenses --format markdown --no-version --with-system \
+	--packages $$(sed -n 's/^\([A-Za-z0-9][A-Za-z0-9._-]*\).*/\1/p' $(1))
+licences: $(DEVELOPMENT_STAMP) ## Rewrite docs/licences.md after a change of the pinned requirements.
+	@{ printf '# Licences of the dependencies\n\n'; \
+	  printf '`make licences` writes this page, from what the pinned packages declare (`pip-licenses`).\n'; \
+	  printf '\n## Needed to run: requirements.txt\n\n'; $(call LICENCES_OF,requirements.txt); \
+	  printf '\n## Needed for tests and lint only: requirements-dev.txt\n\n'; \
+	  $(call LICENCES_OF,requirements-dev.txt); } > docs/licences.md
 
-# Needs the network: it asks for what is known against every installed package. Its own packages stay apart.
-audit: $(DEVELOPMENT_STAMP) ## Look for known vulnerabilities in what is installed, by pip-audit.
+# Needs the network, to look up every installed package. pip-audit has an environment of its own.
+audit: $(DEVELOPMENT_STAMP) ## Check the installed packages for known vulnerabilities with pip-audit.
 	@$(VENV_PYTHON) -m venv $(VENV)/audit
 	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
 	$(VENV)/audit/bin/pip-audit --path $(VENV)/lib/python3*/site-packages
 
-clean: ## Remove .venv and caches. Data, under var/, stay.
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+clean: ## Remove .venv and caches. Keeps the data under var/.
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN_STAMP): requirements.txt | environment
@@ -63,7 +80,7 @@ $(DEVELOPMENT_STAMP): requirements-dev.txt $(RUN_STAMP) | environment
 	$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# Made when missing or broken, and never replaced behind the user's back.
+# Created when missing or broken. A working environment is never replaced silently.
 environment:
 	@if ! $(VENV_PYTHON) -m pip --version >/dev/null 2>&1; then \
 	  $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || { \

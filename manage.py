@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The project's commands. Known mistakes end in one line and exit status 2, never in a traceback."""
+"""Command line of the project. User errors end with one line and exit status 2, without a traceback."""
 
 import sys
 

@@ -1,5 +1,6 @@
-"""The catalogue for staff. Every change goes through services, so that it is announced."""
+"""Admin pages of the catalogue. Every change goes through services, which send `listings_changed`."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from django import forms
@@ -31,9 +32,9 @@ class ListingForm(forms.ModelForm):
         )
 
     def clean_price(self) -> Decimal:
-        price, most = self.cleaned_data["price"], settings.ENVIRONMENT.maximum_price
-        if price > most:
-            raise forms.ValidationError(f"A price is at most {most}.")
+        price, maximum = self.cleaned_data["price"], settings.ENVIRONMENT.maximum_price
+        if price > maximum:
+            raise forms.ValidationError(f"A price is at most {maximum}.")
         return price
 
     def clean_add_photo(self) -> photos.ReceivedPhoto | None:
@@ -47,12 +48,12 @@ class ListingForm(forms.ModelForm):
 
 
 def may_change(request, model: type[Model]) -> bool:
-    """Whether a member of staff may change what nobody edits by hand, by an action."""
+    """Whether the user has Django's change permission, for actions on models whose forms are read-only."""
     return request.user.has_perm(f"{model._meta.app_label}.{get_permission_codename('change', model._meta)}")
 
 
-class PlainRefusals:
-    """For an admin that saves through services: what they refuse becomes a message, and nothing is saved."""
+class PlainRefusals(admin.ModelAdmin):
+    """Base of an admin that saves through services: a DomainError becomes a message."""
 
     def changeform_view(self, request, *arguments, **options):
         try:
@@ -62,8 +63,8 @@ class PlainRefusals:
             return HttpResponseRedirect(request.get_full_path())
 
 
-def _each(verb, done: str):
-    """An admin action that does one verb to every chosen listing and says what was refused."""
+def _action_on_each(verb: Callable[..., Listing], done: str):
+    """An admin action that calls a service with each chosen listing and reports the refusals."""
 
     def action(modeladmin, request, queryset):
         count = 0
@@ -80,7 +81,7 @@ def _each(verb, done: str):
 
 
 @admin.register(Listing)
-class ListingAdmin(PlainRefusals, admin.ModelAdmin):
+class ListingAdmin(PlainRefusals):
     form = ListingForm
     list_display = ("thumbnail", "title", "price", "status", "category", "seller", "place", "created_at")
     list_display_links = ("thumbnail", "title")
@@ -102,18 +103,22 @@ class ListingAdmin(PlainRefusals, admin.ModelAdmin):
     actions = ("mark_sold", "reserve", "release", "publish", "withdraw")
 
     mark_sold = admin.action(description="Mark as sold")(
-        _each(lambda listing: services.mark_sold(listing=listing, buyer=None, now=timezone.now()), "sold")
+        _action_on_each(
+            lambda listing: services.mark_sold(listing=listing, buyer=None, now=timezone.now()), "sold"
+        )
     )
-    reserve = admin.action(description="Reserve")(_each(services.reserve, "reserved"))
-    release = admin.action(description="Release: show again")(_each(services.release, "shown again"))
-    publish = admin.action(description="Publish")(_each(services.publish, "published"))
-    withdraw = admin.action(description="Withdraw")(_each(services.withdraw, "withdrawn"))
+    reserve = admin.action(description="Reserve")(_action_on_each(services.reserve, "reserved"))
+    release = admin.action(description="Release: show again")(
+        _action_on_each(services.release, "shown again")
+    )
+    publish = admin.action(description="Publish")(_action_on_each(services.publish, "published"))
+    withdraw = admin.action(description="Withdraw")(_action_on_each(services.withdraw, "withdrawn"))
 
     def get_queryset(self, request):
         return super().get_queryset(request).prefetch_related("photos")
 
     def has_delete_permission(self, request, obj=None) -> bool:
-        """Rows stay: withdraw instead."""
+        """False: a listing is withdrawn, never deleted, because events refer to it."""
         return False
 
     @display(description="")
@@ -128,7 +133,6 @@ class ListingAdmin(PlainRefusals, admin.ModelAdmin):
 
     @transaction.atomic
     def save_model(self, request, obj: Listing, form: ListingForm, change: bool) -> None:
-        """Through the services, so that the change is announced."""
         content = {name: form.cleaned_data[name] for name in services.EDITABLE if name in form.cleaned_data}
         with services.announcing():
             if change:
@@ -148,21 +152,21 @@ class ListingAdmin(PlainRefusals, admin.ModelAdmin):
         )
 
     def get_readonly_fields(self, request, obj=None):
-        """What a listing has only once it exists is shown only then."""
+        """Fields that a new listing does not have yet are shown only for an existing one."""
         return ("external_id", "seller", *self.readonly_fields) if obj else ()
 
 
 def _image(photo: Photo, height: int) -> str:
     return format_html(
         '<img src="{}" alt="" loading="lazy" style="height:{}px;border-radius:4px">',
-        photos.url_of(photo.file.name, photos.Size.THUMBNAIL),
+        photos.url_of(photo.file_name, photos.Size.THUMBNAIL),
         height,
     )
 
 
 @admin.register(PhotoSource)
 class PhotoSourceAdmin(admin.ModelAdmin):
-    """Photos that services named by address."""
+    """Photos that services submitted as URLs."""
 
     list_display = ("external_id", "listing", "url", "attempts", "try_after", "fetched_at", "last_error")
     list_filter = (("failed_at", admin.EmptyFieldListFilter), ("fetched_at", admin.EmptyFieldListFilter))
@@ -199,7 +203,7 @@ class ActorAdmin(admin.ModelAdmin):
 
 
 @admin.register(Category)
-class CategoryAdmin(PlainRefusals, admin.ModelAdmin):
+class CategoryAdmin(PlainRefusals):
     list_display = ("path", "root")
     list_filter = (("root", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("root",)
@@ -207,7 +211,10 @@ class CategoryAdmin(PlainRefusals, admin.ModelAdmin):
     fields = ("path",)
 
     def save_model(self, request, obj: Category, form, change: bool) -> None:
-        """A new path brings its parents; renaming one would not move what lies below, so paths are final."""
+        """Create the category with its parents.
+
+        Paths are final: a rename would not move the categories below.
+        """
         obj.pk = services.ensure_category(obj.path).pk
 
     def get_readonly_fields(self, request, obj=None):

@@ -1,4 +1,4 @@
-"""One transaction and one announcement for a verb, however many verbs it is made of."""
+"""One transaction and one `listings_changed` signal for any number of nested service calls."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from listings.signals import listings_changed
 
 @dataclass
 class Changes:
-    """What the verbs of one transaction did: listings touched, photo files written and given up."""
+    """Changes of one transaction: listings touched, photo files written, photo files to delete."""
 
     listing_ids: set[int] = field(default_factory=set)
     stored_files: list[str] = field(default_factory=list)
@@ -26,12 +26,12 @@ _outermost: ContextVar[Changes | None] = ContextVar("changes", default=None)
 
 @contextmanager
 def announcing() -> Iterator[Changes]:
-    """A transaction whose last statement announces every listing that was added to `listing_ids`.
+    """A transaction that ends by sending `listings_changed` for every listing added to `listing_ids`.
 
-    Verbs may nest: only the outermost announces, once, with all ids sorted, because receivers take
-    the change-log lock and must hold it only to the end of that statement's transaction. Photo files
-    written by a transaction that fails are removed; those given up go away after the commit. What a process
-    leaves behind that is killed in between, photo_sweeping finds.
+    Calls may nest: only the outermost sends the signal, once, with all ids sorted. It does so last, because
+    receivers take the change-log lock and hold it until the commit. Photo files written by a transaction that
+    fails are deleted at once; files in `dropped_files` are deleted after the commit. Files left behind by a
+    process that was killed in between are deleted by photo_sweeping.
     """
     if (outer := _outermost.get()) is not None:
         yield outer

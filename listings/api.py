@@ -1,6 +1,7 @@
-"""The catalogue over HTTP: parse, one verb, reply."""
+"""REST views of the catalogue. Each parses the request, calls one service and serialises the result."""
 
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -12,7 +13,7 @@ from rest_framework.views import APIView
 
 from listings import photos, queries, services
 from listings.batch import Outcome, RowResult, upsert_batch
-from listings.callers import READ_METHODS, Caller
+from listings.callers import READ_METHODS, Caller, CallerRequest
 from listings.errors import Forbidden, Invalid
 from listings.filters import ListingFilter
 from listings.models import Actor, Category, Listing
@@ -32,11 +33,11 @@ from listings.serializers import (
 
 CATALOGUE = "catalogue"
 BATCH_BYTES = 12_000_000  # 500 listings
-LISTING_BYTES = 300_000  # of one whose description has each letter escaped: a sofa is \ud83d\udecb
+LISTING_BYTES = 300_000  # 20,000 characters of description, each escaped as in \ud83d\udecb
 
 
 class ReadsOrWritesCatalogue(BasePermission):
-    """Anyone reads; to write needs a credential with the catalogue scope."""
+    """Anyone may read. Writing needs a credential with the catalogue scope."""
 
     message = "This needs a credential that may write to the catalogue."
 
@@ -45,10 +46,11 @@ class ReadsOrWritesCatalogue(BasePermission):
 
 
 class CatalogueApi(APIView):
+    request: CallerRequest
     permission_classes = [ReadsOrWritesCatalogue]
 
     def changeable(self, external_id: str) -> Listing:
-        """The listing, if the caller may change it. Raises NoSuchListing, Forbidden."""
+        """The listing, for a caller who may change it. Raises NoSuchListing, Forbidden."""
         listing = queries.for_caller(self.request.caller, external_id)
         if not self.request.caller.may_change(listing):
             raise Forbidden("Only its owner, staff or a service may change a listing.")
@@ -149,8 +151,8 @@ class SoldApi(CatalogueApi):
         sale = Sale(data=request.data)
         sale.is_valid(raise_exception=True)
         listing = self.changeable(listing_id)
-        buyer = sale.validated_data.get("buyer")
-        buyer = buyer and _buyer(request.caller, buyer)
+        buyer_id = sale.validated_data.get("buyer")
+        buyer = _buyer(request.caller, buyer_id) if buyer_id else None
         sold = services.mark_sold(listing=listing, buyer=buyer, now=timezone.now())
         return Response(ListingCard(sold).data)
 
@@ -167,7 +169,7 @@ class PhotosApi(CatalogueApi):
         upload = request.FILES.get("photo")
         if upload is None:
             raise Invalid("Send the photo as multipart field 'photo'.", field="photo")
-        received = _received(upload)
+        received = _received_photo(upload)
         return Response(PhotoCard(services.add_photo(listing=listing, received=received)).data, status=201)
 
 
@@ -214,8 +216,8 @@ class CategoriesApi(ListAPIView):
     pagination_class = None
 
 
-def _received(upload) -> photos.ReceivedPhoto:
-    """The verified photo; of a file over the cap no more is read than shows it."""
+def _received_photo(upload: UploadedFile) -> photos.ReceivedPhoto:
+    """The verified photo. At most one byte beyond the limit is read, which is enough to refuse the file."""
     data = upload.read(settings.ENVIRONMENT.photo_maximum_bytes + 1)
     return photos.receive(data, file_name=upload.name, content_type=upload.content_type)
 
@@ -224,21 +226,21 @@ def _rejected(row: BatchRow) -> RowResult:
     return RowResult(str(row.initial_data.get("external_id", "")), Outcome.REJECTED, row.refusal)
 
 
-def _seller(caller: Caller, named: str | None) -> Actor:
-    if named is None:
+def _seller(caller: Caller, external_id: str | None) -> Actor:
+    if external_id is None:
         return caller.acting()
     if not (caller.is_service or caller.is_staff):
         raise Forbidden("Only a service or staff may publish for somebody else.", field="seller")
-    return _actor(named)
+    return _actor(external_id)
 
 
-def _buyer(caller: Caller, named: str) -> Actor:
-    """Services make actors by naming them; what a person names has to exist."""
+def _buyer(caller: Caller, external_id: str) -> Actor:
+    """The buyer. For services and staff the actor is created when new; for anyone else it must exist."""
     if caller.is_service or caller.is_staff:
-        return _actor(named)
-    buyer = Actor.objects.filter(external_id=named).first()
+        return _actor(external_id)
+    buyer = Actor.objects.filter(external_id=external_id).first()
     if buyer is None:
-        raise Invalid(f"There is no actor {named!r}.", field="buyer")
+        raise Invalid(f"There is no actor {external_id!r}.", field="buyer")
     return buyer
 
 
@@ -247,5 +249,5 @@ def _actor(external_id: str) -> Actor:
 
 
 def _category(caller: Caller, path: str) -> Category:
-    """Services may name a new category; persons may not, or each typing mistake would become one."""
+    """The category. Only services may create one by naming it: a person's typing mistake must not."""
     return services.ensure_category(path) if caller.is_service else services.find_category(path)

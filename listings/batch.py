@@ -1,4 +1,4 @@
-"""Upsert many listings by external id in one transaction, with a result for each row."""
+"""Upsert of many listings by external id in one transaction, with a result for each row."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,10 @@ Status = Listing.Status
 
 @dataclass(frozen=True)
 class ListingRow:
-    """One listing as its source describes it. `status` None: active when new, else as it is."""
+    """One listing as its source describes it.
+
+    `status` None means active for a new listing, else unchanged.
+    """
 
     external_id: str
     seller: str  # the actor's external id, made on first sight
@@ -31,7 +34,7 @@ class ListingRow:
     status: str | None = None
     source_version: int | None = None
     created_at: datetime | None = None
-    photos: tuple[NamedPhoto, ...] = ()  # to be fetched
+    photos: tuple[NamedPhoto, ...] = ()  # fetched later by a worker
 
 
 class Outcome(StrEnum):
@@ -51,10 +54,10 @@ class RowResult:
 
 
 def upsert_batch(*, rows: list[ListingRow], now: datetime) -> list[RowResult]:
-    """Create or update each row's listing; categories and sellers that are new are made.
+    """Create or update each row's listing. New categories and sellers are created.
 
-    A row that cannot be applied is rejected with its reason and leaves the others alone. An older
-    source_version is stale and changes nothing. Of two rows with one id, the second is rejected.
+    A row that cannot be applied is rejected with a reason and does not affect the others. A row with an older
+    source_version is stale and changes nothing. Of two rows with the same id, the second is rejected.
     """
     with announcing() as changes:
         batch = _Batch(rows, now)
@@ -66,7 +69,10 @@ def upsert_batch(*, rows: list[ListingRow], now: datetime) -> list[RowResult]:
 
 
 class _Batch:
-    """The rows' listings, locked, and their sellers and categories, read and written in a few statements."""
+    """The rows' listings, locked, with their sellers and categories.
+
+    Reads and writes take a few statements.
+    """
 
     def __init__(self, rows: list[ListingRow], now: datetime):
         self.now = now
@@ -75,7 +81,7 @@ class _Batch:
         self.listings = _lock_listings({row.external_id for row in rows})
         self.created: list[Listing] = []
         self.updated: list[Listing] = []
-        self.seen: set[str] = set()
+        self.applied_ids: set[str] = set()
 
     def apply(self, row: ListingRow) -> RowResult:
         try:
@@ -87,9 +93,9 @@ class _Batch:
         category = self.categories[row.category]
         if isinstance(category, DomainError):
             raise category
-        if row.external_id in self.seen:
+        if row.external_id in self.applied_ids:
             raise DomainError("The same external_id stands in this batch twice.")
-        self.seen.add(row.external_id)
+        self.applied_ids.add(row.external_id)
         listing = self.listings.get(row.external_id)
         return self._create(row, category) if listing is None else self._update(listing, row, category)
 
@@ -97,7 +103,7 @@ class _Batch:
         listing = Listing(
             external_id=row.external_id,
             seller=self.sellers[row.seller],
-            created_at=min(row.created_at or self.now, self.now),  # nothing is newer than new
+            created_at=min(row.created_at or self.now, self.now),  # a date in the future would stay newest
             **_content(row, category),
         )
         self._set_status(listing, row.status or Status.ACTIVE)
@@ -110,8 +116,8 @@ class _Batch:
             return Outcome.STALE
         if listing.seller_id != self.sellers[row.seller].pk:
             raise DomainError("The listing belongs to another seller.")
-        moved = self._set_status(listing, row.status or listing.status)
-        if not apply_content(listing, _content(row, category)) and not moved:
+        status_changed = self._set_status(listing, row.status or listing.status)
+        if not apply_content(listing, _content(row, category)) and not status_changed:
             return Outcome.UNCHANGED
         self.updated.append(listing)
         return Outcome.UPDATED
@@ -132,7 +138,7 @@ class _Batch:
         Listing.objects.bulk_update(self.updated, _UPDATED_FIELDS, batch_size=200)
 
     def named_photos(self, rows: list[ListingRow], results: list[RowResult]) -> dict[int, list[NamedPhoto]]:
-        """By primary key, of the rows that were applied."""
+        """Photos to fetch by primary key of the listing, for the rows that were applied."""
         applied = {Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED}
         return {
             self.listings[row.external_id].pk: list(row.photos)
@@ -154,7 +160,7 @@ _UPDATED_FIELDS = [
 
 
 def _content(row: ListingRow, category: Category) -> dict[str, object]:
-    content = {
+    content: dict[str, object] = {
         "title": row.title,
         "description": row.description,
         "price": row.price,
@@ -170,8 +176,8 @@ def _content(row: ListingRow, category: Category) -> dict[str, object]:
 
 
 def _ensure_categories(paths: set[str]) -> dict[str, Category | DomainError]:
-    known = {category.path: category for category in Category.objects.filter(path__in=paths)}
-    return {path: known.get(path) or _category_or_error(path) for path in sorted(paths)}
+    stored = {category.path: category for category in Category.objects.filter(path__in=paths)}
+    return {path: stored.get(path) or _category_or_error(path) for path in sorted(paths)}
 
 
 def _category_or_error(path: str) -> Category | DomainError:
@@ -183,5 +189,5 @@ def _category_or_error(path: str) -> Category | DomainError:
 
 def _lock_listings(external_ids: set[str]) -> dict[str, Listing]:
     locked = Listing.objects.select_for_update(of=("self",), no_key=True).filter(external_id__in=external_ids)
-    found = locked.select_related("category", "place").order_by("pk")
-    return {listing.external_id: listing for listing in found}
+    listings = locked.select_related("category", "place").order_by("pk")
+    return {listing.external_id: listing for listing in listings}

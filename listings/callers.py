@@ -1,6 +1,11 @@
-"""Who is calling. marketplace/authentication.py makes it from a credential; views only ask it."""
+"""The caller of a request and their permissions.
+
+marketplace/authentication.py builds it from a credential.
+"""
 
 from dataclasses import dataclass
+
+from rest_framework.request import Request
 
 from listings.errors import Forbidden
 from listings.models import Actor, Listing
@@ -10,26 +15,26 @@ READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass
 class Caller:
-    """A person, a visitor, a service or nobody, and what the credential allows.
+    """A person, a visitor or a service, with the scopes of their credential.
 
-    `source` vouches for events. A service has no actor of its own: it names one.
+    `source` is stored with the events that they send. A service has no actor: it names one in each request.
     """
 
     source: str
     scopes: frozenset[str] = frozenset()
     actor: Actor | None = None
-    visitor_id: str | None = None  # of a visitor who may have no actor yet
+    visitor_id: str | None = None  # set for visitors, who have no actor before their first event
     is_staff: bool = False
     is_service: bool = False
-    is_kept: bool = True  # whether it is kept what they are shown
+    is_kept: bool = True  # whether slates shown to them are stored
 
     @property
     def is_newcomer(self) -> bool:
-        """A visitor whose first event will make an actor of them."""
+        """A visitor without an actor: their first event will create one."""
         return self.visitor_id is not None and self.actor is None
 
     def acting(self) -> Actor:
-        """The actor whose events these are; a visitor's row is made here, by the first event."""
+        """The caller's actor, created for a visitor's first event. Raises Forbidden for a service."""
         if self.actor is None and self.visitor_id is not None:
             self.actor, _ = Actor.objects.get_or_create(
                 external_id=self.visitor_id, defaults={"kind": Actor.Kind.VISITOR}
@@ -42,5 +47,11 @@ class Caller:
         return self.actor is not None and listing.seller_id == self.actor.pk
 
     def may_change(self, listing: Listing) -> bool:
-        """Only the owner, staff, or a service with the catalogue scope."""
+        """True for the owner, staff and services, given the catalogue scope."""
         return "catalogue" in self.scopes and (self.is_service or self.is_staff or self.owns(listing))
+
+
+class CallerRequest(Request):
+    """REST framework's request with the attribute that CallerAuthentication sets. For annotations only."""
+
+    caller: Caller

@@ -1,4 +1,4 @@
-"""What exported adverts need before they are listings. Pure functions from text to text or numbers."""
+"""Cleaning of exported adverts: titles, descriptions, prices and categories. Pure functions on text."""
 
 import hashlib
 import re
@@ -24,52 +24,52 @@ class UnreadablePrice(ValueError):
 
 
 def clean_cell(text: str) -> str:
-    """One line of text with single blanks; nothing for cells that say N/A in one way or another."""
+    """One line of text with single spaces. Empty for cells that mean "no value", such as N/A."""
     text = " ".join(UNPRINTABLE.sub(" ", text).split())
     return "" if text.casefold() in BLANK else text
 
 
 def clean_text(text: str) -> str:
-    """Text of many lines that end in a newline only, without control characters."""
+    """Text with \n line ends and without control characters. Empty for cells that mean "no value"."""
     text = UNPRINTABLE.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
     return "" if text.casefold() in BLANK else text
 
 
 def clean_price(text: str) -> Decimal:
-    """`£1,200.00` and its kin. Raises UnreadablePrice. What it costs may be nothing, never less."""
+    """The price in a text such as `£1,200.00` or `free`. Never negative. Raises UnreadablePrice."""
     text = clean_cell(text)
     if text.casefold() == "free":
         return Decimal("0.00")
-    found = PRICE.fullmatch(text)
-    if found is None:
+    match = PRICE.fullmatch(text)
+    if match is None:
         raise UnreadablePrice(text)
-    return Decimal(found["whole"].replace(",", "") + (found["pence"] or "")).quantize(Decimal("0.01"))
+    return Decimal(match["whole"].replace(",", "") + (match["pence"] or "")).quantize(Decimal("0.01"))
 
 
 def clean_category(text: str) -> str:
-    """The path with one separator between its names. A slash without blanks belongs to a name."""
+    """The path with ` / ` between its names. A slash without spaces around it is part of a name."""
     names = (clean_cell(name) for name in f" {clean_cell(text)} ".split(Category.SEPARATOR))
     return Category.SEPARATOR.join(name for name in names if name)
 
 
 def clean_title(text: str, location: str) -> str:
-    """The title without the site's `| in TOWN, COUNTY | Gumtree`, be it whole or cut off anywhere."""
+    """The title without the site's suffix `| in TOWN, COUNTY | Gumtree`, whole or truncated."""
     title = clean_cell(text)
     shortened = TITLE_TAIL.sub("", title)
-    found = LAST_PIPE.search(shortened)
-    if found and f"in {location} | Gumtree".startswith(found["tail"].rstrip(" .…")):
-        shortened = shortened[: found.start()]
+    suffix = LAST_PIPE.search(shortened)
+    if suffix and f"in {location} | Gumtree".startswith(suffix["tail"].rstrip(" .…")):
+        shortened = shortened[: suffix.start()]
     return clean_cell(shortened)
 
 
 def clean_description(text: str, category: str, location: str) -> str:
-    """The description without `Posted by NAME in CATEGORY in TOWN. DATE`, which gives the category away."""
+    """The description without `Posted by NAME in CATEGORY in TOWN. DATE`, which would leak the category."""
     text = DATED.sub(" ", text)
-    return clean_text(_undated(category, location).sub(" ", text))
+    return clean_text(_undated_pattern(category, location).sub(" ", text))
 
 
-def _undated(category: str, location: str) -> re.Pattern[str]:
-    """The same sentence where its date is missing: told from other text by the advert's own words."""
+def _undated_pattern(category: str, location: str) -> re.Pattern[str]:
+    """A pattern for the same sentence without a date. It must contain the advert's own category or town."""
     town = re.escape(location.split(",")[0])
     names = "|".join(re.escape(name) for name in category.split(Category.SEPARATOR))
     of_category = rf"{POSTED}{{1,80}}? in (?:{names})\b[^\r\n]{{0,160}}?(?:\bin {town}\b\.?|$)"
@@ -78,6 +78,6 @@ def _undated(category: str, location: str) -> re.Pattern[str]:
 
 
 def seller_of(listing_id: str, seller_count: int) -> str:
-    """A made-up seller for an advert whose file names none: always the same one, evenly spread."""
+    """A synthetic seller for an advert without one: chosen by a hash of the id, evenly spread."""
     number = int.from_bytes(hashlib.sha256(listing_id.encode()).digest()[:8]) % seller_count
     return f"seller-{number + 1:04d}"

@@ -1,11 +1,11 @@
-"""The five ways in which a verb refuses. Typed errors beside the verbs inherit from one of them.
+"""Base classes of domain errors. Services raise subclasses, which are defined beside them.
 
-marketplace/errors.py turns them into problem+json; commands print them in one line.
+marketplace/errors.py turns them into problem+json responses; commands print them in one line.
 """
 
 
 class DomainError(Exception):
-    """Something a caller did cannot be done. `field` names what to mend, where there is such a thing."""
+    """A request that cannot be fulfilled. `field` names the input field to correct, if there is one."""
 
     def __init__(self, detail: str, *, field: str | None = None):
         super().__init__(detail)
@@ -14,20 +14,20 @@ class DomainError(Exception):
 
 
 class Invalid(DomainError):
-    """What was sent does not hold together."""
+    """The input is invalid (400)."""
 
 
 class Forbidden(DomainError):
-    """The caller may not do this."""
+    """The caller lacks permission (403)."""
 
 
 class Missing(DomainError):
-    """There is no such thing, or not for this caller."""
+    """The object does not exist, or this caller may not see it (404)."""
 
 
 class Conflict(DomainError):
-    """It clashes with how things are now."""
+    """The request conflicts with the current state (409)."""
 
 
 class Unavailable(DomainError):
-    """It cannot be answered just now; trying again later may help."""
+    """The request cannot be served now; a retry may succeed (503)."""

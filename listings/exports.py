@@ -1,4 +1,4 @@
-"""Listings as the batch endpoint takes them."""
+"""Export of listings in the format of the batch endpoint."""
 
 from collections.abc import Iterator
 
@@ -8,9 +8,9 @@ CHUNK_ROWS = 2000
 
 
 def exported_listings() -> Iterator[dict[str, object]]:
-    """Every listing, whatever its status, in the order of creation.
+    """Every listing of any status, in the order of creation.
 
-    Coordinates are exact and drafts are among them: this is for the operator, not for the public.
+    For the operator, not for the public: coordinates are exact, and drafts are included.
     """
     listings = Listing.objects.select_related("seller", "category").order_by("pk")
     return (_exported(listing) for listing in listings.iterator(chunk_size=CHUNK_ROWS))

@@ -1,4 +1,4 @@
-"""The filters of the catalogue's list."""
+"""Filters of the catalogue's listing endpoint."""
 
 import django_filters
 
@@ -20,9 +20,10 @@ class ListingFilter(django_filters.FilterSet):
         fields = ("condition",)
 
     def filter_queryset(self, listings):
-        """Raises Invalid for prices that leave nothing between them."""
-        least, most = (self.form.cleaned_data.get(name) for name in ("min_price", "max_price"))
-        if None not in (least, most) and least > most:
+        """Raises Invalid when min_price is above max_price."""
+        prices = self.form.cleaned_data
+        minimum, maximum = prices.get("min_price"), prices.get("max_price")
+        if minimum is not None and maximum is not None and minimum > maximum:
             raise Invalid("min_price is above max_price.", field="min_price")
         return super().filter_queryset(listings)
 

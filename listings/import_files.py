@@ -1,4 +1,4 @@
-"""The files of an import, read so that memory does not grow with them."""
+"""Readers of the files of an import, in constant memory."""
 
 import csv
 import zipfile
@@ -13,20 +13,20 @@ from django.conf import settings
 from listings.errors import Invalid
 from listings.photos import BadPhoto
 
-# Longer fields are taken for a quote that was never closed: it would swallow the rest of the file.
+# A longer field means a quote that was never closed, which would swallow the rest of the file.
 LONGEST_FIELD = 1_000_000
-CARRIAGE_RETURN = "\x1e"  # what stands in for it while a row is parsed; cleaning.py drops both
+CARRIAGE_RETURN = "\x1e"  # replaces \r while a row is parsed; cleaning.py drops both
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 PHOTO_PLACES = ("images_fb.zip", "images_fb", "images.zip", "images")
 
 
 class BadSource(Invalid):
-    """A file of the import is missing or is not what it should be. Nothing was read."""
+    """A file of the import is missing or has the wrong format. Nothing was imported."""
 
 
 @dataclass(frozen=True)
 class CsvRow:
-    """One row, numbered as a spreadsheet does: the header is row 1. `problem` says why it has no cells."""
+    """One row. The header is row 1, as in a spreadsheet. `problem` is the reason why a row has no cells."""
 
     number: int
     cells: dict[str, str] = field(default_factory=dict)
@@ -34,10 +34,10 @@ class CsvRow:
 
 
 def read_rows(path: Path, columns: frozenset[str]) -> Iterator[CsvRow]:
-    """The rows of a CSV file whose rows end at a newline only, one by one.
+    """Yield the rows of a CSV file. Only a newline ends a row.
 
-    A carriage return inside a field, quoted or not, belongs to the field. A row with too few or too
-    many fields is a problem, not an end. Raises BadSource without the file or one of the columns.
+    A carriage return inside a field, quoted or not, belongs to the field. A row with the wrong number of
+    fields has a `problem` and reading goes on. Raises BadSource when the file or a column is missing.
     """
     csv.field_size_limit(LONGEST_FIELD)
     with _opened(path) as file:
@@ -83,7 +83,7 @@ def _row(number: int, header: list[str], fields: list[str] | None) -> CsvRow:
 
 
 class ZippedPhotos:
-    """Photos inside a zip file; a photo's id is its name without folder and suffix."""
+    """Photos in a zip file. A photo's id is its name without folder and suffix."""
 
     def __init__(self, path: Path):
         try:
@@ -95,7 +95,7 @@ class ZippedPhotos:
         return (name for name in self.archive.namelist() if _is_photo(Path(name)))
 
     def read(self, name: str) -> bytes:
-        """Raises BadPhoto for one that is damaged, or too large to be unpacked."""
+        """The bytes of a photo. Raises BadPhoto when it is damaged or too large."""
         try:
             _refuse_large(self.archive.getinfo(name).file_size)
             return self.archive.read(name)
@@ -110,11 +110,11 @@ class PhotosInFolder:
         self.path = path
 
     def names(self) -> Iterator[str]:
-        found = (path for path in self.path.rglob("*") if _is_photo(path) and path.is_file())
-        return (str(path.relative_to(self.path)) for path in found)
+        paths = (path for path in self.path.rglob("*") if _is_photo(path) and path.is_file())
+        return (str(path.relative_to(self.path)) for path in paths)
 
     def read(self, name: str) -> bytes:
-        """Raises BadPhoto for one that cannot be read, or is too large to be."""
+        """The bytes of a photo. Raises BadPhoto when it is unreadable or too large."""
         try:
             _refuse_large((self.path / name).stat().st_size)
             return (self.path / name).read_bytes()
@@ -123,14 +123,14 @@ class PhotosInFolder:
 
 
 def open_photos(folder: Path) -> ZippedPhotos | PhotosInFolder:
-    """The photos that belong to a folder of adverts. Raises BadSource when there are none."""
+    """The photos of a folder of adverts. Raises BadSource when there are none."""
     for name in PHOTO_PLACES:
         path = folder / name
         if path.is_dir():
             return PhotosInFolder(path)
         if path.exists():
             return ZippedPhotos(path)
-    raise BadSource(f"{folder} has no photos: none of {', '.join(PHOTO_PLACES)} is there.")
+    raise BadSource(f"{folder} has no photos: found none of {', '.join(PHOTO_PLACES)}.")
 
 
 def _is_photo(path: Path) -> bool:

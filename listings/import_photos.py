@@ -1,4 +1,4 @@
-"""The photos of an import: which are new, decoded on all cores, stored with their listings."""
+"""Import of photos: decoded on all cores, stored in the transaction of their listings, reported."""
 
 import hashlib
 from concurrent.futures import Executor
@@ -22,7 +22,7 @@ NO_IMAGE = "no row of Images.csv names it"
 
 @dataclass(frozen=True)
 class Image:
-    """A row of Images.csv and what its file holds: a photo, a problem, or what is stored already."""
+    """A row of Images.csv with its decoded photo or a problem. Neither means stored already, or no file."""
 
     row: ImageRow
     received: photos.ReceivedPhoto | None = None
@@ -30,7 +30,7 @@ class Image:
 
 
 class PhotoImport:
-    """The photo half of an import: receive, write within the chunk's transaction, count."""
+    """Receives photos, writes them within the chunk's transaction and counts the outcomes."""
 
     def __init__(
         self, files: ZippedPhotos | PhotosInFolder, report: ImportReport, threads: Executor, *, dry_run: bool
@@ -38,20 +38,23 @@ class PhotoImport:
         self.files, self.report, self.threads, self.dry_run = files, report, threads, dry_run
 
     def receive(self, rows: list[ImageRow]) -> list[Image]:
-        """Verify and re-encode the rows' photos, but for those that are stored already, byte for byte."""
-        found = Photo.objects.filter(external_id__in=[row.image_id for row in rows])
-        known = set(found.values_list("external_id", "listing__external_id", "sha256"))
-        return list(self.threads.map(lambda row: self._receive(row, known), rows))
+        """Verify and re-encode the rows' photos.
 
-    def _receive(self, row: ImageRow, known: set[tuple[str, str, str]]) -> Image:
+        Those that are stored already, byte for byte, are skipped.
+        """
+        photos_of_rows = Photo.objects.filter(external_id__in=[row.image_id for row in rows])
+        stored = set(photos_of_rows.values_list("external_id", "listing__external_id", "sha256"))
+        return list(self.threads.map(lambda row: self._receive(row, stored), rows))
+
+    def _receive(self, row: ImageRow, stored: set[tuple[str, str, str]]) -> Image:
         if row.file_name is None:
             return Image(row)
         try:
             PHOTO_ID.run_validators(row.image_id)
             data = self.files.read(row.file_name)
-            if (row.image_id, row.listing_id, hashlib.sha256(data).hexdigest()) in known:
+            if (row.image_id, row.listing_id, hashlib.sha256(data).hexdigest()) in stored:
                 return Image(row)
-            # Exports rename files freely, so what a file is called is no reason to leave it out.
+            # File names are not checked against the content: exports rename files freely.
             return Image(row, received=photos.receive(data))
         except ValidationError as error:
             return Image(row, problem=" ".join(error.messages))
@@ -59,7 +62,7 @@ class PhotoImport:
             return Image(row, problem=error.detail)
 
     def write(self, images: list[Image], listing_ids: dict[str, int | None]) -> dict[str, PhotoResult]:
-        """Store the photos of the listings that have a primary key; a result for each, by its id."""
+        """Store the photos of the listings that have a primary key. Returns the results by photo id."""
         rows = [
             PhotoRow(listing_id, image.row.image_id, image.received)
             for image in images
@@ -71,7 +74,7 @@ class PhotoImport:
     def count(
         self, images: list[Image], listing_ids: dict[str, int | None], results: dict[str, PhotoResult]
     ) -> None:
-        """Tell the report what became of each image."""
+        """Add the outcome of each image to the report."""
         for image in images:
             if image.row.file_name is None:
                 self._leave_out(image.row, NO_FILE)
@@ -84,21 +87,21 @@ class PhotoImport:
 
     def _count_result(self, image: Image, result: PhotoResult | None) -> None:
         outcome = result.outcome if result else Outcome.UNCHANGED
-        if outcome == Outcome.REJECTED:
+        if result and outcome == Outcome.REJECTED:
             self._leave_out(image.row, result.reason)
         else:
             self.report.count(IMAGES, outcome)
             self.report.count(PHOTOS, outcome)
 
     def leave_out_rest(self, index: ImportIndex) -> None:
-        """Report the images of adverts that were not imported, and the files that no image speaks of."""
+        """Report the images of adverts that were not imported, and the files without an image row."""
         for row in index.images_without_advert():
             self._leave_out(row, NO_LISTING)
         for name in index.files_without_image():
             self.report.leave_out(PHOTOS, None, name, NO_IMAGE)
 
     def _leave_out(self, row: ImageRow, reason: str, detail: str = "") -> None:
-        """One line in the report, for the row; its file, if there is one, is only counted."""
+        """Report the row as left out. Its file, if there is one, is counted but has no line of its own."""
         self.report.leave_out(IMAGES, row.number, row.image_id, reason, detail)
         if row.file_name is not None:
             self.report.count(PHOTOS, Outcome.REJECTED)

@@ -1,8 +1,8 @@
-"""What became of every row and photo of an import: counts that add up, a line for each left out."""
+"""Report of an import: counts of outcomes, and a CSV line for each row or photo that was left out."""
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,34 +20,34 @@ COLUMNS = ("file", "row", "id", "reason", "detail")
 
 
 class ImportReport:
-    """Counts what happened. Problems go to a CSV file as they come, so that none is held in memory."""
+    """Counts outcomes. Problems are written to a CSV file at once, so that memory stays constant."""
 
-    def __init__(self, writer: "csv.Writer"):
+    def __init__(self, write_row: Callable[[Iterable[object]], object]):
         self.totals: Counter[str] = Counter()
         self.outcomes: Counter[tuple[str, Outcome]] = Counter()
         self.reasons: Counter[tuple[str, str]] = Counter()
         self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.placed_count = 0
-        self._writer = writer
+        self._write_row = write_row
 
     def count(self, source: str, outcome: Outcome, number: int = 1) -> None:
         self.outcomes[source, outcome] += number
 
     def leave_out(self, source: str, row: int | None, identity: str, reason: str, detail: str = "") -> None:
-        """Count something that was not imported and say why. Row None: it stands in no row."""
+        """Count and write something that was not imported. `row` is None for a photo file without a row."""
         self.count(source, Outcome.REJECTED)
         self.reasons[source, reason] += 1
         if len(examples := self.examples[source, reason]) < EXAMPLE_COUNT:
             where = f"row {row}: " if row else ""
             examples.append(where + (detail or identity))
-        self._writer.writerow([source, row or "", identity, reason, detail])
+        self._write_row([source, row or "", identity, reason, detail])
 
     @property
     def imported_count(self) -> int:
         return self.totals[PRODUCTS] - self.outcomes[PRODUCTS, Outcome.REJECTED]
 
     def adds_up(self, source: str) -> bool:
-        """Whether each row or file that was found has one outcome."""
+        """Whether each row or file that was found has exactly one outcome."""
         return self.totals[source] == sum(self.outcomes[source, outcome] for outcome in OUTCOMES)
 
     def show(self, console: Console) -> None:
@@ -56,7 +56,7 @@ class ImportReport:
             console.print(self._problems())
         for source in SOURCES:
             if not self.adds_up(source):
-                console.print(f"[red]The numbers for {source} do not add up: this is a bug.")
+                console.print(f"[red]The counts of {source} do not add up. This is a bug; please report it.")
 
     def _counts(self) -> Table:
         names = ("found", "created", "updated", "unchanged", "left out")
@@ -77,7 +77,7 @@ class ImportReport:
 
 @contextmanager
 def import_report(path: Path) -> Iterator[ImportReport]:
-    """A report whose problems go to this CSV file. Raises BadSource where it cannot be written."""
+    """A report that writes problems to this CSV file. Raises BadSource when it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("w", newline="", encoding="utf-8")
@@ -86,4 +86,4 @@ def import_report(path: Path) -> Iterator[ImportReport]:
     with file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        yield ImportReport(writer)
+        yield ImportReport(writer.writerow)

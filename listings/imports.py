@@ -1,4 +1,4 @@
-"""Products.csv + Images.csv + photos -> listings. What cannot be imported is reported and stops nothing."""
+"""Import of Products.csv, Images.csv and photos. Rows that cannot be imported are reported and skipped."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -24,11 +24,11 @@ from listings.places import load_gazetteer, place_locations
 
 PRODUCT_COLUMNS = frozenset({"id", "product_name", "category", "product_description", "price", "location"})
 IMAGE_COLUMNS = frozenset({"id", "product_id"})
-# All photos of a chunk are held, re-encoded, until its transaction: at most some 0.5 MB each.
+# The re-encoded photos of a chunk stay in memory until its transaction: at most about 0.5 MB each.
 CHUNK_ROWS = 100
-LONGEST_TITLE = Listing._meta.get_field("title").max_length
-LONGEST_CATEGORY = Category._meta.get_field("path").max_length
-LONGEST_ID = Listing._meta.get_field("external_id").max_length
+LONGEST_TITLE = Listing._meta.get_field("title").max_length or 0
+LONGEST_CATEGORY = Category._meta.get_field("path").max_length or 0
+LONGEST_ID = Listing._meta.get_field("external_id").max_length or 0
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Progress:
-    """How an import tells how far it is: once the number of adverts, then after each chunk its length."""
+    """Callbacks for progress: `start` with the number of adverts, `advance` with the length of each chunk."""
 
     start: Callable[[int], object] = lambda total: None
     advance: Callable[[int], object] = lambda number: None
 
 
 class BadRow(Exception):
-    """A row that does not become a listing. `reason` is the same for all such rows, `detail` is its own."""
+    """A row that cannot be imported. `reason` groups rows in the report; `detail` is specific to this row."""
 
     def __init__(self, reason: str, detail: str = ""):
         super().__init__(reason)
@@ -58,9 +58,9 @@ class BadRow(Exception):
 def import_folder(folder: Path, options: ImportOptions, report: ImportReport, progress: Progress) -> None:
     """Create and update the listings of a folder of Products.csv, Images.csv and photos, chunk by chunk.
 
-    Each chunk is one transaction: an import that breaks off keeps what it did, and the next run
-    finishes it. Raises BadSource before anything is written. A dry run takes every transaction back
-    and stores no photo.
+    Each chunk is one transaction: an interrupted import keeps the finished chunks, and the next run completes
+    it. A dry run rolls back every transaction and stores no photo. Raises BadSource before anything is
+    written.
     """
     photo_files = open_photos(folder)
     with import_index() as index, ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -68,7 +68,7 @@ def import_folder(folder: Path, options: ImportOptions, report: ImportReport, pr
         _read_images(folder, index, report, photo_files.names())
         locations = _read_locations(folder, report)
         progress.start(report.totals[PRODUCTS])
-        listing_import = _ListingImport(options, report, index, _placed(locations, options), photo_import)
+        listing_import = _ListingImport(options, report, index, _places_of(locations, options), photo_import)
         for chunk in _chunks(read_rows(folder / PRODUCTS, PRODUCT_COLUMNS)):
             listing_import.import_chunk(chunk)
             progress.advance(len(chunk))
@@ -76,7 +76,7 @@ def import_folder(folder: Path, options: ImportOptions, report: ImportReport, pr
 
 
 def _read_images(folder: Path, index: ImportIndex, report: ImportReport, photo_names: Iterable[str]) -> None:
-    """Note which photo files there are and which advert each image belongs to."""
+    """Fill the index with the photo files and the image rows."""
     report.totals[PHOTOS] = index.add_files(photo_names)
     for row in read_rows(folder / IMAGES, IMAGE_COLUMNS):
         report.totals[IMAGES] += 1
@@ -88,15 +88,15 @@ def _read_images(folder: Path, index: ImportIndex, report: ImportReport, photo_n
 
 
 def _read_locations(folder: Path, report: ImportReport) -> set[str]:
-    """The locations of all adverts, because counties are learnt from all of them; counts the adverts too."""
-    locations = set()
+    """The distinct locations of all adverts, from which counties are derived. Counts the adverts too."""
+    locations: set[str] = set()
     for row in read_rows(folder / PRODUCTS, PRODUCT_COLUMNS):
         report.totals[PRODUCTS] += 1
         locations.add(cleaning.clean_cell(row.cells.get("location", "")))
     return locations - {""}
 
 
-def _placed(locations: set[str], options: ImportOptions) -> dict[str, Place | None]:
+def _places_of(locations: set[str], options: ImportOptions) -> dict[str, Place | None]:
     with _writing(dry_run=options.dry_run):
         if not Place.objects.filter(country=options.country).exists():
             load_gazetteer(options.country)
@@ -105,14 +105,14 @@ def _placed(locations: set[str], options: ImportOptions) -> dict[str, Place | No
 
 @contextmanager
 def _writing(*, dry_run: bool) -> Iterator[None]:
-    """One transaction of an import; a dry run takes it back."""
-    with suppress(_TakenBack), announcing():
+    """One transaction of an import. A dry run rolls it back."""
+    with suppress(_RolledBack), announcing():
         yield
         if dry_run:
-            raise _TakenBack
+            raise _RolledBack
 
 
-class _TakenBack(Exception):
+class _RolledBack(Exception):
     pass
 
 
@@ -131,15 +131,15 @@ class _ListingImport:
         self.photo_import = photo_import
 
     def import_chunk(self, chunk: list[CsvRow]) -> None:
-        numbered = dict(self._good_rows(chunk))
-        rows = _with_known_sellers(list(numbered.values()))
+        rows_by_number = dict(self._good_rows(chunk))
+        rows = _with_known_sellers(list(rows_by_number.values()))
         images = self.photo_import.receive(self.index.images_of([row.external_id for row in rows]))
         with _writing(dry_run=self.options.dry_run):
             results = upsert_batch(rows=rows, now=timezone.now())
             listing_ids = {result.external_id: result.listing_id for result in results}
             photo_results = self.photo_import.write(images, listing_ids)
         self.photo_import.count(images, listing_ids, photo_results)
-        for number, row, result in zip(numbered, rows, results, strict=True):
+        for number, row, result in zip(rows_by_number, rows, results, strict=True):
             self._count(number, row, result)
 
     def _good_rows(self, chunk: list[CsvRow]) -> Iterator[tuple[int, ListingRow]]:
@@ -170,7 +170,7 @@ class _ListingImport:
 def read_listing(
     cells: dict[str, str], options: ImportOptions, places: dict[str, Place | None]
 ) -> ListingRow:
-    """What a row of Products.csv says, cleaned. Raises BadRow when that is no listing."""
+    """The cleaned listing of a row of Products.csv. Raises BadRow when it cannot be imported."""
     location = cleaning.clean_cell(cells["location"])
     category = cleaning.clean_category(cells["category"])
     listing_id = _checked_id(cells["id"])
@@ -183,8 +183,8 @@ def read_listing(
         price=_checked_price(cells["price"], options.maximum_price),
         description=cleaning.clean_description(cells["product_description"], category, location),
         place=place,
-        latitude=place and place.latitude,
-        longitude=place and place.longitude,
+        latitude=place.latitude if place else None,
+        longitude=place.longitude if place else None,
     )
 
 
@@ -201,7 +201,7 @@ def _checked_id(text: str) -> str:
     try:
         check_external_id(listing_id)
     except ValidationError as error:
-        raise BadRow("an id that cannot be used", error.message) from None
+        raise BadRow("an id that cannot be used", str(error.message)) from None
     return listing_id
 
 
@@ -216,7 +216,7 @@ def _checked_price(text: str, maximum: Decimal) -> Decimal:
 
 
 def _with_known_sellers(rows: list[ListingRow]) -> list[ListingRow]:
-    """A listing keeps the seller that it has, also when the number of made-up sellers changes."""
+    """Rows with the stored sellers of existing listings, which stay when the number of sellers changes."""
     stored = Listing.objects.filter(external_id__in=[row.external_id for row in rows])
     sellers = dict(stored.values_list("external_id", "seller__external_id"))
     return [replace(row, seller=sellers.get(row.external_id, row.seller)) for row in rows]

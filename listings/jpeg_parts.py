@@ -1,8 +1,8 @@
-"""What a JPEG is made of, told from its markers alone: nothing is decoded.
+"""Detection of JPEG decompression bombs from the markers alone, without decoding.
 
-A decoder goes over all pixels once for each scan, so that a small file of many scans keeps a processor busy
-for an hour (D. R. Commander, "Two Issues with the JPEG Standard", libjpeg-turbo); headers of millions of
-empty segments keep it busy for seconds.
+A decoder visits all pixels once for each scan, so a small file of many scans can occupy a processor for an
+hour (D. R. Commander, "Two Issues with the JPEG Standard", libjpeg-turbo). A header of millions of empty
+segments occupies it for seconds.
 """
 
 import re
@@ -13,14 +13,14 @@ MAXIMUM_SEGMENTS = 5000  # a colour profile has up to 255, and a panorama's meta
 MAXIMUM_FILL = 1000  # bytes between two segments
 
 START, END, SCAN = b"\xff\xd8", 0xD9, 0xDA
-ALONE = frozenset({0x01, 0xD8})  # markers without a length; restarts are part of a scan
+ALONE = frozenset({0x01, 0xD8})  # markers without a length; restart markers are part of a scan
 
 # In a scan a data byte of 255 is followed by 0.
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 
 
 def is_overloaded(data: bytes) -> bool:
-    """Whether this is a JPEG of more parts than any photo has. Reads no more of it than shows that."""
+    """Whether this is a JPEG with more scans or segments than any photo has. Stops reading at the limit."""
     if not data.startswith(START):
         return False
     scan_count = 0
@@ -33,13 +33,13 @@ def is_overloaded(data: bytes) -> bool:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Kind of each segment of the first picture, and how many bytes lie between it and the one before."""
+    """Marker of each segment of the first picture, and the number of bytes since the previous segment."""
     position = len(START)
-    while found := _MARKER.search(data, position):
-        kind, gap = found[1][0], found.start() - position
+    while marker := _MARKER.search(data, position):
+        kind, gap = marker[1][0], marker.start() - position
         if kind == END:
             return
         yield kind, gap
-        position = found.end()
+        position = marker.end()
         if kind not in ALONE:
             position += max(int.from_bytes(data[position : position + 2]), 2)

@@ -1,4 +1,4 @@
-"""The catalogue and who takes part in it. Rules that can be constraints are constraints."""
+"""Tables of the catalogue: actors, categories, places, listings and photos, with their constraints."""
 
 import secrets
 import uuid
@@ -22,7 +22,7 @@ def new_external_id() -> str:
 
 
 def check_external_id(value: str) -> None:
-    """External ids stand in URLs, so slashes and control characters have no place in them."""
+    """Raise ValidationError for an id that cannot be part of a URL."""
     if not value.isprintable() or "/" in value or value != value.strip():
         raise ValidationError("An id holds printable characters without '/' and no space at its ends.")
     if value in RESERVED_IDS:
@@ -30,7 +30,7 @@ def check_external_id(value: str) -> None:
 
 
 class Actor(models.Model):
-    """Who sells and who looks. Nothing else refers to Django's users."""
+    """A member or visitor: seller, buyer or shopper. Only this table refers to Django's users."""
 
     class Kind(models.TextChoices):
         MEMBER = "member"
@@ -41,7 +41,8 @@ class Actor(models.Model):
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="actor"
     )
-    # A visitor who logged in. The visitor's events stay where they are and are read with the member's.
+    # The member that a visitor logged in as. The visitor's events keep their actor and are read with the
+    # member's.
     merged_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="merged"
     )
@@ -61,7 +62,7 @@ class Actor(models.Model):
 
 
 class Category(models.Model):
-    """A node of the category tree, named by its whole path, such as `Home & Garden / Garden & Patio`."""
+    """A node of the category tree. `path` holds all names from the root: `Home & Garden / Garden & Patio`."""
 
     SEPARATOR = " / "
 
@@ -86,7 +87,7 @@ class Category(models.Model):
 
 
 class Place(models.Model):
-    """A town of the gazetteer, or a county (no population), whose point is the mean of its placed towns."""
+    """A town of the gazetteer, or a county: no population, coordinates the mean of its towns."""
 
     name = models.CharField(max_length=200)
     county = models.CharField(max_length=200, blank=True)
@@ -111,15 +112,15 @@ class Place(models.Model):
         )
 
 
-class Listings(models.Manager):
-    """Reads listings without their search words, which only PostgreSQL itself has a use for."""
+class Listings(models.Manager["Listing"]):
+    """Default manager. Defers `search_words`, which only PostgreSQL's full-text search uses."""
 
     def get_queryset(self) -> models.QuerySet["Listing"]:
         return super().get_queryset().defer("search_words")
 
 
 class Listing(models.Model):
-    """One thing, sold once. Only an active listing is ever served."""
+    """One item for sale, which can be sold once. Only active listings are shown to shoppers."""
 
     class Status(models.TextChoices):
         DRAFT = "draft"
@@ -137,7 +138,7 @@ class Listing(models.Model):
         FOR_PARTS = "for_parts"
 
     ON_MARKET = (Status.ACTIVE, Status.RESERVED)
-    PUBLIC = (*ON_MARKET, Status.SOLD)  # what was withdrawn, or never published, is nobody's business
+    PUBLIC = (*ON_MARKET, Status.SOLD)  # published and not withdrawn
 
     external_id = models.CharField(
         max_length=200, unique=True, default=new_external_id, validators=[check_external_id]
@@ -158,17 +159,17 @@ class Listing(models.Model):
         Actor, null=True, blank=True, on_delete=models.PROTECT, related_name="purchases"
     )
     sold_at = models.DateTimeField(null=True, blank=True)
-    # Counts what an embedding is made of: title, description and photos.
+    # Counts changes of the embedding's input: title, description and photos.
     content_version = models.PositiveIntegerField(default=1, editable=False)
-    # The version in the marketplace's own system; an older one changes nothing.
+    # Version number of the marketplace's own system. A write with an older version changes nothing.
     source_version = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField(auto_now=True)
-    # Title words count stemmed (A) and as they are written (C), so that half a word finds them too.
+    # Title words are indexed stemmed (A) and verbatim (C), for prefix search.
     search_words = models.GeneratedField(
         expression=SearchVector(broken("title", 300), config="english", weight="A")
         + SearchVector(broken("title", 300), config="simple", weight="C")
-        # A tsvector holds 1 MB: a description of any length has to fit.
+        # A tsvector holds at most 1 MB, so a long description is cut.
         + SearchVector(broken("description", 20_000), config="english", weight="D"),
         output_field=SearchVectorField(),
         db_persist=True,
@@ -187,7 +188,7 @@ class Listing(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(latitude__isnull=True, longitude__isnull=True)
-                # A comparison with NULL is not false, so one without the other has to be named.
+                # A comparison with NULL is not false, so both columns have to be checked for NULL.
                 | Q(latitude__isnull=False, longitude__isnull=False)
                 & Q(latitude__range=(-90, 90), longitude__range=(-180, 180)),
                 name="listing_on_earth_or_nowhere",
@@ -211,7 +212,10 @@ class Listing(models.Model):
 
 
 class PhotoSource(models.Model):
-    """A photo that a service named by its address, for a worker. It stays: nothing is fetched twice."""
+    """A photo URL that a service submitted, for a worker to fetch.
+
+    Rows stay, so that nothing is fetched twice.
+    """
 
     PROGRESS = ("url", "attempts", "try_after", "fetched_at", "failed_at", "last_error")
 
@@ -240,13 +244,13 @@ class PhotoSource(models.Model):
         return self.external_id
 
     def begin_anew(self, url: str, now: datetime) -> None:
-        """As if it had just been named, perhaps with another address."""
+        """Reset to a source that was not fetched yet, with this URL."""
         self.url, self.attempts, self.try_after = url, 0, now
         self.fetched_at, self.failed_at, self.last_error = None, None, ""
 
 
 class Photo(models.Model):
-    """A photo as it was re-encoded at reception; the other sizes lie beside `file`."""
+    """A photo as re-encoded on receipt. `file` is the large size; the others are stored beside it."""
 
     listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="photos")
     position = models.PositiveSmallIntegerField()
@@ -254,7 +258,7 @@ class Photo(models.Model):
         max_length=200, unique=True, default=new_external_id, validators=[check_external_id]
     )
     file = models.FileField(max_length=200)
-    sha256 = models.CharField(max_length=64)  # of the bytes that were received
+    sha256 = models.CharField(max_length=64)  # of the received bytes
     perceptual_hash = models.CharField(max_length=16)
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
@@ -268,7 +272,7 @@ class Photo(models.Model):
                 deferrable=models.Deferrable.DEFERRED,
             ),
         ]
-        # Two hashes that differ in at most three bits have one of these four bands in common.
+        # Two hashes that differ in at most three bits agree in at least one of these four bands.
         indexes = [
             models.Index(Substr("perceptual_hash", start, 4), "id", name=f"photo_hash_band_{start}")
             for start in (1, 5, 9, 13)
@@ -276,3 +280,8 @@ class Photo(models.Model):
 
     def __str__(self) -> str:
         return f"{self.listing_id}/{self.position}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the large size, for photos.path_of and photos.url_of."""
+        return str(self.file.name)

@@ -1,4 +1,4 @@
-"""Store many photos by external id in one transaction, with a result for each."""
+"""Upsert of many photos by external id in one transaction, with a result for each."""
 
 from dataclasses import dataclass
 
@@ -29,11 +29,11 @@ class PhotoResult:
 
 
 def upsert_photos(*, rows: list[PhotoRow], dry_run: bool = False) -> list[PhotoResult]:
-    """Append each photo to its listing, or put it in the place of the one that has its external id.
+    """Append each photo to its listing, or replace the photo of the same external id.
 
-    What is stored already is unchanged. A photo of another listing, one too many, and the second with an
-    id are rejected and leave the others alone. Rows for one listing keep their order. A dry run only
-    tells what would become of each.
+    A photo with the stored bytes is unchanged. Rejected, without affecting the others: a photo whose id
+    belongs to another listing, one beyond MAXIMUM_PHOTOS, and the second with the same id. Rows of one
+    listing keep their order. A dry run returns the outcomes and writes nothing.
     """
     with announcing() as changes:
         batch = _PhotoBatch(rows)
@@ -44,7 +44,7 @@ def upsert_photos(*, rows: list[PhotoRow], dry_run: bool = False) -> list[PhotoR
 
 
 class _PhotoBatch:
-    """The rows' listings, locked, and their photos, read and written in a few statements."""
+    """The rows' listings, locked, with their photos. Reads and writes take a few statements."""
 
     def __init__(self, rows: list[PhotoRow]):
         listings = Listing.objects.filter(pk__in={row.listing_id for row in rows}).order_by("pk")
@@ -54,7 +54,7 @@ class _PhotoBatch:
             photo.external_id: photo for photo in Photo.objects.filter(external_id__in=external_ids)
         }
         self.ends = _ends(self.listing_ids)
-        self.seen: set[str] = set()
+        self.applied_ids: set[str] = set()
         self.created: list[tuple[PhotoRow, int]] = []  # with their positions
         self.replaced: list[Photo] = []
 
@@ -62,19 +62,19 @@ class _PhotoBatch:
         old = self.stored.get(row.external_id)
         if reason := self._refusal(row, old):
             return PhotoResult(row.external_id, Outcome.REJECTED, reason)
-        self.seen.add(row.external_id)
+        self.applied_ids.add(row.external_id)
         if old is None:
             self.created.append((row, self._next_position(row.listing_id)))
             return PhotoResult(row.external_id, Outcome.CREATED)
         if old.sha256 == row.received.sha256:
             return PhotoResult(row.external_id, Outcome.UNCHANGED)
-        # A new row, not a new file in the old one: what was derived from the old picture goes with it.
+        # A new row, not a new file in the old row: data derived from the old picture are deleted with it.
         self.replaced.append(old)
         self.created.append((row, old.position))
         return PhotoResult(row.external_id, Outcome.UPDATED)
 
     def _refusal(self, row: PhotoRow, old: Photo | None) -> str:
-        if row.external_id in self.seen:
+        if row.external_id in self.applied_ids:
             return "the photo's id stands in this batch twice"
         if row.listing_id not in self.listing_ids:
             return "its listing is gone"
@@ -89,21 +89,21 @@ class _PhotoBatch:
         return position
 
     def write(self, changes: Changes) -> None:
-        changes.dropped_files.extend(photo.file.name for photo in self.replaced)
+        changes.dropped_files.extend(photo.file_name for photo in self.replaced)
         Photo.objects.filter(pk__in=[photo.pk for photo in self.replaced]).delete()
         Photo.objects.bulk_create(
             stored_photo(changes, row.listing_id, row.received, position, row.external_id)
             for row, position in self.created
         )
-        touched = {row.listing_id for row, _ in self.created}
-        Listing.objects.filter(pk__in=touched).update(
+        changed_ids = {row.listing_id for row, _ in self.created}
+        Listing.objects.filter(pk__in=changed_ids).update(
             content_version=F("content_version") + 1, updated_at=timezone.now()
         )
-        changes.listing_ids.update(touched)
+        changes.listing_ids.update(changed_ids)
 
 
 def _ends(listing_ids: set[int]) -> dict[int, tuple[int, int]]:
-    """How many photos each listing has, and the position after the last."""
+    """Number of photos of each listing, and the position after the last one."""
     grouped = Photo.objects.filter(listing__in=listing_ids).order_by().values("listing_id")
     rows = grouped.annotate(count=Count("pk"), last=Max("position"))
     return {row["listing_id"]: (row["count"], row["last"] + 1) for row in rows}

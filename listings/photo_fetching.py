@@ -1,4 +1,4 @@
-"""The worker's side of photos that services named by address."""
+"""Fetching of photos that services submitted as URLs, by a worker."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,23 +15,23 @@ from listings.models import Listing, PhotoSource
 from listings.photo_batch import PhotoRow, upsert_photos
 from listings.photo_sources import Network, fetch
 
-AT_ONCE = 8
+AT_ONCE = 8  # photos
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 600))
 KILLED = "Its worker was killed at the last attempt."
 
 
 def fetch_photos(*, clock: Callable[[], datetime], network: Network | None = None) -> dict[str, int]:
-    """Fetch some of what waits and keep it; how many were fetched, failed, and are to be tried again.
+    """Fetch and store some of the photos that are due. Returns counts of `fetched`, `failed` and `later`.
 
-    Safe to run at any time, by any number of workers. An attempt counts before it is made: a photo that ends
-    its worker is not tried for ever.
+    Safe to run at any time, by any number of workers. An attempt is counted before it starts, so that a photo
+    that crashes its worker is given up after a few attempts.
     """
     sources = _claim(clock())
     with ThreadPoolExecutor(AT_ONCE) as threads:
         received = list(threads.map(lambda source: _received(source, network or Network()), sources))
     counts = {"fetched": 0, "failed": 0, "later": 0}
-    for source, found in zip(sources, received, strict=True):
-        counts[_keep(source, found, clock())] += 1
+    for source, result in zip(sources, received, strict=True):
+        counts[_store(source, result, clock())] += 1
     return counts
 
 
@@ -41,15 +41,16 @@ def waiting_count(now: datetime) -> int:
 
 @transaction.atomic
 def _claim(now: datetime) -> list[PhotoSource]:
-    """Some that are due, their attempt counted, and out of others' reach until the next is due.
+    """Claim sources that are due: their attempt is counted, and other workers skip them until the next one.
 
-    Whoever ended a worker left no word of it. Each of those is tried alone, so that it stops no other again.
+    A source that was attempted without a result crashed its worker. It is claimed alone, so that a second
+    crash affects no other source.
     """
     due = PhotoSource.objects.filter(fetched_at=None, failed_at=None, try_after__lte=now)
     due.filter(attempts__gte=len(PAUSES)).update(failed_at=now, last_error=KILLED)
     due = due.select_for_update(skip_locked=True).order_by("try_after", "pk")
-    without_word = Q(attempts__gt=0, last_error="")
-    sources = list(due.filter(without_word)[:1]) or list(due.exclude(without_word)[:AT_ONCE])
+    crashed = Q(attempts__gt=0, last_error="")
+    sources = list(due.filter(crashed)[:1]) or list(due.exclude(crashed)[:AT_ONCE])
     for source in sources:
         source.try_after = now + PAUSES[min(source.attempts, len(PAUSES) - 1)]
         source.attempts += 1
@@ -65,24 +66,24 @@ def _received(source: PhotoSource, network: Network) -> photos.ReceivedPhoto | D
         return error
 
 
-def _keep(source: PhotoSource, found: photos.ReceivedPhoto | DomainError, now: datetime) -> str:
-    """Which of the counts it goes into."""
-    if isinstance(found, DomainError):
-        is_over = source.attempts >= len(PAUSES) or not isinstance(found, Unavailable)
-        return _refuse(source, found.detail, now) if is_over else _put_off(source, found.detail)
+def _store(source: PhotoSource, received: photos.ReceivedPhoto | DomainError, now: datetime) -> str:
+    """Store the photo or the error. Returns the outcome: fetched, failed or later."""
+    if isinstance(received, DomainError):
+        is_final = source.attempts >= len(PAUSES) or not isinstance(received, Unavailable)
+        return _refuse(source, received.detail, now) if is_final else _put_off(source, received.detail)
     with announcing():
         if not _is_wanted(source):
             return "failed"
-        result = upsert_photos(rows=[PhotoRow(source.listing_id, source.external_id, found)])[0]
+        result = upsert_photos(rows=[PhotoRow(source.listing_id, source.external_id, received)])[0]
     if result.outcome == Outcome.REJECTED:
         return _refuse(source, result.reason, now)
-    # Of a source that was given another address meanwhile, that one still waits.
+    # A source that got another URL meanwhile is still to be fetched.
     PhotoSource.objects.filter(pk=source.pk, url=source.url).update(fetched_at=now, last_error="")
     return "fetched"
 
 
 def _is_wanted(source: PhotoSource) -> bool:
-    """Whether its listing still waits for it: erasing a seller takes sources away, under the same lock."""
+    """Whether the source still exists. Erasing a seller deletes sources under the same lock."""
     list(Listing.objects.select_for_update(no_key=True).filter(pk=source.listing_id).values_list("pk"))
     return PhotoSource.objects.select_for_update().filter(pk=source.pk).exists()
 

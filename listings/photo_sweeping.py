@@ -1,7 +1,7 @@
-"""Photo files that nobody names: a process that was killed beside a commit leaves them behind.
+"""Deletion of photo files without a row, which a process killed around a commit leaves behind.
 
-Between storing a photo and the commit of its row, a file would lie there for good; between the commit that
-gives a photo up and the removal of its files, whoever has its address would still be shown it.
+Killed between storing a file and committing its row, a process leaves a file for ever. Killed between the
+commit that deletes a row and the deletion of its files, it leaves a deleted photo reachable by its URL.
 """
 
 import os
@@ -16,29 +16,29 @@ from listings import photos
 from listings.errors import Conflict
 from listings.models import Photo
 
-MANY = 1000  # photos; fewer are soon added again
-KEPT_FOR = timedelta(days=1)  # far longer than from a file to the commit of its row
-# In any size, as photos.store names them, finished or not.
+MANY = 1000  # photos; fewer are deleted without asking
+KEPT_FOR = timedelta(days=1)  # far longer than the time between a file and the commit of its row
+# File names of photos.store in any size, finished or not.
 _FILE = re.compile(rf"(?:{re.escape(photos.BUILDING)})?([0-9a-f]{{32}})(?:-\d+)?\.jpg")
 
 
 class NotTheirs(Conflict):
-    """The folder seems to be another database's."""
+    """Most files have no row: the folder seems to belong to another database."""
 
     def __init__(self, count: int):
         super().__init__(
-            f"{count:,} photos are named by no row of this database, more than are named: is it the one that "
-            "they belong to? --force deletes them."
+            f"{count:,} photos have no row in this database, more than have one. Check that DATABASE_URL and "
+            "VAR belong together; --force deletes the photos."
         )
 
 
 def sweep_photos(*, now: datetime, force: bool = False) -> int:
-    """Delete the files of photos that are older than a day and have no row; how many photos.
+    """Delete files of photos that are older than a day and have no row. Returns the number of photos.
 
-    What is broken off goes on with the next run. Files of other names stay. Raises NotTheirs, unless forced,
-    where more than MANY would go, and more than would stay.
+    An interrupted run is completed by the next. Files with other names are kept. Raises NotTheirs, unless
+    `force`, when more than MANY photos would be deleted and more than would stay.
     """
-    # Rows are read after the folders: whatever is named by then is kept.
+    # Rows are read after the folders, so that a photo stored meanwhile is kept.
     old = {name for folder in _folders() for name in _old_names(folder, now - KEPT_FOR)}
     unnamed = old.difference(Photo.objects.values_list("file", flat=True).iterator())
     if not force and len(unnamed) > max(MANY, len(old) / 2):
@@ -54,17 +54,17 @@ def _folders() -> Iterator[Path]:
 
 
 def _old_names(folder: Path, before: datetime) -> set[str]:
-    """Names of photos as rows have them, of which this folder holds a file that was written before."""
+    """Names of the photos of this folder (as in Photo.file) with a file written before a time."""
     names = set()
     with os.scandir(folder) as entries:
         for entry in entries:
-            if (key := _FILE.fullmatch(entry.name)) and _is_older(entry, before):
-                names.add(f"{photos.FOLDER}/{folder.name}/{key[1]}.jpg")
+            if (match := _FILE.fullmatch(entry.name)) and _is_older(entry, before):
+                names.add(f"{photos.FOLDER}/{folder.name}/{match[1]}.jpg")
     return names
 
 
 def _is_older(entry: os.DirEntry, before: datetime) -> bool:
     try:
         return entry.stat(follow_symlinks=False).st_mtime < before.timestamp()
-    except FileNotFoundError:  # removed just now
+    except FileNotFoundError:  # deleted meanwhile
         return False

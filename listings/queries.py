@@ -1,4 +1,4 @@
-"""Reading the catalogue. Whatever is shown to anyone passes through `visible`."""
+"""Queries of the catalogue. Every listing shown to the public passes through `visible`."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from listings.errors import Missing
 from listings.models import Actor, Category, Listing, Place
 from listings.services import find_category
 
-SPARE_SHARE = 1.25  # read a few more than asked for at once: some may have been sold a moment ago
+SPARE_SHARE = 1.25  # read more than needed, because some may have been sold a moment ago
 LEAST_STEP = 25  # listings
 
 
@@ -27,38 +27,40 @@ class NoSuchPhoto(Missing):
 
 
 def with_details(listings: QuerySet[Listing]) -> QuerySet[Listing]:
-    """With all that a serializer reads, in two queries however many there are."""
+    """The listings with everything that ListingCard reads, in two queries."""
     return listings.select_related("seller", "category", "place").prefetch_related("photos")
 
 
 def visible() -> QuerySet[Listing]:
-    """What anyone may see."""
+    """The listings that anyone may see: active ones, with details."""
     return with_details(Listing.objects.filter(status=Listing.Status.ACTIVE))
 
 
 def first_visible(listing_ids: list[int], limit: int) -> list[Listing]:
     """The first `limit` listings that are active now, in the order of these ids."""
-    found: list[Listing] = []
+    listings: list[Listing] = []
     step = max(int(limit * SPARE_SHARE), LEAST_STEP)
     for start in range(0, len(listing_ids), step):
-        wanted = listing_ids[start : start + step]
-        by_id = visible().in_bulk(wanted)
-        found += [by_id[pk] for pk in wanted if pk in by_id]
-        if len(found) >= limit:
+        step_ids = listing_ids[start : start + step]
+        by_id = visible().in_bulk(step_ids)
+        listings += [by_id[pk] for pk in step_ids if pk in by_id]
+        if len(listings) >= limit:
             break
-    return found[:limit]
+    return listings[:limit]
 
 
 def own_among(listing_ids: Sequence[int], actor: Actor | None) -> frozenset[int]:
-    """Those of these that the actor sells."""
+    """The ids among these whose listings the actor sells."""
     if actor is None:
         return frozenset()
     return frozenset(Listing.objects.filter(pk__in=listing_ids, seller=actor).values_list("pk", flat=True))
 
 
 def for_caller(caller: Caller, external_id: str) -> Listing:
-    """One listing, if this caller may see it: drafts and what left the market only its owner, staff and
-    services. Raises NoSuchListing, which does not tell the two cases apart."""
+    """The listing, if this caller may see it: only its owner, staff and services see one that is not active.
+
+    Raises NoSuchListing in both cases, so that callers cannot probe for hidden listings.
+    """
     shown = Q(status=Listing.Status.ACTIVE)
     if caller.is_staff or (caller.is_service and "catalogue" in caller.scopes):
         shown = Q()
@@ -71,7 +73,7 @@ def for_caller(caller: Caller, external_id: str) -> Listing:
 
 
 def once_public(external_id: str) -> Listing:
-    """A listing that is or was on the market: one may ask what is similar to it even when it is sold."""
+    """A listing that is on the market or sold, as the source of similar listings. Raises NoSuchListing."""
     listing = Listing.objects.filter(status__in=Listing.PUBLIC, external_id=external_id).first()
     if listing is None:
         raise NoSuchListing(external_id)
@@ -79,7 +81,7 @@ def once_public(external_id: str) -> Listing:
 
 
 def places_named(names: Iterable[str]) -> dict[str, Place]:
-    """What each `Town` or `Town, County` means, in one query: the town in that county, else the largest."""
+    """The place of each known `Town` or `Town, County`, in one query: in that county, else the largest."""
     printable = {name for name in names if name.isprintable()}
     parts = {name: [part.strip().lower() for part in name.partition(",")[::2]] for name in printable}
     towns = Place.objects.filter(country=settings.ENVIRONMENT.country).alias(town=Lower("name"))
@@ -87,11 +89,11 @@ def places_named(names: Iterable[str]) -> dict[str, Place]:
     for place in towns.filter(town__in={town for town, _ in parts.values()}):
         by_name[place.name.lower()].append(place)
 
-    def likeness(place: Place, county: str) -> tuple[bool, int]:
+    def preference(place: Place, county: str) -> tuple[bool, int]:
         return place.county.lower() == county, place.population or 0
 
     return {
-        name: max(by_name[town], key=lambda place: likeness(place, county))
+        name: max(by_name[town], key=lambda place: preference(place, county))
         for name, (town, county) in parts.items()
         if town in by_name
     }

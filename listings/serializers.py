@@ -1,4 +1,6 @@
-"""What the catalogue says and takes over HTTP. Coordinates leave the server rounded to 0.01 degrees."""
+"""Serialisers of the catalogue. Coordinates are rounded to 0.01 degrees in all responses."""
+
+from typing import Any
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
@@ -27,14 +29,14 @@ class PhotoCard(serializers.ModelSerializer):
 
     @extend_schema_field(serializers.DictField(child=serializers.CharField()))
     def get_urls(self, photo: Photo) -> dict[str, str]:
-        return {size.value: photos.url_of(photo.file.name, size) for size in photos.Size}
+        return {size.value: photos.url_of(photo.file_name, size) for size in photos.Size}
 
 
 class RoundedCoordinate(serializers.FloatField):
-    """Nobody learns from the API where exactly a seller lives."""
+    """A coordinate rounded to about 1 km, so that responses do not reveal a seller's address."""
 
-    def to_representation(self, value: float) -> float:
-        return round(super().to_representation(value), COORDINATE_DIGITS)
+    def to_representation(self, value: Any) -> Any:
+        return round(float(value), COORDINATE_DIGITS)
 
 
 class ListingCard(serializers.ModelSerializer):
@@ -43,7 +45,7 @@ class ListingCard(serializers.ModelSerializer):
     id = serializers.CharField(source="external_id")
     seller = serializers.CharField(source="seller.external_id")
     category = serializers.CharField(source="category.path")
-    place = serializers.StringRelatedField(allow_null=True)
+    place: "serializers.StringRelatedField[Place]" = serializers.StringRelatedField(allow_null=True)
     currency = serializers.SerializerMethodField()
     latitude = RoundedCoordinate(allow_null=True)
     longitude = RoundedCoordinate(allow_null=True)
@@ -62,7 +64,7 @@ class ListingCard(serializers.ModelSerializer):
 
 
 class ListingContent(StrictSerializer):
-    """What may be said of a listing, in a new one or an edit."""
+    """The fields of a listing that its seller writes."""
 
     title = serializers.CharField(max_length=300)
     description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
@@ -89,17 +91,17 @@ class ListingContent(StrictSerializer):
     def validate_place(self, name: str | None) -> Place | None:
         if name is None:
             return None
-        places = self.context.get("places")  # of a batch, asked for once
+        places = self.context.get("places")  # read once for a whole batch
         place = (queries.places_named([name]) if places is None else places).get(name)
         if place is None:
             raise serializers.ValidationError(f"The gazetteer knows no place {name!r}.")
         return place
 
     def validate(self, attributes: dict) -> dict:
-        """A place without coordinates lends its own."""
-        given = [name in attributes for name in ("latitude", "longitude")]
-        known = [attributes.get(name) is not None for name in ("latitude", "longitude")]
-        if given[0] != given[1] or known[0] != known[1]:
+        """A listing without coordinates gets those of its place."""
+        is_sent = [name in attributes for name in ("latitude", "longitude")]
+        is_set = [attributes.get(name) is not None for name in ("latitude", "longitude")]
+        if is_sent[0] != is_sent[1] or is_set[0] != is_set[1]:
             raise serializers.ValidationError({"latitude": "latitude and longitude belong together."})
         if (place := attributes.get("place")) and attributes.get("latitude") is None:
             attributes |= {"latitude": place.latitude, "longitude": place.longitude}
@@ -135,7 +137,8 @@ class BatchRow(ListingContent):
     seller = serializers.CharField(max_length=200, validators=[check_external_id])
     status = serializers.ChoiceField(choices=Listing.Status.choices, required=False)
     created_at = serializers.DateTimeField(required=False)
-    photos = NamedPhotoBody(many=True, required=False, max_length=MAXIMUM_PHOTOS)
+    # The stubs lack the arguments that many=True passes on to the list.
+    photos = NamedPhotoBody(many=True, required=False, max_length=MAXIMUM_PHOTOS)  # type: ignore[call-arg]
 
     def validate_photos(self, named: list[dict]) -> list[dict]:
         if len({photo["id"] for photo in named}) < len(named):
@@ -167,7 +170,7 @@ class BatchReply(serializers.Serializer):
 
 
 class Sale(StrictSerializer):
-    """Who bought it, where that is known."""
+    """The buyer, if known."""
 
     buyer = serializers.CharField(max_length=200, required=False, validators=[check_external_id])
 

@@ -1,7 +1,7 @@
-"""What can be done to a listing. The API, the admin, the importer and commands all come through here."""
+"""Services that change listings, used by the API, the admin, the importer and commands."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from listings.announcing import Changes, announcing
 from listings.errors import Conflict, Invalid, Missing, Unavailable
 from listings.models import Actor, Category, Listing, Photo, new_external_id
 
-# What an edit may set, and what of it an embedding is made of.
+# Fields that an edit may set, and those that the embedding depends on.
 EDITABLE = frozenset(
     {
         *("title", "description", "price", "condition", "category"),
@@ -27,35 +27,35 @@ logger = logging.getLogger(__name__)
 
 
 class NotForSale(Conflict):
-    """The listing has left the market."""
+    """The status of the listing does not allow the change."""
 
     def __init__(self, listing: Listing):
         super().__init__(f"Listing {listing.external_id} is {listing.status}.")
 
 
 class NoLongerThere(Missing):
-    """Its seller was erased since it was loaded: what was meant for it must not come after that."""
+    """The seller was erased after the listing was loaded, so the write is refused."""
 
     def __init__(self, listing: Listing):
         super().__init__(f"Listing {listing.external_id} is gone.")
 
 
 class CannotStore(Unavailable):
-    """The disk is full, or gone."""
+    """The photo could not be written: the disk is full or missing."""
 
     def __init__(self) -> None:
         super().__init__("Photos cannot be stored just now.", field="photo")
 
 
 class NoSuchCategory(Invalid):
-    """A person named a category that does not exist; services and the importer may make new ones."""
+    """The category does not exist. Only services and the importer create categories by naming them."""
 
     def __init__(self, path: str):
         super().__init__(f"There is no category {path!r}.", field="category")
 
 
 class Stale(Conflict):
-    """The write carries an older source_version than the listing has; nothing was changed."""
+    """The write has an older source_version than the listing. Nothing was changed."""
 
     def __init__(self, listing: Listing):
         super().__init__(
@@ -65,22 +65,22 @@ class Stale(Conflict):
 
 
 def ensure_category(path: str) -> Category:
-    """The category with this path, made together with its parents when it is new."""
-    # A slash without blanks belongs to a name, as in `Ham/Amateur Radios`.
+    """The category with this path, created with its parents when it is new. Raises Invalid."""
+    # A slash without spaces around it is part of a name, as in `Ham/Amateur Radios`.
     parts = [part.strip() for part in f" {path} ".split(Category.SEPARATOR)]
     if not all(parts):
         raise Invalid(f"{path!r} is not a category path such as 'Home / Garden'.", field="category")
-    parent = None
-    for depth in range(1, len(parts) + 1):
-        parent, _ = Category.objects.get_or_create(
-            path=Category.SEPARATOR.join(parts[:depth]),
-            defaults={"parent": parent, "root": parent and (parent.root or parent)},
+    root, _ = Category.objects.get_or_create(path=parts[0])
+    category = root
+    for depth in range(2, len(parts) + 1):
+        category, _ = Category.objects.get_or_create(
+            path=Category.SEPARATOR.join(parts[:depth]), defaults={"parent": category, "root": root}
         )
-    return parent
+    return category
 
 
 def ensure_actors(external_ids: set[str]) -> dict[str, Actor]:
-    """The actors of these ids, made on first sight, in two queries however many there are."""
+    """The actors with these ids, created when new. Takes two queries for any number."""
     Actor.objects.bulk_create(
         [Actor(external_id=name) for name in sorted(external_ids)], ignore_conflicts=True
     )
@@ -103,10 +103,7 @@ def create_listing(
     status: str = Listing.Status.ACTIVE,
     **content: Any,
 ) -> Listing:
-    """Put a new listing on the market, or keep it as a draft.
-
-    Raises Conflict when the external id is taken.
-    """
+    """Create a listing with this status. Raises Conflict when the external id is taken."""
     if external_id is not None:
         content["external_id"] = external_id
     with announcing() as changes:
@@ -117,7 +114,7 @@ def create_listing(
 
 
 def edit_listing(*, listing: Listing, **content: Any) -> Listing:
-    """Change what a listing says. Raises Stale for a source_version that is older than the stored one.
+    """Change fields of a listing. Raises Stale for a source_version older than the stored one, and Invalid.
 
     Without a source_version, or with None, the stored one stays.
     """
@@ -135,7 +132,10 @@ def edit_listing(*, listing: Listing, **content: Any) -> Listing:
 
 
 def apply_content(listing: Listing, content: dict[str, Any]) -> bool:
-    """Set the fields that differ, unsaved; whether there were any. New words make a new content version."""
+    """Set the fields that differ, without saving.
+
+    Returns whether any did. New text raises content_version.
+    """
     changed = {name for name, value in content.items() if getattr(listing, name) != value}
     for name in changed:
         setattr(listing, name, content[name])
@@ -149,7 +149,7 @@ def publish(*, listing: Listing) -> Listing:
 
 
 def reserve(*, listing: Listing) -> Listing:
-    """Hold an active listing for somebody: it is not shown meanwhile."""
+    """Hold an active listing for a buyer. Reserved listings are not shown."""
     return _move(listing, {Listing.Status.ACTIVE}, Listing.Status.RESERVED)
 
 
@@ -159,7 +159,7 @@ def release(*, listing: Listing) -> Listing:
 
 
 def withdraw(*, listing: Listing) -> Listing:
-    """Take an unsold listing off the market. Its row stays. Doing it twice is no mistake."""
+    """Take an unsold listing off the market. Its row stays. Safe to repeat."""
     unsold = set(Listing.Status) - {Listing.Status.SOLD}
     return _move(listing, unsold, Listing.Status.WITHDRAWN)
 
@@ -195,14 +195,17 @@ def stored_photo(
     position: int,
     external_id: str | None = None,
 ) -> Photo:
-    """A photo whose files are written, its row not yet; a transaction that fails takes the files back.
+    """Write a photo's files and return its unsaved row. The files are deleted if the transaction fails.
 
     Raises CannotStore.
     """
     try:
         name = photos.store(received)
     except OSError as error:
-        logger.error("A photo cannot be stored: %s", error)
+        logger.error(
+            "A photo could not be written and its upload was refused. Check the disk under VAR: %s",
+            error,
+        )
         raise CannotStore from error
     changes.stored_files.append(name)
     return Photo(
@@ -218,10 +221,10 @@ def stored_photo(
 
 
 def remove_photo(*, photo: Photo) -> None:
-    """Drop a photo with its files."""
+    """Delete a photo with its files."""
     with announcing() as changes:
         listing = _locked(photo.listing)
-        changes.dropped_files.append(photo.file.name)
+        changes.dropped_files.append(photo.file_name)
         photo.delete()
         _photos_changed(listing, changes.listing_ids)
 
@@ -238,14 +241,11 @@ def _next_position(listing: Listing) -> int:
 
 
 def _locked(listing: Listing) -> Listing:
-    """The row as it is now, locked against other edits, but not against rows that refer to it.
-
-    Raises NoLongerThere.
-    """
-    now = Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
-    if (now.external_id, now.seller_id) != (listing.external_id, listing.seller_id):
+    """The current row, locked against edits but not against rows that refer to it. Raises NoLongerThere."""
+    current = Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
+    if (current.external_id, current.seller_id) != (listing.external_id, listing.seller_id):
         raise NoLongerThere(listing)
-    return now
+    return current
 
 
 def _refuse_stale(listing: Listing, source_version: int | None) -> None:
@@ -254,7 +254,7 @@ def _refuse_stale(listing: Listing, source_version: int | None) -> None:
 
 
 def is_stale(listing: Listing, source_version: int | None) -> bool:
-    """Whether a write of this version is older than what the listing holds."""
+    """Whether a write with this source_version is older than the listing's. False when either is unknown."""
     return (
         source_version is not None
         and listing.source_version is not None
@@ -264,7 +264,7 @@ def is_stale(listing: Listing, source_version: int | None) -> bool:
 
 def _move(
     listing: Listing,
-    allowed: set[str],
+    allowed: Collection[str],
     status: str,
     also: Callable[[Listing], None] = lambda listing: None,
 ) -> Listing:

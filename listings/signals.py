@@ -1,7 +1,6 @@
-"""How the catalogue tells the rest of the house that something changed."""
+"""Signal for changes of the catalogue."""
 
 from django.dispatch import Signal
 
-# Sent with listing_ids (list of primary keys) inside the transaction that changed them, as its last
-# statement, by the outermost verb, once for all of its listings.
+# Sent with listing_ids (list of primary keys) once for each transaction, as its last statement.
 listings_changed = Signal()

@@ -1,36 +1,37 @@
-"""Bodies and queries in which a field that nobody knows is a mistake, not silence."""
+"""Serialisers that refuse unknown fields."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from rest_framework import serializers
 
-MOST_TOLD = 20  # of the fields that nobody knows
+_MAXIMUM_ERRORS = 20  # unknown fields listed in a response
 
 
 class ShortList(serializers.ListField):
-    """A list of at most `max_length`, counted before anything in it is looked at.
+    """A list whose length is checked before its elements.
 
-    REST framework judges each element first, and keeps an error for each of a million.
+    REST framework validates each element first and would keep a million errors for a million elements.
     """
 
-    def to_internal_value(self, data: object) -> list:
+    def to_internal_value(self, data: Any) -> list:
         if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
             self.fail("max_length", max_length=self.max_length)
         return super().to_internal_value(data)
 
 
 class StrictSerializer(serializers.Serializer):
-    """Refuses what it does not know: a misspelt field, or one that is changed in another way."""
+    """Refuses unknown fields, such as misspelt or read-only ones."""
 
-    def to_internal_value(self, data: object) -> dict:
+    def to_internal_value(self, data: Any) -> dict:
         if isinstance(data, Mapping) and (unknown := set(data) - set(self.fields)):
-            refusal = "There is no such field here."
+            message = "There is no such field here."
             raise serializers.ValidationError(
-                {str(name): [refusal] for name in sorted(unknown, key=str)[:MOST_TOLD]}
+                {str(name): [message] for name in sorted(unknown, key=str)[:_MAXIMUM_ERRORS]}
             )
         return super().to_internal_value(data)
 
     @property
     def refusal(self) -> str:
-        """Why this row of a batch is not taken, in one line."""
-        return "; ".join(f"{name}: {' '.join(map(str, said))}" for name, said in self.errors.items())
+        """The validation errors in one line, as the reason for a rejected row of a batch."""
+        return "; ".join(f"{name}: {' '.join(map(str, messages))}" for name, messages in self.errors.items())

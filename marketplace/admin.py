@@ -1,4 +1,4 @@
-"""Credentials, and who of the staff looked at whom. The secret of a key is shown once."""
+"""Admin pages of credentials and of the staff access log. A key's secret is shown once."""
 
 from django import forms
 from django.contrib import admin, messages
@@ -27,7 +27,7 @@ class ServiceKeyAdmin(admin.ModelAdmin):
             return
         key, secret = ServiceKey.issue(**form.cleaned_data)
         obj.pk = key.pk
-        self.message_user(request, f"The key, shown this once: {secret}", messages.WARNING)
+        self.message_user(request, f"The key, which is shown only once: {secret}", messages.WARNING)
 
     @admin.action(description="Revoke")
     def revoke(self, request, queryset):
@@ -36,7 +36,7 @@ class ServiceKeyAdmin(admin.ModelAdmin):
 
 
 class ReadOnly:
-    """Shown, and made by something else than the admin."""
+    """Mixin for rows that the admin shows but neither adds nor changes."""
 
     def has_add_permission(self, request) -> bool:
         return False
@@ -47,7 +47,7 @@ class ReadOnly:
 
 @admin.register(PersonToken)
 class PersonTokenAdmin(ReadOnly, admin.ModelAdmin):
-    """Persons get theirs by logging in; to delete one is to revoke it."""
+    """Tokens are created by logging in. Deleting one revokes it."""
 
     list_display = ("token_key", "user", "scopes", "created", "expiry", "last_used_at")
     list_select_related = ("user",)
@@ -58,7 +58,7 @@ class PersonTokenAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(StaffAccess)
 class StaffAccessAdmin(ReadOnly, admin.ModelAdmin):
-    """Who of the staff asked in whose name."""
+    """Log of requests that staff made on behalf of an actor."""
 
     list_display = ("at", "by", "whose", "what")
     list_filter = ("what", "at", "by")

@@ -1,4 +1,4 @@
-"""Tokens for persons: a name and a password in, a token out."""
+"""REST views that issue and revoke tokens of persons."""
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
@@ -41,20 +41,20 @@ class LoginApi(APIView):
     def post(self, request):
         credentials = Credentials(data=request.data)
         credentials.is_valid(raise_exception=True)
-        asked = credentials.validated_data
-        user = authenticate(request._request, username=asked["username"], password=asked["password"])
+        sent = credentials.validated_data
+        user = authenticate(request._request, username=sent["username"], password=sent["password"])
         if user is None:
             raise AuthenticationFailed("This name and password do not belong together.")
-        instance, token = _token_for(user, scopes=sorted(asked.get("scopes", Scope.values)))
+        instance, token = _token_for(user, scopes=sorted(sent.get("scopes", Scope.values)))
         user_logged_in.send(sender=user.__class__, request=request._request, user=user)
         return Response(TokenReply({"token": token, "expiry": instance.expiry}).data)
 
 
 def _token_for(user: User, *, scopes: list[str]) -> tuple[PersonToken, str]:
-    """Raises AuthenticationFailed if the password was changed since it was found to be good."""
+    """A new token. Raises AuthenticationFailed when the password was changed since it was checked."""
     with transaction.atomic():
-        same = User.objects.select_for_update().filter(pk=user.pk, password=user.password)
-        if same.first() is None:
+        unchanged = User.objects.select_for_update().filter(pk=user.pk, password=user.password)
+        if unchanged.first() is None:
             raise AuthenticationFailed("The password has just been changed.")
         return PersonToken.objects.create(user, scopes=scopes)
 

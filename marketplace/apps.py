@@ -6,11 +6,11 @@ class MarketplaceConfig(AppConfig):
 
     def ready(self) -> None:
         from marketplace import (
-            authentication,  # noqa: F401  merges visitors at login
-            celery,  # noqa: F401  so that shared tasks know their broker
+            authentication,  # noqa: F401  connects signal receivers
+            celery,  # noqa: F401  configures the broker of shared tasks
             logs,
             metrics,
-            schema,  # noqa: F401  describes the credentials
+            schema,  # noqa: F401  registers an extension of drf-spectacular
         )
 
         logs.carry_into_tasks()

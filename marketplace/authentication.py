@@ -1,4 +1,4 @@
-"""Session, visitor cookie, person's token, service key -> request.caller."""
+"""Authentication of requests by session, visitor cookie, token or service key. Sets request.caller."""
 
 from uuid import uuid4
 
@@ -23,10 +23,11 @@ PERSON = frozenset({Scope.FEED, Scope.EVENTS, Scope.CATALOGUE})
 STAFF = PERSON | {Scope.STAFF}
 VISITOR = frozenset({Scope.FEED, Scope.EVENTS})
 KEYWORD = "Api-Key"
+_NEW_PASSWORD = "has_new_password"  # attribute of a user who is being saved
 
 
 class Nobody(BasePermission):
-    """What holds for a view that does not say who may use it."""
+    """Default permission: refuses everyone, so that each view has to declare its own."""
 
     message = "Nobody may do this."
 
@@ -35,12 +36,12 @@ class Nobody(BasePermission):
 
 
 class CallerAuthentication(BaseAuthentication):
-    """Leaves a Caller on the request, whoever asks. Views ask permissions of it, not of Django's user."""
+    """Sets a Caller on every request, also anonymous ones. Views check the Caller, not Django's user."""
 
     def authenticate(self, request):
         user, caller = self._identify(request)
         request._request.caller = caller
-        # A service has no user and yet is authenticated: what its scopes forbid is a 403, not a 401.
+        # A service is authenticated without a user, so that a missing scope is a 403, not a 401.
         return (user, caller) if user or caller.is_service else None
 
     def authenticate_header(self, request) -> str:
@@ -62,7 +63,7 @@ class CallerAuthentication(BaseAuthentication):
 
 
 def person(user, token: PersonToken | None = None) -> Caller:
-    """The caller that a Django user is, within the scopes of a token; the actor is made at first sight."""
+    """The Caller of a Django user, limited to the scopes of a token. Creates the actor when missing."""
     actor = actor_of(user)
     own = STAFF if user.is_staff else PERSON
     scopes = own if token is None else own.intersection(token.scopes)
@@ -71,8 +72,8 @@ def person(user, token: PersonToken | None = None) -> Caller:
 
 
 def actor_of(user) -> Actor:
-    """The member that sells and looks as this Django user."""
-    # A random id: a service may call somebody of its own `user-7`.
+    """The actor of a Django user, created when missing."""
+    # A random id cannot collide with the external ids that services choose.
     return Actor.objects.get_or_create(user=user, defaults={"external_id": f"account-{uuid4().hex}"})[0]
 
 
@@ -96,7 +97,7 @@ def _service_key(request) -> ServiceKey | None:
 
 
 def _visitor(request) -> Caller:
-    """A visitor known by the signed cookie, else a new one. A visitor who became a member starts anew."""
+    """The visitor of the signed cookie, else a new one. A visitor merged into a member gets a new id."""
     visitor_id = _cookie(request)
     actor = visitor_id and Actor.objects.filter(external_id=visitor_id).first()
     if not visitor_id or (actor and actor.merged_into_id):
@@ -111,7 +112,7 @@ def _cookie(request) -> str | None:
 
 
 class VisitorCookieMiddleware:
-    """Gives a visitor the cookie once their first event has made them an actor."""
+    """Sets the visitor cookie after the first event, which creates the visitor's actor."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -133,7 +134,7 @@ class VisitorCookieMiddleware:
 
 @receiver(user_logged_in)
 def merge_visitor(sender, request: HttpRequest | None, user, **_: object) -> None:
-    """What the visitor did counts for the member from now on."""
+    """Merge the visitor of the cookie into the member who logs in."""
     if request is not None and (visitor_id := _cookie(request)):
         Actor.objects.filter(
             external_id=visitor_id, kind=Actor.Kind.VISITOR, merged_into__isnull=True
@@ -144,22 +145,22 @@ def merge_visitor(sender, request: HttpRequest | None, user, **_: object) -> Non
 def see_new_password(
     sender, instance: User, update_fields: frozenset[str] | None = None, **_: object
 ) -> None:
-    """Told to end_tokens, which knows that it was written."""
-    # Django hashes anew at a login what it holds for too weak. That sets no password, and leaves none behind.
-    is_set = instance._password is not None or not instance.has_usable_password()
+    """Mark a user whose password changes, for end_tokens after the save."""
+    # Django may rehash a password at login. That is no new password, and `_password` is None then.
+    is_set = getattr(instance, "_password", None) is not None or not instance.has_usable_password()
     is_written = is_set and instance.pk is not None and (update_fields is None or "password" in update_fields)
     before = User.objects.filter(pk=instance.pk).exclude(password=instance.password)
-    instance.has_new_password = is_written and before.exists()
+    setattr(instance, _NEW_PASSWORD, is_written and before.exists())
 
 
 @receiver(post_save, sender=User)
 def end_tokens(sender, instance: User, **_: object) -> None:
-    """Whoever was let in by a password is out when it changes: sessions by Django, tokens here."""
-    if instance.has_new_password:
+    """Delete the user's tokens when the password changes. Django ends the sessions."""
+    if getattr(instance, _NEW_PASSWORD):
         PersonToken.objects.filter(user=instance).delete()
 
 
 @receiver(asked_by_staff)
 def note_staff_access(sender, by: str, actor: Actor, what: str, **_: object) -> None:
-    """Written before anything is answered: where it cannot be, nothing is."""
+    """Log the access before the response. A failed write fails the request."""
     StaffAccess.objects.create(by=by, whose=actor, what=what)

@@ -1,8 +1,8 @@
-"""All that cannot be computed again, in one folder: the database, photos and models; and back again.
+"""Backup and restore of the database, photos and models.
 
-A backup is of one moment, while everything runs: rows as of a snapshot, and every photo and model that they
-name, for these are copied before and after it. The index, what is trending and all else that is derived is
-made anew after a restore.
+A backup is taken while everything runs and is consistent: rows come from one snapshot, and photos and models
+are copied before and after it, so that every file that a row names is included. Derived data, such as the
+index and trending counts, are not included; workers compute them again after a restore.
 """
 
 import shutil
@@ -35,65 +35,67 @@ from recommendations.models import Impression, Interaction, ReaderPosition, Trai
 
 COUNTED = (Actor, Listing, Interaction)
 MIGRATIONS = MigrationRecorder.Migration._meta.db_table
-# What an installation holds that was set up and that nobody used.
+# Tables that have rows in a new installation.
 OF_SET_UP = {MIGRATIONS, *(model._meta.db_table for model in (ContentType, Permission, Place))}
-FOLDERS = {"media": "MEDIA_ROOT", "models": "MODEL_ROOT"}  # by the setting that says where they lie
+FOLDERS = {"media": "MEDIA_ROOT", "models": "MODEL_ROOT"}  # setting that holds the path
 
 
 class NotEmpty(Conflict):
-    """A restore takes the place of what is there."""
+    """A restore without `force` found existing data."""
 
-    def __init__(self, what: str):
-        super().__init__(f"There is something here already: --force puts the backup in place of {what}.")
+    def __init__(self, found: str):
+        super().__init__(f"This installation has data: --force puts the backup in place of {found}.")
 
 
 class InUse(Conflict):
-    """Somebody else is connected: a process of this installation, most likely."""
+    """Other connections to the database exist, probably of this installation's processes."""
 
 
 class Exists(Conflict):
-    """A backup goes into a folder of its own."""
+    """The folder for the backup is not empty."""
 
 
 class RedisLeft(Conflict):
-    """Everything was restored, and Redis still holds what it counted of what was here before."""
+    """Everything was restored, but Redis still has trending counts of the previous data."""
 
     def __init__(self, reason: str):
-        super().__init__(f"Restored, but Redis keeps what was trending before: empty it (FLUSHDB). {reason}")
+        super().__init__(
+            f"Restored, but Redis still has the previous trending counts: empty it (FLUSHDB). {reason}"
+        )
 
 
 def back_up(folder: Path, *, now: datetime, database: BaseDatabaseWrapper = connection) -> dict[str, Any]:
-    """Write a backup while everything runs; what it holds. The folder is whole, or it is not there.
+    """Write a backup while everything runs. Returns its manifest. The folder appears only when complete.
 
-    Raises Exists, and backup_programs' errors.
+    Raises Exists and the errors of backup_programs.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise Exists(f"{folder} is not empty: name a folder that is to be made.")
-    aside = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True, mode=0o700)
+        raise Exists(f"{folder} is not empty: give a folder that does not exist yet.")
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True, mode=0o700)
     try:
-        _copy_folders(aside)
+        _copy_folders(unfinished)
         with _snapshot(database) as (snapshot, cursor):
             about = _about(cursor, now)
-            backup_programs.dump(database, aside / DUMP, snapshot=snapshot)
-        _copy_folders(aside)
-        backup_files.write_manifest(aside, about)
-        aside.rename(folder)
+            backup_programs.dump(database, unfinished / DUMP, snapshot=snapshot)
+        _copy_folders(unfinished)
+        backup_files.write_manifest(unfinished, about)
+        unfinished.rename(folder)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return about
 
 
 def restore(
     folder: Path, *, force: bool = False, database: BaseDatabaseWrapper = connection
 ) -> dict[str, Any]:
-    """Put a backup in the place of what is here, which must be nothing unless `force`; what it holds.
+    """Restore a backup into an empty installation, or over its data with `force`. Returns the manifest.
 
-    Sessions and tokens of persons are left out: they would let in again whom they were taken from since. Keys
-    of services are not, see `valid_keys`. Nothing else may run meanwhile. The database changes as a whole or
-    not at all, and folders after it: what is broken off in between is to be run again, with `force`. Raises
-    BadBackup, NotEmpty, InUse, RedisLeft, and backup_programs' errors.
+    Sessions and tokens of persons are not restored, because they may have been revoked since. Service keys
+    are; see `valid_keys`. No other process may run. The database changes in one transaction, and the folders
+    follow: an interrupted restore has to be repeated with `force`. Raises BadBackup, NotEmpty, InUse,
+    RedisLeft and the errors of backup_programs.
     """
     about = backup_files.read_manifest(folder)
     _require_known(about)
@@ -107,14 +109,14 @@ def restore(
         (folder / name).mkdir(exist_ok=True)
         backup_files.replace(folder / name, Path(getattr(settings, setting)))
     shutil.rmtree(settings.INDEX_ROOT, ignore_errors=True)
-    _forget_what_redis_counted()
+    _delete_trending_counts()
     return about
 
 
 def valid_keys(now: datetime) -> list[str]:
-    """Names of the service keys that are good now. After a restore some may be that were revoked since."""
-    lasting = Q(expires_at=None) | Q(expires_at__gt=now)
-    keys = ServiceKey.objects.filter(lasting, revoked_at=None)
+    """Names of the valid service keys. After a restore, some may have been revoked since the backup."""
+    unexpired = Q(expires_at=None) | Q(expires_at__gt=now)
+    keys = ServiceKey.objects.filter(unexpired, revoked_at=None)
     return list(keys.order_by("name").values_list("name", flat=True))
 
 
@@ -126,59 +128,62 @@ def _copy_folders(target: Path) -> None:
 
 @contextmanager
 def _snapshot(database: BaseDatabaseWrapper) -> Iterator[tuple[str, CursorWrapper]]:
-    """A moment that pg_dump, with a connection of its own, can be told of; and a cursor that is in it."""
-    other = database.copy()
+    """The id of an exported snapshot, for pg_dump's own connection, and a cursor that reads it."""
+    connection_of_snapshot = database.copy()
     try:
-        with other.cursor() as cursor:
+        with connection_of_snapshot.cursor() as cursor:
             cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute("SELECT pg_export_snapshot()")
             yield cursor.fetchone()[0], cursor
     finally:
-        other.close()
+        connection_of_snapshot.close()
 
 
 def _about(cursor: CursorWrapper, now: datetime) -> dict[str, Any]:
     cursor.execute(f"SELECT app || '.' || name FROM {MIGRATIONS} ORDER BY 1")
-    about = {
+    counts: dict[str, int] = {}
+    about: dict[str, Any] = {
         "made_at": now.isoformat(timespec="seconds"),
         "migrations": [name for (name,) in cursor.fetchall()],
-        "counts": {},
+        "counts": counts,
     }
     for model in COUNTED:
         cursor.execute(f"SELECT count(*) FROM {model._meta.db_table}")
-        about["counts"][model._meta.label] = cursor.fetchone()[0]
+        counts[model._meta.label] = cursor.fetchone()[0]
     return about
 
 
 def _require_known(about: dict[str, Any]) -> None:
-    """The code has to know the tables: that of the backup's time, or a later one."""
+    """Raise BadBackup when the backup has migrations that this code lacks."""
     known = {
         f"{app}.{name}" for app, name in MigrationLoader(None, ignore_no_migrations=True).disk_migrations
     }
     if unknown := sorted(set(about["migrations"]) - known):
-        raise BadBackup(f"It is of later code than this, which does not know {', '.join(unknown[:3])}.")
+        raise BadBackup(
+            f"The backup is from a later version: this code lacks the migrations {', '.join(unknown[:3])}."
+        )
 
 
 def _require_alone(database: BaseDatabaseWrapper) -> None:
     with database.cursor() as cursor:
-        cursor.execute(_OTHERS)
+        cursor.execute(_OTHER_CONNECTIONS)
         if count := cursor.fetchone()[0]:
-            raise InUse(f"{count} others are connected to the database: stop web, workers and beat first.")
+            raise InUse(f"The database has {count} other connections: stop web, workers and beat first.")
 
 
 def _require_empty(database: BaseDatabaseWrapper) -> None:
-    """Everything in the schema `public` goes, and both folders: whosever it is."""
+    """Raise NotEmpty when a restore would delete rows, tables of others or files."""
     models = apps.get_models(include_auto_created=True, include_swapped=True)
-    ours = {MIGRATIONS, *(model._meta.db_table for model in models)}
+    our_tables = {MIGRATIONS, *(model._meta.db_table for model in models)}
     for table in _tables(database):
-        if table not in ours:
+        if table not in our_tables:
             raise NotEmpty(f"the table {table}, which is not of this application, and all others")
         if table not in OF_SET_UP and _has_rows(database, table):
             raise NotEmpty(f"the rows of {table}, and all others")
     for setting in FOLDERS.values():
-        place = Path(getattr(settings, setting))
-        if any(file.is_file() for file in place.rglob("*")):
-            raise NotEmpty(f"the files under {place}")
+        folder = Path(getattr(settings, setting))
+        if any(file.is_file() for file in folder.rglob("*")):
+            raise NotEmpty(f"the files under {folder}")
 
 
 def _tables(database: BaseDatabaseWrapper) -> list[str]:
@@ -193,15 +198,15 @@ def _has_rows(database: BaseDatabaseWrapper, table: str) -> bool:
         return cursor.fetchone()[0]
 
 
-def _forget_what_redis_counted() -> None:
-    """The next roll-up counts from the rows. An empty Redis has nothing to forget."""
+def _delete_trending_counts() -> None:
+    """Delete the trending counts. The next roll-up counts the restored rows."""
     try:
         trending.client().delete(trending.SCORES, trending.STATE)
     except RedisError as error:
         raise RedisLeft(str(error)) from None
 
 
-_OTHERS = """
+_OTHER_CONNECTIONS = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
@@ -212,9 +217,9 @@ _DROP_TABLES = """
         END LOOP;
     END $$;
 """
-# Rows bear ids of transactions of the server that they come from, and readers by watermark compare them with
-# this server's. Small numbers, which every server has left behind, keep all order that matters: which rows
-# are on which side of a position. https://www.postgresql.org/docs/current/functions-math.html (width_bucket)
+# Rows carry transaction ids of the server of the backup, which watermark readers would compare with ids of
+# this server. They are replaced by small numbers, below every current id, that keep the order between rows
+# and reader positions. https://www.postgresql.org/docs/current/functions-math.html (width_bucket)
 _RENUMBER = f"""
     SET search_path = public;
     CREATE TEMPORARY TABLE positions ON COMMIT DROP AS

@@ -1,4 +1,4 @@
-"""Folders of a backup: copied, written down with their digests, and checked before anything is restored."""
+"""Files of a backup: copying, a manifest with SHA-256 digests, and its verification before a restore."""
 
 import json
 import shutil
@@ -14,12 +14,14 @@ UNFINISHED = ".building"
 
 
 class BadBackup(Invalid):
-    """The folder is no backup, or not as it was written."""
+    """The folder is not a backup, or a file of it was changed."""
 
 
 def copy_new(source: Path, target: Path) -> None:
-    """Copy what the target does not have yet. Files are only ever written once, under new names; one that
-    goes away meanwhile is passed over."""
+    """Copy files that the target lacks.
+
+    Files are never rewritten; one that is deleted meanwhile is skipped.
+    """
     for file in _files(source):
         copy = target / file.relative_to(source)
         if not copy.exists():
@@ -31,7 +33,7 @@ def copy_new(source: Path, target: Path) -> None:
 
 
 def write_manifest(folder: Path, about: dict[str, Any]) -> None:
-    """Seal a backup: after this its files are on the disk, and each has its digest."""
+    """Write the manifest with the digests of all files, and sync everything to disk."""
     digests = {str(file.relative_to(folder)): sha256_of(file) for file in _files(folder)}
     for file in _files(folder):
         sync(file)
@@ -41,25 +43,25 @@ def write_manifest(folder: Path, about: dict[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a backup says of itself, once every file was found as it was written.   Raises BadBackup."""
+    """The manifest of a backup, after all digests were verified. Raises BadBackup."""
     try:
         about = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:
-        raise BadBackup(f"{folder} is no backup: {MANIFEST} cannot be read ({error}).") from None
+        raise BadBackup(f"{folder} is not a backup: {MANIFEST} cannot be read ({error}).") from None
     if not isinstance(about, dict) or about.get("form") != FORM or DUMP not in about.get("sha256", {}):
-        raise BadBackup(f"{folder} is no backup of a kind that is known here.")
+        raise BadBackup(f"{folder} is not a backup in the format {FORM}.")
     for name, digest in about["sha256"].items():
         if (
             not _is_inside(folder, name)
             or not (folder / name).is_file()
             or sha256_of(folder / name) != digest
         ):
-            raise BadBackup(f"{folder / name} is missing, or is not what was backed up.")
+            raise BadBackup(f"{folder / name} is missing or was changed after the backup.")
     return about
 
 
 def replace(source: Path, target: Path) -> None:
-    """Put a copy of a folder in the place of another, which is there until the copy is whole."""
+    """Replace a folder by a copy of another. The old folder stays until the copy is complete."""
     aside, old = (target.with_name(f".{name}-{target.name}") for name in ("restoring", "replaced"))
     for leftover in (aside, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -72,7 +74,7 @@ def replace(source: Path, target: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All that is finished, in order."""
+    """All files in order, except those still being written."""
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
         if file.is_file() and not any(part.startswith(UNFINISHED) for part in parts):

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs for dumps, and how they are told which database."""
+"""Calls of pg_dump, pg_restore and psql."""
 
 import importlib.util
 import os
@@ -18,32 +18,32 @@ from marketplace.postgres_server import INSTALLATION, PACKAGE
 from marketplace.server_home import last_line, without_postgres_settings
 
 PROGRAMS = ("pg_dump", "pg_restore", "psql")
-# What Django tells psycopg and libpq does not know.
+# Parameters that Django passes to psycopg and libpq does not accept.
 NOT_OF_LIBPQ = frozenset(
     {"cursor_factory", "context", "prepare_threshold", "password", "server_side_binding"}
 )
 
 
 class NoPrograms(Unavailable):
-    """There is nothing that can dump this server."""
+    """No programs that can dump this server were found."""
 
     def __init__(self, server: int):
         super().__init__(
-            f"{', '.join(PROGRAMS)} of PostgreSQL {server} or later are needed, in the wheel that `make "
-            "install` brings or on PATH (Debian: postgresql-client)."
+            f"{', '.join(PROGRAMS)} of PostgreSQL {server} or later are missing: run `make install`, whose "
+            "wheel has them, or put them on PATH (Debian: postgresql-client)."
         )
 
 
 class ProgramFailed(Unavailable):
-    """The database was not dumped, or not restored; a restore that fails changes nothing."""
+    """A dump or restore failed. A failed restore changes nothing."""
 
     def __init__(self, program: str, output: str):
-        said = last_line(output, holding=("error", "ERROR", "FATAL"))
-        super().__init__(f"{program} failed: {said}")
+        reason = last_line(output, holding=("error", "ERROR", "FATAL"))
+        super().__init__(f"{program} failed: {reason}")
 
 
 def folder_for(database: BaseDatabaseWrapper) -> Path:
-    """Where the programs lie that fit this database's server: of its own version, else of a later one.
+    """The folder of the programs for this server: of its major version, else of the next later one.
 
     Raises NoPrograms.
     """
@@ -53,28 +53,28 @@ def folder_for(database: BaseDatabaseWrapper) -> Path:
 
 
 def fitting(versions: dict[Path, int], server: int) -> Path:
-    """Of folders with the version of their programs, the one for this server.   Raises NoPrograms."""
-    able = [(version, place) for place, version in versions.items() if version >= server]
-    if not able:
+    """The folder with the lowest version that is at least the server's. Raises NoPrograms."""
+    suitable = [(version, folder) for folder, version in versions.items() if version >= server]
+    if not suitable:
         raise NoPrograms(server)
-    return min(able)[1]
+    return min(suitable)[1]
 
 
 def dump(database: BaseDatabaseWrapper, file: Path, *, snapshot: str) -> None:
-    """All of the database as of an exported snapshot, in pg_dump's custom format.   Raises ProgramFailed."""
+    """Dump the database as of an exported snapshot, in pg_dump's custom format. Raises ProgramFailed."""
     program = folder_for(database) / "pg_dump"
     options = ("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}", f"--file={file}")
     _run(database, program, *options, f"--dbname={_address(database)}")
 
 
 def restore(database: BaseDatabaseWrapper, file: Path, *, before: str, after: str, room: Path) -> None:
-    """The dump in place of what the tables hold, between two pieces of SQL: all of it, or nothing.
+    """Run the SQL `before`, the dump and the SQL `after` in one transaction.
 
     room: a folder with space for the dump as SQL. Raises ProgramFailed.
     """
     folder = folder_for(database)
-    with TemporaryDirectory(dir=room) as aside:
-        scripts = [Path(aside) / name for name in ("before.sql", "dump.sql", "after.sql")]
+    with TemporaryDirectory(dir=room) as temporary:
+        scripts = [Path(temporary) / name for name in ("before.sql", "dump.sql", "after.sql")]
         scripts[0].write_text(before)
         scripts[2].write_text(after)
         options = ("--no-owner", "--no-privileges", "--exit-on-error", f"--file={scripts[1]}", file)
@@ -85,41 +85,41 @@ def restore(database: BaseDatabaseWrapper, file: Path, *, before: str, after: st
 
 
 def places() -> list[Path]:
-    """Folders that hold all of them: the wheel's, and those on PATH."""
+    """Folders that have all programs: the wheel's, and the one on PATH."""
     spec = importlib.util.find_spec(PACKAGE)
     bundled = [
         Path(place) / INSTALLATION / "bin" for place in (spec and spec.submodule_search_locations) or ()
     ]
-    on_path = [Path(found).parent for found in [shutil.which(PROGRAMS[0])] if found]
+    on_path = [Path(program).parent for program in [shutil.which(PROGRAMS[0])] if program]
     return [place for place in (*bundled, *on_path) if all((place / name).exists() for name in PROGRAMS)]
 
 
 @lru_cache
 def _version(place: Path) -> int:
-    """The major version of the programs in a folder; 0 for programs that do not run."""
+    """The major version of the programs in a folder; 0 when they do not run."""
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [place / PROGRAMS[0], "--version"], capture_output=True, text=True, timeout=20, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return 0
-    found = re.search(r"\b(\d+)[.\d]*", said)
-    return int(found[1]) if found else 0
+    version = re.search(r"\b(\d+)[.\d]*", output)
+    return int(version[1]) if version else 0
 
 
 def _address(database: BaseDatabaseWrapper) -> str:
-    """For libpq, without the password: others on the machine see what a process is called with."""
+    """A conninfo string for libpq, without the password: other users of the machine can see arguments."""
     return make_conninfo(
-        **{name: value for name, value in _told(database).items() if name not in NOT_OF_LIBPQ}
+        **{name: value for name, value in _parameters(database).items() if name not in NOT_OF_LIBPQ}
     )
 
 
-def _told(database: BaseDatabaseWrapper) -> dict[str, Any]:
+def _parameters(database: BaseDatabaseWrapper) -> dict[str, Any]:
     return {name: value for name, value in database.get_connection_params().items() if value is not None}
 
 
 def _run(database: BaseDatabaseWrapper, program: Path, *arguments: object) -> None:
-    password = _told(database).get("password")
+    password = _parameters(database).get("password")
     environment = without_postgres_settings(os.environ) | ({"PGPASSWORD": password} if password else {})
     done = subprocess.run(
         [program, *map(str, arguments)], env=environment, capture_output=True, text=True, errors="replace"

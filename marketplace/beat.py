@@ -1,18 +1,18 @@
-"""The clock of periodic work."""
+"""Scheduler of periodic tasks that tolerates a corrected clock."""
 
 from celery.beat import PersistentScheduler
 
 
 class Scheduler(PersistentScheduler):
-    """Celery's own, but a clock that was ahead and is put right does not stop it.
+    """Celery's scheduler, except that a clock that was ahead and is corrected does not stop it.
 
-    What ran at a time that has not come yet would not run again until then, and the file of the schedule
-    keeps that over a restart: such an entry counts as one that ran just now.
+    Celery would not run an entry before its last run, which lies in the future, even after a restart. Here
+    such an entry counts as one that ran just now.
     """
 
     def tick(self, *args, **kwargs) -> float:
         ahead = [entry for entry in self.schedule.values() if entry.last_run_at > entry.default_now()]
         for entry in ahead:
             entry.last_run_at = entry.default_now()
-            self._heap = None  # made anew of the entries
+            self._heap = None  # rebuilt from the entries
         return super().tick(*args, **kwargs)

@@ -1,6 +1,6 @@
-"""How large a body may be, said by each view and asked before any of it is read.
+"""Limits on the size of request bodies, checked before the body is read.
 
-Parsers come too late: Django spools the files of a form to disk whole, and REST framework reads JSON whole.
+Parsers run too late: Django spools uploaded files to disk whole, and REST framework reads JSON whole.
 """
 
 from collections.abc import Callable
@@ -12,21 +12,21 @@ from rest_framework.exceptions import APIException
 
 from marketplace.errors import plain_problem
 
-PLAIN_BYTES = 100_000  # JSON, or a form without files, where a view does not say `body_limit`
-BESIDE_PHOTO_BYTES = 1_000_000  # the other fields of a form that has a photo
+PLAIN_BYTES = 100_000  # for JSON and forms without files, unless the view has a `body_limit`
+BESIDE_PHOTO_BYTES = 1_000_000  # for the other fields of a form with a photo
 
 
 class TooLarge(APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
-    def __init__(self, most: int):
-        super().__init__(f"A request to this address holds at most {most:,} bytes.")
+    def __init__(self, maximum: int):
+        super().__init__(f"A request to this address holds at most {maximum:,} bytes.")
 
 
 class BodyLimitMiddleware:
-    """Answers 413 to what says of itself that it is larger than its view takes.
+    """Answers 413 when Content-Length exceeds the limit of the view.
 
-    What is sent in chunks does not say, and Django reads nothing of it.
+    A chunked request has no Content-Length, and Django does not read its body.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -36,19 +36,19 @@ class BodyLimitMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Callable, *_: object) -> HttpResponse | None:
-        most = most_bytes(request, view)
-        return None if 0 <= _length(request) <= most else plain_problem(TooLarge(most))
+        maximum = most_bytes(request, view)
+        return None if 0 <= _length(request) <= maximum else plain_problem(TooLarge(maximum))
 
 
 def most_bytes(request: HttpRequest, view: Callable) -> int:
-    """The size up to which the body of this request may be read."""
+    """The largest accepted body of this request, in bytes."""
     if request.content_type == "multipart/form-data":
         return settings.ENVIRONMENT.photo_maximum_bytes + BESIDE_PHOTO_BYTES
     return getattr(getattr(view, "cls", None), "body_limit", PLAIN_BYTES)
 
 
 def _length(request: HttpRequest) -> int:
-    """As Django reads it, for which nonsense is 0."""
+    """Content-Length as Django reads it: 0 when malformed."""
     try:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:

@@ -1,7 +1,8 @@
-"""The Celery app, its queues, and the one periodic schedule."""
+"""The Celery app: broker, queues, time limits and the periodic schedule."""
 
 import logging
 import os
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from celery import Celery
@@ -16,17 +17,36 @@ with entry.plain_errors():
     from marketplace import settings
 
 VISIBILITY_TIMEOUT_S = 1800
-TASK_TIME_LIMIT_S = 600  # under half the visibility timeout: no task runs while its message is redelivered
+TASK_TIME_LIMIT_S = 600  # under half the visibility timeout, after which Redis delivers a message again
 SOFT_TIME_LIMIT_S = 540
-# A child that encodes queries loads its models before it says that it lives; the default is 4 seconds.
+# A worker that encodes queries loads its models before it reports that it is alive; the default is 4 s.
 START_TIMEOUT_S = 120
-BELL_EXPIRES_S = settings.WAKEUP_EXPIRES_S
+
+TASKS = "recommendations.tasks."
+# Beat's schedule, first the tasks that run every few seconds: name of the entry, task, seconds.
+FREQUENT = (
+    ("embed-pending", "embed_pending", 3.0),
+    ("fetch-photos", "fetch_photos", 5.0),
+    ("roll-up-trending", "roll_up_trending", 2.0),
+    ("roll-up-exposure", "roll_up_exposure", 5.0),
+    ("learn-vocabulary", "learn_vocabulary", 30.0),
+    ("compact-index", "compact_index", 30.0),
+    ("refresh-collaborative", "refresh_collaborative", 30.0),
+    ("train-when-due", "train_when_due", 60.0),
+)
+# Then the tasks that run once a night: name of the entry, task, minute of the hour RETRAIN_HOUR.
+NIGHTLY = (
+    ("train-nightly", "train_collaborative", 0),
+    ("train-ranker-nightly", "train_ranker", 20),
+    ("prune-nightly", "prune_slates", 40),
+    ("sweep-nightly", "sweep_photos", 50),
+)
 
 set_native_threads(settings.ENVIRONMENT.native_threads or os.cpu_count() or 1)
 
 
 def broker_address(redis_url: str) -> str:
-    """Celery's spelling of a Redis address: a socket is `redis+socket://`, and TLS says what it checks."""
+    """A Redis URL as Celery accepts it: sockets as `redis+socket://`, TLS with `ssl_cert_reqs`."""
     address, _, query = redis_url.partition("?")
     options = dict(parse_qsl(query))
     if address.startswith("unix://"):
@@ -37,18 +57,31 @@ def broker_address(redis_url: str) -> str:
     return f"{address}?{urlencode(options)}" if options else address
 
 
-# Seconds for a broker that says nothing: without them, whoever rings waits for ever. A worker's wait for work
-# is shorter.
-PATIENCE = {"socket_connect_timeout": 2, "socket_timeout": 5, "socket_keepalive": True}
+def beat_schedule(night_hour: int) -> dict[str, dict[str, Any]]:
+    """Celery's schedule of FREQUENT and NIGHTLY, the latter within the hour `night_hour`."""
+    frequent = {
+        name: {"task": TASKS + task, "schedule": seconds, "options": {"expires": settings.WAKEUP_EXPIRES_S}}
+        for name, task, seconds in FREQUENT
+    }
+    nightly = {
+        name: {"task": TASKS + task, "schedule": crontab(hour=night_hour, minute=minute)}
+        for name, task, minute in NIGHTLY
+    }
+    return frequent | nightly
+
+
+# Timeouts in seconds: without them, a sender would wait for ever for a broker that does not answer. Longer
+# than a worker's blocking read.
+BROKER_TIMEOUTS = {"socket_connect_timeout": 2, "socket_timeout": 5, "socket_keepalive": True}
 
 app = Celery("marketplace")
 app.conf.update(
     broker_url=broker_address(settings.REDIS_URL),
     result_backend=broker_address(settings.REDIS_URL),
-    # The visibility timeout stands in each of the places that Celery's Redis manual names:
+    # Celery's Redis manual asks for the visibility timeout in all three places:
     # https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html
     visibility_timeout=VISIBILITY_TIMEOUT_S,
-    broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S, **PATIENCE},
+    broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S, **BROKER_TIMEOUTS},
     result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S},
     broker_connection_retry_on_startup=True,
     accept_content=["json"],
@@ -67,7 +100,7 @@ app.conf.update(
     task_routes={
         "recommendations.tasks.embed_pending": {"queue": "embeddings"},
         "recommendations.tasks.encode_query": {"queue": "encode"},
-        # Beside what may wait: other people's hosts hold a worker for photo_sources.TIMEOUT_S at a time.
+        # In a queue that may wait: a slow host blocks the worker for up to photo_sources.TIMEOUT_S.
         "recommendations.tasks.fetch_photos": {"queue": "training"},
         "recommendations.tasks.compact_index": {"queue": "training"},
         "recommendations.tasks.refresh_collaborative": {"queue": "training"},
@@ -77,85 +110,28 @@ app.conf.update(
         "recommendations.tasks.train_when_due": {"queue": "training"},
     },
     timezone=settings.TIME_ZONE,
-    beat_schedule={
-        "embed-pending": {
-            "task": "recommendations.tasks.embed_pending",
-            "schedule": 3.0,
-            "options": {"expires": BELL_EXPIRES_S},
-        },
-        "fetch-photos": {
-            "task": "recommendations.tasks.fetch_photos",
-            "schedule": 5.0,
-            "options": {"expires": BELL_EXPIRES_S},
-        },
-        "roll-up-trending": {
-            "task": "recommendations.tasks.roll_up_trending",
-            "schedule": 2.0,
-            "options": {"expires": BELL_EXPIRES_S},
-        },
-        "roll-up-exposure": {
-            "task": "recommendations.tasks.roll_up_exposure",
-            "schedule": 5.0,
-            "options": {"expires": BELL_EXPIRES_S},
-        },
-        "learn-vocabulary": {
-            "task": "recommendations.tasks.learn_vocabulary",
-            "schedule": 30.0,
-            "options": {"expires": BELL_EXPIRES_S},
-        },
-        "compact-index": {
-            "task": "recommendations.tasks.compact_index",
-            "schedule": 30.0,
-            "options": {"expires": BELL_EXPIRES_S},
-        },
-        "refresh-collaborative": {
-            "task": "recommendations.tasks.refresh_collaborative",
-            "schedule": 30.0,
-            "options": {"expires": BELL_EXPIRES_S},
-        },
-        "train-when-due": {
-            "task": "recommendations.tasks.train_when_due",
-            "schedule": 60.0,
-            "options": {"expires": BELL_EXPIRES_S},
-        },
-        "train-nightly": {
-            "task": "recommendations.tasks.train_collaborative",
-            "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=0),
-        },
-        "train-ranker-nightly": {
-            "task": "recommendations.tasks.train_ranker",
-            "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=20),
-        },
-        "prune-nightly": {
-            "task": "recommendations.tasks.prune_slates",
-            "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=40),
-        },
-        "sweep-nightly": {
-            "task": "recommendations.tasks.sweep_photos",
-            "schedule": crontab(hour=settings.ENVIRONMENT.retrain_hour, minute=50),
-        },
-    },
+    beat_schedule=beat_schedule(settings.ENVIRONMENT.retrain_hour),
 )
 app.autodiscover_tasks(["recommendations"])
 
 
 @setup_logging.connect
 def _keep_logging(loglevel: int, **_: object) -> None:
-    """What is logged, and how, is Django's matter. `--loglevel` is of what Celery itself says."""
+    """Keep Django's logging configuration. `--loglevel` sets the level of Celery's own logger."""
     logging.getLogger("celery").setLevel(loglevel)
 
 
 @celeryd_init.connect
 @beat_init.connect
 def _hold_servers(**_: object) -> None:
-    """A worker or beat that somebody starts by hand finds its servers running."""
+    """Start the embedded servers for a worker or beat that was started by hand."""
     with entry.plain_errors():
         entry.hold_servers(settings.ENVIRONMENT)
 
 
 @worker_process_init.connect
 def _forget_inherited_connections(**_: object) -> None:
-    """A forked child must not speak on its parent's database socket."""
+    """Close the database connections inherited through fork: the parent still uses them."""
     from django.db import connections
 
     connections.close_all()
@@ -163,7 +139,7 @@ def _forget_inherited_connections(**_: object) -> None:
 
 @worker_process_init.connect
 def _warm_up(**_: object) -> None:
-    """A child that only encodes queries has its models loaded before the first one comes."""
+    """Load the models before the first query, in a worker that only encodes queries."""
     if set(app.amqp.queues.consume_from) == {"encode"}:
         from recommendations import answering
 

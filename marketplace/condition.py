@@ -1,4 +1,4 @@
-"""How the house stands, line by line: what `/readyz` tells and `/metrics` draws."""
+"""Health checks of the installation, for `/readyz` and `/metrics`."""
 
 import shutil
 import threading
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import Error, connection, transaction
@@ -19,19 +20,19 @@ from recommendations.models import CatalogueChange, EmbeddingJob, TrainedModel
 from recommendations.remembered import Remembered
 
 DATABASE_TIMEOUT_S = 2.0
-LONGEST_REPLICA_LAG_S = 60.0
-MOST_CHANGES_BEYOND_INDEX = 100_000
-TRAINED_WITHIN_S = 2 * 24 * 3600.0  # beat trains every night
-FULLEST_DISK = 0.95
-LOOK_EVERY = timedelta(seconds=1)  # whoever asks, and however often
+MAXIMUM_REPLICA_LAG_S = 60.0
+MAXIMUM_CHANGES_BEYOND_INDEX = 100_000
+MAXIMUM_TRAINING_AGE_S = 2 * 24 * 3600.0  # beat trains every night
+MAXIMUM_DISK_SHARE = 0.95
+LOOK_EVERY = timedelta(seconds=1)  # results are cached for this long
 
 
 def look(now: datetime) -> list[Line]:
-    """Look at everything, in little time: what does not answer soon is over its limit, or unknown."""
+    """Run all checks, each with a short timeout. A check that times out is over its limit or unknown."""
     lines = [_database()]
     if lines[0].status == OK:
         for group in (_replica, _index, _models, _embedding):
-            lines += _asked(group, now)
+            lines += _checked(group, now)
     return [*lines, *background.lines(now), _disk()]
 
 
@@ -39,28 +40,28 @@ _seen = Remembered(look, kept=LOOK_EVERY)
 
 
 def seen() -> list[Line]:
-    """What `look` found, a second ago at most."""
+    """The result of `look`, at most LOOK_EVERY old."""
     return _seen.at(timezone.now())
 
 
 def forget() -> None:
-    """The next call of `seen` looks."""
+    """Drop the cached result, for tests."""
     _seen.forget()
     _following.forget()
 
 
 @contextmanager
-def _in_short() -> Iterator[None]:
-    """A transaction whose statements may take DATABASE_TIMEOUT_S each."""
+def _short_transaction() -> Iterator[None]:
+    """A transaction whose statements time out after DATABASE_TIMEOUT_S."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL statement_timeout = {DATABASE_TIMEOUT_S * 1000:.0f}")
         yield
 
 
 def _database() -> Line:
-    began, problem = time.perf_counter(), ""
+    started, problem = time.perf_counter(), ""
     try:
-        with _in_short(), connection.cursor() as cursor:
+        with _short_transaction(), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Error as error:
         connection.close()
@@ -69,39 +70,40 @@ def _database() -> Line:
         "database_answer",
         "seconds",
         "How long PostgreSQL took to answer.",
-        None if problem else time.perf_counter() - began,
+        None if problem else time.perf_counter() - started,
         DATABASE_TIMEOUT_S,
-        "Start PostgreSQL or mend DATABASE_URL; see its log, its connections, its disk.",
+        "Start PostgreSQL or correct DATABASE_URL; check its log, its connections and its disk.",
         problem,
         is_vital=True,
     )
 
 
-def _asked(group: Callable[[datetime], Iterable[Line]], now: datetime) -> list[Line]:
-    """The lines of a group; what keeps it from being asked is a line, too."""
+def _checked(group: Callable[[datetime], Iterable[Line]], now: datetime) -> list[Line]:
+    """The lines of a group of checks. A database error becomes a line with a problem."""
     try:
-        with _in_short():
+        with _short_transaction():
             return list(group(now))
     except Error as error:
         connection.close()
         name = group.__name__.strip("_")
-        return [Line(name, "lines", "What is asked of the database.", problem=first_line(error))]
+        return [Line(name, "lines", "Checks that read the database.", problem=first_line(error))]
 
 
 class Following:
-    """How long this process has not seen a change that was there: known from one look to the next."""
+    """Measures how long this process has lacked a change, across successive calls."""
 
     def __init__(self) -> None:
-        self._awaited: tuple[int, float] | None = None  # a change, and when it was first seen to be missing
-        self._looking = threading.Lock()
+        # Number of a missing change, and the time at which it was first missing.
+        self._awaited: tuple[int, float] | None = None
+        self._lock = threading.Lock()
 
     def forget(self) -> None:
-        """The next look is the first one."""
+        """Reset, for tests."""
         self._awaited = None
 
     def lag_s(self, *, reached: int, latest: int, clock_s: float) -> float:
-        """Seconds since a change was missed that is missing still; 0 for the first look that misses one."""
-        with self._looking:
+        """Seconds since the first call that missed a change which is still missing; 0 when none is."""
+        with self._lock:
             if self._awaited is None or reached >= self._awaited[0]:
                 self._awaited = (latest, clock_s) if reached < latest else None
             return clock_s - self._awaited[1] if self._awaited else 0.0
@@ -111,22 +113,25 @@ _following = Following()
 
 
 def _replica(now: datetime) -> Iterator[Line]:
-    about = {
-        "limit": LONGEST_REPLICA_LAG_S,
-        "advice": "See this process's log, and restart it; a bulk load passes by itself. "
-        "Where nothing was embedded yet: `manage.py embed`.",
-        "is_vital": True,
-    }
-    name, unit, meaning = "replica_lag", "seconds", "How long this process lacks a change of the catalogue."
+    line = partial(
+        Line,
+        "replica_lag",
+        "seconds",
+        "How long this process lacks a change of the catalogue.",
+        limit=MAXIMUM_REPLICA_LAG_S,
+        advice="Check this process's log, and restart it; after a bulk load it catches up by itself. "
+        "When nothing was embedded yet, run `manage.py embed`.",
+        is_vital=True,
+    )
     try:
         reached = replica.view().seq
     except replica.NotReady as error:
-        yield Line(name, unit, meaning, problem=error.detail, **about)
+        yield line(problem=error.detail)
         return
     latest = changes.last_seq()
     lag_s = _following.lag_s(reached=reached, latest=latest, clock_s=time.monotonic())
-    yield Line(name, unit, meaning, lag_s, **about)
-    lacking = CatalogueChange.objects.filter(seq__gt=reached)[:MOST_CHANGES_BEYOND_INDEX].count()
+    yield line(value=lag_s)
+    lacking = CatalogueChange.objects.filter(seq__gt=reached)[:MAXIMUM_CHANGES_BEYOND_INDEX].count()
     yield Line("replica_behind", "changes", "Changes that this process lacks.", lacking)
 
 
@@ -143,13 +148,13 @@ def _index(now: datetime) -> Iterator[Line]:
             "changes",
             "Changes since the newest index generation, which each process reads as it starts.",
             max(changes.last_seq() - seq, 0),
-            MOST_CHANGES_BEYOND_INDEX,
-            "See that worker-training and beat run, and the disk under VAR; `manage.py rebuild_index`.",
+            MAXIMUM_CHANGES_BEYOND_INDEX,
+            "Check that worker-training and beat run, and the disk under VAR; run `manage.py rebuild_index`.",
         )
 
 
 def _models(now: datetime) -> Iterator[Line]:
-    tried = dict(TrainedModel.objects.order_by().values_list("kind").annotate(Max("created_at")))
+    last_trained = dict(TrainedModel.objects.order_by().values_list("kind").annotate(Max("created_at")))
     for row in TrainedModel.objects.filter(status=TrainedModel.Status.ACTIVE).order_by("kind"):
         kind = {"kind": row.kind}
         age_s = (now - row.created_at).total_seconds()
@@ -159,9 +164,9 @@ def _models(now: datetime) -> Iterator[Line]:
             "model_tried",
             "seconds",
             "How long ago one was last trained, published or refused.",
-            (now - tried[row.kind]).total_seconds(),
-            TRAINED_WITHIN_S if trains_nightly else None,
-            f"See the log of worker-training and that beat runs; `manage.py train {row.kind}`.",
+            (now - last_trained[row.kind]).total_seconds(),
+            MAXIMUM_TRAINING_AGE_S if trains_nightly else None,
+            f"Check the log of worker-training and that beat runs; run `manage.py train {row.kind}`.",
             labels=kind,
         )
         yield Line(
@@ -170,7 +175,7 @@ def _models(now: datetime) -> Iterator[Line]:
             "Whether its files cannot be loaded.",
             float(bool(row.problem)),
             0,
-            f"`manage.py train {row.kind}`; the one before serves meanwhile.",
+            f"Run `manage.py train {row.kind}`; the previous model serves meanwhile.",
             row.problem,
             labels=kind,
         )
@@ -178,28 +183,28 @@ def _models(now: datetime) -> Iterator[Line]:
 
 def _embedding(now: datetime) -> Iterator[Line]:
     waits = Q(failed_at=None)
-    found = EmbeddingJob.objects.aggregate(
+    jobs = EmbeddingJob.objects.aggregate(
         waiting=Count("pk", filter=waits),
         failed=Count("pk", filter=~waits),
         since=Min("created_at", filter=waits),
     )
-    oldest_s = (now - found["since"]).total_seconds() if found["since"] else 0.0
-    yield Line("embedding_waiting", "jobs", "Listings that wait for their vectors.", found["waiting"])
+    oldest_s = (now - jobs["since"]).total_seconds() if jobs["since"] else 0.0
+    yield Line("embedding_waiting", "jobs", "Listings that wait for their vectors.", jobs["waiting"])
     yield Line(
         "embedding_oldest",
         "seconds",
         "How long the oldest of them waits.",
         max(oldest_s, 0.0),
         lag.PATIENCE.total_seconds(),
-        "See that worker-embeddings and beat run, and their logs. After a bulk load it passes by itself.",
+        "Check that worker-embeddings and beat run, and their logs. A bulk load is caught up by itself.",
     )
     yield Line(
         "embedding_failed",
         "jobs",
         "Listings that were tried five times and set aside.",
-        found["failed"],
+        jobs["failed"],
         0,
-        "The admin's embedding jobs say why; mend it and retry them there.",
+        "The admin's embedding jobs show the errors; correct the cause and retry them there.",
     )
 
 
@@ -210,6 +215,6 @@ def _disk() -> Line:
         "share",
         "How full the disk under VAR is.",
         1 - used.free / used.total,
-        FULLEST_DISK,
-        "Make room: photos, models and index generations can no longer be written when it is full.",
+        MAXIMUM_DISK_SHARE,
+        "Free space: a full disk stops writes of photos, models and index generations.",
     )

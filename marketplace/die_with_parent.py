@@ -1,7 +1,7 @@
-"""Ask Linux to kill a process when its parent dies, however that dies.
+"""Launcher that has Linux kill a process when its parent dies for any reason.
 
-As a program, `python -I die_with_parent.py PARENT COMMAND...` asks for it and becomes the command. It is a
-program, not a function run between fork and exec, because that would not be safe beside threads.
+`python -I die_with_parent.py PARENT COMMAND...` sets this up and executes the command. It is a program
+because a function run between fork and exec is unsafe in a process with threads.
 """
 
 import contextlib
@@ -10,11 +10,14 @@ import os
 import signal
 import sys
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h; elsewhere there is no such call
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h; other systems have no such call
 
 
 def die_with_parent() -> None:
-    """From now on this process is killed when the thread that forked it ends. Does nothing but on Linux."""
+    """Have this process killed when the thread that forked it ends.
+
+    Does nothing on other systems than Linux.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -22,7 +25,7 @@ def die_with_parent() -> None:
 
 def main(parent: str, *command: str) -> None:
     die_with_parent()
-    if os.getppid() != int(parent):  # it died before we could ask
+    if os.getppid() != int(parent):  # the parent died before prctl was called
         sys.exit(1)
     os.execvp(command[0], command)
 

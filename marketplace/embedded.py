@@ -1,8 +1,8 @@
-"""The PostgreSQL and Redis that this project starts itself where none is configured.
+"""Embedded PostgreSQL and Redis, started when DATABASE_URL or REDIS_URL is not set.
 
-Their addresses follow from the VAR folder alone and are known before they run. Whoever uses them holds
-a shared lock on VAR/servers.lock; the last one that leaves in good order stops them. After a kill -9
-they go on running, or are recovered, and the next holder takes them over.
+Their addresses depend on the VAR folder alone and are known before they run. Each process that uses them
+holds a shared lock on VAR/servers.lock; the last one that exits in order stops them. After a kill -9 of a
+holder they keep running, and the next holder takes them over; killed servers recover.
 """
 
 import atexit
@@ -27,23 +27,22 @@ _held: dict[Path, "EmbeddedServers"] = {}
 
 
 def database_url(folder: Path) -> str:
-    """Where the embedded PostgreSQL of this folder listens. Starts nothing."""
+    """URL of the embedded PostgreSQL of this folder. Starts nothing."""
     return PostgresServer(ServerHome(folder)).url
 
 
 def redis_url(folder: Path) -> str:
-    """Where the embedded Redis of this folder listens. Starts nothing."""
+    """URL of the embedded Redis of this folder. Starts nothing."""
     return RedisServer(ServerHome(folder)).url
 
 
 def hold(
     folder: Path, *, postgres: bool = True, redis: bool = True, durable: bool = True
 ) -> "EmbeddedServers | None":
-    """Start what does not run and keep it running until this process exits. Safe to call again.
+    """Start the servers that do not run and hold them until this process exits. Safe to call again.
 
-    Returns None when neither is wanted. A SIGTERM or SIGHUP that nothing else handles becomes an
-    orderly exit, since one that ends the process at once would leave the servers behind.
-    Raises EmbeddedError.
+    Returns None when neither is wanted. SIGTERM and SIGHUP, unless handled, become an orderly exit; otherwise
+    the servers would be left running. Raises EmbeddedError.
     """
     if not (postgres or redis):
         return None
@@ -57,7 +56,10 @@ def hold(
 
 
 class EmbeddedServers:
-    """Both servers of one folder, and this process's share in keeping them up."""
+    """Both servers of one folder, and this process's shared lock on them.
+
+    durable=False trades safety on a power cut for speed, for tests.
+    """
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder.resolve()
@@ -68,24 +70,23 @@ class EmbeddedServers:
         self._holder = 0
 
     def hold(self, *, postgres: bool = True, redis: bool = True) -> None:
-        """Take a share and start what does not run. A second call of a process takes no second share.
-
-        durable=False gives up safety on a power cut for speed: for tests. Raises EmbeddedError.
-        """
-        with _told_in_one_line(self.folder), self._alone():
-            self._take_share()
-            self._make_places()
+        """Take the shared lock, once for each process, and start what does not run. Raises EmbeddedError."""
+        with _plain_os_errors(self.folder), self._exclusively():
+            self._take_lock()
+            self._make_folders()
             if postgres:
                 self.postgres.start()
             if redis:
                 self.redis.start()
 
     def release(self) -> None:
-        """Give the share back, and stop both servers if it was the last. Does nothing in a forked child,
-        which inherited the share: its parent still counts on the servers."""
+        """Release the lock, and stop both servers if it was the last one.
+
+        Does nothing in a forked child, which inherited the lock of its parent.
+        """
         if self._lock is None or self._holder != os.getpid():
             return
-        with _told_in_one_line(self.folder), self._alone():
+        with _plain_os_errors(self.folder), self._exclusively():
             if _lock_now(self._lock, fcntl.LOCK_EX):
                 self._stop()
             os.close(self._lock)
@@ -95,13 +96,13 @@ class EmbeddedServers:
         self.redis.stop()
         self.postgres.stop()
 
-    def _take_share(self) -> None:
+    def _take_lock(self) -> None:
         if self._lock is None:
             self._lock = os.open(self.folder / "servers.lock", os.O_RDWR | os.O_CREAT, 0o600)
             self._holder = os.getpid()
             fcntl.flock(self._lock, fcntl.LOCK_SH)
 
-    def _make_places(self) -> None:
+    def _make_folders(self) -> None:
         self.home.prepare()
         if self.home.is_orphaned():
             self._stop()
@@ -109,8 +110,8 @@ class EmbeddedServers:
         self.home.write_link()
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process at a time starts or stops: a newcomer waits for the last one to have stopped them."""
+    def _exclusively(self) -> Iterator[None]:
+        """A lock under which servers start and stop, so that a new process waits for a stop to finish."""
         self.folder.mkdir(parents=True, exist_ok=True)
         start_lock = os.open(self.folder / "servers.start.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -136,15 +137,16 @@ def _lock_now(lock: int, kind: int) -> bool:
 
 
 @contextlib.contextmanager
-def _told_in_one_line(folder: Path) -> Iterator[None]:
+def _plain_os_errors(folder: Path) -> Iterator[None]:
+    """Turn an OSError into an EmbeddedError of one line."""
     try:
         yield
     except OSError as error:
-        place = error.filename or folder
+        path = error.filename or folder
         if error.errno == errno.ENOSPC:
-            raise EmbeddedError(f"the disk that holds {place} is full: make room and start again.") from None
+            raise EmbeddedError(f"the disk of {path} is full: free some space and start again.") from None
         raise EmbeddedError(
-            f"{place} cannot be written ({error.strerror}): make it writable, or set VAR to a folder that is."
+            f"{path} cannot be written ({error.strerror}): make it writable, or set VAR to a folder that is."
         ) from None
 
 

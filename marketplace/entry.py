@@ -1,4 +1,4 @@
-"""How a process of this project begins: settings checked, its own servers held, mistakes in one line."""
+"""Start of a process: settings are checked, embedded servers held, user errors printed in one line."""
 
 import sys
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from listings.errors import DomainError
 from marketplace import embedded
 from marketplace.environment import BadEnvironment, Environment, read_environment
 
-# Commands that neither read nor write what the servers hold.
+# Commands that need neither database nor Redis.
 WITHOUT_SERVERS = frozenset(
     {
         *("help", "--help", "-h", "version", "--version"),
@@ -18,12 +18,12 @@ WITHOUT_SERVERS = frozenset(
 
 
 class Unusable(Exception):
-    """Something outside the project's code keeps it from starting. The message says what to do."""
+    """The process cannot start for a reason outside the code. The message says what to do."""
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """End with exit status 2 and the message alone for mistakes that the user can mend."""
+    """Exit with status 2 and a message, without a traceback, on errors that the user can correct."""
     try:
         yield
     except (BadEnvironment, embedded.EmbeddedError, Unusable, DomainError) as error:
@@ -35,13 +35,13 @@ def plain_errors() -> Iterator[None]:
             _refuse(f"A system library is missing: {error}. Install it with the system's package manager.")
         )
     except Exception as error:
-        if (line := _database_line(error)) is None:
+        if (line := _connection_message(error)) is None:
             raise
         sys.exit(_refuse(line))
 
 
 def prepare(arguments: list[str]) -> None:
-    """Point Django at the settings and hold the embedded servers, where the command needs any."""
+    """Set DJANGO_SETTINGS_MODULE and hold the embedded servers if the command needs them."""
     import os
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
@@ -51,7 +51,7 @@ def prepare(arguments: list[str]) -> None:
 
 
 def hold_servers(environment: Environment) -> None:
-    """Start what no address was given for, and keep it running until this process ends."""
+    """Start the servers whose URL is not set and hold them until this process exits."""
     embedded.hold(
         environment.var,
         postgres=environment.database_url is None,
@@ -59,11 +59,11 @@ def hold_servers(environment: Environment) -> None:
     )
 
 
-def _database_line(error: Exception) -> str | None:
+def _connection_message(error: Exception) -> str | None:
     from django.db import OperationalError
     from redis.exceptions import ConnectionError as RedisConnectionError
 
-    # With a state the server answered: a deadlock, say, which is a failure of its own.
+    # With an SQLSTATE the server was reached: a deadlock, for example, is a different failure.
     if isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", None) is None:
         return f"DATABASE_URL: the database cannot be reached: {str(error).splitlines()[0]}"
     if isinstance(error, RedisConnectionError):

@@ -1,12 +1,9 @@
-"""Every setting, read from the environment once and refused at start when it is bad.
-
-README's table lists the same variables; a test compares the two.
-"""
+"""Settings from environment variables, validated at start. A test compares README's table with them."""
 
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
@@ -25,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
-# What each kind of event says about taste. Views are many and cheap; who writes to a seller means it.
+# Default confidence of each kind of event: frequent views are weak, a message to a seller is strong.
 EVENT_WEIGHTS = {"view": 1.0, "click": 1.5, "favourite": 4.0, "message": 6.0, "offer": 7.0, "purchase": 8.0}
 
 Names = Annotated[list[str], NoDecode]
@@ -34,11 +31,11 @@ Exponent = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 
 
 class BadEnvironment(Exception):
-    """A variable holds something that cannot be used. The message is one line for each such variable."""
+    """Invalid variables. The message has one line for each."""
 
 
 class Environment(BaseSettings):
-    """What may be set, what it means, and what is used when nothing is set."""
+    """The settings with their descriptions and defaults."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
@@ -72,7 +69,7 @@ class Environment(BaseSettings):
     )
     text_encoder: Literal["minilm", "ngrams"] = Field(
         "minilm",
-        description="What reads words beside n-grams: MiniLM sentence embeddings, or n-grams alone.",
+        description="Text encoder: MiniLM sentence embeddings with n-grams, or n-grams alone.",
     )
     weights_download_timeout_s: float = Field(
         20,
@@ -87,7 +84,7 @@ class Environment(BaseSettings):
     maximum_price: Decimal = Field(
         Decimal("100000"),
         gt=0,
-        lt=10**10,  # what the column holds
+        lt=10**10,  # limit of the column
         description="A price above this is taken for a mistake and refused.",
     )
     photo_maximum_bytes: int = Field(15_000_000, ge=1000, description="A larger upload is refused.")
@@ -115,7 +112,7 @@ class Environment(BaseSettings):
         gt=0,
         le=30,
         allow_inf_nan=False,
-        description="How long a search waits for its words and photo to be encoded, before it does without.",
+        description="How long a search waits for its words and photo to be encoded; then it answers without.",
     )
     plain_image_api: bool = Field(
         True, description="`/healthcheck` and `/predict/...`, which anyone may call without a login."
@@ -129,8 +126,8 @@ class Environment(BaseSettings):
         0,
         ge=0,
         le=10,
-        description="How many proxies of yours stand in front and add to X-Forwarded-For: that many from its "
-        "end stands the address whose limits count.",
+        description="Number of your proxies that append to X-Forwarded-For. The client's address for rate "
+        "limits is the entry that many places from its end.",
     )
     logins_per_minute: int = Field(
         10,
@@ -141,8 +138,8 @@ class Environment(BaseSettings):
     photo_searches_per_minute: int = Field(
         60,
         ge=0,
-        description="Of one caller to `search/` by POST, `classify/` and `/predict/`; ten times as many from "
-        "one address. 0: any.",
+        description="Photo queries of one caller (POST `search/`, `classify/`, `/predict/`); ten times as "
+        "many from one address. 0: any.",
     )
     uploads_per_minute: int = Field(
         120,
@@ -158,11 +155,11 @@ class Environment(BaseSettings):
     kept_pages_per_minute: int = Field(
         120,
         ge=0,
-        description="Pages of one who is not logged in that are kept as slates; ten times as many of one "
-        "address. Beyond it they are answered and not kept. 0: any.",
+        description="Pages of one anonymous visitor that are stored as slates; ten times as many from one "
+        "address. Further pages are served and not stored. 0: any.",
     )
     service_rate_factor: int = Field(
-        1000, ge=1, description="How many times as much as one person a service may, from any address."
+        1000, ge=1, description="Limits of a service, as a multiple of a person's, from any address."
     )
     retrain_hour: int = Field(3, ge=0, le=23, description="The hour of the nightly training, in TIME_ZONE.")
     retrain_after_events: int = Field(
@@ -170,53 +167,56 @@ class Environment(BaseSettings):
     )
     event_weights: Weights = Field(
         EVENT_WEIGHTS,
-        description="What each kind of event says about taste, in training, feeds and trending, such as "
-        "`view=0.5,message=10`; kinds that are left out keep their weight.",
+        description="Confidence of each kind of event in training, feeds and trending, such as "
+        "`view=0.5,message=10`; omitted kinds keep their default.",
     )
     source_weights: Weights = Field(
         {},
-        description="How much events of a source count, such as `service:newsletter=0.3,actor=0.8`: a source "
-        "by its whole name, or by what stands before its colon. Others count 1.",
+        description="Weight of events by source, such as `service:newsletter=0.3,actor=0.8`: by the whole "
+        "name of the source, or by the part before its colon. Others have weight 1.",
     )
     taste_half_life_days: float = Field(
-        3, gt=0, le=3650, description="After which an event says half as much of what somebody likes."
+        3, gt=0, le=3650, description="Half-life of an event in the user profile."
     )
     search_half_life_days: float = Field(
         1,
         gt=0,
         le=3650,
-        description="The same of what somebody is looking for just now: one kind of thing, at about a price.",
+        description="Half-life of an event in the current search intent: a kind of thing at about a price.",
     )
     quarantine_events_per_day: int = Field(
         1000,
         ge=0,
-        description="Whoever does more in a day teaches nobody but their own feed, until staff release them; "
-        "0: nobody is quarantined.",
+        description="An actor with more events in a day is quarantined: their events affect only their own "
+        "feed, until staff release them. 0: no quarantine.",
     )
     slate_days: int = Field(
         90,
         ge=1,
         le=36_500,
-        description="How long it is kept what was offered to whom, and which page was served.",
+        description="How long slates and served pages are kept.",
     )
     covisitation_source_exponent: Exponent | None = Field(
-        None, description="How much less a listing leads on that many people touched. As tuned when not set."
+        None, description="Discount of co-visitation from popular listings. Default: as tuned."
     )
     covisitation_target_exponent: Exponent | None = Field(
-        None, description="How much less a listing is led to that many people touched. As tuned when not set."
+        None, description="Discount of co-visitation to popular listings. Default: as tuned."
     )
 
     @property
     def chosen_log_format(self) -> str:
-        """`text` or `json`: in production machines read the logs."""
+        """`text` or `json`. Default: json with HTTPS_ONLY, as in production."""
         return self.log_format or ("json" if self.is_https_only else "text")
 
     @property
     def is_embedded(self) -> bool:
-        """It runs on the PostgreSQL of its own folder: a demo, or a start, and not what others rely on."""
+        """Whether the database is the embedded PostgreSQL of VAR, as in the demo."""
         from marketplace import embedded
 
-        return self.database_url in (None, embedded.database_url(self.var))  # its children are told where
+        return self.database_url in (
+            None,
+            embedded.database_url(self.var),
+        )  # set by `make run` for its children
 
     @property
     def is_https_only(self) -> bool:
@@ -237,10 +237,10 @@ class Environment(BaseSettings):
     @field_validator("source_weights", mode="before")
     @classmethod
     def _are_source_weights(cls, value: object) -> object:
-        given = weights_in(value) if isinstance(value, str) else value
-        if not isinstance(given, dict) or "" in given or not all(map(is_weight, given.values())):
+        weights = weights_in(value) if isinstance(value, str) else value
+        if not isinstance(weights, dict) or "" in weights or not all(map(is_weight, weights.values())):
             raise ValueError("numbers of 0 or more by source, as in service:newsletter=0.3,actor=0.8")
-        return given
+        return weights
 
     @field_validator("database_url")
     @classmethod
@@ -291,7 +291,7 @@ class Environment(BaseSettings):
         return time_zone_or_refuse(value)
 
 
-def read_environment(**overrides: object) -> Environment:
+def read_environment(**overrides: Any) -> Environment:
     """The settings of this process. Raises BadEnvironment with one line for each bad variable."""
     try:
         return Environment(**overrides)

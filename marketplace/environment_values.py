@@ -1,13 +1,15 @@
-"""How values of environment variables are read, and how bad ones are told."""
+"""Parsing of environment variables, and one-line messages for invalid ones."""
 
 import difflib
 import json
 import math
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 
 def weights_in(text: str) -> dict[str, float] | None:
-    """What `view=1,click=1.5` says; None when it does not read like that, or names something twice."""
+    """The numbers in a text like `view=1,click=1.5`; None when it is malformed or repeats a name."""
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     try:
         weights = {kind.strip(): float(weight) for kind, _, weight in pairs}
@@ -16,12 +18,12 @@ def weights_in(text: str) -> dict[str, float] | None:
     return weights if len(weights) == len(pairs) else None
 
 
-def event_weights_or_refuse(value: object, usual: dict[str, float]) -> dict[str, float]:
-    """What is given, in text or as it is, over the usual weights. Raises ValueError."""
-    given = weights_in(value) if isinstance(value, str) else value
-    weights = usual | given if isinstance(given, dict) else {}
-    if weights.keys() != usual.keys() or not can_weigh(list(weights.values())):
-        kinds = ", ".join(usual)
+def event_weights_or_refuse(value: object, defaults: dict[str, float]) -> dict[str, float]:
+    """The default weights, overridden by those in a text or a dict. Raises ValueError."""
+    overrides = weights_in(value) if isinstance(value, str) else value
+    weights = defaults | overrides if isinstance(overrides, dict) else {}
+    if weights.keys() != defaults.keys() or not can_weigh(list(weights.values())):
+        kinds = ", ".join(defaults)
         raise ValueError(f"numbers of 0 or more, one of them above 0, for {kinds}, as in view=1,message=6")
     return weights
 
@@ -37,26 +39,27 @@ def is_weight(weight: float) -> bool:
 def is_address(value: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(value)
-        return parts.scheme in schemes and parts.port != 0  # a port that is no number is a ValueError
+        return parts.scheme in schemes and parts.port != 0  # a port that is not a number raises ValueError
     except ValueError:
         return False
 
 
 def time_zone_or_refuse(name: str) -> str:
-    """The name of a time zone. Raises ValueError with the nearest one there is."""
+    """The name, if it is a time zone. Raises ValueError with the most similar name."""
     from zoneinfo import available_timezones
 
     if name not in available_timezones():
-        near = difflib.get_close_matches(name, available_timezones(), n=1)
-        raise ValueError("a zone such as " + (near[0] if near else "Europe/London"))
+        similar = difflib.get_close_matches(name, available_timezones(), n=1)
+        raise ValueError("a zone such as " + (similar[0] if similar else "Europe/London"))
     return name
 
 
-def in_one_line(problem) -> str:
+def in_one_line(problem: Mapping[str, Any]) -> str:
+    """The message for one of pydantic's errors: variable, value, accepted values."""
     name = str(problem["loc"][0]).upper()
     accepted = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    found = "(hidden)" if name in {"SECRET_KEY", "DATABASE_URL", "REDIS_URL"} else _short(problem["input"])
-    return f"{name}: found {found}; accepted: {_plain(accepted)}."
+    value = "(hidden)" if name in {"SECRET_KEY", "DATABASE_URL", "REDIS_URL"} else _short(problem["input"])
+    return f"{name}: found {value}; accepted: {_plain(accepted)}."
 
 
 def _short(value: object) -> str:

@@ -1,7 +1,7 @@
-"""Every error of the API as RFC 9457 problem+json, in one place."""
+"""Conversion of every error of the API to RFC 9457 problem+json."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from itertools import islice
 
@@ -24,18 +24,20 @@ logger = logging.getLogger(__name__)
 
 
 def problem(error: Exception, context: dict) -> Response | None:
-    """DRF's exception handler. What it does not know becomes Django's 500."""
+    """REST framework's exception handler. Returns None for unknown errors, which become Django's 500."""
     if isinstance(error, DomainError):
         headers = TRY_AGAIN if isinstance(error, Unavailable) else None
         return _reply(_status_of(error), error.detail, _field_errors(error), headers)
     if isinstance(error, OperationalError):
-        logger.error("The database does not answer: %s", told_by_database(error))
+        logger.error(
+            "The database did not answer; the request got 503. Check PostgreSQL: %s", told_by_database(error)
+        )
         return _reply(503, "The database does not answer just now.", headers=TRY_AGAIN)
     if isinstance(error, IntegrityError):
-        logger.warning("Two writes clashed: %s", told_by_database(error))
+        logger.warning("Two concurrent writes conflicted; the second got 409: %s", told_by_database(error))
         return _reply(409, "It clashes with what somebody else wrote at the same moment; send it again.")
-    if isinstance(error, DataError | RecursionError):  # a NUL in an address, JSON of a thousand brackets
-        logger.warning("Refused: %s", told_by_database(error))
+    if isinstance(error, DataError | RecursionError):  # such as a NUL in a URL, or deeply nested JSON
+        logger.warning("A request was refused with 400: %s", told_by_database(error))
         return _reply(400, "It holds something that cannot be stored.")
     response = exception_handler(_as_api_error(error), context)
     if response is None:
@@ -45,7 +47,7 @@ def problem(error: Exception, context: dict) -> Response | None:
 
 
 def told_by_database(error: Exception) -> str:
-    """Which error it is, without the values of rows and parameters that its message quotes."""
+    """Type, SQLSTATE, table and constraint of a database error, without the personal data in its message."""
     cause = error.__cause__
     diagnosis = getattr(cause, "diag", None)
     parts = [type(cause or error).__name__, *(getattr(diagnosis, name, None) for name in DIAGNOSIS)]
@@ -92,7 +94,7 @@ def _body(status: int, detail: str, errors: list[dict[str, str]]) -> dict:
 
 
 def _reply(
-    status: int, detail: str, errors: list[dict[str, str]] = (), headers: dict[str, str] | None = None
+    status: int, detail: str, errors: Sequence[dict[str, str]] = (), headers: dict[str, str] | None = None
 ) -> Response:
     return Response(
         _body(status, detail, list(errors)), status=status, headers=headers, content_type=CONTENT_TYPE
@@ -104,8 +106,10 @@ def _plain(status: int, detail: str, headers: dict[str, str] | None = None) -> J
 
 
 def plain_problem(error: Exception) -> JsonResponse:
-    """An error that `problem` knows, for views that are not REST framework's."""
+    """The response of `problem`, for views outside REST framework. The error has to be one it handles."""
     response = problem(error, {})
+    if response is None:
+        raise error
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
     return _plain(response.status_code, response.data["detail"], headers)
 

@@ -1,7 +1,7 @@
-"""A line of health: one thing that is looked at, its limit, and what to do when it is over.
+"""Results of health checks: a value, its limit, and advice for the operator.
 
-Vital lines are those without which answers are wrong or impossible: then a load balancer should ask another
-process. With anything else feeds say `degraded`, and answer.
+A vital check over its limit makes the process unready: its answers would be wrong, and a load balancer should
+use another process. Any other check over its limit makes it degraded: feeds still answer.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ READY, DEGRADED, UNREADY = "ready", "degraded", "unready"
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that is looked at. `problem` says what is wrong where no number can."""
+    """The result of one check. `problem` describes a failure that has no number."""
 
     name: str
     unit: str
@@ -36,12 +36,12 @@ class Line:
 
 
 def verdict_of(lines: Iterable[Line]) -> str:
-    over = [line for line in lines if line.status == OVER]
-    if any(line.is_vital for line in over):
+    exceeded = [line for line in lines if line.status == OVER]
+    if any(line.is_vital for line in exceeded):
         return UNREADY
-    return DEGRADED if over else READY
+    return DEGRADED if exceeded else READY
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """The first line of an error's message, or its type when it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

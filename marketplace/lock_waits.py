@@ -1,12 +1,12 @@
-"""How long a web request waits for what another transaction holds: its threads are few."""
+"""Lock timeout of web requests, which must not occupy their few threads for long."""
 
 from django.db.backends.signals import connection_created
 
-LOCK_TIMEOUT = "5s"  # then it is answered 503, and may be sent again
+LOCK_TIMEOUT = "5s"  # then the request gets 503 and may be repeated
 
 
 def limit() -> None:
-    """From now on, in each connection that this process opens. Workers and commands may wait for longer."""
+    """Set the timeout on each new connection of this process. Workers and commands may wait longer."""
     connection_created.connect(_limit, dispatch_uid=__name__)
 
 

@@ -1,14 +1,14 @@
-"""What is logged and how: lines for people, or JSON, each with the id of the request that caused it.
+"""Logging as text lines or JSON, with the id of the request in every record.
 
-The id goes with the messages that a request sends: what a task logs bears the id of the request behind it.
-Nobody's token or key, no body, no query string, no address and no name of a person is logged.
+Celery messages carry the request id, so that a task's records have it too. Credentials, bodies, query
+strings, IP addresses and names of persons are not logged.
 """
 
 import logging
 import re
 import time
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
@@ -22,6 +22,9 @@ from structlog.contextvars import merge_contextvars
 SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HEADER = "X-Request-ID"
 HIDDEN = "[hidden]"
+# Names of attributes that are set on requests and responses.
+BEGAN_AT = "began_at"
+LOGGED = "_has_been_logged"  # Django's mark on a response whose error was logged
 
 # Credentials as headers, settings and addresses spell them.
 _SECRETS = (
@@ -35,8 +38,8 @@ _SECRETS = (
     (re.compile(r"(\w://[^\s:/@]*:)[^\s@]+@"), rf"\1{HIDDEN}@"),
 )
 
-# What PostgreSQL says below its message quotes rows and parameters, which have lines of their own: all of it
-# goes, up to where Python goes on. In a repr it is one line.
+# Below its message, PostgreSQL quotes rows and parameters on further lines. All of them are removed, up to
+# the next part of Python's traceback. In a repr they are one line.
 _QUOTES = r"(?:DETAIL|CONTEXT|QUERY|LINE \d+):"
 _ROWS = (
     re.compile(
@@ -44,7 +47,7 @@ _ROWS = (
     ),
     re.compile(rf"\\n{_QUOTES}[^\n]*"),
 )
-# What would begin a line of its own, or command a terminal.
+# Characters that would start a new line or control a terminal.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 
 Event = MutableMapping[str, Any]
@@ -52,7 +55,7 @@ failures = logging.getLogger("django.request")
 
 
 def without_secrets(text: str) -> str:
-    """The text without what looks like a credential, or like a row: a library's error may quote one."""
+    """The text without credentials and database rows, which an error message of a library may quote."""
     for pattern in _ROWS:
         text = pattern.sub("", text)
     for pattern, shown in _SECRETS:
@@ -61,7 +64,7 @@ def without_secrets(text: str) -> str:
 
 
 def hide_secrets(logger: object, method: str, event: Event) -> Event:
-    """A processor of structlog: no field holds a credential, or a row of the database."""
+    """structlog processor: remove credentials and database rows from every field."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = without_secrets(value)
@@ -69,27 +72,27 @@ def hide_secrets(logger: object, method: str, event: Event) -> Event:
 
 
 def as_line(logger: object, method: str, event: Event) -> str:
-    """`2026-11-21 15:04:05 INFO name: what happened key=value`, and a traceback below it.
+    """`2026-11-21 15:04:05 INFO name: what happened key=value`, followed by the traceback, if any.
 
-    The supervisor of `make run` tells by its beginning how loud a line is. What would begin a line of
-    its own, within the text, is escaped.
+    The supervisor of `make run` reads the level at the start of a line. Line breaks within the text are
+    escaped.
     """
-    told = dict(event)
-    stamp, level, name = (told.pop(key, "") for key in ("timestamp", "level", "logger"))
-    what, below = told.pop("event", ""), told.pop("exception", None)
-    pairs = "".join(f" {key}={value}" for key, value in sorted(told.items()))
-    line = f"{stamp} {level.upper()} {name}: {what}{pairs}".translate(_CONTROL)
-    return f"{line}\n{_below(below)}" if below else line
+    fields = dict(event)
+    stamp, level, name = (fields.pop(key, "") for key in ("timestamp", "level", "logger"))
+    message, traceback = fields.pop("event", ""), fields.pop("exception", None)
+    pairs = "".join(f" {key}={value}" for key, value in sorted(fields.items()))
+    line = f"{stamp} {level.upper()} {name}: {message}{pairs}".translate(_CONTROL)
+    return f"{line}\n{_indented(traceback)}" if traceback else line
 
 
-def _below(trace: str) -> str:
-    """A traceback, in which no message can look like a line of its own."""
+def _indented(trace: str) -> str:
+    """A traceback in which no line can be mistaken for the start of a record."""
     lines = (line.translate(_CONTROL) for line in trace.split("\n"))
     return "\n".join(f"  {line}" if line[:1].isdigit() else line for line in lines)
 
 
 def logging_settings(log_format: str, level: str) -> dict[str, Any]:
-    """Django's LOGGING.   log_format: `text` or `json`; level: as of Python's logging."""
+    """Django's LOGGING. log_format: `text` or `json`; level: a level of Python's logging."""
     structlog.configure(
         processors=[*_common(log_format), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -101,18 +104,18 @@ def logging_settings(log_format: str, level: str) -> dict[str, Any]:
         "formatters": {"line": {"()": formatter, "log_format": log_format}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "loggers": {
-            "faiss.loader": {"level": "WARNING"},  # it tells which processor features it looks for
+            "faiss.loader": {"level": "WARNING"},  # logs the processor features that it looks for
             "django.security.DisallowedHost": {"level": "CRITICAL"},
-            "django.request": {"level": "ERROR"},  # what a caller did wrong is told to the caller
+            "django.request": {"level": "ERROR"},  # a client error is reported to the client only
         }
-        # gunicorn has a handler of its own, whose lines are not JSON.
+        # gunicorn's own handler does not write JSON.
         | ({"gunicorn.error": {"handlers": ["console"], "propagate": False}} if log_format == "json" else {}),
         "root": {"handlers": ["console"], "level": level},
     }
 
 
 def formatter(log_format: str) -> structlog.stdlib.ProcessorFormatter:
-    """Of records of structlog's and of any other library's, alike."""
+    """The formatter for records of structlog and of every other library."""
     render = structlog.processors.JSONRenderer(ensure_ascii=False) if log_format == "json" else as_line
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_common(log_format),
@@ -127,60 +130,62 @@ def formatter(log_format: str) -> structlog.stdlib.ProcessorFormatter:
 
 def _common(log_format: str) -> list[Any]:
     for_machines = log_format == "json"
-    stamp = {"fmt": "iso" if for_machines else "%Y-%m-%d %H:%M:%S", "utc": for_machines}
+    stamp = structlog.processors.TimeStamper(
+        fmt="iso" if for_machines else "%Y-%m-%d %H:%M:%S", utc=for_machines
+    )
     return [
         merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(**stamp),
+        stamp,
     ]
 
 
 class RequestIdMiddleware(RequestMiddleware):
-    """Every request has an id: the caller's X-Request-ID where it is sane, else a new one."""
+    """Gives every request an id: a valid X-Request-ID of the caller, else a new one."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = sane_id(request.META) or uuid4().hex
         request.META["HTTP_X_REQUEST_ID"] = request_id  # where django-structlog reads it
-        request.began_at = time.perf_counter()
-        response = super().__call__(request)
+        setattr(request, BEGAN_AT, time.perf_counter())
+        response = cast(HttpResponse, super().__call__(request))
         response[HEADER] = request_id
         return response
 
     def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
-        """Django would tell of a failure only after the id is forgotten."""
-        if response.status_code >= 500 and not getattr(response, "_has_been_logged", False):
+        """Log a failure while the id is bound: Django would log it later, without the id."""
+        if response.status_code >= 500 and not getattr(response, LOGGED, False):
             failures.error("%s: %s", response.reason_phrase, escape_uri_path(request.path))
-            response._has_been_logged = True
+            setattr(response, LOGGED, True)
         super().handle_response(request, response)
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
-        """Without the query: it holds what somebody looks for, and where they are."""
+        """Method and path, without the query, which holds search words and coordinates."""
         return f"{request.method} {escape_uri_path(request.path)}"
 
     def process_got_request_exception(self, sender: object, request: HttpRequest, **_: object) -> None:
-        """Nothing: Django's own logger tells it, with the same id. Once is enough."""
+        """Do nothing: Django's own logger records the exception, with the same id."""
 
 
 def sane_id(meta: Mapping[str, str]) -> str | None:
-    """The id that came with a request, if it is one that may stand in a log and a header."""
-    given = meta.get("HTTP_X_REQUEST_ID", "")
-    return given if SANE_ID.fullmatch(given) else None
+    """The request's X-Request-ID, if it is safe in logs and headers, else None."""
+    request_id = meta.get("HTTP_X_REQUEST_ID", "")
+    return request_id if SANE_ID.fullmatch(request_id) else None
 
 
 def note_duration(sender: object, request: HttpRequest, log_kwargs: dict[str, Any], **_: object) -> None:
-    log_kwargs["duration_ms"] = round((time.perf_counter() - request.began_at) * 1000, 1)
+    log_kwargs["duration_ms"] = round((time.perf_counter() - getattr(request, BEGAN_AT)) * 1000, 1)
 
 
-_carrier = CeleryReceiver()
+_celery_receiver = CeleryReceiver()
 
 
 def carry_into_tasks() -> None:
-    """Have messages carry the id, and whoever works on them log it. Safe to call again."""
+    """Carry the request id in Celery messages, and log durations. Safe to call again."""
     from django_structlog.signals import bind_extra_request_finished_metadata
 
-    before_task_publish.connect(_carrier.receiver_before_task_publish, dispatch_uid="logs.carry")
-    task_prerun.connect(_carrier.receiver_task_prerun, dispatch_uid="logs.carry")
+    before_task_publish.connect(_celery_receiver.receiver_before_task_publish, dispatch_uid="logs.carry")
+    task_prerun.connect(_celery_receiver.receiver_task_prerun, dispatch_uid="logs.carry")
     bind_extra_request_finished_metadata.connect(note_duration, dispatch_uid="logs.duration")

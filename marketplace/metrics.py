@@ -1,7 +1,7 @@
-"""`/metrics` for Prometheus: what all processes of this installation counted, and how things stand now.
+"""Prometheus metrics: counters of all processes of this installation, and the current health checks.
 
-Counts come from files of every process (see recommendations/measured.py); the state of the house is asked as
-the question comes, and what is told of the replica is that of the process that answers.
+Counters come from files that every process writes (see recommendations/measured.py). Health checks run on
+each request; those of the replica describe the process that answers.
 """
 
 import time
@@ -24,9 +24,9 @@ from recommendations.measured import NAMESPACE
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 TASK_SECONDS = (0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 600)
-METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})  # any other is "other"
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})  # others are counted as "other"
 ADMIN = "/admin/"
-NOWHERE = "none"  # the route of what leads nowhere
+NOWHERE = "none"  # the route of unknown addresses
 EMBED_TASK = "recommendations.tasks.embed_pending"
 
 REQUESTS = measured.counter("http_requests", "Requests that were answered.", ["route", "method", "status"])
@@ -37,20 +37,20 @@ EMBEDDED = measured.counter("listings_embedded", "Listings that workers tried to
 
 
 class MeasuringMiddleware:
-    """Counts every request, by the pattern of its address: never by the address itself."""
+    """Counts every request by the URL pattern, which has no personal data, not by the URL."""
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        began = time.perf_counter()
+        started = time.perf_counter()
         response = self.get_response(request)
-        count_request(request, response.status_code, time.perf_counter() - began)
+        count_request(request, response.status_code, time.perf_counter() - started)
         return response
 
 
 def route_of(pattern: str) -> str:
-    """What a pattern of addresses is called; the many pages of the admin are one."""
+    """The route label of a URL pattern. All pages of the admin share one."""
     route = f"/{pattern.removeprefix('^').removesuffix('$')}"
     return ADMIN if route.startswith(ADMIN) else route
 
@@ -59,14 +59,15 @@ def count_request(request: HttpRequest, status: int, seconds: float) -> None:
     if not measured.files.are_ready():
         return
     route = route_of(request.resolver_match.route) if request.resolver_match else NOWHERE
-    is_usual = request.method in METHODS and status != HTTPStatus.METHOD_NOT_ALLOWED
-    method = request.method if is_usual else "other"
+    method = request.method or ""
+    if method not in METHODS or status == HTTPStatus.METHOD_NOT_ALLOWED:
+        method = "other"
     REQUESTS.labels(route, method, str(status)).inc()
     LATENCY.labels(route, method).observe(seconds)
 
 
 def exposition() -> bytes:
-    """All of it in Prometheus's text format."""
+    """All metrics in Prometheus's text format."""
     registry = CollectorRegistry()
     measured.collect_into(registry)
     registry.register(Condition())
@@ -74,15 +75,15 @@ def exposition() -> bytes:
 
 
 class Condition(Collector):
-    """What `/readyz` knows, as gauges: each value, and whether it is within its limit."""
+    """The health checks as gauges: each value, and whether it is within its limit."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         families: dict[str, GaugeMetricFamily] = {}
         for line in condition.seen():
             names = [*line.labels]
-            for name, value, told in _gauges(line):
+            for name, value, documentation in _gauges(line):
                 if name not in families:
-                    families[name] = GaugeMetricFamily(f"{NAMESPACE}_{name}", told, labels=names)
+                    families[name] = GaugeMetricFamily(f"{NAMESPACE}_{name}", documentation, labels=names)
                 families[name].add_metric(list(line.labels.values()), value)
         yield from families.values()
 
@@ -93,11 +94,11 @@ def _gauges(line: lines.Line) -> Iterator[tuple[str, float, str]]:
     yield f"{line.name}_ok", float(line.status == lines.OK), f"Whether {line.name} is within its limit."
 
 
-# What follows runs in whoever sends or does background work.
+# Signal receivers, in processes that send or run tasks.
 
 
 def stamp(headers: dict[str, Any] | None = None, **_: object) -> None:
-    """A message says when it was sent, so that a queue tells how long its oldest one waits."""
+    """Add the time of sending to a message, for the age of the oldest message of a queue."""
     if headers is not None:
         headers[background.SENT_AT] = timezone.now().isoformat()
 
@@ -107,9 +108,9 @@ def note_start(task: Any = None, **_: object) -> None:
 
 
 def note_end(task: Any = None, **_: object) -> None:
-    began = getattr(task.request, "began_at", None)
-    if began is not None and measured.files.are_ready():
-        TASK_LATENCY.labels(task.name).observe(time.perf_counter() - began)
+    started = getattr(task.request, "began_at", None)
+    if started is not None and measured.files.are_ready():
+        TASK_LATENCY.labels(task.name).observe(time.perf_counter() - started)
 
 
 def note_done(sender: Any = None, result: Any = None, **_: object) -> None:
@@ -129,7 +130,7 @@ def note_failure(sender: Any = None, **_: object) -> None:
 
 
 def follow_tasks() -> None:
-    """Begin to count and to stamp. Safe to call again."""
+    """Connect the receivers. Safe to call again."""
     for signal, receiver in (
         (before_task_publish, stamp),
         (task_prerun, note_start),

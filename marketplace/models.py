@@ -1,13 +1,14 @@
-"""Credentials of persons and services, who of the staff looked at whom, and what the demo has finished."""
+"""Tables of credentials, the staff access log and the finished steps of the demo."""
 
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from knox.models import AbstractAuthToken
+from knox.models import AbstractAuthToken, AuthTokenManager
 
 from listings.models import Actor
 
@@ -26,7 +27,7 @@ def every_scope() -> list[str]:
 
 
 class Credential(models.Model):
-    """What knows when it was last used, to the minute."""
+    """Base class with the time of the last use, to the minute."""
 
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -34,23 +35,25 @@ class Credential(models.Model):
         abstract = True
 
     def note_use(self, now: datetime) -> None:
-        """Written once a minute at most, however many processes see it used."""
+        """Record a use, with at most one write a minute from all processes together."""
         if self.last_used_at is None or now - self.last_used_at >= NOTED_EVERY:
             stale = Q(last_used_at=None) | Q(last_used_at__lte=now - NOTED_EVERY)
-            type(self).objects.filter(stale, pk=self.pk).update(last_used_at=now)
+            type(self)._default_manager.filter(stale, pk=self.pk).update(last_used_at=now)
 
 
 class PersonToken(AbstractAuthToken, Credential):
-    """A person's token: knox's, hashed and expiring, with scopes. It may do what they may within these."""
+    """A person's token of knox, hashed and expiring. Scopes limit what the person may do with it."""
 
     scopes = ArrayField(models.CharField(max_length=10, choices=Scope), default=every_scope)
+
+    objects: ClassVar[AuthTokenManager] = AuthTokenManager()
 
     def __str__(self) -> str:
         return f"{self.token_key}… of {self.user}"
 
 
 class ServiceKey(Credential):
-    """A credential for a program: hashed, scoped, without a user. The key itself is shown once."""
+    """A hashed credential of a service, with scopes and without a user. The secret is shown once."""
 
     name = models.CharField(max_length=100, unique=True)
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -66,16 +69,17 @@ class ServiceKey(Credential):
     def issue(
         cls, *, name: str, scopes: list[str], expires_at: datetime | None = None
     ) -> tuple["ServiceKey", str]:
-        """A new key with its secret, which is not kept: 32 random bytes need no slow hash."""
+        """Create a key. Returns it with its secret, of which only the SHA-256 is stored."""
+        # 32 random bytes cannot be guessed, so no slow hash is needed.
         secret = secrets.token_urlsafe(32)
         digest = cls.digest_of(secret)
         return cls.objects.create(name=name, digest=digest, scopes=scopes, expires_at=expires_at), secret
 
     @classmethod
     def known_by(cls, secret: str, *, now: datetime) -> "ServiceKey | None":
-        """The key with this secret, unless it was revoked or has expired."""
-        lasting = Q(expires_at=None) | Q(expires_at__gt=now)
-        return cls.objects.filter(lasting, digest=cls.digest_of(secret), revoked_at=None).first()
+        """The key with this secret; None when unknown, revoked or expired."""
+        unexpired = Q(expires_at=None) | Q(expires_at__gt=now)
+        return cls.objects.filter(unexpired, digest=cls.digest_of(secret), revoked_at=None).first()
 
     @staticmethod
     def digest_of(secret: str) -> str:
@@ -83,7 +87,7 @@ class ServiceKey(Credential):
 
 
 class StaffAccess(models.Model):
-    """A member of staff asked in somebody else's name. Erasing that actor erases it."""
+    """A request that staff made on behalf of an actor. Erasing the actor deletes it."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     by = models.CharField(max_length=150, help_text="The name they log in with; it outlives the account.")
@@ -98,7 +102,7 @@ class StaffAccess(models.Model):
 
 
 class FinishedStep(models.Model):
-    """A step of `manage.py demo` that need not be done again for the same sources."""
+    """A step of `manage.py demo` that is not repeated for the same sources."""
 
     name = models.CharField(max_length=50, unique=True)
     fingerprint = models.CharField(max_length=64)

@@ -1,6 +1,7 @@
-"""How many threads OpenMP and BLAS may use in this process, and how they wait.
+"""Number of OpenMP and BLAS threads of this process.
 
-Web processes use one for each request. The libraries read these variables when they are first imported.
+Web processes use one thread for each request. The libraries read these variables when they are first
+imported.
 """
 
 import os
@@ -9,10 +10,9 @@ COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def set_native_threads(count: int) -> None:
-    """Set the limit before numpy, torch or faiss is imported; what the environment says already stays.
+    """Set the limit, unless the environment has one. Call it before numpy, torch or faiss is imported.
 
-    Threads that wait for each other sleep. By default they spin, which on a host that does anything else
-    besides makes torch several times slower, not faster.
+    Waiting threads sleep. By default they spin, which makes torch several times slower on a busy host.
     """
     for variable in COUNTS:
         os.environ.setdefault(variable, str(count))

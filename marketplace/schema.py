@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of credentials, of errors and of limits."""
+"""Additions to the OpenAPI document: credentials, errors and rate limits."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -57,7 +57,7 @@ AFTER = {"Retry-After": {"description": "In so many seconds.", "schema": {"type"
 
 
 def add_problems(result: dict, generator: object, request: object, public: bool) -> dict:
-    """A hook of drf-spectacular: every operation says what its errors look like, limited ones a 429 too."""
+    """drf-spectacular hook: add the error response to every operation, and 429 to those with a rate limit."""
     result["components"]["schemas"]["Problem"] = PROBLEM
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for operations in result["paths"].values():
@@ -70,13 +70,13 @@ def add_problems(result: dict, generator: object, request: object, public: bool)
 
 
 class CallerScheme(OpenApiAuthenticationExtension):
-    """Any one of the credentials; to read needs none."""
+    """Any of the credentials is accepted. Reading needs none."""
 
     target_class = "marketplace.authentication.CallerAuthentication"
     name = list(SCHEMES)
 
     def get_security_requirement(self, auto_schema) -> list[dict[str, list]]:
-        anyone = [{}] if auto_schema.method in READ_METHODS else []
+        anyone: list[dict[str, list]] = [{}] if auto_schema.method in READ_METHODS else []
         return [{name: []} for name in self.name] + anyone
 
     def get_security_definition(self, auto_schema) -> list[dict[str, str]]:
@@ -84,12 +84,12 @@ class CallerScheme(OpenApiAuthenticationExtension):
 
 
 class SummarisedSchema(AutoSchema):
-    """The first sentence of a view's docstring stands beside its address."""
+    """Uses the first sentence of a view's docstring as the summary."""
 
     def get_summary(self) -> str | None:
         return super().get_summary() or self.get_description().split(".")[0].split("\n")[0]
 
     def get_extensions(self) -> dict[str, object]:
-        """Told to add_problems, which takes it away again."""
+        """A mark for add_problems, which removes it."""
         is_limited = hasattr(self.view, "rate_limit") and self.method not in READ_METHODS
         return {"x-limited": True} if is_limited else {}

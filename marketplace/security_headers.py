@@ -1,6 +1,6 @@
-"""What a browser may do with a reply: Content-Security-Policy by the kind of reply.
+"""Content-Security-Policy and Permissions-Policy headers by the kind of response.
 
-A dozen lines of our own: Django 5.2 has no such policy, and these three never differ by request.
+Django 5.2 has no setting for them, and these three policies never differ by request.
 """
 
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from django.http import HttpRequest, HttpResponse
 
 HEADER = "Content-Security-Policy"
 
-# Admin, API docs and whatever else is a page: all comes from this site, and no script stands in the page.
-# Swagger's page and the admin's pictures have styles in them; Swagger draws its icons from data: addresses.
+# HTML pages: everything from this site, no inline scripts. Swagger's page and the admin's images have inline
+# styles, and Swagger loads its icons from data: URLs.
 PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 DATA = "default-src 'none'; frame-ancestors 'none'"
-# Photos may be shown by any site; opened by themselves they run nothing, whatever a browser takes them for.
+# Other sites may show photos. Opened directly they run no script, even if a browser misreads their type.
 MEDIA = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
 class ContentSecurityPolicyMiddleware:
-    """Sets the policy where a view has not set one of its own."""
+    """Sets the policies unless the view has set its own."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response

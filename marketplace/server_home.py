@@ -1,4 +1,4 @@
-"""Where the embedded servers keep data and sockets, and the account they run under."""
+"""Folders and account of the embedded servers."""
 
 import contextlib
 import hashlib
@@ -10,11 +10,11 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-# PostgreSQL refuses to run as root. Then both servers run as nobody, and nothing of theirs lies
-# inside a home: no folder of a user has to be opened to another account.
+# PostgreSQL refuses to run as root. For root, both servers run as `nobody` with their data outside of any
+# home, so that no folder of a user has to be opened to another account.
 ROOT_HOMES = Path("/var/lib/marketplace")
 UNPRIVILEGED = "nobody"
-# Not TMPDIR or XDG_RUNTIME_DIR: two processes with another environment must find the same socket.
+# Not TMPDIR or XDG_RUNTIME_DIR: processes with different environments must find the same socket.
 SOCKETS = Path("/tmp")
 
 
@@ -23,10 +23,10 @@ class EmbeddedError(Exception):
 
 
 class ServerHome:
-    """The places that belong to one VAR folder, as pure functions of its path and of who runs.
+    """The folders of one VAR, as pure functions of its path and of the current user.
 
-    `data` is VAR itself, or for root a folder of its own which VAR/servers points to.
-    `sockets` is short (a socket's path may have 107 bytes at most) and closed to others.
+    `data` is VAR itself; for root, a separate folder that VAR/servers links to.
+    `sockets` has a short path (a socket's path is limited to 107 bytes) and is private.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,26 +38,29 @@ class ServerHome:
 
     @property
     def link(self) -> Path:
-        """For root only. Whoever deletes VAR deletes the link, and means the data behind it too."""
+        """Link from VAR to the data, for root only.
+
+        Deleting VAR deletes it and marks the data as orphaned.
+        """
         return self.folder / "servers"
 
     def prepare(self) -> None:
-        """Make the folders, private to the account that the servers run under."""
+        """Create the folders, private to the servers' account. Raises EmbeddedError."""
         if self.for_root:
             ROOT_HOMES.mkdir(parents=True, exist_ok=True)
-            ROOT_HOMES.chmod(0o755)  # whatever the umask
+            ROOT_HOMES.chmod(0o755)  # regardless of the umask
             self.make_private(self.data)
         self.make_private(self.sockets)
 
     def is_orphaned(self) -> bool:
-        """Whether VAR was deleted while its data, which for root lie elsewhere, stayed behind."""
+        """Whether VAR was deleted and its data, which root has elsewhere, are left."""
         return self.for_root and not self.link.is_symlink() and any(self.data.iterdir())
 
     def set_old_data_aside(self) -> None:
-        """Keep one earlier generation of data that nobody points to any more. No server may run."""
-        aside = self.data.with_suffix(".old")
-        shutil.rmtree(aside, ignore_errors=True)
-        self.data.rename(aside)
+        """Rename orphaned data to `.old`, replacing an earlier copy. No server may run."""
+        old = self.data.with_suffix(".old")
+        shutil.rmtree(old, ignore_errors=True)
+        self.data.rename(old)
         self.make_private(self.data)
 
     def write_link(self) -> None:
@@ -65,21 +68,24 @@ class ServerHome:
             self.link.symlink_to(self.data)
 
     def make_private(self, path: Path) -> None:
-        """Make a folder that only the servers' account may enter. Raises EmbeddedError if it is another's."""
+        """Create a folder that only the servers' account may enter.
+
+        Raises EmbeddedError when it is not private.
+        """
         owner = _unprivileged_account().pw_uid if self.for_root else os.geteuid()
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700)
             if self.for_root:
                 os.chown(path, owner, _unprivileged_account().pw_gid)
-        found = path.lstat()
-        # Anyone may write in /tmp: a folder that somebody else made there first must not be trusted.
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
+        status = path.lstat()
+        # Anyone may write in /tmp, so a folder that another user created there must not be trusted.
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & 0o077:
             raise EmbeddedError(f"{path} is not a private folder of this account: remove it and start again.")
 
     def run(self, *command: str | Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a server's own tool to its end, under the server's account. Never raises for its exit code.
+        """Run a server's tool to its end under the servers' account. Does not raise for its exit code.
 
-        Raises EmbeddedError where the program cannot even be loaded, with the loader's own line.
+        Raises EmbeddedError when the program cannot be loaded or does not end in time.
         """
         done = self._run([str(part) for part in command], timeout_s)
         if done.returncode in (126, 127):
@@ -90,7 +96,7 @@ class ServerHome:
         return done
 
     def spawn(self, *command: str | Path) -> subprocess.Popen[bytes]:
-        """Start a server in a session of its own, so that a Ctrl-C does not reach it before its users."""
+        """Start a server in a session of its own, so that Ctrl-C does not stop it before its users."""
         try:
             return subprocess.Popen([str(part) for part in command], **self._start_options())
         except OSError as error:
@@ -119,21 +125,21 @@ class ServerHome:
 
 
 def readable_copy(name: str, parts: Mapping[str, Path]) -> Path:
-    """Copy programs (path inside the copy -> source) to where nobody can run them. Once for each name.
+    """Copy programs (path in the copy -> source) to a folder where `nobody` can run them, once for each name.
 
-    Built aside and renamed into place, so that a copy is whole or absent. For root only.
+    The copy is renamed into place when complete. For root only.
     """
     copy = ROOT_HOMES / name
     if not copy.exists():
-        aside = ROOT_HOMES / f"{name}.{os.getpid()}"
+        new = ROOT_HOMES / f"{name}.{os.getpid()}"
         for inside, source in parts.items():
-            _copy(source, aside / inside)
-        for path in (aside, *aside.rglob("*")):
+            _copy(source, new / inside)
+        for path in (new, *new.rglob("*")):
             if not path.is_symlink():
-                path.chmod(0o755)  # whatever the umask was when the wheel was installed
+                path.chmod(0o755)  # regardless of the umask at installation
         with contextlib.suppress(OSError):  # another process was first
-            aside.rename(copy)
-        shutil.rmtree(aside, ignore_errors=True)
+            new.rename(copy)
+        shutil.rmtree(new, ignore_errors=True)
     return copy
 
 
@@ -146,20 +152,20 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def last_line(text: str, *, holding: tuple[str, ...] = ()) -> str:
-    """The last line that is not blank, and that holds one of some words where any does."""
+    """The last non-blank line with one of the words in `holding`, or the last non-blank line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if any(word in line for word in holding)]
-    return (telling or lines or ["no message"])[-1]
+    matching = [line for line in lines if any(word in line for word in holding)]
+    return (matching or lines or ["no message"])[-1]
 
 
 def without_postgres_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """PGDATA, PGPORT and their kin would lead the tools astray. Messages are read, so they are in English."""
+    """The environment without PGDATA, PGPORT and the like, and with English messages, which are parsed."""
     kept = {name: value for name, value in environment.items() if not name.startswith("PG")}
     return kept | {"LC_ALL": "C", "TZ": "UTC"}
 
 
 def process_in(folder: Path, pid: int) -> bool:
-    """Whether this pid lives and works in `folder`, as both servers do: a pid alone may be reused."""
+    """Whether a process with this pid has `folder` as its working directory, since a pid may be reused."""
     link = Path(f"/proc/{pid}/cwd")
     if Path("/proc/self/cwd").exists():
         with contextlib.suppress(OSError):
@@ -172,7 +178,7 @@ def process_in(folder: Path, pid: int) -> bool:
 
 
 def pid_in(file: Path) -> int | None:
-    """The pid on a file's first line, or None where there is no such file or no such line."""
+    """The pid on a file's first line; None when missing or malformed."""
     try:
         return int(file.read_text().splitlines()[0])
     except (OSError, ValueError, IndexError):

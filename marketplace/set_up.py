@@ -1,4 +1,4 @@
-"""What the demo does before it serves, as a table of steps; what was finished is not done again."""
+"""Steps of the demo before it serves. Finished steps are not repeated."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ PHOTOS = ("images_fb.zip", "images_fb")
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the catalogue comes from (drawn, when there is no folder) and whether shoppers are simulated."""
+    """The source of the catalogue (a folder, or drawn when None), and whether to simulate shoppers."""
 
     data: Path | None
     simulate: bool
 
     def check(self) -> None:
-        """Raises Unusable with one line where the folder does not hold what the importer reads."""
+        """Raise Unusable when the folder lacks a file that the importer needs."""
         if self.data is None:
             return
         missing = [name for name in TABLES if not (self.data / name).is_file()]
@@ -38,14 +38,15 @@ class Sources:
 
     @property
     def catalogue(self) -> str:
-        """Changes when a file of the folder does."""
+        """Fingerprint of the catalogue, which changes with any file of the folder."""
         if self.data is None:
             return digest(DRAWN)
-        return digest(str(self.data.resolve()), *(_stamp(path) for path in self._files()))
+        return digest(str(self.data.resolve()), *(_stamp(path) for path in self._files(self.data)))
 
-    def _files(self) -> Iterator[Path]:
-        yield from (self.data / name for name in TABLES)
-        for photos in (self.data / name for name in PHOTOS):
+    @staticmethod
+    def _files(folder: Path) -> Iterator[Path]:
+        yield from (folder / name for name in TABLES)
+        for photos in (folder / name for name in PHOTOS):
             if photos.is_file():
                 yield photos
             yield from sorted(photos.rglob("*"))
@@ -53,7 +54,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Step:
-    """A command of manage.py. With a fingerprint it is done once for each; without, on every start."""
+    """A command of manage.py. It runs once for each fingerprint, or on every start without one."""
 
     name: str
     title: str
@@ -66,8 +67,8 @@ class Step:
         return [*self.command.split(), *self.arguments]
 
     def is_finished(self) -> bool:
-        done = FinishedStep.objects.filter(name=self.name, fingerprint=self.fingerprint)
-        return bool(self.fingerprint) and done.exists()
+        finished = FinishedStep.objects.filter(name=self.name, fingerprint=self.fingerprint)
+        return bool(self.fingerprint) and finished.exists()
 
     def remember(self) -> None:
         if self.fingerprint:
@@ -75,41 +76,41 @@ class Step:
 
 
 def before_workers(sources: Sources) -> list[Step]:
-    """The catalogue, and the choice of the encoder, which workers must find made."""
-    asked = settings.ENVIRONMENT
+    """Steps that have to finish before workers start: encoder, places and catalogue."""
+    environment = settings.ENVIRONMENT
     return [
-        Step(  # first: a backbone that does not exist is refused at the start
+        Step(  # first, to refuse an unknown backbone at once
             "encoder",
             "Encoder of photos and words",
             "python manage.py embed --no-wait",
-            fingerprint=digest(asked.image_backbone, str(asked.image_weights)),
+            fingerprint=digest(environment.image_backbone, str(environment.image_weights)),
         ),
-        Step("places", "Places", PREPARATIONS["places"], fingerprint=digest(asked.country)),
+        Step("places", "Places", PREPARATIONS["places"], fingerprint=digest(environment.country)),
         _catalogue(sources),
     ]
 
 
 def with_workers(sources: Sources) -> list[Step]:
-    """What workers compute, or what is learned from what they computed."""
+    """Steps that need workers: embeddings and, with simulated shoppers, a trained model."""
     steps = [] if embedding.is_complete() else [Step("embeddings", "Embeddings", "python manage.py embed")]
     if sources.simulate:
-        once = sources.catalogue
+        fingerprint = sources.catalogue
         steps += [
-            Step("shoppers", "Simulated shoppers", "python manage.py simulate", fingerprint=once),
+            Step("shoppers", "Simulated shoppers", "python manage.py simulate", fingerprint=fingerprint),
             Step(
                 "training",
                 "Collaborative model",
                 "python manage.py train collaborative",
-                # Beat may have started one; and whatever its figures, simulated shoppers are to be served.
+                # --wait: beat may have started a training. --force: the model serves in any case.
                 ("--wait", "--force"),
-                fingerprint=once,
+                fingerprint=fingerprint,
             ),
         ]
     return steps
 
 
 def holds_another_catalogue(sources: Sources) -> bool:
-    """Whether an earlier run filled this database from somewhere else."""
+    """Whether an earlier run filled this database from other sources."""
     return FinishedStep.objects.filter(name="catalogue").exclude(fingerprint=sources.catalogue).exists()
 
 
@@ -118,13 +119,15 @@ def digest(*parts: object) -> str:
 
 
 def _catalogue(sources: Sources) -> Step:
-    once = sources.catalogue
+    fingerprint = sources.catalogue
     if sources.data is None:
-        return Step("catalogue", "Demo catalogue", "python manage.py draw_catalogue", fingerprint=once)
+        return Step("catalogue", "Demo catalogue", "python manage.py draw_catalogue", fingerprint=fingerprint)
     folder = str(sources.data)
-    return Step("catalogue", f"Catalogue of {folder}", "python manage.py import_listings", (folder,), once)
+    return Step(
+        "catalogue", f"Catalogue of {folder}", "python manage.py import_listings", (folder,), fingerprint
+    )
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
-    found = path.stat()
-    return str(path), found.st_size, found.st_mtime_ns
+    status = path.stat()
+    return str(path), status.st_size, status.st_mtime_ns

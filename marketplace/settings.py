@@ -1,4 +1,4 @@
-"""Django's settings, all of them derived from marketplace/environment.py."""
+"""Django settings, derived from marketplace/environment.py."""
 
 import contextlib
 import logging
@@ -19,7 +19,7 @@ VAR = ENVIRONMENT.var
 
 
 def _kept_secret(file: Path) -> str:
-    """A secret of this installation's own, made once; whoever runs in production sets SECRET_KEY."""
+    """A secret generated once and kept in a file. Raises BadEnvironment when it cannot be written."""
     try:
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -32,33 +32,34 @@ def _kept_secret(file: Path) -> str:
 
 
 def _write_whole(file: Path, text: str) -> None:
-    """Written aside and linked into place: of two processes that start at once, both read the first one's."""
-    with tempfile.NamedTemporaryFile("w", dir=file.parent) as aside:  # with mode 600
-        aside.write(text)
-        aside.flush()
+    """Write a file atomically, unless it exists: of two processes that start at once, the first one wins."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent) as temporary:  # with mode 600
+        temporary.write(text)
+        temporary.flush()
         with contextlib.suppress(FileExistsError):
-            file.hardlink_to(aside.name)
+            file.hardlink_to(temporary.name)
 
 
 def _secret_key(environment: Environment) -> str:
-    """The key that was set; on its own servers an installation makes one. Raises BadEnvironment."""
-    kept = environment.var / "secret_key"
+    """The configured key; with the embedded PostgreSQL, a generated one. Raises BadEnvironment."""
+    key, file = environment.secret_key, environment.var / "secret_key"
     if environment.is_embedded:
-        return environment.secret_key or _kept_secret(kept)
-    if reason := _why_unsafe(environment.secret_key, kept):
+        return key or _kept_secret(file)
+    if reason := _weakness_of(key, file):
         raise BadEnvironment(
             f"SECRET_KEY: found {reason}; accepted: 50 random characters, where DATABASE_URL is set."
         )
-    return environment.secret_key
+    return str(key)
 
 
-def _why_unsafe(key: str | None, kept: Path) -> str:
+def _weakness_of(key: str | None, generated: Path) -> str:
+    """The reason why a key is unsafe in production; empty when it is safe."""
     if not key:
         return "nothing"
     if key.startswith("django-insecure-") or len(set(key)) < 5:
         return "an example"
     with contextlib.suppress(OSError):
-        return "the one that the demo made for itself" if key == kept.read_text() else ""
+        return "the one that the demo made for itself" if key == generated.read_text() else ""
     return ""
 
 
@@ -96,7 +97,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",  # of plain views; REST framework's have Nobody
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",  # not for REST views
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "marketplace.authentication.VisitorCookieMiddleware",
@@ -120,14 +121,14 @@ TEMPLATES = [
     },
 ]
 
-# PostgreSQL and Redis: the configured ones, else the embedded ones, whose addresses follow from VAR.
+# PostgreSQL and Redis: the configured ones, else the embedded ones, whose addresses depend on VAR.
 DATABASES = {
     "default": dj_database_url.parse(
         ENVIRONMENT.database_url or embedded.database_url(VAR), conn_max_age=600, conn_health_checks=True
     )
 }
-# A server that cannot be reached, or any more, is given up after so long, not never: in seconds, and the last
-# in milliseconds (https://www.postgresql.org/docs/current/libpq-connect.html). Sockets know nothing of it.
+# Timeouts for an unreachable server, in seconds and the last in milliseconds; ignored for sockets.
+# https://www.postgresql.org/docs/current/libpq-connect.html
 DATABASES["default"]["OPTIONS"] = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -142,11 +143,11 @@ TIME_ZONE = ENVIRONMENT.time_zone
 USE_TZ = True
 
 STATIC_URL = "/static/"
-WHITENOISE_USE_FINDERS = True  # served from the packages themselves: nothing to collect
+WHITENOISE_USE_FINDERS = True  # serves files from the packages, without collectstatic
 MEDIA_URL = "/media/"
 MEDIA_ROOT = VAR / "media"
 
-# The proxy in front has to set X-Forwarded-Proto, whatever a client sent. Health checks come without it.
+# The proxy in front has to overwrite X-Forwarded-Proto. Health checks arrive without it.
 SECURE_SSL_REDIRECT = ENVIRONMENT.is_https_only
 SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics|healthcheck)/?$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.is_https_only else None
@@ -159,9 +160,9 @@ CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 12_000_000  # without files; body_limits.py looks before anything is read
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12_000_000  # without files; body_limits.py checks before the body is read
 
-# Under VAR: all of it is derived, and each folder can be deleted and made again by one command.
+# Derived data under VAR. One command rebuilds each folder after it is deleted.
 INDEX_ROOT = VAR / "index"
 MODEL_ROOT = VAR / "models"
 METRICS_ROOT = VAR / "metrics"
@@ -208,10 +209,10 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOGGING = logging_settings(ENVIRONMENT.chosen_log_format, ENVIRONMENT.log_level)
-DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # logs.py has looked at it
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # logs.py has validated it
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
-DJANGO_STRUCTLOG_USER_ID_FIELD = None  # what is logged about nobody need not be erased
+DJANGO_STRUCTLOG_USER_ID_FIELD = None  # logs hold no personal data, so nothing has to be erased
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
-DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL = logging.INFO  # django.request tells of it as an error
-DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG  # beat rings every second or two
+DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL = logging.INFO  # django.request logs it as an error
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG  # beat sends tasks every second or two

@@ -1,4 +1,4 @@
-"""Every address of the project."""
+"""URL patterns of the project."""
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required as for_anyone
@@ -10,8 +10,8 @@ from marketplace import health, media
 from marketplace.api import LoginApi, LogoutApi
 from marketplace.rate_limits import limited_login
 
-# Plain views are for whoever is logged in, and REST framework's for nobody, unless they say otherwise;
-# docs/access.md says of each address who may do what there, and a test reads it.
+# By default, plain views require a login and REST views refuse everyone. docs/access.md lists the permissions
+# of each address; a test compares it.
 to_docs = RedirectView.as_view(url="/api/docs/", http_method_names=["get", "head"])
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""The web process. Its threads start here, which a server that forks loads after the fork."""
+"""WSGI application. Starts the process's threads, so a forking server has to load it after the fork."""
 
 import sys
 
@@ -10,7 +10,7 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 from marketplace import entry, lock_waits  # noqa: E402
 
-GIVE_UP = 3  # gunicorn starts a worker that ends otherwise again, for ever
+GIVE_UP = 3  # exit status on which gunicorn does not restart the worker
 
 try:
     with entry.plain_errors():

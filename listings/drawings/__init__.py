@@ -1,6 +1,6 @@
-"""Photos of second-hand things, drawn: shape says what a thing is, colour says which. Pillow, no Django.
+"""Drawn photos of second-hand things, by kind and colour. Pillow only, no Django.
 
-Nothing here is random but what comes from the generator or seed that is passed in.
+All randomness comes from the generator or seed that is passed in.
 """
 
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ def draw(
 ) -> Image.Image:
     """A photo of one thing, RGB, `side` x `side` pixels.
 
-    Variant and form make up the thing itself and are drawn by lot when not given; passed again, they
-    show the same thing. Pose, scene and light always come from `rng`.
+    Variant and form identify the thing: the same values draw the same thing again. They are random when not
+    given. Pose, scene and light always come from `rng`.
     """
     chosen = KINDS[kind]
     variant = variant or rng.choice(chosen.variants)
@@ -41,7 +41,7 @@ def draw(
 
 
 def labelled_drawings(count: int, seed: int, side: int = LABELLED_SIDE) -> Iterator[tuple[Image.Image, str]]:
-    """So many drawings with the names of their kinds, all kinds equally often, to train a backbone on."""
+    """Training data for a backbone: `count` drawings with the names of their kinds, evenly spread."""
     rng = Random(seed)
     for number in range(count):
         kind = list(KINDS.values())[number % len(KINDS)]

@@ -1,4 +1,4 @@
-"""What people wear, carry, play with and read. Each function draws one kind, as in furniture.py."""
+"""Clothes, bags, toys, instruments and tools. Each function draws one kind, as in furniture.py."""
 
 from random import Random
 

@@ -1,8 +1,8 @@
-"""Shapes on a picture. Coordinates run from 0 to 1, rightwards and downwards, whatever the picture's size."""
+"""Shapes on a picture. Coordinates run from 0 to 1, rightwards and downwards, for any picture size."""
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -17,18 +17,23 @@ WOOD, DARK_WOOD, PALE_WOOD = (158, 112, 66), (92, 60, 38), (208, 172, 124)
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """Darker below 1, towards white above it."""
+    """The colour, darker for a factor below 1, closer to white above it."""
     if factor <= 1:
-        return tuple(round(part * factor) for part in colour)
-    return tuple(round(255 - (255 - part) * (2 - factor)) for part in colour)
+        return _rounded(part * factor for part in colour)
+    return _rounded(255 - (255 - part) * (2 - factor) for part in colour)
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    return tuple(round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return _rounded(a + (b - a) * share for a, b in zip(one, other, strict=True))
+
+
+def _rounded(parts: Iterable[float]) -> Colour:
+    red, green, blue = map(round, parts)
+    return red, green, blue
 
 
 class Canvas:
-    """A see-through layer; whatever is drawn on it is turned, mirrored and moved by its pose."""
+    """A transparent layer. Everything drawn on it is rotated, mirrored and moved by its pose."""
 
     def __init__(self, side: int, pose: np.ndarray | None = None):
         self.side = side * SUPERSAMPLING
@@ -43,7 +48,7 @@ class Canvas:
     def box(
         self, left: float, top: float, right: float, bottom: float, colour: Colour, round_: float = 0
     ) -> None:
-        """A rectangle, its corners rounded by a radius."""
+        """A rectangle with corners of radius `round_`."""
         radius = min(round_, (right - left) / 2, (bottom - top) / 2)
         corners = [
             (right - radius, top + radius, -90),
@@ -57,7 +62,7 @@ class Canvas:
         )
 
     def disc(self, x: float, y: float, radius: float, colour: Colour, height: float | None = None) -> None:
-        """A filled circle, or an ellipse when its half height is given."""
+        """A filled circle, or an ellipse when `height` (half of it) is given."""
         self.polygon(_ellipse(x, y, radius, height or radius), colour)
 
     def ring(
@@ -87,17 +92,15 @@ def bezier(points: Sequence[Point], steps: int = 24) -> list[Point]:
     """Points along the Bezier curve with these control points, ends included."""
     degree = len(points) - 1
     weights = [math.comb(degree, i) for i in range(degree + 1)]
-    return [
-        tuple(
-            sum(w * (1 - t) ** (degree - i) * t**i * points[i][axis] for i, w in enumerate(weights))
-            for axis in (0, 1)
-        )
-        for t in (step / steps for step in range(steps + 1))
-    ]
+
+    def coordinate(t: float, axis: int) -> float:
+        return sum(w * (1 - t) ** (degree - i) * t**i * points[i][axis] for i, w in enumerate(weights))
+
+    return [(coordinate(step / steps, 0), coordinate(step / steps, 1)) for step in range(steps + 1)]
 
 
 def random_pose(rng: random.Random, *, tilt: float) -> np.ndarray:
-    """A view of a thing: mirrored or not, nearer or farther, a little aside. Tilt in degrees."""
+    """A random affine pose, (3, 3): mirrored or not, scaled, shifted, rotated by at most `tilt` degrees."""
     angle, scale = math.radians(rng.uniform(-tilt, tilt)), rng.uniform(0.82, 1.0)
     mirror = rng.choice((-1, 1))
     turn = np.array(

@@ -1,4 +1,4 @@
-"""The demo catalogue: things, words, prices, places and sellers, through the verbs that all doors use."""
+"""The demo catalogue: drawn listings with text, prices, places and sellers, written by the batch services."""
 
 import io
 import os
@@ -23,14 +23,14 @@ from listings.places import load_gazetteer
 
 SELLER_COUNT = 160
 TOWN_COUNT = 80
-DAYS = 14  # how long ago the oldest was published
+DAYS = 14  # age of the oldest listing
 CHUNK_THINGS = 60
 MAXIMUM_PHOTOS = 3
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing for sale. All that is said and drawn of it follows from these fields."""
+    """One thing for sale. Its text and its photos are functions of these fields."""
 
     external_id: str
     kind: str
@@ -46,7 +46,7 @@ class Thing:
 
 
 def things(count: int, seed: int) -> Iterator[Thing]:
-    """The first things of an endless series, all kinds equally often. Each seed has its own series."""
+    """The first `count` things of an endless series, kinds equally frequent. Each seed has its own series."""
     prefix = "demo" if seed == 1 else f"demo-{seed}"
     for number in range(1, count + 1):
         rng = Random(f"{seed} {number}")
@@ -63,9 +63,9 @@ def things(count: int, seed: int) -> Iterator[Thing]:
 
 
 def draw_catalogue(*, count: int, seed: int, now: datetime, advance: Callable[[int], object]) -> None:
-    """Put so many drawn things on the market. Doing it twice draws nothing twice and creates nothing twice.
+    """Publish `count` drawn things. A second run creates and draws only what is missing.
 
-    `advance` is told after each chunk how many things it held.
+    `advance` is called after each chunk with the number of things in it.
     """
     towns, series = _towns(), things(count, seed)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -79,19 +79,23 @@ def _publish(chunk: list[Thing], towns: list[Place], now: datetime, threads: Exe
     with announcing():
         results = upsert_batch(rows=[listing_row(thing, towns, now) for thing in chunk], now=now)
         keys = {result.external_id: result.listing_id for result in results}
-        rows = [PhotoRow(keys[thing.external_id], photo_id, received) for thing, photo_id, received in drawn]
-        upsert_photos(rows=[row for row in rows if row.listing_id])
+        rows = [
+            PhotoRow(listing_id, photo_id, received)
+            for thing, photo_id, received in drawn
+            if (listing_id := keys[thing.external_id])
+        ]
+        upsert_photos(rows=rows)
 
 
 def _not_stored(chunk: list[Thing]) -> list[tuple[Thing, str]]:
     pairs = [(thing, photo_id) for thing in chunk for photo_id in thing.photo_ids]
-    wanted = [photo_id for _, photo_id in pairs]
-    stored = set(Photo.objects.filter(external_id__in=wanted).values_list("external_id", flat=True))
+    photo_ids = [photo_id for _, photo_id in pairs]
+    stored = set(Photo.objects.filter(external_id__in=photo_ids).values_list("external_id", flat=True))
     return [(thing, photo_id) for thing, photo_id in pairs if photo_id not in stored]
 
 
 def _photo(thing: Thing, photo_id: str) -> photos.ReceivedPhoto:
-    """The same thing each time, seen from another side and in another light."""
+    """One photo of the thing. Pose, scene and light depend on the photo's id."""
     picture = draw(thing.kind, thing.colour, Random(photo_id), variant=thing.variant, form=thing.form)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=92)
@@ -99,10 +103,10 @@ def _photo(thing: Thing, photo_id: str) -> photos.ReceivedPhoto:
 
 
 def listing_row(thing: Thing, towns: list[Place], now: datetime) -> ListingRow:
-    """What the seller writes. Towns are chosen the more often the larger they are."""
+    """The listing of a thing. Its town is drawn with a weight of the square root of the population."""
     rng = Random(thing.external_id)
     noun = noun_of(thing.kind, thing.variant)
-    place = rng.choices(towns, [max(town.population, 1) ** 0.5 for town in towns])[0]
+    place = rng.choices(towns, [(town.population or 1) ** 0.5 for town in towns])[0]
     return ListingRow(
         external_id=thing.external_id,
         seller=f"demo-seller-{rng.randint(1, SELLER_COUNT):03d}",
@@ -119,7 +123,7 @@ def listing_row(thing: Thing, towns: list[Place], now: datetime) -> ListingRow:
 
 
 def _price(thing: Thing, rng: Random) -> Decimal:
-    """Between the kind's bounds, evenly on a logarithmic scale, less for wear, to a round sum."""
+    """A price log-uniform between the kind's bounds, reduced for wear and rounded to 1 or 5."""
     low, high = KINDS[thing.kind].price
     price = low * (high / low) ** rng.random() * CONDITIONS[thing.condition][2]
     step = 1 if price < 20 else 5

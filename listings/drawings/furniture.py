@@ -1,6 +1,6 @@
-"""Furniture for the home and the office. Each function draws one kind; its feet stand at about y = .84.
+"""Furniture for the home and the office. Each function draws one kind, standing at about y = 0.84.
 
-`form` decides the proportions: the same seed draws the same thing again.
+`form` sets the proportions: the same seed draws the same thing again.
 """
 
 from random import Random

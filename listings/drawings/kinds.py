@@ -1,4 +1,4 @@
-"""What the demo's shops sell: for each kind its category, forms, colours, and where it is photographed."""
+"""Kinds of things in the demo catalogue: category, variants, colours, scenes and price range of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Draw = Callable[[Canvas, Colour, str, Random], None]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing. `variants` are drawn differently and named in the title; `tilt` is in degrees."""
+    """A kind of thing. Each variant is drawn differently and named in the title. `tilt` is in degrees."""
 
     name: str
     category: str

@@ -1,4 +1,4 @@
-"""Things with wheels, keys, screens and plugs. Each function draws one kind, as in furniture.py."""
+"""Vehicles, electronics and appliances. Each function draws one kind, as in furniture.py."""
 
 import math
 from random import Random

@@ -1,4 +1,4 @@
-"""The colours that things come in, under the names that sellers use."""
+"""Colours of things by the names that sellers use."""
 
 from listings.drawings.canvas import Colour
 

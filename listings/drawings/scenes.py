@@ -1,4 +1,4 @@
-"""Where a thing is photographed, and how its photo is put together: backdrop, shadow, thing, light."""
+"""Backdrops, and the composition of a photo: backdrop, shadow, thing, light."""
 
 from collections.abc import Callable
 from random import Random
@@ -109,7 +109,7 @@ SCENES: dict[str, Callable[[Canvas, Random], None]] = {
 
 
 def photograph(thing: Canvas, scene: str, rng: Random) -> Image.Image:
-    """The thing in its scene, with its shadow and some light and grain. RGB."""
+    """The thing in its scene with shadow, light and grain, as an RGB image."""
     backdrop = Canvas(thing.side // SUPERSAMPLING)
     SCENES[scene](backdrop, rng)
     picture = backdrop.image.convert("RGB")
@@ -122,7 +122,7 @@ def photograph(thing: Canvas, scene: str, rng: Random) -> Image.Image:
 
 
 def _blurred(picture: Image.Image, radius: float) -> Image.Image:
-    """Blur by a radius as a share of the side, on a smaller copy: nobody sees the difference."""
+    """Blur by a radius given as a share of the side. Works on a quarter-size copy, which is faster."""
     small = picture.reduce(4)
     return small.filter(ImageFilter.GaussianBlur(radius * small.width)).resize(picture.size)
 
@@ -137,7 +137,7 @@ def _with_shadow(picture: Image.Image, mask: Image.Image, rng: Random) -> Image.
 
 
 def _in_light(picture: Image.Image, rng: Random) -> Image.Image:
-    """Brighter on one side, darker in the corners, warm or cool, with the grain of a phone's camera."""
+    """The picture with a light gradient, vignette, colour temperature and sensor noise."""
     pixels = np.asarray(picture, dtype=np.float32)
     y, x = np.mgrid[-1 : 1 : 1j * picture.height, -1 : 1 : 1j * picture.width].astype(np.float32)
     light = 1 + rng.uniform(-0.09, 0.09) * x + rng.uniform(-0.1, 0.03) * y - 0.07 * (x * x + y * y)

@@ -1,8 +1,8 @@
-"""What the sellers of the demo say about their things: words that agree with the picture."""
+"""Titles and descriptions of the demo's listings, consistent with their pictures."""
 
 from random import Random
 
-# Where "variant kind" is not what people say.
+# Exceptions to "variant kind".
 NOUNS = {
     ("desk", "drawer"): "desk with drawers",
     ("phone", "front"): "mobile phone",
@@ -140,7 +140,7 @@ FACTS = {
     "wheel": ("17 inch, five stud.", "5 mm of tread left.", "Straight and balanced."),
 }
 
-# By condition: an ending for the title, a sentence, and what it does to the price.
+# By condition: endings for the title, a sentence for the description, a factor for the price.
 CONDITIONS = {
     "new": (("brand new", "never used"), "It was an unwanted gift and has never been used.", 1.0),
     "like_new": (("barely used", "as new"), "Used a handful of times; it looks as new.", 0.85),
@@ -161,7 +161,7 @@ ENDINGS = (
 
 
 def noun_of(kind: str, variant: str) -> str:
-    """What people call it: `three seater sofa`, `trainers`."""
+    """The usual name, such as `three seater sofa` or `trainers`."""
     return NOUNS.get((kind, variant), f"{variant} {kind}")
 
 

@@ -1,4 +1,4 @@
-"""Threads that ask a web process all the time, and keep every reply."""
+"""Threads that send requests continuously and record every response."""
 
 import contextlib
 import functools
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reply:
-    began: float  # seconds, as time.monotonic() tells them
+    began: float  # seconds of time.monotonic()
     ended: float
     what: str  # method and path
     status: int
-    headers: dict[str, str]  # names in small letters
+    headers: dict[str, str]  # names in lower case
     content: bytes
 
     @property
@@ -26,7 +26,7 @@ class Reply:
 
 
 def shown_on(reply: Reply) -> frozenset[str]:
-    """Ids of all listings that a page names, of a feed or of the catalogue."""
+    """Ids of all listings on a page of a feed or of the catalogue."""
     if "results" in reply.body:
         return frozenset(listing["id"] for listing in reply.body["results"])
     items = reply.body["items"]
@@ -34,7 +34,7 @@ def shown_on(reply: Reply) -> frozenset[str]:
 
 
 def ask(port: int, method: str, path: str, body: dict | None, key: dict[str, str]) -> Reply:
-    """One request over a connection of its own."""
+    """Send one request over a new connection."""
     began = time.monotonic()
     headers = key | ({"Content-Type": "application/json"} if body is not None else {})
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as link:
@@ -46,7 +46,7 @@ def ask(port: int, method: str, path: str, body: dict | None, key: dict[str, str
 
 
 class Crowd:
-    """Within, each lives in a thread of its own, until `over` is set at the end."""
+    """Context manager that runs functions in threads and sets `over` at its end."""
 
     def __init__(self, *lives: Callable[[], None]):
         self.over = threading.Event()
@@ -64,7 +64,7 @@ class Crowd:
 
 
 class Asking(Crowd):
-    """Within, each question is asked by a thread of its own, again and again, told how often before."""
+    """Context manager with a thread for each request function, called repeatedly with a counter."""
 
     def __init__(self, *questions: Callable[[int], Reply]):
         super().__init__(*(functools.partial(self._run, each) for each in questions))
@@ -82,5 +82,5 @@ class Asking(Crowd):
                 return
 
     def since(self, moment: float) -> list[Reply]:
-        """What was asked after it."""
+        """The responses to requests that started after a time."""
         return [reply for reply in self.replies if reply.began > moment]

@@ -1,4 +1,4 @@
-"""An installation whose processes die where a test wants it, and servers of its own to stop."""
+"""Fixtures: an installation with crash points, and servers that tests may stop."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from tests.flows.conftest import ROOT, Installation, eventually
 
 
 class FragileInstallation(Installation):
-    """Processes that read where they are to be killed; see recommendations/crash_points.py."""
+    """Processes with crash points; see recommendations/crash_points.py."""
 
     def __init__(self, folder: Path, weights: Path):
         super().__init__(folder, weights)
@@ -28,11 +28,11 @@ class FragileInstallation(Installation):
         self.environment |= {"CRASH_POINTS": str(self.crash_points), "OMP_NUM_THREADS": "1"}
 
     def crash_at(self, *points: str) -> None:
-        """From now on who reaches one of these points is killed; without any, nobody."""
+        """Kill every process that reaches one of these points; without points, none."""
         self._signal_at(dict.fromkeys(points, "SIGKILL"))
 
     def halt_at(self, point: str) -> None:
-        """From now on who reaches this point is halted there; see `Forking.halting`."""
+        """Halt every process that reaches this point; see `Forking.halting`."""
         self._signal_at({point: "SIGSTOP"})
 
     def _signal_at(self, signals: dict[str, str]) -> None:
@@ -41,7 +41,7 @@ class FragileInstallation(Installation):
         aside.replace(self.crash_points)
 
     def forking(self) -> "Forking":
-        """A process that runs commands in children of its own, which may be killed."""
+        """A process that runs commands in child processes, which may be killed."""
         started = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.forking"],
             cwd=ROOT,
@@ -56,19 +56,22 @@ class FragileInstallation(Installation):
 
 
 class Forking:
-    """Runs `manage.py` commands, each in a fresh child of one process that has everything loaded."""
+    """Runs `manage.py` commands, each in a new child of a process that has everything imported."""
 
     def __init__(self, started: subprocess.Popen):
         self._started = started
 
     def run(self, *words: str) -> int:
-        """How the command ended: its exit status, or minus the signal that ended it."""
+        """Run a command. Returns its exit status, or minus the signal that ended it."""
         self._begin(*words)
         return self._end()
 
     @contextmanager
     def halting(self, installation: FragileInstallation, point: str, *words: str) -> Iterator[list[int]]:
-        """Within, the command is halted at this point; after it, the list holds how it ended."""
+        """Context manager in which the command is halted at this point.
+
+        Afterwards the list has its status.
+        """
         installation.halt_at(point)
         self._begin(*words)
         halted = eventually(lambda: children_of(self._started.pid, state="T"), f"it comes to {point}")
@@ -79,7 +82,7 @@ class Forking:
         ended.append(self._end())
 
     def fill_disk(self) -> None:
-        """From now on no command can write to a file."""
+        """Make every write to a file fail, as on a full disk."""
         limit_files(self._started.pid, 0)
 
     def _begin(self, *words: str) -> None:
@@ -92,7 +95,7 @@ class Forking:
 
 @pytest.fixture
 def installation(transactional_db, encoder, tmp_path, weights_file):
-    """An installation with a chosen encoder, of which nothing runs yet."""
+    """An installation with an active encoder and no running process."""
     made = FragileInstallation(tmp_path, weights_file)
     yield made
     made.stop()
@@ -106,7 +109,7 @@ def key(transactional_db) -> dict[str, str]:
 
 @pytest.fixture
 def own_redis(installation, tmp_path_factory):
-    """A Redis that only this installation uses; what it holds is gone when it stops."""
+    """A Redis for this installation alone, without persistence."""
     servers = EmbeddedServers(tmp_path_factory.mktemp("servers"), durable=False)
     servers.hold(postgres=False)
     installation.environment["REDIS_URL"] = servers.redis.url
@@ -117,18 +120,18 @@ def own_redis(installation, tmp_path_factory):
 
 
 def assert_agrees(count: int) -> None:
-    """The newest generation and the log hold these many listings, as the database does; nothing waits."""
+    """Assert that index, change log and database have this many listings, and that no job waits."""
     verdict = compaction.verify()
     assert (verdict.checked, verdict.agrees, verdict.waiting) == (count, True, 0), verdict
 
 
 def limit_files(pid: int, most: int) -> None:
-    """A process, and those that it starts from now on, fails to write more bytes than this into a file."""
+    """Limit the file size of a process and its future children."""
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
 
 
 def children_of(pid: int, *, state: str = "RSDT") -> list[int]:
-    """Of a process, those that are in one of these states: T for halted, Z for ended; see proc(5)."""
+    """Children of a process in one of these states: T for stopped, Z for ended; see proc(5)."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

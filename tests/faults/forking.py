@@ -1,4 +1,4 @@
-"""A program: runs a `manage.py` command for each line it reads, in a child, and writes how the child ended.
+"""Program that runs a `manage.py` command in a child process for each input line and prints its exit status.
 
 What takes long to load is loaded once; each child is a process like any other, to be killed.
 """
@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
 
 
 def run(words: list[str]) -> None:
-    """In a child: ends this process, with 1 where the command refuses in one line, with 2 where it breaks."""
+    """Run a command and exit, with 1 for a CommandError and 2 for any other error. For child processes."""
     from django.core.management import CommandError, call_command
 
     try:

@@ -1,4 +1,4 @@
-"""What was asked and answered in a storm, and the proof from it that no promise was broken."""
+"""History of a torture run, and checks that no guarantee was violated."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ WHATS = ("publish", "edit", "sell", "reserve", "release", "send", "look")
 
 @dataclass(frozen=True)
 class Entry:
-    """One request. Where no reply came, or none that tells, it may have been done or not."""
+    """One request. Without a response, or with an ambiguous one, it may have taken effect or not."""
 
-    began: float  # seconds of one clock
+    began: float  # seconds of time.monotonic()
     ended: float
     what: str  # one of WHATS
     name: str  # of a listing, an event or a page
-    is_done: bool = True  # so it was acknowledged
+    is_done: bool = True  # acknowledged with success
     shown: frozenset[str] = frozenset()  # listings on a page
-    title: str = ""  # that an edit gives
+    title: str = ""  # new title of an edit
 
 
 @dataclass(frozen=True)
 class Absence:
-    """A time in which a listing was not for sale."""
+    """A period in which a listing was not for sale."""
 
     listing: str
     since: float
@@ -30,7 +30,7 @@ class Absence:
 
 
 def absences(history: list[Entry]) -> list[Absence]:
-    """From each acknowledged sale on; each acknowledged reservation to the next attempt to end it."""
+    """Periods after each acknowledged sale, and between a reservation and the next attempt to release it."""
     found = [Absence(it.name, it.ended) for it in history if it.what == "sell" and it.is_done]
     for held in (it for it in history if it.what == "reserve" and it.is_done):
         ends = (it.began for it in history if it.what == "release" and it.name == held.name)
@@ -41,7 +41,7 @@ def absences(history: list[Entry]) -> list[Absence]:
 
 
 def shown_while_absent(history: list[Entry]) -> list[str]:
-    """Pages with a listing that was off the market from their request to their reply."""
+    """Pages that show a listing which was off the market from the request to the response."""
     away: dict[str, list[Absence]] = {}
     for absence in absences(history):
         away.setdefault(absence.listing, []).append(absence)
@@ -55,7 +55,7 @@ def shown_while_absent(history: list[Entry]) -> list[str]:
 
 
 def lost_edits(history: list[Entry], titles: dict[str, str]) -> list[str]:
-    """Listings with another title than the last acknowledged edit gave, or one that was tried after it."""
+    """Listings whose title is neither that of the last acknowledged edit nor of a later attempt."""
     possible: dict[str, set[str]] = {}
     for it in sorted((it for it in history if it.what == "edit"), key=lambda it: it.began):
         before = set() if it.is_done else possible.get(it.name, {titles.get(it.name, "")})
@@ -66,7 +66,10 @@ def lost_edits(history: list[Entry], titles: dict[str, str]) -> list[str]:
 def violations(
     history: list[Entry], *, statuses: dict[str, str], titles: dict[str, str], event_ids: list[str]
 ) -> list[str]:
-    """Broken promises. The last three are what the database holds in the end; no two edited one at once."""
+    """Violations. The last three arguments are the final content of the database.
+
+    Edits of one listing never overlap.
+    """
     done = {what: Counter(it.name for it in history if it.what == what and it.is_done) for what in WHATS}
     tried_to_sell = {it.name for it in history if it.what == "sell"}
     sold = {name for name, status in statuses.items() if status == "sold"}

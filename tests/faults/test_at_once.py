@@ -1,4 +1,4 @@
-"""Two processes that would do the same work, one of them halted in the middle of it."""
+"""Two processes with the same work, one of them halted in the middle."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +60,7 @@ class TestTwoAtOnce:
 
 
 class TestAWorkerThatSleptTooLong:
-    """Its lease is over: another has done its work, and the world has moved on."""
+    """The lease of a halted worker expires, and another worker does its job."""
 
     def test_what_it_brings_does_not_replace_what_is_newer(self, installation, sofas, forking):
         edited, sold, same = sofas[:3]

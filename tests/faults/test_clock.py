@@ -1,4 +1,4 @@
-"""A clock that was years ahead, and was put right: what was written meanwhile stands in nobody's way."""
+"""A clock that was years ahead and was corrected: rows from that time block nothing."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What ends processes in tests does not do so where others rely on them."""
+"""Crash points are refused in production."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ PRODUCTION = {
 
 
 def start(**environment: str) -> subprocess.CompletedProcess:
-    """The settings are read and the apps are made ready, as in each process; nothing is connected to."""
+    """Load settings and apps as every process does, without any connection."""
     return subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=ROOT,

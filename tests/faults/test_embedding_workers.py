@@ -1,4 +1,4 @@
-"""Workers that are killed while they embed: once, at each step, and again and again by one listing."""
+"""Embedding workers that are killed: once at each step, and repeatedly by one listing."""
 
 import io
 import math
@@ -23,7 +23,7 @@ RINGS_EVERY_S = 3.0
 
 
 class Worker:
-    """An embedding worker, whose pool has one process: that which embeds."""
+    """An embedding worker with a pool of one process."""
 
     def __init__(self, installation):
         self._installation = installation
@@ -31,7 +31,7 @@ class Worker:
         self.pool = self._next_pool(without=None)
 
     def is_killed(self) -> None:
-        """Let it work until it is killed; another process takes its place, and nobody is killed any more."""
+        """Run until it is killed. A new process replaces it, and no further one is killed."""
         self.pool = self._next_pool(without=self.pool)
         self._installation.crash_at()
 
@@ -44,14 +44,14 @@ class Worker:
 
 
 def leases_pass() -> None:
-    """As if what was claimed had been claimed long ago."""
+    """Let all leases of claimed jobs expire."""
     EmbeddingJob.objects.exclude(claimed_until=None).update(
         claimed_until=timezone.now() - timedelta(seconds=1)
     )
 
 
 def ring_until(check, what: str) -> None:
-    """As `eventually`, while the bell rings now and then, as beat rings it: one that is not heard expires."""
+    """Like `eventually`, and sends the embedding task periodically, as beat does, because messages expire."""
     rung_at = -math.inf
 
     def rung_and_checked() -> bool:
@@ -127,7 +127,7 @@ class TestPoison:
         assert job.claimed_until > timezone.now() + timedelta(seconds=70), (
             "it rests longer than the first time"
         )
-        EmbeddingJob.objects.update(attempts=F("attempts") + 2)  # two more, which take as long
+        EmbeddingJob.objects.update(attempts=F("attempts") + 2)  # two more attempts, without waiting for them
         leases_pass()
         worker.is_killed()
         leases_pass()

@@ -1,4 +1,4 @@
-"""Batches of events whose web process is killed, or that come twice at once over two processes."""
+"""Event batches whose web process is killed, or which two processes receive at once."""
 
 import threading
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def sofa(installation):
 
 
 def batch(sofa) -> dict:
-    """Events of three people; one listing is not known yet."""
+    """Events of three people, one of them for an unknown listing."""
     events = [
         {"event_id": f"{n}", "actor": f"shopper-{n % 3}", "listing": sofa.external_id, "kind": "view"}
         for n in range(COUNT)
@@ -44,7 +44,7 @@ def somebody_waits_for_a_lock() -> bool:
 
 @contextmanager
 def while_it_waits(installation, body: dict, key: dict):
-    """The batch is sent, and its transaction waits for a lock that the caller holds."""
+    """Send the batch; its transaction waits for a lock of the caller."""
 
     def send() -> None:
         try:
@@ -83,7 +83,7 @@ class TestAWebProcessKilledInABatch:
         self.assert_sent_again(installation, sofa, key, {"accepted": COUNT - 1, "parked": 1})
 
     def test_at_the_commit_all_is_there_and_is_not_counted_again(self, installation, sofa, key):
-        """Foreign keys are checked as the transaction commits: it waits there for who holds the listing."""
+        """The commit checks foreign keys, so it waits for a lock on the listing."""
         installation.serve()
         web = installation.running[-1]
         with transaction.atomic():
@@ -94,7 +94,7 @@ class TestAWebProcessKilledInABatch:
         self.assert_sent_again(installation, sofa, key, {"duplicate": COUNT})
 
     def assert_sent_again(self, installation, sofa, key, expected: dict[str, int]) -> None:
-        """The new process replies so, to the first of two times; every event is there once."""
+        """The first response of the new process has these counts, and every event exists once."""
         installation.serve()
         status, reply = installation.post("/api/v1/interactions/", batch(sofa), **key)
         assert (status, outcomes(reply)) == (200, expected)

@@ -1,4 +1,4 @@
-"""Files that change under a process, disks that are full."""
+"""Files that are corrupted under a running process, and full disks."""
 
 import http.client
 import os
@@ -14,12 +14,12 @@ from tests import factories
 from tests.faults.conftest import assert_agrees, children_of, limit_files
 from tests.flows.conftest import eventually
 
-EVERY = 5  # bytes: one of so many is flipped
+EVERY = 5  # one bit is flipped in every so many bytes
 
 
 @pytest.fixture
 def sofas(encoder, alice):
-    """Twenty, embedded; two generations hold them."""
+    """Twenty embedded sofas in two index generations."""
     made = [factories.listing(alice, f"Blue sofa {number}") for number in range(20)]
     factories.photo(made[0])
     embedding.embed_claimed_batches(clock=timezone.now)
@@ -55,7 +55,7 @@ class TestFilesThatAreCutShortUnderAProcess:
 
         def finds_all() -> bool:
             try:
-                with ThreadPoolExecutor(16) as threads:  # so many that both processes get some
+                with ThreadPoolExecutor(16) as threads:  # enough that both processes receive some
                     replies = list(threads.map(installation.get, [path] * 32))
             except (OSError, http.client.HTTPException):
                 return False

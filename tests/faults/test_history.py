@@ -1,4 +1,4 @@
-"""The check of a storm finds each kind of violation that is planted in a history without any."""
+"""The checks of a torture run find every kind of violation that is added to a correct history."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away while people ask, and comes back."""
+"""PostgreSQL stops and restarts under requests."""
 
 import os
 import signal
@@ -22,14 +22,14 @@ from tests.flows.conftest import eventually
 
 @pytest.fixture
 def postgres():
-    """The server of this test run; it runs again in any case when the test is over."""
+    """The server of this test run, restarted after the test."""
     server = PostgresServer(ServerHome(servers.FOLDER), durable=False)
     yield server
     server.start()
 
 
 def is_clean(reply: Reply) -> bool:
-    """It succeeded, or said in the way of this API that trying again later may help."""
+    """Whether it succeeded or is a 503 problem with Retry-After."""
     return reply.status in (200, 201) or (
         reply.status == 503
         and reply.headers["content-type"] == "application/problem+json"
@@ -39,7 +39,7 @@ def is_clean(reply: Reply) -> bool:
 
 
 def questions_about(sofa, port: int, key: dict) -> list[Callable[[int], Reply]]:
-    """Each a kind of request, for a thread of its own."""
+    """Request functions, one for each thread."""
 
     def asked(method: str, path: str, body=None):
         return lambda number: ask(port, method, path, body and body(number), key)
@@ -69,7 +69,8 @@ class TestARestartAndACrashUnderRequests:
         sofa = factories.listing(factories.actor("alice"))
         factories.actor("bob")
         embedding.embed_claimed_batches(clock=timezone.now)
-        # As in production; tests are quicker without, and lose what they wrote last as the server is killed.
+        # As in production. Tests usually run without, and would lose the last writes when the server is
+        # killed.
         installation.environment["DATABASE_URL"] += "?options=-c%20synchronous_commit%3Don"
         installation.serve()
 
@@ -107,5 +108,5 @@ class TestARestartAndACrashUnderRequests:
 
 
 def answered(replies: list[Reply], *, ok: bool) -> int:
-    """How many kinds of questions were answered so."""
+    """Number of request kinds with such a response."""
     return len({reply.what for reply in replies if (reply.status < 300) == ok})

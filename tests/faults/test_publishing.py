@@ -1,4 +1,4 @@
-"""Who publishes a model or an index generation is killed at every step of it."""
+"""Processes killed at every step of publishing a model or an index generation."""
 
 import pytest
 from django.utils import timezone
@@ -18,7 +18,7 @@ BUILDING_MODEL = ("begun", "written", "synced", "renamed", "in_place")
 
 @pytest.fixture
 def catalogue(installation):
-    """Sixteen listings, embedded, of which a generation holds the first eight."""
+    """Sixteen embedded listings, the first eight of them in an index generation."""
     alice = factories.actor("alice")
     for number in range(16):
         sofa = factories.listing(alice, f"Sofa {number}")

@@ -1,4 +1,4 @@
-"""Redis goes away, comes back empty, and is full: what people send is kept, and all of it heals by itself."""
+"""Redis stops, restarts empty and is full: no request is lost, and everything recovers by itself."""
 
 import time
 
@@ -16,11 +16,11 @@ HEALS_IN_S = 60
 
 @pytest.fixture
 def running(installation, own_redis):
-    """The whole installation under its supervisor, but for queries and trainings."""
+    """The installation under its supervisor, without workers for queries and trainings."""
     supervisor = Supervisor(
         logs=installation.folder, environment=installation.environment, say=lambda name, line: None
     )
-    # A process is killed when the thread that started it ends: this one lives as long as the test.
+    # Linux kills a process when the thread that started it ends, so this thread lives as long as the test.
     for process in (WEB, EMBEDDINGS, EVENTS, BEAT):
         supervisor.start(process, bind=f"127.0.0.1:{installation.port}", var=str(installation.folder))
     eventually(installation._answers, "the web process answers")
@@ -30,14 +30,14 @@ def running(installation, own_redis):
 
 
 class Shop:
-    """What a shop sends to the installation, and how that stands."""
+    """A marketplace that sends listings and events, and checks their state."""
 
     def __init__(self, installation, key):
         self._installation, self._key = installation, key
         self.count = 0
 
     def sends(self) -> str:
-        """A listing and an event of it are accepted; the listing's id."""
+        """Send a listing and an event, both accepted. Returns the listing's id."""
         self.count += 1
         name = f"sofa-{self.count}"
         new = {"id": name, "seller": "alice", "title": f"Blue sofa {name}", "price": "50"}
@@ -57,7 +57,7 @@ class Shop:
         return set(self.feed()["degraded"])
 
     def is_whole(self) -> bool:
-        """Everything that was sent is embedded and shown, nothing is lacking that Redis holds."""
+        """Whether everything sent is embedded and shown, and no part of the feed is degraded."""
         page = self.feed()
         shown = {item["listing"]["id"] for item in page["items"]}
         is_lacking = {"broker", "trending", "catalogue", "embedding"} & set(page["degraded"])
@@ -86,7 +86,7 @@ class TestRedis:
         stopped_at = time.monotonic()
         eventually(lambda: {"broker", "trending"} <= shop.lacks(), "feeds say what they lack")
         shop.sends()
-        time.sleep(max(AWAY_S - (time.monotonic() - stopped_at), 0))  # the longer, the rarer it is asked for
+        time.sleep(max(AWAY_S - (time.monotonic() - stopped_at), 0))  # long enough for retries to become rare
         own_redis.start()
         heals("with a Redis that forgot everything")
 

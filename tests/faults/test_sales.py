@@ -1,4 +1,4 @@
-"""Many buy and look at once: what is sold is seen by nobody who asks after the sale."""
+"""Concurrent buyers and shoppers: no page requested after a sale shows the sold listing."""
 
 import random
 import threading
@@ -17,10 +17,10 @@ from tests.flows.conftest import eventually
 from tests.recommendations import pictures
 
 LASTS_S = 30.0
-PAUSE_S = 1.0  # the stock has to last
+PAUSE_S = 1.0  # the stock has to last for the test
 STOCK = 250
-BUYERS, HOLDERS, LOOKERS = 6, 4, 16  # a buyer brings a rival: 32 threads
-VERBS = {"sell": "sold"}  # where the address calls it otherwise
+BUYERS, HOLDERS, LOOKERS = 6, 4, 16  # each buyer has a rival: 32 threads
+VERBS = {"sell": "sold"}  # names that differ in the URL
 PAGES = (
     "/api/v1/feed/?limit=50",
     "/api/v1/feed/?actor=bob&limit=50",
@@ -32,7 +32,7 @@ PAGES = (
 
 @pytest.fixture
 def stock(installation) -> list[str]:
-    """Ids of many sofas on the market, embedded; some show photos."""
+    """Ids of many embedded sofas on the market, some with photos."""
     alice = factories.actor("alice")
     for name in ("bob", "buyer"):
         factories.actor(name)
@@ -44,7 +44,7 @@ def stock(installation) -> list[str]:
 
 
 class Market:
-    """What people do to listings over HTTP, and see of them."""
+    """Actions of buyers and shoppers over HTTP, recorded."""
 
     def __init__(self, port: int, key: dict[str, str], stock: list[str]):
         self.history: list[Entry] = []
@@ -52,7 +52,7 @@ class Market:
         self._stock, self._taking = list(stock), threading.Lock()
 
     def buy(self, number: int) -> Reply:
-        """Two buy the same at once; one of them gets it."""
+        """Two buyers buy the same listing at once; one succeeds."""
         listing, others = self._take(), []
         rival = threading.Thread(target=lambda: others.append(self._change("sell", listing)))
         rival.start()
@@ -63,7 +63,7 @@ class Market:
         return reply
 
     def hold(self, number: int) -> Reply:
-        """Reserve a listing for a moment; once it is free again, the next search shows it."""
+        """Reserve a listing briefly. After its release, the next search shows it."""
         listing = self._take()
         assert self._change("reserve", listing).status == 200
         time.sleep(PAUSE_S)
@@ -74,7 +74,7 @@ class Market:
         return reply
 
     def look(self, number: int) -> Reply:
-        """A page, and what its cursor leads to."""
+        """Request a page and the next one."""
         page = PAGES[number % len(PAGES)].format(asked=self._stock[0])
         reply = self._look(page)
         if cursor := reply.body.get("next_cursor"):
@@ -82,7 +82,10 @@ class Market:
         return reply
 
     def _take(self) -> str:
-        """A listing that no other thread does anything to. The first ones are asked for their like."""
+        """A listing that no other thread uses.
+
+        The first ones are reserved for requests of similar listings.
+        """
         with self._taking:
             return self._stock.pop(random.randrange(10, len(self._stock)))
 

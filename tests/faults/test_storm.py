@@ -1,4 +1,4 @@
-"""`make torture`: everything at once, while processes are killed and Redis is stopped and emptied."""
+"""`make torture`: all kinds of requests while processes are killed and Redis is stopped and emptied."""
 
 import contextlib
 import functools
@@ -42,7 +42,7 @@ LEFT = 30  # listings that are not traded
 
 
 class Storm(Crowd):
-    """People who ask one of two web processes for things, each in a thread, and what became of it."""
+    """Threads that send requests to two web processes and record the outcomes."""
 
     def __init__(self, ports: list[int], key: dict[str, str], stock: list[str]):
         self.history: list[Entry] = []
@@ -79,14 +79,17 @@ class Storm(Crowd):
                 self._stock.append(name)
 
     def trading(self, chance: random.Random) -> None:
-        """Two buy it at once, or it is held for a moment. What was left half done stays out of the stock."""
+        """Two buyers buy at once, or one reserves briefly.
+
+        A listing with an unknown outcome leaves the stock.
+        """
         if not (name := self._take(chance)):
             return
         if chance.random() < 0.5:
             others = threading.Thread(target=self._sell, args=(random.Random(name), name))
             others.start()
             self._sell(chance, name)
-            self.looking(chance)  # at once: a process learns of the sale a moment later
+            self.looking(chance)  # before the process has seen the sale
             others.join()
         elif self._ask(chance, "reserve", name, "POST", f"listings/{name}/reserve/", {}):
             self.looking(chance)
@@ -98,7 +101,7 @@ class Storm(Crowd):
         self._ask(chance, "sell", name, "POST", f"listings/{name}/sold/", {"buyer": "buyer"})
 
     def sending(self, chance: random.Random) -> None:
-        """Send an event until somebody says that it is kept, as a shop does."""
+        """Send an event until it is acknowledged, as a marketplace does."""
         if not self._stock:
             return
         event = {"event_id": f"event-{next(self._numbers)}", "actor": "bob", "kind": "view"}
@@ -115,13 +118,13 @@ class Storm(Crowd):
         self._ask(chance, "look", page, "GET", page, None)
 
     def _take(self, chance: random.Random) -> str | None:
-        """A listing that no other thread does anything to; of the older ones, which pages show by now."""
+        """A listing that no other thread uses, from the older ones, which are indexed."""
         with self._taking:
             count = len(self._stock) - LEFT
             return self._stock.pop(chance.randrange(5, 5 + count)) if count > 0 else None
 
     def _ask(self, chance, what: str, name: str, method: str, path: str, body: dict | None) -> bool:
-        """Whether it was acknowledged; the history has it in any case."""
+        """Send a request and record it. Returns whether it was acknowledged."""
         began, shown, is_done = time.monotonic(), frozenset(), False
         try:
             reply = ask(chance.choice(self._ports), method, f"/api/v1/{path}", body, self._key)
@@ -130,7 +133,7 @@ class Storm(Crowd):
             if reply.status >= 500 and reply.status != 503:
                 self.problems.append(reply)
         except (OSError, http.client.HTTPException):
-            time.sleep(0.1)  # its process was killed
+            time.sleep(0.1)  # the web process was killed
         title = body["title"] if what == "edit" else ""
         self.history.append(Entry(began, time.monotonic(), what, name, is_done, shown, title))
         return is_done
@@ -147,7 +150,7 @@ def is_acknowledged(what: str, reply: Reply) -> bool:
 
 
 class Reaper:
-    """Kills processes and starts them again; stops Redis and empties it; merges and trains in between."""
+    """Kills and restarts processes, stops and empties Redis, compacts the index and trains."""
 
     def __init__(self, homes: list[FragileInstallation], own_redis):
         self._redis, self.counts = own_redis, {}
@@ -178,7 +181,7 @@ class Reaper:
         compaction.compact(least_changes=1)
 
     def train(self, chance: random.Random) -> None:
-        with contextlib.suppress(AlreadyTraining):  # a worker does
+        with contextlib.suppress(AlreadyTraining):  # a worker is training
             train_collaborative(now=timezone.now(), force=True)
 
 
@@ -187,7 +190,7 @@ WORK = (EMBEDDINGS, EVENTS, TRAINING, BEAT)
 
 @pytest.fixture
 def homes(installation, own_redis, tmp_path, weights_file):
-    """Two web processes of one installation, each with a port of its own."""
+    """Two web processes of one installation on different ports."""
     other = FragileInstallation(tmp_path, weights_file)
     other.environment |= {"REDIS_URL": own_redis.url}
     yield [installation, other]
@@ -196,7 +199,7 @@ def homes(installation, own_redis, tmp_path, weights_file):
 
 @pytest.fixture
 def stock(installation) -> list[str]:
-    """Ids of what is on the market as the storm begins, embedded."""
+    """Ids of the embedded listings on the market at the start."""
     alice, *_ = (factories.actor(name) for name in ("alice", "bob", "buyer"))
     sofas = [
         factories.listing(alice, f"Blue sofa {n}", external_id=f"first-sofa-{n}") for n in range(2 * LEFT)
@@ -232,6 +235,6 @@ class TestAStorm:
     def assert_heals(self, homes) -> None:
         for home in homes:
             eventually(home._answers, "both web processes answer")
-        # What a killed worker held is free again in a minute or more, for which nobody wants to wait.
+        # Expire the leases of killed workers, which would take a minute or more.
         EmbeddingJob.objects.exclude(claimed_until=None).update(claimed_until=timezone.now())
         eventually(lambda: not EmbeddingJob.objects.exists(), "everything is embedded")

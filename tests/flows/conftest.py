@@ -1,4 +1,4 @@
-"""A whole installation for a test: real web and worker processes over this test's database and Redis."""
+"""Fixtures: real web and worker processes on this test's database and Redis."""
 
 import contextlib
 import http.client
@@ -25,7 +25,7 @@ TRAINING = next(worker for worker in WORKERS if worker.name == "worker-training"
 
 
 def eventually(check, what: str, patience_s: float = PATIENCE_S):
-    """The first true value of `check`; a test fails when there is none in time."""
+    """Call `check` until it returns something true. Fails the test on a timeout."""
     deadline = time.monotonic() + patience_s
     while not (value := check()):
         assert time.monotonic() < deadline, f"in {patience_s} s it did not happen that {what}"
@@ -52,7 +52,7 @@ class Installation:
         }
 
     def start(self, process: Process) -> subprocess.Popen:
-        """The process, with its output in a log beside this test's files."""
+        """Start a process with its output in a log in the test's folder."""
         words = process.words(bind=f"127.0.0.1:{self.port}", var=str(self.folder))
         environment = self.environment | dict(process.environment)
         with (self.folder / f"{process.name}.log").open("ab") as log:
@@ -101,7 +101,7 @@ class Installation:
 
 
 def kill(process: subprocess.Popen) -> None:
-    """kill -9 of a process and all that it started."""
+    """Kill a process and its children with SIGKILL."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -115,7 +115,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def installation(transactional_db, encoder, tmp_path, weights_file):
-    """An installation with a chosen encoder, of which nothing runs yet."""
+    """An installation with an active encoder and no running process."""
     assert encoders.active() is not None
     made = Installation(tmp_path, weights_file)
     yield made

@@ -1,4 +1,4 @@
-"""Queries through a real encode worker, and what a crash of its encoder costs."""
+"""Queries through a real encode worker, and recovery from a crash of its encoder."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ ENCODE = next(worker for worker in WORKERS if worker.name == "worker-encode")
 
 
 def encoder_below(worker: int) -> int:
-    """The process of the worker's pool, which holds the models."""
+    """The worker's pool process, which holds the models."""
     (pid,) = [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if parent_of(folder) == worker]
     return pid
 

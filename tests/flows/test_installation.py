@@ -1,4 +1,4 @@
-"""From a listing or an event over HTTP, through real workers, to what other processes answer."""
+"""The path of a listing or event from HTTP through real workers to the responses of other processes."""
 
 import io
 import json
@@ -44,7 +44,7 @@ class TestTheWholeWay:
         similar = "/api/v1/listings/sofa-0/similar/"
 
         def complete_everywhere() -> bool:
-            """Both web processes answer in turn, so several answers in a row come from both."""
+            """Whether several responses in a row satisfy a condition: both web processes answer in turn."""
             answers = [set(ids(installation.get(similar)[1])) for _ in range(6)]
             return all(found == {f"sofa-{n}" for n in range(1, 5)} for found in answers)
 
@@ -90,7 +90,7 @@ class TestAWorkerKilledInTheMiddle:
         eventually(lambda: ListingEmbedding.objects.count() > 30, "some listings are embedded")
         kill(first)
         assert EmbeddingJob.objects.exists(), "it was killed in the middle"
-        EmbeddingJob.objects.exclude(claimed_until=None).update(claimed_until=None)  # their lease passes
+        EmbeddingJob.objects.exclude(claimed_until=None).update(claimed_until=None)  # let the leases expire
         installation.start(EMBEDDINGS)
         bell.send()
         eventually(lambda: not EmbeddingJob.objects.exists(), "every listing is embedded")

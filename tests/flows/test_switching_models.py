@@ -1,4 +1,4 @@
-"""Models change while feeds are asked for: no request fails, and no process has to be started again."""
+"""Models change under feed requests: no request fails, and no process restarts."""
 
 import io
 import threading
@@ -33,7 +33,7 @@ def shoppers(installation):
 
 
 class Asking:
-    """A thread that asks for feeds all the time, and keeps what was answered."""
+    """A thread that requests feeds continuously and records the responses."""
 
     def __init__(self, ask):
         self.answers: list[tuple[int, dict]] = []

@@ -5,7 +5,7 @@ from listings.signals import listings_changed
 
 @pytest.fixture
 def announced():
-    """The announcements so far, each the list of ids it was sent with."""
+    """The listings_changed signals so far, each as its list of ids."""
     heard: list[list[int]] = []
 
     def hear(sender, listing_ids, **_):

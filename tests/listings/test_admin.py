@@ -1,4 +1,4 @@
-"""The catalogue's admin, used as a browser uses it."""
+"""The catalogue's admin pages, through HTTP."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ CHANGELIST = "/admin/listings/listing/"
 
 @pytest.fixture
 def browser(admin_client) -> Client:
-    """A browser in which staff are logged in."""
+    """A client logged in as staff."""
     return admin_client
 
 
@@ -25,7 +25,7 @@ def change_page(listing: Listing) -> str:
 
 
 def form(**changes) -> dict:
-    """What the form of a blue sofa would send."""
+    """The form data of a blue sofa."""
     fields = {
         "title": "Blue sofa",
         "description": "",
@@ -40,7 +40,7 @@ def form(**changes) -> dict:
     return fields | changes
 
 
-def said(response) -> str:
+def messages_in(response) -> str:
     return " ".join(str(message) for message in get_messages(response.wsgi_request))
 
 
@@ -103,15 +103,15 @@ class TestActions:
     def test_they_go_through_services(self, browser, sofa, announced, before, action, after):
         Listing.objects.filter(pk=sofa.pk).update(status=before)
         response = self.act(browser, action, sofa)
-        assert ": 1." in said(response)
+        assert ": 1." in messages_in(response)
         assert Listing.objects.get().status == after
         assert announced == [[sofa.pk]]
 
     def test_what_is_refused_is_said_and_the_rest_is_done(self, browser, alice, sofa):
         draft = factories.listing(alice, status="draft")
-        said_in_the_end = said(self.act(browser, "mark_sold", sofa, draft))
-        assert f"Left alone: Listing {draft.external_id} is draft" in said_in_the_end
-        assert "Sold: 1." in said_in_the_end
+        messages = messages_in(self.act(browser, "mark_sold", sofa, draft))
+        assert f"Left alone: Listing {draft.external_id} is draft" in messages
+        assert "Sold: 1." in messages
         sofa.refresh_from_db()
         assert sofa.status == "sold"
 
@@ -198,7 +198,7 @@ class TestEditing:
     def test_what_the_services_refuse_is_said(self, browser, sofa):
         browser.post(change_page(sofa), form(source_version="5"))
         response = browser.post(change_page(sofa), form(title="Old", source_version="4"))
-        assert "source_version 5" in said(response)
+        assert "source_version 5" in messages_in(response)
         assert Listing.objects.get().title == "Blue sofa"
 
 
@@ -210,7 +210,7 @@ class TestCategories:
         assert Category.objects.get(path="Boats / Canoes").parent.path == "Boats"
 
     def test_a_path_that_is_none_is_refused(self, browser):
-        assert "not a category path" in said(browser.post(self.ADD, {"path": "Boats / "}))
+        assert "not a category path" in messages_in(browser.post(self.ADD, {"path": "Boats / "}))
         assert not Category.objects.exists()
 
     def test_a_path_is_final(self, browser, sofa):

@@ -16,7 +16,7 @@ SOFA = ListingRow(
 
 @pytest.fixture
 def upsert(db, now):
-    """upsert(row, row ...) tells the outcomes; the clock may be moved with at=."""
+    """upsert(row, row ...) returns the outcomes; at= sets the time."""
     return lambda *rows, at=now: upsert_batch(rows=list(rows), now=at)
 
 

@@ -1,4 +1,4 @@
-"""What exported adverts look like, and what is made of it. All texts here are made up."""
+"""Cleaning of exported adverts. All texts are invented."""
 
 from decimal import Decimal
 

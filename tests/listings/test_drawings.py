@@ -1,4 +1,4 @@
-"""The drawn catalogue: pictures that agree with words, and nothing twice."""
+"""The drawn catalogue: pictures agree with texts, and a second run adds nothing."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""Photos that somebody made to do harm: what is kept of them is a small JPEG of our own, or nothing."""
+"""Malicious photos: only a small JPEG encoded here is stored, or nothing."""
 
 import io
 import struct
@@ -30,7 +30,7 @@ def jpeg(**options) -> bytes:
 
 
 def png(*chunks: bytes) -> bytes:
-    """A PNG with these chunks behind its header."""
+    """A PNG with these chunks after its header."""
     plain = encoded(picture(), "PNG")
     return plain[:33] + b"".join(chunks) + plain[33:]
 
@@ -52,7 +52,7 @@ def with_segments(data: bytes, *segments: bytes) -> bytes:
 
 
 def with_scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan comes so many times more."""
+    """A progressive JPEG with its last scan repeated."""
     data = encoded(picture((64, 64)), progressive=True)
     last = data[data.rfind(b"\xff\xda") : -2]
     return data[:-2] + last * count + data[-2:]
@@ -163,7 +163,7 @@ class TestBombs:
 
 
 class TestHonestPhotos:
-    """What keeps harm away keeps no photo away."""
+    """The protections refuse no ordinary photo."""
 
     @pytest.mark.parametrize(
         "data",
@@ -214,7 +214,7 @@ class TestNames:
     def test_of_a_file_say_nothing_of_where_it_is_stored(self, as_alice, alice, name):
         sofa = factories.listing(alice)
         upload = SimpleUploadedFile("a.jpg", factories.picture())
-        upload._name = name  # as it was sent: Django's own class would clean it
+        upload._name = name  # unchanged: Django's class would sanitise it
         reply = as_alice.post(
             f"/api/v1/listings/{sofa.external_id}/photos/", {"photo": upload}, format="multipart"
         )
@@ -252,7 +252,9 @@ class TestFiftyAtOnce:
         with ThreadPoolExecutor(50) as pool:
             codes = list(pool.map(upload, pictures))
         assert codes.count(201) == MAXIMUM_PHOTOS
-        assert {code for code in codes if code != 201} == {400}  # it has as many as it may have
+        assert {code for code in codes if code != 201} == {
+            400
+        }  # the listing has the maximum number of photos
         kept_photos = list(Photo.objects.filter(listing=sofa).order_by("position"))
         assert [photo.position for photo in kept_photos] == list(range(MAXIMUM_PHOTOS))
         expected = {photos.path_of(photo.file.name, size) for photo in kept_photos for size in Size}

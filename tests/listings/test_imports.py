@@ -1,4 +1,4 @@
-"""A miniature export is imported, with all that real ones hold."""
+"""Import of a miniature export with the peculiarities of real ones."""
 
 import csv
 import io
@@ -74,7 +74,7 @@ def export(tmp_path, db) -> Export:
 
 @pytest.fixture
 def run(export, tmp_path, monkeypatch):
-    """Import the export; the report of what became of it, its problems also as rows."""
+    """Import the export. Returns the report and the rows of its CSV file."""
     monkeypatch.setattr("listings.places._cities_of", lambda country: [])
 
     def run_import(**options) -> ImportReport:
@@ -381,7 +381,7 @@ class TestTheCommand:
         assert report.read_text().splitlines()[1] == "Products.csv,2,a1,unreadable price,'POA'"
 
     @pytest.mark.parametrize(
-        ("spoil", "said"),
+        ("spoil", "message"),
         [
             (lambda folder: (folder / "Products.csv").unlink(), "Products.csv cannot be read"),
             (lambda folder: (folder / "Images.csv").unlink(), "Images.csv cannot be read"),
@@ -391,10 +391,10 @@ class TestTheCommand:
             (lambda folder: (folder / "Images.csv").write_text(""), "has no column"),
         ],
     )
-    def test_a_missing_file_or_column_is_one_line(self, export, tmp_path, spoil, said):
+    def test_a_missing_file_or_column_is_one_line(self, export, tmp_path, spoil, message):
         export.write()
         spoil(export.folder)
-        with pytest.raises(CommandError, match=said) as refusal:
+        with pytest.raises(CommandError, match=message) as refusal:
             call_command("import_listings", export.folder, report=tmp_path / "report.csv")
         assert "\n" not in str(refusal.value)
         assert not Listing.objects.exists()

@@ -1,4 +1,4 @@
-"""Files that a killed process left behind go; what a row names, and what is young, stays."""
+"""Files left behind by a killed process are deleted; files with a row and new files stay."""
 
 import io
 import os
@@ -21,12 +21,12 @@ def media(settings) -> Path:
 
 
 def left_behind() -> str:
-    """The name of a photo whose files were written, and that is in no row: killed in between."""
+    """Name of a photo whose files were written and whose row was not."""
     return photos.store(photos.receive(factories.picture(size=(900, 700))))
 
 
 def aged(media: Path, now, by: timedelta = KEPT_FOR + timedelta(minutes=1)) -> set[Path]:
-    """All files, which were written long ago."""
+    """All files, with their modification times set to long ago."""
     files = {file for file in media.rglob("*") if file.is_file()}
     for file in files:
         os.utime(file, ((now - by).timestamp(),) * 2)
@@ -60,7 +60,7 @@ class TestSweeping:
         for _ in range(3):
             left_behind()
         files = aged(media, now)
-        with pytest.raises(CommandError, match="3 photos are named by no row.*--force"):
+        with pytest.raises(CommandError, match="3 photos have no row.*--force"):
             call_command("sweep_photos")
         assert {file for file in media.rglob("*") if file.is_file()} == files
         call_command("sweep_photos", "--force")
@@ -75,16 +75,16 @@ class TestSweeping:
     def test_one_that_was_erased_is_gone_by_the_next_night(self, alice, media, now):
         factories.photo(factories.listing(alice))
         aged(media, now)
-        Photo.objects.all().delete()  # and killed before the files were removed
+        Photo.objects.all().delete()  # and killed before the files were deleted
         assert tasks.sweep_photos() == 1
         assert not [file for file in media.rglob("*") if file.is_file()]
 
     def test_the_command_says_how_many(self, db, media, now):
-        said = io.StringIO()
-        call_command("sweep_photos", stdout=said)  # where nothing was ever stored
+        output = io.StringIO()
+        call_command("sweep_photos", stdout=output)  # where nothing was ever stored
         left_behind()
         aged(media, now)
-        call_command("sweep_photos", stdout=said)
-        assert said.getvalue().split("\n")[:2] == [
-            f"{count} photos deleted that nothing named." for count in (0, 1)
+        call_command("sweep_photos", stdout=output)
+        assert output.getvalue().split("\n")[:2] == [
+            f"Deleted {count} photos that belonged to no listing." for count in (0, 1)
         ]

@@ -1,4 +1,4 @@
-"""What comes in as a photo, what is refused, and what is left on disk."""
+"""Reception of photos: refusals, stored sizes, and files on disk."""
 
 import io
 import struct
@@ -61,7 +61,7 @@ def limits(settings):
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
-        ("data", "said"),
+        ("data", "message"),
         [
             (b"", "empty"),
             (b"hello", "not a JPEG, PNG or WebP"),
@@ -81,10 +81,10 @@ class TestWhatIsRefused:
         ],
         ids=str,
     )
-    def test_a_file_that_is_no_photo_is_refused_in_one_sentence(self, data, said):
+    def test_a_file_that_is_no_photo_is_refused_in_one_sentence(self, data, message):
         with pytest.raises(BadPhoto) as refusal:
             photos.receive(data)
-        assert said in refusal.value.detail
+        assert message in refusal.value.detail
         assert refusal.value.detail.endswith(".") and "\n" not in refusal.value.detail
         assert refusal.value.field == "photo"
 
@@ -145,7 +145,7 @@ class TestWhatIsKept:
 
     def test_a_photo_taken_sideways_stands_upright(self):
         exif = Image.Exif()
-        exif[0x0112] = 6  # turned to the right
+        exif[0x0112] = 6  # rotated clockwise
         for image_format in ("JPEG", "PNG", "WEBP"):
             image = kept(photos.receive(encoded(picture(), image_format, exif=exif)))
             assert image.size == (60, 90)

@@ -1,4 +1,4 @@
-"""Where adverts lie: towns from the gazetteer, counties from the adverts."""
+"""Places of adverts: towns from the gazetteer, counties from the adverts."""
 
 import pytest
 from django.core.management import CommandError, call_command

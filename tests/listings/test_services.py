@@ -18,7 +18,7 @@ from tests import factories
 
 @pytest.fixture
 def refusing_receiver():
-    """Somebody who fails while the announcement is made."""
+    """A receiver of listings_changed that fails."""
 
     def refuse(sender, **_):
         raise RuntimeError("The change log is broken.")
@@ -93,7 +93,7 @@ class TestEditing:
 
 
 class TestErasedMeanwhile:
-    """Whoever loaded a listing before its seller was erased, and waited for the lock, must not write."""
+    """A process that loaded a listing before its seller was erased must not write it afterwards."""
 
     @pytest.mark.parametrize(
         "verb",

@@ -23,7 +23,7 @@ from tests import factories
 from tests.conftest import client_of, service_client
 from tests.factories import PASSWORD
 
-# Of a site with a view that says nothing of who may see it; see TestAViewThatSaysNothing.
+# URLs of a site with a view that declares no permission; see TestAViewThatSaysNothing.
 urlpatterns = [path("forgotten/", lambda request: HttpResponse("for whoever is logged in"))]
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "access.md"
@@ -32,7 +32,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 REFUSALS = {401, 403, 404, 405}
 MEDIA, ADMIN = "/media/photos/...", "/admin/..."
 MODEL = r"/admin/(?!password_change)\w+/\w+/"
-# These say 503 while nothing is encoded or indexed, which is not a refusal.
+# These answer 503 while nothing is encoded or indexed. That is not a refusal.
 UNPREPARED = re.compile(r"/readyz|/predict/|/api/v1/(classify|recommend)/|.*/similar/$")
 
 
@@ -90,7 +90,7 @@ def listed(address: str) -> set[str]:
 
 @pytest.fixture
 def world(db, settings, alice, charlie, as_staff) -> SimpleNamespace:
-    """Alice's listing with a photo, as it is and as a draft and reserved, and a client for each caller."""
+    """Alice's listing with a photo, a draft and a reserved one, and a client for each caller."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=UNHURRIED)
     sofa = factories.listing(alice)
     draft = factories.listing(alice, status="draft")
@@ -99,7 +99,9 @@ def world(db, settings, alice, charlie, as_staff) -> SimpleNamespace:
     clients = {"anyone": APIClient(), "visitor": visiting(), "member": client_of(charlie)}
     clients |= {"owner": client_of(alice), "staff": as_staff}
     for caller, name in (("member", "charlie"), ("owner", "alice"), ("staff", "staff")):
-        clients[caller].force_login(User.objects.get(username=name))  # beside the token: the admin has none
+        clients[caller].force_login(
+            User.objects.get(username=name)
+        )  # as well as the token, which the admin does not accept
     clients |= {scope: service_client(f"only {scope}", [scope]) for scope in ("feed", "events", "catalogue")}
     clients["staff key"] = service_client("only staff", ["staff"])
     photo = factories.photo(sofa)
@@ -114,13 +116,13 @@ def visiting() -> APIClient:
 
 
 def ask(world: SimpleNamespace, caller: str, method: str, address: str, case: str = "") -> object:
-    """The reply to a request that is right in all but perhaps who sends it. What it did is undone."""
+    """The response to a valid request of this caller. Its changes are rolled back."""
     listing = {"a draft": world.draft, "reserved": world.reserved}.get(case, world.sofa)
     path = address.replace("<listing_id>", listing.external_id).replace("<photo_id>", world.photo.external_id)
     path = path.removesuffix("?").replace(MEDIA, f"/media/{world.photo.file.name}")
     body, form = body_for(world, caller, method, address, case)
     if caller == "anyone":
-        world.clients[caller].cookies.clear()  # an event would have made a visitor of them
+        world.clients[caller].cookies.clear()  # an event would have set the visitor cookie
     with transaction.atomic():
         reply = getattr(world.clients[caller], method.lower())(path, body, **form)
         transaction.set_rollback(True)
@@ -154,12 +156,12 @@ def body_for(world: SimpleNamespace, caller: str, method: str, address: str, cas
     }
     body = bodies.get((method, address), {})
     if address == "/api/schema/":
-        return body, {"HTTP_ACCEPT": "application/vnd.oai.openapi+json"}  # YAML takes its time
+        return body, {"HTTP_ACCEPT": "application/vnd.oai.openapi+json"}  # YAML is slow
     return body, {} if method == "GET" else {"format": "json"}
 
 
-def said(reply, address: str) -> str:
-    """The reply in the table's words."""
+def outcome_of(reply, address: str) -> str:
+    """The response in the table's terms."""
     if reply.status_code == 302 and reply.headers["Location"].startswith("/admin/login/"):
         return "login"
     is_done = reply.status_code < 400 or (reply.status_code == 503 and UNPREPARED.match(address))
@@ -167,11 +169,11 @@ def said(reply, address: str) -> str:
 
 
 def answers(world: SimpleNamespace, row: Row) -> dict[str, tuple[str, str]]:
-    """What callers were answered and should have been, where the two differ."""
-    found = {
-        caller: said(ask(world, caller, row.method, row.address, row.case), row.address) for caller in CALLERS
-    }
-    return {who: (found[who], row.answers[who]) for who in CALLERS if found[who] != row.answers[who]}
+    """Actual and expected answers by caller, where they differ."""
+    replies = {caller: ask(world, caller, row.method, row.address, row.case) for caller in CALLERS}
+    outcomes = {caller: outcome_of(reply, row.address) for caller, reply in replies.items()}
+    expected = row.answers
+    return {who: (outcomes[who], expected[who]) for who in CALLERS if outcomes[who] != expected[who]}
 
 
 class TestTheTable:
@@ -209,7 +211,7 @@ class TestTheAdmin:
         row = next(row for row in ROWS if row.address == ADMIN)
         assert len(INSIDE_ADMIN) > 50
         assert [caller for caller in CALLERS if row.answers[caller] != "login"] == ["staff"]
-        # To the admin the others are like one of these.
+        # The admin treats all other callers like one of these.
         for caller, method in (("owner", "GET"), ("owner", "POST"), ("staff key", "GET"), ("anyone", "POST")):
             for address in INSIDE_ADMIN:
                 path = re.sub(r"<\w+>", "1", address).replace("(?P1.*)", "x")
@@ -247,7 +249,7 @@ class TestAViewThatSaysNothing:
         for caller, client in world.clients.items():
             reply = client.get("/forgotten/")
             is_person = caller in ("member", "owner", "staff")
-            assert (caller, said(reply, "/forgotten/")) == (caller, "yes" if is_person else "login")
+            assert (caller, outcome_of(reply, "/forgotten/")) == (caller, "yes" if is_person else "login")
 
     def test_because_that_is_the_default(self):
         assert [kind.__name__ for kind in api_settings.DEFAULT_PERMISSION_CLASSES] == ["Nobody"]

@@ -1,4 +1,4 @@
-"""What was backed up while it ran is restored elsewhere, and recommends the same."""
+"""A backup taken while everything runs is restored elsewhere and gives the same recommendations."""
 
 import io
 import shutil
@@ -55,7 +55,7 @@ def elsewhere(transactional_db):
 
 @contextmanager
 def living(database, settings, folder: Path):
-    """For a while this process is one of the installation over there."""
+    """Let this process use the other installation for a while."""
     here = connections["default"]
     settings.MEDIA_ROOT, settings.MODEL_ROOT = folder / "media", folder / "models"
     settings.INDEX_ROOT = folder / "index"
@@ -67,7 +67,7 @@ def living(database, settings, folder: Path):
 
 
 def feed(actor_name: str, now) -> list[tuple[str, float]]:
-    """A feed from the start of a process: listings and scores in order."""
+    """The feed of a newly started process: listings and scores in order."""
     for kept in (boosts, experiments, exposure):
         kept.forget()
     trending.roll_up(now=now)
@@ -85,7 +85,7 @@ def feed(actor_name: str, now) -> list[tuple[str, float]]:
 
 @pytest.fixture
 def world(alice, bob, follow, now):
-    """A market of sofas and bicycles, trained on shoppers, one of which is Bob."""
+    """A catalogue of sofas and bicycles with a trained model; Bob is one of the shoppers."""
     for number in range(12):
         title, path = f"Mountain bike {number}", "Sports / Bicycles"
         factories.listing(alice, f"Blue sofa {number}", price=20 + number, external_id=f"sofa-{number:02}")
@@ -107,7 +107,7 @@ class TestRoundTrip:
         here, photos = feed("bob", now), stored(settings.MEDIA_ROOT)
         before = {model: model.objects.count() for model in (Interaction, Slate, Photo, TrainedModel)}
         back_up(tmp_path / "backup", now=now)
-        Interaction.objects.all().delete()  # what happens here from now on is not in it
+        Interaction.objects.all().delete()  # changes after the backup are not in it
         shutil.rmtree(settings.MEDIA_ROOT)
         trending.client().set("keep", "me")
         with living(elsewhere, settings, tmp_path / "there"):
@@ -123,13 +123,13 @@ class TestRoundTrip:
         assert trending.client().get("keep") == b"me"
 
     def goes_on(self, now) -> None:
-        """Ids of transactions are older than any of this server's, and keep their order by what was read."""
+        """Transaction ids are below those of this server, and keep their order around reader positions."""
         newest = max(Interaction.objects.values_list("transaction_id", flat=True))
         assert newest < 100 < watermark.horizon()
         model = TrainedModel.objects.get(kind="collaborative", status="active")
         unread = Interaction.objects.filter(transaction_id__gte=model.horizon)
         assert {event.actor.external_id for event in unread} == {"bob"}
-        carol = Actor.objects.create(external_id="carol")  # sequences go on, too
+        carol = Actor.objects.create(external_id="carol")  # sequences continue, too
         factories.event(carol, Listing.objects.get(external_id="bike-00"))
         assert trending.roll_up(now=timezone.now()) == 1
 
@@ -181,7 +181,7 @@ class TestBackup:
 
 @pytest.fixture
 def made(alice, settings, tmp_path, now) -> Path:
-    """A backup of one photo and its owner."""
+    """A backup with one photo and its owner."""
     factories.photo(factories.listing(alice))
     back_up(tmp_path / "backup", now=now)
     return tmp_path / "backup"
@@ -202,7 +202,7 @@ class TestRestore:
         back_up(tmp_path / "backup", now=now)
         with living(elsewhere, settings, tmp_path / "there"):
             restore(tmp_path / "backup", database=elsewhere)
-            restore(tmp_path / "backup", database=elsewhere)  # there is nothing yet
+            restore(tmp_path / "backup", database=elsewhere)  # it is still empty
             User.objects.create_user("operator")
             with pytest.raises(backup.NotEmpty):
                 restore(tmp_path / "backup", database=elsewhere)
@@ -268,12 +268,12 @@ class TestRestore:
 
 class TestCommands:
     def test_they_say_what_was_done_and_what_keeps_them_from_it(self, transactional_db, alice, tmp_path):
-        said = io.StringIO()
-        call_command("backup", str(tmp_path / "backup"), stdout=said)
-        assert "1 Actor, 0 Listing, 0 Interaction" in said.getvalue()
+        output = io.StringIO()
+        call_command("backup", str(tmp_path / "backup"), stdout=output)
+        assert "1 Actor, 0 Listing, 0 Interaction" in output.getvalue()
         with pytest.raises(CommandError, match="not empty"):
             call_command("backup", str(tmp_path / "backup"))
-        with pytest.raises(CommandError, match="no backup"):
+        with pytest.raises(CommandError, match="is not a backup"):
             call_command("restore", str(tmp_path / "nothing"))
         with pytest.raises(CommandError, match="--force"):
             call_command("restore", str(tmp_path / "backup"))
@@ -288,9 +288,9 @@ class TestCommands:
             ServiceKey.objects.filter(pk=key.pk).update(**over) if over else None
         call_command("backup", str(tmp_path / "backup"), stdout=io.StringIO())
         with living(elsewhere, settings, tmp_path / "there"):
-            said = io.StringIO()
-            call_command("restore", str(tmp_path / "backup"), stdout=said)
-            assert "revoked since: shop.\n" in said.getvalue()
+            output = io.StringIO()
+            call_command("restore", str(tmp_path / "backup"), stdout=output)
+            assert "even if revoked after the backup: shop.\n" in output.getvalue()
             assert Actor.objects.filter(user__username="alice").exists()
             assert not Session.objects.exists() and not PersonToken.objects.exists()
 
@@ -298,11 +298,11 @@ class TestCommands:
         self, transactional_db, elsewhere, settings, tmp_path, monkeypatch
     ):
         later = Permission.objects.filter(codename="view_boost")
-        later.delete()  # migrating makes what is missing
+        later.delete()  # migrate creates the missing rows
         call_command("backup", str(tmp_path / "backup"), stdout=io.StringIO())
         settings.REDIS_URL = "redis://127.0.0.1:1"
         with living(elsewhere, settings, tmp_path / "there"):
-            with pytest.raises(CommandError, match="Restored, but Redis keeps"):
+            with pytest.raises(CommandError, match="Restored, but Redis still has"):
                 call_command("restore", str(tmp_path / "backup"), stdout=io.StringIO())
             assert later.exists()
         monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Bodies that are too large are refused before any of them is read."""
+"""Request bodies that are too large are refused before they are read."""
 
 import io
 
@@ -19,7 +19,7 @@ class Unread(io.BytesIO):
 
 
 def send(path: str, length: int | str, content_type: str, method: str = "POST"):
-    """The reply to a request that says of itself that it is so long, of which nothing may be read."""
+    """The response to a request with this Content-Length, whose body must not be read."""
     body = {"CONTENT_LENGTH": str(length), "wsgi.input": Unread()}
     return Client().generic(method, path, content_type=content_type, **body)
 

@@ -1,4 +1,4 @@
-"""What Celery is told. That messages really arrive is shown by tests/flows."""
+"""Configuration of Celery. tests/flows sends real messages."""
 
 import socket
 from datetime import timedelta
@@ -62,7 +62,7 @@ class TestSilence:
 class TestAClockThatWasAhead:
     @pytest.fixture
     def scheduler(self, tmp_path):
-        """Beat's, with a file of its own."""
+        """Beat's scheduler, with its own schedule file."""
         begun = []
 
         def begin():

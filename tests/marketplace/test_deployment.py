@@ -1,4 +1,4 @@
-"""docker-compose.yml and the Dockerfile run what the demo runs. Only read: there is no Docker here."""
+"""docker-compose.yml and the Dockerfile agree with the demo. The files are only read, without Docker."""
 
 import json
 import re
@@ -56,7 +56,7 @@ class TestEnvironment:
     @pytest.mark.parametrize("name", set(SERVICES) - SERVERS)
     def test_every_setting_of_the_operator_reaches_them(self, name):
         given = SERVICES[name]["environment"]
-        assert SETTINGS - set(given) == {"VAR", "PORT", "DEBUG"}  # the first two are the image's own
+        assert SETTINGS - set(given) == {"VAR", "PORT", "DEBUG"}  # the image sets the first two
         asked = {setting for setting in SETTINGS if f"${{{setting}:" in given.get(setting, "")}
         assert SETTINGS - asked == {"VAR", "PORT", "DEBUG", "DATABASE_URL", "REDIS_URL"}
 

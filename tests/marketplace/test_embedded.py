@@ -1,4 +1,4 @@
-"""The embedded servers, started for real. Nothing here needs Django."""
+"""The embedded servers, as real processes. Without Django."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ print("released", flush=True)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """One VAR folder for the whole module: making a cluster takes longer than all that follows."""
+    """One VAR folder for the whole module, because creating a cluster takes longer than the tests."""
     folder = tmp_path_factory.mktemp("embedded") / "var"
     yield folder
     erase(folder)
@@ -49,7 +49,7 @@ def servers(folder):
 
 @pytest.fixture
 def holder(folder):
-    """Starts a process that holds the servers until it is told to let go."""
+    """Starts processes that hold the servers until they read a line."""
     started = []
 
     def start() -> subprocess.Popen:

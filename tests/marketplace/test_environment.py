@@ -1,4 +1,4 @@
-"""A bad environment is refused at start, in one line, by whatever is started."""
+"""Every program refuses an invalid environment at start, in one line."""
 
 import os
 import re
@@ -67,7 +67,7 @@ BAD = {
 
 
 def started(*command: str, **variables: str) -> subprocess.CompletedProcess:
-    """The command as it ends by itself, with nothing of this environment but what it needs."""
+    """Run a command to its end in a minimal environment."""
     needed = ("PATH", "VAR", "SECRET_KEY") if "DATABASE_URL" in variables else ("PATH", "VAR")
     environment = {name: os.environ[name] for name in needed} | variables
     return subprocess.run(
@@ -122,7 +122,7 @@ class TestReading:
 
 
 class TestStarting:
-    """Each of these starts a process; all end with status 2 and one line."""
+    """Each test starts a process, which ends with status 2 and one line."""
 
     @pytest.mark.parametrize(
         "command",
@@ -192,7 +192,7 @@ class TestStarting:
 
     @pytest.fixture
     def test_database(self, transactional_db, settings) -> dict[str, str]:
-        """The variables that lead a process of its own to the database of this test."""
+        """Variables with which another process uses the database of this test."""
         database = settings.DATABASES["default"]
         address = f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}"
         return {"DATABASE_URL": address, "REDIS_URL": settings.REDIS_URL}
@@ -210,8 +210,8 @@ class TestEventWeights:
     def test_the_environment_decides_what_it_holds(self):
         code = "from recommendations.interaction_weights import WEIGHTS as w; print(w['view'], w['hide'])"
         servers = {"DATABASE_URL": NOWHERE, "REDIS_URL": "redis://127.0.0.1:1"}
-        told = started("manage.py", "shell", "-c", code, EVENT_WEIGHTS="view=0.25", **servers)
-        assert told.stdout.splitlines()[-1] == "0.25 0.0", told.stderr
+        process = started("manage.py", "shell", "-c", code, EVENT_WEIGHTS="view=0.25", **servers)
+        assert process.stdout.splitlines()[-1] == "0.25 0.0", process.stderr
 
 
 class TestSourceWeights:

@@ -25,7 +25,7 @@ TITLES = {
 
 @pytest.fixture
 def replies(anyone, as_alice, as_charlie, sofa):
-    """A request for each status, by the status that it should have."""
+    """A request for each expected status."""
     own = f"{LISTINGS}{sofa.external_id}/"
     return {
         400: lambda: as_alice.post(LISTINGS, {"title": ""}),
@@ -104,7 +104,7 @@ class TestFields:
     )
     def test_a_list_that_is_too_long_is_one_error_whatever_is_in_it(self, as_staff, method, path, field):
         response = getattr(as_staff, method)(path, {"positive": ["1"], field: [[]] * 30_000})
-        errors = {name: told for name, told in self.errors_of(response).items() if name == field}
+        errors = {name: messages for name, messages in self.errors_of(response).items() if name == field}
         assert response.status_code == 400 and "no more than" in errors[field]
         assert len(response.json()["errors"]) == 1
 
@@ -114,8 +114,8 @@ class TestFields:
 
     def test_of_many_unknown_fields_twenty_are(self, as_bob):
         body = {f"nothing-{number}": 1 for number in range(5_000)}
-        told = as_bob.post("/api/v1/interactions/", body).json()["results"][0]["reason"]
-        assert told.count("no such field") == 20
+        reason = as_bob.post("/api/v1/interactions/", body).json()["results"][0]["reason"]
+        assert reason.count("no such field") == 20
 
     def test_a_domain_error_names_its_field(self, as_alice, sofa):
         body = {"title": "x", "price": 1, "category": "Nowhere"}

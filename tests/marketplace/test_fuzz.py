@@ -1,4 +1,4 @@
-"""Whatever is sent or read, made from its own description: no error of ours, and replies as described."""
+"""Fuzzing from the OpenAPI document: no 500, and responses match the document."""
 
 import csv
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ from tests import factories
 
 
 def fuzz(example_count: int) -> settings:
-    """So many examples, in each run the same ones."""
+    """Settings for a number of examples, the same in each run."""
     return settings(
         max_examples=example_count,
         derandomize=True,
         database=None,
         deadline=None,
-        suppress_health_check=list(HealthCheck),  # fixtures stay from one example to the next
+        suppress_health_check=list(HealthCheck),  # examples share fixtures
         phases=[Phase.generate],
     )
 
@@ -51,18 +51,18 @@ CHECKS = [
     checks.response_schema_conformance,
     checks.response_headers_conformance,
 ]
-# What nothing answers while no worker encodes; the rest of the API has no excuse.
+# Operations that answer 503 while no worker encodes. All others have to succeed.
 UNPREPARED = {"POST /api/v1/classify/", "POST /api/v1/search/"}
-# Asked beside what is drawn, where hardly anything that is drawn is good.
+# Fixed examples for parameters whose random values are almost never valid.
 PLAIN = {"POST /api/v1/recommend/": {"positive": ["active"]}}
 UNHURRIED = {"encode_timeout_s": 0.01} | dict.fromkeys((limit.setting for limit in LIMITS.values()), 0)
 
 CATEGORY = "Home & Garden / Sofas"
 LISTINGS = ("active", "draft", "reserved", "sold")
-# What there is, for requests that are to get further than to the first check.
+# Values that exist, for requests that pass the first check.
 KNOWN = {
     **dict.fromkeys(("listing_id", "listing"), st.sampled_from(LISTINGS)),
-    # No draft, which is nobody's business, and none that is wanted and not wanted.
+    # No draft, which is not visible, and no listing that is both wanted and unwanted.
     "positive": st.lists(st.sampled_from(("active", "reserved")), min_size=1),
     "negative": st.lists(st.just("sold")),
     **dict.fromkeys(("actor", "seller", "buyer", "username"), st.just("alice")),
@@ -81,7 +81,7 @@ PAIRS = ({"lat", "lon"}, {"latitude", "longitude"})
 
 @st.composite
 def requests_of(draw: st.DrawFn, label: str) -> schemathesis.Case:
-    """A request as the description has it or has it not, half of those about what there is."""
+    """A valid or invalid request; half of them with values that exist."""
     mode = draw(st.sampled_from(GenerationMode))
     case = draw(OPERATIONS[label].as_strategy(generation_mode=mode))
     if draw(st.booleans()):
@@ -92,14 +92,14 @@ def requests_of(draw: st.DrawFn, label: str) -> schemathesis.Case:
 
 
 def _named(part: dict) -> list[str]:
-    """The names in a part of a request for which there is something, with the other half of a pair."""
+    """Names of a part of a request that have existing values, with the other half of a pair."""
     names = set(part).union(*(pair for pair in PAIRS if pair & set(part)))
     return sorted(name for name in names if name in KNOWN)
 
 
 @pytest.fixture
 def world(follow, settings, alice, as_staff, now) -> Iterator[SimpleNamespace]:
-    """Alice's listings in every state, followed by the replica, and callers with their credentials."""
+    """Alice's listings in every state, in the replica, and callers with credentials."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=UNHURRIED)
     Place.objects.create(name="Bath", country="GB", latitude=51.38, longitude=-2.36, population=90_000)
     made = {name: factories.listing(alice, f"Blue sofa {name}", external_id=name) for name in LISTINGS}
@@ -122,7 +122,7 @@ def world(follow, settings, alice, as_staff, now) -> Iterator[SimpleNamespace]:
 
 @contextmanager
 def in_one_transaction() -> Iterator[None]:
-    """Requests keep the connection, and with it the test's transaction, as under Django's own test client."""
+    """Requests keep the connection with the test's transaction, as Django's test client does."""
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
@@ -152,7 +152,7 @@ class TestEveryRoute:
             reply = case.call(app=world.app, headers=world.callers["alice"])
             case.validate_response(reply, checks=CHECKS)
             statuses.add(reply.status_code)
-        assert label in UNPREPARED or {200, 201, 204, 409} & statuses  # its verb was called
+        assert label in UNPREPARED or {200, 201, 204, 409} & statuses  # its service was called
 
 
 CELLS = st.text(max_size=40) | st.sampled_from(
@@ -164,7 +164,7 @@ OPTIONS = imports.ImportOptions(maximum_price=Decimal(100_000), country="GB", se
 
 @pytest.fixture
 def folder(db, tmp_path, monkeypatch) -> Path:
-    """An export without photos, to which Products.csv is to come; the gazetteer is one town."""
+    """An export without photos and without Products.csv; the gazetteer has one town."""
     monkeypatch.setattr("listings.places._cities_of", lambda country: [])
     Place.objects.create(name="Bath", country="GB", latitude=51.38, longitude=-2.36, population=90_000)
     (tmp_path / "images").mkdir()
@@ -216,7 +216,9 @@ def imported(folder: Path) -> ImportReport:
     return report
 
 
-ANY_CHARACTER = st.characters() | st.sampled_from("\ud800\udfff\0.%")  # what is rare and breaks things too
+ANY_CHARACTER = st.characters() | st.sampled_from(
+    "\ud800\udfff\0.%"
+)  # includes rare characters that break parsers
 ANY_TEXT = st.lists(ANY_CHARACTER, max_size=80).map("".join)
 
 

@@ -1,4 +1,4 @@
-"""What each line of health says as things break, who is told, and when a process should not be asked."""
+"""Health checks during failures, their permissions, and readiness."""
 
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,17 +26,17 @@ def looks_each_time():
 
 
 def found(now=None) -> dict[str, Line]:
-    """Lines by name, with their label where they have one."""
+    """Lines by name and label."""
     looked = condition.look(now or timezone.now())
     return {"/".join([line.name, *line.labels.values()]): line for line in looked}
 
 
 class TestVerdict:
-    def line(self, **told) -> Line:
-        return Line("name", "seconds", "", **told)
+    def line(self, **fields) -> Line:
+        return Line("name", "seconds", "", **fields)
 
     @pytest.mark.parametrize(
-        ("told", "status"),
+        ("fields", "status"),
         [
             ({"value": 5, "limit": 5}, OK),
             ({"value": 5.1, "limit": 5}, OVER),
@@ -45,8 +45,8 @@ class TestVerdict:
             ({"value": 0, "limit": 5, "problem": "broken"}, OVER),
         ],
     )
-    def test_a_line_is_over_beyond_its_limit(self, told, status):
-        assert self.line(**told).status == status
+    def test_a_line_is_over_beyond_its_limit(self, fields, status):
+        assert self.line(**fields).status == status
 
     def test_only_what_is_vital_makes_a_process_unready(self):
         fine, slow = self.line(value=1, limit=2), self.line(value=3, limit=2)
@@ -74,7 +74,7 @@ class TestReplica:
         following = Following()
         assert following.lag_s(reached=7, latest=7, clock_s=0) == 0
         assert following.lag_s(reached=7, latest=9, clock_s=10) == 0
-        assert following.lag_s(reached=7, latest=12, clock_s=71) == 61 > condition.LONGEST_REPLICA_LAG_S
+        assert following.lag_s(reached=7, latest=12, clock_s=71) == 61 > condition.MAXIMUM_REPLICA_LAG_S
 
     def test_one_that_follows_a_busy_catalogue_is_never_late(self):
         following = Following()
@@ -115,7 +115,7 @@ class TestModelsAndIndex:
         assert look["model_tried/collaborative"].status == OVER
         assert look["model_age/collaborative"].value == pytest.approx(3 * 86400, abs=60)
         TrainedModel.objects.create(kind=row.kind, version="b", status=TrainedModel.Status.REJECTED)
-        assert found()["model_tried/collaborative"].status == OK  # it was tried, and refused
+        assert found()["model_tried/collaborative"].status == OK  # a training was refused
 
     def test_a_damaged_one_says_what_is_wrong(self, follow):
         encoders.active().__class__.objects.update(problem="Cannot be loaded: gone.")
@@ -126,7 +126,7 @@ class TestModelsAndIndex:
         follow()
         compaction.compact(least_changes=0)
         assert found()["index_behind"].status == OK
-        far = changes.last_seq() + condition.MOST_CHANGES_BEYOND_INDEX + 1
+        far = changes.last_seq() + condition.MAXIMUM_CHANGES_BEYOND_INDEX + 1
         CatalogueChange.objects.create(seq=far, listing_id=1, op=CatalogueChange.Op.REMOVE)
         assert found()["index_behind"].status == OVER
 
@@ -151,7 +151,7 @@ class TestQueues:
         assert found()["queue_oldest/events"].status == UNKNOWN
 
     def test_a_periodic_task_that_stopped_is_over_the_limit(self, follow, now):
-        assert found(now)["task_ran/roll_up_trending"].status == OVER  # never, since Redis was emptied
+        assert found(now)["task_ran/roll_up_trending"].status == OVER  # no record, because Redis was emptied
         background.note_run(trending.client(), tasks.roll_up_trending.name, now)
         assert found(now)["task_ran/roll_up_trending"].status == OK
         assert found(now + timedelta(minutes=6))["task_ran/roll_up_trending"].status == OVER
@@ -171,7 +171,7 @@ class TestQueues:
 
 @contextmanager
 def no_database():
-    """For a while this process finds no PostgreSQL."""
+    """This process cannot reach PostgreSQL for a while."""
     database, patch = connections["default"], pytest.MonkeyPatch()
     patch.setitem(database.settings_dict, "HOST", "/nowhere")
     database.close()
@@ -212,13 +212,14 @@ class TestBrokenServers:
         assert asking["revoked"].get("/metrics").status_code == 403
         condition.forget()
         with no_database():
-            told = {name: caller.get("/readyz").json().get("lines", []) for name, caller in asking.items()}
+            replies = {name: caller.get("/readyz").json() for name, caller in asking.items()}
+            lines_by_caller = {name: reply.get("lines", []) for name, reply in replies.items()}
             measured = {name: caller.get("/metrics").status_code for name, caller in asking.items()}
-            assert asking["operator"].get("/api/v1/listings/").status_code == 503  # nowhere else
-            monkeypatch.setattr(health, "BELIEVED_S", 0)
+            assert asking["operator"].get("/api/v1/listings/").status_code == 503  # everywhere else
+            monkeypatch.setattr(health, "TRUSTED_S", 0)
             assert asking["operator"].get("/metrics").status_code == 403
-        assert {name for name, lines in told.items() if lines} == {"operator"}
-        assert {"name": "database_answer", "status": OVER}.items() <= told["operator"][0].items()
+        assert {name for name, lines in lines_by_caller.items() if lines} == {"operator"}
+        assert {"name": "database_answer", "status": OVER}.items() <= lines_by_caller["operator"][0].items()
         assert measured == {"operator": 200, "shop": 403, "revoked": 403, "new": 403}
 
     def test_a_slow_database_is_not_waited_for(self, transactional_db, follow, monkeypatch):
@@ -243,11 +244,11 @@ class TestAccess:
 
     def test_staff_and_their_services_are_told_every_line(self, follow, as_staff):
         for asking in (as_staff, service_client("prometheus", ["staff"])):
-            told = asking.get("/readyz").json()
+            body = asking.get("/readyz").json()
             assert {"database_answer", "redis_answer", "replica_lag", "disk_used"} <= {
-                line["name"] for line in told["lines"]
+                line["name"] for line in body["lines"]
             }
-            assert all({"value", "limit", "status", "advice"} <= line.keys() for line in told["lines"])
+            assert all({"value", "limit", "status", "advice"} <= line.keys() for line in body["lines"])
             assert asking.get("/metrics").status_code == 200
 
     @pytest.mark.parametrize("scopes", [["feed", "events", "catalogue"], []])

@@ -1,4 +1,4 @@
-"""A web request does not wait for ever for what another transaction holds."""
+"""Web requests time out on locks of other transactions."""
 
 import pytest
 from django.db import OperationalError, connection
@@ -12,7 +12,7 @@ from tests.recommendations.conftest import elsewhere
 
 @pytest.fixture
 def as_in_web(transactional_db, monkeypatch):
-    """This process opens its connections as a web process does."""
+    """Open connections as a web process does."""
     monkeypatch.setattr(lock_waits, "LOCK_TIMEOUT", "100ms")
     lock_waits.limit()
     connection.close()

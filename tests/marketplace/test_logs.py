@@ -1,4 +1,4 @@
-"""One id from the request to its tasks, in lines for people and for machines, and no secrets in any."""
+"""Request ids from request to task, in text and JSON logs, and no secrets."""
 
 import io
 import json
@@ -24,7 +24,7 @@ KEY = "kYx7Q2-hR_9vLw3mZs8pTn4bJd6cFg1aUe5oXi0y"
 
 @pytest.fixture
 def written():
-    """written("json") is a stream that every record goes to, as LOG_FORMAT has it."""
+    """written("json") is a stream with every record in that LOG_FORMAT."""
     root, handlers = logging.getLogger(), []
     level = root.level
 
@@ -71,17 +71,17 @@ class TestRecords:
     def test_a_request_leaves_one_with_id_status_and_duration(self, client, written):
         stream = written("json")
         client.get("/livez", headers={"X-Request-ID": "one"})
-        told = finished(stream)
-        assert (told["request_id"], told["code"], told["request"]) == ("one", 200, "GET /livez")
-        assert told["duration_ms"] >= 0
-        assert (told["level"], told["logger"]) == ("info", "django_structlog.middlewares.request")
+        record = finished(stream)
+        assert (record["request_id"], record["code"], record["request"]) == ("one", 200, "GET /livez")
+        assert record["duration_ms"] >= 0
+        assert (record["level"], record["logger"]) == ("info", "django_structlog.middlewares.request")
 
     def test_what_any_library_logs_meanwhile_bears_the_id(self, written):
         stream = written("json")
         with structlog.contextvars.bound_contextvars(request_id="one"):
             logging.getLogger("elsewhere").warning("%d left", 3)
-        told = records(stream)[-1]
-        assert (told["event"], told["request_id"], told["logger"]) == ("3 left", "one", "elsewhere")
+        record = records(stream)[-1]
+        assert (record["event"], record["request_id"], record["logger"]) == ("3 left", "one", "elsewhere")
 
     def test_nothing_of_a_request_is_left_to_the_next(self, client):
         client.get("/livez", headers={"X-Request-ID": "one"})
@@ -172,7 +172,7 @@ class TestRowsOfTheDatabase:
     def test_are_not_quoted_by_what_it_refuses(self, alice, written):
         stream = written("text")
         sofa = factories.listing(alice, "private words", description="private\n\nlines\nCONTEXT: private")
-        for quote in (logging.getLogger("shop").exception, lambda told: logging.error("%r", told)):
+        for quote in (logging.getLogger("shop").exception, lambda value: logging.error("%r", value)):
             try:
                 with transaction.atomic():
                     type(sofa).objects.filter(pk=sofa.pk).update(category_id=None)
@@ -181,7 +181,7 @@ class TestRowsOfTheDatabase:
                 quote(error)
         text = stream.getvalue()
         assert "private" not in text
-        assert text.count("violates not-null constraint") >= 3  # of both errors of the chain, and in the repr
+        assert text.count("violates not-null constraint") >= 3  # both errors of the chain, and the repr
         assert "The above exception was the direct cause" in text and "IntegrityError" in text
 
     def test_nor_are_statements(self, db, written):
@@ -207,7 +207,7 @@ class TestSecrets:
         assert not re.search(f"{KEY}|private|hunter2|wish", text)
 
     @pytest.mark.parametrize(
-        "said",
+        "text",
         [
             f"header Authorization: Api-Key {KEY}",
             f"refused Token {KEY}",
@@ -216,22 +216,22 @@ class TestSecrets:
             "sessionid=hunter2-hunter2; path=/",
         ],
     )
-    def test_what_a_library_quotes_is_blotted_out(self, written, said):
+    def test_what_a_library_quotes_is_blotted_out(self, written, text):
         stream = written("json")
-        logging.getLogger("library").error("it said %s", said)
+        logging.getLogger("library").error("it said %s", text)
         assert not re.search(f"{KEY}|hunter2", stream.getvalue())
         assert logs.HIDDEN in stream.getvalue()
 
     def test_common_words_are_left_alone(self):
-        said = "Token of Alice, basic office chair, cookie jar: sold at https://shop.example/a@b"
-        assert logs.without_secrets(said) == said
+        text = "Token of Alice, basic office chair, cookie jar: sold at https://shop.example/a@b"
+        assert logs.without_secrets(text) == text
 
 
 class TestTasks:
     @pytest.fixture
     def told_by_worker(self, transactional_db, written):
-        """told_by_worker() is what a worker said in the end of a query that it was sent."""
-        # As it starts, a worker sets Django up anew, and with it its handlers: we listen after that.
+        """told_by_worker() is the output of a worker after a query."""
+        # A worker sets up Django's log handlers again when it starts, so the test's handler is added later.
         with start_worker(
             app, queues=["encode"], loglevel="info", perform_ping_check=False, shutdown_timeout=60
         ):

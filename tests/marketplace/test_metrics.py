@@ -1,4 +1,4 @@
-"""What every process counts, added up by whichever answers."""
+"""Metrics of all processes, summed by the one that answers."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from tests.marketplace.test_access import patterns
 from tests.marketplace.test_logs import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-STATUSES = 12  # with which one route may answer
+STATUSES = 12  # different statuses of one route
 COUNT = "from recommendations import measured; measured.observe_candidates({'elsewhere': 7})"
 
 
@@ -31,7 +31,7 @@ def looks_each_time(db):
 
 
 def value(name: str, **labels: str) -> float:
-    """Of one sample of the exposition; 0 where there is none."""
+    """Value of one sample of the exposition; 0 when missing."""
     for family in text_string_to_metric_families(metrics.exposition().decode()):
         for sample in family.samples:
             if sample.name == f"marketplace_{name}" and sample.labels == labels:
@@ -63,10 +63,10 @@ class TestRequests:
         assert "BREW" not in metrics.exposition().decode()
 
     def test_whatever_is_asked_for_fits_into_the_files_that_were_made(self):
-        """They are as large as they get: to grow on a full disk would end the process."""
+        """Files have their final size, because growing on a full disk would kill the process."""
         routes = {metrics.route_of(address.removeprefix("/")) for address in patterns()} | {metrics.NOWHERE}
         methods = len(metrics.METHODS) + 1
-        longest = max(map(len, routes)) + 120  # with its name, method, bucket or status, and two numbers
+        longest = max(map(len, routes)) + 120  # plus name, method, bucket or status, and two numbers
         series = len(routes) * methods * longest
         assert series * (len(metrics.SECONDS) + 2) < measured.SIZES["histogram"]
         assert series * STATUSES < measured.SIZES["counter"]
@@ -150,16 +150,16 @@ class TestProcesses:
 
     def test_on_a_full_disk_nothing_is_counted_and_nothing_breaks(self, settings, tmp_path):
         (tmp_path / "file").touch()
-        settings.METRICS_ROOT = tmp_path / "file" / "metrics"  # cannot be made, whoever asks
+        settings.METRICS_ROOT = tmp_path / "file" / "metrics"  # cannot be created, even by root
         files = measured.Files()
         assert not files.are_ready()
         settings.METRICS_ROOT = tmp_path / "metrics"
-        assert not files.are_ready()  # it is not tried at every turn
+        assert not files.are_ready()  # no retry at each request
         assert measured.Files().are_ready()
 
 
 def run(program: str) -> str:
-    """What a process of its own prints, with the settings of this one."""
+    """Output of another process with the settings of this one."""
     setup = "import django; django.setup(); "
     return subprocess.run(
         [sys.executable, "-c", setup + program],

@@ -1,4 +1,4 @@
-"""The supervisor, with real processes. Nothing here needs Django."""
+"""The supervisor, with real processes. Without Django."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ from marketplace.processes import Process, Supervisor, is_loud
 
 ROOT = Path(__file__).resolve().parents[2]
 GRACE_S = 1
-PATIENCE_S = 50  # less than what the processes below sleep: none of them ends by itself in this time
+PATIENCE_S = 50  # shorter than the sleep of the processes below
 SLEEPER = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 DEAF = (
     "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
@@ -46,7 +46,7 @@ def python(code: str) -> str:
 
 
 def in_time(question):
-    """The first true answer to a question, asked until patience is over: it only limits a failure's wait."""
+    """Call a function until it returns something true, for at most PATIENCE_S. Returns the last result."""
     deadline = time.monotonic() + PATIENCE_S
     while not (answer := question()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -54,7 +54,7 @@ def in_time(question):
 
 
 def is_alive(pid: int) -> bool:
-    """A zombie is not: it only waits to be counted by whoever inherited it."""
+    """Whether a process runs. A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -62,16 +62,16 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.fixture
-def said():
+def messages():
     return []
 
 
 @pytest.fixture
-def supervisor(tmp_path, said):
+def supervisor(tmp_path, messages):
     supervisor = Supervisor(
         logs=tmp_path,
         environment=os.environ,
-        say=lambda name, line: said.append((name, line)),
+        say=lambda name, line: messages.append((name, line)),
         grace_s=GRACE_S,
     )
     yield supervisor
@@ -80,13 +80,13 @@ def supervisor(tmp_path, said):
 
 @pytest.fixture
 def first_number(tmp_path):
-    """Waits for the first number that a process printed into its log."""
+    """Wait for the first number in a process's log."""
     return lambda name: in_time(lambda: numbers(tmp_path / f"{name}.log"))[0]
 
 
 @pytest.fixture
 def is_ready(tmp_path):
-    """Waits until a process has written into its log that it is ready."""
+    """Wait until a process has logged that it is ready."""
 
     def wait(name: str) -> bool:
         log = tmp_path / f"{name}.log"
@@ -105,19 +105,19 @@ class TestSupervisor:
         assert is_ready("alice")
 
     def test_a_process_that_is_killed_starts_again_and_it_is_said(
-        self, supervisor, said, tmp_path, first_number
+        self, supervisor, messages, tmp_path, first_number
     ):
         supervisor.start(Process("alice", python(SLEEPER)))
         os.kill(first_number("alice"), signal.SIGKILL)
         assert in_time(lambda: len(numbers(tmp_path / "alice.log")) == 2)
-        assert said[0][0] == "alice"
-        assert "was ended by SIGKILL; starts again" in said[0][1]
+        assert messages[0][0] == "alice"
+        assert "was ended by SIGKILL; starts again" in messages[0][1]
 
-    def test_the_pause_grows_while_it_keeps_failing(self, supervisor, said):
+    def test_the_pause_grows_while_it_keeps_failing(self, supervisor, messages):
         supervisor.start(Process("alice", python("raise SystemExit('no such database')")))
-        assert in_time(lambda: len(said) >= 2)
-        assert "ended with 1 (no such database); starts again in 1 s" in said[0][1]
-        assert "starts again in 2 s" in said[1][1]
+        assert in_time(lambda: len(messages) >= 2)
+        assert "ended with 1 (no such database); starts again in 1 s" in messages[0][1]
+        assert "starts again in 2 s" in messages[1][1]
 
     def test_children_of_a_killed_process_go_too(self, supervisor, tmp_path, first_number):
         supervisor.start(Process("alice", python(PARENT_OF_A_CHILD)))

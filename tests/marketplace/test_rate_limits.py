@@ -1,4 +1,4 @@
-"""How often who may do what is dear: on a real Redis, with many at once."""
+"""Rate limits on a real Redis, also under concurrency."""
 
 import socket
 import time
@@ -36,7 +36,7 @@ def without_redis(settings) -> None:
 
 
 def is_too_many(response) -> bool:
-    """A 429 that says when to come back."""
+    """Whether it is a 429 with Retry-After."""
     if response.status_code != 429:
         return False
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -46,7 +46,7 @@ def is_too_many(response) -> bool:
 
 
 def let_pass(ms: int) -> None:
-    """As if bob had last come so much earlier."""
+    """Move bob's earlier requests back in time."""
     link = trending.client()
     link.set("limit:login:bob", float(link.get("limit:login:bob")) - ms)
 
@@ -58,7 +58,7 @@ def attempts(client, name: str, count: int, **headers) -> list[int]:
 
 class TestABucket:
     def refused_at(self, *, cost: int = 1, who: str = "bob", most: int = 50) -> int:
-        """How many times it was granted before it was refused."""
+        """Number of requests that were allowed before the first refusal."""
         for count in range(most):
             try:
                 take("login", {who: 1}, cost)
@@ -72,7 +72,7 @@ class TestABucket:
         assert self.refused_at(who="charlie") == 5
 
     def test_drains_evenly_and_the_wait_is_what_it_takes(self, limits):
-        limits(logins_per_minute=6)  # one in ten seconds
+        limits(logins_per_minute=6)  # one every ten seconds
         take("login", {"bob": 1}, cost=6)
         with pytest.raises(TooMany) as refusal:
             take("login", {"bob": 1}, cost=3)
@@ -242,7 +242,7 @@ class TestEvents:
         assert [first("10.0.0.1", known).status_code, first("10.0.0.1").status_code] == [200, 200]
         assert [first("10.0.0.1").status_code, first("10.0.0.2").status_code] == [200, 200]
         assert is_too_many(first("10.0.0.1"))
-        assert first("10.0.0.1", known).status_code == 200  # has an actor
+        assert first("10.0.0.1", known).status_code == 200  # this visitor has an actor
         assert Actor.objects.filter(kind=Actor.Kind.VISITOR).count() == 4
 
     def test_members_and_services_are_no_new_visitors(self, as_bob, as_service, sofa, limits):
@@ -322,7 +322,7 @@ class TestWhereACallerIs:
         ("count", "forwarded", "found"),
         [
             (1, "203.0.113.9", "203.0.113.9"),
-            (1, "1.1.1.1, 203.0.113.9", "203.0.113.9"),  # the client's own word stands left
+            (1, "1.1.1.1, 203.0.113.9", "203.0.113.9"),  # the client's own entry is on the left
             (2, "1.1.1.1, 203.0.113.9, 10.0.0.1", "203.0.113.9"),
             (2, "203.0.113.9", "192.0.2.1"),
             (1, "", "192.0.2.1"),

@@ -1,4 +1,4 @@
-"""What browsers are told, what production insists on, and what never reaches clients or logs."""
+"""Security headers, production settings, and secrets in responses and logs."""
 
 import logging
 import os
@@ -38,7 +38,7 @@ def policy(response) -> dict[str, str]:
 
 
 class Inline(HTMLParser):
-    """The scripts and handlers that stand in a page itself, and what it loads from elsewhere."""
+    """Inline scripts and handlers of a page, and its external resources."""
 
     def __init__(self, page: str):
         super().__init__()
@@ -134,12 +134,12 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "shop.example",
 }
 
-# What a request meets under these settings. Neither a database nor Redis is there, nor asked for.
+# Program that sends requests under these settings, without a database or Redis.
 ASK = """
 from django.test import Client
 def show(response):
-    said = response.headers
-    print(response.status_code, said.get("Location"), said.get("Strict-Transport-Security"))
+    headers = response.headers
+    print(response.status_code, headers.get("Location"), headers.get("Strict-Transport-Security"))
 show(Client().get("/api/docs/", headers={"host": "shop.example"}))
 show(Client().get("/livez", headers={"host": "shop.example"}))
 page = Client().get("/admin/login/", headers={"host": "shop.example", "x-forwarded-proto": "https"})
@@ -164,12 +164,12 @@ class TestProduction:
         ended = started("manage.py", "shell", "-v", "0", "-c", ASK, **PRODUCTION)
         docs, livez, login, cookies = ended.stdout.splitlines()[-4:]
         assert docs == "301 https://shop.example/api/docs/ None"
-        assert livez == "200 None None"  # asked by a health check on the same machine
+        assert livez == "200 None None"  # a health check on the same machine
         assert login == "200 None max-age=31536000; includeSubDomains; preload"
         assert cookies == "csrftoken=True,True,Lax"
 
     @pytest.mark.parametrize(
-        ("key", "said"),
+        ("key", "reason"),
         [
             (None, "found nothing"),
             ("django-insecure-" + "3k29fj2093jf02j3f0j2f", "found an example"),
@@ -177,12 +177,12 @@ class TestProduction:
             ("the demo's", "found the one that the demo made"),
         ],
     )
-    def test_no_key_and_one_that_others_know_are_refused(self, tmp_path, key, said):
+    def test_no_key_and_one_that_others_know_are_refused(self, tmp_path, key, reason):
         (tmp_path / "secret_key").write_text(GOOD_KEY)
         chosen = GOOD_KEY if key == "the demo's" else key
         with pytest.raises(BadEnvironment) as refusal:
             chosen_key(Environment(secret_key=chosen, database_url=NOWHERE, var=tmp_path))
-        assert re.fullmatch(rf"SECRET_KEY: {said}.*; accepted: .+\.", str(refusal.value))
+        assert re.fullmatch(rf"SECRET_KEY: {reason}.*; accepted: .+\.", str(refusal.value))
         assert GOOD_KEY not in str(refusal.value)
 
     def test_then_nothing_starts(self):
@@ -206,13 +206,13 @@ class TestProduction:
         assert chosen_key(environment) == chosen_key(environment)
         assert (environment.is_https_only, environment.is_embedded) == (False, True)
         child = Environment(database_url=embedded.database_url(tmp_path), secret_key=None, var=tmp_path)
-        assert chosen_key(child) == chosen_key(environment)  # it is told where the servers are
+        assert chosen_key(child) == chosen_key(environment)  # it has the servers' URLs
         assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
 
 
 @pytest.fixture
 def logged(caplog):
-    """All that is logged, to the last detail, tracebacks included."""
+    """All records at DEBUG, with tracebacks."""
     caplog.set_level(logging.DEBUG)
     formatter = logging.Formatter("%(name)s %(message)s")
     return lambda: "\n".join(
@@ -221,7 +221,7 @@ def logged(caplog):
 
 
 class TestWhatIsTold:
-    """Neither a client nor a log learns what is not theirs."""
+    """Neither responses nor logs contain private data."""
 
     @pytest.fixture
     def broken(self, monkeypatch):
@@ -265,7 +265,7 @@ class TestWhatIsTold:
         listing = factories.listing(alice, "private words")
         with pytest.raises(IntegrityError) as clash, transaction.atomic():
             Listing.objects.filter(pk=listing.pk).update(category_id=None)
-        assert "private words" in str(clash.value)  # PostgreSQL shows the whole row
+        assert "private words" in str(clash.value)  # PostgreSQL quotes the whole row
         response = problem(clash.value, {})
         assert response.status_code == 409
         assert "private words" not in str(response.data) + logged()

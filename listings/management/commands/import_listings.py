@@ -1,6 +1,7 @@
 import time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import IO, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -32,21 +33,26 @@ def _seller_count(text: str) -> int:
 class Command(BaseCommand):
     help = (
         "Import adverts from DIR/Products.csv, DIR/Images.csv and DIR/images_fb.zip or a folder of photos. "
-        "Running it again creates nothing twice and updates what changed."
+        "A second run updates what changed and creates nothing twice."
     )
 
     def add_arguments(self, parser):
         parser.add_argument("folder", type=Path, metavar="DIR")
         parser.add_argument(
-            "--sellers", type=_seller_count, default=2000, help="Made-up sellers to spread over."
+            "--sellers",
+            type=_seller_count,
+            default=2000,
+            help="Number of synthetic sellers that adverts are assigned to.",
         )
         parser.add_argument("--maximum-price", type=_price, default=settings.ENVIRONMENT.maximum_price)
-        parser.add_argument("--dry-run", action="store_true", help="Report what would happen, write nothing.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Report what would be imported, without writing anything."
+        )
         parser.add_argument(
             "--report",
             type=Path,
             default=settings.VAR / "import-report.csv",
-            help="Each row left out, and why.",
+            help="CSV file for the rows that are left out, with reasons.",
         )
 
     def handle(self, *, folder: Path, report: Path, **options):
@@ -59,13 +65,13 @@ class Command(BaseCommand):
         except DomainError as error:
             raise CommandError(error.detail) from None
         self._show(outcome, console, seconds=time.monotonic() - began_at)
-        console.print(f"Each row left out, and why: {report}", soft_wrap=True)
+        console.print(f"Rows that were left out, with reasons: {report}", soft_wrap=True)
         if options["dry_run"]:
-            console.print("This was a dry run: nothing was written but that report.")
+            console.print("This was a dry run: nothing but that report was written.")
 
     def _console(self) -> Console:
         self.stdout.ending = ""  # rich ends its lines itself
-        return Console(file=self.stdout)
+        return Console(file=cast(IO[str], self.stdout))
 
     def _options(self, options: dict) -> ImportOptions:
         return ImportOptions(

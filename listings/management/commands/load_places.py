@@ -5,11 +5,11 @@ from listings.places import NoGazetteer, load_gazetteer
 
 
 class Command(BaseCommand):
-    help = "Load the gazetteer's towns of one country, down to 500 inhabitants. Doing it twice is no mistake."
+    help = "Load one country's towns of 500 inhabitants or more from the gazetteer. Safe to repeat."
 
     def add_arguments(self, parser):
         parser.add_argument(
-            "--country", default=settings.ENVIRONMENT.country, help="ISO 3166 code, such as GB."
+            "--country", default=settings.ENVIRONMENT.country, help="ISO 3166 code such as GB."
         )
 
     def handle(self, *, country: str, **options):

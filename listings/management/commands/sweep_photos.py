@@ -6,15 +6,15 @@ from listings.photo_sweeping import NotTheirs, sweep_photos
 
 class Command(BaseCommand):
     help = (
-        "Delete photo files that are older than a day and that no photo names: a killed process leaves such. "
-        "Beat does so nightly. Doing it twice is no mistake."
+        "Delete photo files older than a day that belong to no photo, as left behind by a killed process. "
+        "Beat runs it nightly. Safe to repeat."
     )
 
     def add_arguments(self, parser):
         parser.add_argument(
             "--force",
             action="store_true",
-            help="also where most photos are named by nothing in this database",
+            help="delete even when most files belong to no photo of this database",
         )
 
     def handle(self, force: bool, **options):
@@ -24,4 +24,4 @@ class Command(BaseCommand):
             raise CommandError(error.detail) from None
         except OSError as error:
             raise CommandError(f"{error.filename} cannot be swept: {error.strerror}.") from None
-        self.stdout.write(f"{count:,} photos deleted that nothing named.")
+        self.stdout.write(f"Deleted {count:,} photos that belonged to no listing.")

@@ -9,12 +9,12 @@ from marketplace.backup import back_up
 
 class Command(BaseCommand):
     help = (
-        "Write the database, photos and models into a folder, as of one moment, while everything runs. It "
-        "holds personal data and keys' digests: keep it where only staff can read. SECRET_KEY is not in it."
+        "Back up the database, photos and models consistently, while everything runs. The folder holds "
+        "personal data and digests of keys: keep it where only staff can read it. SECRET_KEY is not included."
     )
 
     def add_arguments(self, parser):
-        parser.add_argument("folder", type=Path, metavar="DIR", help="a folder that is to be made")
+        parser.add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
 
     def handle(self, folder: Path, **options):
         try:

@@ -1,4 +1,4 @@
-"""`manage.py demo`, which `make run` calls: set up what is missing, then serve until it is told to stop."""
+"""`manage.py demo`, called by `make run`: runs the missing set-up steps, then serves until it is stopped."""
 
 import argparse
 import contextlib
@@ -35,7 +35,7 @@ START_TIMEOUT_S = 120
 STOP_STEP_S = 5
 LOOK_EVERY_S = 2
 SAME_SIGNAL_S = 1
-ALREADY_TOLD = 2  # how manage.py ends after one line about a mistake that the user can mend
+ALREADY_REPORTED = 2  # exit status of manage.py after it printed a user error
 COLOURS = {"web": "green", "beat": "magenta"}
 ADMIN = "admin"
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         sources = Sources(data and data.resolve(), simulate or data is None)
         sources.check()
         check_port(port)
-        trending.client().ping()  # a Redis that cannot be reached is told now, not after minutes
+        trending.client().ping()  # report an unreachable Redis now, not after minutes
         try:
             with FileLock(settings.VAR / "demo.lock", timeout=0):
                 Demo(sources, port).run()
@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
 
 class Demo:
-    """One run: steps, processes, and an orderly end on SIGINT, SIGTERM or SIGHUP."""
+    """One run: set-up steps, processes, and an orderly end on SIGINT, SIGTERM or SIGHUP."""
 
     def __init__(self, sources: Sources, port: int) -> None:
         self.sources = sources
@@ -73,7 +73,7 @@ class Demo:
         self.environment = child_environment()
         self.supervisor = Supervisor(logs=self.logs, environment=self.environment, say=self.say)
         self.is_serving = False
-        self.told_to_stop_at: float | None = None
+        self.stopped_at: float | None = None
 
     def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -82,8 +82,8 @@ class Demo:
             self.set_up()
             self.serve()
         finally:
-            # Also after a failure: a signal that comes now must not break the orderly end.
-            self.told_to_stop_at = self.told_to_stop_at or time.monotonic()
+            # Also after a failure: a signal must not interrupt the orderly end.
+            self.stopped_at = self.stopped_at or time.monotonic()
             self.supervisor.stop()
 
     def set_up(self) -> None:
@@ -93,7 +93,7 @@ class Demo:
         self.do_all(before_workers(self.sources))
 
     def serve(self) -> None:
-        """Where nothing is left to compute the web comes first: it need not wait for workers to start."""
+        """Start web first when all steps are finished, because workers take longer to start."""
         steps = with_workers(self.sources)
         if all(step.is_finished() for step in steps):
             self.start_web()
@@ -126,27 +126,27 @@ class Demo:
             self.do(step)
 
     def do(self, step: Step) -> None:
-        """Run a step's command to its end unless it was finished before. Raises Unusable where it fails."""
+        """Run a step's command unless it was finished before. Raises Unusable when it fails."""
         if step.is_finished():
             self.console.print(f"[green]✓[/] {step.title}: done before")
             return
         self.console.print(f"[bold]→ {step.title}[/]")
-        connections.close_all()  # nothing of ours is open while a long step runs
-        began = time.monotonic()
+        connections.close_all()  # hold no connection during a long step
+        started = time.monotonic()
         with self.running(step) as process:
             code = process.wait()
-        if code == ALREADY_TOLD:
-            sys.exit(ALREADY_TOLD)
+        if code == ALREADY_REPORTED:
+            sys.exit(ALREADY_REPORTED)
         if code:
             raise entry.Unusable(f"{step.title}: `{' '.join(step.words)}` ended with {code}; see above.")
         step.remember()
-        self.console.print(f"[green]✓[/] {step.title} ({time.monotonic() - began:.1f} s)")
+        self.console.print(f"[green]✓[/] {step.title} ({time.monotonic() - started:.1f} s)")
 
     @contextlib.contextmanager
     def running(self, step: Step) -> Iterator[subprocess.Popen[bytes]]:
-        """The step as a process that neither a Ctrl-C nor our own end leaves half stopped.
+        """Run the step as a child process in a session of its own, stopped on exit.
 
-        A process of its own, so that what it loaded (torch, a whole CSV) is not kept while we serve.
+        A process of its own frees the memory of the step (torch, a whole CSV) before serving.
         """
         launcher = [sys.executable, "-I", die_with_parent.__file__, str(os.getpid())]
         command = [*launcher, *with_this_python(step.words)]
@@ -164,7 +164,7 @@ class Demo:
             time.sleep(0.1)
 
     def keep_servers_up(self) -> None:
-        """Start our own PostgreSQL or Redis again, should one have been killed."""
+        """Restart an embedded server that was killed."""
         try:
             entry.hold_servers(settings.ENVIRONMENT)
         except EmbeddedError as error:
@@ -182,48 +182,48 @@ class Demo:
         self.console.print(Text(f"{name:>17} ", COLOURS.get(name, "cyan")) + Text(line), soft_wrap=True)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The first signal ends the run; one that comes later cuts the grace period short.
+        """The first signal ends the run; a later one ends the grace period.
 
-        Not one that comes at once: a signal to the process group arrives a second time through make.
+        A second signal within SAME_SIGNAL_S is ignored: a Ctrl-C arrives again through make.
         """
-        if self.told_to_stop_at is not None:
-            if time.monotonic() - self.told_to_stop_at > SAME_SIGNAL_S:
+        if self.stopped_at is not None:
+            if time.monotonic() - self.stopped_at > SAME_SIGNAL_S:
                 self.supervisor.hurry()
             return
-        self.told_to_stop_at = time.monotonic()
+        self.stopped_at = time.monotonic()
         self.console.print("Stopping ...")
         sys.exit(0 if self.is_serving or number == signal.SIGINT else 128 + number)
 
 
 def check_port(port: int) -> None:
-    """Raises Unusable when another program listens there."""
+    """Raise Unusable when the port cannot be used."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
         except OSError as error:
-            found = f"{port}, which cannot be used ({error.strerror})"
-            raise entry.Unusable(f"PORT: found {found}; accepted: a free port, as in PORT=8001.") from None
+            problem = f"{port}, which cannot be used ({error.strerror})"
+            raise entry.Unusable(f"PORT: found {problem}; accepted: a free port, as in PORT=8001.") from None
 
 
 def child_environment() -> dict[str, str]:
-    """Children are told where the servers are, so that they only use them and never start or stop them."""
+    """Environment of child processes. With the servers' URLs set, they neither start nor stop servers."""
     from marketplace import embedded
 
-    given = settings.ENVIRONMENT
+    environment = settings.ENVIRONMENT
     addresses = {
-        "DATABASE_URL": given.database_url or embedded.database_url(settings.VAR),
-        "REDIS_URL": given.redis_url or embedded.redis_url(settings.VAR),
+        "DATABASE_URL": environment.database_url or embedded.database_url(settings.VAR),
+        "REDIS_URL": environment.redis_url or embedded.redis_url(settings.VAR),
     }
     paths = {"VAR": str(settings.VAR)} | (
-        {"IMAGE_WEIGHTS": str(given.image_weights)} if given.image_weights else {}
+        {"IMAGE_WEIGHTS": str(environment.image_weights)} if environment.image_weights else {}
     )
-    # It serves this machine alone, without TLS, wherever its database is.
+    # The demo serves localhost without TLS, wherever its database is.
     return {"HTTPS_ONLY": "false", **os.environ, **addresses, **paths, "PYTHONUNBUFFERED": "1"}
 
 
 def renew_admin() -> str:
-    """A new password for the demo's admin, which is made when missing."""
+    """Set a new password for the demo's admin, created when missing, and return it."""
     admin, _ = get_user_model().objects.update_or_create(
         username=ADMIN, defaults={"is_staff": True, "is_superuser": True, "is_active": True}
     )
@@ -234,7 +234,7 @@ def renew_admin() -> str:
 
 
 def answers(address: str) -> bool:
-    """Whether anything speaks HTTP there. A refused Host is an answer too."""
+    """Whether an HTTP server answers there, with any status."""
     try:
         urllib.request.urlopen(address, timeout=5).close()
     except urllib.error.HTTPError:

@@ -12,13 +12,15 @@ from recommendations.data_export import export
 
 class Command(BaseCommand):
     help = (
-        "Write down everything that is kept about a person, a row a line, as JSON: a member with the "
-        "visitors that they came as, their account, listings, purchases, events and slates."
+        "Export all data about a person as JSON lines: a member with merged visitors, account, listings, "
+        "purchases, events and slates."
     )
 
     def add_arguments(self, parser):
-        parser.add_argument("actor", metavar="ID", help="the external id of the member, or of a visitor")
-        parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="a file to be made")
+        parser.add_argument("actor", metavar="ID", help="external id of the member or visitor")
+        parser.add_argument(
+            "--output", type=Path, required=True, metavar="FILE", help="a file that does not exist yet"
+        )
 
     def handle(self, actor: str, output: Path, **options):
         try:
@@ -31,7 +33,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} rows about {', '.join(person.names)} in {output}.")
 
     def _write(self, person: data_rights.Person, output: Path) -> int:
-        """For nobody else's eyes, and never over another file."""
+        """Write the rows to a new file that only its owner can read. Returns their number."""
         handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             lines = (json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False) for row in export(person))

@@ -11,22 +11,22 @@ class Command(BaseCommand):
     help = "Issue a key for a service, such as a marketplace's own backend. The key is printed once."
 
     def add_arguments(self, parser):
-        parser.add_argument("name", help="which service it is for; its events are vouched for by this name")
+        parser.add_argument("name", help="name of the service, stored as the source of its events")
         parser.add_argument(
             "--scopes",
             nargs="+",
             choices=Scope.values,
             default=[Scope.FEED, Scope.EVENTS, Scope.CATALOGUE],
-            help="what it may do (default: feed events catalogue)",
+            help="permissions (default: feed events catalogue)",
         )
         parser.add_argument(
-            "--expires-days", type=int, metavar="DAYS", help="after how many days it ends (default: never)"
+            "--expires-days", type=int, metavar="DAYS", help="days until it expires (default: never)"
         )
 
     def handle(self, name: str, scopes: list[str], expires_days: int | None, **options):
         if expires_days is not None and not 0 < expires_days <= 36_500:
-            raise CommandError("--expires-days is a number from 1 to 36500.")
-        expires_at = expires_days and timezone.now() + timedelta(days=expires_days)
+            raise CommandError(f"--expires-days: found {expires_days}; accepted: a number from 1 to 36500.")
+        expires_at = timezone.now() + timedelta(days=expires_days) if expires_days else None
         try:
             _, secret = ServiceKey.issue(name=name, scopes=scopes, expires_at=expires_at)
         except IntegrityError:

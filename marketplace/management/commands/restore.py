@@ -10,30 +10,28 @@ from marketplace.backup import RedisLeft, restore, valid_keys
 
 class Command(BaseCommand):
     help = (
-        "Restore a backup into an empty installation, while nothing else of it runs. The index and what is "
-        "trending are made anew by the workers, or with `manage.py rebuild_index`. Everybody has to log in "
-        "again; keys of services are as they were."
+        "Restore a backup into an empty installation, with web, workers and beat stopped. Workers rebuild "
+        "the index (or `manage.py rebuild_index`) and the trending counts. Everybody has to log in again; "
+        "service keys are restored."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser):
         parser.add_argument("folder", type=Path, metavar="DIR", help="a folder that `manage.py backup` made")
-        parser.add_argument(
-            "--force", action="store_true", help="in the place of what is here, which is lost"
-        )
+        parser.add_argument("--force", action="store_true", help="replace the existing data, which is lost")
 
     def handle(self, folder: Path, force: bool, **options):
-        left = self._restore(folder.resolve(), force)
-        call_command("migrate", interactive=False, verbosity=0)  # where the code is later than the backup
+        unfinished = self._restore(folder.resolve(), force)
+        call_command("migrate", interactive=False, verbosity=0)  # for a backup of an earlier version
         if keys := valid_keys(timezone.now()):
             self.stdout.write(
-                f"These service keys are valid again, also where they were revoked since: {', '.join(keys)}."
+                f"These service keys are valid now, even if revoked after the backup: {', '.join(keys)}."
             )
-        if left is not None:
-            raise CommandError(left.detail)
+        if unfinished is not None:
+            raise CommandError(unfinished.detail)
 
     def _restore(self, folder: Path, force: bool) -> RedisLeft | None:
-        """What is left to do by hand."""
+        """Restore. Returns the error that leaves something to do by hand, if any."""
         try:
             about = restore(folder, force=force)
         except RedisLeft as error:

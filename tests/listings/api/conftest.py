@@ -1,4 +1,4 @@
-"""Places that share a name."""
+"""Fixtures: places that share a name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is asked of the catalogue over HTTP."""
+"""Addresses and bodies of requests to the catalogue."""
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 

@@ -1,4 +1,4 @@
-"""Photos, batches and garbage that reach the catalogue over HTTP."""
+"""Photos, batches and malformed input over HTTP."""
 
 import json
 from pathlib import Path
@@ -152,7 +152,7 @@ class TestBatches:
 
 
 class TestGarbage:
-    """Nobody gets a 500 for bad input."""
+    """Malformed input never causes a 500."""
 
     BAD_FIELDS = [
         {"title": ["x"]}, {"title": {"a": 1}}, {"title": True}, {"title": None},

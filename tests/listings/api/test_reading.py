@@ -1,4 +1,4 @@
-"""The catalogue as it is read over HTTP: cards, filters, pages."""
+"""Reading the catalogue over HTTP: cards, filters, pages."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""The catalogue as it is written over HTTP, listing by listing."""
+"""Writing single listings over HTTP."""
 
 import json
 from urllib.parse import quote

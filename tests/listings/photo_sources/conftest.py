@@ -1,4 +1,4 @@
-"""A network in which one server answers."""
+"""Fixtures: a network with one server."""
 
 import http.server
 import socket
@@ -28,7 +28,7 @@ def port(authority) -> int:
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """A caller went away."""
+            """Ignore a client that closed its connection."""
 
         def get_request(self):
             link, address = super().get_request()
@@ -42,7 +42,7 @@ def port(authority) -> int:
 
 @pytest.fixture
 def network(authority, port) -> Network:
-    """The world outside is this machine, and believes our own authority."""
+    """A Network that allows this machine and trusts the test's certificate authority."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return Network(port=port, may_connect=lambda address: True, trusted=lambda: context)

@@ -1,4 +1,4 @@
-"""A real server with TLS, and what it answers."""
+"""A real HTTPS server with one answer for each path."""
 
 import http.server
 import time
@@ -12,17 +12,17 @@ HOST = "localhost"
 
 
 class Site(http.server.BaseHTTPRequestHandler):
-    """Answers as its paths say."""
+    """The path of a request selects the answer."""
 
     asked: list[tuple[str, dict[str, str]]] = []
-    patient: list[str] = []  # what somebody waited for to the end
+    patient: list[str] = []  # paths whose client waited for the whole answer
 
     def do_GET(self) -> None:
         self.asked.append((self.path, dict(self.headers)))
         getattr(self, "answer_" + urlsplit(self.path).path.strip("/").partition(".")[0])()
 
     def log_message(self, *arguments: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
     def send(self, status: int, body: bytes = b"", **headers: object) -> None:
         self.send_response(status)
@@ -65,7 +65,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.patient.append(self.path)
 
     def answer_dripping(self) -> None:
-        """A body that ends with its connection, as HTTP/1.0 has it."""
+        """A body that ends with its connection, as in HTTP/1.0."""
         self.send_response(200)
         self.end_headers()
         self.answer_slow()

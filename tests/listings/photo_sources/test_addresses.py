@@ -1,4 +1,4 @@
-"""Photos by address: from whom and from where."""
+"""Photo URLs: allowed hosts and IP addresses."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Photos by address: how much and how long, and what becomes of them."""
+"""Fetching photos by URL: limits on size and time, retries and outcomes."""
 
 import socket
 from contextlib import suppress
@@ -23,7 +23,7 @@ class TestFetching:
         assert {name.lower() for name in headers} == {"host", "accept", "accept-encoding", "user-agent"}
 
     @pytest.mark.parametrize(
-        ("path", "error", "said"),
+        ("path", "error", "message"),
         [
             ("redirect", BadSource, "sends elsewhere"),
             ("gone", BadSource, "answered 410"),
@@ -33,8 +33,8 @@ class TestFetching:
             ("short", SourceFailed, "cut short"),
         ],
     )
-    def test_what_is_no_photo_is_refused_or_tried_again(self, network, path, error, said):
-        with pytest.raises(error, match=said):
+    def test_what_is_no_photo_is_refused_or_tried_again(self, network, path, error, message):
+        with pytest.raises(error, match=message):
             fetch(url(path), network)
         assert len(Site.asked) == 1
 
@@ -61,7 +61,7 @@ def row() -> ListingRow:
 
 @pytest.fixture
 def work(network, now):
-    """work(after) fetches what is due then."""
+    """work(after) fetches the photos that are due after that time."""
     return lambda after=timedelta(0): fetch_photos(clock=lambda: now + after, network=network)
 
 
@@ -81,7 +81,7 @@ class TestBatches:
 
     def test_a_service_names_photos_and_a_worker_fetches_them(self, as_service, work, now, db):
         assert self.result(as_service, {"id": "photo-1", "url": url("photo.jpg")})["outcome"] == "created"
-        assert Site.asked == []  # not by the web process
+        assert Site.asked == []  # the web process fetches nothing
         assert work(timedelta(seconds=9)) == {"fetched": 1, "failed": 0, "later": 0}
         shown = as_service.get("/api/v1/listings/advert-1/").json()["photos"]
         assert [photo["id"] for photo in shown] == ["photo-1"]
@@ -197,7 +197,7 @@ class TestWork:
 
         def clock():
             if Site.asked:
-                PhotoSource.objects.all().delete()  # as erasing its seller does
+                PhotoSource.objects.all().delete()  # erasing its seller does this
             return now
 
         assert outcome(fetch_photos(clock=clock, network=network)) == "failed"

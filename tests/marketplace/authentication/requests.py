@@ -1,4 +1,4 @@
-"""What callers send, and what it says of them."""
+"""Requests with credentials, and the callers that they lead to."""
 
 from listings.models import Listing
 

@@ -1,4 +1,4 @@
-"""Who asks: a visitor by cookie, a member by session, a service by key."""
+"""Callers: visitors by cookie, members by session, services by key."""
 
 from datetime import timedelta
 
@@ -58,7 +58,7 @@ class TestVisitors:
         assert outcomes(client.post(INTERACTIONS, view(sofa))) == ["accepted"]
 
     def test_a_signed_member_name_is_not_a_visitor_cookie(self, anyone, alice, sofa):
-        """The cookie's signature is salted with its name: another signed value does not fit."""
+        """The cookie's signature is salted with its name, so another signed value is invalid."""
         from django.core import signing
 
         anyone.cookies["visitor"] = signing.get_cookie_signer(salt="other").sign("alice")
@@ -204,7 +204,7 @@ class TestIssuing:
     def test_the_admin_shows_it_once_and_revokes_it(self, admin_client):
         url = "/admin/marketplace/servicekey/"
         page = admin_client.post(f"{url}add/", {"name": "shop", "scopes": ["feed"]}, follow=True)
-        secret = page.content.decode().split("shown this once: ")[1].split("<")[0]
+        secret = page.content.decode().split("shown only once: ")[1].split("<")[0]
         client = APIClient(HTTP_AUTHORIZATION=f"Api-Key {secret}")
         assert client.get("/api/v1/listings/").status_code == 200
         assert secret not in admin_client.get(url).content.decode()

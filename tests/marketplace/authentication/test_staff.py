@@ -1,4 +1,4 @@
-"""Staff who look at what somebody did or would be shown."""
+"""The log of staff access to an actor's feed and data."""
 
 from uuid import UUID
 
@@ -58,7 +58,7 @@ class TestStaffWhoLookInTheAdmin:
 
     @pytest.fixture
     def look(self, admin_client, bob, charlie, alice):
-        """look(path) opens a page of the admin as `admin`, and says who was noted then."""
+        """look(path) opens an admin page as `admin` and returns the logged actors."""
         for actor in (bob, charlie):
             factories.event(actor, factories.listing(alice))
 

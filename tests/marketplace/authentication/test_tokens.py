@@ -1,4 +1,4 @@
-"""Tokens of persons: what they open, how they end, when they were used."""
+"""Tokens of persons: scopes, expiry, revocation, time of last use."""
 
 import io
 from datetime import timedelta
@@ -135,9 +135,7 @@ class TestScopesOfTokens:
         modest, full = self.token(scopes=["feed", "catalogue"]), self.token()
         assert is_problem(modest.get("/api/v1/feed/?actor=charlie"), 403)
         assert full.get("/api/v1/feed/?actor=charlie").status_code == 200
-        assert (
-            modest.get("/admin/").status_code == full.get("/admin/").status_code == 302
-        )  # a session's alone
+        assert modest.get("/admin/").status_code == full.get("/admin/").status_code == 302  # only in sessions
 
     @pytest.mark.parametrize("scopes", [[], ["everything"], "feed", [1]], ids=str)
     def test_scopes_that_are_none_are_refused(self, anyone, bob, scopes):
