@@ -1,6 +1,6 @@
 # Nothing but Python 3.11 or newer and make has to be there. `make` alone lists the targets.
 #
-# Variables pass on as they are: PORT, DATABASE_URL, IMAGE_BACKBONE, PIP_INDEX_URL ... (README has the table).
+# Variables pass on as they are: PORT, DATABASE_URL, IMAGE_BACKBONE, PIP_INDEX_URL ... (docs/settings.md has the table).
 
 PYTHON ?= python3
 VENV := .venv

@@ -1,4 +1,4 @@
-"""The figures that README quotes: each module is run as `python -m benchmarks.NAME --data PATH --json`."""
+"""The figures of docs/benchmarks.md: each module is run as `python -m benchmarks.NAME --data PATH --json`."""
 
 import os
 

@@ -1,6 +1,6 @@
 """Every setting, read from the environment once and refused at start when it is bad.
 
-README's table lists the same variables; a test compares the two.
+docs/settings.md lists the same variables; a test compares the two.
 """
 
 import re

@@ -25,7 +25,7 @@ class CountQuery(serializers.Serializer):
     k = serializers.IntegerField(min_value=1, max_value=MAXIMUM_COUNT, default=DEFAULT_COUNT)
 
 
-@extend_schema(exclude=True)  # its shapes are older than this API and stand in README
+@extend_schema(exclude=True)  # its shapes are older than this API and stand in docs/api.md
 class PlainImageApi(APIView):
     """Asks for no credential, so that no cookie can be abused and none has to be sent."""
 
