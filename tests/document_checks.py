@@ -22,8 +22,8 @@ PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 OWN_APPS = ("listings", "recommendations", "marketplace")
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-SPAN = re.compile(r"`([^`\n]+)`")
-LINK = re.compile(r"\[[^\]\n]+\]\(([^)\s]+)\)")
+SPAN = re.compile(r"`([^`]+)`")
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CALL = re.compile(rf"^(?:({'|'.join(METHODS)}) )?(/\S*)")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
@@ -38,8 +38,8 @@ def prose_of(text: str) -> str:
 
 
 def spans_of(text: str) -> list[str]:
-    """What stands between single backticks."""
-    return SPAN.findall(prose_of(text))
+    """What stands between single backticks, on one line."""
+    return [" ".join(span.split()) for span in SPAN.findall(prose_of(text))]
 
 
 def shell_lines(text: str) -> Iterator[str]:
