@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 or newer, nothing else. `make` alone lists the targets.
 #
-# Environment variables reach every command: PORT, DATABASE_URL, IMAGE_BACKBONE, PIP_INDEX_URL ... (README lists
-# them).
+# Environment variables reach every command: PORT, DATABASE_URL, IMAGE_BACKBONE, PIP_INDEX_URL ... (docs/settings.md
+# lists them).
 
 PYTHON ?= python3
 VENV := .venv

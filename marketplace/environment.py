@@ -1,4 +1,4 @@
-"""Settings from environment variables, validated at start. A test compares README's table with them."""
+"""Settings from environment variables, validated at start. A test compares docs/settings.md."""
 
 import re
 from decimal import Decimal

@@ -223,7 +223,7 @@ class TestSourceWeights:
         assert Environment.model_fields["source_weights"].default == {}
 
 
-class TestReadme:
+class TestSettingsPage:
     def test_its_table_holds_every_variable_and_no_other(self):
-        rows = re.findall(r"^\| `([A-Z_]+)`", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+        rows = re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text(), flags=re.MULTILINE)
         assert sorted(rows) == sorted({name.upper() for name in Environment.model_fields})

@@ -1,0 +1,102 @@
+"""README and docs/: whatever a page names exists, and the front page stays short."""
+
+import pytest
+
+from tests import document_checks as checks
+from tests.document_checks import PAGES, ROOT
+
+README = ROOT / "README.md"
+FRONT_PAGE_BYTES = 10_000
+# Its addresses are patterns, and tests/marketplace/test_access.py sends a request to each.
+PATTERNS = {"access.md"}
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def test_the_front_page_is_short():
+    assert len(README.read_bytes()) < FRONT_PAGE_BYTES
+
+
+def test_the_front_page_leads_to_every_other_page():
+    linked = {(ROOT / target).resolve() for target in checks.LINK.findall(README.read_text())}
+    assert {page for page in PAGES if page != README} <= linked
+
+
+@each_page
+def test_links_lead_somewhere(page):
+    assert checks.broken_links(page.read_text(), page) == []
+
+
+@each_page
+def test_commands_exist_with_their_options(page):
+    assert checks.wrong_commands(page.read_text()) == []
+
+
+@each_page
+def test_addresses_are_served_by_the_methods_named(page):
+    if page.name not in PATTERNS:
+        assert checks.wrong_addresses(page.read_text()) == []
+
+
+@each_page
+def test_settings_are_read_by_something(page):
+    assert checks.unknown_settings(page.read_text()) == []
+
+
+class TestTheChecks:
+    """A check that cannot fail would say nothing of the pages."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[a page](docs/nowhere.md)",
+            "[a heading](docs/settings.md#nowhere)",
+            "[a heading of this page](#nowhere)",
+        ],
+    )
+    def test_a_broken_link_is_found(self, text):
+        assert len(checks.broken_links(text, README)) == 1
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "`make nothing`",
+            "```sh\nmake nothing\n```",
+            "`make test NOBODY=1`",
+            "`manage.py nothing`",
+            "`manage.py backup DIR --nothing`",
+            "`manage.py train nothing`",
+            "`manage.py train backbone --tune`",
+            "`issue_key NAME --nothing`",
+            "`--nothing`",
+            "`python -m benchmarks.nothing --data DIR`",
+            "`python -m benchmarks.gowalla --nothing`",
+            "| `simulate` | adds shoppers; `--rollback` |",
+            "| `python -m benchmarks.` | |\n| --- | --- |\n| `nothing` | |\n",
+        ],
+    )
+    def test_a_wrong_command_is_found(self, text):
+        assert len(checks.wrong_commands(text)) == 1
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "`/nowhere`",
+            "`POST /api/v1/feed/`",
+            "`GET /api/v1/listings/{id}/nothing/`",
+            '```sh\nAPI=http://127.0.0.1:8000/api/v1\ncurl -s "$API/nowhere/?limit=5"\n```',
+            "```sh\nAPI=http://127.0.0.1:8000/api/v1\ncurl -s $API/feed/ -d '{}'\n```",
+            "```sh\ncurl -s $ELSEWHERE/feed/\n```",
+        ],
+    )
+    def test_a_wrong_address_is_found(self, text):
+        assert len(checks.wrong_addresses(text)) == 1
+
+    @pytest.mark.parametrize("text", ["`SLATE_YEARS`", "`SLATE_YEARS=3`", "```sh\nexport SLATE_YEARS=3\n```"])
+    def test_an_unknown_setting_is_found(self, text):
+        assert len(checks.unknown_settings(text)) == 1
+
+    def test_what_is_right_passes(self):
+        text = "`make test ARGS=x` `manage.py train collaborative --tune` `GET /livez` `SLATE_DAYS`"
+        problems = checks.wrong_commands(text) + checks.wrong_addresses(text) + checks.unknown_settings(text)
+        assert problems == []
