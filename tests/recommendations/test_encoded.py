@@ -75,7 +75,7 @@ class TestDamaged:
         with pytest.raises(self.ERRORS):
             Encoded.from_json(encoded().to_json() | {name: pairs})
 
-    @pytest.mark.parametrize("said", [None, [], "text", 3])
+    @pytest.mark.parametrize("values", [None, [], "text", 3])
     def test_so_is_what_is_no_answer_at_all(self, values):
         with pytest.raises(self.ERRORS):
             Encoded.from_json(values)
