@@ -16,17 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from benchmarks.protocol import (
-    BadData,
-    CpuClock,
-    K,
-    arguments,
-    in_batches,
-    ranked_by_blend,
-    run,
-    say,
-    tuned,
-)
+from benchmarks.protocol import BadData, CpuClock, K, arguments, in_batches, ranked_by_blend, run, say, tuned
 from benchmarks.sequences import as_sequences, read_sequences, rows_of
 from ml import als, content_prior, covisitation, metrics
 from ml.arrays import Matrix, Vector

@@ -37,7 +37,7 @@ from ml.arrays import Rows, Vector
 from ml.photos import UnreadablePhoto
 from ml.weights import WeightsError
 from recommendations import exposure
-from recommendations.candidates import SOURCES
+from recommendations.features import SOURCES
 from recommendations.feed import Asked, build_feed, next_page
 from recommendations.filters import Filters
 from recommendations.pages import Page

@@ -20,9 +20,9 @@ from listings.import_files import CsvRow, open_photos, read_rows
 from listings.imports import IMAGE_COLUMNS, PRODUCT_COLUMNS, BadRow, ImportOptions, read_listing
 from listings.models import Actor, Listing, Photo, Place
 from ml.backbone import load_backbone
-from recommendations import embedding, encoder_training, encoders, model_store, replica
+from recommendations import embedding, encoder_training, encoders, model_registry, replica
 from recommendations.backbones import Choice
-from recommendations.models import PhotoFeatures
+from recommendations.models.embeddings import PhotoFeatures
 from recommendations.view import View
 
 BACKBONE = "mobilenet_v2"
@@ -162,7 +162,7 @@ def _photo(listing: Listing, image: str, position: int, name: str) -> Photo:
 def _train_encoder(before: datetime) -> None:
     """Train on listings published before, and activate at once, since nothing is embedded yet."""
     Listing.objects.filter(created_at__lt=before).update(status=Listing.Status.ACTIVE)
-    model_store.activate(encoder_training.train_encoder(now=before, force=True))
+    model_registry.activate(encoder_training.train_encoder(now=before, force=True))
     say("Encoder trained")
 
 

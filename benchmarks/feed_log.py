@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import installation  # noqa: F401  first: it sets Django up
 from benchmarks.protocol import BadData
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 
 FILES = {
     "events": ("event_id", "occurred_at", "actor", "listing", "kind"),

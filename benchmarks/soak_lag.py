@@ -6,8 +6,8 @@ import time
 from django.db import connections
 
 from benchmarks.soak_shop import Reply, Shop
-from listings.drawings import KINDS
-from recommendations.models import ListingEmbedding
+from listings.drawings.kinds import KINDS
+from recommendations.models.embeddings import ListingEmbedding
 
 CHANGES = ("published", "edited", "reserved", "released", "sold")
 SURE = 6  # consecutive answers that must show a change, as either of two processes may answer

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from benchmarks.soak_shop import Reply, Shop
-from listings.drawings import KINDS, draw
+from listings.drawings import draw
+from listings.drawings.kinds import KINDS
 
 SHOPPERS, SELLERS = 60, 20
 THREADS = 4

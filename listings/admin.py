@@ -14,7 +14,7 @@ from django.http import HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from listings import photos, services
+from listings import announcing, photos, services
 from listings.errors import DomainError
 from listings.models import Actor, Category, Listing, Photo, PhotoSource, Place
 
@@ -134,7 +134,7 @@ class ListingAdmin(PlainRefusals):
     @transaction.atomic
     def save_model(self, request, obj: Listing, form: ListingForm, change: bool) -> None:
         content = {name: form.cleaned_data[name] for name in services.EDITABLE if name in form.cleaned_data}
-        with services.announcing():
+        with announcing.announcing():
             if change:
                 services.edit_listing(listing=obj, **content)
             else:

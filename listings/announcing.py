@@ -6,10 +6,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from django.db import transaction
+from django.dispatch import Signal
 
 from listings import photos
 from listings.models import Listing
-from listings.signals import listings_changed
+
+# Sent with listing_ids (list of primary keys) once for each transaction, as its last statement.
+listings_changed = Signal()
 
 
 @dataclass

@@ -5,13 +5,7 @@ class MarketplaceConfig(AppConfig):
     name = "marketplace"
 
     def ready(self) -> None:
-        from marketplace import (
-            authentication,  # noqa: F401  connects signal receivers
-            celery,  # noqa: F401  configures the broker of shared tasks
-            logs,
-            metrics,
-            schema,  # noqa: F401  registers an extension of drf-spectacular
-        )
+        from marketplace import logs, metrics
 
         logs.carry_into_tasks()
         metrics.follow_tasks()

@@ -31,7 +31,9 @@ from marketplace import backup_files, backup_programs
 from marketplace.backup_files import DUMP, BadBackup
 from marketplace.models import PersonToken, ServiceKey
 from recommendations import trending
-from recommendations.models import Impression, Interaction, ReaderPosition, TrainedModel
+from recommendations.models.events import Interaction
+from recommendations.models.trained_models import TrainedModel
+from recommendations.slate_models import Impression, ReaderPosition
 
 COUNTED = (Actor, Listing, Interaction)
 MIGRATIONS = MigrationRecorder.Migration._meta.db_table

@@ -16,7 +16,9 @@ from django.utils import timezone
 from marketplace import background
 from marketplace.lines import OK, Line, first_line
 from recommendations import changes, generations, lag, replica
-from recommendations.models import CatalogueChange, EmbeddingJob, TrainedModel
+from recommendations.models.catalogue_changes import CatalogueChange
+from recommendations.models.embeddings import EmbeddingJob
+from recommendations.models.trained_models import TrainedModel
 from recommendations.remembered import Remembered
 
 DATABASE_TIMEOUT_S = 2.0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from listings.errors import DomainError
-from marketplace import embedded
+from marketplace import embedded, server_home
 from marketplace.environment import BadEnvironment, Environment, read_environment
 
 # Commands that need neither database nor Redis.
@@ -26,7 +26,7 @@ def plain_errors() -> Iterator[None]:
     """Exit with status 2 and a message, without a traceback, on errors that the user can correct."""
     try:
         yield
-    except (BadEnvironment, embedded.EmbeddedError, Unusable, DomainError) as error:
+    except (BadEnvironment, server_home.EmbeddedError, Unusable, DomainError) as error:
         sys.exit(_refuse(str(error)))
     except ImportError as error:
         if "shared object" not in str(error):

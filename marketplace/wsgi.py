@@ -8,7 +8,8 @@ set_native_threads(1)
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
-from marketplace import entry, lock_waits  # noqa: E402
+from marketplace import entry
+from marketplace import lock_waits  # noqa: E402
 
 GIVE_UP = 3  # exit status on which gunicorn does not restart the worker
 
@@ -20,7 +21,8 @@ try:
 except SystemExit:
     sys.exit(GIVE_UP)
 
-from recommendations import measured, replica  # noqa: E402
+from recommendations import measured
+from recommendations import replica  # noqa: E402
 
 measured.sweep()
 replica.start()

@@ -9,24 +9,17 @@ from recommendations import bell, embedding
 from recommendations.boosts_admin import KeepsBoosts, ShowsBoostChanges
 from recommendations.category_admin import SuggestsCategory
 from recommendations.copies_admin import ShowsCopies, link_to, pair
+from recommendations.doubt_models import Doubt
 from recommendations.doubts_admin import DecidesDoubts
 from recommendations.experiments_admin import SetsExperiments
 from recommendations.looking import NotesLooks
-from recommendations.models import (
-    Boost,
-    BoostChange,
-    CatalogueChange,
-    Doubt,
-    EmbeddingJob,
-    Experiment,
-    Interaction,
-    ListingEmbedding,
-    ParkedInteraction,
-    PhotoCopy,
-    PhotoFeatures,
-    Slate,
-    TrainedModel,
-)
+from recommendations.models.boosts import Boost, BoostChange
+from recommendations.models.catalogue_changes import CatalogueChange
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, PhotoCopy, PhotoFeatures
+from recommendations.models.events import Interaction, ParkedInteraction
+from recommendations.models.trained_models import TrainedModel
+from recommendations.rule_models import Experiment
+from recommendations.slate_models import Slate
 from recommendations.slates_admin import ShowsOrder
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from listings.models import Category
 from ml.arrays import Matrix, Rows, Vector
+from recommendations.taste.category_paths import paths_of
 from recommendations.view import View
 from recommendations.view_base import Base
 
@@ -23,9 +23,6 @@ STEP = 0.25  # of log prices, the width of a bin in which the market is counted
 STEPS = 64  # bins, more than any price needs
 MOST_CHANGED = 0.01  # share of the live listings that may change before the market is counted again
 LEAST_SHARE = 1e-6  # of the mean crowd: a floor, so that no vote is divided by nothing
-
-_paths: dict[int, tuple[int, int, int]] = {}  # category id -> ids of its root, that one's child, itself
-_keys: dict[str, int] = {}  # path of a category -> its id
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,33 +103,6 @@ def scores(touched: Touched, snapshot: View, rows: Rows) -> Vector:
 def log_prices(pence: np.ndarray) -> Vector:
     """Natural logarithm of 1 + pounds.   (n,) int64 -> (n,) float32"""
     return np.log1p(pence / 100).astype(np.float32)
-
-
-def paths_of(category_ids: np.ndarray) -> Rows:
-    """Ids of the root, its child and the category itself: (n,) int64 -> (n, 3) int64
-
-    A path with fewer than three nodes repeats its last one.
-    """
-    different, places = np.unique(category_ids, return_inverse=True)
-    if not _paths.keys() >= set(different.tolist()):
-        _read_paths()
-    paths = [_paths.get(pk, (pk, pk, pk)) for pk in different.tolist()]
-    return np.array(paths, np.int64).reshape(-1, 3)[places]
-
-
-def key_of(path: str) -> int | None:
-    """The id of the category with this path; None where `paths_of` has not read it yet."""
-    return _keys.get(path)
-
-
-def _read_paths() -> None:
-    """Read all categories at once. A category never moves, so what was read stays valid."""
-    keys: dict[str, int] = dict(Category.objects.values_list("path", "pk"))
-    _keys.update(keys)
-    for path, pk in keys.items():
-        names = path.split(Category.SEPARATOR)
-        ends = [keys.get(Category.SEPARATOR.join(names[:depth]), pk) for depth in (1, 2)]
-        _paths[pk] = (ends[0], ends[1], pk)
 
 
 def _category_likeness(one: Rows, other: Rows) -> Matrix:

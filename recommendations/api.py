@@ -13,18 +13,12 @@ from listings.models import Actor
 from listings.services import ensure_actors
 from recommendations.feed import build_feed, next_page
 from recommendations.interactions import Event, EventResult, Outcome, record
-from recommendations.models import Slate
+from recommendations.interactions.serializers import EventBatch, EventBody, EventReply
 from recommendations.offers import keep
 from recommendations.on_behalf import asking_actor
-from recommendations.serializers import (
-    EventBatch,
-    EventBody,
-    EventReply,
-    FeedQuery,
-    PageCard,
-    SimilarQuery,
-)
+from recommendations.serializers import FeedQuery, PageCard, SimilarQuery
 from recommendations.similar import By, find_similar
+from recommendations.slate_models import Slate
 from recommendations.tracking import is_kept, is_noted
 
 TAGS = ["recommendations"]

@@ -5,6 +5,9 @@ class RecommendationsConfig(AppConfig):
     name = "recommendations"
 
     def ready(self) -> None:
-        from recommendations import crash_points, receivers  # noqa: F401  connects the receivers
+        from recommendations import (
+            crash_points,
+            receivers,  # noqa: F401  connects the receivers
+        )
 
         crash_points.refuse_in_production()

@@ -18,7 +18,7 @@ from recommendations.backbones import Choice
 from recommendations.durable import sha256_of, sync
 from recommendations.encoder_material import DamagedPhoto
 from recommendations.locks import AlreadyTraining
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.progress import progress_bar
 
 USUAL_MINUTES = 5.0

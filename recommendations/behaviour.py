@@ -9,8 +9,8 @@ from django.db import connection
 from scipy.sparse import csr_matrix
 
 from ml.covisitation import Sequences
+from ml.positions import Positions
 from recommendations import trust
-from recommendations.columns import Positions
 from recommendations.identity import with_merged
 from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHTS
 from recommendations.standing import stands

@@ -13,7 +13,7 @@ import structlog
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-from recommendations import tasks
+from recommendations.indexing import tasks as indexing_tasks
 
 COALESCE_S = 0.02  # calls within this time become one message: a bulk load commits often
 
@@ -56,7 +56,7 @@ class Bell:
 def send() -> None:
     """Send a message now and wait until the broker has taken it. For commands, which may wait."""
     try:
-        tasks.embed_pending.apply_async(retry=False, expires=settings.WAKEUP_EXPIRES_S)
+        indexing_tasks.embed_pending.apply_async(retry=False, expires=settings.WAKEUP_EXPIRES_S)
     except (OperationalError, OSError) as error:
         logger.warning(
             "The embedding workers could not be woken, since Redis takes no messages (%s). New listings "

@@ -13,8 +13,8 @@ from django.db.models import Q
 
 from listings.models import Category
 from ml.arrays import Rows, Vector
-from recommendations.columns import Positions
-from recommendations.models import Boost, BoostChange
+from ml.positions import Positions
+from recommendations.models.boosts import Boost, BoostChange
 from recommendations.remembered import Remembered
 from recommendations.view import View
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from recommendations import boosts
-from recommendations.models import Boost, BoostChange
+from recommendations.models.boosts import Boost, BoostChange
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -14,16 +14,6 @@ from recommendations.measured import observe_candidates
 from recommendations.taste import Taste
 from recommendations.view import View
 
-SOURCES = (
-    "content",
-    "collaborative",
-    "covisitation",
-    "trending",
-    "fresh",
-    "place",
-    "affinity",
-    "popularity",
-)
 PER_SOURCE = 200
 NEAREST = 100  # each, of the nearest rows and of the trending rows nearby
 LENDERS = 200  # live listings from which co-visitation scores are spread to cold-start listings

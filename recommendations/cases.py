@@ -8,8 +8,8 @@ from scipy.sparse import csr_matrix
 
 from ml.arrays import Matrix, Vector
 from ml.metrics import ndcg, top_k
+from ml.positions import Positions
 from recommendations.behaviour import Behaviour
-from recommendations.columns import Positions
 
 AT = 20
 CHUNK = 100  # actors whose scores are in memory at once

@@ -11,8 +11,7 @@ from django.views.decorators.http import require_POST
 from listings import photos
 from listings.errors import DomainError, Unavailable
 from listings.models import Category, Photo
-from recommendations.classification import suggest_categories
-from recommendations.search_serializers import DESCRIPTION_READ
+from recommendations.classification import DESCRIPTION_READ, suggest_categories
 from recommendations.uploads import read_photo
 
 URL_NAME = "listings_listing_suggest_category"

@@ -6,7 +6,7 @@ from django.db import connection
 
 from listings.models import Listing
 from recommendations import locks
-from recommendations.models import CatalogueChange
+from recommendations.models.catalogue_changes import CatalogueChange
 
 
 def append_changes(listing_ids: Iterable[int]) -> None:

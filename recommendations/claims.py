@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from recommendations.identity import self_of
-from recommendations.slates import CURSOR_LASTS, OF_STRANGERS_KEPT
+from recommendations.slate_models import CURSOR_LASTS, OF_STRANGERS_KEPT
 
 # A malformed id must not become an error. PostgreSQL uses the primary key in spite of the CASE.
 _KEY = """

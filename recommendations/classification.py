@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from listings.errors import Invalid, Unavailable
 from recommendations import encoding
 from recommendations.encoded import Encoded, Suggestion
-from recommendations.encoding import EncodingUnavailable
+from recommendations.encoding import EncoderAway, EncodingUnavailable, encode_or_refuse
+
+DESCRIPTION_READ = 2000  # characters that the encoder reads; a description begins with what matters most
+
 
 SUGGESTED_COUNT = 5
 
@@ -20,13 +23,6 @@ class NoClassifier(Unavailable):
 
     def __init__(self):
         super().__init__("No classifier was trained yet: run `manage.py train encoder`.")
-
-
-class EncoderAway(Unavailable):
-    """The encode worker or Redis does not answer, so photos and words cannot be encoded now."""
-
-    def __init__(self):
-        super().__init__("Photos and words cannot be read just now; try again in a moment.")
 
 
 @dataclass(frozen=True)
@@ -60,14 +56,6 @@ def likeliest_root(photo: bytes) -> tuple[Suggestion, int]:
     if not roots:
         raise NoClassifier
     return roots[0], sorted(root.path for root in roots).index(roots[0].path)
-
-
-def encode_or_refuse(*, words: str = "", photo: bytes | None = None) -> Encoded:
-    """The encoded query, for callers that cannot answer without it. Raises EncoderAway."""
-    try:
-        return encoding.encode(words=words, photo=photo)
-    except EncodingUnavailable as error:
-        raise EncoderAway from error
 
 
 def _encoded(words: str, photo: bytes | None) -> tuple[Encoded, tuple[str, ...]]:

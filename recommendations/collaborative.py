@@ -10,13 +10,14 @@ from functools import cached_property
 import numpy as np
 
 from ml import als, content_prior, covisitation
+from ml import progress as ml_progress
 from ml.als import AlsModel
 from ml.arrays import Matrix, Rows, Vector
 from ml.content_prior import ContentPrior, ContentSmoother
 from ml.covisitation import Counts, Neighbours
+from ml.positions import Positions
 from ml.vector_index import VectorIndex, build_index
 from recommendations.behaviour import Behaviour
-from recommendations.columns import Positions
 from recommendations.recipe import Recipe
 
 INDEX_SEED = 7
@@ -96,7 +97,7 @@ def fit(
     version: str,
     content: Content | None = None,
     showable: np.ndarray | None = None,
-    progress: als.Progress | None = None,
+    progress: ml_progress.Progress | None = None,
 ) -> tuple[Collaborative, Counts]:
     """Fit a model on a history. Returns it with its raw counts, which refreshes update with later events.
 

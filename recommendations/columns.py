@@ -10,6 +10,7 @@ from listings.models import Listing
 from listings.serializers import COORDINATE_DIGITS
 from ml.arrays import Matrix, Rows
 from ml.blocks import Blocks
+from recommendations.models.vector_format import CHUNK, vectors_from
 
 ATTRIBUTES = np.dtype(
     [
@@ -26,29 +27,8 @@ ATTRIBUTES = np.dtype(
 )
 CONDITIONS: list[str] = list(Listing.Condition.values)
 NO_LISTING = -1  # the listing_id of a dead row
-CHUNK = 5000
 STORED = ("vector", "photo_ids", "photo_vectors")
 FIELDS = ("pk", "seller_id", "category_id", "price", "created_at", "latitude", "longitude", "condition")
-
-
-@dataclass(frozen=True)
-class Positions:
-    """Index from ids to their positions in an array of ids."""
-
-    sorted_ids: np.ndarray  # (n,) int64
-    order: np.ndarray  # (n,) int64: the position of each sorted id
-
-    @classmethod
-    def of(cls, ids: np.ndarray) -> "Positions":
-        order = np.argsort(ids, kind="stable")
-        return cls(ids[order], order)
-
-    def find(self, ids: np.ndarray) -> Rows:
-        """Positions of ids: (m,) int64 -> (m,) int64, -1 for ids that are not there."""
-        if not len(self.sorted_ids):
-            return np.full(len(ids), -1)
-        slots = np.searchsorted(self.sorted_ids, ids).clip(max=len(self.sorted_ids) - 1)
-        return np.where(self.sorted_ids[slots] == ids, self.order[slots], -1)
 
 
 @dataclass(frozen=True)
@@ -128,11 +108,6 @@ def read_live(encoder_version: str, blocks: Blocks, listing_ids: Iterable[int] |
         vectors_from([row[-3] for row in rows], blocks.dimension),
         _photos_of(rows, blocks.photo_dimension),
     )
-
-
-def vectors_from(stored: Iterable[bytes], dimension: int) -> Matrix:
-    """Vectors from their stored form, little-endian float16: (n, dimension) float16"""
-    return np.frombuffer(b"".join(bytes(part) for part in stored), dtype="<f2").reshape(-1, dimension)
 
 
 def _photos_of(rows: list[tuple], dimension: int) -> PhotoRows:

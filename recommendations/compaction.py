@@ -11,9 +11,10 @@ from django.db import connection, transaction
 from filelock import FileLock, Timeout
 
 from listings.models import Listing
-from recommendations import changes, embedding, encoders, generations, model_store, replica
+from recommendations import changes, embedding, encoders, generations, model_registry, replica
 from recommendations.columns import NO_LISTING
-from recommendations.models import ListingEmbedding, TrainedModel
+from recommendations.models.embeddings import ListingEmbedding
+from recommendations.models.trained_models import TrainedModel
 from recommendations.view import View
 
 WORTH_CHANGES = 256  # least changes for a new generation; fewer stay in the tail of each process
@@ -94,7 +95,7 @@ def _finish(model: TrainedModel) -> None:
     In one transaction: a reader that finds the log pruned must find the new encoder active.
     """
     if model.status != TrainedModel.Status.ACTIVE:
-        model_store.activate(model)
+        model_registry.activate(model)
         ListingEmbedding.objects.exclude(encoder_version=model.version).delete()
         generations.drop_other_encoders(model.version)
     changes.prune_to(generations.oldest_kept_seq(model.version))

@@ -10,10 +10,10 @@ from scipy.sparse import csr_matrix
 from ml import covisitation
 from ml.arrays import Vector
 from ml.covisitation import Counting, Normalisation
-from recommendations.asking import Asked
+from ml.positions import Positions
 from recommendations.behaviour import Behaviour
-from recommendations.candidates import SOURCES
-from recommendations.columns import Positions
+from recommendations.features import SOURCES
+from recommendations.feed import Asked
 from recommendations.view import View
 
 BETA = 0.5  # of RP3beta: the penalty on popular listings

@@ -7,8 +7,8 @@ import numpy as np
 from listings.models import Listing
 from recommendations import encoders
 from recommendations.collaborative import Content
-from recommendations.columns import CHUNK
-from recommendations.models import ListingEmbedding
+from recommendations.models.embeddings import ListingEmbedding
+from recommendations.models.vector_format import CHUNK
 
 SHOWABLE = (Listing.Status.ACTIVE, Listing.Status.RESERVED, Listing.Status.DRAFT)
 

@@ -8,7 +8,7 @@ from django.utils.html import format_html, format_html_join
 
 from listings import photos
 from listings.models import Listing, Photo
-from recommendations.models import PhotoCopy
+from recommendations.models.embeddings import PhotoCopy
 
 MOST_SHOWN = 20
 HEIGHT_PX = 120

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from listings.models import Actor, Listing
 from recommendations.data_rights import ACCOUNT, RULES, Person, Rule, column
-from recommendations.models import Impression
+from recommendations.slate_models import Impression
 
 # Secrets of credentials are not exported, not even to their owner.
 SECRET_FIELDS = frozenset({"password", "digest"})

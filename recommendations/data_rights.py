@@ -30,7 +30,7 @@ from listings.errors import Conflict, Missing, Unavailable
 from listings.models import Actor, Listing, Photo, new_external_id
 from recommendations import boosts, compaction, exposure, forgetting, generations, locks, trending
 from recommendations.identity import with_merged
-from recommendations.models import ReaderPosition
+from recommendations.slate_models import ReaderPosition
 
 ERASED_TITLE = "Erased"
 

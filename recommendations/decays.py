@@ -10,13 +10,13 @@ from listings.models import Category
 from listings.serializers import COORDINATE_DIGITS
 from ml.arrays import Matrix, Rows, Vector
 from ml.geography import apart_km, fit_decay
-from recommendations.affinity import paths_of
+from ml.positions import Positions
 from recommendations.behaviour import Behaviour
-from recommendations.columns import Positions
 from recommendations.habits import OTHER_ROOT
 from recommendations.hindsight import CAME_AT, LEFT_AT, TOLD
 from recommendations.identity import SELF
 from recommendations.interaction_weights import TASTE_HALF_LIFE
+from recommendations.taste.category_paths import paths_of
 
 EARLIER = 8  # previous listings of an actor that stand for where the actor is looking
 OTHERS = 20  # alternatives sampled for each choice, from the same root category

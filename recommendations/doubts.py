@@ -14,9 +14,9 @@ from django.db.models import Count, Max
 from scipy.sparse import csr_matrix
 
 from recommendations import likeness, trust
+from recommendations.doubt_models import Doubt
 from recommendations.identity import SELF
 from recommendations.interaction_weights import WEIGHTS
-from recommendations.models import Doubt
 
 _HASTY = f"""
     INSERT INTO recommendations_doubt (actor_id, reason, share, evidence, found_at, decision, decided_by)

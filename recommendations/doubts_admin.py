@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.utils import timezone
 
 from recommendations import doubts
-from recommendations.models import Doubt
+from recommendations.doubt_models import Doubt
 
 
 class DecidesDoubts(admin.ModelAdmin):

@@ -16,7 +16,7 @@ from recommendations.changes import append_changes
 from recommendations.columns import PhotoRows
 from recommendations.crash_points import reached
 from recommendations.loaded_encoder import Encoder
-from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, PhotoFeatures
 from recommendations.stored_features import stored_features, stored_sentences
 
 BATCH = 32

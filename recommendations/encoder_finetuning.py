@@ -19,8 +19,8 @@ from recommendations.progress import Steps, unwatched_steps
 from recommendations.scalars import scalars
 
 if TYPE_CHECKING:
-    from ml.epochs import Epoch
-    from ml.finetuning import FineTuningOptions, FineTuningReport
+    from ml.epochs import Epoch, FineTuningOptions
+    from ml.finetuning import FineTuningReport
 
 
 class CannotFineTune(Invalid):
@@ -51,7 +51,8 @@ def finetune_backbone(
 
 def _finetuned(record: EncoderRecord, options: "FineTuningOptions", **callbacks) -> "FineTuningReport":
     """Train into a temporary file.   Raises CannotFineTune."""
-    from ml.finetuning import DivergedError, finetune
+    from ml.epochs import DivergedError
+    from ml.finetuning import finetune
     from ml.photos import UnreadablePhoto
     from ml.small_backbone import TooFewCategoriesError
     from ml.weights import BadBackbone, WeightsError

@@ -12,10 +12,10 @@ import numpy as np
 from ml.arrays import Matrix, Rows, Vector
 from ml.blocks import Blocks, Comparison
 from ml.counterfactual import cluster_interval
-from recommendations.columns import vectors_from
 from recommendations.encoder_material import CatalogueMaterial
 from recommendations.gate import SEED, Verdict, rounded_bounds
-from recommendations.models import ListingEmbedding
+from recommendations.models.embeddings import ListingEmbedding
+from recommendations.models.vector_format import vectors_from
 
 SIMILAR = 10
 CHUNK = 200

@@ -14,7 +14,7 @@ from listings.models import Listing, Photo
 from ml.arrays import Matrix, Rows
 from ml.progress import Progress
 from recommendations.loaded_encoder import Encoder
-from recommendations.models import PhotoFeatures
+from recommendations.models.embeddings import PhotoFeatures
 from recommendations.stored_features import stored_features, stored_sentences
 
 MOST_LISTINGS = 100_000  # the newest; more do not fit into memory

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from recommendations import model_folders
 from recommendations.model_folders import ModelDamaged
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 
 CHOOSE = "Choose again with `manage.py embed`."
 TRAIN = "Train again with `manage.py train encoder`."

@@ -11,13 +11,14 @@ from recommendations import bell, embedding, encoder_gate, encoders, loaded_enco
 from recommendations.encoder_material import CatalogueMaterial, read_catalogue
 from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
 from recommendations.loaded_encoder import Encoder
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.progress import Steps, unwatched_steps
 from recommendations.scalars import scalars
 
 if TYPE_CHECKING:
     from ml.blocks import Blocks
-    from ml.heads import Epoch, HeadOptions
+    from ml.head_modules import HeadOptions
+    from ml.heads import Epoch
     from ml.joint_encoder import JointEncoder
     from ml.space import Material
 
@@ -122,7 +123,7 @@ def _fit(
 
 
 def _default_options() -> "HeadOptions":
-    from ml.heads import HeadOptions
+    from ml.head_modules import HeadOptions
 
     return HeadOptions(seed=SEED)
 

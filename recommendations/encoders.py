@@ -19,7 +19,7 @@ from ml.blocks import Blocks
 from recommendations import backbones, loaded_encoder, model_folders
 from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
 from recommendations.loaded_encoder import Encoder
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 
 KIND = TrainedModel.Kind.ENCODER
 SEED = 20260302

@@ -18,9 +18,19 @@ from kombu.exceptions import KombuError
 from kombu.pools import ProducerPool, producers
 from redis.exceptions import RedisError
 
-from recommendations import answers, encoders, tasks
+from listings.errors import Unavailable
+from recommendations import answers, encoders
 from recommendations.answers import Question
 from recommendations.encoded import Encoded
+from recommendations.encoders import tasks as encoders_tasks
+
+
+class EncoderAway(Unavailable):
+    """The encode worker or Redis does not answer, so photos and words cannot be encoded now."""
+
+    def __init__(self):
+        super().__init__("Photos and words cannot be read just now; try again in a moment.")
+
 
 QUICK_S = 0.5  # timeout of commands that Redis answers at once
 VERSION_KEPT_S = 1.0
@@ -91,7 +101,7 @@ class Door:
     def _send(self, question: Question, reply_to: str, timeout_s: float) -> None:
         photo = base64.b64encode(question.photo).decode() if question.photo else None
         with self._pool().acquire(block=True, timeout=QUICK_S) as producer:
-            tasks.encode_query.apply_async(
+            encoders_tasks.encode_query.apply_async(
                 kwargs={"words": question.words, "photo": photo, "reply_to": reply_to},
                 expires=timeout_s,  # nobody waits for the answer after that
                 producer=producer,
@@ -102,7 +112,9 @@ class Door:
         """Connections for publishing. They fail fast, where those of workers wait for the broker."""
         with self._opening:
             if self._producers is None:
-                connection = tasks.encode_query.app.connection_for_write(transport_options=PUBLISHING)
+                connection = encoders_tasks.encode_query.app.connection_for_write(
+                    transport_options=PUBLISHING
+                )
                 self._producers = producers[connection]
             return self._producers
 
@@ -161,3 +173,11 @@ def door() -> Door:
         if _door is None:
             _door = Door()
         return _door
+
+
+def encode_or_refuse(*, words: str = "", photo: bytes | None = None) -> Encoded:
+    """The encoded query, for callers that cannot answer without it. Raises EncoderAway."""
+    try:
+        return encode(words=words, photo=photo)
+    except EncodingUnavailable as error:
+        raise EncoderAway from error

@@ -13,10 +13,11 @@ from ml.arrays import Rows, Vector
 from ml.figure import Figure
 from ml.progress import Progress, unwatched
 from recommendations import hindsight
-from recommendations.asking import Asked, ask_each
+from recommendations.asking import ask_each
 from recommendations.behaviour import Behaviour
 from recommendations.collaborative import Collaborative
 from recommendations.contenders import CONTENDERS, Contender, Known
+from recommendations.feed import Asked
 from recommendations.hindsight import Aftermath
 
 AT = 20

@@ -16,7 +16,7 @@ from listings.errors import Invalid, Missing
 from ml.progress import Progress, unwatched
 from recommendations.durable import sync
 from recommendations.event_files import COLUMNS, CSV, ending
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 
 EXTERNAL_IDS = {"actor": "actor__external_id", "listing": "listing__external_id"}
 CHUNK_ROWS = 2000

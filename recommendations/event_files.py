@@ -12,7 +12,7 @@ from rest_framework import serializers
 from listings.errors import Invalid
 from listings.services import ensure_actors
 from recommendations.interactions import MAXIMUM_BATCH, Event, Outcome, record_each
-from recommendations.serializers import EventBody
+from recommendations.interactions.serializers import EventBody
 
 COLUMNS = ("event_id", "occurred_at", "actor", "listing", "kind", "slate", "position", "source")
 REQUIRED = frozenset({"event_id", "occurred_at", "actor", "listing", "kind"})

@@ -13,9 +13,9 @@ from ml.arrays import Matrix
 from ml.figure import Figure
 from ml.proportions import proportion_difference, resampled_ratios, sample_ratio, wilson
 from recommendations.identity import SELF
-from recommendations.models import Experiment, Interaction
+from recommendations.models.events import Interaction
 from recommendations.plain import plain
-from recommendations.rule_models import CONTROL
+from recommendations.rule_models import CONTROL, Experiment
 from recommendations.simulation import SOURCE as SIMULATION
 from recommendations.standing import stands
 

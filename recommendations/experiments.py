@@ -17,9 +17,8 @@ from listings.errors import DomainError, Invalid
 from listings.models import Actor
 from recommendations.feed_parameters import FeedParameters
 from recommendations.identity import member_of
-from recommendations.models import Experiment
 from recommendations.remembered import Remembered
-from recommendations.rule_models import CONTROL
+from recommendations.rule_models import CONTROL, Experiment
 
 FRACTION_BITS = 53  # what a float holds exactly
 

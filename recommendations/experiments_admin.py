@@ -12,8 +12,7 @@ from recommendations import experiments
 from recommendations.boosts_admin import StateFilter
 from recommendations.experiments import NotRunnable
 from recommendations.feed_parameters import explained
-from recommendations.models import Experiment, Variant
-from recommendations.rule_models import CONTROL
+from recommendations.rule_models import CONTROL, Experiment, Variant
 
 
 def _has_begun(experiment: Experiment | None) -> bool:

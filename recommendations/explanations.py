@@ -10,10 +10,9 @@ import numpy as np
 
 from listings.models import Listing
 from ml.arrays import Matrix, Rows, Vector
-from recommendations.candidates import SOURCES
 from recommendations.exploring import Explored
 from recommendations.exposure import YOUNG
-from recommendations.features import FEATURES
+from recommendations.features import FEATURES, SOURCES
 from recommendations.nearby import RADIUS_KM
 from recommendations.pages import SENTENCES, Code, Reason
 from recommendations.ranking import Ranked

@@ -11,12 +11,12 @@ from django.db import connection, transaction
 
 from ml.arrays import Vector
 from ml.exploration import Prior, catalogue_prior
+from ml.positions import Positions
 from recommendations import claims, locks, watermark
-from recommendations.columns import Positions
 from recommendations.identity import SELF
 from recommendations.interaction_weights import WEIGHTS
-from recommendations.models import Exposure, ReaderPosition
 from recommendations.remembered import Remembered
+from recommendations.slate_models import Exposure, ReaderPosition
 
 YOUNG = timedelta(days=7)  # older listings are neither explored nor counted
 READ_EVERY = timedelta(seconds=5)  # in each serving process

@@ -11,7 +11,6 @@ from recommendations.habits import Location
 from recommendations.taste import Taste
 from recommendations.view import View
 
-FACTS = ("distance_km", "age_days", "log_price", "price_gap", "warmth")
 DAY_S = 86_400
 
 

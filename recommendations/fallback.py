@@ -12,8 +12,8 @@ from listings.models import Actor, Listing
 from recommendations import trending
 from recommendations.exposure import YOUNG
 from recommendations.filters import Filters, listings_passing
-from recommendations.matching import unwanted_by
 from recommendations.pages import SENTENCES, Code, Item, Page, Reason
+from recommendations.standing import unwanted_by
 
 CATALOGUE, TRENDING = "catalogue", "trending"
 

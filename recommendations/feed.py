@@ -20,13 +20,13 @@ from recommendations.exploring import Explored
 from recommendations.exposure import NOTHING_SHOWN, Counted
 from recommendations.feed_parameters import FeedParameters
 from recommendations.filters import Filters, allowed_rows
-from recommendations.matching import unwanted_by
 from recommendations.nearby import location_of
 from recommendations.order import Order
 from recommendations.pages import Page
 from recommendations.ranking import Ranked, rank
 from recommendations.replica import NotReady
 from recommendations.resting import rested
+from recommendations.standing import unwanted_by
 from recommendations.taste import Taste, read_taste
 from recommendations.view import View
 

@@ -16,7 +16,9 @@ from django.db.models import CharField, Q, QuerySet
 from django.db.models.functions import Cast
 
 from listings.models import Actor, Listing, new_external_id
-from recommendations.models import Boost, BoostChange, Interaction, ParkedInteraction, Slate
+from recommendations.models.boosts import Boost, BoostChange
+from recommendations.models.events import Interaction, ParkedInteraction
+from recommendations.slate_models import Slate
 
 # Columns with the login name of staff, which outlive the account.
 SIGNED = (

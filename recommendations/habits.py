@@ -8,7 +8,7 @@ import numpy as np
 from listings.serializers import COORDINATE_DIGITS
 from ml.arrays import Matrix, Rows, Vector
 from ml.geography import distances_km, nearness
-from recommendations.affinity import key_of, paths_of
+from recommendations.taste.category_paths import key_of, paths_of
 from recommendations.view import View
 
 NEAR_KM = 25.0  # default distance decay, for root categories without a fitted one

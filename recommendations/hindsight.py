@@ -17,11 +17,13 @@ from listings.errors import DomainError
 from listings.models import Actor, Listing
 from ml.blocks import Blocks
 from recommendations import encoders, generations, trending
-from recommendations.columns import CHUNK, FIELDS, Columns, PhotoRows, attributes_of, vectors_from
-from recommendations.encoders import EncoderUnavailable
+from recommendations.columns import FIELDS, Columns, PhotoRows, attributes_of
+from recommendations.encoder_records import EncoderUnavailable
 from recommendations.identity import SELF, person_key
 from recommendations.interaction_weights import UNWANTED, WEIGHTS
-from recommendations.models import Interaction, TrainedModel
+from recommendations.models.events import Interaction
+from recommendations.models.trained_models import TrainedModel
+from recommendations.models.vector_format import CHUNK, vectors_from
 from recommendations.standing import stands
 from recommendations.view import View
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 
 Kind = Interaction.Kind
 

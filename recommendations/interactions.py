@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from listings.models import Actor, Listing
 from recommendations import claims, parking
-from recommendations.models import Interaction, ParkedInteraction
+from recommendations.models.events import Interaction, ParkedInteraction
 
 MAXIMUM_BATCH = 500
 

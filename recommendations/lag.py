@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef
 
-from recommendations.models import EmbeddingJob, ListingEmbedding
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
 
 PATIENCE = timedelta(minutes=1)  # a listing is embedded within seconds of its publication
 

@@ -14,13 +14,13 @@ from ml.model_files import ModelFileError
 from recommendations import encoder_records
 from recommendations.encoded import Encoded, Suggestion
 from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 
 if TYPE_CHECKING:
-    from ml.backbone import Photo
     from ml.concepts import Concepts
     from ml.encoder import Coded, ProjectionEncoder
     from ml.joint_encoder import JointEncoder
+    from ml.photos import Photo
 
 MOST_SUGGESTED_LEAVES = 20
 

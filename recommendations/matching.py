@@ -9,14 +9,12 @@ from django.db.models.functions import Coalesce
 
 from listings.models import Actor, Listing
 from ml.arrays import Rows
-from recommendations import encoding, fulltext, replica, standing
-from recommendations.classification import EncoderAway
+from recommendations import encoding, fulltext, replica
 from recommendations.encoded import Encoded
-from recommendations.encoding import EncodingUnavailable
+from recommendations.encoding import EncoderAway, EncodingUnavailable
 from recommendations.filters import Filters, allowed_rows, listings_passing
-from recommendations.identity import merged_ids
-from recommendations.interaction_weights import UNWANTED
 from recommendations.replica import NotReady
+from recommendations.standing import unwanted_by
 from recommendations.view import View
 from recommendations.wanted import Wanted
 
@@ -134,14 +132,6 @@ def _without_encoder(words: str, reason: str) -> tuple[str, ...]:
     if not words:
         raise EncoderAway
     return ("encoder",)
-
-
-def unwanted_by(actor: Actor | None) -> frozenset[int]:
-    """Keys of the listings that this actor, or an identity merged into them, has hidden or reported."""
-    if actor is None:
-        return frozenset()
-    hidden = standing.of(merged_ids(actor)).filter(kind__in=UNWANTED)
-    return frozenset(hidden.values_list("listing_id", flat=True))
 
 
 def count_by_root(matching: QuerySet[Listing]) -> dict[str, int]:

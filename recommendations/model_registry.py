@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from listings.errors import DomainError
 from recommendations import model_folders
 from recommendations.model_folders import ModelDamaged
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 
 Status = TrainedModel.Status
 KEPT = 3  # models whose files are kept: the active one and those that a rollback can return to

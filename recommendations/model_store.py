@@ -16,7 +16,7 @@ from recommendations.counted import Counted
 from recommendations.crash_points import reached
 from recommendations.model_folders import ModelDamaged
 from recommendations.model_registry import Registry, activate
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.recipe import Recipe
 
 KIND = TrainedModel.Kind.COLLABORATIVE

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from recommendations.model_folders import ModelDamaged
 from recommendations.model_registry import clear_problem, note_problem
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 
 TRY_AGAIN_AFTER_S = 30  # loading reads and verifies every file, which is too slow for each poll
 

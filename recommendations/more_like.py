@@ -9,7 +9,7 @@ from listings.models import Listing
 from ml.arrays import Matrix, Rows
 from ml.contrast import contrast
 from ml.interests import choose_interests
-from recommendations import copies, replica
+from recommendations import replica, same_photo
 from recommendations.filters import Filters, allowed_rows
 from recommendations.pages import Item, Page
 from recommendations.taste import INTERESTS, vectors_of
@@ -55,7 +55,7 @@ def more_like(*, positive: Sequence[str], negative: Sequence[str], filters: Filt
         return Item(listing, score, dict(zip(("positive", "negative"), parts, strict=True)))
 
     degraded = [] if all_positive and all_negative else ["not_embedded_yet"]
-    return Page(copies.first_grouped(list(scores), limit, item_of, snapshot), degraded)
+    return Page(same_photo.first_grouped(list(scores), limit, item_of, snapshot), degraded)
 
 
 def _keys_of(positive: Sequence[str], negative: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -9,8 +9,9 @@ import numpy as np
 from listings.models import Actor
 from recommendations import replica, slates
 from recommendations.filters import Filters
-from recommendations.pages import Item, Page, versions_of
+from recommendations.pages import Item, Page
 from recommendations.replica import NotReady
+from recommendations.view import versions_of
 
 AnyPage = TypeVar("AnyPage", bound=Page)
 

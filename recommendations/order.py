@@ -9,13 +9,12 @@ import numpy as np
 from listings.models import Actor, Listing
 from ml.arrays import Matrix, Vector
 from recommendations import slates
-from recommendations.candidates import SOURCES
 from recommendations.exploring import Explored
-from recommendations.features import FEATURES
-from recommendations.models import Slate
-from recommendations.pages import Item, Reason, versions_of
+from recommendations.features import FEATURES, SOURCES
+from recommendations.pages import Item, Reason
 from recommendations.ranking import Ranked
-from recommendations.view import View
+from recommendations.slate_models import Slate
+from recommendations.view import View, versions_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from listings.models import Listing
-from recommendations.view import View
 
 
 class Code(StrEnum):
@@ -67,11 +66,3 @@ class Page:
     degraded: list[str] = field(default_factory=list)
     slate_id: str | None = None
     next_cursor: str | None = None
-
-
-def versions_of(snapshot: View) -> dict[str, str]:
-    """Versions of the encoder and of the models that a ranking was made with."""
-    models = {"collaborative": snapshot.collaborative, "ranker": snapshot.ranker}
-    return {"encoder": snapshot.encoder_version} | {
-        name: model.version for name, model in models.items() if model
-    }

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from recommendations import claims, locks
-from recommendations.models import ParkedInteraction
+from recommendations.models.events import ParkedInteraction
 
 MOST = 10_000  # parked events of one source; batches recorded at the same moment may exceed it
 KEPT = timedelta(days=30)

@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from listings.errors import Invalid
-from recommendations.classification import encode_or_refuse, likeliest_root
+from recommendations.classification import likeliest_root
+from recommendations.encoding import encode_or_refuse
 from recommendations.similar_photos import find_similar_photos
 from recommendations.uploads import read_photo
 

@@ -16,11 +16,13 @@ from ml.arrays import Matrix, Rows, ShapeError, Vector
 from ml.progress import Progress, unwatched
 from ml.ranker import CLICK, FAVOURITE, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHASE
 from recommendations import slates
+from recommendations.doubt_models import Doubt
 from recommendations.features import FEATURES
 from recommendations.identity import SELF, person_key, self_of
 from recommendations.interaction_weights import UNWANTED
-from recommendations.models import Doubt, Impression, Interaction, Slate
+from recommendations.models.events import Interaction
 from recommendations.simulation import SOURCE as SIMULATION
+from recommendations.slate_models import Impression, Slate
 from recommendations.standing import stands
 
 Kind = Interaction.Kind

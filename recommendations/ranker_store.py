@@ -8,7 +8,7 @@ from ml.ranker import RankerModel
 from recommendations import features, model_folders
 from recommendations.model_folders import ModelDamaged
 from recommendations.model_registry import NoModelBefore, Registry, activate
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.served_ranker import Ranker
 
 KIND = TrainedModel.Kind.RANKER

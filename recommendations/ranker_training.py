@@ -10,7 +10,7 @@ from ml.ranker import NothingToLearn, RankerModel, fit
 from recommendations import gate, locks, ranker_store
 from recommendations.features import FEATURES
 from recommendations.gate import Verdict
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.progress import Steps, unwatched_steps
 from recommendations.ranker_material import Material, TooFewSlates, read_material
 

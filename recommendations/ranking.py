@@ -12,7 +12,8 @@ import numpy as np
 from ml.arrays import Matrix, Rows, Vector
 from ml.blending import weighted_mean, z_scores
 from ml.ranker import RankerModel
-from recommendations.candidates import SOURCES, Candidates
+from recommendations.candidates import Candidates
+from recommendations.features import SOURCES
 from recommendations.recipe import Warmth
 from recommendations.taste import Taste
 

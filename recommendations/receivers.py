@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.dispatch import receiver
 
-from listings.signals import listings_changed
+from listings.announcing import listings_changed
 from recommendations import bell, embedding, parking, sales
 from recommendations.changes import append_changes
 

@@ -14,16 +14,16 @@ from django.db import connection
 
 from ml import covisitation
 from ml.arrays import Matrix
+from ml.positions import Positions
 from recommendations import doubts, locks, model_registry, model_store, watermark
 from recommendations.behaviour import Behaviour, read_behaviour
 from recommendations.collaborative import Collaborative
-from recommendations.columns import Positions
 from recommendations.content import read_content, read_showable
 from recommendations.counted import Counted
 from recommendations.identity import with_merged
 from recommendations.interaction_weights import WEIGHTS
 from recommendations.model_folders import ModelDamaged
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.standing import RETRACTS
 
 SHARE_OF_TIME = 0.25  # that refreshes may take at most; large models are refreshed less often

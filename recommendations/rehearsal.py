@@ -17,7 +17,7 @@ from recommendations.contenders import CONTENDERS, Known
 from recommendations.content import read_content
 from recommendations.decays import learn_decays
 from recommendations.evaluation import AT, MOST_ACTORS, SEED, Measured, measure
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from recommendations.plain import plain
 from recommendations.progress import Steps, unwatched_steps
 from recommendations.recipe import Recipe

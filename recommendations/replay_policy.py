@@ -11,12 +11,11 @@ from listings.errors import Invalid, Missing
 from ml.arrays import Rows, Vector
 from ml.blending import blend, z_scores
 from recommendations import ranker_store
-from recommendations.candidates import SOURCES
-from recommendations.features import FEATURES
+from recommendations.features import FEATURES, SOURCES
 from recommendations.feed_parameters import BadParameters, FeedParameters
 from recommendations.model_folders import ModelDamaged
-from recommendations.models import Variant
 from recommendations.ranker_slates import ServedSlate
+from recommendations.rule_models import Variant
 from recommendations.served_ranker import Ranker
 
 ACTIVE = "active"

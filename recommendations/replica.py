@@ -22,7 +22,7 @@ from recommendations import changes, encoders, generations, lag, model_store, ra
 from recommendations.columns import read_live
 from recommendations.generations import Generation
 from recommendations.model_watch import ModelWatch
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.view import View
 
 TAIL_EVERY_S = 0.15

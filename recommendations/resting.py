@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from recommendations.models import Slate
+from recommendations.slate_models import Slate
 
 RESTS = timedelta(days=1)  # after the last impression
 REMEMBERED = timedelta(days=7)  # older impressions do not count

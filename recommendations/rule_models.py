@@ -9,97 +9,14 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Func, Q
 
-from listings.models import Actor, Category, Listing
 from recommendations.feed_parameters import BadParameters, FeedParameters
 
-NOTHING = {"category__isnull": True, "seller__isnull": True, "listing__isnull": True}
 CONTROL = "control"
 IN_A_FILE_NAME = RegexValidator(r"\A[a-z0-9][a-z0-9-]*\Z", "Small letters, digits and hyphens.")
 
 
 def new_salt() -> str:
     return secrets.token_hex(8)
-
-
-def _only(target: str) -> Q:
-    return Q(**{**NOTHING, f"{target}__isnull": False})
-
-
-class Boost(models.Model):
-    """A factor on the scores of a category, a seller or a listing, for a time. See boosts.py."""
-
-    category = models.ForeignKey(
-        Category,
-        null=True,
-        blank=True,
-        on_delete=models.CASCADE,
-        related_name="boosts",
-        help_text="What lies below it is included.",
-    )
-    seller = models.ForeignKey(Actor, null=True, blank=True, on_delete=models.CASCADE, related_name="boosts")
-    listing = models.ForeignKey(
-        Listing, null=True, blank=True, on_delete=models.CASCADE, related_name="boosts"
-    )
-    factor = models.FloatField(
-        help_text="Above 0 and at most 10: 2 shows them more, 0.5 less. Several boosts of one listing "
-        "multiply; together they count for 0.1 at least and 10 at most."
-    )
-    starts_at = models.DateTimeField("from")
-    ends_at = models.DateTimeField("until")
-    note = models.CharField(max_length=300, blank=True, help_text="Why, for colleagues.")
-    # A name instead of a foreign key: only Actor refers to Django's users, and the name outlives the account.
-    created_by = models.CharField(max_length=150, editable=False)
-    created_at = models.DateTimeField(editable=False)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=_only("category") | _only("seller") | _only("listing"),
-                name="boost_of_exactly_one",
-                violation_error_message="Choose exactly one: a category, a seller or a listing.",
-            ),
-            models.CheckConstraint(
-                condition=Q(factor__gt=0, factor__lte=10),
-                name="boost_factor_in_range",
-                violation_error_message="A factor is above 0 and at most 10.",
-            ),
-            models.CheckConstraint(
-                condition=Q(ends_at__gt=F("starts_at")),
-                name="boost_ends_after_start",
-                violation_error_message="A boost ends after it starts.",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.factor:g} × {self.kind} {self.target}"
-
-    @property
-    def kind(self) -> str:
-        """The name of the field that is set: category, seller or listing."""
-        return next((name for name in ("category", "seller") if getattr(self, f"{name}_id")), "listing")
-
-    @property
-    def target(self) -> Category | Actor | Listing | None:
-        return getattr(self, self.kind)
-
-
-class BoostChange(models.Model):
-    """A change of a boost, with its time and author. It outlives the boost."""
-
-    class Action(models.TextChoices):
-        ADDED = "added"
-        CHANGED = "changed"
-        REMOVED = "removed"
-
-    boost_id = models.BigIntegerField(db_index=True)
-    action = models.CharField(max_length=7, choices=Action)
-    by = models.CharField(max_length=150)
-    at = models.DateTimeField()
-    before = models.JSONField(null=True)  # target, factor, starts_at, ends_at, note; null: no boost yet
-    after = models.JSONField(null=True)
-
-    def __str__(self) -> str:
-        return f"boost {self.boost_id} {self.action} by {self.by}"
 
 
 class Experiment(models.Model):
@@ -234,7 +151,7 @@ class Variant(models.Model):
         return f"{self.experiment}: {self.name}"
 
     def clean(self) -> None:
-        from recommendations.candidates import SOURCES  # a circle: candidates imports these models
+        from recommendations.features import SOURCES  # a circle: candidates imports these models
 
         if self.parameters is None:  # an empty field of a form
             self.parameters = {}

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from recommendations.affinity import paths_of
 from recommendations.interaction_weights import WEIGHTS
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
+from recommendations.taste.category_paths import paths_of
 
 LASTS = timedelta(days=30)  # after that they may want another
 

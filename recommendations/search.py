@@ -11,10 +11,10 @@ from listings.models import Actor, Listing
 from ml.arrays import Rows, Vector
 from ml.blending import blend
 from ml.fusion import Fused, reciprocal_rank
-from recommendations import copies, replica
+from recommendations import replica, same_photo
 from recommendations.asking_words import Understood
-from recommendations.candidates import SOURCES as TASTE_SOURCES
 from recommendations.candidates import score_rows
+from recommendations.features import SOURCES as TASTE_SOURCES
 from recommendations.filters import Filters
 from recommendations.highlighting import Highlight, highlight
 from recommendations.hints import Hint, hint_for
@@ -149,7 +149,7 @@ def _items(order: Fused, sources: list[str], question: Question, window: slice) 
         )
 
     items = [item_of(listing) for listing in queries.first_visible(ids, len(ids))]
-    return copies.group(items, question.view)
+    return same_photo.group(items, question.view)
 
 
 def _facets(question: Question, filters: Filters, rankings: Rankings) -> dict[str, int]:

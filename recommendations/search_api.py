@@ -11,7 +11,6 @@ from rest_framework.views import APIView
 from listings.api import LISTING_BYTES
 from listings.models import Actor
 from recommendations.classification import suggest_categories
-from recommendations.models import Slate
 from recommendations.more_like import more_like
 from recommendations.offers import AnyPage, keep
 from recommendations.on_behalf import asking_actor
@@ -27,6 +26,7 @@ from recommendations.search_serializers import (
     SearchUpload,
     SuggestedCard,
 )
+from recommendations.slate_models import Slate
 from recommendations.tracking import is_kept
 from recommendations.uploads import read_photo
 

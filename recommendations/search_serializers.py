@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from listings.strict import ShortList, StrictSerializer
+from recommendations.classification import DESCRIPTION_READ
 from recommendations.more_like import MOST_NAMED
 from recommendations.search import FURTHEST
 from recommendations.serializers import ItemCard, ListQuery, NamedQuery, PageCard
@@ -10,7 +11,6 @@ from recommendations.serializers import ItemCard, ListQuery, NamedQuery, PageCar
 MAXIMUM_QUERY = 500
 MAXIMUM_WORDS = 1000
 MAXIMUM_DESCRIPTION = 20_000  # as long as a listing's
-DESCRIPTION_READ = 2000  # characters that the encoder reads; a description begins with what matters most
 
 
 class ClassifyWords(StrictSerializer):

@@ -7,7 +7,7 @@ import numpy as np
 from listings.models import Listing
 from ml.arrays import Matrix, Rows, Vector
 from ml.blocks import WORDS_ONLY
-from recommendations import copies, replica
+from recommendations import replica, same_photo
 from recommendations.filters import Filters, allowed_rows
 from recommendations.pages import Item, Page
 from recommendations.taste import photo_vectors_of, vectors_of
@@ -44,7 +44,7 @@ def find_similar(*, listing: Listing, by: By, filters: Filters, limit: int) -> P
     def item_of(similar: Listing) -> Item:
         return Item(similar, score_of[similar.pk], {"content": round(score_of[similar.pk], 4)})
 
-    return Page(copies.first_grouped(ids, limit, item_of, snapshot))
+    return Page(same_photo.first_grouped(ids, limit, item_of, snapshot))
 
 
 def _nearest(

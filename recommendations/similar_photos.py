@@ -6,7 +6,7 @@ from listings.errors import Unavailable
 from listings.models import Listing, Photo
 from ml.arrays import Vector
 from recommendations import replica
-from recommendations.classification import encode_or_refuse
+from recommendations.encoding import encode_or_refuse
 
 SPARE = 40  # candidates beyond the count: the listings of some left the market a moment ago
 

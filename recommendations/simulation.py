@@ -14,7 +14,7 @@ import numpy as np
 from listings.models import Actor, Listing
 from ml.progress import Progress, unwatched
 from recommendations.interactions import MAXIMUM_BATCH, Event, record
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 
 SOURCE = "simulation"
 DAYS = 14

@@ -10,7 +10,8 @@ from listings.errors import Missing
 from listings.models import Listing
 from ml.arrays import ShapeError
 from recommendations import slates
-from recommendations.models import Slate, TrainedModel
+from recommendations.models.trained_models import TrainedModel
+from recommendations.slate_models import Slate
 
 
 class NoSuchSlate(Missing):

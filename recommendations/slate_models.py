@@ -1,6 +1,7 @@
 """Tables of slates (served rankings), their impressions, and exposure counts. `models` imports them."""
 
 import uuid
+from datetime import timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -8,6 +9,11 @@ from django.db.models import F, Func, Q
 
 from listings.models import Actor, Listing
 from recommendations.fields import TransactionIdField
+
+CURSOR_LASTS = timedelta(days=1)
+
+
+OF_STRANGERS_KEPT = timedelta(days=31)  # anonymous slates: longer than events that name them stay parked
 
 
 class Slate(models.Model):

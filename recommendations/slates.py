@@ -18,11 +18,9 @@ from listings.models import Actor
 from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 from ml.progress import Progress, unwatched
 from recommendations.identity import is_identity_of
-from recommendations.models import Impression, Slate
+from recommendations.slate_models import CURSOR_LASTS, OF_STRANGERS_KEPT, Impression, Slate
 
 LONGEST = 200  # listings of a slate
-CURSOR_LASTS = timedelta(days=1)
-OF_STRANGERS_KEPT = timedelta(days=31)  # anonymous slates: longer than events that name them stay parked
 PRUNED_AT_ONCE = 1000  # slates per transaction
 
 _NO_PLACES = np.empty(0, np.int64)

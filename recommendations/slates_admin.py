@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 
 from recommendations.copies_admin import link_to
-from recommendations.models import Slate
 from recommendations.slate_accounts import Place, account_of
+from recommendations.slate_models import Slate
 
 HEAD = ("place", "listing", "status", "reason", "propensity")
 

@@ -11,8 +11,10 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
-from recommendations.identity import ALL_OF_SELF
-from recommendations.models import Interaction
+from listings.models import Actor
+from recommendations.identity import ALL_OF_SELF, merged_ids
+from recommendations.interaction_weights import UNWANTED
+from recommendations.models.events import Interaction
 
 Kind = Interaction.Kind
 
@@ -67,3 +69,11 @@ def of(actor_ids: Iterable[int], *, until: datetime | None = None) -> QuerySet[I
     )
     done = Interaction.objects.filter(by_then).exclude(kind__in=RETRACTS)
     return done.filter(~Q(kind__in=RETRACTS.values()) | ~Exists(retractions))
+
+
+def unwanted_by(actor: Actor | None) -> frozenset[int]:
+    """Keys of the listings that this actor, or an identity merged into them, has hidden or reported."""
+    if actor is None:
+        return frozenset()
+    hidden = of(merged_ids(actor)).filter(kind__in=UNWANTED)
+    return frozenset(hidden.values_list("listing_id", flat=True))

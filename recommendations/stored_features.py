@@ -12,7 +12,7 @@ from django.db import transaction
 from listings import photos
 from listings.models import Listing, Photo
 from recommendations.loaded_encoder import Encoder
-from recommendations.models import PhotoFeatures, TextFeatures
+from recommendations.models.embeddings import PhotoFeatures, TextFeatures
 
 
 def stored_features(encoder: Encoder, pictures: list[Photo]) -> np.ndarray:

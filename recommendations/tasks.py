@@ -4,7 +4,6 @@ Messages carry no data, because the work is stored in PostgreSQL. The exception 
 stored nowhere else.
 """
 
-import base64
 import logging
 import os
 import subprocess
@@ -19,10 +18,7 @@ from django.utils import timezone
 
 from listings import photo_fetching, photo_sweeping
 from recommendations import (
-    answering,
     compaction,
-    embedding,
-    encoders,
     exposure,
     parking,
     refreshing,
@@ -31,27 +27,10 @@ from recommendations import (
     spelling,
     trending,
 )
-from recommendations.answers import Question
 
 FETCHING_S = 4.0  # of one run; beat starts the next one soon. Compaction and refreshes wait behind it
-ENCODE_LIMIT_S = 60  # enough to load the models of another encoder; a task that takes longer hangs
-EMBEDDING_BUDGET = timedelta(minutes=1)  # of one run; a large catalogue takes many runs
 
 logger = logging.getLogger(__name__)
-
-
-@shared_task
-def embed_pending() -> dict[str, int]:
-    """Embed waiting listings, and queue the task again if some remain. Safe in any number of workers.
-
-    The first run after a start loads the models, so that the first listing does not wait for them.
-    """
-    encoders.ensure_any(logger.info)
-    encoders.load_target().warm_up()
-    counts = embedding.embed_claimed_batches(clock=timezone.now, budget=EMBEDDING_BUDGET)
-    if counts and embedding.waiting_count():
-        embed_pending.apply_async(expires=settings.WAKEUP_EXPIRES_S)
-    return counts
 
 
 @shared_task
@@ -61,19 +40,6 @@ def fetch_photos() -> dict[str, int]:
     while not counts or (time.monotonic() < until and photo_fetching.waiting_count(timezone.now())):
         counts.update(photo_fetching.fetch_photos(clock=timezone.now))
     return dict(counts)
-
-
-# Acknowledged before it runs: a photo that crashes the encoder costs one query and is not retried.
-@shared_task(
-    acks_late=False,
-    reject_on_worker_lost=False,
-    soft_time_limit=ENCODE_LIMIT_S,
-    time_limit=ENCODE_LIMIT_S + 10,
-)
-def encode_query(*, words: str, photo: str | None, reply_to: str) -> None:
-    """Encode a query and reply to the Redis list `reply_to`. photo: base64 of a JPEG."""
-    question = Question(words, base64.b64decode(photo) if photo else None)
-    answering.answer(question, reply_to)
 
 
 @shared_task

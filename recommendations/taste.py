@@ -13,11 +13,12 @@ from ml.arrays import Matrix, Vector
 from ml.interests import choose_interests
 from recommendations import standing, trust
 from recommendations.affinity import Touched, log_prices
-from recommendations.columns import vectors_from
 from recommendations.habits import Habits
 from recommendations.identity import merged_ids
 from recommendations.interaction_weights import TASTE_HALF_LIFE, UNWANTED, WEIGHT_CAP, WEIGHTS
-from recommendations.models import Interaction, ListingEmbedding
+from recommendations.models.embeddings import ListingEmbedding
+from recommendations.models.events import Interaction
+from recommendations.models.vector_format import vectors_from
 from recommendations.satisfied import LASTS, satisfied_categories
 from recommendations.view import View
 

@@ -19,7 +19,7 @@ from recommendations.counted import Counted
 from recommendations.decays import learn_decays
 from recommendations.gate import Verdict
 from recommendations.model_folders import ModelDamaged
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.progress import Steps, unwatched_steps
 from recommendations.recipe import Recipe
 from recommendations.weighing import with_fitted_blend

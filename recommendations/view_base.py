@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.arrays import Rows
+from ml.positions import Positions
 from ml.vector_index import VectorIndex
-from recommendations.columns import Columns, Positions
+from recommendations.columns import Columns
 
 
 @dataclass(frozen=True)

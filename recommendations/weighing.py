@@ -9,8 +9,9 @@ from ml.arrays import Matrix
 from ml.blending import fit_weights
 from ml.progress import Progress, unwatched
 from recommendations import hindsight
-from recommendations.asking import Asked, ask_each
+from recommendations.asking import ask_each
 from recommendations.collaborative import Collaborative
+from recommendations.feed import Asked
 from recommendations.hindsight import NoWorld
 from recommendations.progress import Steps
 from recommendations.ranking import WARMTH_WEIGHTS

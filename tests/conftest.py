@@ -27,6 +27,7 @@ from recommendations import (
     exposure,
     replica,
     trending,
+    view,
 )
 from recommendations.encoder_records import EncoderRecord
 from tests import factories
@@ -206,7 +207,7 @@ def follow(encoder, still_replica):
     """`follow()` embeds what waits and reads the change log to its end."""
     own = still_replica
 
-    def step() -> replica.View:
+    def step() -> view.View:
         embedding.embed_claimed_batches(clock=timezone.now)
         own.tail()
         own.look_around()

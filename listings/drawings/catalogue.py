@@ -15,7 +15,8 @@ from django.conf import settings
 from listings import photos
 from listings.announcing import announcing
 from listings.batch import ListingRow, upsert_batch
-from listings.drawings import KINDS, draw
+from listings.drawings import draw
+from listings.drawings.kinds import KINDS
 from listings.drawings.words import CONDITION_SHARES, CONDITIONS, description_of, noun_of, title_of
 from listings.models import Photo, Place
 from listings.photo_batch import PhotoRow, upsert_photos

@@ -13,7 +13,8 @@ from benchmarks.feed_log import Happening, Life, Log
 from benchmarks.feed_replay import Replay
 from benchmarks.protocol import BadData
 from listings.models import Listing, Place
-from recommendations.models import Interaction, TrainedModel
+from recommendations.models.events import Interaction
+from recommendations.models.trained_models import TrainedModel
 from tests import factories
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

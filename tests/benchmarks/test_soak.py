@@ -9,7 +9,7 @@ import time
 import pytest
 from django.db import connections
 
-from benchmarks import soak, soak_lag, soak_traffic
+from benchmarks import soak, soak_lag, soak_memory, soak_traffic
 from benchmarks.soak_house import free_port
 from benchmarks.soak_lag import CHANGES, NotDone, Watch
 from benchmarks.soak_memory import growth, megabytes_of_children, name_of
@@ -18,7 +18,7 @@ from benchmarks.soak_traffic import SHARES, Good, Pace, Traffic
 from listings.models import Listing
 from marketplace.models import ServiceKey
 from marketplace.processes import BEAT, WEB, WORKERS, with_this_python
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 
 LEFT = 6  # listings that are not sold
@@ -149,7 +149,7 @@ class TestFigures:
         traffic.replies = [(50.0, 9.0), (150.0, 0.02), (160.0, 0.04)]
         for place, change in enumerate(CHANGES):
             watch.lags[change] = [(50.0, 9.0), (150.0, 0.1 + place / 10)]
-        return soak.Soaked(shop, traffic, watch, soak.Memory(), 100.0, 200.0)
+        return soak.Soaked(shop, traffic, watch, soak_memory.Memory(), 100.0, 200.0)
 
     def test_warm_up_is_left_out(self, soaked):
         found = soak.figures(soaked)

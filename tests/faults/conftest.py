@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from marketplace.embedded import EmbeddedServers
+from marketplace.models import ServiceKey
 from recommendations import compaction
-from tests.conftest import ServiceKey
 from tests.flows.conftest import ROOT, Installation, eventually
 
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from listings import services
 from recommendations import compaction, embedding, encoders, generations, model_store, tasks, trending
-from recommendations.models import EmbeddingJob, ListingEmbedding
+from recommendations.indexing import tasks as indexing_tasks
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
 from recommendations.refreshing import refresh_collaborative
 from recommendations.simulation import simulate
 from tests import factories
@@ -82,7 +83,12 @@ class TestAWorkerThatSleptTooLong:
 class TestTasksTwiceAndInAnyOrder:
     def test_they_leave_what_one_orderly_run_would(self, installation, sofas):
         bob = factories.actor("bob")
-        every = [tasks.embed_pending, tasks.roll_up_trending, tasks.roll_up_exposure, tasks.compact_index]
+        every = [
+            indexing_tasks.embed_pending,
+            tasks.roll_up_trending,
+            tasks.roll_up_exposure,
+            tasks.compact_index,
+        ]
         chance = random.Random(5)
 
         def run(task) -> None:
@@ -95,7 +101,7 @@ class TestTasksTwiceAndInAnyOrder:
                     factories.event(bob, sofa, kind)
                 services.edit_listing(listing=sofa, title=f"{sofa.title} again")
                 list(threads.map(run, chance.sample(every * 2, k=8)))
-        tasks.embed_pending()
+        indexing_tasks.embed_pending()
         assert_agrees(20)
         tasks.roll_up_trending()
         in_any_order = trending_now()

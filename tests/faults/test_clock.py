@@ -8,7 +8,7 @@ from django.utils import timezone
 from listings.models import Actor
 from recommendations import embedding, spelling, tasks, trending
 from recommendations.interactions import Event, record
-from recommendations.models import EmbeddingJob
+from recommendations.models.embeddings import EmbeddingJob
 from recommendations.refreshing import refresh_collaborative
 from recommendations.simulation import simulate
 from recommendations.training import train_collaborative

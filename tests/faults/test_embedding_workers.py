@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from listings.announcing import announcing
 from recommendations import bell, compaction, embedding
-from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoCopy, PhotoFeatures
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, PhotoCopy, PhotoFeatures
 from tests import factories
 from tests.faults.conftest import assert_agrees, children_of
 from tests.flows.conftest import EMBEDDINGS, eventually

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from listings.models import Listing
 from recommendations import trending
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 from tests.flows.conftest import eventually, kill
 

@@ -13,7 +13,7 @@ from listings.models import Listing
 from marketplace.postgres_server import PostgresServer
 from marketplace.server_home import ServerHome
 from recommendations import embedding
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories, servers
 from tests.faults.asking import Asking, Reply, ask
 from tests.faults.conftest import assert_agrees

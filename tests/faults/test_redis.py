@@ -6,7 +6,8 @@ import pytest
 import redis
 
 from marketplace.processes import BEAT, WEB, Supervisor
-from recommendations.models import EmbeddingJob, Interaction, ListingEmbedding
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
+from recommendations.models.events import Interaction
 from tests.faults.conftest import assert_agrees
 from tests.flows.conftest import EMBEDDINGS, EVENTS, eventually
 

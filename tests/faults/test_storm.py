@@ -19,7 +19,8 @@ from listings.models import Listing
 from marketplace.processes import BEAT, WEB
 from recommendations import compaction, embedding, sales
 from recommendations.locks import AlreadyTraining
-from recommendations.models import EmbeddingJob, Interaction
+from recommendations.models.embeddings import EmbeddingJob
+from recommendations.models.events import Interaction
 from recommendations.simulation import SOURCE, simulate
 from recommendations.training import train_collaborative
 from tests import factories

@@ -8,10 +8,10 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from listings.models import Listing
+from marketplace.models import ServiceKey
 from recommendations import bell, compaction, embedding
-from recommendations.models import EmbeddingJob, ListingEmbedding
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
 from tests import factories
-from tests.conftest import ServiceKey
 from tests.flows.conftest import EMBEDDINGS, eventually, free_port, kill
 from tests.recommendations import pictures
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 from listings import services
 from recommendations import compaction, embedding, encoders, replica
 from recommendations.encoder_training import train_encoder
-from recommendations.models import EmbeddingJob, ListingEmbedding, TrainedModel
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
+from recommendations.models.trained_models import TrainedModel
 from recommendations.taste import vectors_of
 from tests import factories
 from tests.recommendations.market import QUICK, open_market

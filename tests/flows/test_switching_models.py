@@ -8,12 +8,12 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from listings.models import Actor, Listing
+from marketplace.models import ServiceKey
 from recommendations import model_folders, model_store
 from recommendations.refreshing import refresh_collaborative
 from recommendations.simulation import simulate
 from recommendations.training import train_collaborative
 from tests import factories
-from tests.conftest import ServiceKey
 from tests.flows.conftest import eventually
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from listings.signals import listings_changed
+from listings.announcing import listings_changed
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import pytest
 from django.core.management import call_command
 
 from listings import drawings
-from listings.drawings import COLOURS, KINDS
+from listings.drawings.kinds import KINDS
+from listings.drawings.palette import COLOURS
 from listings.models import Category, Listing, Photo, Place
-from recommendations.models import CatalogueChange
+from recommendations.models.catalogue_changes import CatalogueChange
 
 RED, BLUE = 0, 2
 

@@ -16,7 +16,8 @@ from listings.batch import Outcome
 from listings.import_files import BadSource, read_rows
 from listings.import_report import IMAGES, PHOTOS, PRODUCTS, SOURCES, ImportReport, import_report
 from listings.models import Actor, Listing, Photo, Place
-from recommendations.models import CatalogueChange, EmbeddingJob
+from recommendations.models.catalogue_changes import CatalogueChange
+from recommendations.models.embeddings import EmbeddingJob
 from tests.factories import picture
 
 HEADER = ["", "id", "product_name", "category", "product_description", "price", "location"]

@@ -8,11 +8,10 @@ from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.utils import timezone
 
 from listings import photos, services
-from listings.announcing import announcing
+from listings.announcing import announcing, listings_changed
 from listings.errors import Conflict, Invalid
 from listings.models import Actor, Category, Listing, Photo, Place
 from listings.services import NoSuchCategory, NotForSale, Stale
-from listings.signals import listings_changed
 from tests import factories
 
 

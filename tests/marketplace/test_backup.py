@@ -31,8 +31,10 @@ from recommendations import (
 )
 from recommendations.feed import build_feed
 from recommendations.filters import Filters
-from recommendations.models import Interaction, Slate, TrainedModel
+from recommendations.models.events import Interaction
+from recommendations.models.trained_models import TrainedModel
 from recommendations.simulation import simulate
+from recommendations.slate_models import Slate
 from recommendations.training import train_collaborative
 from tests import factories
 

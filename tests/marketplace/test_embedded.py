@@ -14,8 +14,8 @@ import pytest
 import redis
 
 from marketplace import embedded
-from marketplace.embedded import EmbeddedError, EmbeddedServers
-from marketplace.server_home import ServerHome, pid_in, process_in
+from marketplace.embedded import EmbeddedServers
+from marketplace.server_home import EmbeddedError, ServerHome, pid_in, process_in
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """

@@ -12,7 +12,7 @@ import redis
 from marketplace import entry
 from marketplace.environment import EVENT_WEIGHTS, BadEnvironment, Environment, read_environment
 from recommendations import behaviour, interaction_weights, standing, taste, trending
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hunter2-hunter2"

@@ -26,7 +26,7 @@ from marketplace.models import PersonToken, ServiceKey
 from marketplace.rate_limits import LIMITS
 from recommendations import slates
 from recommendations.filters import Filters
-from recommendations.models import Slate
+from recommendations.slate_models import Slate
 from recommendations.wanted import read_query
 from tests import factories
 

@@ -13,7 +13,9 @@ from marketplace.condition import Following
 from marketplace.lines import DEGRADED, OK, OVER, READY, UNKNOWN, UNREADY, Line, verdict_of
 from marketplace.models import ServiceKey
 from recommendations import changes, compaction, encoders, tasks, trending
-from recommendations.models import CatalogueChange, EmbeddingJob, TrainedModel
+from recommendations.models.catalogue_changes import CatalogueChange
+from recommendations.models.embeddings import EmbeddingJob
+from recommendations.models.trained_models import TrainedModel
 from tests import factories
 from tests.conftest import service_client
 

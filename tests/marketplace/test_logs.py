@@ -16,7 +16,8 @@ from marketplace import logs
 from marketplace.celery import app
 from marketplace.environment import read_environment
 from marketplace.processes import LOUD, RECORD, is_loud
-from recommendations import tasks, trending
+from recommendations import trending
+from recommendations.encoders import tasks as encoders_tasks
 from tests import factories
 
 KEY = "kYx7Q2-hR_9vLw3mZs8pTn4bJd6cFg1aUe5oXi0y"
@@ -239,7 +240,7 @@ class TestTasks:
 
             def ask() -> dict:
                 query = {"words": "a secret wish", "photo": "%", "reply_to": "nobody"}
-                tasks.encode_query.apply_async(kwargs=query)
+                encoders_tasks.encode_query.apply_async(kwargs=query)
                 eventually(lambda: "succeeded" in stream.getvalue())
                 assert "wish" not in stream.getvalue()
                 return next(record for record in records(stream) if "succeeded" in record["event"])

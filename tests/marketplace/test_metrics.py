@@ -14,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from marketplace import condition, metrics
 from marketplace.celery import app
 from recommendations import measured, tasks
+from recommendations.encoders import tasks as encoders_tasks
+from recommendations.indexing import tasks as indexing_tasks
 from tests import factories
 from tests.marketplace.test_access import patterns
 from tests.marketplace.test_logs import eventually
@@ -86,11 +88,11 @@ class TestCandidates:
 class TestTasks:
     def test_what_workers_do_and_fail_to_do_is_counted(self, transactional_db):
         done = {"task": tasks.roll_up_exposure.name, "outcome": "done"}
-        failed = {"task": tasks.encode_query.name, "outcome": "failed"}
+        failed = {"task": encoders_tasks.encode_query.name, "outcome": "failed"}
         before = value("tasks_total", **done), value("tasks_total", **failed)
         with start_worker(app, queues=["events", "encode"], perform_ping_check=False, shutdown_timeout=60):
             tasks.roll_up_exposure.apply_async()
-            app.send_task(tasks.encode_query.name, kwargs={"nonsense": 1})
+            app.send_task(encoders_tasks.encode_query.name, kwargs={"nonsense": 1})
             eventually(lambda: value("tasks_total", **failed) > before[1])
             eventually(lambda: value("tasks_total", **done) > before[0])
         assert value("tasks_total", **done) == before[0] + 1
@@ -100,7 +102,7 @@ class TestTasks:
 
     def test_embedding_tells_its_throughput(self):
         before = value("listings_embedded_total", outcome="embedded")
-        metrics.note_done(sender=tasks.embed_pending, result={"embedded": 32, "failed": 1})
+        metrics.note_done(sender=indexing_tasks.embed_pending, result={"embedded": 32, "failed": 1})
         assert value("listings_embedded_total", outcome="embedded") == before + 32
 
 

@@ -12,7 +12,7 @@ from listings.models import Actor
 from marketplace import rate_limits
 from marketplace.rate_limits import TooMany, address_of, take
 from recommendations import trending
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 from tests.conftest import client_of
 from tests.factories import PASSWORD

@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 
 from ml.arrays import ShapeError
-from ml.counterfactual import (
-    LoggedSlots,
-    cluster_interval,
-    doubly_robust,
-    logged_mean,
-    self_normalised,
-)
+from ml.counterfactual import LoggedSlots, cluster_interval, doubly_robust, logged_mean, self_normalised
 
 SLOTS_OF_AN_ACTOR = 4
 # Mean rewards of four listings in two situations; the logging policy prefers the worse listings.

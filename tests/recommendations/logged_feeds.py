@@ -11,7 +11,7 @@ from ml.examination import examination
 from ml.ranker import CLICK, NOTHING, Boosting, RankerModel, Slates, fit
 from recommendations import slates
 from recommendations.features import FEATURES
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from recommendations.slates import Draft
 from tests import factories
 

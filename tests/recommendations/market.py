@@ -10,7 +10,7 @@ from listings import photos
 from listings.batch import ListingRow, upsert_batch
 from listings.models import Listing
 from listings.photo_batch import PhotoRow, upsert_photos
-from ml.heads import HeadOptions
+from ml.head_modules import HeadOptions
 from recommendations.encoder_material import is_held_out
 from tests.recommendations.pictures import saved, scene
 

@@ -7,7 +7,7 @@ import numpy as np
 from listings.models import Actor, Listing
 from recommendations import slates
 from recommendations.interactions import Event, record
-from recommendations.models import Slate
+from recommendations.slate_models import Slate
 
 
 def served(

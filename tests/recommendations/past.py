@@ -10,7 +10,8 @@ from listings.models import Actor, Listing
 from ml.blocks import Blocks
 from recommendations import hindsight
 from recommendations.hindsight import Aftermath
-from recommendations.models import ListingEmbedding, TrainedModel
+from recommendations.models.embeddings import ListingEmbedding
+from recommendations.models.trained_models import TrainedModel
 from recommendations.view import View
 from tests import factories
 

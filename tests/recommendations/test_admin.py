@@ -10,7 +10,7 @@ from django.urls import reverse
 from listings.models import PhotoSource
 from marketplace.models import ServiceKey
 from recommendations import embedding
-from recommendations.models import EmbeddingJob, ListingEmbedding, PhotoFeatures
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, PhotoFeatures
 from tests import factories
 
 READ_ONLY = [

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from recommendations import affinity
-from recommendations.affinity import Market, paths_of
+from recommendations.affinity import Market
 from recommendations.taste import read_taste
+from recommendations.taste.category_paths import paths_of
 from recommendations.view import View
 from tests import factories
 

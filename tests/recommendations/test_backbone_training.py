@@ -3,11 +3,11 @@ from filelock import FileLock
 
 from listings.models import Listing
 from listings.photos import MEDIUM, path_of
-from recommendations import backbone_training, encoders
+from recommendations import backbone_training, encoder_records, encoders
 from recommendations.backbone_training import TooFewPhotos, train_backbone
 from recommendations.encoder_material import DamagedPhoto
 from recommendations.locks import AlreadyTraining
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from tests import factories
 
 SOFAS, DRILLS = "Home & Garden / Sofas", "DIY Tools & Materials / Drills"
@@ -95,7 +95,7 @@ class TestWhatBecomesOfIt:
         assert (encoders.active(), encoders.target()) == (encoder, model)
         assert model.status == TrainedModel.Status.CANDIDATE
         (file,) = (settings.MODEL_ROOT / "backbone").glob("catalogue-*.safetensors")
-        record = encoders.EncoderRecord.read(model)
+        record = encoder_records.EncoderRecord.read(model)
         assert record.weights == str(file)
         assert "4 photos of the catalogue" in record.source
         assert "4 photos of 2 categories" in said[0]

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from django.utils import timezone
 
+from listings import models
 from recommendations import training
 from recommendations.behaviour import read_behaviour
 from recommendations.interaction_weights import TRAINING_HALF_LIFE, WEIGHT_CAP
@@ -34,7 +35,7 @@ class TestBehaviour:
         assert read_behaviour(until=timezone.now()).weights.tolist() == pytest.approx([1e-6])
 
     def test_a_merged_visitor_is_one_actor_with_the_member(self, bob, sofas, now, few_are_enough):
-        visitor = factories.Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
+        visitor = models.Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
         factories.event(visitor, sofas[0])
         factories.event(bob, sofas[1])
         assert read_behaviour(until=timezone.now()).actors.tolist() == [bob.pk]

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from recommendations import boosts
-from recommendations.models import Boost, BoostChange
+from recommendations.models.boosts import Boost, BoostChange
 from tests import factories
 from tests.recommendations.small_world import load
 

@@ -8,7 +8,8 @@ import pytest
 
 from ml.content_prior import ContentPrior, ContentSmoother
 from recommendations import candidates
-from recommendations.candidates import SOURCES, gather, propose, score_rows
+from recommendations.candidates import gather, propose, score_rows
+from recommendations.features import SOURCES
 from recommendations.view import View
 from tests.recommendations.small_world import BLOCKS, changed, load, model, taste, words
 

@@ -8,8 +8,8 @@ from listings.models import Actor
 from recommendations import slates
 from recommendations.event_files import import_events
 from recommendations.interactions import Event, record
-from recommendations.models import Interaction
-from recommendations.slates import OF_STRANGERS_KEPT
+from recommendations.models.events import Interaction
+from recommendations.slate_models import OF_STRANGERS_KEPT
 from tests import factories
 from tests.recommendations.test_slates import draft
 

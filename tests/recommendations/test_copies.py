@@ -11,9 +11,10 @@ from django.urls import reverse
 
 from listings import services
 from listings.models import Listing, Photo
+from ml import perceptual_hash as ml_perceptual_hash
 from recommendations import copies
 from recommendations.copies import LOOKED_AT, NEAR_PHOTOS
-from recommendations.models import PhotoCopy, PhotoFeatures
+from recommendations.models.embeddings import PhotoCopy, PhotoFeatures
 from tests import factories
 from tests.recommendations.pictures import (
     BLANK,
@@ -68,7 +69,9 @@ class TestNoting:
         assert copies.note([his.pk]) == 1
         copy = PhotoCopy.objects.get()
         assert (copy.photo.listing, copy.original.listing, copy.other_seller) == (his, mine, True)
-        assert copy.hamming <= copies.MOST_BITS and copies.LEAST_LIKENESS <= copy.likeness <= 1.001
+        assert (
+            copy.hamming <= ml_perceptual_hash.MOST_BITS and copies.LEAST_LIKENESS <= copy.likeness <= 1.001
+        )
 
     def test_it_does_not_matter_which_is_embedded_first(self, mine, his, follow):
         follow()

@@ -29,17 +29,11 @@ from recommendations import (
     trending,
 )
 from recommendations.data_rights import ACCOUNT, OF_LISTINGS, RULES, Rule
-from recommendations.models import (
-    Boost,
-    BoostChange,
-    Doubt,
-    Exposure,
-    Interaction,
-    ListingEmbedding,
-    ParkedInteraction,
-    ReaderPosition,
-    Slate,
-)
+from recommendations.doubt_models import Doubt
+from recommendations.models.boosts import Boost, BoostChange
+from recommendations.models.embeddings import ListingEmbedding
+from recommendations.models.events import Interaction, ParkedInteraction
+from recommendations.slate_models import Exposure, ReaderPosition, Slate
 from tests import factories
 from tests.recommendations.offered import clicked, served
 

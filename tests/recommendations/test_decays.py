@@ -13,7 +13,7 @@ from recommendations import model_store, training
 from recommendations.behaviour import read_behaviour
 from recommendations.decays import learn_decays
 from recommendations.habits import NEAR_KM, OTHER_ROOT, Habits
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from recommendations.progress import unwatched_steps
 from recommendations.recipe import Recipe
 from tests import factories

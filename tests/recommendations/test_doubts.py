@@ -8,8 +8,9 @@ from django.utils import timezone
 from listings.models import Actor
 from recommendations import doubts, model_store, refreshing, training, trending
 from recommendations.behaviour import read_behaviour
+from recommendations.doubt_models import Doubt
 from recommendations.interactions import Event, record
-from recommendations.models import Doubt, Interaction
+from recommendations.models.events import Interaction
 from recommendations.taste import read_taste
 from tests import factories
 from tests.recommendations.small_world import load

@@ -9,7 +9,8 @@ from django.utils import timezone
 from listings import photos, services
 from listings.announcing import announcing
 from recommendations import embedding, encoders
-from recommendations.models import CatalogueChange, EmbeddingJob, ListingEmbedding, PhotoFeatures
+from recommendations.models.catalogue_changes import CatalogueChange
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, PhotoFeatures
 from tests import factories
 
 pytestmark = pytest.mark.usefixtures("encoder")

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from listings.models import Listing
+from listings.models import Listing, Photo
 from ml.augmentation import Augmentation
-from ml.finetuning import FineTuningOptions
+from ml.epochs import FineTuningOptions
 from recommendations import encoder_finetuning, encoders, locks
 from recommendations.durable import sha256_of
 from recommendations.encoder_finetuning import CannotFineTune, finetune_backbone
 from recommendations.encoder_material import file_of, is_held_out
 from recommendations.encoder_training import train_encoder
 from recommendations.locks import AlreadyTraining
-from recommendations.models import Photo, PhotoFeatures
+from recommendations.models.embeddings import PhotoFeatures
 from tests.recommendations.conftest import elsewhere
 from tests.recommendations.market import QUICK
 

@@ -6,7 +6,7 @@ from listings.batch import ListingRow, upsert_batch
 from ml.blocks import Blocks
 from recommendations.encoder_gate import LEAST_CASES, LEAST_CATEGORIES, judge, leaf_precision
 from recommendations.encoder_material import CatalogueMaterial
-from recommendations.models import ListingEmbedding
+from recommendations.models.embeddings import ListingEmbedding
 
 BLOCKS = Blocks(look=2, meaning=2, words=16)
 ACTIVE = ("active", BLOCKS)

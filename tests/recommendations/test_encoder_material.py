@@ -12,7 +12,7 @@ from recommendations.encoder_material import (
     labelled_photos,
     read_catalogue,
 )
-from recommendations.models import PhotoFeatures
+from recommendations.models.embeddings import PhotoFeatures
 from tests import factories
 from tests.recommendations.market import JUDGES, advertise, another_photo
 

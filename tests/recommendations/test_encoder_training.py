@@ -10,11 +10,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from listings.models import Listing
 from ml import joint_encoder
-from recommendations import embedding, encoder_training, encoders, loaded_encoder, locks
+from recommendations import embedding, encoder_records, encoder_training, encoders, loaded_encoder, locks
 from recommendations.encoder_records import EncoderRecord
 from recommendations.encoder_training import Refused, TooLittle, train_encoder
 from recommendations.locks import AlreadyTraining
-from recommendations.models import EmbeddingJob, ListingEmbedding, TrainedModel
+from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
+from recommendations.models.trained_models import TrainedModel
 from tests.recommendations.conftest import elsewhere
 from tests.recommendations.market import JUDGES, QUICK
 
@@ -170,7 +171,9 @@ class TestDamage:
         for name in ("labels.json", "model.json"):
             (settings.MODEL_ROOT / encoders.active().path / name).write_bytes(b"{}")
             loaded_encoder.load.cache_clear()
-            with pytest.raises(encoders.EncoderUnavailable, match=f"{name}.*`manage.py train encoder`"):
+            with pytest.raises(
+                encoder_records.EncoderUnavailable, match=f"{name}.*`manage.py train encoder`"
+            ):
                 encoders.load_active()
             train()
             assert encoders.load_active().version == encoders.active().version == model.version
@@ -179,7 +182,7 @@ class TestDamage:
         model = train()
         monkeypatch.setattr(joint_encoder, "FORM", "joint-encoder-0")
         loaded_encoder.load.cache_clear()
-        with pytest.raises(encoders.EncoderUnavailable, match="`manage.py train encoder`"):
+        with pytest.raises(encoder_records.EncoderUnavailable, match="`manage.py train encoder`"):
             encoders.load_target()
         assert train().pk == model.pk
         assert encoders.load_target().version == model.version

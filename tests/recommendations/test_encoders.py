@@ -2,8 +2,8 @@ import pytest
 
 from recommendations import embedding, encoders
 from recommendations.encoder_records import EncoderRecord, EncoderUnavailable
-from recommendations.models import TrainedModel
-from recommendations.tasks import embed_pending
+from recommendations.indexing.tasks import embed_pending
+from recommendations.models.trained_models import TrainedModel
 from tests import factories
 
 

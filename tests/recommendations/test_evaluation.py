@@ -6,11 +6,11 @@ import pytest
 from recommendations import evaluation
 from recommendations.asking import ask_each
 from recommendations.behaviour import read_behaviour
-from recommendations.candidates import SOURCES
 from recommendations.contenders import BETA, CONTENDERS, Known
 from recommendations.evaluation import compare, measure, rank_all
+from recommendations.features import SOURCES
 from recommendations.hindsight import NoWorld
-from recommendations.models import ListingEmbedding
+from recommendations.models.embeddings import ListingEmbedding
 from tests.recommendations.past import Past, listings_of
 from tests.recommendations.small_world import model
 

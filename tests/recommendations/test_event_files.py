@@ -14,7 +14,7 @@ from listings.models import Actor
 from recommendations import event_exports
 from recommendations.event_exports import chosen_events, export_events
 from recommendations.interactions import Event, record
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 
 ENDINGS = [".csv", ".csv.gz", ".jsonl", ".jsonl.gz"]

@@ -11,8 +11,10 @@ from PIL import Image
 from listings.models import Actor
 from ml.proportions import proportion_difference, wilson
 from recommendations import experiment_report, slates
+from recommendations.doubt_models import Doubt
 from recommendations.experiment_outcomes import OUTCOMES, NoSuchExperiment, outcome_of
-from recommendations.models import Doubt, Experiment, Interaction, Variant
+from recommendations.models.events import Interaction
+from recommendations.rule_models import Experiment, Variant
 from recommendations.slates import Draft
 from tests import factories
 

@@ -9,7 +9,7 @@ from listings.models import Actor
 from recommendations import experiments
 from recommendations.experiments import NOT_IN_ONE, assignment, fractions
 from recommendations.feed_parameters import FeedParameters
-from recommendations.models import Experiment, Variant
+from recommendations.rule_models import Experiment, Variant
 
 DAY = timedelta(days=1)
 BOLDER = {"explore_share": 0.3, "source_weights": {"fresh": 2}}

@@ -1,6 +1,6 @@
 import pytest
 
-from recommendations.models import Experiment
+from recommendations.rule_models import Experiment
 
 
 class TestAdmin:

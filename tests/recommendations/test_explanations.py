@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from ml.content_prior import ContentPrior
-from recommendations.candidates import SOURCES
 from recommendations.explanations import explain, reason_codes
 from recommendations.exploring import Explored
-from recommendations.features import FEATURES
+from recommendations.features import FEATURES, SOURCES
 from recommendations.nearby import RADIUS_KM
 from recommendations.pages import SENTENCES, Code
 from recommendations.ranking import Ranked

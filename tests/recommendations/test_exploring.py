@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from recommendations.candidates import gather
-from recommendations.exploring import FIRST_PAGE, PROMISED, WITHIN, YOUNG, explore_order, most_underexposed
-from recommendations.exposure import Counted
+from recommendations.exploring import FIRST_PAGE, PROMISED, WITHIN, explore_order, most_underexposed
+from recommendations.exposure import YOUNG, Counted
 from recommendations.ranking import rank
 from tests.recommendations.small_world import load, taste
 

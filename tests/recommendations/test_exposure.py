@@ -1,7 +1,8 @@
 import pytest
 
-from recommendations import exposure
-from recommendations.models import Doubt, Exposure, Slate
+from recommendations import exposure, slate_models
+from recommendations.doubt_models import Doubt
+from recommendations.slate_models import Exposure, Slate
 from tests import factories
 from tests.recommendations.offered import clicked, served
 
@@ -79,7 +80,7 @@ class TestRollUp:
         served(bob, sofas, now)
         exposure.roll_up(now=now)
         before = counts()
-        exposure.ReaderPosition.objects.all().delete()
+        slate_models.ReaderPosition.objects.all().delete()
         exposure.roll_up(now=now)
         assert counts() == before
 

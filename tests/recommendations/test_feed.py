@@ -6,8 +6,9 @@ from django.utils import timezone
 from listings import services
 from listings.announcing import announcing
 from recommendations import collaborative, replica, training
-from recommendations.model_store import activate
-from recommendations.models import Interaction, TrainedModel
+from recommendations.model_registry import activate
+from recommendations.models.events import Interaction
+from recommendations.models.trained_models import TrainedModel
 from recommendations.simulation import simulate
 from recommendations.training import train_collaborative
 from tests import factories

@@ -8,7 +8,8 @@ from listings import services
 from listings.announcing import announcing
 from recommendations import boosts, slates
 from recommendations.features import FEATURES
-from recommendations.models import Boost, Impression, Slate
+from recommendations.models.boosts import Boost
+from recommendations.slate_models import Impression, Slate
 from tests import factories
 
 FEED = "/api/v1/feed/"

@@ -5,11 +5,11 @@ import pytest
 
 from listings.models import Actor, Listing
 from recommendations import hindsight, trending
-from recommendations.asking import Asked, ask_each
-from recommendations.feed import build_feed
+from recommendations.asking import ask_each
+from recommendations.feed import Asked, build_feed
 from recommendations.filters import Filters
 from recommendations.hindsight import NoWorld
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.taste import read_taste
 from recommendations.trending import HALF_LIFE
 from tests import factories

@@ -5,7 +5,7 @@ from django.db import connection
 
 from listings.models import Actor
 from recommendations import identity
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 
 

@@ -4,7 +4,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 
 
 class TestImportInteractions:

@@ -11,7 +11,10 @@ from filelock import FileLock
 from listings import services
 from ml.blocks import Blocks
 from recommendations import compaction, embedding, encoders, generations, replica
-from recommendations.models import CatalogueChange, ListingEmbedding, TrainedModel
+from recommendations.models import embeddings
+from recommendations.models.catalogue_changes import CatalogueChange
+from recommendations.models.embeddings import ListingEmbedding
+from recommendations.models.trained_models import TrainedModel
 from tests import factories
 
 
@@ -211,7 +214,7 @@ class TestWhileAnEncoderIsMadeReady:
 
     def test_it_is_not_served_when_every_job_failed(self, candidate):
         embedding.request_missing()
-        embedding.EmbeddingJob.objects.update(failed_at=timezone.now())
+        embeddings.EmbeddingJob.objects.update(failed_at=timezone.now())
         compact()
         assert self.status(candidate) == "candidate"
 

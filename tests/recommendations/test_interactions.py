@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from listings.models import Actor, Listing
 from recommendations.interactions import Event, Outcome, record
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 
 ADDRESS = "/api/v1/interactions/"

@@ -9,7 +9,8 @@ from django.db.models import F
 from listings.announcing import announcing
 from listings.models import Listing
 from recommendations import encoders, lag, trending
-from recommendations.models import EmbeddingJob, TrainedModel
+from recommendations.models.embeddings import EmbeddingJob
+from recommendations.models.trained_models import TrainedModel
 from recommendations.simulation import simulate
 from recommendations.training import train_collaborative
 from tests import factories

@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from recommendations import doubts, slates, trust
-from recommendations.models import Doubt
+from recommendations.doubt_models import Doubt
 from tests.recommendations.shills import Attack, Town, found
 from tests.recommendations.test_slates import draft
 

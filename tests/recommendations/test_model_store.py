@@ -7,10 +7,20 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 
-from recommendations import durable, model_folders, model_store, model_watch, replica, training
+from listings import models as listings_models
+from ml import model_files
+from recommendations import (
+    durable,
+    model_folders,
+    model_registry,
+    model_store,
+    model_watch,
+    replica,
+    training,
+)
 from recommendations.model_folders import ModelDamaged
 from recommendations.model_registry import NoModelBefore
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from tests import factories
 
 
@@ -73,7 +83,7 @@ class TestPublishing:
         done = []
         monkeypatch.setattr(model_folders, "sync", lambda path: done.append(path.name))
         monkeypatch.setattr(
-            model_store, "activate", lambda row, real=model_store.activate: done.append("row") or real(row)
+            model_store, "activate", lambda row, real=model_registry.activate: done.append("row") or real(row)
         )
         model = train()
         names = {file.name for file in folder_of(model).iterdir()}
@@ -219,7 +229,9 @@ class TestDamagedFiles:
         follow()
         for file in folder_of(model).iterdir():
             file.write_bytes(b"")  # a mapped file that is cut short would end the process
-        factories.event(factories.Actor.objects.get(external_id="bob"), factories.Listing.objects.first())
+        factories.event(
+            listings_models.Actor.objects.get(external_id="bob"), listings_models.Listing.objects.first()
+        )
         follow()
         page = as_bob.get("/api/v1/feed/").json()
         assert any(item["scores"]["collaborative"] is not None for item in page["items"])
@@ -248,7 +260,7 @@ class TestLoading:
         (folder_of(row) / "als.json").write_text("{}")
         said = model_store.about(row)
         path = folder_of(row)
-        model_folders.write_settings(
+        model_files.write_settings(
             path / "model.json",
             said | {"files": {name: durable.sha256_of(path / name) for name in said["files"]}},
             form=model_folders.FORM,

@@ -3,7 +3,8 @@
 import pytest
 
 from recommendations import slates
-from recommendations.models import Impression, Interaction, Slate
+from recommendations.models.events import Interaction
+from recommendations.slate_models import Impression, Slate
 from tests import factories
 
 BOT = {"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"}

@@ -13,7 +13,7 @@ from listings import services
 from listings.models import Listing
 from recommendations import parking, trending
 from recommendations.interactions import Event, Outcome, record
-from recommendations.models import Interaction, ParkedInteraction
+from recommendations.models.events import Interaction, ParkedInteraction
 from tests import factories
 
 ADDRESS = "/api/v1/interactions/"

@@ -7,9 +7,9 @@ import pytest
 
 from listings import queries, services
 from listings.models import Listing, Photo
-from recommendations import copies
-from recommendations.copies import group
+from recommendations import same_photo
 from recommendations.pages import Item
+from recommendations.same_photo import group
 from recommendations.view import View
 from tests import factories
 from tests.recommendations.pictures import (
@@ -73,8 +73,8 @@ class TestGrouping:
         assert len(group([item_of(plain), item_of(plain)])) == 2
 
     def test_a_photo_that_many_listings_show_says_nothing_by_itself(self, item_of):
-        assert len(group([item_of(SCENE) for _ in range(copies.COMMON + 1)])) == copies.COMMON + 1
-        assert len(group([item_of(SCENE) for _ in range(copies.COMMON)])) == 1
+        assert len(group([item_of(SCENE) for _ in range(same_photo.COMMON + 1)])) == same_photo.COMMON + 1
+        assert len(group([item_of(SCENE) for _ in range(same_photo.COMMON)])) == 1
 
     def test_prefetched_photos_cost_no_query(self, item_of, django_assert_num_queries):
         items = [item_of(SCENE), item_of(SCENE)]
@@ -91,14 +91,14 @@ class TestGroupingByLook:
     @pytest.fixture
     def stock(self, alice, encoder):
         """More listings with the same photo and words than COMMON."""
-        listings = [factories.listing(alice, "Corner sofa, velvet") for _ in range(copies.COMMON + 1)]
+        listings = [factories.listing(alice, "Corner sofa, velvet") for _ in range(same_photo.COMMON + 1)]
         for number, listing in enumerate(listings):
             factories.add_picture(listing, saved(scene(1), quality=80 + number))
         return listings
 
     def test_a_dealers_stock_is_one_item(self, stock, follow):
         grouped = group(self.items_of(*stock), follow())
-        assert [len(item.copies) for item in grouped] == [copies.COMMON]
+        assert [len(item.copies) for item in grouped] == [same_photo.COMMON]
 
     def test_a_placeholder_folds_no_listings_of_other_things(self, stock, follow):
         for number, title in enumerate(("Mountain bike", "Piano", "Garden gnome", "Ladder", "Kettle")):

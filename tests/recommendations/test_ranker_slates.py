@@ -7,8 +7,9 @@ import pytest
 
 from listings.models import Actor, Listing
 from ml.ranker import CLICK, FAVOURITE, HIDDEN, MESSAGE, NOTHING, OFFER, PURCHASE
+from recommendations.doubt_models import Doubt
 from recommendations.features import FEATURES
-from recommendations.models import Doubt, Interaction
+from recommendations.models.events import Interaction
 from recommendations.ranker_slates import read_served
 from tests.recommendations.logged_feeds import NAMES, columns, followed, logged
 

@@ -13,7 +13,7 @@ from recommendations import locks, model_folders, model_watch, ranker_material, 
 from recommendations.features import FEATURES
 from recommendations.locks import AlreadyTraining
 from recommendations.model_registry import NoModelBefore
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.ranker_material import TooFewSlates, read_material
 from recommendations.ranker_training import NotBetter, train_ranker
 from tests.recommendations.conftest import elsewhere

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from recommendations.candidates import SOURCES, Candidates
-from recommendations.facts import FACTS
+from recommendations.candidates import Candidates
+from recommendations.features import FACTS, SOURCES
 from recommendations.ranking import COLD_WEIGHTS, WARMTH_WEIGHTS, rank, weights_for
 from tests.recommendations.small_world import load, taste
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from listings import services
+from listings import models, services
 from listings.models import Actor
-from recommendations import locks, model_store, refreshing, training
+from recommendations import content, locks, model_store, refreshing, training
 from recommendations.behaviour import read_behaviour
 from recommendations.collaborative import fit
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from recommendations.refreshing import refresh_collaborative
 from tests import factories
 
@@ -87,7 +87,7 @@ class TestRefresh:
 
     def test_counts_after_a_refresh_equal_those_of_a_training_anew(self, trained, shoppers, alice, now):
         sofa = factories.listing(alice, "Blue sofa that just came")
-        visitor = factories.Actor.objects.create(external_id="visitor-1", kind="visitor")
+        visitor = models.Actor.objects.create(external_id="visitor-1", kind="visitor")
         factories.event(visitor, sofa, "view")
         for number, shopper in enumerate(shoppers[:9]):
             factories.event(shopper, sofa, "favourite")
@@ -222,7 +222,7 @@ class TestWhatGoesWrong:
     def test_a_model_published_meanwhile_is_not_touched(self, news, monkeypatch):
         """A training ends, or somebody rolls back, while a refresh computes."""
 
-        def read_showable(real=refreshing.read_showable):
+        def read_showable(real=content.read_showable):
             training.train_collaborative(now=timezone.now())
             return real()
 

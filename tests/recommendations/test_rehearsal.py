@@ -9,9 +9,12 @@ from django.utils import timezone
 
 from listings.announcing import announcing
 from listings.models import Listing
-from recommendations import hindsight, rehearsal, training, weighing
+from recommendations import collaborative, hindsight, rehearsal, training, weighing
+from recommendations import recipe as recommendations_recipe
 from recommendations.contenders import CONTENDERS
-from recommendations.models import Interaction, ListingEmbedding, TrainedModel
+from recommendations.models.embeddings import ListingEmbedding
+from recommendations.models.events import Interaction
+from recommendations.models.trained_models import TrainedModel
 from recommendations.ranking import WARMTH_WEIGHTS
 from recommendations.rehearsal import NothingAfter, rehearse
 from recommendations.simulation import simulate
@@ -84,7 +87,7 @@ class TestRehearse:
         assert found.recipe.blend == WARMTH_WEIGHTS[::-1]
 
     def test_no_model_sees_what_came_after(self, shoppers, monkeypatch):
-        seen, real = [], rehearsal.fit
+        seen, real = [], collaborative.fit
 
         def fit(behaviour, *args, **how):
             seen.append(behaviour.until)
@@ -100,7 +103,7 @@ class TestRehearse:
         assert rehearse(methods=["content"], most=10).recipe.blend == ()
 
     def test_the_recipe_is_that_of_the_active_model(self, shoppers):
-        recipe = training.Recipe(factors=7)
+        recipe = recommendations_recipe.Recipe(factors=7)
         training.train_collaborative(now=timezone.now(), recipe=recipe, force=True)
         assert rehearse(methods=["als"], most=10).recipe.factors == 7
 

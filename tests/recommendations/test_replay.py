@@ -12,10 +12,12 @@ from listings.models import Actor
 from ml.exploration import Prior, explore
 from recommendations import ranker_store, replay_report
 from recommendations.feed_parameters import BadParameters
-from recommendations.models import Experiment, Interaction, Slate, Variant
+from recommendations.models.events import Interaction
 from recommendations.replay import replay
 from recommendations.replay_policy import BadPolicy, NoSuchRanker, Policy
 from recommendations.replay_slots import NothingExplored
+from recommendations.rule_models import Experiment, Variant
+from recommendations.slate_models import Slate
 from tests import factories
 from tests.recommendations.logged_feeds import columns, followed, logged, ranker_by
 

@@ -17,7 +17,7 @@ from recommendations import (
     watermark,
 )
 from recommendations.behaviour import read_behaviour
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 from tests.recommendations.conftest import elsewhere
 

@@ -5,7 +5,7 @@ import pytest
 from listings import services
 from listings.models import Actor
 from recommendations import sales
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 
 

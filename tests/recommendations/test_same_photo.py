@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recommendations import copies, same_photo
+from recommendations import same_photo
 from tests import factories
 from tests.recommendations.pictures import saved, scene
 
@@ -35,7 +35,7 @@ def test_a_photo_that_many_show_is_one_only_for_what_reads_alike(alice, follow, 
     listings = [factories.listing(alice, title) for title in goods]
     for listing in listings:
         factories.add_picture(listing, picture)
-    assert len(listings) > copies.COMMON
+    assert len(listings) > same_photo.COMMON
     assert set(groups_of(follow(), listings)) == {-1}
 
 

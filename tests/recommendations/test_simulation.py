@@ -1,7 +1,7 @@
 import numpy as np
 from django.core.management import call_command
 
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 
 
 class TestSimulate:

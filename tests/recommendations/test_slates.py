@@ -11,7 +11,9 @@ from django.db.models.signals import post_save
 from listings.models import Actor, Listing
 from ml.arrays import ShapeError
 from recommendations import slates
-from recommendations.models import Impression, Interaction, Slate, TrainedModel
+from recommendations.models.events import Interaction
+from recommendations.models.trained_models import TrainedModel
+from recommendations.slate_models import Impression, Slate
 from recommendations.slates import BadCursor, Draft
 from recommendations.tasks import prune_slates
 from recommendations.tracking import is_crawler

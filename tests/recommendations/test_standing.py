@@ -9,8 +9,8 @@ from listings.models import Actor
 from recommendations import hindsight, refreshing, standing, trending
 from recommendations.behaviour import read_behaviour
 from recommendations.interactions import Event, record
-from recommendations.matching import unwanted_by
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
+from recommendations.standing import unwanted_by
 from tests import factories
 
 PAIRS = sorted((str(after), str(before)) for after, before in standing.RETRACTS.items())

@@ -8,7 +8,7 @@ from ml.text import MINILM
 from recommendations import encoders
 from recommendations.encoder_training import TextOnly
 from recommendations.loaded_encoder import Encoder
-from recommendations.models import TextFeatures
+from recommendations.models.embeddings import TextFeatures
 from recommendations.stored_features import stored_features, stored_sentences
 from tests import factories
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from recommendations import backbone_training, encoder_training, encoders
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from tests import factories
 from tests.recommendations.market import QUICK
 

@@ -17,7 +17,8 @@ from listings.announcing import announcing
 from listings.models import Actor, Listing
 from recommendations import embedding, evaluation, hindsight, locks, model_store, training, tuning, watermark
 from recommendations.behaviour import read_behaviour
-from recommendations.models import Interaction, TrainedModel
+from recommendations.models.events import Interaction
+from recommendations.models.trained_models import TrainedModel
 from recommendations.recipe import Recipe
 from tests import factories
 from tests.recommendations.conftest import elsewhere

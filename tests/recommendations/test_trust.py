@@ -8,9 +8,9 @@ from django.utils import timezone
 from listings.models import Actor
 from recommendations import slates, trending, trust
 from recommendations.behaviour import read_behaviour
+from recommendations.doubt_models import Doubt
 from recommendations.interaction_weights import WEIGHT_CAP
 from recommendations.interactions import Event, record
-from recommendations.models import Doubt
 from recommendations.taste import read_taste
 from recommendations.trending import top_at
 from tests import factories

@@ -1,7 +1,7 @@
 import pytest
 
 from recommendations import weighing
-from recommendations.candidates import SOURCES
+from recommendations.features import SOURCES
 from recommendations.weighing import fit_blend
 from tests.recommendations.past import Past
 from tests.recommendations.small_world import model

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from recommendations import bell, embedding, encoders
 from recommendations.compaction import compact
-from recommendations.models import EmbeddingJob
+from recommendations.models.embeddings import EmbeddingJob
 from recommendations.progress import progress_bar
 
 

@@ -2,7 +2,7 @@ from django.core.management.base import BaseCommand
 
 from listings.models import Listing
 from recommendations import copies
-from recommendations.models import PhotoCopy
+from recommendations.models.embeddings import PhotoCopy
 from recommendations.progress import progress_bar
 
 BATCH = 200

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from recommendations import parking, slates
 from recommendations.progress import progress_bar
-from recommendations.slates import OF_STRANGERS_KEPT
+from recommendations.slate_models import OF_STRANGERS_KEPT
 
 
 def _days(text: str) -> int:

@@ -9,7 +9,7 @@ from listings.errors import DomainError
 from recommendations import backbone_training, encoder_training, model_store, ranker_store
 from recommendations.encoder_records import EncoderUnavailable
 from recommendations.model_registry import ROLLED_BACK
-from recommendations.models import TrainedModel
+from recommendations.models.trained_models import TrainedModel
 from recommendations.progress import progress_bar
 from recommendations.ranker_training import train_ranker
 from recommendations.training import train_collaborative
@@ -107,7 +107,7 @@ class Command(BaseCommand):
         )
 
     def _finetuned(self, now, **overrides):
-        from ml.finetuning import FineTuningOptions
+        from ml.epochs import FineTuningOptions
         from recommendations.encoder_finetuning import finetune_backbone
 
         chosen = FINETUNING | overrides

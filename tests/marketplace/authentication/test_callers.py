@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from listings.models import Actor
 from marketplace.models import Scope, ServiceKey
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 from tests.conftest import service_client
 from tests.factories import PASSWORD

@@ -8,7 +8,7 @@ from django.db import OperationalError
 from listings.models import Actor
 from marketplace import authentication
 from marketplace.models import StaffAccess
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests import factories
 from tests.problems import is_problem
 from tests.recommendations.offered import served

@@ -11,7 +11,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from marketplace.models import PersonToken, ServiceKey
-from recommendations.models import Interaction
+from recommendations.models.events import Interaction
 from tests.conftest import client_of
 from tests.factories import PASSWORD
 from tests.marketplace.authentication.requests import INTERACTIONS, LOGIN, LOGOUT, outcomes, view

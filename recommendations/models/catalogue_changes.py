@@ -1,0 +1,18 @@
+"""TO BE WRITTEN: catalogue_changes.py"""
+
+from django.db import models
+
+
+class CatalogueChange(models.Model):
+    """The change log that replicas follow. Its order by seq is the order of commits (see changes.py)."""
+
+    class Op(models.TextChoices):
+        UPSERT = "upsert"
+        REMOVE = "remove"
+
+    seq = models.BigAutoField(primary_key=True)
+    listing_id = models.BigIntegerField()
+    op = models.CharField(max_length=6, choices=Op)
+
+    def __str__(self) -> str:
+        return f"{self.seq}: {self.op} {self.listing_id}"

@@ -1,0 +1,14 @@
+"""TO BE WRITTEN: vector_format.py"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ml.arrays import Matrix
+
+CHUNK = 5000
+
+
+def vectors_from(stored: Iterable[bytes], dimension: int) -> Matrix:
+    """Vectors from their stored form, little-endian float16: (n, dimension) float16"""
+    return np.frombuffer(b"".join(bytes(part) for part in stored), dtype="<f2").reshape(-1, dimension)
