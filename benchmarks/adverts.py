@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks import installation  # noqa: F401  first, since it sets Django up for the importer
 from benchmarks.protocol import BadData
-from listings import cleaning
 from listings.errors import DomainError
-from listings.import_files import open_photos, read_rows
+from listings.importing import cleaning
+from listings.importing.files import open_photos, read_rows
 from listings.models import Category
 from ml.arrays import Rows
 

@@ -18,11 +18,12 @@ from scipy.sparse import csr_matrix, diags
 
 from benchmarks.protocol import BadData, CpuClock, K, arguments, in_batches, ranked_by_blend, run, say, tuned
 from benchmarks.sequences import as_sequences, read_sequences, rows_of
-from ml import als, content_prior, covisitation, metrics
 from ml.arrays import Matrix, Vector
-from ml.blending import fit_weights
-from ml.covisitation import Counting, Normalisation
-from ml.search import Dial
+from ml.collaborative import als, content_prior, covisitation
+from ml.collaborative.covisitation import Counting, Normalisation
+from ml.evaluation import ranking_metrics
+from ml.evaluation.hyperparameter_search import Hyperparameter
+from ml.ranking.blending import fit_weights
 
 SEEDS = (0, 1, 2)
 COLD = 0.1
@@ -30,16 +31,16 @@ NEIGHBOURHOODS = (10, 20, 50, 100, 200, 500)
 FACTORS, ITERATIONS = 256, 10
 VALIDATION_USERS = 3000
 SMOOTHER_DIALS = [
-    Dial("smoother_regularisation", start=3.0, step=3.0, least=0.01, most=1000.0, is_scale=True),
-    Dial("actor_exponent", start=0.5, step=0.25, least=0.0, most=1.5),
-    Dial("source_exponent", start=0.5, step=0.25, least=0.0, most=1.5),
-    Dial("target_exponent", start=0.5, step=0.25, least=0.0, most=1.5),
-    Dial("sharpness", start=1.0, step=0.25, least=0.25, most=3.0),
+    Hyperparameter("smoother_regularisation", start=3.0, step=3.0, least=0.01, most=1000.0, is_scale=True),
+    Hyperparameter("actor_exponent", start=0.5, step=0.25, least=0.0, most=1.5),
+    Hyperparameter("source_exponent", start=0.5, step=0.25, least=0.0, most=1.5),
+    Hyperparameter("target_exponent", start=0.5, step=0.25, least=0.0, most=1.5),
+    Hyperparameter("sharpness", start=1.0, step=0.25, least=0.25, most=3.0),
 ]
 PRIOR_DIALS = [
-    Dial("prior_regularisation", start=1.0, step=10.0, least=1e-3, most=1e3, is_scale=True),
-    Dial("regularisation", start=30.0, step=3.0, least=0.1, most=1000.0, is_scale=True),
-    Dial("alpha", start=20.0, step=3.0, least=1.0, most=500.0, is_scale=True),
+    Hyperparameter("prior_regularisation", start=1.0, step=10.0, least=1e-3, most=1e3, is_scale=True),
+    Hyperparameter("regularisation", start=30.0, step=3.0, least=0.1, most=1000.0, is_scale=True),
+    Hyperparameter("alpha", start=20.0, step=3.0, least=1.0, most=500.0, is_scale=True),
 ]
 SMOOTHER_TRIALS, PRIOR_TRIALS = 24, 8
 
@@ -80,7 +81,7 @@ def main(folder: Path) -> dict:
     clock = CpuClock()
     runs = [measured(lists, vectors, seed) for seed in SEEDS]
     ours, theirs = (np.concatenate([run[side] for run in runs]) for side in (0, 1))
-    low, high = metrics.bootstrap_ratio(ours, theirs, rng=np.random.default_rng(SEEDS[0]))
+    low, high = ranking_metrics.bootstrap_ratio(ours, theirs, rng=np.random.default_rng(SEEDS[0]))
     means = np.array([[np.nanmean(values) for values in run] for run in runs]).mean(axis=0)
     return {
         "ndcg20": round(float(means[0]), 5),
@@ -98,8 +99,8 @@ def measured(lists: list[list[int]], vectors: Matrix, seed: int) -> tuple[Vector
     world = world_without(lists, vectors, rng)
     values, weights, neighbourhood = tune(world_without(world.lists, vectors, rng), rng)
     columns = [*fit(world, values), by_content(world, neighbourhood)]
-    ours = metrics.ndcg(ranked_by_blend(sets(columns, world.users), weights), world.wanted, K)
-    theirs = metrics.ndcg(ranked(columns[-1], world.users), world.wanted, K)
+    ours = ranking_metrics.ndcg(ranked_by_blend(sets(columns, world.users), weights), world.wanted, K)
+    theirs = ranking_metrics.ndcg(ranked(columns[-1], world.users), world.wanted, K)
     say(f"seed {seed}: {np.nanmean(ours):.4f} against {np.nanmean(theirs):.4f}")
     return ours, theirs
 
@@ -182,7 +183,7 @@ def tune(world: World, rng: np.random.Generator) -> tuple[Values, Vector, int]:
     world = World(world.lists, world.vectors, world.cold, world.users[users], world.wanted[users])
 
     def quality(column: Column) -> float:
-        return float(np.nanmean(metrics.ndcg(ranked(column, world.users), world.wanted, K)))
+        return float(np.nanmean(ranking_metrics.ndcg(ranked(column, world.users), world.wanted, K)))
 
     by_size = {size: quality(by_content(world, size)) for size in NEIGHBOURHOODS}
     neighbourhood = max(by_size, key=lambda size: by_size[size])
@@ -218,7 +219,7 @@ def sets(columns: list[Column], users: np.ndarray):
 
 
 def ranked(column: Column, users: np.ndarray) -> np.ndarray:
-    return np.concatenate([metrics.top_k(column(batch), K) for batch in in_batches(users)])
+    return np.concatenate([ranking_metrics.top_k(column(batch), K) for batch in in_batches(users)])
 
 
 def read_vectors(path: Path, item_count: int) -> Matrix:

@@ -5,7 +5,7 @@ import timeit
 import numpy as np
 
 from benchmarks.protocol import report_options, run
-from ml.als import AlsModel, of_factors
+from ml.collaborative.als import AlsModel, of_factors
 
 SEED = 42
 LISTINGS, EVENTS = 100_000, 50

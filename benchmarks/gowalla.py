@@ -26,11 +26,11 @@ from benchmarks.protocol import (
     say,
     tuned,
 )
-from ml import als, covisitation
 from ml.arrays import Matrix, Vector
-from ml.blending import fit_weights
-from ml.covisitation import Counting, Counts, Neighbours, Normalisation, Sequences
-from ml.search import Dial
+from ml.collaborative import als, covisitation
+from ml.collaborative.covisitation import Counting, Counts, Neighbours, Normalisation, Sequences
+from ml.evaluation.hyperparameter_search import Hyperparameter
+from ml.ranking.blending import fit_weights
 
 SEED = 42
 FACTORS, ITERATIONS = 512, 6  # 768 brought no significant gain on validation
@@ -39,14 +39,14 @@ NEIGHBOURS = 500
 HELD_OUT = 0.1  # a greater share would leave a sparser matrix, for which other exponents are best
 VALIDATION_USERS = 6000
 ITEM_ITEM_DIALS = [
-    Dial("actor_exponent", start=0.6, step=0.2, least=0.0, most=1.5),
-    Dial("source_exponent", start=0.7, step=0.2, least=0.0, most=1.5),
-    Dial("target_exponent", start=0.25, step=0.1, least=0.0, most=1.0),
-    Dial("sharpness", start=1.25, step=0.25, least=0.5, most=3.0),
+    Hyperparameter("actor_exponent", start=0.6, step=0.2, least=0.0, most=1.5),
+    Hyperparameter("source_exponent", start=0.7, step=0.2, least=0.0, most=1.5),
+    Hyperparameter("target_exponent", start=0.25, step=0.1, least=0.0, most=1.0),
+    Hyperparameter("sharpness", start=1.25, step=0.25, least=0.5, most=3.0),
 ]
 ALS_DIALS = [
-    Dial("regularisation", start=60.0, step=2.0, least=1.0, most=1000.0, is_scale=True),
-    Dial("alpha", start=40.0, step=2.0, least=1.0, most=500.0, is_scale=True),
+    Hyperparameter("regularisation", start=60.0, step=2.0, least=1.0, most=1000.0, is_scale=True),
+    Hyperparameter("alpha", start=40.0, step=2.0, least=1.0, most=500.0, is_scale=True),
 ]
 ITEM_ITEM_TRIALS, ALS_TRIALS = 32, 8
 

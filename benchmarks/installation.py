@@ -32,7 +32,7 @@ def servers() -> Iterator[None]:
     from django.core.management import call_command
     from django.db import connection
 
-    from marketplace.embedded import EmbeddedServers
+    from marketplace.servers.embedded import EmbeddedServers
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     held = EmbeddedServers(FOLDER, durable=False)

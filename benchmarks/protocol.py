@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ml import metrics
 from ml.arrays import Matrix, Vector
-from ml.blending import blend
-from ml.covisitation import Neighbours
-from ml.search import Dial, Measure, Trial, search
+from ml.collaborative.covisitation import Neighbours
+from ml.evaluation import ranking_metrics
+from ml.evaluation.hyperparameter_search import Hyperparameter, Measure, Trial, coordinate_ascent
+from ml.ranking.blending import blend
 
 K = 20
 PROPOSED = 200  # candidates by each model for each actor, as in serving
@@ -98,7 +98,7 @@ def read_lists(path: Path) -> Iterator[list[int]]:
 def tuned(
     name: str,
     measure: Measure,
-    dials: list[Dial],
+    dials: list[Hyperparameter],
     *,
     trials: int,
     rounds: int = 2,
@@ -110,7 +110,9 @@ def tuned(
         finished.append(trial)
         say(f"{name}: {trial.score:.4f} with {trial.values}")
 
-    return search(measure, dials, rounds=rounds, expired=lambda: len(finished) >= trials, told=note).values
+    return coordinate_ascent(
+        measure, dials, rounds=rounds, expired=lambda: len(finished) >= trials, told=note
+    ).values
 
 
 def in_batches(actors: np.ndarray) -> Iterator[np.ndarray]:
@@ -126,14 +128,16 @@ def ranked(
 
     score(actors) -> (b, n); touched (all actors, n) -> (len(actors), k) int64
     """
-    return np.concatenate([metrics.top_k(score(batch), k, touched[batch]) for batch in in_batches(actors)])
+    return np.concatenate(
+        [ranking_metrics.top_k(score(batch), k, touched[batch]) for batch in in_batches(actors)]
+    )
 
 
 def judged(ranking: np.ndarray, relevant: csr_matrix, *, k: int = K) -> dict[str, float]:
     """Mean recall and NDCG at k over the actors with relevant items."""
     return {
-        "recall": float(np.nanmean(metrics.recall(ranking, relevant, k))),
-        "ndcg": float(np.nanmean(metrics.ndcg(ranking, relevant, k))),
+        "recall": float(np.nanmean(ranking_metrics.recall(ranking, relevant, k))),
+        "ndcg": float(np.nanmean(ranking_metrics.ndcg(ranking, relevant, k))),
     }
 
 
@@ -146,7 +150,7 @@ def candidate_sets(
     """
     for batch in in_batches(actors):
         scores = [column(batch) for column in columns]
-        proposed = [metrics.top_k(matrix, PROPOSED, touched[batch]) for matrix in scores]
+        proposed = [ranking_metrics.top_k(matrix, PROPOSED, touched[batch]) for matrix in scores]
         for row in range(len(batch)):
             items = np.unique(np.concatenate([best[row] for best in proposed]))
             items = items[items >= 0]

@@ -26,29 +26,29 @@ from benchmarks.protocol import (
     say,
     tuned,
 )
-from ml import als, covisitation
-from ml.als import AlsModel
 from ml.arrays import Matrix, Vector
-from ml.blending import fit_weights
-from ml.covisitation import Counting, Normalisation, Sequences
-from ml.search import Dial
+from ml.collaborative import als, covisitation
+from ml.collaborative.als import AlsModel
+from ml.collaborative.covisitation import Counting, Normalisation, Sequences
+from ml.evaluation.hyperparameter_search import Hyperparameter
+from ml.ranking.blending import fit_weights
 
 SEED = 42
 K = 10
 FACTORS, ITERATIONS = 128, 10
 WINDOW = 100
 ORDER_DIALS = [
-    Dial("distance_decay", start=0.9, step=0.1, least=0.1, most=1.0),
-    Dial("backward_weight", start=0.6, step=0.2, least=0.0, most=1.0),
-    Dial("actor_exponent", start=0.5, step=0.25, least=0.0, most=1.5),
-    Dial("source_exponent", start=0.5, step=0.2, least=0.0, most=1.5),
-    Dial("target_exponent", start=0.35, step=0.1, least=0.0, most=1.0),
-    Dial("sharpness", start=1.0, step=0.25, least=0.25, most=3.0),
-    Dial("recency_decay", start=0.7, step=0.15, least=0.05, most=1.0),
+    Hyperparameter("distance_decay", start=0.9, step=0.1, least=0.1, most=1.0),
+    Hyperparameter("backward_weight", start=0.6, step=0.2, least=0.0, most=1.0),
+    Hyperparameter("actor_exponent", start=0.5, step=0.25, least=0.0, most=1.5),
+    Hyperparameter("source_exponent", start=0.5, step=0.2, least=0.0, most=1.5),
+    Hyperparameter("target_exponent", start=0.35, step=0.1, least=0.0, most=1.0),
+    Hyperparameter("sharpness", start=1.0, step=0.25, least=0.25, most=3.0),
+    Hyperparameter("recency_decay", start=0.7, step=0.15, least=0.05, most=1.0),
 ]
 ALS_DIALS = [
-    Dial("regularisation", start=30.0, step=3.0, least=0.1, most=1000.0, is_scale=True),
-    Dial("alpha", start=20.0, step=3.0, least=1.0, most=500.0, is_scale=True),
+    Hyperparameter("regularisation", start=30.0, step=3.0, least=0.1, most=1000.0, is_scale=True),
+    Hyperparameter("alpha", start=20.0, step=3.0, least=1.0, most=500.0, is_scale=True),
 ]
 ORDER_TRIALS, ALS_TRIALS = 60, 8
 COUNTING = ("distance_decay", "backward_weight", "actor_exponent")

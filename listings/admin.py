@@ -14,9 +14,10 @@ from django.http import HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from listings import announcing, photos, services
+from listings import announcing, services
 from listings.errors import DomainError
 from listings.models import Actor, Category, Listing, Photo, PhotoSource, Place
+from listings.photos import processing
 
 
 class ListingForm(forms.ModelForm):
@@ -37,13 +38,13 @@ class ListingForm(forms.ModelForm):
             raise forms.ValidationError(f"A price is at most {maximum}.")
         return price
 
-    def clean_add_photo(self) -> photos.ReceivedPhoto | None:
+    def clean_add_photo(self) -> processing.ReceivedPhoto | None:
         upload = self.cleaned_data["add_photo"]
         if not upload:
             return None
         try:
-            return photos.receive(upload.read(), file_name=upload.name, content_type=upload.content_type)
-        except photos.BadPhoto as error:
+            return processing.receive(upload.read(), file_name=upload.name, content_type=upload.content_type)
+        except processing.BadPhoto as error:
             raise forms.ValidationError(error.detail) from None
 
 
@@ -134,7 +135,7 @@ class ListingAdmin(PlainRefusals):
     @transaction.atomic
     def save_model(self, request, obj: Listing, form: ListingForm, change: bool) -> None:
         content = {name: form.cleaned_data[name] for name in services.EDITABLE if name in form.cleaned_data}
-        with announcing.announcing():
+        with announcing.catalogue_transaction():
             if change:
                 services.edit_listing(listing=obj, **content)
             else:
@@ -159,7 +160,7 @@ class ListingAdmin(PlainRefusals):
 def _image(photo: Photo, height: int) -> str:
     return format_html(
         '<img src="{}" alt="" loading="lazy" style="height:{}px;border-radius:4px">',
-        photos.url_of(photo.file_name, photos.Size.THUMBNAIL),
+        processing.url_of(photo.file_name, processing.Size.THUMBNAIL),
         height,
     )
 

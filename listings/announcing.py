@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from django.db import transaction
 from django.dispatch import Signal
 
-from listings import photos
 from listings.models import Listing
+from listings.photos import processing
 
 # Sent with listing_ids (list of primary keys) once for each transaction, as its last statement.
 listings_changed = Signal()
 
 
 @dataclass
-class Changes:
+class CatalogueChanges:
     """Changes of one transaction: listings touched, photo files written, photo files to delete."""
 
     listing_ids: set[int] = field(default_factory=set)
@@ -24,11 +24,11 @@ class Changes:
     dropped_files: list[str] = field(default_factory=list)
 
 
-_outermost: ContextVar[Changes | None] = ContextVar("changes", default=None)
+_outermost: ContextVar[CatalogueChanges | None] = ContextVar("changes", default=None)
 
 
 @contextmanager
-def announcing() -> Iterator[Changes]:
+def catalogue_transaction() -> Iterator[CatalogueChanges]:
     """A transaction that ends by sending `listings_changed` for every listing added to `listing_ids`.
 
     Calls may nest: only the outermost sends the signal, once, with all ids sorted. It does so last, because
@@ -39,16 +39,16 @@ def announcing() -> Iterator[Changes]:
     if (outer := _outermost.get()) is not None:
         yield outer
         return
-    changes = Changes()
+    changes = CatalogueChanges()
     token = _outermost.set(changes)
     try:
         with transaction.atomic():
             yield changes
-            transaction.on_commit(lambda: photos.delete_files(changes.dropped_files))
+            transaction.on_commit(lambda: processing.delete_files(changes.dropped_files))
             if changes.listing_ids:
                 listings_changed.send(sender=Listing, listing_ids=sorted(changes.listing_ids))
     except BaseException:
-        photos.delete_files(changes.stored_files)
+        processing.delete_files(changes.stored_files)
         raise
     finally:
         _outermost.reset(token)

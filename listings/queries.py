@@ -49,7 +49,7 @@ def first_visible(listing_ids: list[int], limit: int) -> list[Listing]:
     return listings[:limit]
 
 
-def own_among(listing_ids: Sequence[int], actor: Actor | None) -> frozenset[int]:
+def ids_sold_by(listing_ids: Sequence[int], actor: Actor | None) -> frozenset[int]:
     """The ids among these whose listings the actor sells."""
     if actor is None:
         return frozenset()
@@ -72,7 +72,7 @@ def for_caller(caller: Caller, external_id: str) -> Listing:
     return listing
 
 
-def once_public(external_id: str) -> Listing:
+def public_listing(external_id: str) -> Listing:
     """A listing that is on the market or sold, as the source of similar listings. Raises NoSuchListing."""
     listing = Listing.objects.filter(status__in=Listing.PUBLIC, external_id=external_id).first()
     if listing is None:

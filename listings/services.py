@@ -8,10 +8,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from listings import photos
-from listings.announcing import Changes, announcing
+from listings.announcing import CatalogueChanges, catalogue_transaction
 from listings.errors import Conflict, Invalid, Missing, Unavailable
 from listings.models import Actor, Category, Listing, Photo, new_external_id
+from listings.photos import processing
 
 # Fields that an edit may set, and those that the embedding depends on.
 EDITABLE = frozenset(
@@ -33,14 +33,14 @@ class NotForSale(Conflict):
         super().__init__(f"Listing {listing.external_id} is {listing.status}.")
 
 
-class NoLongerThere(Missing):
+class ListingErased(Missing):
     """The seller was erased after the listing was loaded, so the write is refused."""
 
     def __init__(self, listing: Listing):
         super().__init__(f"Listing {listing.external_id} is gone.")
 
 
-class CannotStore(Unavailable):
+class PhotoNotStored(Unavailable):
     """The photo could not be written: the disk is full or missing."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class NoSuchCategory(Invalid):
         super().__init__(f"There is no category {path!r}.", field="category")
 
 
-class Stale(Conflict):
+class StaleVersion(Conflict):
     """The write has an older source_version than the listing. Nothing was changed."""
 
     def __init__(self, listing: Listing):
@@ -106,7 +106,7 @@ def create_listing(
     """Create a listing with this status. Raises Conflict when the external id is taken."""
     if external_id is not None:
         content["external_id"] = external_id
-    with announcing() as changes:
+    with catalogue_transaction() as changes:
         listing = Listing(seller=seller, created_at=now, status=status, **content)
         _insert_once(listing)
         changes.listing_ids.add(listing.pk)
@@ -122,7 +122,7 @@ def edit_listing(*, listing: Listing, **content: Any) -> Listing:
         raise Invalid(f"{', '.join(sorted(unknown))} cannot be edited.")
     if content.get("source_version") is None:
         content.pop("source_version", None)
-    with announcing() as changes:
+    with catalogue_transaction() as changes:
         listing = _locked(listing)
         _refuse_stale(listing, content.get("source_version"))
         if apply_content(listing, content):
@@ -176,9 +176,11 @@ def mark_sold(*, listing: Listing, buyer: Actor | None, now: datetime) -> Listin
     return _move(listing, set(Listing.ON_MARKET), Listing.Status.SOLD, sell)
 
 
-def add_photo(*, listing: Listing, received: photos.ReceivedPhoto, external_id: str | None = None) -> Photo:
+def add_photo(
+    *, listing: Listing, received: processing.ReceivedPhoto, external_id: str | None = None
+) -> Photo:
     """Append a photo that photos.receive() has verified and re-encoded. Raises Invalid, CannotStore."""
-    with announcing() as changes:
+    with catalogue_transaction() as changes:
         listing = _locked(listing)
         if listing.photos.count() >= MAXIMUM_PHOTOS:
             raise Invalid(f"A listing has at most {MAXIMUM_PHOTOS} photos.", field="photo")
@@ -189,9 +191,9 @@ def add_photo(*, listing: Listing, received: photos.ReceivedPhoto, external_id: 
 
 
 def stored_photo(
-    changes: Changes,
+    changes: CatalogueChanges,
     listing_id: int,
-    received: photos.ReceivedPhoto,
+    received: processing.ReceivedPhoto,
     position: int,
     external_id: str | None = None,
 ) -> Photo:
@@ -200,13 +202,13 @@ def stored_photo(
     Raises CannotStore.
     """
     try:
-        name = photos.store(received)
+        name = processing.store(received)
     except OSError as error:
         logger.error(
             "A photo could not be written and its upload was refused. Check the disk under VAR: %s",
             error,
         )
-        raise CannotStore from error
+        raise PhotoNotStored from error
     changes.stored_files.append(name)
     return Photo(
         listing_id=listing_id,
@@ -222,7 +224,7 @@ def stored_photo(
 
 def remove_photo(*, photo: Photo) -> None:
     """Delete a photo with its files."""
-    with announcing() as changes:
+    with catalogue_transaction() as changes:
         listing = _locked(photo.listing)
         changes.dropped_files.append(photo.file_name)
         photo.delete()
@@ -244,13 +246,13 @@ def _locked(listing: Listing) -> Listing:
     """The current row, locked against edits but not against rows that refer to it. Raises NoLongerThere."""
     current = Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
     if (current.external_id, current.seller_id) != (listing.external_id, listing.seller_id):
-        raise NoLongerThere(listing)
+        raise ListingErased(listing)
     return current
 
 
 def _refuse_stale(listing: Listing, source_version: int | None) -> None:
     if is_stale(listing, source_version):
-        raise Stale(listing)
+        raise StaleVersion(listing)
 
 
 def is_stale(listing: Listing, source_version: int | None) -> bool:
@@ -268,7 +270,7 @@ def _move(
     status: str,
     also: Callable[[Listing], None] = lambda listing: None,
 ) -> Listing:
-    with announcing() as changes:
+    with catalogue_transaction() as changes:
         listing = _locked(listing)
         if listing.status not in allowed:
             raise NotForSale(listing)

@@ -5,7 +5,7 @@ class MarketplaceConfig(AppConfig):
     name = "marketplace"
 
     def ready(self) -> None:
-        from marketplace import logs, metrics
+        from marketplace.monitoring import logs, metrics
 
         logs.carry_into_tasks()
         metrics.follow_tasks()

@@ -112,7 +112,7 @@ app.conf.update(
     timezone=settings.TIME_ZONE,
     beat_schedule=beat_schedule(settings.ENVIRONMENT.retrain_hour),
 )
-app.autodiscover_tasks(["recommendations"])
+app.autodiscover_tasks(["recommendations", "recommendations.encoders", "recommendations.indexing"])
 
 
 @setup_logging.connect
@@ -141,6 +141,6 @@ def _forget_inherited_connections(**_: object) -> None:
 def _warm_up(**_: object) -> None:
     """Load the models before the first query, in a worker that only encodes queries."""
     if set(app.amqp.queues.consume_from) == {"encode"}:
-        from recommendations import answering
+        from recommendations.encoders import query_worker
 
-        answering.warm_up()
+        query_worker.warm_up()

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from listings.errors import DomainError
-from marketplace import embedded, server_home
-from marketplace.environment import BadEnvironment, Environment, read_environment
+from marketplace.configuration.environment import BadEnvironment, Environment, read_environment
+from marketplace.servers import embedded, home
 
 # Commands that need neither database nor Redis.
 WITHOUT_SERVERS = frozenset(
@@ -17,7 +17,7 @@ WITHOUT_SERVERS = frozenset(
 )
 
 
-class Unusable(Exception):
+class CannotStart(Exception):
     """The process cannot start for a reason outside the code. The message says what to do."""
 
 
@@ -26,7 +26,7 @@ def plain_errors() -> Iterator[None]:
     """Exit with status 2 and a message, without a traceback, on errors that the user can correct."""
     try:
         yield
-    except (BadEnvironment, server_home.EmbeddedError, Unusable, DomainError) as error:
+    except (BadEnvironment, home.EmbeddedError, CannotStart, DomainError) as error:
         sys.exit(_refuse(str(error)))
     except ImportError as error:
         if "shared object" not in str(error):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from django.conf import settings
 
-from marketplace.entry import Unusable
+from marketplace.entry import CannotStart
 from marketplace.models import FinishedStep
-from marketplace.processes import PREPARATIONS
-from recommendations import embedding
+from marketplace.servers.processes import PREPARATIONS
+from recommendations.indexing import embedding_jobs
 
 DRAWN = "drawn by draw_catalogue, version 1"
 TABLES = ("Products.csv", "Images.csv")
@@ -32,7 +32,7 @@ class Sources:
         missing = [name for name in TABLES if not (self.data / name).is_file()]
         if missing or not any((self.data / name).exists() for name in PHOTOS):
             missing += [] if missing else [" or ".join(PHOTOS)]
-            raise Unusable(
+            raise CannotStart(
                 f"DATA: found {self.data} without {', '.join(missing)}; accepted: a folder that holds it."
             )
 
@@ -92,7 +92,9 @@ def before_workers(sources: Sources) -> list[Step]:
 
 def with_workers(sources: Sources) -> list[Step]:
     """Steps that need workers: embeddings and, with simulated shoppers, a trained model."""
-    steps = [] if embedding.is_complete() else [Step("embeddings", "Embeddings", "python manage.py embed")]
+    steps = (
+        [] if embedding_jobs.is_complete() else [Step("embeddings", "Embeddings", "python manage.py embed")]
+    )
     if sources.simulate:
         fingerprint = sources.catalogue
         steps += [

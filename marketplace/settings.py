@@ -9,9 +9,9 @@ from pathlib import Path
 
 import dj_database_url
 
-from marketplace import embedded
-from marketplace.environment import ROOT, BadEnvironment, Environment, read_environment
-from marketplace.logs import logging_settings
+from marketplace.configuration.environment import ROOT, BadEnvironment, Environment, read_environment
+from marketplace.monitoring.logs import logging_settings
+from marketplace.servers import embedded
 
 ENVIRONMENT: Environment = read_environment()
 BASE_DIR = ROOT
@@ -87,11 +87,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "marketplace.logs.RequestIdMiddleware",
-    "marketplace.metrics.MeasuringMiddleware",
+    "marketplace.monitoring.logs.RequestIdMiddleware",
+    "marketplace.monitoring.metrics.MeasuringMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "marketplace.security_headers.ContentSecurityPolicyMiddleware",
-    "marketplace.body_limits.BodyLimitMiddleware",
+    "marketplace.web.security_headers.ContentSecurityPolicyMiddleware",
+    "marketplace.web.body_limits.BodyLimitMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -100,7 +100,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",  # not for REST views
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "marketplace.authentication.VisitorCookieMiddleware",
+    "marketplace.web.authentication.VisitorCookieMiddleware",
 ]
 
 ROOT_URLCONF = "marketplace.urls"
@@ -180,13 +180,13 @@ VISITOR_COOKIE = "visitor"
 VISITOR_COOKIE_AGE_S = 180 * 24 * 3600
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["marketplace.authentication.CallerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["marketplace.authentication.Nobody"],
-    "DEFAULT_THROTTLE_CLASSES": ["marketplace.rate_limits.RateLimit"],
-    "DEFAULT_RENDERER_CLASSES": ["marketplace.renderers.TolerantJSONRenderer"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["marketplace.web.authentication.CallerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["marketplace.web.authentication.Nobody"],
+    "DEFAULT_THROTTLE_CLASSES": ["marketplace.web.rate_limits.RateLimit"],
+    "DEFAULT_RENDERER_CLASSES": ["marketplace.web.renderers.TolerantJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "marketplace.schema.SummarisedSchema",
-    "EXCEPTION_HANDLER": "marketplace.errors.problem",
+    "DEFAULT_SCHEMA_CLASS": "marketplace.web.schema.SummarisedSchema",
+    "EXCEPTION_HANDLER": "marketplace.web.errors.problem",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "COERCE_DECIMAL_TO_STRING": True,
 }
@@ -204,7 +204,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "marketplace.schema.add_problems",
+        "marketplace.web.schema.add_problems",
     ],
 }
 

@@ -6,9 +6,10 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from marketplace import health, media
-from marketplace.api import LoginApi, LogoutApi
-from marketplace.rate_limits import limited_login
+from marketplace.monitoring import views
+from marketplace.web import media
+from marketplace.web.rate_limits import limited_login
+from marketplace.web.token_api import LoginApi, LogoutApi
 
 # By default, plain views require a login and REST views refuse everyone. docs/access.md lists the permissions
 # of each address; a test compares it.
@@ -16,9 +17,9 @@ to_docs = RedirectView.as_view(url="/api/docs/", http_method_names=["get", "head
 
 urlpatterns = [
     path("", for_anyone(to_docs), name="home"),
-    path("livez", for_anyone(health.livez), name="livez"),
-    path("readyz", for_anyone(health.readyz), name="readyz"),
-    path("metrics", for_anyone(health.metrics), name="metrics"),
+    path("livez", for_anyone(views.livez), name="livez"),
+    path("readyz", for_anyone(views.readyz), name="readyz"),
+    path("metrics", for_anyone(views.metrics), name="metrics"),
     path("admin/login/", limited_login(admin.site.login), name="login-form"),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
@@ -26,15 +27,15 @@ urlpatterns = [
     path("api/v1/login/", LoginApi.as_view(), name="login"),
     path("api/v1/logout/", LogoutApi.as_view(), name="logout"),
     path("api/v1/", include("recommendations.urls")),
-    path("api/v1/", include("listings.urls")),
-    path("", include("recommendations.plain_image_urls")),
+    path("api/v1/", include("listings.api.urls")),
+    path("", include("recommendations.api.plain_image_urls")),
     re_path(media.NAMES, for_anyone(media.photo), name="media"),
 ]
 
-handler400 = "marketplace.errors.bad_request"
-handler403 = "marketplace.errors.forbidden"
-handler404 = "marketplace.errors.not_found"
-handler500 = "marketplace.errors.server_error"
+handler400 = "marketplace.web.errors.bad_request"
+handler403 = "marketplace.web.errors.forbidden"
+handler404 = "marketplace.web.errors.not_found"
+handler500 = "marketplace.web.errors.server_error"
 
 admin.site.site_header = admin.site.site_title = "Marketplace"
 admin.site.index_title = "Catalogue and recommendations"

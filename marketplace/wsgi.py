@@ -8,21 +8,21 @@ set_native_threads(1)
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
-from marketplace import entry
-from marketplace import lock_waits  # noqa: E402
+from marketplace import entry  # noqa: E402
+from marketplace.web import lock_waits  # noqa: E402
 
 GIVE_UP = 3  # exit status on which gunicorn does not restart the worker
 
 try:
     with entry.plain_errors():
         entry.prepare(["web"])
-        lock_waits.limit()
+        lock_waits.set_lock_timeout()
         application = get_wsgi_application()
 except SystemExit:
     sys.exit(GIVE_UP)
 
-from recommendations import measured
-from recommendations import replica  # noqa: E402
+from recommendations.core import process_metrics  # noqa: E402
+from recommendations.replica import follower  # noqa: E402
 
-measured.sweep()
-replica.start()
+process_metrics.delete_orphans()
+follower.start()

@@ -8,6 +8,6 @@ MOST_BITS = 3
 PLAIN = 8  # bits from 32: a blank photo, or a gradient of one colour, has fewer or more set bits
 
 
-def _is_plain(hashes: np.ndarray) -> np.ndarray:
+def is_plain(hashes: np.ndarray) -> np.ndarray:
     """Whether a hash has too many or too few set bits to identify a photo: (m,) uint64 -> (m,) bool"""
     return np.abs(np.bitwise_count(hashes).astype(int) - 32) > PLAIN

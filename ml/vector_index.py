@@ -26,7 +26,7 @@ class IndexFileError(ValueError):
     """A file is not an index that this module wrote, or is incomplete."""
 
 
-class IndexIsShared(RuntimeError):
+class IndexIsReadOnly(RuntimeError):
     """The index is a memory-mapped file. To add rows, load it with share=False."""
 
 
@@ -68,7 +68,7 @@ class VectorIndex(ABC):
         """Append vectors (n, d) float16 or float32 as the next n rows.   Raises IndexIsShared."""
         require_matrix(vectors, columns=self.dimension, dtypes=[np.float16, np.float32])
         if self._shared:  # FAISS does not raise here, it ends the process
-            raise IndexIsShared("rows cannot be added to an index loaded with share=True; use share=False")
+            raise IndexIsReadOnly("rows cannot be added to an index loaded with share=True; use share=False")
         for first in range(0, len(vectors), CHUNK_ROWS):
             self._native.add(_float32(vectors[first : first + CHUNK_ROWS]))
 

@@ -5,9 +5,6 @@ class RecommendationsConfig(AppConfig):
     name = "recommendations"
 
     def ready(self) -> None:
-        from recommendations import (
-            crash_points,
-            receivers,  # noqa: F401  connects the receivers
-        )
+        from recommendations.core import failpoints
 
-        crash_points.refuse_in_production()
+        failpoints.refuse_in_production()

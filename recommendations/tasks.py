@@ -16,17 +16,15 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from listings import photo_fetching, photo_sweeping
-from recommendations import (
-    compaction,
-    exposure,
-    parking,
-    refreshing,
-    retraining,
-    slates,
-    spelling,
-    trending,
-)
+from listings.batches import fetching
+from listings.photos import cleanup
+from recommendations.collaborative import refresh
+from recommendations.indexing import compaction
+from recommendations.interactions import parking
+from recommendations.popularity import impression_counts, trending
+from recommendations.search import spelling
+from recommendations.slates import store
+from recommendations.training import schedule
 
 FETCHING_S = 4.0  # of one run; beat starts the next one soon. Compaction and refreshes wait behind it
 
@@ -37,8 +35,8 @@ logger = logging.getLogger(__name__)
 def fetch_photos() -> dict[str, int]:
     """Fetch photos that services named by URL, for FETCHING_S: other tasks wait for this worker."""
     until, counts = time.monotonic() + FETCHING_S, Counter()
-    while not counts or (time.monotonic() < until and photo_fetching.waiting_count(timezone.now())):
-        counts.update(photo_fetching.fetch_photos(clock=timezone.now))
+    while not counts or (time.monotonic() < until and fetching.waiting_count(timezone.now())):
+        counts.update(fetching.fetch_photos(clock=timezone.now))
     return dict(counts)
 
 
@@ -51,7 +49,7 @@ def roll_up_trending() -> int:
 @shared_task
 def roll_up_exposure() -> int:
     """Add the impressions and clicks since the last run to exposure."""
-    return exposure.roll_up(now=timezone.now())
+    return impression_counts.roll_up(now=timezone.now())
 
 
 @shared_task
@@ -65,14 +63,14 @@ def prune_slates() -> int:
     """Delete old slates, and parked events whose listing never came. Returns the count of slates."""
     now = timezone.now()
     parking.prune(now=now)
-    exposure.prune(now=now)
-    return slates.prune(kept=timedelta(days=settings.ENVIRONMENT.slate_days), now=now)
+    impression_counts.prune(now=now)
+    return store.prune(kept=timedelta(days=settings.ENVIRONMENT.slate_days), now=now)
 
 
 @shared_task
 def sweep_photos() -> int:
     """Delete photo files that killed processes left behind. Returns how many photos."""
-    return photo_sweeping.sweep_photos(now=timezone.now())
+    return cleanup.sweep_photos(now=timezone.now())
 
 
 @shared_task
@@ -84,7 +82,7 @@ def compact_index() -> dict[str, int]:
 @shared_task
 def refresh_collaborative() -> int:
     """Fold the events since the last refresh into the active collaborative model."""
-    return refreshing.refresh_collaborative(now=timezone.now())
+    return refresh.refresh_collaborative(now=timezone.now())
 
 
 @shared_task
@@ -108,7 +106,7 @@ def _train(kind: str) -> None:
 @shared_task
 def train_when_due() -> bool:
     """Start a training of the collaborative model once enough events came since the last attempt."""
-    if not retraining.take_turn():
+    if not schedule.claim_training():
         return False
     train_collaborative()
     return True

@@ -1,12 +1,12 @@
 from django.urls import path
 
-from recommendations import api, search_api
+from recommendations.api import feed, search
 
 urlpatterns = [
-    path("classify/", search_api.ClassifyApi.as_view(), name="classify"),
-    path("feed/", api.FeedApi.as_view(), name="feed"),
-    path("interactions/", api.InteractionsApi.as_view(), name="interactions"),
-    path("listings/<str:listing_id>/similar/", api.SimilarApi.as_view(), name="similar"),
-    path("recommend/", search_api.RecommendApi.as_view(), name="recommend"),
-    path("search/", search_api.SearchApi.as_view(), name="search"),
+    path("classify/", search.ClassifyApi.as_view(), name="classify"),
+    path("feed/", feed.FeedApi.as_view(), name="feed"),
+    path("interactions/", feed.InteractionsApi.as_view(), name="interactions"),
+    path("listings/<str:listing_id>/similar/", feed.SimilarApi.as_view(), name="similar"),
+    path("recommend/", search.RecommendApi.as_view(), name="recommend"),
+    path("search/", search.SearchApi.as_view(), name="search"),
 ]

@@ -14,22 +14,16 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from listings.models import Actor, Listing
-from marketplace import rate_limits
 from marketplace.celery import app
 from marketplace.models import PersonToken, ServiceKey
-from recommendations import (
-    answers,
-    boosts,
-    embedding,
-    encoders,
-    encoding,
-    experiments,
-    exposure,
-    replica,
-    trending,
-    view,
-)
-from recommendations.encoder_records import EncoderRecord
+from marketplace.web import rate_limits
+from recommendations.encoders import query_channel, query_client, selection
+from recommendations.encoders.manifest import EncoderManifest
+from recommendations.feed import experiments
+from recommendations.indexing import embedding_jobs
+from recommendations.popularity import impression_counts, trending
+from recommendations.ranking import boosts
+from recommendations.replica import follower, snapshot
 from tests import factories
 
 
@@ -132,7 +126,7 @@ def weights_file(tmp_path_factory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from ml.operators import declare_missing_operators
+    from ml.vision.torchvision_operators import declare_missing_operators
 
     declare_missing_operators()
     from torchvision import models
@@ -145,9 +139,9 @@ def weights_file(tmp_path_factory) -> Path:
 
 
 @functools.cache
-def chosen(weights_file: Path) -> EncoderRecord:
+def chosen(weights_file: Path) -> EncoderManifest:
     """To load the backbone takes longer than most tests, and says the same each time."""
-    return encoders.choose(lambda line: None)
+    return selection.choose(lambda line: None)
 
 
 @pytest.fixture
@@ -156,22 +150,22 @@ def encoder(db, settings, weights_file: Path):
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
         update={"image_backbone": "shufflenet_v2_x0_5", "image_weights": weights_file}
     )
-    return encoders.publish(chosen(weights_file))
+    return selection.publish(chosen(weights_file))
 
 
 @pytest.fixture(autouse=True)
-def still_replica(monkeypatch) -> replica.Replica:
+def still_replica(monkeypatch) -> follower.CatalogueFollower:
     """A replica without its thread, which would outlive the test and hold its database."""
-    own = replica.Replica()
+    own = follower.CatalogueFollower()
     own._pid = os.getpid()
-    monkeypatch.setattr(replica, "_replica", own)
+    monkeypatch.setattr(follower, "_replica", own)
     return own
 
 
 @pytest.fixture(autouse=True)
 def fresh_door(monkeypatch):
     """Each test asks the encode worker through a door that remembers nothing."""
-    monkeypatch.setattr(encoding, "_door", None)
+    monkeypatch.setattr(query_client, "_door", None)
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +177,7 @@ def redis_is_asked(monkeypatch):
 @pytest.fixture(autouse=True)
 def fresh_rules():
     """What is kept for a second or a few, in which several tests may begin."""
-    for kept in (boosts, experiments, exposure):
+    for kept in (boosts, experiments, impression_counts):
         kept.forget()
 
 
@@ -191,7 +185,7 @@ def fresh_rules():
 def encode_worker_running() -> Iterator[None]:
     """A worker of the queue `encode`, in a thread of this process. Needs transactional_db: it has a
     connection of its own."""
-    with start_worker(app, queues=[answers.QUEUE], perform_ping_check=False, shutdown_timeout=60):
+    with start_worker(app, queues=[query_channel.QUEUE], perform_ping_check=False, shutdown_timeout=60):
         yield
 
 
@@ -207,8 +201,8 @@ def follow(encoder, still_replica):
     """`follow()` embeds what waits and reads the change log to its end."""
     own = still_replica
 
-    def step() -> view.View:
-        embedding.embed_claimed_batches(clock=timezone.now)
+    def step() -> snapshot.CatalogueSnapshot:
+        embedding_jobs.embed_claimed_batches(clock=timezone.now)
         own.tail()
         own.look_around()
         return own.view

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from django.core.management import get_commands, load_command_class
 from django.urls import Resolver404, resolve
 
-from marketplace.environment import Environment
+from marketplace.configuration.environment import Environment
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))

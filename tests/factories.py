@@ -10,11 +10,12 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from PIL import Image, ImageDraw
 
-from listings import photos, services
+from listings import services
 from listings.models import Actor, Category, Listing, Photo
-from recommendations import answering, answers
-from recommendations.encoded import Encoded
-from recommendations.interactions import Event, EventResult, record
+from listings.photos import processing
+from recommendations.encoders import query_channel, query_worker
+from recommendations.encoders.encoded_query import EncodedQuery
+from recommendations.interactions.recording import Event, EventResult, record
 
 PASSWORD = "correct horse battery staple"
 _numbers = itertools.count(1)
@@ -61,7 +62,7 @@ def picture(colour: str = "navy", size: tuple[int, int] = (96, 64), image_format
 
 
 def add_picture(of: Listing, data: bytes) -> Photo:
-    return services.add_photo(listing=of, received=photos.receive(data))
+    return services.add_photo(listing=of, received=processing.receive(data))
 
 
 def photo(of: Listing, colour: str = "navy") -> Photo:
@@ -76,13 +77,13 @@ def event(who: Actor, what: Listing, kind: str = "view", at: datetime | None = N
 
 def as_received(data: bytes) -> bytes:
     """The photo of a query as the encode worker gets it."""
-    return photos.receive(data).sizes[photos.Size.MEDIUM]
+    return processing.receive(data).sizes[processing.Size.MEDIUM]
 
 
-def known_answer(encoded: Encoded, *, words: str = "", photo: bytes | None = None) -> None:
+def known_answer(encoded: EncodedQuery, *, words: str = "", photo: bytes | None = None) -> None:
     """Put what the encode worker would say where it keeps what it said."""
-    question = answers.Question.of(words, photo)
-    answers.give(answering.client(), "encode:reply:nobody", question, encoded)
+    question = query_channel.EncodeRequest.of(words, photo)
+    query_channel.send_reply(query_worker.client(), "encode:reply:nobody", question, encoded)
 
 
 def ids(*keys: int) -> np.ndarray:

@@ -20,7 +20,7 @@ os.environ["HTTPS_ONLY"] = "false"
 os.environ.setdefault("LOG_FORMAT", "text")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
 
-from marketplace import embedded  # noqa: E402  after the environment is set
+from marketplace.servers import embedded  # noqa: E402  after the environment is set
 
 _servers = embedded.EmbeddedServers(FOLDER, durable=False)
 

@@ -4,16 +4,15 @@ import base64
 
 from celery import shared_task
 
-from recommendations import (
-    answering,
-)
-from recommendations.answers import Question
+from recommendations.encoders import query_worker
+from recommendations.encoders.query_channel import EncodeRequest
 
 ENCODE_LIMIT_S = 60  # enough to load the models of another encoder; a task that takes longer hangs
 
 
 # Acknowledged before it runs: a photo that crashes the encoder costs one query and is not retried.
 @shared_task(
+    name="recommendations.tasks.encode_query",
     acks_late=False,
     reject_on_worker_lost=False,
     soft_time_limit=ENCODE_LIMIT_S,
@@ -21,5 +20,5 @@ ENCODE_LIMIT_S = 60  # enough to load the models of another encoder; a task that
 )
 def encode_query(*, words: str, photo: str | None, reply_to: str) -> None:
     """Encode a query and reply to the Redis list `reply_to`. photo: base64 of a JPEG."""
-    question = Question(words, base64.b64decode(photo) if photo else None)
-    answering.answer(question, reply_to)
+    question = EncodeRequest(words, base64.b64decode(photo) if photo else None)
+    query_worker.answer(question, reply_to)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from rest_framework import serializers
 
+from listings.api.strict import BoundedList, StrictSerializer
 from listings.models import check_external_id
-from listings.strict import ShortList, StrictSerializer
-from recommendations.interactions import MAXIMUM_BATCH, Outcome
+from recommendations.interactions.recording import MAXIMUM_BATCH, RecordOutcome
 from recommendations.models.events import Interaction
 
 EARLIEST_YEAR = 2000
@@ -55,12 +55,12 @@ class EventBody(StrictSerializer):
 class EventBatch(serializers.Serializer):
     """Up to 500 events, each accepted or rejected on its own."""
 
-    events = ShortList(child=serializers.DictField(), min_length=1, max_length=MAXIMUM_BATCH)
+    events = BoundedList(child=serializers.DictField(), min_length=1, max_length=MAXIMUM_BATCH)
 
 
 class EventOutcome(serializers.Serializer):
     event_id = serializers.CharField()
-    outcome = serializers.ChoiceField(choices=[outcome.value for outcome in Outcome])
+    outcome = serializers.ChoiceField(choices=[outcome.value for outcome in RecordOutcome])
     reason = serializers.CharField()
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils import timezone
 
 
-def moment(text: str) -> datetime:
+def iso_time(text: str) -> datetime:
     """A time in ISO 8601; without a zone, in TIME_ZONE.   Raises ArgumentTypeError."""
     try:
         at = datetime.fromisoformat(text)

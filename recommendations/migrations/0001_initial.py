@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import recommendations.models
+import recommendations.models.fields
 from django.db import migrations, models
 
 
@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 ('position', models.PositiveSmallIntegerField(blank=True, null=True)),
                 ('occurred_at', models.DateTimeField()),
                 ('received_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('transaction_id', recommendations.models.TransactionIdField(db_default=models.Func(function='pg_current_xact_id'), editable=False)),
+                ('transaction_id', recommendations.models.fields.TransactionIdField(db_default=models.Func(function='pg_current_xact_id'), editable=False)),
                 ('actor', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='interactions', to='listings.actor')),
                 ('listing', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='interactions', to='listings.listing')),
             ],

@@ -4,7 +4,7 @@ import django.contrib.postgres.constraints
 import django.contrib.postgres.fields.ranges
 import django.core.validators
 import django.db.models.deletion
-import recommendations.rule_models
+import recommendations.models.experiments
 from django.db import migrations, models
 
 
@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=60, unique=True, validators=[django.core.validators.RegexValidator('\\A[a-z0-9][a-z0-9-]*\\Z', 'Small letters, digits and hyphens.')])),
-                ('salt', models.CharField(default=recommendations.rule_models.new_salt, help_text='Divides actors in its own way; that of an earlier experiment divides them as it did.', max_length=60)),
+                ('salt', models.CharField(default=recommendations.models.experiments.new_salt, help_text='Divides actors in its own way; that of an earlier experiment divides them as it did.', max_length=60)),
                 ('share', models.FloatField(default=1, help_text='The share of actors who take part, 0 to 1. Raised later, those who took part stay where they are.', validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)])),
                 ('starts_at', models.DateTimeField(verbose_name='from')),
                 ('ends_at', models.DateTimeField(verbose_name='until')),

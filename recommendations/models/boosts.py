@@ -5,11 +5,11 @@ from django.db.models import F, Q
 
 from listings.models import Actor, Category, Listing
 
-NOTHING = {"category__isnull": True, "seller__isnull": True, "listing__isnull": True}
+NO_TARGET = {"category__isnull": True, "seller__isnull": True, "listing__isnull": True}
 
 
 def _only(target: str) -> Q:
-    return Q(**{**NOTHING, f"{target}__isnull": False})
+    return Q(**{**NO_TARGET, f"{target}__isnull": False})
 
 
 class Boost(models.Model):

@@ -5,7 +5,7 @@ from django.db.models import Func, Q
 from django.utils import timezone
 
 from listings.models import Actor, Listing
-from recommendations.fields import TransactionIdField
+from recommendations.models.fields import TransactionIdField
 
 
 class Interaction(models.Model):

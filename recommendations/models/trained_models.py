@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from recommendations.fields import TransactionIdField
+from recommendations.models.fields import TransactionIdField
 
 
 class TrainedModel(models.Model):

@@ -110,7 +110,7 @@ class TestProtocol:
     def test_neighbour_lists_as_a_matrix_score_the_same(self, rng):
         from scipy.sparse import random as random_matrix
 
-        from ml import covisitation
+        from ml.collaborative import covisitation
 
         neighbours = covisitation.prune(random_matrix(20, 20, density=0.3, format="csr", rng=rng), keep=5)
         touched = np.array([3, 7])

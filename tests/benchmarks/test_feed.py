@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from benchmarks import feed, feed_catalogue, feed_figures, feed_log
-from benchmarks.feed_log import Happening, Life, Log
-from benchmarks.feed_replay import Replay
+from benchmarks.feed import __main__, figures
+from benchmarks.feed import catalogue as feed_catalogue
+from benchmarks.feed import log as feed_log
+from benchmarks.feed.log import Lifetime, Log, LogEvent
+from benchmarks.feed.replay import Replay
 from benchmarks.protocol import BadData
 from listings.models import Listing, Place
 from recommendations.models.events import Interaction
@@ -28,10 +30,10 @@ def name_of(taste: int, number: int) -> str:
     return f"{KINDS[taste]}-{number}"
 
 
-def life_of(number: int) -> Life:
+def life_of(number: int) -> Lifetime:
     """The first ends before anybody is asked, the last comes after the models are trained."""
     published = START + (12 * DAY if number == EACH - 1 else -DAY)
-    return Life(published, START + (10 * DAY if number == 0 else 30 * DAY), is_sold=True)
+    return Lifetime(published, START + (10 * DAY if number == 0 else 30 * DAY), is_sold=True)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def log() -> Log:
         for place, listing in enumerate(liked[:11]):
             days = place if place < 9 else 12.5
             at = START + days * DAY + shopper * MINUTE + place * timedelta(seconds=1)
-            events.append(Happening(f"{shopper}-{place}", at, f"shopper-{shopper}", listing, "view"))
+            events.append(LogEvent(f"{shopper}-{place}", at, f"shopper-{shopper}", listing, "view"))
     lives = {name_of(taste, number): life_of(number) for taste in (0, 1) for number in range(EACH)}
     return Log(sorted(events, key=lambda event: event.at), lives)
 
@@ -95,7 +97,7 @@ class TestQuestions:
     def asked(self, *told: tuple[float, str, str], since: float = 600):
         """Questions about one actor who did these: minute, listing, kind."""
         events = [
-            Happening(str(number), START + minute * MINUTE, "bob", listing, kind)
+            LogEvent(str(number), START + minute * MINUTE, "bob", listing, kind)
             for number, (minute, listing, kind) in enumerate(told)
         ]
         return Log(events, {}).questions(START + since * MINUTE, START + 10 * DAY)
@@ -155,7 +157,7 @@ class TestTheWhole:
         adverts, shoppers = folders
         log = feed_log.read_log(shoppers)
         cache = tmp_path / "cache"
-        found = feed.replayed(adverts, log, stage, trained=False, cache=cache, period=feed.Period())
+        found = __main__.replayed(adverts, log, stage, trained=False, cache=cache, period=__main__.Period())
         assert found["feed_users"] == SHOPPERS
         # Of 17 that are on the market and new to each, 4 are to their taste, and 2 of these are wanted.
         assert found["hit_rate20"] == 1
@@ -173,10 +175,10 @@ class TestTheWhole:
 
 class TestFigures:
     def test_gini_is_none_for_all_alike_and_near_one_for_one_that_has_all(self):
-        assert feed_figures.gini(np.array([3, 3, 3])) == pytest.approx(0)
-        assert feed_figures.gini(np.eye(1, 100)[0]) == pytest.approx(0.99)
-        assert feed_figures.gini(np.array([1, 3])) == pytest.approx(0.25)
-        assert feed_figures.gini(np.zeros(4)) == 0
+        assert figures.gini(np.array([3, 3, 3])) == pytest.approx(0)
+        assert figures.gini(np.eye(1, 100)[0]) == pytest.approx(0.99)
+        assert figures.gini(np.array([1, 3])) == pytest.approx(0.25)
+        assert figures.gini(np.zeros(4)) == 0
 
 
 class TestBadData:
@@ -193,6 +195,6 @@ class TestBadData:
         given = ["feed", "--data", str(folders[0]), "--log", "nowhere", "--weights", str(weights_file)]
         monkeypatch.setattr(sys, "argv", given)
         with pytest.raises(SystemExit) as ended:
-            feed.main()
+            __main__.main()
         assert "nowhere" in ended.value.code
         assert "\n" not in ended.value.code

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from benchmarks import gumtree, installation
+from benchmarks import installation
 from benchmarks.adverts import joined, read_adverts
-from ml.backbone import build_classifier
-from ml.head_modules import HeadOptions
+from benchmarks.gumtree import __main__
+from ml.encoder.head_modules import HeadOptions
+from ml.vision.backbone import build_classifier
 from tests.recommendations import pictures
 
 KINDS = [
@@ -70,8 +71,8 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def one_seed(monkeypatch):
     """On the servers of the tests, and once."""
-    monkeypatch.setattr(gumtree, "SEEDS", (0,))
-    monkeypatch.setattr(gumtree, "HeadOptions", partial(HeadOptions, epochs=8))
+    monkeypatch.setattr(__main__, "SEEDS", (0,))
+    monkeypatch.setattr(__main__, "HeadOptions", partial(HeadOptions, epochs=8))
     torch.set_num_threads(1)
     monkeypatch.setattr(installation, "servers", nullcontext)
 
@@ -79,7 +80,7 @@ def one_seed(monkeypatch):
 def test_every_figure_is_measured_and_plain_categories_are_told(
     transactional_db, one_seed, adverts_folder, weights
 ):
-    figures = gumtree.benchmark(adverts_folder, None, weights)
+    figures = __main__.benchmark(adverts_folder, None, weights)
     assert figures.keys() == {
         *("photo_accuracy", "words_accuracy", "both_accuracy", "photo_accuracy_random_split"),
         *("sibling_r1", "sibling_r10", "title_to_photo_r10", "leaf_precision10", "search_mrr10"),
@@ -102,7 +103,7 @@ def test_photos_are_joined_to_their_adverts_and_two_folders_are_one_gallery(adve
 
 def test_the_test_part_has_the_same_mixture_of_categories():
     labels = ["a"] * 80 + ["b"] * 20 + ["one of its kind"]
-    part = gumtree.stratified(labels, 0.1, seed=0)
+    part = __main__.stratified(labels, 0.1, seed=0)
     assert part[:80].sum() == 8
     assert part[80:100].sum() in (2, 3)
-    assert np.array_equal(part, gumtree.stratified(labels, 0.1, seed=0))
+    assert np.array_equal(part, __main__.stratified(labels, 0.1, seed=0))

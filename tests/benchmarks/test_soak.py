@@ -9,15 +9,17 @@ import time
 import pytest
 from django.db import connections
 
-from benchmarks import soak, soak_lag, soak_memory, soak_traffic
-from benchmarks.soak_house import free_port
-from benchmarks.soak_lag import CHANGES, NotDone, Watch
-from benchmarks.soak_memory import growth, megabytes_of_children, name_of
-from benchmarks.soak_shop import Shop
-from benchmarks.soak_traffic import SHARES, Good, Pace, Traffic
+from benchmarks.soak import __main__, memory
+from benchmarks.soak import lag as soak_lag
+from benchmarks.soak import traffic as soak_traffic
+from benchmarks.soak.installation import free_port
+from benchmarks.soak.lag import CHANGES, NotDone, Watch
+from benchmarks.soak.memory import growth, megabytes_of_children, name_of
+from benchmarks.soak.shop import Shop
+from benchmarks.soak.traffic import SHARES, Good, Pace, Traffic
 from listings.models import Listing
 from marketplace.models import ServiceKey
-from marketplace.processes import BEAT, WEB, WORKERS, with_this_python
+from marketplace.servers.processes import BEAT, WEB, WORKERS, with_this_python
 from recommendations.models.events import Interaction
 from tests import factories
 
@@ -27,7 +29,7 @@ LEFT = 6  # listings that are not sold
 @pytest.fixture
 def stock(transactional_db, alice, follow, monkeypatch) -> list[Good]:
     """A few more than are always left, all embedded."""
-    monkeypatch.setattr(soak_traffic, "LEFT", LEFT)
+    monkeypatch.setattr(soak_traffic, "LEAST_STOCK", LEFT)
     made = [factories.listing(alice, f"Blue sofa {n}", external_id=f"sofa-{n}") for n in range(LEFT + 4)]
     follow()
     return [Good(listing.external_id, listing.title) for listing in made]
@@ -37,7 +39,7 @@ def stock(transactional_db, alice, follow, monkeypatch) -> list[Good]:
 def shop(stock, live_server, settings) -> Shop:
     """Nobody encodes searches: they do without at once."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.01})
-    secret = ServiceKey.issue(name="soak", scopes=["feed", "events", "catalogue"])[1]
+    secret = ServiceKey.issue(name="__main__", scopes=["feed", "events", "catalogue"])[1]
     return Shop(live_server.thread.port, secret)
 
 
@@ -142,32 +144,32 @@ class TestMemory:
 
 class TestFigures:
     @pytest.fixture
-    def soaked(self) -> soak.Soaked:
+    def soaked(self) -> __main__.Soaked:
         """Measured from 100 to 200; what came before is warm-up."""
         shop = Shop(1, "no key")
         traffic, watch = Traffic(shop, [], rate=1, seed=1), Watch(shop, "sofa")
         traffic.replies = [(50.0, 9.0), (150.0, 0.02), (160.0, 0.04)]
         for place, change in enumerate(CHANGES):
             watch.lags[change] = [(50.0, 9.0), (150.0, 0.1 + place / 10)]
-        return soak.Soaked(shop, traffic, watch, soak_memory.Memory(), 100.0, 200.0)
+        return __main__.Soaked(shop, traffic, watch, memory.Memory(), 100.0, 200.0)
 
     def test_warm_up_is_left_out(self, soaked):
-        found = soak.figures(soaked)
+        found = __main__.figures(soaked)
         assert (found["requests"], found["p50_ms"]) == (2, 30.0)
         assert found["replica_lag_p99_s"] == 0.5
 
     def test_errors_are_never_left_out(self, soaked):
         soaked.shop.problems.append("GET feed/: 500")
-        assert soak.figures(soaked)["server_errors"] == 1
+        assert __main__.figures(soaked)["server_errors"] == 1
 
     def test_a_kind_of_change_that_nobody_saw_leaves_the_lag_unknown(self, soaked):
         soaked.watch.lags["edited"].clear()
-        assert soak.figures(soaked)["replica_lag_p99_s"] is None
+        assert __main__.figures(soaked)["replica_lag_p99_s"] is None
 
 
 class TestOptions:
     @pytest.mark.parametrize("given", [["--minutes", "0"], ["--rate", "nan"], ["--listings", "3"]])
     def test_nonsense_is_refused_in_a_line(self, given, capsys):
         with pytest.raises(SystemExit):
-            soak._options(given)
+            __main__._options(given)
         assert f"argument {given[0]}: found {given[1]}; accepted" in capsys.readouterr().err

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.embedded import EmbeddedServers
 from marketplace.models import ServiceKey
-from recommendations import compaction
+from marketplace.servers.embedded import EmbeddedServers
+from recommendations.indexing import compaction
 from tests.flows.conftest import ROOT, Installation, eventually
 
 

@@ -29,7 +29,7 @@ def run(words: list[str]) -> None:
 
 def main() -> None:
     django.setup()
-    from recommendations import training  # noqa: F401
+    from recommendations.training import collaborative  # noqa: F401
 
     for line in sys.stdin:
         child = os.fork()

@@ -8,11 +8,16 @@ from django.db import connection
 from django.utils import timezone
 
 from listings import services
-from recommendations import compaction, embedding, encoders, generations, model_store, tasks, trending
+from recommendations import tasks
+from recommendations.collaborative import store
+from recommendations.collaborative.refresh import refresh_collaborative
+from recommendations.encoders import selection
+from recommendations.indexing import compaction, embedding_jobs
 from recommendations.indexing import tasks as indexing_tasks
+from recommendations.interactions.simulation import simulate
 from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
-from recommendations.refreshing import refresh_collaborative
-from recommendations.simulation import simulate
+from recommendations.popularity import trending
+from recommendations.replica import generations
 from tests import factories
 from tests.faults.conftest import assert_agrees
 
@@ -29,7 +34,7 @@ def forking(installation):
 
 
 def embed() -> dict[str, int]:
-    return embedding.embed_claimed_batches(clock=timezone.now)
+    return embedding_jobs.embed_claimed_batches(clock=timezone.now)
 
 
 class TestTwoAtOnce:
@@ -45,7 +50,7 @@ class TestTwoAtOnce:
             assert compaction.compact(least_changes=1) == {"rows": 0, "changes": 0}
             assert_agrees(19)
         assert ended == [0]
-        assert generations.newest(encoders.active().version).number == 2
+        assert generations.newest(selection.active_encoder().version).number == 2
         assert_agrees(19)
 
     def test_who_trains_beside_another_is_refused_and_harms_nothing(self, installation, sofas, forking):
@@ -54,10 +59,10 @@ class TestTwoAtOnce:
         with forking.halting(installation, "model.synced", "train", "collaborative") as ended:
             assert other.run("train", "collaborative") == 1
             assert refresh_collaborative(now=timezone.now()) == 0
-            assert model_store.active() is None
+            assert store.active() is None
         assert ended == [0]
-        assert model_store.load(model_store.active())
-        assert model_store.trainings().count() == 1
+        assert store.load(store.active())
+        assert store.trainings().count() == 1
 
 
 class TestAWorkerThatSleptTooLong:

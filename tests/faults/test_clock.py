@@ -6,12 +6,15 @@ import pytest
 from django.utils import timezone
 
 from listings.models import Actor
-from recommendations import embedding, spelling, tasks, trending
-from recommendations.interactions import Event, record
+from recommendations import tasks
+from recommendations.collaborative.refresh import refresh_collaborative
+from recommendations.indexing import embedding_jobs
+from recommendations.interactions.recording import Event, record
+from recommendations.interactions.simulation import simulate
 from recommendations.models.embeddings import EmbeddingJob
-from recommendations.refreshing import refresh_collaborative
-from recommendations.simulation import simulate
-from recommendations.training import train_collaborative
+from recommendations.popularity import trending
+from recommendations.search import spelling
+from recommendations.training.collaborative import train_collaborative
 from tests import factories
 
 AHEAD = timedelta(days=3650)
@@ -30,8 +33,8 @@ def seen(actor: Actor, sofa, now) -> None:
 @pytest.mark.django_db(transaction=True)
 class TestAClockThatWasAhead:
     def test_a_claim_that_it_made_is_nobodys(self, sofas, now):
-        embedding._claim(now=now + AHEAD)
-        embedding.embed_claimed_batches(clock=timezone.now)
+        embedding_jobs._claim(now=now + AHEAD)
+        embedding_jobs.embed_claimed_batches(clock=timezone.now)
         assert not EmbeddingJob.objects.exists()
 
     def test_feeds_trends_and_trainings_bear_events_from_its_time(self, sofas, now, bob, as_bob, follow):

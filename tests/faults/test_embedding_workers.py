@@ -10,8 +10,8 @@ from django.core.management import call_command
 from django.db.models import F
 from django.utils import timezone
 
-from listings.announcing import announcing
-from recommendations import bell, compaction, embedding
+from listings.announcing import catalogue_transaction
+from recommendations.indexing import compaction, embedding_jobs, wakeup
 from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, PhotoCopy, PhotoFeatures
 from tests import factories
 from tests.faults.conftest import assert_agrees, children_of
@@ -57,7 +57,7 @@ def ring_until(check, what: str) -> None:
     def rung_and_checked() -> bool:
         nonlocal rung_at
         if time.monotonic() - rung_at > RINGS_EVERY_S:
-            bell.send()
+            wakeup.notify_now()
             rung_at = time.monotonic()
         return check()
 
@@ -85,7 +85,7 @@ class TestKilledAtEachStep:
         for number, step in enumerate(STEPS):
             photo = pictures.saved(pictures.scene(number))
             installation.crash_at(step)
-            with announcing():
+            with catalogue_transaction():
                 one = publish(alice, f"Sofa {number}", photo)
                 other = publish(copycat, f"Couch {number}", photo)
             worker.is_killed()
@@ -109,7 +109,7 @@ class TestPoison:
         self, worker, installation
     ):
         alice = factories.actor("alice")
-        with announcing():
+        with catalogue_transaction():
             _, poison, _ = (factories.listing(alice, f"Sofa {number}") for number in range(3))
             deadly = f"embedding.claimed {poison.pk}"
             installation.crash_at(deadly)
@@ -133,7 +133,7 @@ class TestPoison:
         leases_pass()
         ring_until(nothing_waits, "it is set aside")
         job.refresh_from_db()
-        assert job.attempts == embedding.MAXIMUM_ATTEMPTS
-        assert job.last_error == embedding.KILLED
+        assert job.attempts == embedding_jobs.MAXIMUM_ATTEMPTS
+        assert job.last_error == embedding_jobs.KILLED
         call_command("embed", "--retry-failed", stdout=io.StringIO())
         assert_agrees(3)

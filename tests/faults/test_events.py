@@ -8,8 +8,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from listings.models import Listing
-from recommendations import trending
 from recommendations.models.events import Interaction
+from recommendations.popularity import trending
 from tests import factories
 from tests.flows.conftest import eventually, kill
 

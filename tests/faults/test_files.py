@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from recommendations import compaction, embedding, encoders, generations
+from recommendations.encoders import selection
+from recommendations.indexing import compaction, embedding_jobs
+from recommendations.replica import generations
 from tests import factories
 from tests.faults.conftest import assert_agrees, children_of, limit_files
 from tests.flows.conftest import eventually
@@ -22,14 +24,14 @@ def sofas(encoder, alice):
     """Twenty embedded sofas in two index generations."""
     made = [factories.listing(alice, f"Blue sofa {number}") for number in range(20)]
     factories.photo(made[0])
-    embedding.embed_claimed_batches(clock=timezone.now)
+    embedding_jobs.embed_claimed_batches(clock=timezone.now)
     for _ in range(2):
         compaction.rebuild()
     return made
 
 
 def newest_folder():
-    version = encoders.active().version
+    version = selection.active_encoder().version
     number = generations.newest_number(version)
     return generations.settings.INDEX_ROOT / version / f"{number:08d}"
 
@@ -42,8 +44,8 @@ class TestWhatAGenerationSaysOfItself:
             flipped = bytearray(whole)
             flipped[place] ^= 1
             file.write_bytes(flipped)
-            assert generations.newest(encoders.active().version).number == 1, flipped
-        assert generations.newest_seq(encoders.active().version) is None
+            assert generations.newest(selection.active_encoder().version).number == 1, flipped
+        assert generations.newest_seq(selection.active_encoder().version) is None
         assert_agrees(20)
 
 

@@ -10,9 +10,9 @@ from django.db import connections
 from django.utils import timezone
 
 from listings.models import Listing
-from marketplace.postgres_server import PostgresServer
-from marketplace.server_home import ServerHome
-from recommendations import embedding
+from marketplace.servers.home import ServerHome
+from marketplace.servers.postgres import PostgresServer
+from recommendations.indexing import embedding_jobs
 from recommendations.models.events import Interaction
 from tests import factories, servers
 from tests.faults.asking import Asking, Reply, ask
@@ -68,7 +68,7 @@ class TestARestartAndACrashUnderRequests:
     ):
         sofa = factories.listing(factories.actor("alice"))
         factories.actor("bob")
-        embedding.embed_claimed_batches(clock=timezone.now)
+        embedding_jobs.embed_claimed_batches(clock=timezone.now)
         # As in production. Tests usually run without, and would lose the last writes when the server is
         # killed.
         installation.environment["DATABASE_URL"] += "?options=-c%20synchronous_commit%3Don"
@@ -97,7 +97,7 @@ class TestARestartAndACrashUnderRequests:
         ]
         accepted = [result["event_id"] for reply in told for result in reply["results"]]
         assert set(accepted) <= set(Interaction.objects.values_list("event_id", flat=True))
-        embedding.embed_claimed_batches(clock=timezone.now)
+        embedding_jobs.embed_claimed_batches(clock=timezone.now)
         made = sum(reply.status == 201 for reply in asking.replies)
         assert Listing.objects.count() >= 1 + made, "one whose commit was not heard of may be there too"
         assert_agrees(Listing.objects.count())

@@ -3,10 +3,14 @@
 import pytest
 from django.utils import timezone
 
-from recommendations import compaction, embedding, encoders, generations, model_folders, model_store, replica
-from recommendations.model_watch import ModelWatch
-from recommendations.simulation import simulate
-from recommendations.training import train_collaborative
+from recommendations.collaborative import store
+from recommendations.encoders import selection
+from recommendations.indexing import compaction, embedding_jobs
+from recommendations.interactions.simulation import simulate
+from recommendations.model_registry import artifacts
+from recommendations.model_registry.watcher import ModelWatcher
+from recommendations.replica import follower, generations
+from recommendations.training.collaborative import train_collaborative
 from tests import factories
 from tests.faults.conftest import assert_agrees
 
@@ -25,7 +29,7 @@ def catalogue(installation):
         if number % 4 == 0:
             factories.photo(sofa)
         if number in (7, 15):
-            embedding.embed_claimed_batches(clock=timezone.now)
+            embedding_jobs.embed_claimed_batches(clock=timezone.now)
         if number == 7:
             compaction.compact(least_changes=1)
 
@@ -35,7 +39,7 @@ class TestAnIndexGeneration:
         self, installation, catalogue
     ):
         forking = installation.forking()
-        encoder = encoders.active()
+        encoder = selection.active_encoder()
         for step in (*BUILDING_INDEX, *WITH_INDEX_IN_PLACE):
             before = generations.newest_number(encoder.version)
             installation.crash_at(f"index.{step}")
@@ -48,7 +52,7 @@ class TestAnIndexGeneration:
         assert forking.run("rebuild_index") == 0
         root = generations.settings.INDEX_ROOT / encoder.version
         assert sorted(folder.name for folder in root.iterdir()) == ["00000004", "00000005"]
-        assert replica.load(encoder).generation == 5
+        assert follower.load(encoder).generation == 5
         assert_agrees(16)
 
 
@@ -65,18 +69,16 @@ class TestAModel:
         for step in BUILDING_MODEL:
             installation.crash_at(f"model.{step}")
             assert forking.run("train", "collaborative", "--force") == KILLED, step
-            assert model_store.active() == first, step
-            assert ModelWatch(model_store).look().version == first.version, step
+            assert store.active() == first, step
+            assert ModelWatcher(store).look().version == first.version, step
         installation.crash_at("model.switched")
         assert forking.run("train", "collaborative", "--force") == KILLED
-        second = model_store.active()
+        second = store.active()
         assert second != first
-        assert ModelWatch(model_store).look().version == second.version, "it is whole"
+        assert ModelWatcher(store).look().version == second.version, "it is whole"
         installation.crash_at()
         assert forking.run("train", "collaborative", "--force") == 0
-        monkeypatch.setattr(model_folders, "GRACE_S", 0)
-        model_store.sweep()
-        kept = {row.version for row in (first, second, model_store.active())}
-        assert {
-            folder.name for folder in (model_folders.settings.MODEL_ROOT / "collaborative").iterdir()
-        } == kept
+        monkeypatch.setattr(artifacts, "GRACE_S", 0)
+        store.sweep()
+        kept = {row.version for row in (first, second, store.active())}
+        assert {folder.name for folder in (artifacts.settings.MODEL_ROOT / "collaborative").iterdir()} == kept

@@ -5,7 +5,7 @@ import time
 import pytest
 import redis
 
-from marketplace.processes import BEAT, WEB, Supervisor
+from marketplace.servers.processes import BEAT, WEB, Supervisor
 from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
 from recommendations.models.events import Interaction
 from tests.faults.conftest import assert_agrees

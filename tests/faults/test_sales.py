@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from listings.models import Listing
-from recommendations import embedding
+from recommendations.indexing import embedding_jobs
 from tests import factories
 from tests.faults.asking import Asking, Reply, ask, shown_on
 from tests.faults.conftest import assert_agrees
@@ -39,7 +39,7 @@ def stock(installation) -> list[str]:
     sofas = [factories.listing(alice, f"Blue sofa so{n}fa", external_id=f"so{n}fa") for n in range(STOCK)]
     for number, sofa in enumerate(sofas[:20]):
         factories.add_picture(sofa, pictures.saved(pictures.scene(number)))
-    embedding.embed_claimed_batches(clock=timezone.now)
+    embedding_jobs.embed_claimed_batches(clock=timezone.now)
     return [sofa.external_id for sofa in sofas]
 
 

@@ -16,13 +16,14 @@ from django.db import connections
 from django.utils import timezone
 
 from listings.models import Listing
-from marketplace.processes import BEAT, WEB
-from recommendations import compaction, embedding, sales
-from recommendations.locks import AlreadyTraining
+from marketplace.servers.processes import BEAT, WEB
+from recommendations.core.locks import AlreadyTraining
+from recommendations.indexing import compaction, embedding_jobs
+from recommendations.interactions import sales
+from recommendations.interactions.simulation import SOURCE, simulate
 from recommendations.models.embeddings import EmbeddingJob
 from recommendations.models.events import Interaction
-from recommendations.simulation import SOURCE, simulate
-from recommendations.training import train_collaborative
+from recommendations.training.collaborative import train_collaborative
 from tests import factories
 from tests.faults.asking import Crowd, Reply, ask, shown_on
 from tests.faults.conftest import FragileInstallation, assert_agrees
@@ -205,7 +206,7 @@ def stock(installation) -> list[str]:
     sofas = [
         factories.listing(alice, f"Blue sofa {n}", external_id=f"first-sofa-{n}") for n in range(2 * LEFT)
     ]
-    embedding.embed_claimed_batches(clock=timezone.now)
+    embedding_jobs.embed_claimed_batches(clock=timezone.now)
     simulate(shopper_count=30, seed=SEED, now=timezone.now())
     return [sofa.external_id for sofa in sofas]
 

@@ -14,8 +14,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from marketplace.processes import BEAT, WEB, WORKERS, Process, with_this_python
-from recommendations import encoders
+from marketplace.servers.processes import BEAT, WEB, WORKERS, Process, with_this_python
+from recommendations.encoders import selection
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60
@@ -116,7 +116,7 @@ def free_port() -> int:
 @pytest.fixture
 def installation(transactional_db, encoder, tmp_path, weights_file):
     """An installation with an active encoder and no running process."""
-    assert encoders.active() is not None
+    assert selection.active_encoder() is not None
     made = Installation(tmp_path, weights_file)
     yield made
     made.stop()

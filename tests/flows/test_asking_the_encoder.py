@@ -4,10 +4,10 @@ import os
 import signal
 from pathlib import Path
 
-from marketplace.processes import WORKERS
-from recommendations import encoding
-from recommendations.encoded import Encoded
-from recommendations.encoding import EncodingUnavailable, encode
+from marketplace.servers.processes import WORKERS
+from recommendations.encoders import query_client
+from recommendations.encoders.encoded_query import EncodedQuery
+from recommendations.encoders.query_client import EncodingUnavailable, encode
 from tests.flows.conftest import eventually
 
 ENCODE = next(worker for worker in WORKERS if worker.name == "worker-encode")
@@ -26,7 +26,7 @@ def parent_of(folder: Path) -> int | None:
         return None
 
 
-def answered(words: str) -> Encoded | None:
+def answered(words: str) -> EncodedQuery | None:
     try:
         return encode(words=words)
     except EncodingUnavailable:
@@ -35,7 +35,7 @@ def answered(words: str) -> Encoded | None:
 
 class TestACrash:
     def test_the_encoder_comes_back_by_itself(self, installation, monkeypatch):
-        monkeypatch.setattr(encoding, "PAUSE_S", 0.1)
+        monkeypatch.setattr(query_client, "PAUSE_S", 0.1)
         worker = installation.start(ENCODE)
         assert eventually(lambda: answered("blue sofa"), "the first query is answered").vector.any()
         os.kill(encoder_below(worker.pid), signal.SIGKILL)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from listings.models import Listing
 from marketplace.models import ServiceKey
-from recommendations import bell, compaction, embedding
+from recommendations.indexing import compaction, embedding_jobs, wakeup
 from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
 from tests import factories
 from tests.flows.conftest import EMBEDDINGS, eventually, free_port, kill
@@ -86,13 +86,13 @@ class TestAWorkerKilledInTheMiddle:
             if number % 5 == 0:
                 factories.photo(listing)
         first = installation.start(EMBEDDINGS)
-        bell.send()
+        wakeup.notify_now()
         eventually(lambda: ListingEmbedding.objects.count() > 30, "some listings are embedded")
         kill(first)
         assert EmbeddingJob.objects.exists(), "it was killed in the middle"
         EmbeddingJob.objects.exclude(claimed_until=None).update(claimed_until=None)  # let the leases expire
         installation.start(EMBEDDINGS)
-        bell.send()
+        wakeup.notify_now()
         eventually(lambda: not EmbeddingJob.objects.exists(), "every listing is embedded")
         assert ListingEmbedding.objects.count() == 500
         compaction.compact(least_changes=1)
@@ -108,7 +108,7 @@ class TestWithoutRedis:
         assert installation.post("/api/v1/listings/", new, **key)[0] == 201
         event = {"event_id": "1", "actor": "bob", "listing": "sofa", "kind": "view"}
         assert installation.post("/api/v1/interactions/", event, **key)[0] == 200
-        embedding.embed_claimed_batches(clock=timezone.now)
+        embedding_jobs.embed_claimed_batches(clock=timezone.now)
         eventually(
             lambda: ids(installation.get("/api/v1/feed/")[1]) == ["sofa"], "the feed shows the new listing"
         )

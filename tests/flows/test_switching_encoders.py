@@ -8,11 +8,13 @@ import pytest
 from django.utils import timezone
 
 from listings import services
-from recommendations import compaction, embedding, encoders, replica
-from recommendations.encoder_training import train_encoder
+from recommendations.encoders import selection
+from recommendations.indexing import compaction, embedding_jobs
 from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
 from recommendations.models.trained_models import TrainedModel
-from recommendations.taste import vectors_of
+from recommendations.replica import follower
+from recommendations.taste.profile import vectors_of
+from recommendations.training.encoder import train_encoder
 from tests import factories
 from tests.recommendations.market import QUICK, open_market
 
@@ -37,7 +39,7 @@ def spaces_of(listing) -> set[str]:
 
 def embed_one_batch() -> None:
     start, ticks = timezone.now(), count()
-    embedding.embed_claimed_batches(
+    embedding_jobs.embed_claimed_batches(
         clock=lambda: start + next(ticks) * timedelta(seconds=1), budget=timedelta(seconds=2)
     )
 
@@ -63,18 +65,18 @@ class TestTheSwitch:
 
         candidate = train_encoder(now=timezone.now(), options=QUICK)
         compact()
-        assert replica.view().encoder_version == encoder.version
+        assert follower.snapshot().encoder_version == encoder.version
         assert similar(anyone, asked) == before
 
         newcomer = factories.listing(alice, "velvet armchair", path="Home & Garden / Bargains")
         embed_one_batch()
         compact()
-        replica._replica.tail(), replica._replica.look_around()
+        follower._replica.tail(), follower._replica.look_around()
         assert EmbeddingJob.objects.exists(), "the switch is under way"
         assert spaces_of(newcomer) == {encoder.version, candidate.version}
         assert newcomer.external_id in found(anyone, "velvet armchair")
         assert similar(anyone, newcomer)
-        assert replica.view().encoder_version == encoder.version
+        assert follower.snapshot().encoder_version == encoder.version
 
         assert follow().encoder_version == encoder.version, "all is embedded, nothing is indexed yet"
         compact()
@@ -96,7 +98,7 @@ class TestWhatLeftTheMarket:
     def sofas(self, encoder, alice):
         """Embedded: one on the market, one reserved, one sold, one withdrawn. Not embedded: another sold."""
         made = [factories.listing(alice, f"Sofa {number}") for number in range(4)]
-        embedding.embed_claimed_batches(clock=timezone.now)
+        embedding_jobs.embed_claimed_batches(clock=timezone.now)
         services.reserve(listing=made[1])
         services.mark_sold(listing=made[2], buyer=None, now=timezone.now())
         services.withdraw(listing=made[3])
@@ -109,38 +111,38 @@ class TestWhatLeftTheMarket:
     @pytest.fixture
     def candidate(self, sofas, monkeypatch) -> TrainedModel:
         """Another space, which waits for its vectors."""
-        monkeypatch.setattr(encoders, "SEED", encoders.SEED + 1)
-        monkeypatch.setattr(encoders, "_answers", lambda model: False)
-        return encoders.ensure_encoder(lambda line: None)
+        monkeypatch.setattr(selection, "SEED", selection.SEED + 1)
+        monkeypatch.setattr(selection, "_answers", lambda model: False)
+        return selection.ensure_encoder(lambda line: None)
 
     def waiting(self) -> list[int]:
         return list(EmbeddingJob.objects.order_by("listing").values_list("listing_id", flat=True))
 
     def test_without_another_encoder_there_is_nothing_to_do(self, sofas):
-        assert embedding.is_complete()
-        embedding.request_missing()
+        assert embedding_jobs.is_complete()
+        embedding_jobs.request_missing()
         assert self.waiting() == []
 
     def test_it_follows_into_the_new_space_if_it_had_a_vector_in_the_old_one(self, sofas, candidate):
-        assert not embedding.is_complete()
-        embedding.request_missing()
+        assert not embedding_jobs.is_complete()
+        embedding_jobs.request_missing()
         assert self.waiting() == [sofa.pk for sofa in sofas[:4]]
-        embedding.embed_claimed_batches(clock=timezone.now)
-        assert embedding.is_complete()
+        embedding_jobs.embed_claimed_batches(clock=timezone.now)
+        assert embedding_jobs.is_complete()
         assert spaces_of(sofas[4]) == set()
 
     def test_the_new_space_is_not_served_before_it_followed(self, sofas, candidate):
-        embedding.request_missing()
+        embedding_jobs.request_missing()
         EmbeddingJob.objects.filter(listing__in=sofas[2:]).delete()
-        embedding.embed_claimed_batches(clock=timezone.now)
+        embedding_jobs.embed_claimed_batches(clock=timezone.now)
         compact()
-        assert encoders.active() != candidate
-        embedding.request_missing()
-        embedding.embed_claimed_batches(clock=timezone.now)
+        assert selection.active_encoder() != candidate
+        embedding_jobs.request_missing()
+        embedding_jobs.embed_claimed_batches(clock=timezone.now)
         compact()
-        assert encoders.active() == candidate
+        assert selection.active_encoder() == candidate
         assert compaction.verify().checked == 1, "an index holds what is on offer"
-        assert embedding.is_complete()
+        assert embedding_jobs.is_complete()
 
     def test_what_is_sold_during_the_switch_is_not_forgotten(self, sofas, candidate):
         services.mark_sold(listing=sofas[0], buyer=None, now=timezone.now())
@@ -149,5 +151,5 @@ class TestWhatLeftTheMarket:
     def test_other_words_of_what_is_sold_need_no_new_vector(self, sofas):
         sold = sofas[2]
         type(sold).objects.filter(pk=sold.pk).update(content_version=9)
-        embedding.request_embeddings([sold.pk])
+        embedding_jobs.request_embeddings([sold.pk])
         assert self.waiting() == []

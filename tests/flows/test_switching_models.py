@@ -9,10 +9,11 @@ from django.utils import timezone
 
 from listings.models import Actor, Listing
 from marketplace.models import ServiceKey
-from recommendations import model_folders, model_store
-from recommendations.refreshing import refresh_collaborative
-from recommendations.simulation import simulate
-from recommendations.training import train_collaborative
+from recommendations.collaborative import store
+from recommendations.collaborative.refresh import refresh_collaborative
+from recommendations.interactions.simulation import simulate
+from recommendations.model_registry import artifacts
+from recommendations.training.collaborative import train_collaborative
 from tests import factories
 from tests.flows.conftest import eventually
 
@@ -77,8 +78,8 @@ class TestFeedsGoOn:
                 refresh_collaborative(now=timezone.now())
             eventually(lambda: scored(newcomer.title) is not None, "the newcomer is scored")
             row = train_collaborative(now=timezone.now(), force=True)
-            (model_folders.settings.MODEL_ROOT / row.path / "neighbours.npz").write_bytes(b"")
-            model_store.rollback(now=timezone.now())
+            (artifacts.settings.MODEL_ROOT / row.path / "neighbours.npz").write_bytes(b"")
+            store.rollback(now=timezone.now())
             eventually(lambda: scored("Sofa 5") is not None, "the model before serves")
         assert len(asking.answers) > 20
         assert {status for status, _ in asking.answers} == {200}

@@ -7,11 +7,12 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.utils import timezone
 
-from listings import photos, services
-from listings.announcing import announcing, listings_changed
+from listings import services
+from listings.announcing import catalogue_transaction, listings_changed
 from listings.errors import Conflict, Invalid
 from listings.models import Actor, Category, Listing, Photo, Place
-from listings.services import NoSuchCategory, NotForSale, Stale
+from listings.photos import processing
+from listings.services import NoSuchCategory, NotForSale, StaleVersion
 from tests import factories
 
 
@@ -31,8 +32,8 @@ def stored_files(media: Path) -> list[Path]:
     return [path for path in media.rglob("*") if path.is_file()]
 
 
-def received(colour: str = "navy") -> photos.ReceivedPhoto:
-    return photos.receive(factories.picture(colour))
+def received(colour: str = "navy") -> processing.ReceivedPhoto:
+    return processing.receive(factories.picture(colour))
 
 
 class TestCreating:
@@ -98,7 +99,9 @@ class TestErasedMeanwhile:
         "verb",
         [
             lambda listing: services.edit_listing(listing=listing, title="My old sofa"),
-            lambda listing: services.add_photo(listing=listing, received=photos.receive(factories.picture())),
+            lambda listing: services.add_photo(
+                listing=listing, received=processing.receive(factories.picture())
+            ),
             lambda listing: services.publish(listing=listing),
         ],
     )
@@ -106,7 +109,7 @@ class TestErasedMeanwhile:
     def test_no_verb_writes_what_it_was_meant_to(self, sofa, verb, changed, announced, settings):
         to = {"external_id": "nobodys", "seller": factories.actor("nobody")}[changed]
         Listing.objects.filter(pk=sofa.pk).update(status="withdrawn", title="Erased", **{changed: to})
-        with pytest.raises(services.NoLongerThere):
+        with pytest.raises(services.ListingErased):
             verb(sofa)
         emptied = Listing.objects.get(pk=sofa.pk)
         assert (emptied.title, emptied.status, emptied.photos.count()) == ("Erased", "withdrawn", 0)
@@ -119,7 +122,7 @@ class TestSourceVersions:
         return factories.listing(alice, source_version=3)
 
     def test_an_older_one_is_stale_and_changes_nothing(self, third, announced):
-        with pytest.raises(Stale, match="source_version 3"):
+        with pytest.raises(StaleVersion, match="source_version 3"):
             services.edit_listing(listing=third, title="Old news", source_version=2)
         third.refresh_from_db()
         assert (third.title, third.source_version) == ("Blue sofa", 3)
@@ -273,7 +276,7 @@ class TestPhotos:
 
 class TestAnnouncing:
     def test_nested_verbs_make_one_announcement_with_all_ids_sorted(self, alice, announced):
-        with announcing():
+        with catalogue_transaction():
             sofa = factories.listing(alice)
             chair = factories.listing(alice, "Chair")
             services.edit_listing(listing=chair, price=Decimal(3))
@@ -282,7 +285,7 @@ class TestAnnouncing:
         assert announced == [sorted([sofa.pk, chair.pk])]
 
     def test_it_is_made_inside_the_transaction(self, alice, refusing_receiver, settings):
-        with pytest.raises(RuntimeError), announcing():
+        with pytest.raises(RuntimeError), catalogue_transaction():
             sofa = factories.listing(alice)
             factories.photo(sofa)
         assert not Listing.objects.exists()
@@ -295,7 +298,7 @@ class TestAnnouncing:
         with (
             django_capture_on_commit_callbacks(execute=True),
             pytest.raises(RuntimeError),
-            announcing(),
+            catalogue_transaction(),
         ):
             services.remove_photo(photo=photo)
             raise RuntimeError

@@ -10,7 +10,7 @@ from kombu.utils.imports import symbol_by_name
 
 from marketplace import settings
 from marketplace.celery import app, broker_address
-from marketplace.processes import WORKERS
+from marketplace.servers.processes import WORKERS
 
 conf = app.conf
 TASKS = sorted(name for name in app.tasks if not name.startswith("celery."))

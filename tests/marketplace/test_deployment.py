@@ -9,9 +9,9 @@ from urllib.request import Request
 import pytest
 import yaml
 
-from marketplace.environment import Environment
+from marketplace.configuration.environment import Environment
 from marketplace.native_threads import COUNTS
-from marketplace.processes import PREPARATIONS, PROCESSES
+from marketplace.servers.processes import PREPARATIONS, PROCESSES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 for name in sys.argv[1].split(","):
     __import__(f"ml.{name}")
-from ml.als import of_factors
+from ml.collaborative.als import of_factors
 factors = np.eye(3, dtype=np.float32)
 of_factors(np.arange(3), factors, factors, 0.1).fold_in(np.array([1]), np.ones(1, np.float32))
 print(",".join(name for name in sys.argv[2].split(",") if name in sys.modules))

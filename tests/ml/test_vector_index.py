@@ -8,7 +8,7 @@ from ml.arrays import ShapeError, pack_mask, unit_rows
 from ml.vector_index import (
     ExactIndex,
     IndexFileError,
-    IndexIsShared,
+    IndexIsReadOnly,
     IvfIndex,
     VectorIndex,
     build_index,
@@ -130,7 +130,7 @@ class VectorIndexContract:
 
     def test_a_shared_index_refuses_to_grow_instead_of_ending_the_process(self, index, vectors, tmp_path):
         index.save(tmp_path / "index")
-        with pytest.raises(IndexIsShared):
+        with pytest.raises(IndexIsReadOnly):
             load_index(tmp_path / "index").add(vectors[:1])
 
     def test_loaded_unshared_it_grows_and_can_be_saved_again(self, index, vectors, tmp_path):

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pytest
 from django.db import connections
 
-from listings.announcing import announcing
+from listings.announcing import catalogue_transaction
 from listings.models import Actor, Listing
-from recommendations.simulation import simulate
+from recommendations.interactions.simulation import simulate
 from tests import factories
 from tests.recommendations.market import open_large_market, open_market
 
@@ -19,7 +19,7 @@ def shoppers(alice, encoder, now) -> list[Actor]:
 
     Listings have ids of their own: what is simulated follows from the seed and the order of ids.
     """
-    with announcing():
+    with catalogue_transaction():
         for number in range(12):
             factories.listing(
                 alice, f"Blue sofa {number}", price=20 + number, external_id=f"sofa-{number:02}"

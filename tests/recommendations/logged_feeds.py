@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from listings.models import Actor
-from ml.examination import examination
-from ml.ranker import CLICK, NOTHING, Boosting, RankerModel, Slates, fit
-from recommendations import slates
-from recommendations.features import FEATURES
+from ml.ranking.lambdarank import CLICK, NO_INTERACTION, Boosting, RankerModel, Slates, fit
+from ml.ranking.position_bias import examination_probability
 from recommendations.models.events import Interaction
-from recommendations.slates import Draft
+from recommendations.models.feature_names import FEATURES
+from recommendations.slates import store
+from recommendations.slates.store import SlateDraft
 from tests import factories
 
 NAMES = (*FEATURES, "score")
@@ -43,7 +43,7 @@ def logged(
 ) -> str:
     """Write a slate and serve all of it, or the given pages (offset, count). Returns its id."""
     count = len(listing_ids)
-    draft = Draft(
+    draft = SlateDraft(
         surface=surface,
         actor=actor,
         listing_ids=listing_ids,
@@ -54,9 +54,9 @@ def logged(
         seed=0,
         parameters=parameters,
     )
-    slate = slates.write(draft, now=at)
+    slate = store.write(draft, now=at)
     for offset, length in [(0, count)] if pages is None else pages:
-        slates.serve(slate, offset=offset, count=length, now=at)
+        store.log_impression(slate, offset=offset, count=length, now=at)
     return slate
 
 
@@ -81,7 +81,9 @@ def ranker_by(feature: str) -> RankerModel:
     features = np.full((1200, len(FEATURES)), np.nan, np.float32)
     features[:, FEATURES.index(feature)] = rng.normal(size=1200)
     liked = features[:, FEATURES.index(feature)] + 0.3 * rng.normal(size=1200) > 0.5
-    shown = Slates(features, np.where(liked, CLICK, NOTHING), np.full(120, 10), np.ones(1200, np.float32))
+    shown = Slates(
+        features, np.where(liked, CLICK, NO_INTERACTION), np.full(120, 10), np.ones(1200, np.float32)
+    )
     quick = Boosting(learning_rate=0.2, leaves=7, least_rows_in_leaf=20, most_trees=30, patience=10)
     return fit(shown, shown, feature_names=FEATURES, monotone={}, seed=0, thread_count=1, boosting=quick)
 
@@ -126,7 +128,9 @@ class Crowd:
             actor = self.actors[number % len(self.actors)]
             ids = [self.listing_ids[row] for row in order]
             slate = logged(actor, ids, features, at=at, **parameters)
-            chances = appeal(blend, affinity, distance) * examination(np.arange(length), position_bias)
+            chances = appeal(blend, affinity, distance) * examination_probability(
+                np.arange(length), position_bias
+            )
             for place in np.flatnonzero(rng.random(length) < chances):
                 events.append(followed(slate, actor, ids[place], at + timedelta(minutes=1)))
         Interaction.objects.bulk_create(events)

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from PIL import Image
 
-from listings import photos
-from listings.batch import ListingRow, upsert_batch
+from listings.batches.listings import ListingRow, upsert_batch
+from listings.batches.photos import PhotoRow, upsert_photos
 from listings.models import Listing
-from listings.photo_batch import PhotoRow, upsert_photos
-from ml.head_modules import HeadOptions
-from recommendations.encoder_material import is_held_out
+from listings.photos import processing
+from ml.encoder.head_modules import HeadOptions
+from recommendations.training.encoder_dataset import is_held_out
 from tests.recommendations.pictures import saved, scene
 
 # Noun, and the colour that photos have a tint of. Nothing tells the full categories of a root apart.
@@ -56,7 +56,7 @@ def _add_photos(listings: list[Listing]) -> None:
 
 def another_photo(listing: Listing) -> None:
     """In the place of the first one."""
-    other = photos.receive(saved(scene(999)))
+    other = processing.receive(saved(scene(999)))
     upsert_photos(rows=[PhotoRow(listing.pk, listing.photos.earliest("position").external_id, other)])
 
 
@@ -83,7 +83,7 @@ def _row(number: int, external_id: str, parts: int) -> ListingRow:
 
 
 @functools.cache
-def _received(number: int, place: int) -> photos.ReceivedPhoto:
+def _received(number: int, place: int) -> processing.ReceivedPhoto:
     colour = KINDS[list(KINDS)[number % 3]][1]
     picture = scene(10 * number + place)
-    return photos.receive(saved(Image.blend(picture, Image.new("RGB", picture.size, colour), 0.6)))
+    return processing.receive(saved(Image.blend(picture, Image.new("RGB", picture.size, colour), 0.6)))

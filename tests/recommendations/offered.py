@@ -5,9 +5,9 @@ from datetime import datetime
 import numpy as np
 
 from listings.models import Actor, Listing
-from recommendations import slates
-from recommendations.interactions import Event, record
-from recommendations.slate_models import Slate
+from recommendations.interactions.recording import Event, record
+from recommendations.models.slates import Slate
+from recommendations.slates import store
 
 
 def served(
@@ -19,7 +19,7 @@ def served(
     surface: str = Slate.Surface.FEED,
 ) -> str:
     """A slate of these listings whose first `count` (all of them) were served; its id."""
-    draft = slates.Draft(
+    draft = store.SlateDraft(
         surface=surface,
         actor=to,
         listing_ids=[listing.pk for listing in what],
@@ -29,8 +29,8 @@ def served(
         reasons=["new"] * len(what),
         seed=0,
     )
-    slate = slates.write(draft, now=at)
-    slates.serve(slate, offset=0, count=len(what) if count is None else count, now=at)
+    slate = store.write(draft, now=at)
+    store.log_impression(slate, offset=0, count=len(what) if count is None else count, now=at)
     return slate
 
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from listings import services
 from listings.models import Actor, Listing
-from ml.blocks import Blocks
-from recommendations import hindsight
-from recommendations.hindsight import Aftermath
+from ml.encoder.blocks import Blocks
+from recommendations.evaluation import point_in_time
+from recommendations.evaluation.point_in_time import HeldOut
 from recommendations.models.embeddings import ListingEmbedding
 from recommendations.models.trained_models import TrainedModel
-from recommendations.view import View
+from recommendations.replica.snapshot import CatalogueSnapshot
 from tests import factories
 
 BLOCKS = Blocks()
@@ -72,14 +72,14 @@ class Past:
         services.withdraw(listing=listing)
         Listing.objects.filter(pk=listing.pk).update(updated_at=self.at(hours))
 
-    def world(self) -> View:
-        return hindsight.world_at(self.moment, end=self.end)
+    def world(self) -> CatalogueSnapshot:
+        return point_in_time.snapshot_at(self.moment, end=self.end)
 
-    def aftermath(self, view: View | None = None, **how) -> Aftermath:
-        return hindsight.aftermath(view or self.world(), self.moment, end=self.end, **how)
+    def aftermath(self, view: CatalogueSnapshot | None = None, **how) -> HeldOut:
+        return point_in_time.read_held_out(view or self.world(), self.moment, end=self.end, **how)
 
 
-def listings_of(view: View, rows: np.ndarray | None = None) -> list[int]:
+def listings_of(view: CatalogueSnapshot, rows: np.ndarray | None = None) -> list[int]:
     """The listings of these rows, or of all rows."""
     ids = view.attributes["listing_id"]
     return ids.tolist() if rows is None else ids[rows].tolist()

@@ -10,18 +10,18 @@ from decimal import Decimal
 import numpy as np
 from django.db import connection
 
-from listings.batch import ListingRow, upsert_batch
+from listings.batches.listings import ListingRow, upsert_batch
 from listings.models import Listing
 from listings.services import ensure_actors
-from recommendations.behaviour import read_behaviour
-from recommendations.collaborative import Collaborative, fit
-from recommendations.interactions import MAXIMUM_BATCH, Event, record
-from recommendations.recipe import Recipe
+from recommendations.collaborative.config import TrainingConfig
+from recommendations.collaborative.history import read_history
+from recommendations.collaborative.model import Collaborative, fit
+from recommendations.interactions.recording import MAXIMUM_BATCH, Event, record
 
 LISTINGS = 1000
 TARGET = 999
 BREADTH = 100  # of a taste: listings lie on a ring, and who likes one likes those that are near it
-RECIPE = Recipe(factors=16, iterations=8)
+RECIPE = TrainingConfig(factors=16, iterations=8)
 TOP = 20
 ASKED = 300  # honest actors
 
@@ -54,7 +54,7 @@ class Town:
 
         Of actors who did not touch it. Scores are those of factors and of neighbour lists, z-scored, summed.
         """
-        behaviour = read_behaviour(until=self.now)
+        behaviour = read_history(until=self.now)
         model, _ = fit(behaviour, RECIPE, version="1")
         ids = np.array([listing.pk for listing in self.listings])
         target = int(model.items_of(np.array([self.target.pk]))[0])

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from ml import als
-from ml.blocks import Blocks
-from ml.content_prior import ContentPrior, ContentSmoother
-from ml.covisitation import Neighbours
+from ml.collaborative import als
+from ml.collaborative.content_prior import ContentPrior, ContentSmoother
+from ml.collaborative.covisitation import Neighbours
+from ml.encoder.blocks import Blocks
 from ml.vector_index import build_index
-from recommendations.collaborative import Collaborative
-from recommendations.columns import ATTRIBUTES, Columns, PhotoRows
-from recommendations.recipe import Recipe
-from recommendations.taste import Taste
-from recommendations.view import View
+from recommendations.collaborative.config import TrainingConfig
+from recommendations.collaborative.model import Collaborative
+from recommendations.replica.columns import ATTRIBUTES, Columns, PhotoRows
+from recommendations.replica.snapshot import CatalogueSnapshot
+from recommendations.taste.profile import UserProfile
 
 BLOCKS = Blocks(look=2, meaning=2, words=4)
 ENCODER = "v"
@@ -33,14 +33,14 @@ def columns(*listings: tuple[int, int]) -> Columns:
     return Columns(attributes, vectors.reshape(-1, BLOCKS.dimension), PhotoRows.none(BLOCKS.photo_dimension))
 
 
-def load(*listings: tuple[int, int]) -> View:
+def load(*listings: tuple[int, int]) -> CatalogueSnapshot:
     """A view of these, with nothing in its tail."""
     base = columns(*listings)
     index = build_index(base.vectors, seed=0) if listings else None
-    return View.load(ENCODER, BLOCKS, base, index, seq=0)
+    return CatalogueSnapshot.load(ENCODER, BLOCKS, base, index, seq=0)
 
 
-def changed(view: View, listing_ids, *live: tuple[int, int], seq=1) -> View:
+def changed(view: CatalogueSnapshot, listing_ids, *live: tuple[int, int], seq=1) -> CatalogueSnapshot:
     return view.with_changes(np.array(listing_ids), columns(*live), seq)
 
 
@@ -51,7 +51,7 @@ def model(
     prior: ContentPrior | None = None,
     smoother: ContentSmoother | None = None,
     encoder_version: str = ENCODER,
-    recipe: Recipe | None = None,
+    recipe: TrainingConfig | None = None,
 ) -> Collaborative:
     """A model of listings with these factors; leads: listing -> {listing: weight}, where people go on to."""
     ids = np.array(list(factors), np.int64)
@@ -63,7 +63,7 @@ def model(
             items[row, place], weights[row, place] = ids.tolist().index(target), weight
     return Collaborative(
         version="1",
-        recipe=recipe or Recipe(),
+        recipe=recipe or TrainingConfig(),
         als=als.of_factors(ids, item_factors, np.eye(2, dtype=np.float32), 1.0),
         neighbours=Neighbours(items, weights),
         index=build_index(item_factors, seed=0),
@@ -73,12 +73,14 @@ def model(
     )
 
 
-def taste(view: View, touched: dict[int, float], *, interests: tuple[np.ndarray, ...] = ()) -> Taste:
+def taste(
+    view: CatalogueSnapshot, touched: dict[int, float], *, interests: tuple[np.ndarray, ...] = ()
+) -> UserProfile:
     """Of somebody who touched these listings, live or sold, with these weights."""
     listing_ids, weights = np.array(list(touched), np.int64), np.array(list(touched.values()), np.float32)
     model = view.collaborative
     items = model.items_of(listing_ids) if model else None
-    return Taste(
+    return UserProfile(
         listing_ids=listing_ids,
         weights=weights,
         interests=np.array(interests, np.float32).reshape(-1, view.dimension),

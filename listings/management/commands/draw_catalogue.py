@@ -6,7 +6,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from listings.drawings.catalogue import draw_catalogue
+from listings.demo.catalogue import draw_catalogue
 from listings.errors import DomainError
 
 

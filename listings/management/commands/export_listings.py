@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
-from listings.exports import exported_listings
+from listings.importing.export import exported_listings
 
 
 class Command(BaseCommand):

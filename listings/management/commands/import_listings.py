@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from listings.errors import DomainError
-from listings.import_report import ImportReport, import_report
-from listings.imports import ImportOptions, import_folder
-from listings.imports import Progress as ImportProgress
+from listings.importing.csv_import import ImportOptions, import_folder
+from listings.importing.csv_import import Progress as ImportProgress
+from listings.importing.report import ImportReport, import_report
 
 
 def _price(text: str) -> Decimal:

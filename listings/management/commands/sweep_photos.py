@@ -1,7 +1,7 @@
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from listings.photo_sweeping import NotTheirs, sweep_photos
+from listings.photos.cleanup import ForeignPhotoFolder, sweep_photos
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, force: bool, **options):
         try:
             count = sweep_photos(now=timezone.now(), force=force)
-        except NotTheirs as error:
+        except ForeignPhotoFolder as error:
             raise CommandError(error.detail) from None
         except OSError as error:
             raise CommandError(f"{error.filename} cannot be swept: {error.strerror}.") from None

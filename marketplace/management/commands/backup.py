@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from listings.errors import DomainError
-from marketplace.backup import back_up
+from marketplace.backups.backup import back_up
 
 
 class Command(BaseCommand):

@@ -23,12 +23,13 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.text import Text
 
-from marketplace import die_with_parent, entry
-from marketplace.environment import ROOT
-from marketplace.processes import BEAT, PREPARATIONS, WEB, WORKERS, Supervisor, with_this_python
-from marketplace.server_home import EmbeddedError
+from marketplace import entry
+from marketplace.configuration.environment import ROOT
+from marketplace.servers import die_with_parent
+from marketplace.servers.home import EmbeddedError
+from marketplace.servers.processes import BEAT, PREPARATIONS, WEB, WORKERS, Supervisor, with_this_python
 from marketplace.set_up import Sources, Step, before_workers, holds_another_catalogue, with_workers
-from recommendations import trending
+from recommendations.popularity import trending
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 120
@@ -57,7 +58,7 @@ class Command(BaseCommand):
             with FileLock(settings.VAR / "demo.lock", timeout=0):
                 Demo(sources, port).run()
         except Timeout:
-            raise entry.Unusable(
+            raise entry.CannotStart(
                 f"VAR: {settings.VAR} is served by another `make run`; stop that one, or set another VAR."
             ) from None
 
@@ -138,7 +139,7 @@ class Demo:
         if code == ALREADY_REPORTED:
             sys.exit(ALREADY_REPORTED)
         if code:
-            raise entry.Unusable(f"{step.title}: `{' '.join(step.words)}` ended with {code}; see above.")
+            raise entry.CannotStart(f"{step.title}: `{' '.join(step.words)}` ended with {code}; see above.")
         step.remember()
         self.console.print(f"[green]✓[/] {step.title} ({time.monotonic() - started:.1f} s)")
 
@@ -160,7 +161,7 @@ class Demo:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not answers(f"http://{HOST}:{self.port}/livez"):
             if time.monotonic() > deadline:
-                raise entry.Unusable(f"the web process does not answer: see {self.logs / 'web.log'}.")
+                raise entry.CannotStart(f"the web process does not answer: see {self.logs / 'web.log'}.")
             time.sleep(0.1)
 
     def keep_servers_up(self) -> None:
@@ -203,12 +204,14 @@ def check_port(port: int) -> None:
             listener.bind((HOST, port))
         except OSError as error:
             problem = f"{port}, which cannot be used ({error.strerror})"
-            raise entry.Unusable(f"PORT: found {problem}; accepted: a free port, as in PORT=8001.") from None
+            raise entry.CannotStart(
+                f"PORT: found {problem}; accepted: a free port, as in PORT=8001."
+            ) from None
 
 
 def child_environment() -> dict[str, str]:
     """Environment of child processes. With the servers' URLs set, they neither start nor stop servers."""
-    from marketplace import embedded
+    from marketplace.servers import embedded
 
     environment = settings.ENVIRONMENT
     addresses = {

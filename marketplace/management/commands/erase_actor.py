@@ -2,8 +2,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from listings.errors import DomainError
-from recommendations import data_rights, replica
-from recommendations.compaction import AlreadyCompacting
+from recommendations.indexing.compaction import AlreadyCompacting
+from recommendations.privacy import erasure
+from recommendations.replica import follower
 
 INDEX_LEFT = "The index still has vectors of their listings: run `manage.py rebuild_index` twice. {}"
 
@@ -21,10 +22,10 @@ class Command(BaseCommand):
 
     def handle(self, actor: str, yes: bool, **options):
         try:
-            person = data_rights.find(actor)
+            person = erasure.find_person(actor)
             if not yes and not self._is_confirmed(person):
                 raise CommandError("Nothing was erased.")
-            counts = data_rights.erase(person, now=timezone.now())
+            counts = erasure.erase(person, now=timezone.now())
         except DomainError as error:
             raise CommandError(error.detail) from None
         for table, count in counts.items():
@@ -32,11 +33,11 @@ class Command(BaseCommand):
         if counts["listings.Listing"]:
             self._rebuild_index()
 
-    def _is_confirmed(self, person: data_rights.Person) -> bool:
+    def _is_confirmed(self, person: erasure.Person) -> bool:
         return input(f"Erase {', '.join(person.names)} for good? [y/N] ").strip().lower() in ("y", "yes")
 
     def _rebuild_index(self) -> None:
         try:
-            data_rights.write_index_anew()
-        except (AlreadyCompacting, replica.NotReady) as error:
+            erasure.rewrite_index()
+        except (AlreadyCompacting, follower.ReplicaNotReady) as error:
             self.stderr.write(INDEX_LEFT.format(error))

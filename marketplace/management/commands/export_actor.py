@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from listings.errors import DomainError
-from recommendations import data_rights
-from recommendations.data_export import export
+from recommendations.privacy import erasure
+from recommendations.privacy.export import export
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, actor: str, output: Path, **options):
         try:
-            person = data_rights.find(actor)
+            person = erasure.find_person(actor)
             count = self._write(person, output)
         except DomainError as error:
             raise CommandError(error.detail) from None
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             raise CommandError(f"{output} cannot be written: {error.strerror}.") from None
         self.stdout.write(f"{count} rows about {', '.join(person.names)} in {output}.")
 
-    def _write(self, person: data_rights.Person, output: Path) -> int:
+    def _write(self, person: erasure.Person, output: Path) -> int:
         """Write the rows to a new file that only its owner can read. Returns their number."""
         handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from listings.errors import DomainError
-from marketplace.backup import RedisLeft, restore, valid_keys
+from marketplace.backups.backup import RedisNotCleared, restore, valid_keys
 
 
 class Command(BaseCommand):
@@ -30,11 +30,11 @@ class Command(BaseCommand):
         if unfinished is not None:
             raise CommandError(unfinished.detail)
 
-    def _restore(self, folder: Path, force: bool) -> RedisLeft | None:
+    def _restore(self, folder: Path, force: bool) -> RedisNotCleared | None:
         """Restore. Returns the error that leaves something to do by hand, if any."""
         try:
             about = restore(folder, force=force)
-        except RedisLeft as error:
+        except RedisNotCleared as error:
             return error
         except DomainError as error:
             raise CommandError(error.detail) from None

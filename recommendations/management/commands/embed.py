@@ -3,10 +3,11 @@ import time
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from recommendations import bell, embedding, encoders
-from recommendations.compaction import compact
+from recommendations.core.progress import progress_bar
+from recommendations.encoders import selection
+from recommendations.indexing import embedding_jobs, wakeup
+from recommendations.indexing.compaction import compact
 from recommendations.models.embeddings import EmbeddingJob
-from recommendations.progress import progress_bar
 
 
 class Command(BaseCommand):
@@ -23,18 +24,18 @@ class Command(BaseCommand):
         parser.add_argument("--patience", type=float, default=60, help="seconds without progress to wait for")
 
     def handle(self, here: bool, no_wait: bool, retry_failed: bool, patience: float, **options):
-        encoders.ensure_encoder(self.stdout.write)
+        selection.ensure_encoder(self.stdout.write)
         if retry_failed:
             EmbeddingJob.objects.exclude(failed_at=None).update(
                 failed_at=None, attempts=0, claimed_until=None
             )
-        embedding.request_missing()
-        waiting = embedding.waiting_count()
+        embedding_jobs.request_missing()
+        waiting = embedding_jobs.waiting_count()
         self.stdout.write(f"{waiting} listings wait for their vectors.")
         if here:
-            embedding.embed_claimed_batches(clock=timezone.now)
+            embedding_jobs.embed_claimed_batches(clock=timezone.now)
         elif waiting:
-            bell.send()
+            wakeup.notify_now()
         if not no_wait:
             self._wait(waiting, patience)
             compact(least_changes=1)
@@ -44,7 +45,7 @@ class Command(BaseCommand):
         """Wait for the workers.   Raises CommandError after `patience` seconds without progress."""
         last, moved_at = total, time.monotonic()
         with progress_bar("Embedding", total) as progress:
-            while waiting := embedding.waiting_count():
+            while waiting := embedding_jobs.waiting_count():
                 if waiting != last:
                     last, moved_at = waiting, time.monotonic()
                 if time.monotonic() - moved_at > patience:

@@ -9,13 +9,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from listings.errors import DomainError
 from ml.progress import Progress
-from recommendations import evaluation_report
-from recommendations.contenders import CONTENDERS
-from recommendations.evaluation import AT, MOST_ACTORS, SEED
-from recommendations.management.arguments import moment
-from recommendations.progress import progress_bar
-from recommendations.rehearsal import SHARE, Rehearsal, rehearse
-from recommendations.rendering import print_report, write_json
+from recommendations.analysis import backtest_report
+from recommendations.analysis.backtest import SHARE, Backtest, run_backtest
+from recommendations.analysis.rendering import print_report, write_json
+from recommendations.core.progress import progress_bar
+from recommendations.evaluation.baselines import BASELINES
+from recommendations.evaluation.comparison import AT, MOST_ACTORS, SEED
+from recommendations.management.arguments import iso_time
 
 PLAIN_WIDTH = 110  # characters, where stdout is not a terminal
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         )
         split.add_argument(
             "--since",
-            type=moment,
+            type=iso_time,
             metavar="TIME",
             help="split at a time, such as 2026-03-14 or 2026-03-14T12:00Z",
         )
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--seed", type=int, default=SEED, help="seed of all random samples")
         parser.add_argument(
-            "--methods", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), help="default: all"
+            "--methods", nargs="+", choices=list(BASELINES), default=list(BASELINES), help="default: all"
         )
         parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON")
         parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         files = self._files(output, options)
         try:
             _prepare(files.values())  # first, so that files that cannot be written fail before the work
-            result = rehearse(
+            result = run_backtest(
                 share=split,
                 since=since,
                 k=options["k"],
@@ -74,7 +74,7 @@ class Command(BaseCommand):
                 methods=list(dict.fromkeys(options["methods"])),
                 steps=self._step,
             )
-            sentences, tables = evaluation_report.sentences(result), evaluation_report.tables(result)
+            sentences, tables = backtest_report.sentences(result), backtest_report.tables(result)
             print_report(self.stdout, sentences, tables, width=PLAIN_WIDTH)
             for kind, path in files.items():
                 WRITERS[kind](result, path)
@@ -105,14 +105,14 @@ def _prepare(paths: Iterable[Path]) -> None:
             raise IsADirectoryError(f"{path} is a folder")
 
 
-def _write_markdown(result: Rehearsal, path: Path) -> None:
-    path.write_text(evaluation_report.markdown(result))
+def _write_markdown(result: Backtest, path: Path) -> None:
+    path.write_text(backtest_report.markdown(result))
 
 
-WRITERS: dict[str, Callable[[Rehearsal, Path], None]] = {
+WRITERS: dict[str, Callable[[Backtest, Path], None]] = {
     "json": write_json,
     "markdown": _write_markdown,
-    "chart": evaluation_report.draw,
+    "chart": backtest_report.draw,
 }
 
 

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from recommendations.slate_accounts import Account, NoSuchSlate, Place, account_of
+from recommendations.slates.audit import AuditedPlace, NoSuchSlate, SlateAudit, audit_slate
 
 WIDTH = 160  # of the table if the output is not a terminal
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, slate: str, **options):
         try:
-            account = account_of(slate)
+            account = audit_slate(slate)
         except NoSuchSlate as error:
             raise CommandError(error.detail) from None
         for line in _about(account):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             self.stdout.write(sentence)
 
 
-def _about(account: Account) -> list[str]:
+def _about(account: SlateAudit) -> list[str]:
     slate = account.slate
     made = timezone.localtime(slate.created_at).isoformat(timespec="seconds")
     lines = [f"{slate.surface} for {slate.actor or 'nobody known'}, {made}, seed {slate.seed}"]
@@ -39,7 +39,7 @@ def _about(account: Account) -> list[str]:
     return lines
 
 
-def _details(account: Account) -> list[tuple[str, dict]]:
+def _details(account: SlateAudit) -> list[tuple[str, dict]]:
     served = {f"{offset + 1}-{offset + count}": f"{at:%H:%M:%S}" for offset, count, at in account.pages}
     return [
         ("versions", account.slate.versions),
@@ -52,7 +52,7 @@ def _comma_separated(values: dict) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _table(places: list[Place]) -> Table:
+def _table(places: list[AuditedPlace]) -> Table:
     table = Table("place", "listing", "reason", "propensity", "features")
     for place in places:
         table.add_row(
@@ -65,7 +65,7 @@ def _table(places: list[Place]) -> Table:
     return table
 
 
-def _label(place: Place) -> str:
+def _label(place: AuditedPlace) -> str:
     """Title, id and status of the listing."""
     listing = place.listing
     if listing is None:

@@ -7,9 +7,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
 from listings.errors import DomainError
-from recommendations.event_exports import chosen_events, export_events, export_lines
-from recommendations.management.arguments import moment
-from recommendations.progress import progress_bar
+from recommendations.core.progress import progress_bar
+from recommendations.interactions.export_files import export_events, export_lines, select_events
+from recommendations.management.arguments import iso_time
 
 STANDARD_OUTPUT = "-"
 
@@ -30,11 +30,11 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--since",
-            type=moment,
+            type=iso_time,
             metavar="TIME",
             help="only events from then on: 2026-03-14 or 2026-03-14T12:00Z; without a zone, in TIME_ZONE",
         )
-        parser.add_argument("--until", type=moment, metavar="TIME", help="only events before this time")
+        parser.add_argument("--until", type=iso_time, metavar="TIME", help="only events before this time")
         parser.add_argument(
             "--source", metavar="NAME", help="only events of this source, such as service:shop"
         )
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         self, *, file: str, source: str | None, since: datetime | None, until: datetime | None, **options
     ):
         try:
-            events = chosen_events(source=source, since=since, until=until)
+            events = select_events(source=source, since=since, until=until)
             if file == STANDARD_OUTPUT:
                 self._print(events)
             else:

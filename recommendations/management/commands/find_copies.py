@@ -1,9 +1,9 @@
 from django.core.management.base import BaseCommand
 
 from listings.models import Listing
-from recommendations import copies
+from recommendations.core.progress import progress_bar
+from recommendations.indexing import photo_copies
 from recommendations.models.embeddings import PhotoCopy
-from recommendations.progress import progress_bar
 
 BATCH = 200
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         with progress_bar("Comparing photos", len(listing_ids)) as progress:
             for start in range(0, len(listing_ids), BATCH):
                 batch = listing_ids[start : start + BATCH]
-                copies.find(batch)
+                photo_copies.record_copies(batch)
                 progress(start + len(batch), len(listing_ids))
         count = PhotoCopy.objects.count()
         foreign_count = PhotoCopy.objects.filter(other_seller=True).count()

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from listings.errors import Invalid
-from recommendations.event_files import SOURCE, Report, import_events
-from recommendations.progress import progress_bar
+from recommendations.core.progress import progress_bar
+from recommendations.interactions.import_files import SOURCE, EventImportReport, import_events
 
 
 class Command(BaseCommand):
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         self._print(report)
 
-    def _print(self, report: Report) -> None:
+    def _print(self, report: EventImportReport) -> None:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.counts.items()))
         self.stdout.write(counts or "The file holds no events.")
         if not report.refused:

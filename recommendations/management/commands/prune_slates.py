@@ -5,9 +5,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from recommendations import parking, slates
-from recommendations.progress import progress_bar
-from recommendations.slate_models import OF_STRANGERS_KEPT
+from recommendations.core.progress import progress_bar
+from recommendations.interactions import parking
+from recommendations.models.slates import ANONYMOUS_RETENTION
+from recommendations.slates import store
 
 
 def _days(text: str) -> int:
@@ -19,8 +20,8 @@ def _days(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        f"Delete slates older than SLATE_DAYS, slates without an actor after {OF_STRANGERS_KEPT.days} days, "
-        f"and parked events whose listing was not published within {parking.KEPT.days} days. Beat does so "
+        f"Delete slates older than SLATE_DAYS, slates without an actor after {ANONYMOUS_RETENTION.days} days, "
+        f"and parked events whose listing was not published within {parking.RETENTION.days} days. Beat does so "
         "every night. Safe to repeat and to interrupt."
     )
 
@@ -35,6 +36,6 @@ class Command(BaseCommand):
     def handle(self, days: int, **options):
         now = timezone.now()
         with progress_bar("Deleting slates") as progress:
-            slate_count = slates.prune(kept=timedelta(days=days), now=now, progress=progress)
+            slate_count = store.prune(kept=timedelta(days=days), now=now, progress=progress)
         event_count = parking.prune(now=now)
         self.stdout.write(f"Deleted: {slate_count} slates, {event_count} events of listings that never came.")

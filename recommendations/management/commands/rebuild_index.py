@@ -1,7 +1,7 @@
 from django.core.management.base import BaseCommand, CommandError
 
-from recommendations.compaction import AlreadyCompacting, rebuild
-from recommendations.replica import NotReady
+from recommendations.indexing.compaction import AlreadyCompacting, rebuild
+from recommendations.replica.follower import ReplicaNotReady
 
 
 class Command(BaseCommand):
@@ -10,7 +10,7 @@ class Command(BaseCommand):
     def handle(self, **options):
         try:
             generation = rebuild()
-        except (AlreadyCompacting, NotReady) as error:
+        except (AlreadyCompacting, ReplicaNotReady) as error:
             raise CommandError(str(error)) from None
         except OSError as error:
             reason = f"The index could not be written: {error.strerror}"

@@ -4,11 +4,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from listings.errors import DomainError
-from recommendations import replay_report
-from recommendations.progress import progress_bar
-from recommendations.rendering import print_report, to_json_text
-from recommendations.replay import REWARDS, replay
-from recommendations.replay_policy import Policy
+from recommendations.analysis import off_policy_report
+from recommendations.analysis.off_policy import REWARDS, evaluate_policy
+from recommendations.analysis.off_policy_candidates import Policy
+from recommendations.analysis.rendering import print_report, to_json_text
+from recommendations.core.progress import progress_bar
 
 PLAIN_WIDTH = 140  # characters, where stdout is not a terminal
 
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         try:
             target = Policy.read(policy)
             with progress_bar("Reading slates") as progress:
-                result = replay(target, reward=reward, now=timezone.now(), progress=progress)
+                result = evaluate_policy(target, reward=reward, now=timezone.now(), progress=progress)
         except DomainError as error:
             raise CommandError(error.detail) from None
         except OSError as error:
@@ -51,6 +51,6 @@ class Command(BaseCommand):
         if is_json:
             self.stdout.write(to_json_text(result))
         else:
-            table, footnote = replay_report.table(result), replay_report.footnote()
-            sentences = replay_report.sentences(result)
+            table, footnote = off_policy_report.table(result), off_policy_report.footnote()
+            sentences = off_policy_report.sentences(result)
             print_report(self.stdout, sentences, [table], footnote, width=PLAIN_WIDTH)

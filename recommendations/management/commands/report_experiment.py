@@ -4,9 +4,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from listings.errors import DomainError
-from recommendations import experiment_report
-from recommendations.experiment_outcomes import Outcome, outcome_of
-from recommendations.rendering import print_report, write_json
+from recommendations.analysis import experiment_report
+from recommendations.analysis.experiment_outcomes import ExperimentOutcome, read_outcome
+from recommendations.analysis.rendering import print_report, write_json
 
 PLAIN_WIDTH = 140  # characters, where stdout is not a terminal
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             if output:
                 output.mkdir(parents=True, exist_ok=True)
-            outcome = outcome_of(name, now=timezone.now())
+            outcome = read_outcome(name, now=timezone.now())
             sentences, tables = experiment_report.sentences(outcome), experiment_report.tables(outcome)
             print_report(self.stdout, sentences, tables, experiment_report.footnote(), width=PLAIN_WIDTH)
             if output:
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"The results cannot be written: {error}") from None
 
-    def _write(self, outcome: Outcome, folder: Path) -> None:
+    def _write(self, outcome: ExperimentOutcome, folder: Path) -> None:
         figures, chart = folder / "experiment.json", folder / "experiment.png"
         write_json(outcome, figures)
         experiment_report.draw(outcome, chart)

@@ -1,8 +1,8 @@
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from recommendations.progress import progress_bar
-from recommendations.simulation import DAYS, simulate
+from recommendations.core.progress import progress_bar
+from recommendations.interactions.simulation import DAYS, simulate
 
 
 class Command(BaseCommand):

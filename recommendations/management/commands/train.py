@@ -6,14 +6,16 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from listings.errors import DomainError
-from recommendations import backbone_training, encoder_training, model_store, ranker_store
-from recommendations.encoder_records import EncoderUnavailable
-from recommendations.model_registry import ROLLED_BACK
+from recommendations.collaborative import store
+from recommendations.core.progress import progress_bar
+from recommendations.encoders.manifest import EncoderUnavailable
+from recommendations.model_registry.publication import ROLLED_BACK
 from recommendations.models.trained_models import TrainedModel
-from recommendations.progress import progress_bar
-from recommendations.ranker_training import train_ranker
-from recommendations.training import train_collaborative
-from recommendations.tuning import BUDGET_MIN, Tried
+from recommendations.ranker import store as ranker_store
+from recommendations.training import backbone, encoder
+from recommendations.training.collaborative import train_collaborative
+from recommendations.training.ranker import train_ranker
+from recommendations.training.tuning import BUDGET_MIN, TuningTrial
 
 KINDS = {
     "collaborative": "ALS, co-visitation and content prior from the interactions: fitted, compared on the "
@@ -70,7 +72,7 @@ class Command(BaseCommand):
         if options["list"]:
             self._list(TrainedModel.Kind.COLLABORATIVE)
         elif rollback:
-            model = model_store.rollback(now=timezone.now())
+            model = store.rollback(now=timezone.now())
             self.stdout.write(f"{model} serves again. The next training may replace it.")
         else:
             self._train(
@@ -90,7 +92,7 @@ class Command(BaseCommand):
             return
         now = timezone.now()
         record = self._finetuned(now, **{name: options[name] for name in chosen}) if finetune else None
-        model = encoder_training.train_encoder(
+        model = encoder.train_encoder(
             now=now, force=force, record=record, steps=self._step, report=self._print_epoch
         )
         self.stdout.write(
@@ -107,8 +109,8 @@ class Command(BaseCommand):
         )
 
     def _finetuned(self, now, **overrides):
-        from ml.epochs import FineTuningOptions
-        from recommendations.encoder_finetuning import finetune_backbone
+        from ml.vision.classifier_training import FineTuningOptions
+        from recommendations.training.finetuning import finetune_backbone
 
         chosen = FINETUNING | overrides
         options = FineTuningOptions(
@@ -123,7 +125,7 @@ class Command(BaseCommand):
         )
 
     def _backbone(self, *, minutes: float, **options) -> None:
-        model = backbone_training.train_backbone(minutes=minutes, say=self.stdout.write)
+        model = backbone.train_backbone(minutes=minutes, say=self.stdout.write)
         self.stdout.write(f"The next encoder is {model}. {self._next_step(model)}")
 
     def _ranker(self, *, force: bool, wait: bool, rollback: bool, **options) -> None:
@@ -172,7 +174,7 @@ class Command(BaseCommand):
         with progress_bar(name) as progress:
             yield progress
 
-    def _print_trial(self, tried: Tried) -> None:
+    def _print_trial(self, tried: TuningTrial) -> None:
         recipe = tried.recipe
         self.stdout.write(
             f"Trial {tried.number}: NDCG@20 {tried.ndcg:.4f} with {recipe.factors} factors, "
@@ -284,6 +286,6 @@ def _backbone(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=_minutes,
-        default=backbone_training.USUAL_MINUTES,
+        default=backbone.DEFAULT_MINUTES,
         help="time limit (default: %(default)g)",
     )

@@ -1,7 +1,7 @@
 from django.core.management.base import BaseCommand, CommandError
 
-from recommendations.compaction import Verdict, verify
-from recommendations.replica import NotReady
+from recommendations.indexing.compaction import IndexVerification, verify
+from recommendations.replica.follower import ReplicaNotReady
 
 SHOWN = 20
 
@@ -15,14 +15,14 @@ class Command(BaseCommand):
     def handle(self, **options):
         try:
             verdict = verify()
-        except NotReady as error:
+        except ReplicaNotReady as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{verdict.checked} listings checked; {verdict.waiting} wait to be embedded.")
         if not verdict.agrees:
             raise CommandError(self._differences(verdict), returncode=1)
         self.stdout.write(self.style.SUCCESS("Database and index agree."))
 
-    def _differences(self, verdict: Verdict) -> str:
+    def _differences(self, verdict: IndexVerification) -> str:
         differences = {
             "not in the index": verdict.missing,
             "only in the index": verdict.surplus,

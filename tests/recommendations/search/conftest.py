@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from listings.models import Place
-from recommendations import spelling
-from recommendations.encoded import Encoded
+from recommendations.encoders.encoded_query import EncodedQuery
+from recommendations.search import spelling
 from tests import factories
 from tests.recommendations.search.requests import BATH, BIKES, LEEDS, YORK
 
@@ -52,6 +52,6 @@ def known(encoder, follow):
                 query_vector[block] = vector[block]
         look = query_vector[: blocks.slices[2].start] if photo is not None else np.empty(0, np.float32)
         query = {"words": words, "photo": photo and factories.as_received(photo)}
-        factories.known_answer(Encoded(version or encoder.version, query_vector, photo=look), **query)
+        factories.known_answer(EncodedQuery(version or encoder.version, query_vector, photo=look), **query)
 
     return keep

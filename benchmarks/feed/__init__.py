@@ -1,0 +1,1 @@
+"""The feed against a log of simulated shoppers: `python -m benchmarks.feed`."""

@@ -1,0 +1,1 @@
+"""Encoders and search on real adverts: `python -m benchmarks.gumtree`."""

@@ -1,0 +1,1 @@
+"""An installation under steady traffic: `python -m benchmarks.soak`."""

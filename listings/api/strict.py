@@ -1,0 +1,37 @@
+"""Serialisers that refuse unknown fields."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+_MAXIMUM_ERRORS = 20  # unknown fields listed in a response
+
+
+class BoundedList(serializers.ListField):
+    """A list whose length is checked before its elements.
+
+    REST framework validates each element first and would keep a million errors for a million elements.
+    """
+
+    def to_internal_value(self, data: Any) -> list:
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)
+
+
+class StrictSerializer(serializers.Serializer):
+    """Refuses unknown fields, such as misspelt or read-only ones."""
+
+    def to_internal_value(self, data: Any) -> dict:
+        if isinstance(data, Mapping) and (unknown := set(data) - set(self.fields)):
+            message = "There is no such field here."
+            raise serializers.ValidationError(
+                {str(name): [message] for name in sorted(unknown, key=str)[:_MAXIMUM_ERRORS]}
+            )
+        return super().to_internal_value(data)
+
+    @property
+    def refusal(self) -> str:
+        """The validation errors in one line, as the reason for a rejected row of a batch."""
+        return "; ".join(f"{name}: {' '.join(map(str, messages))}" for name, messages in self.errors.items())

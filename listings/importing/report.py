@@ -1,0 +1,89 @@
+"""Report of an import: counts of outcomes, and a CSV line for each row or photo that was left out."""
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from listings.batches.listings import UpsertOutcome
+from listings.importing.files import BadImport
+
+PRODUCTS, IMAGES, PHOTOS = "Products.csv", "Images.csv", "photo files"
+SOURCES = (PRODUCTS, IMAGES, PHOTOS)
+OUTCOMES = (UpsertOutcome.CREATED, UpsertOutcome.UPDATED, UpsertOutcome.UNCHANGED, UpsertOutcome.REJECTED)
+EXAMPLE_COUNT = 3
+COLUMNS = ("file", "row", "id", "reason", "detail")
+
+
+class ImportReport:
+    """Counts outcomes. Problems are written to a CSV file at once, so that memory stays constant."""
+
+    def __init__(self, write_row: Callable[[Iterable[object]], object]):
+        self.totals: Counter[str] = Counter()
+        self.outcomes: Counter[tuple[str, UpsertOutcome]] = Counter()
+        self.reasons: Counter[tuple[str, str]] = Counter()
+        self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self.placed_count = 0
+        self._write_row = write_row
+
+    def count(self, source: str, outcome: UpsertOutcome, number: int = 1) -> None:
+        self.outcomes[source, outcome] += number
+
+    def leave_out(self, source: str, row: int | None, identity: str, reason: str, detail: str = "") -> None:
+        """Count and write something that was not imported. `row` is None for a photo file without a row."""
+        self.count(source, UpsertOutcome.REJECTED)
+        self.reasons[source, reason] += 1
+        if len(examples := self.examples[source, reason]) < EXAMPLE_COUNT:
+            where = f"row {row}: " if row else ""
+            examples.append(where + (detail or identity))
+        self._write_row([source, row or "", identity, reason, detail])
+
+    @property
+    def imported_count(self) -> int:
+        return self.totals[PRODUCTS] - self.outcomes[PRODUCTS, UpsertOutcome.REJECTED]
+
+    def adds_up(self, source: str) -> bool:
+        """Whether each row or file that was found has exactly one outcome."""
+        return self.totals[source] == sum(self.outcomes[source, outcome] for outcome in OUTCOMES)
+
+    def show(self, console: Console) -> None:
+        console.print(self._counts())
+        if self.reasons:
+            console.print(self._problems())
+        for source in SOURCES:
+            if not self.adds_up(source):
+                console.print(f"[red]The counts of {source} do not add up. This is a bug; please report it.")
+
+    def _counts(self) -> Table:
+        names = ("found", "created", "updated", "unchanged", "left out")
+        table = Table("", *(Column(name, justify="right") for name in names))
+        for source in SOURCES:
+            numbers = [self.totals[source], *(self.outcomes[source, outcome] for outcome in OUTCOMES)]
+            table.add_row(source, *(f"{number:,}" for number in numbers))
+        return table
+
+    def _problems(self) -> Table:
+        table = Table("left out of", "why", "how many", Column("such as", overflow="fold"))
+        for source in SOURCES:
+            for (of_source, reason), number in self.reasons.most_common():
+                if of_source == source:
+                    table.add_row(source, reason, f"{number:,}", "\n".join(self.examples[source, reason]))
+        return table
+
+
+@contextmanager
+def import_report(path: Path) -> Iterator[ImportReport]:
+    """A report that writes problems to this CSV file. Raises BadSource when it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise BadImport(f"{path} cannot be written: {error.strerror}.") from None
+    with file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        yield ImportReport(writer.writerow)

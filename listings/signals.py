@@ -1,1 +1,0 @@
-"""Signal for changes of the catalogue."""

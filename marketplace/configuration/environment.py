@@ -1,0 +1,299 @@
+"""Settings from environment variables, validated at start. A test compares docs/settings.md."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from marketplace.configuration.values import (
+    event_weights_or_refuse,
+    in_one_line,
+    is_address,
+    is_weight,
+    time_zone_or_refuse,
+    weights_in,
+)
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql")
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+# Default confidence of each kind of event: frequent views are weak, a message to a seller is strong.
+EVENT_WEIGHTS = {"view": 1.0, "click": 1.5, "favourite": 4.0, "message": 6.0, "offer": 7.0, "purchase": 8.0}
+
+Names = Annotated[list[str], NoDecode]
+Weights = Annotated[dict[str, float], NoDecode]
+Exponent = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
+
+
+class BadEnvironment(Exception):
+    """Invalid variables. The message has one line for each."""
+
+
+class Environment(BaseSettings):
+    """The settings with their descriptions and defaults."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
+
+    secret_key: str | None = Field(
+        None, min_length=32, description="Signs cookies and sessions. Made and kept under VAR when not set."
+    )
+    debug: bool = Field(False, description="Django's debug pages. Never on a machine that others reach.")
+    allowed_hosts: Names = Field(
+        ["localhost", "127.0.0.1", "[::1]"], description="Host names to answer to, with commas between."
+    )
+    csrf_trusted_origins: Names = Field(
+        [],
+        description="Origins whose forms are trusted, such as `https://shop.example`, with commas between.",
+    )
+    port: int = Field(8000, ge=1, le=65535, description="Where `make run` serves, on 127.0.0.1.")
+    var: Path = Field(ROOT / "var", description="The folder for everything that is made at run time.")
+    database_url: str | None = Field(
+        None, description="`postgresql://...`. Its own PostgreSQL is started under VAR when not set."
+    )
+    redis_url: str | None = Field(
+        None,
+        description="`redis://...`, `rediss://...` or `unix://...`. Its own Redis is started when not set.",
+    )
+    image_backbone: str = Field(
+        "resnet50", description="The torchvision classifier whose penultimate layer describes a photo."
+    )
+    image_weights: Path | None = Field(
+        None,
+        description="A safetensors or state-dict file for it. When not set: torchvision's download, "
+        "else a small backbone trained on drawn photos.",
+    )
+    text_encoder: Literal["minilm", "ngrams"] = Field(
+        "minilm",
+        description="Text encoder: MiniLM sentence embeddings with n-grams, or n-grams alone.",
+    )
+    weights_download_timeout_s: float = Field(
+        20,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long the one attempt to download weights may take; 0 does not try.",
+    )
+    currency: str = Field("GBP", pattern="^[A-Z]{3}$", description="The one currency, as its ISO 4217 code.")
+    country: str = Field(
+        "GB", pattern="^[A-Z]{2}$", description="Where adverts are placed, as ISO 3166 code."
+    )
+    maximum_price: Decimal = Field(
+        Decimal("100000"),
+        gt=0,
+        lt=10**10,  # limit of the column
+        description="A price above this is taken for a mistake and refused.",
+    )
+    photo_maximum_bytes: int = Field(15_000_000, ge=1000, description="A larger upload is refused.")
+    photo_maximum_pixels: int = Field(
+        40_000_000, ge=1000, description="A photo of more pixels is refused before it is decoded."
+    )
+    photo_hosts: Names = Field(
+        [],
+        description="Hosts from which photos are fetched that services name by address in batches, such as "
+        "`img.shop.example`, with commas between. None when not set.",
+    )
+    time_zone: str = Field("Europe/London", description="The time zone of the admin.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+    log_format: Literal["text", "json"] | None = Field(
+        None,
+        description="Lines for people, or a JSON object a line. When not set: JSON where HTTPS_ONLY holds.",
+    )
+    native_threads: int | None = Field(
+        None,
+        ge=1,
+        description="Threads for torch and BLAS in a worker. All cores when not set; web uses one.",
+    )
+    encode_timeout_s: float = Field(
+        2.0,
+        gt=0,
+        le=30,
+        allow_inf_nan=False,
+        description="How long a search waits for its words and photo to be encoded; then it answers without.",
+    )
+    plain_image_api: bool = Field(
+        True, description="`/healthcheck` and `/predict/...`, which anyone may call without a login."
+    )
+    https_only: bool | None = Field(
+        None,
+        description="Pages and cookies over TLS alone, by a proxy that sets X-Forwarded-Proto. When not set: "
+        "wherever DATABASE_URL is, and not for what runs on its own servers.",
+    )
+    proxy_count: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Number of your proxies that append to X-Forwarded-For. The client's address for rate "
+        "limits is the entry that many places from its end.",
+    )
+    logins_per_minute: int = Field(
+        10,
+        ge=0,
+        description="Attempts to log in by one name from one address; ten times as many by one name from "
+        "anywhere, and from one address by any name. 0: any.",
+    )
+    photo_searches_per_minute: int = Field(
+        60,
+        ge=0,
+        description="Photo queries of one caller (POST `search/`, `classify/`, `/predict/`); ten times as "
+        "many from one address. 0: any.",
+    )
+    uploads_per_minute: int = Field(
+        120,
+        ge=0,
+        description="Photos that one caller adds to listings; ten times as many from one address. 0: any.",
+    )
+    events_per_minute: int = Field(
+        1200, ge=0, description="Events of one caller; ten times as many from one address. 0: any."
+    )
+    new_visitors_per_minute: int = Field(
+        30, ge=0, description="Visitors of one address whose first event is taken. 0: any."
+    )
+    kept_pages_per_minute: int = Field(
+        120,
+        ge=0,
+        description="Pages of one anonymous visitor that are stored as slates; ten times as many from one "
+        "address. Further pages are served and not stored. 0: any.",
+    )
+    service_rate_factor: int = Field(
+        1000, ge=1, description="Limits of a service, as a multiple of a person's, from any address."
+    )
+    retrain_hour: int = Field(3, ge=0, le=23, description="The hour of the nightly training, in TIME_ZONE.")
+    retrain_after_events: int = Field(
+        5000, ge=0, description="New events after which a training starts before the night; 0: none does."
+    )
+    event_weights: Weights = Field(
+        EVENT_WEIGHTS,
+        description="Confidence of each kind of event in training, feeds and trending, such as "
+        "`view=0.5,message=10`; omitted kinds keep their default.",
+    )
+    source_weights: Weights = Field(
+        {},
+        description="Weight of events by source, such as `service:newsletter=0.3,actor=0.8`: by the whole "
+        "name of the source, or by the part before its colon. Others have weight 1.",
+    )
+    taste_half_life_days: float = Field(
+        3, gt=0, le=3650, description="Half-life of an event in the user profile."
+    )
+    search_half_life_days: float = Field(
+        1,
+        gt=0,
+        le=3650,
+        description="Half-life of an event in the current search intent: a kind of thing at about a price.",
+    )
+    quarantine_events_per_day: int = Field(
+        1000,
+        ge=0,
+        description="An actor with more events in a day is quarantined: their events affect only their own "
+        "feed, until staff release them. 0: no quarantine.",
+    )
+    slate_days: int = Field(
+        90,
+        ge=1,
+        le=36_500,
+        description="How long slates and served pages are kept.",
+    )
+    covisitation_source_exponent: Exponent | None = Field(
+        None, description="Discount of co-visitation from popular listings. Default: as tuned."
+    )
+    covisitation_target_exponent: Exponent | None = Field(
+        None, description="Discount of co-visitation to popular listings. Default: as tuned."
+    )
+
+    @property
+    def chosen_log_format(self) -> str:
+        """`text` or `json`. Default: json with HTTPS_ONLY, as in production."""
+        return self.log_format or ("json" if self.is_https_only else "text")
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is the embedded PostgreSQL of VAR, as in the demo."""
+        from marketplace.servers import embedded
+
+        return self.database_url in (
+            None,
+            embedded.database_url(self.var),
+        )  # set by `make run` for its children
+
+    @property
+    def is_https_only(self) -> bool:
+        return not (self.is_embedded or self.debug) if self.https_only is None else self.https_only
+
+    @field_validator("allowed_hosts", "csrf_trusted_origins", "photo_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("event_weights", mode="before")
+    @classmethod
+    def _are_weights(cls, value: object) -> object:
+        return event_weights_or_refuse(value, EVENT_WEIGHTS)
+
+    @field_validator("source_weights", mode="before")
+    @classmethod
+    def _are_source_weights(cls, value: object) -> object:
+        weights = weights_in(value) if isinstance(value, str) else value
+        if not isinstance(weights, dict) or "" in weights or not all(map(is_weight, weights.values())):
+            raise ValueError("numbers of 0 or more by source, as in service:newsletter=0.3,actor=0.8")
+        return weights
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: str | None) -> str | None:
+        if value is not None and not (
+            is_address(value, DATABASE_SCHEMES) and urlsplit(value).path.strip("/")
+        ):
+            raise ValueError("an address such as postgresql://user:password@host:5432/name")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: str | None) -> str | None:
+        if value is not None and not is_address(value, REDIS_SCHEMES):
+            raise ValueError("an address that begins with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("csrf_trusted_origins")
+    @classmethod
+    def _are_origins(cls, values: list[str]) -> list[str]:
+        if not all(value.startswith(("https://", "http://")) for value in values):
+            raise ValueError("origins that begin with https:// or http://, with commas between")
+        return values
+
+    @field_validator("photo_hosts")
+    @classmethod
+    def _are_hosts(cls, values: list[str]) -> list[str]:
+        hosts = [value.lower() for value in values]
+        if not all(re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", host) for host in hosts):
+            raise ValueError("names of hosts, without https:// and port, with commas between")
+        return hosts
+
+    @field_validator("image_weights")
+    @classmethod
+    def _is_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("a file that exists")
+        return value and value.resolve()
+
+    @field_validator("var")
+    @classmethod
+    def _is_absolute(cls, value: Path) -> Path:
+        return value.resolve()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_time_zone(cls, value: str) -> str:
+        return time_zone_or_refuse(value)
+
+
+def read_environment(**overrides: Any) -> Environment:
+    """The settings of this process. Raises BadEnvironment with one line for each bad variable."""
+    try:
+        return Environment(**overrides)
+    except ValidationError as error:
+        raise BadEnvironment("\n".join(in_one_line(problem) for problem in error.errors())) from None

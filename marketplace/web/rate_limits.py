@@ -1,0 +1,275 @@
+"""Rate limits for each caller and IP address, by one atomic Lua script in Redis.
+
+Each limit is a leaky bucket that holds a minute's requests and drains evenly (GCRA: ITU-T I.371). It takes
+one number for each caller and gives the exact waiting time. Without Redis, logins are refused and everything
+else is unlimited.
+"""
+
+import contextlib
+import functools
+import hashlib
+import ipaddress
+import logging
+import math
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import redis
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from redis.commands.core import Script
+from rest_framework.exceptions import ErrorDetail, Throttled
+from rest_framework.throttling import BaseThrottle
+
+from listings.callers import READ_METHODS, Caller
+from listings.errors import Unavailable
+from marketplace.web.errors import plain_problem
+from recommendations.core import redis_client
+
+ADDRESS_FACTOR = 10  # households, offices and phone networks share an address
+SITE_FACTOR = 50  # an IPv6 /48 holds 65,536 household networks
+NAME_FACTOR = 10  # logins by one name from anywhere: guessing stays slow, and a few strangers lock nobody out
+LONGEST_NAME = 500
+TIMEOUT_S = 0.5
+PAUSE_S = 3.0  # limits are not checked for this long after Redis did not answer
+
+# KEYS: buckets. ARGV, for each bucket: ms to drain a unit, capacity in units, units requested. Returns 0, or
+# the ms to wait, in which case no bucket changes. Uses the clock of Redis, which all processes share; after
+# it is set back, a bucket is at most full.
+TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local full_at, wait = {}, 0
+for i, key in ipairs(KEYS) do
+  local drain, capacity, cost = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+  local kept = math.max(tonumber(redis.call('GET', key) or 0), now)
+  full_at[i] = math.min(kept, now + drain * capacity) + drain * cost
+  wait = math.max(wait, full_at[i] - now - drain * capacity)
+end
+if wait > 0.001 then return math.ceil(wait) end
+for i, key in ipairs(KEYS) do
+  redis.call('SET', key, string.format('%.3f', full_at[i]), 'PX', math.ceil(full_at[i] - now) + 1)
+end
+return 0
+"""
+
+logger = logging.getLogger(__name__)
+_scripts: dict[str, Script] = {}
+
+
+class RateLimitExceeded(Throttled):
+    """The limit is exceeded. `wait` is the number of seconds until a retry can succeed."""
+
+    def __init__(self, wait_s: float):
+        seconds = math.ceil(wait_s)
+        super().__init__(wait=seconds)
+        self.detail = ErrorDetail(f"That was too much at once; try again in {seconds} s.", self.default_code)
+
+
+class LoginsClosed(Unavailable):
+    def __init__(self):
+        super().__init__("Nobody can log in just now; try again in a moment.")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """`setting` is the setting with a person's requests a minute; 0 means unlimited."""
+
+    setting: str
+    is_closed_without_redis: bool = False
+
+    @property
+    def per_minute(self) -> int:
+        return getattr(settings.ENVIRONMENT, self.setting)
+
+
+# A view names its limit in `rate_limit`; docs/access.md lists them.
+LIMITS = {
+    "login": Limit("logins_per_minute", is_closed_without_redis=True),
+    "photo search": Limit("photo_searches_per_minute"),
+    "upload": Limit("uploads_per_minute"),
+    "events": Limit("events_per_minute"),
+    "kept pages": Limit("kept_pages_per_minute"),  # for views with `keeps_pages`; never refuses a page
+    "new visitors": Limit("new_visitors_per_minute"),  # for views that record events
+}
+
+
+_away_until = 0.0
+
+
+class RateLimit(BaseThrottle):
+    """Throttle of every REST view: writes count against the view's `rate_limit`.
+
+    The body is read for logins and events only, so that refused photo uploads are not received.
+    """
+
+    def allow_request(self, request, view) -> bool:
+        name, caller = getattr(view, "rate_limit", None), getattr(request, "caller", None)
+        if caller is not None and getattr(view, "keeps_pages", False):
+            caller.is_kept = keeps_slates(caller, request)
+        is_write = request.method not in READ_METHODS and hasattr(view, request.method.lower())
+        if name is None or not is_write:
+            return True
+        if name == "login":
+            count_login(request, _text(request.data, "username"))
+        else:
+            cost = _event_count(request.data) if name == "events" else 1
+            count_against(name, buckets_of(caller, request), cost)
+        if name == "events" and caller is not None and caller.is_newcomer:
+            count_new_visitor(request)
+        return True
+
+
+def _event_count(body: object) -> int:
+    events = body.get("events") if isinstance(body, dict) else None
+    return len(events) if isinstance(events, list) else 1
+
+
+def _text(body: object, field: str) -> str:
+    return str(body.get(field, "")) if isinstance(body, Mapping) else ""
+
+
+def limited_login(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """The login view, with attempts counted like those of the token API."""
+
+    @functools.wraps(view)
+    def login(request: HttpRequest, *arguments, **options) -> HttpResponse:
+        try:
+            if request.method == "POST":
+                count_login(request, request.POST.get("username", ""))
+        except (RateLimitExceeded, LoginsClosed) as error:
+            return plain_problem(error)
+        return view(request, *arguments, **options)
+
+    return login
+
+
+def count_against(name: str, factors: Mapping[str, int], cost: int = 1) -> None:
+    """Count `cost` against each of these buckets, whose capacity is the factor times a person's limit.
+
+    Raises TooMany, without counting anything, and LoginsClosed. A cost above the capacity counts as the
+    capacity, so that a large batch is not refused for ever.
+    """
+    limit = LIMITS[name]
+    if limit.per_minute == 0 or not factors:
+        return
+    capacities = [limit.per_minute * factor for factor in factors.values()]
+    arguments = [
+        number for capacity in capacities for number in (60_000 / capacity, capacity, min(cost, capacity))
+    ]
+    if time.monotonic() < _away_until and not limit.is_closed_without_redis:
+        return
+    try:
+        wait_ms = _script()(keys=[f"limit:{name}:{bucket}" for bucket in factors], args=arguments)
+    except redis.RedisError as error:
+        outcome = "logins are refused" if limit.is_closed_without_redis else "requests are not limited"
+        logger.warning(
+            "Redis did not answer for the limit of %s; %s until it does: %s",
+            name,
+            outcome,
+            type(error).__name__,
+        )
+        _pause()
+        if limit.is_closed_without_redis:
+            raise LoginsClosed from None
+        return
+    if wait_ms:
+        raise RateLimitExceeded(wait_ms / 1000)
+
+
+def _pause() -> None:
+    """Skip Redis for PAUSE_S, so that not every request waits for its timeout."""
+    global _away_until
+    _away_until = time.monotonic() + PAUSE_S
+
+
+def count_login(request: HttpRequest, name: str) -> None:
+    """Count a login attempt by name and IP address. Raises TooMany, LoginsClosed.
+
+    A name has a bucket for each site and a larger one for all sites, so that attempts from elsewhere do not
+    lock its owner out.
+    """
+    plain = unicodedata.normalize("NFKC", name.strip()[:LONGEST_NAME])  # as the admin's form normalises it
+    digest = hashlib.sha256(plain.strip().casefold().encode("utf-8", "replace")).hexdigest()[:32]
+    site = _site(address_of(request))
+    own = {f"name:{digest}:{site}": 1, f"name:{digest}": NAME_FACTOR}
+    count_against("login", own | address_buckets(request))
+
+
+def keeps_slates(caller: Caller, request: HttpRequest) -> bool:
+    """Whether to store the slates of this request. Limited for visitors, whose reading would fill tables."""
+    if caller.visitor_id is None:
+        return True
+    try:
+        count_against("kept pages", buckets_of(caller, request))
+    except RateLimitExceeded:
+        return False
+    return True
+
+
+def count_new_visitor(request: HttpRequest) -> None:
+    """Count a new visitor, who would count as another person in trending. Raises TooMany."""
+    count_against(
+        "new visitors",
+        {place: factor // ADDRESS_FACTOR for place, factor in address_buckets(request).items()},
+    )
+
+
+def buckets_of(caller: Caller | None, request: HttpRequest) -> dict[str, int]:
+    """The buckets of a request, each with its multiple of a person's limit."""
+    if caller is not None and caller.is_service:
+        return {caller.source: settings.ENVIRONMENT.service_rate_factor}
+    # A visitor without an actor has a new id in each request.
+    if caller is not None and caller.actor is not None:
+        own = caller.source
+    else:
+        own = f"stranger:{address_of(request)}"
+    return {own: 1} | address_buckets(request)
+
+
+def address_buckets(request: HttpRequest) -> dict[str, int]:
+    """The buckets of a request's IP address and its IPv6 site, with the number of persons sharing each."""
+    address = address_of(request)
+    places = {f"address:{address}": ADDRESS_FACTOR}
+    site = _site(address)
+    return places if site == address else places | {f"site:{site}": SITE_FACTOR}
+
+
+def address_of(request: HttpRequest) -> str:
+    """The client's IP address as seen by our outermost proxy; for IPv6, its /64 network.
+
+    Entries of X-Forwarded-For that the client wrote itself, left of those of our proxies, are ignored.
+    """
+    address = request.META.get("REMOTE_ADDR") or ""
+    if (count := settings.ENVIRONMENT.proxy_count) > 0:
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        addresses = [part.strip() for part in forwarded if part.strip()]
+        address = addresses[-count] if len(addresses) >= count else address
+    return _network(address)
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "elsewhere"  # a unix socket or a malformed address: all share one bucket
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+
+
+def _site(address: str) -> str:
+    """The /48 around an IPv6 network of address_of. Other addresses are returned unchanged."""
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.IPv6Network(address).supernet(new_prefix=48))
+    return address
+
+
+def _script() -> Script:
+    """The script on a connection with a short timeout. It is sent again when Redis has lost it."""
+    url = settings.REDIS_URL
+    if url not in _scripts:
+        _scripts[url] = redis_client.client(TIMEOUT_S).register_script(TAKE)
+    return _scripts[url]

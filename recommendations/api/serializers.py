@@ -1,0 +1,94 @@
+"""Serializers of the recommendation endpoints: queries, pages and events."""
+
+from dataclasses import fields
+
+from rest_framework import serializers
+
+from listings.api.serializers import ListingCard
+from listings.api.strict import StrictSerializer
+from listings.models import Listing, check_external_id
+from recommendations.models.feature_names import SOURCES
+from recommendations.retrieval.filters import Filters
+from recommendations.similar.listings import SimilarityBasis
+from recommendations.slates.results import ReasonCode
+
+FILTERS = tuple(field.name for field in fields(Filters))
+
+
+class ListQuery(StrictSerializer):
+    """The number of listings, and filters on them."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
+    category = serializers.CharField(
+        max_length=500, required=False, help_text="A category path. Categories below it are included."
+    )
+    min_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0, required=False)
+    max_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0, required=False)
+    condition = serializers.ChoiceField(choices=Listing.Condition.choices, required=False)
+    lat = serializers.FloatField(min_value=-90, max_value=90, required=False)
+    lon = serializers.FloatField(min_value=-180, max_value=180, required=False)
+    radius_km = serializers.FloatField(min_value=0.1, max_value=20_040, required=False)
+
+    @property
+    def filters(self) -> Filters:
+        """Raises Invalid for contradictory filters."""
+        return Filters(**{name: self.validated_data[name] for name in FILTERS if name in self.validated_data})
+
+
+class NamedQuery(ListQuery):
+    """A query that a service or staff may make for an actor."""
+
+    actor = serializers.CharField(
+        max_length=200,
+        required=False,
+        validators=[check_external_id],
+        help_text="For services and staff: the actor whose profile is used.",
+    )
+
+
+class FeedQuery(NamedQuery):
+    """A new feed, or the next page of one."""
+
+    cursor = serializers.CharField(
+        max_length=500,
+        required=False,
+        help_text="`next_cursor` of the page before: continues its order and filters. Valid for a day.",
+    )
+
+
+class SimilarQuery(ListQuery):
+    by = serializers.ChoiceField(
+        choices=[by.value for by in SimilarityBasis], default=SimilarityBasis.BOTH.value
+    )
+
+
+class ReasonCard(serializers.Serializer):
+    """The reason for a recommendation. `evidence`: ids of listings the actor interacted with, best first."""
+
+    code = serializers.ChoiceField(choices=[code.value for code in ReasonCode])
+    sentence = serializers.CharField()
+    evidence = serializers.ListField(child=serializers.CharField())
+
+
+class ItemCard(serializers.Serializer):
+    """A recommended listing. `scores` are the candidate sources' scores, null where a source has none."""
+
+    listing = ListingCard()
+    score = serializers.FloatField()
+    scores = serializers.DictField(
+        child=serializers.FloatField(allow_null=True), help_text=f"By source: {', '.join(SOURCES)}."
+    )
+    copies = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Ids of listings with the same photo, left out of the page.",
+    )
+    reason = ReasonCard(allow_null=True, help_text="In the feed; null elsewhere.")
+
+
+class PageCard(serializers.Serializer):
+    items = ItemCard(many=True)
+    degraded = serializers.ListField(
+        child=serializers.CharField(), help_text="Parts that were unavailable and not used for this page."
+    )
+    slate_id = serializers.CharField(allow_null=True)
+    next_cursor = serializers.CharField(allow_null=True)

@@ -1,0 +1,5 @@
+"""The personalised feed.
+
+`pipeline` is the front door, read from top to bottom; `order` is what it hands to a slate; `fallback`
+answers without a snapshot; `experiments` says which parameters an actor gets.
+"""

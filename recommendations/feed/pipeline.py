@@ -1,0 +1,273 @@
+"""The personalised feed: candidates, ranking, diversity, exploration and reasons, as one pipeline."""
+
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+
+from listings import queries
+from listings.models import Actor
+from ml.arrays import Matrix, Rows, Vector
+from recommendations.feed import experiments, fallback
+from recommendations.feed.order import Order
+from recommendations.interactions.retractions import unwanted_by
+from recommendations.models.feed_parameters import FeedParameters
+from recommendations.popularity import impression_counts
+from recommendations.popularity.fatigue import fatigued_listings
+from recommendations.popularity.impression_counts import NO_IMPRESSIONS, ImpressionCounts
+from recommendations.ranking import boosts, exploration, photo_duplicates
+from recommendations.ranking.boosts import Boosts
+from recommendations.ranking.diversity import diversified_order
+from recommendations.ranking.explanations import explain, reason_codes
+from recommendations.ranking.exploration import ExploredOrder
+from recommendations.ranking.negative_feedback import penalties
+from recommendations.ranking.scoring import Ranked, rank
+from recommendations.replica import follower
+from recommendations.replica.follower import ReplicaNotReady
+from recommendations.replica.snapshot import CatalogueSnapshot
+from recommendations.retrieval.candidates import Candidates, gather, score_rows
+from recommendations.retrieval.filters import Filters, allowed_rows
+from recommendations.retrieval.nearby import location_of
+from recommendations.slates import store
+from recommendations.slates.results import Page
+from recommendations.taste.profile import UserProfile, read_profile
+
+SEEDS = 2**31
+PAGE_LENGTH = 20  # listings
+
+
+@dataclass(frozen=True, eq=False)
+class FeedContext:
+    """One request and the steps of its answer, each computed once.
+
+    The database is not read after the profile was, except for duplicate photos where `folds_copies` is set.
+    """
+
+    view: CatalogueSnapshot
+    now: datetime
+    taste: UserProfile
+    filters: Filters = field(default_factory=Filters)
+    parameters: FeedParameters = field(default_factory=FeedParameters)
+    boosts: Boosts = field(default_factory=Boosts.none)
+    shown: ImpressionCounts = NO_IMPRESSIONS  # impressions and clicks of young listings, over all actors
+    rested: frozenset[int] = frozenset()  # listings that this actor was shown too often lately
+    folds_copies: bool = False  # show one of the listings that share a photo
+
+    @cached_property
+    def allowed(self) -> np.ndarray:
+        """The rows that may be shown: (rows,) bool
+
+        The actor's own listings, those that they touched, hid or were shown too often, and categories in
+        which they bought what they looked for are left out.
+        """
+        allowed = self._allowed(without=self.taste.seen | self.rested)
+        # With hardly more than a page left, show those that were shown too often rather than nothing.
+        return allowed if allowed.sum() > PAGE_LENGTH else self._allowed(without=self.taste.seen)
+
+    def _allowed(self, *, without: frozenset[int]) -> np.ndarray:
+        profile, filters = self.taste, self.filters
+        # Whoever filters by a category wants it, whatever they bought.
+        satisfied = profile.satisfied if filters.category is None else frozenset()
+        return allowed_rows(self.view, filters, without=without, not_of=profile.actor_id, not_in=satisfied)
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        """The rows that the sources propose, scored by all of them."""
+        return gather(
+            self.view,
+            self.taste,
+            self.allowed,
+            now=self.now,
+            stated_location=self.filters.stated_location,
+            location=location_of(self.filters, self.taste.habits),
+            shown=self.shown,
+            also=self.behind,
+        )
+
+    @cached_property
+    def behind(self) -> Rows:
+        """The young rows that lag furthest behind their promised impressions: (b,) int64"""
+        if not self.parameters.explore_share:
+            return np.empty(0, np.int64)
+        return exploration.most_underexposed(self.view, self.shown, self.allowed, now=self.now)
+
+    @cached_property
+    def ranked(self) -> Ranked:
+        """The candidates in order, by ranker or blend, with boosts and negative feedback added."""
+        rows = self.candidates.rows
+        return rank(
+            self.candidates,
+            self.taste,
+            self.view.blend,
+            ranker=self.view.ranker.model if self.view.ranker else None,
+            adjusted=np.log(self.boosted(rows)) - penalties(self.view, self.taste, rows),
+            states_location=self.filters.stated_location is not None,
+            multipliers=self.parameters.source_weights,
+        )
+
+    @cached_property
+    def arranged(self) -> Rows:
+        """Positions in `ranked` in the order before exploration: diverse, and without duplicate photos."""
+        kept = np.isin(self.ranked.rows, self.behind)
+        copies = photo_duplicates.photo_groups(self.view, self.ranked.rows) if self.folds_copies else None
+        return diversified_order(self.view, self.ranked, self.parameters, kept=kept, duplicates=copies)
+
+    @cached_property
+    def feed(self) -> Rows:
+        """Rows in the order before exploration, best first: (m <= slates.LONGEST,) int32"""
+        return self.ranked.rows[self.arranged]
+
+    @cached_property
+    def by_source(self) -> Matrix:
+        """The score of every row from each source: (rows, len(SOURCES)) float32, NaN = unknown."""
+        return score_rows(
+            self.view,
+            self.taste,
+            np.arange(self.view.row_count),
+            now=self.now,
+            stated_location=self.filters.stated_location,
+            shown=self.shown,
+        )
+
+    def explored(self, rng: np.random.Generator) -> ExploredOrder:
+        """The order with a share of its places given to listings that few have seen."""
+        return exploration.explore_order(
+            self.view,
+            self.ranked,
+            self.arranged,
+            self.shown,
+            behind=self.behind,
+            share=self.parameters.explore_share,
+            seller_cap=self.parameters.seller_cap,
+            now=self.now,
+            rng=rng,
+        )
+
+    def boosted(self, rows: Rows) -> Vector:
+        """Boost factors of rows: (n,) -> (n,) float32, 1 without a boost."""
+        return boosts.factors(self.view, rows, self.boosts)
+
+
+def build_feed(
+    *,
+    actor: Actor | None,
+    filters: Filters,
+    limit: int,
+    now: datetime,
+    is_kept: bool = True,
+    seed: int | None = None,
+) -> Page:
+    """The first page of the feed of this actor, and its slate. Raises NoSuchCategory.
+
+    is_kept: store the whole order as a slate. Events name its id, and its cursor leads to the next page.
+    seed: of the draws of exploration; stored with the slate. Without a snapshot the page is the fallback's.
+    """
+    try:
+        snapshot = follower.snapshot()
+    except ReplicaNotReady:
+        return fallback.build_fallback(actor=actor, filters=filters, limit=limit, now=now)
+    assignment = experiments.assignment(actor, now)
+    context = _read_context(snapshot, actor, filters, assignment.parameters, now)
+    seed = secrets.randbelow(SEEDS) if seed is None else seed
+    explored = context.explored(np.random.default_rng(seed))
+    reasons = reason_codes(context.ranked, explored, context.boosted(context.ranked.rows) > 1)
+    order = Order.of(snapshot, context.ranked, explored, reasons)
+    recorded = {**assignment.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
+    slate = (
+        store.write_or_none(order.draft(snapshot, actor, recorded, seed=seed), now=now) if is_kept else None
+    )
+    return _page(order, slate, explained_by=(snapshot, context.taste), actor=actor, limit=limit, now=now)
+
+
+def _read_context(
+    snapshot: CatalogueSnapshot,
+    actor: Actor | None,
+    filters: Filters,
+    parameters: FeedParameters,
+    now: datetime,
+) -> FeedContext:
+    """Everything that is read from the database for a request, before anything is ranked."""
+    profile = read_profile(actor, snapshot, now=now)
+    return FeedContext(
+        snapshot,
+        now,
+        profile,
+        filters=filters,
+        parameters=parameters,
+        boosts=boosts.active(now),
+        shown=impression_counts.impression_counts(now),
+        rested=fatigued_listings(profile.selves, after=parameters.rest_after, now=now),
+        folds_copies=True,
+    )
+
+
+def next_page(*, cursor: str, actor: Actor | None, limit: int, now: datetime, is_kept: bool = True) -> Page:
+    """The page after one that was served, in the order of its slate. Raises BadCursor.
+
+    Listings that were sold or hidden meanwhile are left out, and so are the actor's own: the order of a
+    visitor who logged in meanwhile may contain them. is_kept: log an impression for the page.
+    """
+    slate, offset = store.read_cursor(cursor, actor=actor, now=now)
+    order = Order.from_slate(slate)
+    return _page(
+        order,
+        slate.pk.hex,
+        explained_by=_explained_by(actor, slate.created_at),
+        actor=actor,
+        limit=limit,
+        now=now,
+        offset=offset,
+        without=unwanted_by(actor) | queries.ids_sold_by(order.listing_ids, actor),
+        is_noted=is_kept,
+    )
+
+
+def _explained_by(actor: Actor | None, moment: datetime) -> tuple[CatalogueSnapshot, UserProfile] | None:
+    """The snapshot, and the profile as of the first page, so that reasons stay; None without a snapshot."""
+    try:
+        snapshot = follower.snapshot()
+    except ReplicaNotReady:
+        return None
+    return snapshot, read_profile(actor, snapshot, now=moment)
+
+
+def _degraded() -> list[str]:
+    """Names of the inputs that this feed goes without: those that do not answer, and untrained models."""
+    try:
+        untrained = set() if follower.snapshot().collaborative else {"collaborative"}
+    except ReplicaNotReady:
+        untrained = {"catalogue"}
+    return sorted({*follower.degraded(), *untrained})
+
+
+def _page(
+    order: Order,
+    slate: str | None,
+    *,
+    explained_by: tuple[CatalogueSnapshot, UserProfile] | None,
+    actor: Actor | None,
+    limit: int,
+    now: datetime,
+    offset: int = 0,
+    without: frozenset[int] = frozenset(),
+    is_noted: bool = True,
+) -> Page:
+    """The first listings from an offset on that the database still has as active, with an impression."""
+    remaining = [pk for pk in order.listing_ids[offset:] if pk not in without]
+    shown = queries.first_visible(remaining, limit)
+    ids = [listing.pk for listing in shown]
+    codes = [order.reasons[order.place[pk]] for pk in ids]
+    reasons = explain(*explained_by, ids, codes) if explained_by else [None] * len(ids)
+    items = [order.item(listing, reason) for listing, reason in zip(shown, reasons, strict=True)]
+    page = Page(items, degraded=_degraded(), slate_id=slate)
+    if slate is None or not items:
+        return page
+    places = [order.place[pk] for pk in ids]
+    end = places[-1] + 1
+    if is_noted:
+        store.log_impressions(slate, places, now=now, is_new=offset == 0)
+    if end >= len(order.listing_ids):
+        return page
+    return replace(page, next_cursor=store.cursor_after(slate, offset=end, actor=actor, now=now))

@@ -1,0 +1,66 @@
+"""Diversity: the order that is shown, with caps per seller and category and without duplicate photos."""
+
+import numpy as np
+
+from ml.arrays import Rows
+from ml.ranking.diversity import WINDOW, Cap, diversify
+from recommendations.models.feed_parameters import FeedParameters
+from recommendations.ranking.scoring import Ranked
+from recommendations.replica.snapshot import CatalogueSnapshot
+from recommendations.slates import store
+
+WINDOWS = store.MAX_SLATE_LENGTH // WINDOW
+
+
+def diversified_order(
+    snapshot: CatalogueSnapshot,
+    ranked: Ranked,
+    parameters: FeedParameters,
+    *,
+    kept: np.ndarray | None = None,
+    duplicates: Rows | None = None,
+) -> Rows:
+    """The diversified order of the best ranked listings: positions in `ranked`, (m <= slates.LONGEST,) int64.
+
+    kept (n,) bool: positions that are included however low they rank. duplicates (n,) int, -1 = none: groups
+    of which one listing is shown.
+    """
+    own = snapshot.attributes[ranked.rows]
+    sellers, categories = _numbered(own["seller_id"]), _numbered(own["category_id"])
+    # Per seller and category, no more than the caps allow in a slate: one seller could fill all of it.
+    has_room = _nth(sellers) < parameters.seller_cap * WINDOWS
+    has_room &= _nth(categories) < parameters.category_cap * WINDOWS
+    chosen = _best(has_room, np.zeros(len(has_room), bool) if kept is None else kept)
+    rows = ranked.rows[chosen]
+    lowest = float(np.nanmin(ranked.score, initial=0.0) - 1)  # below every known score
+    order = diversify(
+        np.nan_to_num(ranked.score[chosen], nan=lowest),
+        snapshot.comparison.weighted(snapshot.vectors(rows).astype(np.float32)),
+        limit=store.MAX_SLATE_LENGTH,
+        caps=[
+            Cap(sellers[chosen], parameters.seller_cap),
+            Cap(categories[chosen], parameters.category_cap),
+        ],
+        duplicates=None if duplicates is None else duplicates[chosen],
+        relevance_share=parameters.relevance_share,
+    )
+    return chosen[order]
+
+
+def _best(has_room: np.ndarray, is_kept: np.ndarray) -> Rows:
+    """Positions for a slate, ascending: those to be kept first, then those within the caps, then others."""
+    order = np.lexsort((~has_room, ~is_kept))
+    return np.sort(order[: store.MAX_SLATE_LENGTH])
+
+
+def _nth(groups: Rows) -> Rows:
+    """The number of members of its group before each position: (n,) int64, numbered from 0 -> (n,) int64"""
+    order = np.argsort(groups, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(groups))])
+    nth = np.empty(len(groups), np.int64)
+    nth[order] = np.arange(len(groups)) - starts[groups[order]]
+    return nth
+
+
+def _numbered(ids: np.ndarray) -> Rows:
+    return np.unique(ids, return_inverse=True)[1]

@@ -1,0 +1,135 @@
+"""Reasons for the listings of a feed: a code stored with the slate, a sentence, and evidence.
+
+The evidence is the listings that the actor touched and that contributed most.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+import numpy as np
+
+from listings.models import Listing
+from ml.arrays import Matrix, Rows, Vector
+from recommendations.models.feature_names import FEATURES, SOURCES
+from recommendations.popularity.impression_counts import YOUNG
+from recommendations.ranking.exploration import ExploredOrder
+from recommendations.ranking.scoring import Ranked
+from recommendations.replica.snapshot import CatalogueSnapshot
+from recommendations.retrieval.nearby import RADIUS_KM
+from recommendations.slates.results import SENTENCES, Reason, ReasonCode
+from recommendations.taste.profile import UserProfile
+
+EVIDENCE = 3  # listings named as evidence, at most
+
+WITH_EVIDENCE = {
+    ReasonCode.BECAUSE_YOU_VIEWED: "Because you viewed “{}”",
+    ReasonCode.PEOPLE_ALSO_LIKED: "People who liked “{}” also liked this",
+}
+# The sources behind each reason. MORE is for a listing to which none of them contributes.
+SOURCES_OF_CODE = {
+    ReasonCode.BECAUSE_YOU_VIEWED: ("content", "affinity"),
+    ReasonCode.PEOPLE_ALSO_LIKED: ("collaborative", "covisitation"),
+    ReasonCode.TRENDING: ("trending", "popularity"),
+    ReasonCode.NEAR_YOU: ("place",),
+    ReasonCode.NEW: ("fresh",),
+}
+NEARBY = {ReasonCode.TRENDING: ReasonCode.TRENDING_NEARBY, ReasonCode.NEW: ReasonCode.NEW_NEAR_YOU}
+
+
+def reason_codes(ranked: Ranked, explored: ExploredOrder, boosted: np.ndarray) -> list[str]:
+    """The code of each listing in order: (m,)
+
+    Explored listings come first, then boosted ones; the others have the reason whose sources contribute most
+    to the blended score. boosted (n,) bool, for each ranked listing.
+    """
+    shares = np.nan_to_num(ranked.shares[explored.order])  # (m, s)
+    contributed = np.column_stack(
+        [shares[:, [SOURCES.index(name) for name in names]].sum(axis=1) for names in SOURCES_OF_CODE.values()]
+    )
+    features = ranked.features[explored.order]
+    is_old = features[:, FEATURES.index("age_days")] > YOUNG / timedelta(days=1)
+    contributed[is_old, list(SOURCES_OF_CODE).index(ReasonCode.NEW)] = 0
+    # Popularity gives a new listing the prior's click rate: that is no sign that anybody likes it.
+    is_untouched = ~(features[:, FEATURES.index("trending")] > 0)
+    contributed[is_untouched, list(SOURCES_OF_CODE).index(ReasonCode.TRENDING)] = 0
+    largest = np.array(list(SOURCES_OF_CODE))[np.argmax(contributed, axis=1)]
+    plain = np.where(contributed.max(axis=1, initial=0) <= 0, ReasonCode.MORE, largest).tolist()
+    is_near = features[:, FEATURES.index("distance_km")] <= RADIUS_KM
+    chosen = [NEARBY.get(code, code) if near else code for code, near in zip(plain, is_near, strict=True)]
+    for place in np.flatnonzero(boosted[explored.order]):
+        chosen[place] = ReasonCode.BOOSTED
+    for place in explored.places:
+        chosen[place] = ReasonCode.EXPLORING
+    return [str(code) for code in chosen]
+
+
+def explain(
+    snapshot: CatalogueSnapshot, profile: UserProfile, listing_ids: Sequence[int], codes: Sequence[str]
+) -> list[Reason | None]:
+    """The reason of each listing by its code, with evidence from what the actor touched.
+
+    The same profile and snapshot give the same evidence. None for a code of another release.
+    """
+    rows = snapshot.rows_of(np.array(listing_ids, np.int64))
+    evidence = [_evidence(snapshot, profile, int(row), code) for row, code in zip(rows, codes, strict=True)]
+    evident_ids = {pk for own in evidence for pk in own}
+    known = {pk: (name, title) for pk, name, title in _names(evident_ids)} if evident_ids else {}
+    return [
+        _reason(code, [known[pk] for pk in own if pk in known])
+        for code, own in zip(codes, evidence, strict=True)
+    ]
+
+
+def _reason(code: str, evidence: list[tuple[str, str]]) -> Reason | None:
+    """evidence: external id and title of each listing, the strongest first."""
+    if code not in SENTENCES:
+        return None
+    known_code = ReasonCode(code)
+    if not evidence or known_code not in WITH_EVIDENCE:
+        return Reason(known_code, SENTENCES[known_code])
+    sentence = WITH_EVIDENCE[known_code].format(evidence[0][1])
+    return Reason(known_code, sentence, tuple(external_id for external_id, _ in evidence))
+
+
+def _names(listing_ids: set[int]) -> Iterable[tuple[int, str, str]]:
+    """Id, external id and title of those listings that are or were for sale; others stay private."""
+    public = Listing.objects.filter(status__in=Listing.PUBLIC)
+    return public.filter(pk__in=listing_ids).values_list("pk", "external_id", "title")
+
+
+def _evidence(snapshot: CatalogueSnapshot, profile: UserProfile, row: int, code: str) -> list[int]:
+    """Ids of the touched listings that contributed most to a row, at most EVIDENCE."""
+    if row < 0 or not len(profile.listing_ids):
+        return []
+    vector = snapshot.vectors(np.array([row])).astype(np.float32)  # (1, d)
+    if code == ReasonCode.BECAUSE_YOU_VIEWED:
+        return _strongest(profile, snapshot.comparison.likeness(profile.vectors, vector)[:, 0])
+    if code == ReasonCode.PEOPLE_ALSO_LIKED:
+        return _strongest(profile, _contributions(snapshot, profile, row, vector))
+    return []
+
+
+def _strongest(profile: UserProfile, contributions: Vector) -> list[int]:
+    """Ids of the touched listings with the greatest contributions (m,), those above 0; NaN counts as none."""
+    order = np.argsort(-np.nan_to_num(contributions, nan=-np.inf), kind="stable")[:EVIDENCE]
+    return [int(profile.listing_ids[place]) for place in order if contributions[place] > 0]
+
+
+def _contributions(snapshot: CatalogueSnapshot, profile: UserProfile, row: int, vector: Matrix) -> Vector:
+    """What each touched listing adds to the collaborative score of a row: (m,) float32, NaN = unknown."""
+    contributions = np.full(len(profile.listing_ids), np.nan, np.float32)
+    model, target = snapshot.collaborative, _factors(snapshot, row, vector)
+    if model is None or target is None:
+        return contributions
+    items: Rows = model.items_of(profile.listing_ids)
+    known = items >= 0
+    contributions[known] = model.contributions(items[known], profile.weights[known], target)
+    return contributions
+
+
+def _factors(snapshot: CatalogueSnapshot, row: int, vector: Matrix) -> Vector | None:
+    """The item factors of a row, or those that its content predicts; None without a model or a prior."""
+    item, model = int(snapshot.items[row]), snapshot.collaborative
+    if model is not None and item >= 0:
+        return model.als.item_factors[item]
+    return None if snapshot.prior is None else snapshot.prior.factors(vector)[0]

@@ -1,0 +1,5 @@
+"""Search by words, photos and both.
+
+`pipeline` is the front door; `understanding` reads the query; `fulltext` and the snapshot find; `matching`
+joins the two. Knows nothing of the feed.
+"""

@@ -1,0 +1,149 @@
+"""Retrieval for search: one ranking each by full text, by vectors and by photo."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Coalesce
+
+from listings.models import Actor, Listing
+from ml.arrays import Rows
+from recommendations.encoders import query_client
+from recommendations.encoders.encoded_query import EncodedQuery
+from recommendations.encoders.query_client import EncoderUnreachable, EncodingUnavailable
+from recommendations.interactions.retractions import unwanted_by
+from recommendations.replica import follower
+from recommendations.replica.follower import ReplicaNotReady
+from recommendations.replica.snapshot import CatalogueSnapshot
+from recommendations.retrieval.filters import Filters, allowed_rows, listings_passing
+from recommendations.search import fulltext
+from recommendations.search.query import ParsedQuery
+
+DEPTH = 2000  # listings by words: enough for the last page and for facet counts
+NEIGHBOURS = 200  # listings by vectors, which always find something: farther ones are hardly relevant
+
+Rankings = dict[str, Rows]  # source -> keys of listings (m,) int64, best first
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PreparedQuery:
+    """An encoded search query without its filters, which `match` takes."""
+
+    words: str
+    has_photo: bool
+    is_silent: bool  # only stop words were sent: these match nothing, rather than everything
+    view: CatalogueSnapshot | None
+    encoded: EncodedQuery | None
+    not_of: int | None  # key of the actor, whose own listings are left out
+    unwanted: frozenset[int]  # listings that the actor hid or reported
+    degraded: tuple[str, ...] = ()
+
+    def match(self, filters: Filters) -> Rankings:
+        """Listings that match and pass the filters, by source. Raises NoSuchCategory."""
+        if self.is_silent:
+            return {}
+        if not self.words and not self.has_photo:
+            newest = listings_passing(filters, self.not_of).order_by("-created_at", "-pk")
+            return {"newest": self._without_unwanted(list(newest.values_list("pk", flat=True)[:DEPTH]))}
+        rankings = {"words": self._by_words(filters)} if self.words else {}
+        return rankings | self._by_vectors(filters, rankings.get("words", _no_listings()))
+
+    def matching(self, filters: Filters, rankings: Rankings) -> QuerySet[Listing]:
+        """The active listings that match.
+
+        With words or a photo these are the listings of the rankings: at most DEPTH by words and NEIGHBOURS
+        by vectors. With filters alone they are all that pass.
+        """
+        if not self.words and not self.has_photo and not self.is_silent:
+            return listings_passing(filters, self.not_of).exclude(pk__in=self.unwanted)
+        ranked_ids = np.unique(np.concatenate([_no_listings(), *rankings.values()])).tolist()
+        return Listing.objects.filter(pk__in=ranked_ids, status=Listing.Status.ACTIVE)
+
+    def _by_words(self, filters: Filters) -> Rows:
+        return self._without_unwanted(fulltext.find(self.words, filters, limit=DEPTH, not_of=self.not_of))
+
+    def _without_unwanted(self, listing_ids: list[int]) -> Rows:
+        return np.array([pk for pk in listing_ids if pk not in self.unwanted], np.int64)
+
+    def _by_vectors(self, filters: Filters, by_words: Rows) -> Rankings:
+        """Rankings by the vector of the whole query and, with a photo, by the best photo of each listing.
+
+        Without a photo, distant listings are left out unless full text found them too.
+        """
+        if self.encoded is None:
+            return {}
+        snapshot, vector = self.view, self.encoded.vector
+        allowed = allowed_rows(snapshot, filters, without=self.unwanted, not_of=self.not_of)
+        weights = snapshot.comparison.blocks.query_weights(vector)
+        rows, scores = snapshot.nearest(vector, NEIGHBOURS, allowed, weights)
+        ids = snapshot.attributes["listing_id"][rows]
+        if not self.has_photo:
+            near = scores >= snapshot.comparison.blocks.least_likeness
+            return {"vectors": ids[near | np.isin(ids, by_words)]}
+        by_photo, _ = snapshot.nearest_by_photo(self.encoded.photo, NEIGHBOURS, allowed)
+        return {"vectors": ids, "photo": snapshot.attributes["listing_id"][by_photo]}
+
+
+def prepare_query(query: ParsedQuery, *, photo: bytes | None, actor: Actor | None) -> PreparedQuery:
+    """Encode a query for retrieval. `degraded` names the parts that were not available.
+
+    Raises EncoderAway and NotReady for a photo without words.
+    """
+    words = query.words if query.says_something else ""
+    snapshot, encoded, degraded = _encoded(words, photo)
+    return PreparedQuery(
+        words=words,
+        has_photo=photo is not None,
+        is_silent=bool(query.words) and not words and photo is None,
+        view=snapshot,
+        encoded=encoded,
+        not_of=actor and actor.pk,
+        unwanted=unwanted_by(actor),
+        degraded=degraded,
+    )
+
+
+def _encoded(
+    words: str, photo: bytes | None
+) -> tuple[CatalogueSnapshot | None, EncodedQuery | None, tuple[str, ...]]:
+    """The snapshot, the query as vectors of its encoder, and what is degraded. Full text needs neither."""
+    snapshot, needs_encoding = _snapshot_if_ready(), bool(words or photo)
+    if snapshot is None and photo and not words:
+        raise ReplicaNotReady("Photos cannot be compared yet; try again in a moment.")
+    if snapshot is None or not needs_encoding:
+        return snapshot, None, ("catalogue",) if needs_encoding else ()
+    try:
+        encoded = query_client.encode(words=words, photo=photo)
+    except EncodingUnavailable as error:
+        return snapshot, None, _without_encoder(words, str(error))
+    if encoded.encoder_version != snapshot.encoder_version:
+        return snapshot, None, _without_encoder(words, "The encoder is being switched.")
+    return snapshot, encoded, ()
+
+
+def _snapshot_if_ready() -> CatalogueSnapshot | None:
+    try:
+        return follower.snapshot()
+    except ReplicaNotReady:
+        return None
+
+
+def _without_encoder(words: str, reason: str) -> tuple[str, ...]:
+    """What is degraded then. Raises EncoderAway for a photo without words."""
+    logger.info("A search found no vectors for its query and used full text alone: %s", reason)
+    if not words:
+        raise EncoderUnreachable
+    return ("encoder",)
+
+
+def count_by_root(matching: QuerySet[Listing]) -> dict[str, int]:
+    """Root category -> number of these listings in it, most first."""
+    root = Coalesce("category__root__path", "category__path")
+    counts = matching.values_list(root).annotate(count=Count("pk")).order_by("-count", root)
+    return dict(counts)
+
+
+def _no_listings() -> Rows:
+    return np.empty(0, np.int64)

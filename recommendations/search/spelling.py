@@ -1,0 +1,206 @@
+"""Spelling correction with the vocabulary of the catalogue."""
+
+import json
+import logging
+import math
+import zlib
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import redis
+from django.db import connection
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from listings.models import Listing
+from listings.words import BREAK, WORD, plain_word, stem
+from recommendations.core import redis_client
+
+KEY = "vocabulary"
+RELEARN_AFTER = timedelta(minutes=5)
+MOST_LISTINGS = 100_000  # the newest ones
+MOST_WORDS = 100_000
+OFTEN = 5  # listings that make a word count when no title holds it
+ENOUGH = 2  # listings that make a word a correction: a rarer one may be misspelt itself
+SHORTEST = 4  # letters: shorter words are within one letter of too many others
+LONG = 8  # letters: from here on two mistakes are corrected
+LONGEST = 32
+MOST_MENDED = 32  # words of a query
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Corrected words, and misspelt word -> its correction."""
+
+    words: str
+    replaced: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of the catalogue with their document frequencies."""
+
+    listing_count: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def share(self, word: str) -> float:
+        """Share of the listings that hold a word, between 0 and 1."""
+        return min(self.counts.get(word, 0) / max(self.listing_count, 1), 1.0)
+
+    def information(self, word: str) -> float:
+        """Inverse document frequency of a word, in nats. 1 for every word while the vocabulary is empty."""
+        if not self.counts:
+            return 1.0
+        return math.log(1 + self.listing_count / (1 + self.counts.get(word, 0)))
+
+    def knows(self, word: str) -> bool:
+        """Whether a listing holds the word, or another word of the same stem."""
+        return word in self.counts or stem(word) in self._stems
+
+    def continues(self, beginning: str) -> bool:
+        """Whether a word of the vocabulary has this prefix."""
+        position = bisect_left(self._sorted, beginning)
+        return position < len(self._sorted) and self._sorted[position].startswith(beginning)
+
+    def nearest(self, word: str) -> str | None:
+        """The correction with the fewest mistakes, then the most listings; None if none is near enough."""
+        allowed = 1 if len(word) < LONG else 2
+        lengths = range(len(word) - allowed, len(word) + allowed + 1)
+        candidates = [known for length in lengths for known in self._by_length.get(length, ())]
+        near = process.extract(word, candidates, scorer=OSA.distance, score_cutoff=allowed, limit=None)
+        ranked = [(mistakes, -self.counts[known], known) for known, mistakes, _ in near]
+        return min((entry for entry in ranked if _is_plausible(word, entry[2])), default=(0, 0, None))[2]
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(word for word, count in self.counts.items() if count >= ENOUGH)
+
+    @cached_property
+    def _stems(self) -> frozenset[str]:
+        return frozenset(map(stem, self.counts))
+
+    @cached_property
+    def _by_length(self) -> dict[int, list[str]]:
+        """The words that may be corrections, by their length."""
+        groups = defaultdict(list)
+        for word in self._sorted:
+            if word.isalpha():
+                groups[len(word)].append(word)
+        return groups
+
+
+def correct_spelling(words: str) -> Correction:
+    """Replace words that are not in the vocabulary by their nearest word of it.
+
+    Short words and words with digits stay, and so does a last word that may still be typed. Without a
+    vocabulary all words stay.
+    """
+    known = vocabulary()
+    spans = [match.span() for match in WORD.finditer(words)][:MOST_MENDED] if known.counts else []
+    replaced: dict[str, str] = {}
+    corrected = words
+    for start, end in reversed(spans):  # from the end, so that earlier spans stay valid
+        word = plain_word(words[start:end])
+        is_last = not WORD.search(words, end)
+        if not _is_correctable(word) or known.knows(word) or (is_last and known.continues(word)):
+            continue
+        if correction := replaced.get(word) or known.nearest(word):
+            replaced[word] = correction
+            corrected = corrected[:start] + correction + corrected[end:]
+    return Correction(corrected, replaced)
+
+
+def _is_correctable(word: str) -> bool:
+    return SHORTEST <= len(word) <= LONGEST and word.isalpha()
+
+
+def _is_plausible(word: str, known: str) -> bool:
+    """Whether a correction keeps the first letter of a short word: `boat` is hardly a misspelt `coat`."""
+    return len(word) >= LONG or word[0] == known[0] or word[:2] == known[1::-1]
+
+
+_parsed: tuple[str, Vocabulary] = ("", Vocabulary())
+
+
+def client() -> redis.Redis:
+    """This process's client of Redis, with a short timeout: no search waits for spelling."""
+    return redis_client.client(0.5)
+
+
+def vocabulary() -> Vocabulary:
+    """The current vocabulary, parsed once in this process; empty when Redis does not answer or has none."""
+    global _parsed
+    try:
+        learnt_at = (client().hget(KEY, "learnt_at") or b"").decode()
+        if learnt_at != _parsed[0]:
+            _parsed = learnt_at, _parse(client().hget(KEY, "words"))
+    except (redis.RedisError, ValueError, zlib.error) as error:
+        logger.warning(
+            "The vocabulary could not be read from Redis (%s). Searches go on without spelling correction",
+            error,
+        )
+        return Vocabulary()
+    return _parsed[1]
+
+
+def _parse(stored: bytes | None) -> Vocabulary:
+    return Vocabulary(**json.loads(zlib.decompress(stored))) if stored else Vocabulary()
+
+
+def learn_when_stale(*, now: datetime) -> int:
+    """Learn the vocabulary if it is older than FRESH. Returns the number of words; 0 if it is not."""
+    learnt_at = client().hget(KEY, "learnt_at")
+    if learnt_at is not None and abs(now - datetime.fromisoformat(learnt_at.decode())) < RELEARN_AFTER:
+        return 0
+    return learn(now=now)
+
+
+def learn(*, now: datetime) -> int:
+    """Count the words of the active listings and store them in Redis. Returns the number of words.
+
+    Safe to run twice at once. An empty catalogue stores nothing, so that the next call counts again.
+    """
+    counted = _count_words()
+    if not counted.counts:
+        client().delete(KEY)
+        return 0
+    stored = json.dumps({"listing_count": counted.listing_count, "counts": counted.counts})
+    mapping = {"learnt_at": now.isoformat(), "words": zlib.compress(stored.encode())}
+    client().hset(KEY, mapping=mapping)
+    return len(counted.counts)
+
+
+_TEXTS = """
+    SELECT setweight(to_tsvector('simple', regexp_replace(title, {breaks}, ' ', 'g')), 'A')
+        || setweight(to_tsvector('simple', regexp_replace(left(description, 2000), {breaks}, ' ', 'g')), 'D')
+    FROM listings_listing WHERE status = {active} ORDER BY created_at DESC, id DESC LIMIT {limit}
+"""
+_COUNTS = """
+    SELECT everywhere.word, everywhere.ndoc FROM ts_stat(%(texts)s) everywhere
+    LEFT JOIN ts_stat(%(texts)s, 'a') titles USING (word)
+    WHERE (titles.word IS NOT NULL OR everywhere.ndoc >= %(often)s) AND length(word) <= %(longest)s
+    ORDER BY everywhere.ndoc DESC, word LIMIT %(most)s
+"""
+
+
+def _count_words() -> Vocabulary:
+    listing_count = min(Listing.objects.filter(status=Listing.Status.ACTIVE).count(), MOST_LISTINGS)
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS, {"often": OFTEN, "longest": LONGEST, "most": MOST_WORDS, "texts": _texts()})
+        return Vocabulary(listing_count, dict(_plain(cursor.fetchall())))
+
+
+def _texts() -> str:
+    """The query that ts_stat runs. It takes no parameters, and nothing in it comes from a user."""
+    return _TEXTS.format(breaks=f"'{BREAK}'", active=f"'{Listing.Status.ACTIVE.value}'", limit=MOST_LISTINGS)
+
+
+def _plain(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The counts with words in our lower case, which differs from PostgreSQL's for some letters."""
+    return [(plain_word(word), count) for word, count in counts]

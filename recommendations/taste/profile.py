@@ -1,0 +1,240 @@
+"""The user profile: an actor's interests, read from their last events when a request comes."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from django.conf import settings
+from django.db.models import QuerySet
+
+from listings.models import Actor
+from ml.arrays import Matrix, Vector
+from ml.ranking.interests import choose_interests
+from recommendations.core.identity import identities_of
+from recommendations.interactions import retractions
+from recommendations.interactions.weights import EVENT_WEIGHTS, NEGATIVE_KINDS, PROFILE_HALF_LIFE, WEIGHT_CAP
+from recommendations.models.embeddings import ListingEmbedding
+from recommendations.models.events import Interaction
+from recommendations.models.vector_format import decode_vectors
+from recommendations.replica.snapshot import CatalogueSnapshot
+from recommendations.taste.affinity import TouchedListings, log_prices
+from recommendations.taste.location import LocationProfile
+from recommendations.taste.purchases import SATISFIED_FOR, satisfied_categories
+from recommendations.trust import weighting
+
+LAST_EVENTS = 100
+MAX_INTERESTS = 4
+LEAST_WEIGHT = 1e-6  # of events of years ago: float32 would round their weight to 0
+MOST_OF_BOUGHT_KINDS = 1000  # events in categories of purchases: whoever has more is looking for another
+MAX_REJECTED = 20  # the last hidden or reported listings, which penalise those like them
+# Of the events behind affinity. It is short: people look for one thing at a time.
+RECENT_HALF_LIFE = timedelta(days=settings.ENVIRONMENT.search_half_life_days)
+
+
+@dataclass(frozen=True)
+class UserProfile:
+    """What is known of an actor; empty for one without events, or without an id."""
+
+    listing_ids: np.ndarray  # (m,) int64: touched with a positive weight, sold ones included
+    weights: Vector  # (m,) float32, > 0
+    interests: Matrix  # (i, d) float32: embeddings of up to four touched listings that represent all
+    interest_weights: Vector  # (i,) float32, the greatest is 1
+    # From the collaborative model; None where it knows none of the touched listings.
+    factors: Vector | None = None  # (k,) float32, by fold-in
+    covisited: Vector | None = None  # (n,) float32: co-visitation score of each item of the model
+    habits: LocationProfile = field(default_factory=LocationProfile.none)
+    touched: TouchedListings = field(default_factory=TouchedListings.none)
+    vectors: Matrix | None = None  # (m, d) float32 of listing_ids, zeros where unknown
+    unwanted: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (u, d): hidden, reported
+    satisfied: frozenset[int] = frozenset()  # ids of categories in which they bought what they looked for
+    seen: frozenset[int] = frozenset()  # ids of listings not to show again: touched, hidden, reported
+    actor_id: int | None = None
+    selves: tuple[int, ...] = ()  # ids of this actor and of the visitors merged into them
+
+    @property
+    def event_weight(self) -> float:
+        """How much is known of the actor, in the weight of one view."""
+        return float(self.weights.sum())
+
+
+def read_profile(actor: Actor | None, snapshot: CatalogueSnapshot, *, now: datetime) -> UserProfile:
+    """The profile of an actor, from their last events and those of the visitors merged into them.
+
+    Events after `now` are left out: evaluation reads profiles of earlier times.
+    """
+    if actor is None:
+        return _empty(snapshot)
+    selves = identities_of(actor)
+    own = retractions.not_retracted_of(selves, until=now)
+    events = _last_events(own.exclude(listing__seller=actor.pk).exclude(kind__in=NEGATIVE_KINDS))
+    touched = _touched(events, now)
+    unwanted = list(
+        own.filter(kind__in=NEGATIVE_KINDS).order_by("-occurred_at").values_list("listing", flat=True)
+    )
+    liked = {pk: signal for pk, signal in touched.items() if signal.weight > 0 and pk not in unwanted}
+    listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
+    weights = np.array([max(signal.weight, LEAST_WEIGHT) for signal in liked.values()], np.float32)
+    vectors, known = vectors_of(listing_ids, snapshot)
+    interests, interest_weights = _interests(vectors, known, weights, snapshot)
+    factors, covisited = _collaborative(listing_ids, weights, snapshot)
+    return UserProfile(
+        listing_ids=listing_ids,
+        weights=weights,
+        interests=interests,
+        interest_weights=interest_weights,
+        factors=factors,
+        covisited=covisited,
+        habits=_habits(liked, weights),
+        touched=_touched_listings(liked, vectors, snapshot),
+        vectors=vectors.astype(np.float32),
+        unwanted=_known_vectors(unwanted[:MAX_REJECTED], snapshot),
+        satisfied=_satisfied(own, events, now),
+        seen=frozenset(unwanted) | touched.keys(),
+        actor_id=actor.pk,
+        selves=tuple(selves),
+    )
+
+
+def _empty(snapshot: CatalogueSnapshot) -> UserProfile:
+    empty = np.empty(0, np.float32)
+    return UserProfile(np.empty(0, np.int64), empty, np.empty((0, snapshot.dimension), np.float32), empty)
+
+
+_LISTING_COLUMNS = ("listing__price", "listing__category", "listing__latitude", "listing__longitude")
+_LISTING_COLUMN_COUNT = len(_LISTING_COLUMNS)
+
+
+@dataclass(frozen=True)
+class _Signal:
+    """The events with one listing, summed up."""
+
+    weight: float  # sum of the events' weights, decayed by age, capped
+    recent: float  # decay of the last event with a positive weight: 1 now, halved every RECENT_HALF_LIFE
+    about: tuple  # of the listing: _LISTING_COLUMNS
+
+
+class _Event(NamedTuple):
+    """The part of an interaction that the profile uses."""
+
+    listing: int
+    kind: str
+    source: str
+    is_doubtful: bool
+    at: datetime
+    about: tuple  # of the listing: _LISTING_COLUMNS
+
+
+def _last_events(own: QuerySet[Interaction], most: int = LAST_EVENTS) -> list[_Event]:
+    """The last `most` events, the last one first."""
+    columns = ("listing", "kind", "source", "is_doubtful", "occurred_at", *_LISTING_COLUMNS)
+    rows = own.order_by("-occurred_at").values_list(*columns)[:most]
+    return [_Event(*row[:-_LISTING_COLUMN_COUNT], row[-_LISTING_COLUMN_COUNT:]) for row in rows]
+
+
+def _touched(events: list[_Event], now: datetime) -> dict[int, _Signal]:
+    """Listing id -> the sum of its events."""
+    signals: dict[int, _Signal] = {}
+    for event in events:
+        belief = weighting.trust_factor(event.source, is_doubtful=event.is_doubtful)
+        weight = EVENT_WEIGHTS[event.kind] * belief * 0.5 ** ((now - event.at) / PROFILE_HALF_LIFE)
+        recent = 0.5 ** ((now - event.at) / RECENT_HALF_LIFE) if weight > 0 else 0.0
+        before = signals.get(event.listing, _Signal(0.0, 0.0, ()))
+        total = min(before.weight + weight, WEIGHT_CAP)
+        signals[event.listing] = _Signal(total, max(before.recent, recent), event.about)
+    return signals
+
+
+def _satisfied(own: QuerySet[Interaction], events: list[_Event], now: datetime) -> frozenset[int]:
+    if len(events) == LAST_EVENTS:  # purchases may lie farther back
+        lately = own.filter(occurred_at__gt=now - SATISFIED_FOR)
+        bought = lately.filter(kind=Interaction.Kind.PURCHASE).values_list("listing__category", flat=True)
+        events = _last_events(lately.filter(listing__category__in=list(bought)), MOST_OF_BOUGHT_KINDS)
+    return satisfied_categories(
+        [(event.listing, event.kind, event.about[1], event.at) for event in events], now=now
+    )
+
+
+def _habits(liked: dict[int, _Signal], weights: Vector) -> LocationProfile:
+    if not liked:
+        return LocationProfile.none()
+    places = np.array([signal.about[2:] for signal in liked.values()], dtype=np.float64)  # None becomes NaN
+    return LocationProfile.of(
+        weights, places, np.array([signal.about[1] for signal in liked.values()], np.int64)
+    )
+
+
+def _touched_listings(
+    liked: dict[int, _Signal], vectors: Matrix, snapshot: CatalogueSnapshot
+) -> TouchedListings:
+    """For affinity each listing counts once, by the age of its last event and not by the number of events."""
+    if not liked:
+        return TouchedListings.none()
+    recent = np.array([signal.recent for signal in liked.values()]) + 1e-9
+    pence = np.array([int(signal.about[0] * 100) for signal in liked.values()], np.int64)
+    return TouchedListings(
+        shares=(recent / recent.sum()).astype(np.float32),
+        prices=log_prices(pence),
+        categories=np.array([signal.about[1] for signal in liked.values()], np.int64),
+        words=vectors[:, snapshot.comparison.blocks.slices[2]].astype(np.float32),
+    )
+
+
+def _interests(
+    vectors: Matrix, known: np.ndarray, weights: Vector, snapshot: CatalogueSnapshot
+) -> tuple[Matrix, Vector]:
+    """Embeddings (i, d) float32 of the listings that represent the others, and their weights (i,)."""
+    if not known.any():
+        empty = _empty(snapshot)
+        return empty.interests, empty.interest_weights
+    vectors, weights = vectors[known].astype(np.float32), weights[known]
+    chosen = choose_interests(snapshot.comparison.weighted(vectors), weights, limit=MAX_INTERESTS)
+    share = weights[chosen]
+    return vectors[chosen], (share / share.max()).astype(np.float32)
+
+
+def vectors_of(listing_ids: np.ndarray, snapshot: CatalogueSnapshot) -> tuple[Matrix, np.ndarray]:
+    """Embeddings (m, d) float16 and which are known (m,) bool; those of sold listings come from the table."""
+    rows = snapshot.rows_of(listing_ids)
+    known = rows >= 0
+    vectors = np.zeros((len(listing_ids), snapshot.dimension), np.float16)
+    vectors[known] = snapshot.vectors(rows[known])
+    gone = {int(pk): place for place, pk in enumerate(listing_ids) if not known[place]}
+    stored = ListingEmbedding.objects.filter(
+        listing__in=gone.keys(), encoder_version=snapshot.encoder_version
+    )
+    for pk, vector in stored.values_list("listing_id", "vector"):
+        vectors[gone[pk]] = np.frombuffer(vector, dtype="<f2")
+        known[gone[pk]] = True
+    return vectors, known
+
+
+def _known_vectors(listing_ids: list[int], snapshot: CatalogueSnapshot) -> Matrix:
+    """Embeddings (u, d) float32 of the listings that have one."""
+    vectors, known = vectors_of(np.array(listing_ids, np.int64), snapshot)
+    return vectors[known].astype(np.float32)
+
+
+def photo_vectors_of(listing_id: int, snapshot: CatalogueSnapshot) -> Matrix:
+    """Embeddings of a listing's photos, (m, look + meaning) float16; of a sold one, from the table."""
+    row = int(snapshot.rows_of(np.array([listing_id]))[0])
+    if row >= 0:
+        return snapshot.photos_of(row).vectors
+    stored = ListingEmbedding.objects.filter(listing=listing_id, encoder_version=snapshot.encoder_version)
+    return decode_vectors(
+        stored.values_list("photo_vectors", flat=True), snapshot.comparison.blocks.photo_dimension
+    )
+
+
+def _collaborative(
+    listing_ids: np.ndarray, weights: Vector, snapshot: CatalogueSnapshot
+) -> tuple[Vector | None, Vector | None]:
+    """Folded-in factors and co-visitation scores; None where the model knows none of the listings."""
+    model = snapshot.collaborative
+    if model is None:
+        return None, None
+    items = model.items_of(listing_ids)
+    known = items >= 0
+    if not known.any():
+        return None, None
+    return model.fold_in(items[known], weights[known]), model.covisited(items[known], weights[known])

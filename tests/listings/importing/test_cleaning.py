@@ -1,0 +1,157 @@
+"""Cleaning of exported adverts. All texts are invented."""
+
+from decimal import Decimal
+
+import pytest
+
+from listings.importing import cleaning
+
+CATEGORY = "Home & Garden / Beds & Bedroom Furniture / Wardrobes, Shelving & Storage"
+LOCATION = "Stow-on-the-Wold, Gloucestershire"
+
+
+class TestTitle:
+    @pytest.mark.parametrize(
+        "title",
+        [
+            "Blue sofa | in Stow-on-the-Wold, Gloucestershire | Gumtree",
+            "Blue sofa  |  in Stow-on-the-Wold, Gloucestershire |Gumtree ",
+            "Blue sofa | in Somewhere Else, Kent | Gumtree",
+            "Blue sofa | Gumtree",
+            "Blue sofa | in Stow-on-the-Wold, Gloucestershire | Gumt",
+            "Blue sofa | in Stow-on-the-Wold, Gloucestershire |",
+            "Blue sofa | in Stow-on-the-Wold, Glouc...",
+            "Blue sofa | in Stow-on",
+            "Blue sofa | in",
+            "  Blue\r sofa ",
+        ],
+    )
+    def test_the_sites_ending_goes_whole_or_cut_off(self, title):
+        assert cleaning.clean_title(title, LOCATION) == "Blue sofa"
+
+    @pytest.mark.parametrize(
+        "title", ["Sofa | in good condition", "Sofa |grey| in parts", "PS5 | 2 games", "Gumtree sign"]
+    )
+    def test_other_bars_and_words_stay(self, title):
+        assert cleaning.clean_title(title, LOCATION) == title
+
+    def test_a_title_that_is_only_the_ending_is_nothing(self):
+        assert cleaning.clean_title("N/A | in Stow-on-the-Wold, Gloucestershire | Gumtree", LOCATION) == ""
+
+
+class TestPostedBy:
+    @pytest.mark.parametrize(
+        "sentence",
+        [
+            "Posted by Alice in Bedroom Furniture, Wardrobes, Shelving in Stow-on-the-Wold. 25 May 2022",
+            "Posted by Alice in Beds & Bedroom Furniture, Wardrobes in Stow-on-the-Wold. 25. February 2022",
+            "Posted by Mr. A. Smith in Music, CDs in Elsewhere. February 5, 2022",
+            "Posted by The Donut Cat in Wardrobes, with a bed, in Stow-on-the-Wold. 6 Dec 2021",
+            "Posted by Alice.Stow-on-the-Wold. 25 February 2022",
+        ],
+    )
+    def test_the_dated_sentence_goes_wherever_it_stands(self, sentence):
+        for before, after in (
+            ("A bed. ", ""),
+            ("A bed. ", "Size 45x45cm"),
+            ("", "\rCollect today"),
+            ("", ""),
+        ):
+            cleaned = cleaning.clean_description(before + sentence + after, CATEGORY, LOCATION)
+            assert cleaned == f"{before.strip()} {after.strip()}".strip()
+
+    @pytest.mark.parametrize(
+        "sentence",
+        [
+            "Posted by Alice in Beds & Bedroom Furniture, Wardrobes, Shelving in Stow-on-the-Wold. ",
+            "Posted by Alice in Home & Garden, Wardrobes, Shelving & Sto",
+            "Posted by ALICE, in Stow-on-the-Wold. ",
+            "Posted by Alice in Stow-on-the-Wold",
+        ],
+    )
+    def test_without_its_date_it_is_told_by_the_adverts_own_category_or_town(self, sentence):
+        assert cleaning.clean_description(f"A bed. {sentence}", CATEGORY, LOCATION) == "A bed."
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Can be posted by Royal Mail in a padded envelope.",
+            "Posted by courier in 2 days.",
+            "£10 posted pay by card",
+            "Posted by hand. We moved in Stow-on-the-Wold last year, so collect there.",
+            "Bought on 25 February 2022 in Bath.",
+        ],
+    )
+    def test_other_talk_of_post_and_dates_stays(self, text):
+        assert cleaning.clean_description(text, CATEGORY, LOCATION) == text
+
+    def test_it_works_without_category_or_location(self):
+        assert cleaning.clean_description("A bed. Posted by A in B.", "", "") == "A bed. Posted by A in B."
+
+
+class TestPrice:
+    @pytest.mark.parametrize(
+        ("text", "price"),
+        [
+            ("£1,200.00", "1200.00"),
+            ("£5", "5.00"),
+            (" £ 20.5 ", "20.50"),
+            ("1200", "1200.00"),
+            ("£1,234,567.00", "1234567.00"),
+            ("GBP 12", "12.00"),
+            ("12 €", "12.00"),
+            ("US$7", "7.00"),
+            ("Free", "0.00"),
+            ("0", "0.00"),
+        ],
+    )
+    def test_prices_are_read_exactly(self, text, price):
+        assert str(cleaning.clean_price(text)) == price
+        assert isinstance(cleaning.clean_price(text), Decimal)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "N/A",
+            "POA",
+            "-5",
+            "£1,20.00",
+            "12,5",
+            "1e5",
+            "NaN",
+            "Infinity",
+            "£5 each",
+            "9" * 30,
+            "£10-£20",
+        ],
+    )
+    def test_junk_is_no_price(self, text):
+        with pytest.raises(cleaning.UnreadablePrice):
+            cleaning.clean_price(text)
+
+
+class TestTheRest:
+    @pytest.mark.parametrize("text", ["", " ", "N/A", "n/a", "NaN", "None", "-", "\r"])
+    def test_empty_cells_are_empty_in_every_spelling(self, text):
+        assert cleaning.clean_cell(text) == "" and cleaning.clean_text(text) == ""
+
+    def test_lines_end_in_one_way(self):
+        assert cleaning.clean_text("one\r\ntwo\rthree\nfour\x00") == "one\ntwo\nthree\nfour"
+
+    def test_a_category_path_has_one_kind_of_separator(self):
+        assert (
+            cleaning.clean_category(" Phones  /  Radios /Ham/Amateur Radios / ")
+            == "Phones / Radios /Ham/Amateur Radios"
+        )
+        assert (
+            cleaning.clean_category("Phones / Radios / Ham/Amateur Radios")
+            == "Phones / Radios / Ham/Amateur Radios"
+        )
+        assert cleaning.clean_category("N/A") == "" and cleaning.clean_category(" / ") == ""
+
+    def test_sellers_are_stable_and_evenly_spread(self):
+        sellers = [cleaning.seller_of(f"listing-{number}", 10) for number in range(2000)]
+        assert sellers == [cleaning.seller_of(f"listing-{number}", 10) for number in range(2000)]
+        assert sorted(set(sellers)) == [f"seller-{number:04d}" for number in range(1, 11)]
+        assert max(sellers.count(name) for name in set(sellers)) < 300

@@ -1,0 +1,90 @@
+"""Files left behind by a killed process are deleted; files with a row and new files stay."""
+
+import io
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from listings.models import Photo
+from listings.photos import cleanup, processing
+from listings.photos.cleanup import KEPT_FOR, sweep_photos
+from recommendations import tasks
+from tests import factories
+
+
+@pytest.fixture
+def media(settings) -> Path:
+    return settings.MEDIA_ROOT
+
+
+def left_behind() -> str:
+    """Name of a photo whose files were written and whose row was not."""
+    return processing.store(processing.receive(factories.picture(size=(900, 700))))
+
+
+def aged(media: Path, now, by: timedelta = KEPT_FOR + timedelta(minutes=1)) -> set[Path]:
+    """All files, with their modification times set to long ago."""
+    files = {file for file in media.rglob("*") if file.is_file()}
+    for file in files:
+        os.utime(file, ((now - by).timestamp(),) * 2)
+    return files
+
+
+class TestSweeping:
+    def test_what_no_photo_names_goes_in_every_size_and_the_rest_stays(self, alice, media, now):
+        named = factories.photo(factories.listing(alice)).file.name
+        (media / "photos" / "notes.txt").write_text("somebody's")
+        (media / "photos" / named.split("/")[1] / "notes.jpg").write_text("somebody's")
+        kept, lost = aged(media, now), left_behind()
+        old = aged(media, now)
+        assert len(old - kept) == len(processing.Size)
+        assert sweep_photos(now=now) == 1
+        assert {file for file in media.rglob("*") if file.is_file()} == kept
+        assert not processing.path_of(lost).exists()
+        assert sweep_photos(now=now) == 0
+
+    def test_what_was_being_written_goes_too(self, alice, media, now):
+        named = processing.path_of(factories.photo(factories.listing(alice)).file.name)
+        building = named.with_name(f"{processing.BUILDING}{'0' * 32}-640.jpg")
+        building.touch()
+        aged(media, now)
+        assert sweep_photos(now=now) == 1
+        assert named.exists() and not building.exists()
+
+    def test_a_folder_of_another_database_is_let_be_unless_forced(self, alice, media, now, monkeypatch):
+        monkeypatch.setattr(cleanup, "MANY", 2)
+        factories.photo(factories.listing(alice))
+        for _ in range(3):
+            left_behind()
+        files = aged(media, now)
+        with pytest.raises(CommandError, match="3 photos have no row.*--force"):
+            call_command("sweep_photos")
+        assert {file for file in media.rglob("*") if file.is_file()} == files
+        call_command("sweep_photos", "--force")
+        assert len([file for file in media.rglob("*") if file.is_file()]) == len(processing.Size)
+
+    def test_one_that_is_being_added_is_let_be(self, db, media, now):
+        left_behind()
+        aged(media, now, by=KEPT_FOR - timedelta(minutes=1))
+        assert sweep_photos(now=now) == 0
+        assert sweep_photos(now=now + timedelta(minutes=2)) == 1
+
+    def test_one_that_was_erased_is_gone_by_the_next_night(self, alice, media, now):
+        factories.photo(factories.listing(alice))
+        aged(media, now)
+        Photo.objects.all().delete()  # and killed before the files were deleted
+        assert tasks.sweep_photos() == 1
+        assert not [file for file in media.rglob("*") if file.is_file()]
+
+    def test_the_command_says_how_many(self, db, media, now):
+        output = io.StringIO()
+        call_command("sweep_photos", stdout=output)  # where nothing was ever stored
+        left_behind()
+        aged(media, now)
+        call_command("sweep_photos", stdout=output)
+        assert output.getvalue().split("\n")[:2] == [
+            f"Deleted {count} photos that belonged to no listing." for count in (0, 1)
+        ]

@@ -1,0 +1,158 @@
+"""Photo URLs: allowed hosts and IP addresses."""
+
+import socket
+
+import pytest
+
+from listings.photos.download import (
+    BadPhotoUrl,
+    Network,
+    PhotoDownloadFailed,
+    check_photo_url,
+    fetch,
+    is_public,
+)
+from tests.listings.photos.site import HOST, PHOTO, Site, url
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        "good", [url("a.jpg?size=2"), url("a", "img.shop.example"), "HTTPS://IMG.shop.example"]
+    )
+    def test_of_a_listed_host_are_good(self, good):
+        assert check_photo_url(good).hostname in (HOST, "img.shop.example")
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            *(
+                "http://img.shop.example/a.jpg",
+                "ftp://img.shop.example/a",
+                "file:///etc/passwd",
+                "//img.shop.example/a",
+            ),
+            *(
+                "https://evil.example/a.jpg",
+                "https://img.shop.example.evil.example/",
+                "https://shop.example/a.jpg",
+            ),
+            *(
+                "https://img.shop.example@evil.example/",
+                "https://u:p@img.shop.example/",
+                "https://@img.shop.example/",
+            ),
+            *(
+                "https://img.shop.example:444/",
+                "https://img.shop.example:x/",
+                "https://img.shop.example:99999/",
+            ),
+            *(
+                "https://evil.example\\@img.shop.example/",
+                "https://img.shop.example/a b",
+                "https://img.shop.example/\n",
+            ),
+            *(
+                "https://169.254.169.254/latest/meta-data/",
+                "https://[::1]/",
+                "https://127.0.0.1/",
+                "https:///a",
+            ),
+            *(
+                "https://img.shop.example/\u00e9",
+                "https://img.shop.example\u3002evil.example/",
+                "",
+                "x" * 3000,
+                "https://[/",
+            ),
+            "https://img.shop.example./a.jpg",
+        ],
+        ids=ascii,
+    )
+    def test_others_are_not(self, bad):
+        with pytest.raises(BadPhotoUrl):
+            check_photo_url(bad)
+
+    def test_none_is_good_where_the_operator_lists_none(self, settings):
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"photo_hosts": []})
+        with pytest.raises(BadPhotoUrl, match="PHOTO_HOSTS"):
+            check_photo_url(url("a.jpg"))
+
+
+class TestPlaces:
+    @pytest.mark.parametrize(
+        "address",
+        [
+            *(
+                "127.0.0.1",
+                "10.0.0.1",
+                "172.16.3.4",
+                "192.168.1.1",
+                "169.254.169.254",
+                "100.64.0.1",
+                "0.0.0.0",
+            ),
+            *("224.0.0.1", "255.255.255.255", "240.0.0.1", "198.18.0.1", "192.0.2.1"),
+            *(
+                "::1",
+                "::",
+                "fe80::1",
+                "fe80::1%eth0",
+                "fc00::1",
+                "fd12::1",
+                "fec0::1",
+                "ff02::1",
+                "2001:db8::1",
+            ),
+            *("::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::7f00:1", "64:ff9b::808:808", "2002:7f00:1::"),
+            "2001:0:53aa:64c:0:fbff:80ff:fffe",
+        ],
+    )
+    def test_that_are_not_public(self, address):
+        assert not is_public(address)
+
+    @pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::1"])
+    def test_that_are(self, address):
+        assert is_public(address)
+
+    def test_a_name_that_leads_into_our_own_network_is_refused(self, network):
+        with pytest.raises(BadPhotoUrl, match="not public"):
+            fetch(url("photo.jpg"), Network(port=network.port, trusted=network.trusted))
+        assert Site.asked == []
+
+    def test_one_that_leads_to_both_is_too(self, monkeypatch):
+        both = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (place, 443)) for place in ("8.8.8.8", "10.0.0.1")
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+        with pytest.raises(BadPhotoUrl, match="not public"):
+            fetch(url("photo.jpg", "img.shop.example"))
+
+    def test_a_name_is_resolved_once_and_what_it_says_then_does_not_matter(self, network, monkeypatch):
+        resolve, asked = socket.getaddrinfo, []
+
+        def rebinding(host, *arguments, **options):
+            asked.append(host)
+            assert asked.count(HOST) <= 1, "the name server was asked again"
+            return resolve(host, *arguments, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+        assert fetch(url("photo.jpg"), network) == PHOTO
+        assert asked[0] == HOST and len(asked) == 2 and is_number(asked[1])
+
+    def test_the_certificate_has_to_be_that_of_the_name(self, network, monkeypatch):
+        resolve = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *a, **o: resolve(host.replace("img.shop.example", HOST), *a, **o),
+        )
+        with pytest.raises(PhotoDownloadFailed, match="SSLCertVerificationError"):
+            fetch(url("photo.jpg", "img.shop.example"), network)
+
+    def test_and_of_an_authority_that_is_trusted(self, network):
+        with pytest.raises(PhotoDownloadFailed, match="SSLCertVerificationError"):
+            fetch(url("photo.jpg"), Network(port=network.port, may_connect=network.may_connect))
+
+
+def is_number(address: str) -> bool:
+    return ":" in address or address.replace(".", "").isdigit()

@@ -1,0 +1,204 @@
+import math
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ml.arrays import ShapeError
+from ml.evaluation.off_policy import (
+    LoggedSlots,
+    cluster_interval,
+    doubly_robust,
+    logged_mean,
+    self_normalised,
+)
+
+SLOTS_OF_AN_ACTOR = 4
+# Mean rewards of four listings in two situations; the logging policy prefers the worse listings.
+RATES = np.array([[0.1, 0.2, 0.4, 0.6], [0.5, 0.3, 0.2, 0.1]])
+LOGGING = np.array([[0.5, 0.3, 0.1, 0.1], [0.1, 0.1, 0.3, 0.5]])
+TARGET = np.array([[0.1, 0.1, 0.3, 0.5], [0.6, 0.2, 0.1, 0.1]])
+TRUTH = float((TARGET * RATES).sum(axis=1).mean())
+NAIVE = float((LOGGING * RATES).sum(axis=1).mean())
+
+
+class Log:
+    """Slots of a simulated logging policy, with an offset of each actor that all its rewards share."""
+
+    def __init__(self, seed: int, actor_count: int = 400, habit: float = 0.0) -> None:
+        rng = np.random.default_rng(seed)
+        actors = np.repeat(np.arange(actor_count), SLOTS_OF_AN_ACTOR)
+        self.situations = rng.integers(0, 2, len(actors))
+        self.shown = (
+            LOGGING[self.situations].cumsum(axis=1) < rng.random((len(actors), 1)) * (1 - 1e-9)
+        ).sum(axis=1)
+        clicked = rng.random(len(actors)) < RATES[self.situations, self.shown]
+        self.slots = LoggedSlots(
+            rewards=clicked + habit * rng.standard_normal(actor_count)[actors],
+            logged=self.of(LOGGING),
+            target=self.of(TARGET),
+            clusters=actors,
+        )
+
+    def of(self, table: np.ndarray) -> np.ndarray:
+        """Values of a table (situations, listings) for the shown listings: (m,)"""
+        return table[self.situations, self.shown]
+
+    def robust(self, rates: np.ndarray, interval):
+        """The doubly robust estimate with a model that predicts these rates."""
+        expected = (TARGET * rates).sum(axis=1)[self.situations]
+        return doubly_robust(self.slots, self.of(rates), expected, interval)
+
+
+def bootstrap(seed: int = 0, sample_count: int = 300):
+    return cluster_interval(np.random.default_rng(seed), sample_count=sample_count)
+
+
+def estimates(log: Log) -> dict:
+    """Estimates by name, the doubly robust one with a model that is always wrong."""
+    return {
+        "self_normalised": self_normalised(log.slots, bootstrap()),
+        "doubly_robust": log.robust(RATES[:, ::-1], bootstrap()),
+    }
+
+
+@pytest.fixture(scope="module")
+def repeated() -> list[dict]:
+    return [estimates(Log(seed)) for seed in range(60)]
+
+
+ESTIMATORS = ("self_normalised", "doubly_robust")
+
+
+class TestEstimatesOfAnotherPolicy:
+    @pytest.mark.parametrize("name", ESTIMATORS)
+    def test_they_are_right_in_the_mean(self, repeated, name):
+        assert np.mean([found[name].value for found in repeated]) == pytest.approx(TRUTH, abs=0.015)
+
+    @pytest.mark.parametrize("name", ESTIMATORS)
+    def test_their_intervals_hold_the_truth_about_as_often_as_they_say(self, repeated, name):
+        held = [found[name].low <= TRUTH <= found[name].high for found in repeated]
+        assert np.mean(held) >= 0.85
+
+    @pytest.mark.parametrize("name", ESTIMATORS)
+    def test_their_intervals_tell_the_target_from_what_was_logged(self, repeated, name):
+        assert np.mean([found[name].low > NAIVE for found in repeated]) > 0.9
+
+    def test_the_mean_of_what_was_logged_is_sure_of_the_wrong_thing(self):
+        found = logged_mean(Log(0).slots, bootstrap())
+        assert found.low < NAIVE < found.high < TRUTH
+
+    def test_asked_about_itself_the_logging_policy_earned_what_it_earned(self):
+        log = Log(1)
+        slots = replace(log.slots, target=log.slots.logged)
+        naive = logged_mean(slots, bootstrap())
+        assert self_normalised(slots, bootstrap()) == naive
+
+    def test_a_reward_for_nothing_moves_the_self_normalised_estimate_by_itself_alone(self):
+        """Adding one to all rewards adds one. The plain estimate would add the mean weight."""
+        slots = Log(2, actor_count=40).slots
+        raised = replace(slots, rewards=slots.rewards + 1)
+        added = self_normalised(raised, bootstrap()).value - self_normalised(slots, bootstrap()).value
+        assert added == pytest.approx(1)
+
+
+class TestDoublyRobust:
+    def test_a_model_that_foretells_well_makes_it_surer(self):
+        log = Log(3)
+        good, bad = (log.robust(rates, bootstrap()) for rates in (RATES, RATES[:, ::-1]))
+        assert good.high - good.low < 0.8 * (bad.high - bad.low)
+
+    def test_a_good_model_makes_up_for_wrong_propensities(self):
+        log = Log(4, actor_count=4000)
+        log.slots = replace(log.slots, logged=np.full(len(log.shown), 0.25))
+        assert log.robust(RATES, bootstrap()).value == pytest.approx(TRUTH, abs=0.02)
+        by_propensities_alone = (log.slots.weights * log.slots.rewards).mean()
+        assert abs(by_propensities_alone - TRUTH) > 0.05
+
+    def test_predictions_that_do_not_fit_are_refused(self):
+        log = Log(5, actor_count=3)
+        right = np.zeros(12)
+        for wrong in (np.zeros(11), np.full(12, np.nan)):
+            with pytest.raises(ShapeError):
+                doubly_robust(log.slots, wrong, right, bootstrap())
+            with pytest.raises(ShapeError):
+                doubly_robust(log.slots, right, wrong, bootstrap())
+
+
+class TestWeights:
+    def slots(self, **changes) -> LoggedSlots:
+        usual = LoggedSlots(
+            rewards=np.array([1.0, 0.0, 1.0]),
+            logged=np.array([0.5, 0.25, 0.01]),
+            target=np.array([0.5, 0.5, 1.0]),
+            clusters=np.array([0, 0, 1]),
+        )
+        return replace(usual, **changes)
+
+    def test_they_are_the_targets_chance_over_the_logged_one_and_clipped(self):
+        assert self.slots().weights.tolist() == [1, 2, 50]
+        assert self.slots(greatest_weight=10.0).weights.tolist() == [1, 2, 10]
+
+    def test_how_many_are_clipped_is_told(self):
+        assert self.slots(greatest_weight=200.0).clipped_share == 0
+        assert self_normalised(self.slots(), bootstrap()).clipped_share == pytest.approx(1 / 3)
+
+    def test_equal_weights_are_as_telling_as_there_are_slots(self):
+        assert self.slots(logged=np.full(3, 0.5), target=np.ones(3)).effective_sample_size == 3
+
+    def test_one_great_weight_is_hardly_more_telling_than_one_slot(self):
+        assert self.slots().effective_sample_size == pytest.approx(53**2 / (1 + 4 + 2500))
+
+    def test_where_the_target_would_have_shown_nothing_of_it_nothing_is_known(self):
+        slots = self.slots(target=np.zeros(3))
+        found = self_normalised(slots, bootstrap())
+        assert math.isnan(found.value) and math.isnan(found.low) and math.isnan(found.high)
+        assert found.effective_sample_size == 0
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"logged": np.array([0.5, 0.0, 1.0])},
+            {"logged": np.array([0.5, 1.1, 1.0])},
+            {"logged": np.array([0.5, np.nan, 1.0])},
+            {"target": np.array([0.5, -0.1, 1.0])},
+            {"target": np.array([0.5, np.nan, 1.0])},
+            {"target": np.ones(2)},
+            {"rewards": np.array([np.nan, 0, 0])},
+            {"rewards": np.zeros((3, 1))},
+            {"clusters": np.zeros(3)},
+            {"greatest_weight": 0.0},
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, wrong):
+        with pytest.raises(ShapeError):
+            self.slots(**wrong)
+
+
+class TestIntervals:
+    def test_slots_of_one_actor_are_drawn_together(self):
+        """When actors differ, an interval that ignores clusters would be too narrow."""
+        slots = Log(6, habit=1.0).slots
+        together = self_normalised(slots, bootstrap())
+        alone = self_normalised(replace(slots, clusters=np.arange(len(slots.rewards))), bootstrap())
+        assert together.high - together.low > 1.2 * (alone.high - alone.low)
+
+    def test_a_higher_level_is_wider(self):
+        slots = Log(7, actor_count=60).slots
+        narrow, wide = (
+            self_normalised(slots, cluster_interval(np.random.default_rng(0), level=level))
+            for level in (0.5, 0.99)
+        )
+        assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
+
+    def test_the_same_seed_gives_the_same_interval(self):
+        slots = Log(8, actor_count=30).slots
+        assert self_normalised(slots, bootstrap(3)) == self_normalised(slots, bootstrap(3))
+
+    @pytest.mark.parametrize("estimate", [logged_mean, self_normalised])
+    def test_of_no_slots_nothing_is_known_and_nothing_is_warned_of(self, estimate):
+        nothing = LoggedSlots(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int64))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert math.isnan(estimate(nothing, bootstrap()).value)

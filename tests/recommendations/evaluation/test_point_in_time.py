@@ -1,0 +1,264 @@
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from listings.models import Actor, Listing
+from recommendations.evaluation import point_in_time
+from recommendations.evaluation.point_in_time import SnapshotUnavailable
+from recommendations.evaluation.runner import run_for_each
+from recommendations.feed.pipeline import FeedContext, build_feed
+from recommendations.models.trained_models import TrainedModel
+from recommendations.popularity import trending
+from recommendations.popularity.trending import HALF_LIFE
+from recommendations.retrieval.filters import Filters
+from recommendations.taste.profile import read_profile
+from tests import factories
+from tests.recommendations.past import Past, listings_of
+from tests.recommendations.small_world import model
+
+
+@pytest.fixture
+def past(alice, encoder, ago) -> Past:
+    return Past(alice, encoder, ago(days=1))
+
+
+def published_at(view, listing) -> float:
+    return float(view.attributes["created_at"][view.rows_of(np.array([listing.pk]))[0]])
+
+
+class TestSplitTime:
+    def test_that_share_of_all_events_lies_before(self, past):
+        sofa = past.listing()
+        for hour in range(10):
+            past.event(f"actor {hour}", sofa, hours=hour)
+        assert point_in_time.split_time(0.9) == past.at(8)
+        assert point_in_time.split_time(0.5) == past.at(4)
+        assert point_in_time.last_event() == past.at(9)
+
+    def test_or_of_the_events_up_to_a_time(self, past):
+        sofa = past.listing()
+        for hour in range(10):
+            past.event(f"actor {hour}", sofa, hours=hour)
+        assert point_in_time.split_time(0.5, until=past.at(3)) == past.at(1)
+
+    def test_without_events_there_is_none(self, db):
+        assert point_in_time.split_time() is None
+        assert point_in_time.last_event() is None
+
+
+class TestWhatWasOnTheMarket:
+    def test_a_listing_sold_before_is_not_there_and_one_sold_later_is(self, past):
+        earlier, later, unsold = past.listing(), past.listing(), past.listing()
+        past.sell(earlier, hours=-1)
+        past.sell(later, hours=1)
+        assert listings_of(past.world()) == [later.pk, unsold.pk]
+
+    def test_a_purchase_ends_a_listing_that_nobody_marked_sold(self, past):
+        earlier, later = past.listing(), past.listing()
+        past.event("bob", earlier, "purchase", hours=-1)
+        past.event("bob", later, "purchase", hours=1)
+        assert listings_of(past.world()) == [later.pk]
+
+    def test_nor_is_one_withdrawn_before(self, past):
+        earlier, later = past.listing(), past.listing()
+        past.withdraw(earlier, hours=-1)
+        past.withdraw(later, hours=1)
+        assert listings_of(past.world()) == [later.pk]
+
+    def test_one_published_until_the_end_is_there_and_one_after_it_is_not(self, past):
+        between = past.listing(hours=9)
+        past.listing(hours=11)
+        view = past.world()
+        assert listings_of(view) == [between.pk]
+        assert np.isnan(published_at(view, between)), (
+            "of the later ones nothing says at the moment that they are new"
+        )
+
+    def test_drafts_are_not(self, past):
+        shown, draft = past.listing(), past.listing()
+        Listing.objects.filter(pk=draft.pk).update(status="draft")
+        assert listings_of(past.world()) == [shown.pk]
+
+    def test_reserved_ones_are(self, past):
+        reserved = past.listing()
+        Listing.objects.filter(pk=reserved.pk).update(status="reserved")
+        assert listings_of(past.world()) == [reserved.pk]
+
+    def test_one_imported_later_was_there_from_its_first_event(self, past):
+        imported = past.listing(hours=20)
+        past.event("bob", imported, "hide", hours=-5)
+        past.event("bob", imported, hours=-3)
+        assert published_at(past.world(), imported) == past.at(-5).timestamp()
+
+    def test_one_imported_later_that_nobody_had_touched_yet_is_of_unknown_age(self, past):
+        """If it counted as new, the newest listings would be the ones that are touched next."""
+        imported, older = past.listing(hours=20), past.listing(hours=-30)
+        past.event("bob", imported, hours=5)
+        view = past.world()
+        assert listings_of(view) == [imported.pk, older.pk]
+        assert np.isnan(published_at(view, imported))
+        assert listings_of(view, view.newest(1, view.alive)) == [older.pk]
+
+    def test_only_what_the_active_encoder_has_seen(self, past, alice):
+        seen, by_another = past.listing(), factories.listing(alice, created_at=past.at(-48))
+        past.embed(by_another, version="another")
+        factories.listing(alice, created_at=past.at(-48))
+        assert listings_of(past.world()) == [seen.pk]
+
+
+class TestWorld:
+    def test_trending_is_what_it_was_then(self, past):
+        warm, cool, later = past.listing(), past.listing(), past.listing()
+        past.event("bob", warm, "favourite", hours=0)
+        past.event("bob", cool, "favourite", hours=-HALF_LIFE / timedelta(hours=1))
+        past.event("bob", later, "favourite", hours=1)
+        assert past.world().trending.tolist() == pytest.approx([1.0, 0.5, 0.0])
+
+    def test_it_counts_as_the_roll_up_counts(self, past, alice):
+        sofas = [past.listing() for _ in range(4)]
+        for number, kind in enumerate(["view", "purchase", "message", "hide"]):
+            past.event("bob", sofas[number], kind, hours=-number)
+        past.event(alice, sofas[0], "favourite", hours=-1)  # her own: counts for nothing
+        trending.roll_up(now=past.moment)
+        ids, scores = trending.top()
+        rolled_up = dict(zip(ids.tolist(), scores.tolist(), strict=True))
+        found = trending.top_at(past.moment)
+        assert dict(zip(found[0].tolist(), found[1].tolist(), strict=True)) == pytest.approx(rolled_up)
+
+    def test_without_an_encoder_it_says_what_mends_it(self, past):
+        past.listing()
+        TrainedModel.objects.all().delete()
+        with pytest.raises(SnapshotUnavailable, match="manage.py embed"):
+            past.world()
+
+    def test_without_an_embedded_listing_too(self, past, alice):
+        factories.listing(alice, created_at=past.at(-48))
+        with pytest.raises(SnapshotUnavailable, match="manage.py embed"):
+            past.world()
+
+
+class TestAftermath:
+    def relevant(self, past, **how) -> dict[str, list[int]]:
+        view = past.world()
+        after = past.aftermath(view, **how)
+        names = [actor.external_id for actor in after.actors]
+        return {name: listings_of(view, after.relevant[row].indices) for row, name in enumerate(names)}
+
+    def test_what_was_touched_later_is_right_and_what_was_touched_before_is_not(self, past):
+        known, new, again = (past.listing() for _ in range(3))
+        past.event("bob", known, hours=-1)
+        past.event("bob", again, hours=-1)
+        past.event("bob", again, "favourite", hours=1)
+        past.event("bob", new, hours=1)
+        assert self.relevant(past) == {"bob": [new.pk]}
+
+    def test_what_was_hidden_or_is_ones_own_is_not_right(self, past):
+        hidden, before = past.listing(), past.listing()
+        own, wanted = past.listing(seller=past.actor("bob")), past.listing()
+        past.event("bob", hidden, hours=1)
+        past.event("bob", hidden, "hide", hours=2)
+        past.event("bob", before, "hide", hours=-1)
+        past.event("bob", before, hours=1)
+        past.event("bob", own, hours=1)
+        past.event("bob", wanted, hours=1)
+        assert self.relevant(past) == {"bob": [wanted.pk]}
+
+    def test_what_was_not_on_the_market_or_came_after_the_end_is_not_asked_about(self, past):
+        sold, sofa, late = past.listing(), past.listing(), past.listing()
+        past.sell(sold, hours=-1)
+        past.event("bob", sold, hours=1)
+        past.event("charlie", late, hours=11)
+        past.event("dora", sofa, hours=1)
+        assert self.relevant(past) == {"dora": [sofa.pk]}
+
+    def test_a_visitor_who_logged_in_is_one_with_the_member(self, past):
+        seen, new = past.listing(), past.listing()
+        visitor = Actor.objects.create(external_id="v", kind="visitor", merged_into=past.actor("bob"))
+        past.event(visitor, seen, hours=-1)
+        past.event("bob", seen, hours=1)
+        past.event(visitor, new, hours=1)
+        assert self.relevant(past) == {"bob": [new.pk]}
+        assert not past.aftermath().is_cold_actor.any()
+
+    def test_cold_is_what_nobody_and_who_nothing_touched_before(self, past):
+        warm, cold = past.listing(), past.listing()
+        past.event("charlie", warm, "hide", hours=-1)
+        past.event("bob", cold, hours=1)
+        past.event("charlie", cold, hours=1)
+        view = past.world()
+        after = past.aftermath(view)
+        assert listings_of(view, np.flatnonzero(after.is_cold_row)) == [cold.pk]
+        cold_actors = {
+            actor.external_id: bool(is_cold)
+            for actor, is_cold in zip(after.actors, after.is_cold_actor, strict=True)
+        }
+        assert cold_actors == {"bob": True, "charlie": False}
+
+    def test_a_sample_is_drawn_by_its_seed(self, past):
+        sofa = past.listing()
+        for number in range(20):
+            past.event(f"actor {number}", sofa, hours=1)
+        first, again, other = (self.relevant(past, most=5, seed=seed) for seed in (1, 1, 2))
+        assert len(first) == 5
+        assert first == again
+        assert first.keys() != other.keys()
+        assert past.aftermath(most=5).actor_count == 20
+
+    def test_where_nothing_came_after_it_is_empty(self, past):
+        past.event("bob", past.listing(), hours=-1)
+        assert len(past.aftermath()) == 0
+
+
+class TestAsking:
+    @pytest.fixture
+    def world(self, past):
+        """Bob likes the first two, Charlie sells, and co-visitation leads from the first to the fifth."""
+        past.sofas = [past.listing(direction=number % 3, hours=-48 + number) for number in range(8)]
+        past.own = past.listing(seller=past.actor("bob"))
+        past.event("bob", past.sofas[0], "favourite", hours=-2)
+        past.event("bob", past.sofas[1], hours=-1)
+        past.event("charlie", past.sofas[3], hours=-1)
+        ids = [sofa.pk for sofa in past.sofas]
+        factors = {pk: (1.0, place / 10) for place, pk in enumerate(ids)}
+        leads = {ids[0]: {ids[4]: 1.0, ids[5]: 0.5}}
+        return past.world().with_collaborative(model(factors, leads, encoder_version=past.encoder.version))
+
+    def asked(self, past, view) -> FeedContext:
+        return next(run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked))
+
+    def test_the_feed_is_what_would_have_been_served_then(self, past, world, still_replica):
+        still_replica.view = world
+        page = build_feed(actor=past.actor("bob"), filters=Filters(), limit=50, now=past.moment)
+        served = [item.listing.pk for item in page.items]
+        assert listings_of(world, self.asked(past, world).feed) == served
+        assert set(served) == {sofa.pk for sofa in past.sofas[2:]}
+
+    def test_what_happened_later_changes_nothing(self, past, world):
+        before = self.asked(past, world)
+        past.event("bob", past.sofas[6], "message", hours=1)
+        past.event("bob", past.sofas[2], "hide", hours=1)
+        past.event("charlie", past.sofas[7], "favourite", hours=1)
+        later = past.world().with_collaborative(world.collaborative)
+        after = self.asked(past, later)
+        assert after.taste.weights.tolist() == before.taste.weights.tolist()
+        assert after.feed.tolist() == before.feed.tolist()
+        np.testing.assert_array_equal(after.by_source, before.by_source)
+
+    def test_neither_what_they_have_seen_nor_their_own_is_allowed(self, past, world):
+        allowed = listings_of(world, np.flatnonzero(self.asked(past, world).allowed))
+        assert allowed == [sofa.pk for sofa in past.sofas[2:]]
+
+    def test_answers_come_in_the_order_of_the_actors_and_progress_is_told(self, past, world, monkeypatch):
+        monkeypatch.setattr("recommendations.evaluation.runner.BATCH", 2)
+        actors = [past.actor(name) for name in ("charlie", "bob", "dora", "emil", "frida")]
+        told = []
+        answers = run_for_each(
+            world, past.moment, actors, lambda asked: asked.taste.actor_id, lambda *step: told.append(step)
+        )
+        assert list(answers) == [actor.pk for actor in actors]
+        assert told == [(2, 5), (4, 5), (5, 5)]
+
+    def test_taste_is_that_of_serving(self, past, world):
+        own = read_profile(past.actor("bob"), world, now=past.moment)
+        assert self.asked(past, world).taste.covisited.tolist() == own.covisited.tolist()

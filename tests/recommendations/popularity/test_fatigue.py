@@ -1,0 +1,47 @@
+from datetime import timedelta
+
+import pytest
+
+from recommendations.popularity.fatigue import fatigued_listings
+from tests import factories
+from tests.recommendations.offered import served
+
+
+@pytest.fixture
+def sofas(alice):
+    return [factories.listing(alice, f"Sofa {number}") for number in range(3)]
+
+
+def test_what_was_shown_three_times_rests_for_a_day(bob, sofas, now, ago):
+    for hours in (30, 20, 10):
+        served(bob, sofas, ago(hours=hours), count=2)
+    served(bob, sofas[:1], ago(hours=1))
+    assert fatigued_listings([bob.pk], after=3, now=now) == {sofas[0].pk, sofas[1].pk}
+    assert fatigued_listings([bob.pk], after=4, now=now) == {sofas[0].pk}
+    assert fatigued_listings([bob.pk], after=3, now=now + timedelta(hours=15)) == {sofas[0].pk}
+    assert fatigued_listings([bob.pk], after=3, now=now + timedelta(hours=23)) == set()
+
+
+def test_it_rests_however_often_the_feed_is_looked_at_meanwhile(bob, sofas, now, ago):
+    for hours in (20, 19, 18):
+        served(bob, sofas[:1], ago(hours=hours))
+    for minutes in range(288):
+        served(bob, sofas[1:2], ago(minutes=minutes))
+    assert sofas[0].pk in fatigued_listings([bob.pk], after=3, now=now)
+
+
+def test_what_somebody_else_was_shown_does_not_rest(bob, charlie, sofas, now, ago):
+    for hours in (3, 2, 1):
+        served(charlie, sofas, ago(hours=hours))
+    assert fatigued_listings([bob.pk], after=3, now=now) == set()
+    assert fatigued_listings([bob.pk, charlie.pk], after=3, now=now) == {sofa.pk for sofa in sofas}
+
+
+def test_nobody_has_nothing_that_rests(db, now):
+    assert fatigued_listings([], after=1, now=now) == set()
+
+
+def test_a_moment_of_the_past_knows_nothing_of_what_came_later(bob, sofas, now, ago):
+    for hours in (3, 2, 1):
+        served(bob, sofas, ago(hours=hours))
+    assert fatigued_listings([bob.pk], after=3, now=ago(hours=1.5)) == set()

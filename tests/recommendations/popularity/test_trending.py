@@ -1,0 +1,95 @@
+import threading
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from recommendations.popularity import trending
+from tests import factories
+
+
+def top_ids() -> list[int]:
+    return trending.top()[0].tolist()
+
+
+@pytest.fixture
+def bike(alice):
+    return factories.listing(alice, "Bike", path="Sports / Bicycles")
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTrending:
+    def test_what_is_touched_more_is_hotter(self, bob, sofa, bike, now):
+        factories.event(bob, sofa, "view")
+        factories.event(bob, bike, "favourite")
+        trending.roll_up(now=now)
+        assert top_ids() == [bike.pk, sofa.pk]
+
+    def test_each_event_counts_once_however_often_it_is_rolled_up(self, bob, sofa, bike, now):
+        for _ in range(3):
+            factories.event(bob, sofa)
+        factories.event(bob, bike)
+        for _ in range(4):
+            trending.roll_up(now=now)
+        scores = trending.top()[1]
+        assert scores[1] == pytest.approx(1 / 3, rel=1e-3)
+
+    def test_a_backfill_of_old_events_does_not_move_what_trends_now(self, bob, sofa, bike, now, ago):
+        factories.event(bob, bike)
+        trending.roll_up(now=now)
+        for _ in range(100):
+            factories.event(bob, sofa, "favourite", at=ago(days=30))
+        trending.roll_up(now=now)
+        assert top_ids()[0] == bike.pk
+
+    def test_it_is_rebuilt_after_redis_was_emptied(self, bob, sofa, bike, now):
+        factories.event(bob, sofa)
+        trending.roll_up(now=now)
+        before = trending.top()
+        trending.client().flushdb()
+        assert top_ids() == []
+        trending.roll_up(now=now)
+        assert top_ids() == before[0].tolist()
+
+    def test_it_is_counted_anew_before_the_numbers_overflow(self, bob, sofa, now):
+        factories.event(bob, sofa)
+        trending.roll_up(now=now - 2 * trending.REBASE_AFTER)
+        trending.roll_up(now=now)
+        assert top_ids() == [sofa.pk]
+
+    def test_nobody_makes_their_own_listing_trend(self, alice, bob, sofa, bike, now):
+        for _ in range(50):
+            factories.event(alice, sofa)
+        factories.event(bob, bike)
+        trending.roll_up(now=now)
+        assert top_ids() == [bike.pk]
+
+    def test_an_event_that_commits_late_is_not_missed(self, bob, sofa, bike, now):
+        """Its id is older than that of one which was counted already."""
+        started, finish = threading.Event(), threading.Event()
+
+        def slow():
+            with transaction.atomic():
+                factories.event(bob, sofa)
+                started.set()
+                finish.wait(10)
+            connection.close()
+
+        thread = threading.Thread(target=slow)
+        thread.start()
+        started.wait(10)
+        factories.event(bob, bike)
+        trending.roll_up(now=timezone.now())
+        finish.set()
+        thread.join()
+        trending.roll_up(now=timezone.now())
+        assert set(top_ids()) == {sofa.pk, bike.pk}
+
+    def test_the_feed_of_a_stranger_begins_with_it(self, anyone, bob, alice, follow, now):
+        sofas = [factories.listing(alice, f"Blue sofa {number}") for number in range(12)]
+        for _ in range(5):
+            factories.event(bob, sofas[7], "favourite")
+        trending.roll_up(now=now)
+        follow()
+        first = anyone.get("/api/v1/feed/").json()["items"][0]
+        assert first["listing"]["id"] == sofas[7].external_id

@@ -1,0 +1,149 @@
+"""Reasons for listings: the sources that contribute most, with the touched listings as evidence."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ml.collaborative.content_prior import ContentPrior
+from recommendations.models.feature_names import FEATURES, SOURCES
+from recommendations.ranking.explanations import explain, reason_codes
+from recommendations.ranking.exploration import ExploredOrder
+from recommendations.ranking.scoring import Ranked
+from recommendations.retrieval.nearby import RADIUS_KM
+from recommendations.slates.results import SENTENCES, ReasonCode
+from tests import factories
+from tests.recommendations.small_world import load, model, taste
+
+NEAR, FAR = RADIUS_KM - 1, RADIUS_KM + 1
+
+
+def ranked_of(*adds: dict[str, float], distance_km: float = np.nan) -> Ranked:
+    """Listings of which each source adds so much; what is not named does not know them."""
+    shares = np.full((len(adds), len(SOURCES)), np.nan, np.float32)
+    for row, own in enumerate(adds):
+        for source, share in own.items():
+            shares[row, SOURCES.index(source)] = share
+    features = np.full((len(adds), len(FEATURES)), np.nan, np.float32)
+    features[:, FEATURES.index("trending")] = ["trending" in own for own in adds]
+    features[:, FEATURES.index("distance_km")] = distance_km
+    rows = np.arange(len(adds), dtype=np.int32)
+    nothing = np.zeros(len(adds), np.float32)
+    return Ranked(rows, nothing, features, shares, np.ones(len(SOURCES), "f4"), nothing)
+
+
+def in_order(count: int, *explored: int) -> ExploredOrder:
+    places = np.array(explored, np.int64)
+    return ExploredOrder(np.arange(count), places, places, np.ones(count, np.float32))
+
+
+def codes_of(ranked: Ranked, *explored: int, boosted=()) -> list[str]:
+    count = len(ranked.rows)
+    return reason_codes(ranked, in_order(count, *explored), np.isin(np.arange(count), boosted))
+
+
+class TestCodes:
+    @pytest.mark.parametrize(
+        ("adds", "code"),
+        [
+            ({"content": 0.2, "affinity": 0.3, "covisitation": 0.4}, ReasonCode.BECAUSE_YOU_VIEWED),
+            ({"content": 0.2, "collaborative": 0.2, "covisitation": 0.1}, ReasonCode.PEOPLE_ALSO_LIKED),
+            ({"trending": 0.2, "fresh": 0.1}, ReasonCode.TRENDING),
+            ({"trending": 0.1, "fresh": 0.2}, ReasonCode.NEW),
+            ({"popularity": 0.5, "trending": 0.0, "fresh": 0.2}, ReasonCode.TRENDING),
+            ({"popularity": 0.5, "fresh": 0.2}, ReasonCode.NEW),  # nobody touched it lately
+            ({"place": 0.2, "content": -0.5}, ReasonCode.NEAR_YOU),
+            ({"trending": -0.1, "fresh": -0.2}, ReasonCode.MORE),
+            ({"content": 0.0, "fresh": -0.2}, ReasonCode.MORE),
+            ({}, ReasonCode.MORE),
+        ],
+    )
+    def test_what_adds_most_says_why(self, adds, code):
+        assert codes_of(ranked_of(adds)) == [code]
+
+    @pytest.mark.parametrize(("distance_km", "nearby"), [(NEAR, True), (FAR, False), (np.nan, False)])
+    def test_what_is_hot_or_new_nearby_says_so(self, distance_km, nearby):
+        ranked = ranked_of({"trending": 1}, {"fresh": 1}, distance_km=distance_km)
+        expected = (
+            [ReasonCode.TRENDING_NEARBY, ReasonCode.NEW_NEAR_YOU]
+            if nearby
+            else [ReasonCode.TRENDING, ReasonCode.NEW]
+        )
+        assert codes_of(ranked) == expected
+
+    def test_what_staff_or_chance_put_there_says_so_whatever_else_holds(self):
+        ranked = ranked_of({"content": 1}, {"content": 1}, {"content": 1}, {"content": 1})
+        expected = [
+            ReasonCode.BECAUSE_YOU_VIEWED,
+            ReasonCode.BOOSTED,
+            ReasonCode.EXPLORING,
+            ReasonCode.EXPLORING,
+        ]
+        assert codes_of(ranked, 2, 3, boosted=(1, 3)) == expected
+
+    def test_it_follows_the_order_that_is_shown(self):
+        ranked = ranked_of({"content": 1}, {"trending": 1})
+        explored = replace(in_order(2), order=np.array([1, 0]))
+        assert reason_codes(ranked, explored, np.array([True, False])) == [
+            ReasonCode.TRENDING,
+            ReasonCode.BOOSTED,
+        ]
+
+
+@pytest.fixture
+def sofas(alice):
+    return [factories.listing(alice, title) for title in ("Blue sofa", "Red sofa", "A bicycle")]
+
+
+@pytest.fixture
+def view(sofas):
+    """Two sofas and a bicycle, and a listing 9001 that is like sofas."""
+    blue, red, bicycle = (sofa.pk for sofa in sofas)
+    return load((blue, 0), (red, 0), (bicycle, 1), (9001, 0))
+
+
+class TestEvidence:
+    def test_names_what_was_touched_and_is_like_it(self, view, sofas):
+        blue, _, bicycle = sofas
+        touched = {bicycle.pk: 5.0, blue.pk: 1.0}
+        vectors = view.vectors(view.rows_of(factories.ids(*touched))).astype(np.float32)
+        profile = replace(taste(view, touched), vectors=vectors)
+        [reason] = explain(view, profile, [9001], [ReasonCode.BECAUSE_YOU_VIEWED])
+        assert reason.evidence == (blue.external_id,)
+        assert reason.sentence == "Because you viewed “Blue sofa”"
+
+    def test_names_what_adds_most_to_the_collaborative_score(self, view, sofas):
+        blue, _, bicycle = sofas
+        factors = {blue.pk: (1.0, 0.0), bicycle.pk: (0.0, 1.0), 9001: (1.0, 0.3)}
+        view = view.with_collaborative(model(factors))
+        profile = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
+        [reason] = explain(view, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
+        assert reason.evidence == (blue.external_id, bicycle.external_id)
+        assert reason.sentence == "People who liked “Blue sofa” also liked this"
+
+    def test_for_what_nobody_touched_yet_content_says_what_its_factors_will_be(self, view, sofas):
+        blue, _, bicycle = sofas
+        prior = ContentPrior(np.array([[0, 0]] * 4 + [[1, 0]] + [[0, 1]] * 3, np.float32), np.zeros(2, "f4"))
+        factors = {blue.pk: (1.0, 0.0), bicycle.pk: (-0.5, 1.0)}
+        view = view.with_collaborative(model(factors, prior=prior))
+        profile = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
+        [reason] = explain(view, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
+        assert reason.evidence == (blue.external_id,)
+
+    def test_contributions_sum_to_the_score(self, view, sofas):
+        blue, _, bicycle = sofas
+        collaborative = model({blue.pk: (1.0, 0.2), bicycle.pk: (0.0, 1.0), 9001: (1.0, 0.3)})
+        items, weights = np.array([0, 1]), np.array([1.0, 2.5], np.float32)
+        target = collaborative.als.item_factors[2]
+        parts = collaborative.contributions(items, weights, target)
+        assert parts.sum() == pytest.approx(target @ collaborative.fold_in(items, weights), rel=1e-4)
+
+    def test_what_led_to_it_is_not_named_where_nothing_did(self, view):
+        reasons = explain(view, taste(view, {}), [9001] * len(ReasonCode), list(ReasonCode))
+        assert [reason.sentence for reason in reasons] == [SENTENCES[code] for code in ReasonCode]
+        assert not any(reason.evidence for reason in reasons)
+
+    def test_a_code_of_another_release_and_a_listing_that_is_gone_are_no_trouble(self, view):
+        reasons = explain(view, taste(view, {}), [9001, 12345], ["because_of_the_moon", ReasonCode.NEW])
+        assert reasons[0] is None
+        assert reasons[1].code == ReasonCode.NEW

@@ -1,0 +1,174 @@
+"""Listings near a location, over a made-up map; the feed's own tests cover their effect."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from listings.errors import Invalid
+from ml.ranking.geography import distances_km
+from recommendations.replica import generations
+from recommendations.replica.snapshot import CatalogueSnapshot
+from recommendations.retrieval import nearby
+from recommendations.retrieval.filters import Filters, allowed_rows
+from recommendations.taste.location import LocationProfile
+from recommendations.taste.profile import read_profile
+from tests import factories
+from tests.recommendations.small_world import BLOCKS, ENCODER, columns, load
+
+LEEDS, BRADFORD, YORK, BATH = (53.8, -1.55), (53.79, -1.75), (53.96, -1.08), (51.38, -2.36)
+NOWHERE = (np.nan, np.nan)
+
+
+def world(*places: tuple[float, float], trending: tuple[float, ...] = ()) -> CatalogueSnapshot:
+    """A view of listings in these places, published in this order."""
+    view = load(*((number, 0) for number in range(1, len(places) + 1)))
+    attributes = view.attributes.copy()
+    attributes["latitude"], attributes["longitude"] = np.array(places).T
+    scores = np.array(trending or [0] * len(places), np.float32)
+    return replace(view, attributes=attributes, trending=scores)
+
+
+def scattered(count: int) -> CatalogueSnapshot:
+    """Half of them about Leeds, half all over the earth; a few nowhere."""
+    rng = np.random.default_rng(3)
+    earth = rng.uniform((-90, -180), (90, 180), (count, 2))
+    earth[::2] = rng.normal(LEEDS, 0.5, (len(earth[::2]), 2))
+    earth[::50] = np.nan
+    return world(*earth.round(2))
+
+
+def habits(*places: tuple[float, float]) -> LocationProfile:
+    count = len(places)
+    return LocationProfile(
+        np.full(count, 1 / max(count, 1), np.float32), np.array(places, np.float32).reshape(-1, 2)
+    )
+
+
+class TestNearest:
+    @pytest.mark.parametrize("here", [LEEDS, BATH, (0.0, 179.99), (89.9, 10.0), (-90.0, 0.0)], ids=str)
+    @pytest.mark.parametrize("count", [1, 30, 900, 10_000])
+    def test_they_are_those_that_all_distances_give(self, here, count):
+        view = scattered(2000)
+        allowed = np.arange(view.row_count) % 3 > 0
+        apart = np.where(allowed, nearby.distances(view, here, np.arange(view.row_count)), np.nan)
+        expected = np.sort(apart[~np.isnan(apart)])[:count]
+        found = nearby.nearest(view, here, allowed, count)
+        assert apart[found].tolist() == expected.tolist()
+        assert len(np.unique(found)) == len(found)
+
+    def test_what_lies_just_over_the_edge_of_a_box_goes_before_what_lies_in_its_corner(self):
+        north, corner = (LEEDS[0] + 0.144, LEEDS[1]), (LEEDS[0] + 0.13, LEEDS[1] + 0.22)  # 16 and 20 km
+        view = world(corner, north)
+        assert nearby.nearest(view, LEEDS, view.alive, 1).tolist() == [1]
+
+    def test_of_equally_near_ones_the_newest_come_first(self):
+        view = world(YORK, LEEDS, YORK, YORK)
+        assert nearby.nearest(view, YORK, view.alive, 3).tolist() == [3, 2, 0]
+
+    def test_over_the_date_line_is_near(self):
+        view = world((0.0, -179.95), (0.0, 179.0))
+        assert nearby.nearest(view, (0.0, 179.95), view.alive, 2).tolist() == [0, 1]
+
+    def test_what_lies_nowhere_is_not_near(self):
+        view = world(NOWHERE, BATH)
+        assert nearby.nearest(view, LEEDS, view.alive, 5).tolist() == [1]
+
+    def test_without_a_place_or_anything_allowed_there_are_none(self):
+        view = world(LEEDS)
+        assert nearby.nearest(view, None, view.alive, 5).tolist() == []
+        assert nearby.nearest(view, LEEDS, np.zeros(1, bool), 5).tolist() == []
+        assert nearby.nearest(view, LEEDS, view.alive, 0).tolist() == []
+
+
+class TestMostTrending:
+    def test_they_are_what_is_trending_not_too_far_away(self):
+        view = world(LEEDS, BRADFORD, YORK, BATH, NOWHERE, trending=(0.1, 0.4, 0.2, 1, 0.9))
+        assert nearby.most_trending(view, LEEDS, view.alive, 5).tolist() == [1, 2, 0]
+        assert nearby.most_trending(view, LEEDS, view.alive, 1).tolist() == [1]
+
+    def test_what_nobody_touches_is_not_trending(self):
+        view = world(LEEDS, BRADFORD, trending=(0, 0.1))
+        assert nearby.most_trending(view, LEEDS, view.alive, 5).tolist() == [1]
+
+    def test_nobody_knows_what_trends_around_somebody_who_is_nowhere(self):
+        view = world(LEEDS, trending=(1,))
+        assert nearby.most_trending(view, None, view.alive, 5).tolist() == []
+
+
+class TestLocation:
+    def test_a_shopper_is_where_they_say(self):
+        assert nearby.location_of(Filters(lat=51.38, lon=-2.36), habits(LEEDS)) == BATH
+
+    def test_else_where_they_usually_look(self):
+        assert nearby.location_of(Filters(), habits(BATH, LEEDS, YORK, NOWHERE)) == LEEDS
+
+    def test_else_nobody_knows(self):
+        assert nearby.location_of(Filters(), habits()) is None
+        assert nearby.location_of(Filters(), habits(NOWHERE)) is None
+
+    def test_being_somewhere_keeps_nothing_out(self):
+        view = world(LEEDS, BATH, NOWHERE)
+        assert allowed_rows(view, Filters(lat=53.8, lon=-1.55)).all()
+        assert allowed_rows(view, Filters(lat=53.8, lon=-1.55, radius_km=9)).tolist() == [True, False, False]
+
+
+class TestBadFilters:
+    @pytest.mark.parametrize(
+        ("given", "field"),
+        [
+            ({"radius_km": 5}, "radius_km"),
+            ({"lat": 5}, "lat"),
+            ({"lon": 5}, "lon"),
+            ({"lat": 5, "radius_km": 5}, "lat"),
+            ({"min_price": 9, "max_price": 8}, "min_price"),
+        ],
+    )
+    def test_the_field_is_named(self, given, field):
+        with pytest.raises(Invalid) as refused:
+            Filters(**given)
+        assert refused.value.field == field
+
+
+class TestSellersWhereabouts:
+    """Asked from enough places, exact distances would tell exactly where somebody lives."""
+
+    NEIGHBOURS = {"latitude": 53.7961, "longitude": -1.5549}, {"latitude": 53.8039, "longitude": -1.5451}
+
+    @pytest.fixture
+    def neighbours(self, alice, encoder):
+        """Two listings a kilometre apart that the API shows in one place."""
+        return [factories.listing(alice, f"Lamp {n}", **place) for n, place in enumerate(self.NEIGHBOURS)]
+
+    def test_two_who_are_shown_in_one_place_are_equally_far_from_everywhere(self, neighbours, follow):
+        view = follow()
+        rows = view.rows_of(np.array([listing.pk for listing in neighbours]))
+        for here in ((53.796, -1.555), (53.81, -1.52), (53.7, -1.6)):
+            first, second = nearby.distances(view, here, rows)
+            assert first == second == pytest.approx(distances_km(*np.array([[here], [LEEDS]]))[0, 0])
+
+    def test_no_radius_tells_them_apart(self, neighbours, anyone, follow):
+        follow()
+        for radius_km in (0.1, 0.3, 0.5, 0.7, 1.0):
+            around = {"lat": 53.796, "lon": -1.555, "radius_km": radius_km}
+            for path, words in (("feed/", {}), ("search/", {"q": "lamp"})):
+                found = anyone.get(f"/api/v1/{path}", around | words).json()["items"]
+                assert len(found) == (2 if radius_km > 0.6 else 0)
+
+    def test_what_a_shopper_touched_is_looked_around_from_where_it_is_shown(
+        self, bob, neighbours, follow, now
+    ):
+        view = follow()
+        factories.event(bob, neighbours[0], at=now)
+        rows = view.rows_of(np.array([listing.pk for listing in neighbours]))
+        scores = read_profile(bob, view, now=now).habits.place_scores(view, rows)
+        assert scores == pytest.approx(np.log([1.02] * 2), abs=1e-6), "both are just there"
+
+    def test_an_index_from_before_coordinates_were_rounded_is_read_rounded(self, settings, tmp_path):
+        settings.INDEX_ROOT = tmp_path
+        written = columns((1, 0), (2, 1))
+        for name in ("latitude", "longitude"):
+            written.attributes[name] = [place[name] for place in self.NEIGHBOURS]
+        read = generations.publish_generation(ENCODER, BLOCKS, written, seq=1).columns.attributes
+        assert read["latitude"].tolist() == pytest.approx([53.8, 53.8], abs=1e-5)
+        assert read["longitude"].tolist() == pytest.approx([-1.55, -1.55], abs=1e-5)

@@ -1,0 +1,93 @@
+import re
+from html import unescape
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recommendations.search.highlighting import ELLIPSIS, PASSAGE, highlight
+
+FILLER = "Nothing to see here, please move along. " * 20
+
+
+def plain(html: str) -> str:
+    """The text without its markup. Fails on any tag but <mark>."""
+    text = html.replace("<mark>", "").replace("</mark>", "")
+    assert not re.search("[<>]", text)
+    return unescape(text)
+
+
+def marked(html: str) -> list[str]:
+    return re.findall("<mark>(.*?)</mark>", html)
+
+
+class TestMarks:
+    @pytest.mark.parametrize(
+        ("words", "title", "expected"),
+        [
+            ("sofa", "Blue sofa", ["sofa"]),
+            ("SOFAS", "Blue Sofa, two sofas", ["Sofa", "sofas"]),
+            ("washing machine", "Washed machines", ["Washed", "machines"]),
+            ("batteries", "Battery", ["Battery"]),
+            ("sof", "Sofology sofa", ["Sofology", "sofa"]),
+            ("gree sofa", "Green sofa", ["sofa"]),
+            ("iphone 12", "iPhone 12 (128GB)", ["iPhone", "12"]),
+            ("the sofa of", "The sofa of the king", ["sofa"]),
+            ("fridge", "Fridge/freezer", ["Fridge"]),
+            ("café", "CAFÉ table", ["CAFÉ"]),
+            ("the", "The The", []),
+            ("", "Blue sofa", []),
+            ("& < ' | 🛋️", "R&B 🛋️", []),
+        ],
+    )
+    def test_words_are_marked_in_whatever_form(self, words, title, expected):
+        marked = highlight(words, title, "")
+        assert marked(marked.title) == expected
+        assert plain(marked.title) == title
+
+
+class TestPassages:
+    def test_a_short_description_is_whole(self):
+        assert highlight("sofa", "", "A sofa\nfor two.").description == "A <mark>sofa</mark> for two."
+
+    def test_a_long_one_is_cut_to_where_the_words_are(self):
+        marked = highlight(
+            "leather sofa", "", f"{FILLER} a sofa {FILLER} a leather sofa {FILLER}"
+        ).description
+        assert marked(marked) == ["leather", "sofa"]
+        assert marked.startswith(ELLIPSIS)
+        assert marked.endswith(ELLIPSIS)
+        assert len(plain(marked)) <= PASSAGE + 2 * len(ELLIPSIS)
+
+    def test_it_begins_at_the_beginning_when_there_are_none(self):
+        marked = highlight("sofa", "", FILLER).description
+        assert marked.startswith("Nothing to see")
+        assert marked.endswith(ELLIPSIS)
+
+    def test_no_word_is_cut_in_two(self):
+        marked = plain(highlight("sofa", "", f"{FILLER} sofa {FILLER}").description).strip(ELLIPSIS)
+        assert set(marked.split()) <= {*FILLER.split(), "sofa"}
+
+    def test_a_word_without_end_is(self):
+        assert len(plain(highlight("xxxx", "", "x" * 10_000).description)) <= PASSAGE + 2
+
+
+class TestEscaping:
+    @pytest.mark.parametrize("words", ["", "script", "script alert", "b", "lt amp", "<script>"])
+    def test_what_a_seller_wrote_is_never_html(self, words):
+        text = "<script>alert('1')</script> &lt;b&gt; <b>bold</b> & \"more\""
+        marked = highlight(words, text, text)
+        assert plain(marked.title) == plain(marked.description) == text
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.text(max_size=30), st.text(max_size=100), st.text(max_size=600))
+    def test_no_text_gets_through_unescaped(self, words, title, description):
+        marked = highlight(words, title, description)
+        assert plain(marked.title) == title
+        assert len(plain(marked.description)) <= PASSAGE + 2
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.text("ab &<>;'", max_size=12), st.text("ab &<>;'", max_size=600))
+    def test_neither_does_text_that_is_nearly_html(self, words, text):
+        assert plain(highlight(words, text, text).title) == text
+        assert plain(highlight(words, text, text).description).strip(ELLIPSIS) in " ".join(text.split())

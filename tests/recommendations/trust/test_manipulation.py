@@ -1,0 +1,95 @@
+"""Manipulation by shills: the gain of a promoted listing with and without the defence. All simulated."""
+
+from contextlib import contextmanager
+
+import pytest
+from django.db import transaction
+
+from recommendations.models.doubts import Doubt
+from recommendations.slates import store
+from recommendations.trust import detection, weighting
+from tests.recommendations.shills import Attack, Town, found
+from tests.recommendations.slates.test_store import draft
+
+NEVER_A_SLATE = "f" * 32
+
+
+@pytest.fixture
+def town(db, now) -> Town:
+    return found(now)
+
+
+@contextmanager
+def undone():
+    """Rolls back everything that happens in the block."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def lift_without_defence(town: Town, before: float) -> float:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weighting, "DAY_CAP", 1e9)
+        patch.setattr(weighting, "FALSE_CLAIM", 1.0)
+        return town.hit_rate() - before
+
+
+def lift_with_defence(town: Town, before: float) -> float:
+    detection.detect(now=town.now)
+    return town.hit_rate() - before
+
+
+def lifts(town: Town, share: float, attack: Attack) -> tuple[float, float]:
+    """The gain in the target's hit rate at 20 among honest actors, without and with the defence."""
+    before = town.hit_rate()
+    with undone():
+        town.attacked_by(share, attack)
+        lifts = lift_without_defence(town, before), lift_with_defence(town, before)
+    print(f"{share:.0%} shills, {attack}: lift {lifts[0]:.3f}, with the defence {lifts[1]:.3f}")
+    return lifts
+
+
+class TestShills:
+    def test_at_three_in_a_hundred_the_defence_cuts_the_lift_to_a_third(self, town, record_property):
+        """Below every limit and without claims: they interact with the target and with popular listings."""
+        for share in (0.01, 0.03, 0.05):
+            without, with_it = lifts(town, share, Attack())
+            record_property(f"lift at {share:.0%}", (without, with_it))
+            if share >= 0.03:
+                assert without > 0.2
+                assert with_it <= without / 3
+
+    @pytest.mark.parametrize(
+        "attack",
+        [
+            Attack(popular=2, among=5),
+            Attack(popular=8, among=40),
+            Attack(others=30),
+            Attack(views=12),
+        ],
+        ids=["few listings each", "a wider choice", "with listings by chance", "many views"],
+    )
+    def test_so_it_does_when_they_vary_what_they_do(self, town, attack):
+        without, with_it = lifts(town, 0.03, attack)
+        assert without > 0.1
+        assert with_it <= without / 3
+
+    def test_claims_of_slates_that_never_were_are_worth_nothing(self, town, monkeypatch):
+        monkeypatch.setattr(detection, "detect", lambda now: None)
+        without, with_it = lifts(town, 0.03, Attack(claim=NEVER_A_SLATE))
+        assert without > 0.2
+        assert with_it <= without / 10
+
+    def test_true_claims_do_not_help_them_against_being_alike(self, town, now):
+        """Claims of a slate that was made for no actor."""
+        shown = store.write(draft([listing.pk for listing in town.listings[-200:]]), now=now)
+        store.log_impression(shown, offset=0, count=200, now=now)
+        without, with_it = lifts(town, 0.03, Attack(claim=shown))
+        assert with_it <= without / 3
+
+    def test_honest_actors_count_as_before(self, town):
+        detection.detect(now=town.now)
+        shares = list(Doubt.objects.values_list("share", flat=True))
+        assert len(shares) <= 0.1 * len(town.touched)
+        lost = len(shares) - sum(shares)
+        assert lost < 0.05 * len(town.touched)

@@ -1,0 +1,188 @@
+"""Trust weighting: the weight of events in training, in trending and in the actor's own feed."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from listings.models import Actor
+from recommendations.collaborative.history import read_history
+from recommendations.interactions.recording import Event, record
+from recommendations.interactions.weights import WEIGHT_CAP
+from recommendations.models.doubts import Doubt
+from recommendations.popularity import trending
+from recommendations.popularity.trending import top_at
+from recommendations.slates import store
+from recommendations.taste.profile import read_profile
+from recommendations.trust import weighting
+from tests import factories
+from tests.recommendations.slates.test_store import draft
+from tests.recommendations.small_world import load
+
+NOON = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+
+@pytest.fixture
+def many(alice):
+    return [factories.listing(alice, f"Blue sofa {number}") for number in range(8)]
+
+
+def says(actor, listing, kind="view", *, source="tests", at=NOON, slate=None, times=1):
+    """Record `times` events of one kind at one time."""
+    first = timezone.now().timestamp()
+    events = [
+        Event(
+            f"{actor.pk}-{listing.pk}-{kind}-{source}-{first}-{number}",
+            actor,
+            listing.external_id,
+            kind,
+            at,
+            slate,
+        )
+        for number in range(times)
+    ]
+    assert {result.outcome for result in record(source=source, events=events, now=timezone.now())} == {
+        "accepted"
+    }
+
+
+def care_of(actor) -> dict[int, float]:
+    behaviour = read_history(until=timezone.now())
+    own = behaviour.actor_ids == actor.pk
+    return dict(zip(behaviour.listing_ids[own].tolist(), behaviour.care[own].tolist(), strict=True))
+
+
+def with_source_weights(settings, weights):
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"source_weights": weights})
+
+
+class TestCaps:
+    def test_what_an_actor_does_in_a_day_is_scaled_down_together(self, bob, many):
+        for listing in many:
+            says(bob, listing, "purchase", times=3)
+        care = care_of(bob)
+        assert len(care) == 8 and sum(care.values()) == pytest.approx(weighting.DAY_CAP, rel=1e-3)
+        assert max(care.values()) == pytest.approx(min(care.values()))
+
+    def test_one_listing_does_not_use_up_the_day(self, bob, many):
+        says(bob, many[0], times=500)
+        says(bob, many[1])
+        assert care_of(bob) == pytest.approx({many[0].pk: WEIGHT_CAP, many[1].pk: 1})
+
+    def test_each_day_has_its_own(self, bob, many):
+        for listing in many[:4]:
+            says(bob, listing, "purchase", times=3)
+        for listing in many[4:]:
+            says(bob, listing, "purchase", times=3, at=NOON - timedelta(days=1))
+        assert set(care_of(bob).values()) == {WEIGHT_CAP}
+
+    def test_a_visitor_and_the_member_they_became_share_it(self, bob, many):
+        visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
+        for place, listing in enumerate(many):
+            says(bob if place % 2 else visitor, listing, "purchase", times=3)
+        assert sum(care_of(bob).values()) == pytest.approx(weighting.DAY_CAP, rel=1e-3)
+
+    def test_nobody_counts_with_their_own(self, alice, bob, many):
+        says(alice, many[0], "purchase")
+        visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=alice)
+        says(visitor, many[0])
+        assert not len(read_history(until=timezone.now()))
+
+
+@pytest.mark.django_db(transaction=True)
+class TestTrendingIsCapped:
+    @pytest.fixture
+    def scores(self):
+        def read():
+            trending.roll_up(now=NOON + timedelta(hours=1))
+            ids, scores = trending.top()
+            return dict(zip(ids.tolist(), scores.tolist(), strict=True))
+
+        return read
+
+    def test_by_day_and_listing_whether_at_once_or_little_by_little(self, bob, charlie, many, scores):
+        says(charlie, many[1], "purchase")
+        for _ in range(4):
+            says(bob, many[0], "purchase")
+            scores()
+        assert scores() == pytest.approx({many[0].pk: 1, many[1].pk: 8 / WEIGHT_CAP}, rel=1e-3)
+        trending.client().flushdb()
+        assert scores() == pytest.approx({many[0].pk: 1, many[1].pk: 8 / WEIGHT_CAP}, rel=1e-3)
+
+    def test_by_day(self, bob, charlie, many, scores):
+        says(charlie, many[7], "purchase", times=2)
+        for listing in many[:7]:
+            says(bob, listing, "purchase", times=2)
+            scores()
+        score = scores()
+        total = sum(score.get(listing.pk, 0) for listing in many[:7]) / score[many[7].pk] * WEIGHT_CAP
+        assert total == pytest.approx(weighting.DAY_CAP, rel=1e-3)
+
+    def test_what_was_taken_back_makes_room_again(self, bob, charlie, many, scores):
+        says(charlie, many[1], "offer")
+        says(bob, many[0], "favourite", times=3)
+        assert scores()[many[0].pk] == 1
+        says(bob, many[0], "unfavourite")
+        assert many[0].pk not in scores()
+        says(bob, many[0], "favourite", at=NOON + timedelta(minutes=1), times=3)
+        assert scores() == pytest.approx({many[0].pk: 1, many[1].pk: 7 / WEIGHT_CAP}, rel=1e-2)
+
+    def test_so_it_is_of_the_past(self, bob, charlie, many):
+        says(bob, many[0], times=100)
+        says(charlie, many[1], "favourite")
+        ids, scores = top_at(NOON + timedelta(hours=1))
+        assert ids.tolist() == [many[0].pk, many[1].pk]
+        assert scores.tolist() == pytest.approx([1, 4 / WEIGHT_CAP])
+
+
+class TestSources:
+    def test_each_has_its_weight_by_name_or_by_kind_and_others_have_one(self, bob, many, settings):
+        with_source_weights(settings, {"service:newsletter": 0.5, "actor": 0.25, "service:spam": 0})
+        for listing, source in zip(
+            many, ("service:newsletter", "actor:bob", "service:shop", "service:spam"), strict=False
+        ):
+            says(bob, listing, source=source)
+        expected = {many[0].pk: 0.5, many[1].pk: 0.25, many[2].pk: 1}
+        assert care_of(bob) == pytest.approx(expected)
+        taste = read_profile(bob, load(), now=NOON)
+        assert dict(zip(taste.listing_ids.tolist(), taste.weights.tolist(), strict=True)) == pytest.approx(
+            expected
+        )
+
+    def test_the_whole_name_comes_before_the_kind(self, bob, many, settings):
+        with_source_weights(settings, {"service": 0.5, "service:shop": 2})
+        says(bob, many[0], source="service:shop")
+        says(bob, many[1], source="service:other")
+        assert care_of(bob) == pytest.approx({many[0].pk: 2, many[1].pk: 0.5})
+
+
+class TestFalseClaims:
+    def test_they_weigh_near_nothing_however_many(self, bob, many):
+        says(bob, many[0], "purchase", slate="no slate", times=900)
+        says(bob, many[1], slate="no slate")
+        says(bob, many[2])
+        expected = {many[0].pk: WEIGHT_CAP / 100, many[1].pk: 0.01, many[2].pk: 1}
+        assert care_of(bob) == pytest.approx(expected)
+
+    def test_so_they_do_in_trending_and_in_their_own_feed(self, bob, charlie, many, now):
+        says(bob, many[0], "purchase", slate="no slate", at=now)
+        says(charlie, many[1], at=now)
+        trending.roll_up(now=now)
+        assert trending.top()[0].tolist() == [many[1].pk, many[0].pk]
+        taste = read_profile(bob, load(), now=now)
+        assert taste.weights.tolist() == pytest.approx([0.08])
+        assert taste.seen == {many[0].pk}
+
+    def test_true_claims_count_fully(self, bob, many, now):
+        shown = store.write(draft([listing.pk for listing in many], bob), now=now)
+        store.log_impression(shown, offset=0, count=8, now=now)
+        says(bob, many[0], slate=shown)
+        assert care_of(bob) == pytest.approx({many[0].pk: 1})
+
+
+class TestDoubts:
+    def test_a_share_is_taken_of_what_the_caps_left(self, bob, many):
+        Doubt.objects.create(actor=bob, reason="likeness", share=0.1)
+        for days in range(5):
+            says(bob, many[0], "purchase", times=9, at=NOON - timedelta(days=days))
+        assert care_of(bob) == pytest.approx({many[0].pk: WEIGHT_CAP / 10})
