@@ -43,10 +43,11 @@ torture: $(DEVELOPMENT_STAMP) ## Kill processes and stop Redis under load. MINUT
 	@exec env TORTURE_MINUTES=$(or $(MINUTES),5) TORTURE_SEED=$(or $(SEED),6) \
 		$(VENV_PYTHON) -m pytest -s tests/faults/test_storm.py
 
-lint: $(DEVELOPMENT_STAMP) ## Check style, format, types and unused code.
+lint: $(DEVELOPMENT_STAMP) ## Check style, format, types, imports and unused code.
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
 	$(VENV_PYTHON) -m vulture
 
 format: $(DEVELOPMENT_STAMP) ## Format the code and apply ruff's fixes.

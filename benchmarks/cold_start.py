@@ -143,7 +143,7 @@ def by_smoother(world: World, values: Values, weights: csr_matrix) -> Column:
 
     def scores(users: np.ndarray) -> Matrix:
         earned = (world.touched[users] @ weights)[:, world.warm].toarray()
-        return smoother.question(warm, earned) @ world.vectors[world.cold].T
+        return smoother.query(warm, earned) @ world.vectors[world.cold].T
 
     return scores
 

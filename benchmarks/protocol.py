@@ -111,7 +111,7 @@ def tuned(
         say(f"{name}: {trial.score:.4f} with {trial.values}")
 
     return coordinate_ascent(
-        measure, dials, rounds=rounds, expired=lambda: len(finished) >= trials, told=note
+        measure, dials, rounds=rounds, expired=lambda: len(finished) >= trials, on_trial=note
     ).values
 
 

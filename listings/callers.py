@@ -29,11 +29,11 @@ class Caller:
     is_kept: bool = True  # whether slates shown to them are stored
 
     @property
-    def is_newcomer(self) -> bool:
+    def is_new_visitor(self) -> bool:
         """A visitor without an actor: their first event will create one."""
         return self.visitor_id is not None and self.actor is None
 
-    def acting(self) -> Actor:
+    def require_actor(self) -> Actor:
         """The caller's actor, created for a visitor's first event. Raises Forbidden for a service."""
         if self.actor is None and self.visitor_id is not None:
             self.actor, _ = Actor.objects.get_or_create(

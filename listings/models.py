@@ -243,7 +243,7 @@ class PhotoSource(models.Model):
     def __str__(self) -> str:
         return self.external_id
 
-    def begin_anew(self, url: str, now: datetime) -> None:
+    def reset(self, url: str, now: datetime) -> None:
         """Reset to a source that was not fetched yet, with this URL."""
         self.url, self.attempts, self.try_after = url, 0, now
         self.fetched_at, self.failed_at, self.last_error = None, None, ""

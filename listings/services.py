@@ -179,7 +179,7 @@ def mark_sold(*, listing: Listing, buyer: Actor | None, now: datetime) -> Listin
 def add_photo(
     *, listing: Listing, received: processing.ReceivedPhoto, external_id: str | None = None
 ) -> Photo:
-    """Append a photo that photos.receive() has verified and re-encoded. Raises Invalid, CannotStore."""
+    """Append a photo that photos.receive() has verified and re-encoded. Raises Invalid, PhotoNotStored."""
     with catalogue_transaction() as changes:
         listing = _locked(listing)
         if listing.photos.count() >= MAXIMUM_PHOTOS:
@@ -199,7 +199,7 @@ def stored_photo(
 ) -> Photo:
     """Write a photo's files and return its unsaved row. The files are deleted if the transaction fails.
 
-    Raises CannotStore.
+    Raises PhotoNotStored.
     """
     try:
         name = processing.store(received)
@@ -243,7 +243,7 @@ def _next_position(listing: Listing) -> int:
 
 
 def _locked(listing: Listing) -> Listing:
-    """The current row, locked against edits but not against rows that refer to it. Raises NoLongerThere."""
+    """The current row, locked against edits but not against rows that refer to it. Raises ListingErased."""
     current = Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
     if (current.external_id, current.seller_id) != (listing.external_id, listing.seller_id):
         raise ListingErased(listing)

@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: perceptual_hash.py"""
+"""Perceptual hashes of photos: how many bits may differ, and which hashes say too little."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: positions.py"""
+"""Look-up of the places that ids have in an array."""
 
 from dataclasses import dataclass
 

@@ -65,7 +65,7 @@ class VectorIndex(ABC):
         return rows.astype(np.int32), np.where(rows < 0, np.float32(-np.inf), scores)
 
     def add(self, vectors: Matrix) -> None:
-        """Append vectors (n, d) float16 or float32 as the next n rows.   Raises IndexIsShared."""
+        """Append vectors (n, d) float16 or float32 as the next n rows.   Raises IndexIsReadOnly."""
         require_matrix(vectors, columns=self.dimension, dtypes=[np.float16, np.float32])
         if self._shared:  # FAISS does not raise here, it ends the process
             raise IndexIsReadOnly("rows cannot be added to an index loaded with share=True; use share=False")

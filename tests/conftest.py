@@ -204,8 +204,8 @@ def follow(encoder, still_replica):
     def step() -> snapshot.CatalogueSnapshot:
         embedding_jobs.embed_claimed_batches(clock=timezone.now)
         own.tail()
-        own.look_around()
-        return own.view
+        own.refresh()
+        return own.snapshot
 
     step()
     return step

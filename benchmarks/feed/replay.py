@@ -85,7 +85,7 @@ class Replay:
         """Serve this learned ranker."""
         self._whole = self._whole.with_ranker(ranker)
 
-    def view(self) -> CatalogueSnapshot:
+    def snapshot(self) -> CatalogueSnapshot:
         """The catalogue snapshot of a serving process at this moment."""
         return replace(self._whole, alive=self._alive.copy()).with_trending(*trending.top())
 
@@ -134,7 +134,7 @@ class Replay:
 
 def show(view: CatalogueSnapshot) -> None:
     """Set the snapshot of this process's replica, without a thread that follows the catalogue."""
-    follower._replica.view, follower._replica._pid = view, os.getpid()
+    follower._replica.snapshot, follower._replica._pid = view, os.getpid()
 
 
 def _changes(log: Log) -> list[tuple[datetime, str, str]]:

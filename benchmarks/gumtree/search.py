@@ -45,7 +45,7 @@ class Searched:
     def find(self, query: str, likeness: Vector, least_likeness: float) -> Rows:
         """Rows, best first, for a query and the similarity (n,) float32 of its vector to each advert."""
         wanted = parse_query(query, Filters(), understanding=False, mending=True)
-        pks = fulltext.find(wanted.words, Filters(), limit=DEPTH) if wanted.says_something else []
+        pks = fulltext.find(wanted.words, Filters(), limit=DEPTH) if wanted.has_search_words else []
         by_words = np.array([self._row_of[pk] for pk in pks], np.int64)
         near = np.argsort(-likeness, kind="stable")[:NEIGHBOURS]
         by_vectors = near[(likeness[near] >= least_likeness) | np.isin(near, by_words)]

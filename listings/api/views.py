@@ -229,7 +229,7 @@ def _rejected(row: BatchRow) -> RowResult:
 
 def _seller(caller: Caller, external_id: str | None) -> Actor:
     if external_id is None:
-        return caller.acting()
+        return caller.require_actor()
     if not (caller.is_service or caller.is_staff):
         raise Forbidden("Only a service or staff may publish for somebody else.", field="seller")
     return _actor(external_id)

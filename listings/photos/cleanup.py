@@ -35,8 +35,8 @@ class ForeignPhotoFolder(Conflict):
 def sweep_photos(*, now: datetime, force: bool = False) -> int:
     """Delete files of photos that are older than a day and have no row. Returns the number of photos.
 
-    An interrupted run is completed by the next. Files with other names are kept. Raises NotTheirs, unless
-    `force`, when more than MANY photos would be deleted and more than would stay.
+    An interrupted run is completed by the next. Files with other names are kept. Raises ForeignPhotoFolder,
+    unless `force`, when more than MANY photos would be deleted and more than would stay.
     """
     # Rows are read after the folders, so that a photo stored meanwhile is kept.
     old = {name for folder in _folders() for name in _old_names(folder, now - KEPT_FOR)}

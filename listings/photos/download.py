@@ -83,7 +83,7 @@ def check_photo_url(url: str, *, port: int = PORT) -> SplitResult:
 
 
 def fetch(url: str, network: Network = Network()) -> bytes:
-    """The bytes at this URL, at most PHOTO_MAXIMUM_BYTES. Raises BadSource, SourceFailed."""
+    """The bytes at this URL, at most PHOTO_MAXIMUM_BYTES. Raises BadSource, PhotoDownloadFailed."""
     parts = check_photo_url(url, port=network.port)
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     host = parts.hostname or ""

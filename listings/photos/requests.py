@@ -23,7 +23,7 @@ def request_photos(named: Mapping[int, Iterable[RequestedPhoto]], *, now: dateti
     for source in stored:
         url = urls.pop((source.listing_id, source.external_id), None)
         if url is not None and (url != source.url or source.failed_at):
-            source.begin_anew(url, now)
+            source.reset(url, now)
             changed.append(source)
     PhotoSource.objects.bulk_update(changed, PhotoSource.PROGRESS)
     PhotoSource.objects.bulk_create(

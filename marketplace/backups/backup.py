@@ -96,8 +96,8 @@ def restore(
 
     Sessions and tokens of persons are not restored, because they may have been revoked since. Service keys
     are; see `valid_keys`. No other process may run. The database changes in one transaction, and the folders
-    follow: an interrupted restore has to be repeated with `force`. Raises BadBackup, NotEmpty, InUse,
-    RedisLeft and the errors of backup_programs.
+    follow: an interrupted restore has to be repeated with `force`. Raises BadBackup, InstallationNotEmpty,
+    DatabaseInUse, RedisNotCleared and the errors of backup_programs.
     """
     about = files.read_manifest(folder)
     _require_known(about)
@@ -176,7 +176,7 @@ def _require_alone(database: BaseDatabaseWrapper) -> None:
 
 
 def _require_empty(database: BaseDatabaseWrapper) -> None:
-    """Raise NotEmpty when a restore would delete rows, tables of others or files."""
+    """Raise InstallationNotEmpty when a restore would delete rows, tables of others or files."""
     models = apps.get_models(include_auto_created=True, include_swapped=True)
     our_tables = {MIGRATIONS, *(model._meta.db_table for model in models)}
     for table in _tables(database):

@@ -38,7 +38,7 @@ def run_checks(now: datetime) -> list[CheckResult]:
     return [*lines, *queues.queue_checks(now), _disk()]
 
 
-_seen = TtlCache(run_checks, kept=LOOK_EVERY)
+_seen = TtlCache(run_checks, ttl=LOOK_EVERY)
 
 
 def cached_checks() -> list[CheckResult]:

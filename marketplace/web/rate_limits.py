@@ -117,7 +117,7 @@ class RateLimit(BaseThrottle):
         else:
             cost = _event_count(request.data) if name == "events" else 1
             count_against(name, buckets_of(caller, request), cost)
-        if name == "events" and caller is not None and caller.is_newcomer:
+        if name == "events" and caller is not None and caller.is_new_visitor:
             count_new_visitor(request)
         return True
 
@@ -149,8 +149,8 @@ def limited_login(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
 def count_against(name: str, factors: Mapping[str, int], cost: int = 1) -> None:
     """Count `cost` against each of these buckets, whose capacity is the factor times a person's limit.
 
-    Raises TooMany, without counting anything, and LoginsClosed. A cost above the capacity counts as the
-    capacity, so that a large batch is not refused for ever.
+    Raises RateLimitExceeded, without counting anything, and LoginsClosed. A cost above the capacity counts
+    as the capacity, so that a large batch is not refused for ever.
     """
     limit = LIMITS[name]
     if limit.per_minute == 0 or not factors:
@@ -186,7 +186,7 @@ def _pause() -> None:
 
 
 def count_login(request: HttpRequest, name: str) -> None:
-    """Count a login attempt by name and IP address. Raises TooMany, LoginsClosed.
+    """Count a login attempt by name and IP address. Raises RateLimitExceeded, LoginsClosed.
 
     A name has a bucket for each site and a larger one for all sites, so that attempts from elsewhere do not
     lock its owner out.
@@ -210,7 +210,7 @@ def keeps_slates(caller: Caller, request: HttpRequest) -> bool:
 
 
 def count_new_visitor(request: HttpRequest) -> None:
-    """Count a new visitor, who would count as another person in trending. Raises TooMany."""
+    """Count a new visitor, who would count as another person in trending. Raises RateLimitExceeded."""
     count_against(
         "new visitors",
         {place: factor // ADDRESS_FACTOR for place, factor in address_buckets(request).items()},

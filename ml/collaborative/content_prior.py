@@ -29,7 +29,7 @@ class ContentPrior:
         require_matrix(vectors, columns=len(self.weights))
         return vectors.astype(np.float32) @ self.weights + self.bias
 
-    def question(self, actor_factors: Vector) -> tuple[Vector, float]:
+    def query(self, actor_factors: Vector) -> tuple[Vector, float]:
         """An actor's factors as a query to listing vectors: score = vector @ query + offset.
 
         (k,) -> (d,) float32 and a float. Factors of listings without interactions need not be stored.
@@ -89,7 +89,7 @@ class ContentSmoother:
 
     inverse: Matrix
 
-    def question(self, vectors: Matrix, scores: Matrix | Vector) -> Matrix | Vector:
+    def query(self, vectors: Matrix, scores: Matrix | Vector) -> Matrix | Vector:
         """The regression's weights, a query to listing vectors: vectors (m, d), scores (m,) -> (d,) float32.
 
         Listings that the smoother was fitted on and that are not passed count with score 0.

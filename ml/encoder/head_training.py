@@ -76,7 +76,7 @@ def train_heads(
 
     Losses: InfoNCE (van den Oord et al. 2018) between photos and words and between photos of one listing, and
     cross-entropy of categories by photo, by words and by both. Returns the heads of the best epoch. Training
-    ends early after `patience` epochs without improvement. Raises NotFinite.
+    ends early after `patience` epochs without improvement. Raises NonFiniteLoss.
     """
     require_vector(held_out, length=len(lessons.texts), dtypes=[np.bool_])
     training = _Training(lessons, held_out, options)

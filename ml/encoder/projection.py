@@ -1,6 +1,7 @@
 """The untrained encoder: listing vectors by random projection of photo features and hashed n-grams.
 
-Only workers import this module, since it loads scikit-learn. Serving compares the vectors by `ml.encoder.blocks`.
+Only workers import this module, since it loads scikit-learn. Serving compares the vectors by
+`ml.encoder.blocks`.
 """
 
 import hashlib

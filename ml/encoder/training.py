@@ -76,7 +76,7 @@ def fit_encoder(
     """Train an encoder: heads, n-gram basis, projections and calibration.
 
     Listings of held_out (n,) bool are used for early stopping and calibration only. Returns the encoder and
-    the heads with their history. Raises TooLittleToLearn, ml.encoder.head_training.NonFiniteLoss.
+    the heads with their history. Raises TooLittleTrainingData, ml.encoder.head_training.NonFiniteLoss.
     """
     _require_enough(material, held_out)
     training_part = subset(material, ~held_out)

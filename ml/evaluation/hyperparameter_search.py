@@ -45,7 +45,7 @@ def coordinate_ascent(
     *,
     rounds: int = 2,
     expired: Callable[[], bool] = lambda: False,
-    told: Callable[[Trial], None] = lambda trial: None,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
 ) -> Trial:
     """The best trial found by coordinate ascent, never worse than the start; no values are evaluated twice.
 
@@ -59,7 +59,7 @@ def coordinate_ascent(
         key = tuple(values[dial.name] for dial in dials)
         if key not in trials:
             trials[key] = Trial(values, measure(values))
-            told(trials[key])
+            on_trial(trials[key])
         return trials[key]
 
     best = attempt({dial.name: dial.start for dial in dials})

@@ -40,9 +40,9 @@ def haversine_km(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def half_box(latitude: float, radius_km: float, *, margin: float = 0.0) -> tuple[float, float]:
     """Half the height and half the width, in degrees, of a box that holds every point within the radius.
 
-    The box is a cheap first test: it spares most points the sines of `apart_km`. The half width is 180 where
-    a pole lies inside the circle, since all longitudes meet there. margin: degrees added on each side, for
-    coordinates that may be off by as much.
+    The box is a cheap first test: it spares most points the sines of `haversine_km`. The half width is 180
+    where a pole lies inside the circle, since all longitudes meet there. margin: degrees added on each side,
+    for coordinates that may be off by as much.
     """
     reach = radius_km / EARTH_RADIUS_KM * BOX_SLACK  # radians
     height = math.degrees(reach) + margin

@@ -74,7 +74,7 @@ class Slates:
             )
 
     @property
-    def tells_anything(self) -> bool:
+    def has_preferences(self) -> bool:
         """True if any slate has listings of different grades."""
         slates = np.repeat(np.arange(len(self.sizes)), self.sizes)
         return bool(((self.grades[1:] != self.grades[:-1]) & (slates[1:] == slates[:-1])).any())
@@ -138,7 +138,7 @@ class RankerModel:
     def load(cls, folder: Path, *, feature_names: Sequence[str]) -> "RankerModel":
         """Read what `save` wrote, for rows with these features.
 
-        Raises ModelFileError for missing, damaged or inconsistent files, and OtherFeatures for a good model
+        Raises ModelFileError for missing, damaged or inconsistent files, and FeatureMismatch for a good model
         that was trained on other features or on another order of them.
         """
         settings, text = read_settings(folder / SETTINGS, form=FORM), _read(folder / TREES)
@@ -174,10 +174,10 @@ def fit(
     feature_names (f,): letters, digits and underscores; monotone: by name 1 where a greater value may only
     raise the score, -1 where it may only lower it (distance). Training stops early by the NDCG@20 of the
     validation slates, which should be later ones, and keeps the trees up to the best. The same arguments,
-    thread count included, give the same model.   Raises ShapeError, NothingToLearn.
+    thread count included, give the same model.   Raises ShapeError, NoPreferences.
     """
     _require_features(training, validation, feature_names, monotone)
-    if not training.tells_anything or not validation.tells_anything:
+    if not training.has_preferences or not validation.has_preferences:
         raise NoPreferences("no slate has listings of different grades; accepted: at least one in each part")
     import lightgbm
 
@@ -250,7 +250,7 @@ def _require_features(
 
 
 def _require_same_features(model: RankerModel, feature_names: Sequence[str]) -> None:
-    """Raises ModelFileError if the model's files disagree, OtherFeatures if it needs other features."""
+    """Raises ModelFileError if the model's files disagree, FeatureMismatch if it needs other features."""
     try:
         column_count = model._trees.feature_count
     except TreesError as error:

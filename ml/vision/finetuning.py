@@ -1,6 +1,7 @@
 """Fine-tuning of a pretrained backbone on the categories of a catalogue's photos.
 
-The result is a weights file that `ml.vision.weights` reads. Name, input size and categories are recorded in it.
+The result is a weights file that `ml.vision.weights` reads. Name, input size and categories are recorded in
+it.
 """
 
 import hashlib

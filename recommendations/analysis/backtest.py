@@ -58,7 +58,7 @@ def run_backtest(
     share: float = SHARE,
     since: datetime | None = None,
     k: int = AT,
-    most: int = MOST_ACTORS,
+    max_actors: int = MOST_ACTORS,
     seed: int = SEED,
     methods: Sequence[str] = tuple(BASELINES),
     steps: Steps = unwatched_steps,
@@ -68,16 +68,19 @@ def run_backtest(
     The split is where this share of the events has happened, or `since`. The recipe is that of the active
     model; the weights of its sources are fitted again, on a split of the same share before the moment.
     `seed` samples the actors, where there are more than `most`, and the bootstrap.
-    Raises TooFewEvents, NothingAfter, NoWorld.
+    Raises TooFewEvents, NothingHeldOut, SnapshotUnavailable.
     """
     end = point_in_time.last_event()
     moment = since or point_in_time.split_time(share)
     behaviour = _history_until(moment, end)
     snapshot = point_in_time.snapshot_at(moment, end=end)
-    held_out = point_in_time.read_held_out(snapshot, moment, end=end, most=most, seed=seed)
+    held_out = point_in_time.read_held_out(snapshot, moment, end=end, max_actors=max_actors, seed=seed)
     if not len(held_out):
         raise NothingHeldOut(_nothing_after(moment, end))
-    content, recipe = read_content(), active_config().as_set().changed(decays=learn_decays(behaviour))
+    content, recipe = (
+        read_content(),
+        active_config().with_environment().replaced(decays=learn_decays(behaviour)),
+    )
     if "blend" in methods:
         recipe = _with_source_weights(recipe, content, moment, share, steps)
     with steps("Fitting on the earlier events") as progress:
@@ -127,7 +130,7 @@ def _with_source_weights(
     """
     earlier = read_history(until=point_in_time.split_time(share, until=moment))
     if not len(earlier):
-        return recipe.changed(blend=())
+        return recipe.replaced(blend=())
     snapshot = point_in_time.snapshot_at(earlier.until, end=moment)
 
     def fit_earlier(progress: Progress) -> Collaborative:

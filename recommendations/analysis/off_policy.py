@@ -51,7 +51,7 @@ class PolicyEvaluation:
     drawn: PolicyEstimate  # the observed reward of the random draws
     served: PolicyReward  # the order that was served, continued into the slots
     asked: PolicyReward  # the target policy
-    gain: IntervalEstimate  # of the target policy over the order that was served, doubly robust, on the same slots
+    gain: IntervalEstimate  # of the target policy over the served order, doubly robust, on the same slots
     slot_count: int
     slate_count: int
     actor_count: int
@@ -70,7 +70,7 @@ def evaluate_policy(
 ) -> PolicyEvaluation:
     """Evaluate a policy on all stored feed slates that were served until now.   reward: a key of REWARDS
 
-    Raises NothingExplored.
+    Raises NoExplorationSlots.
     """
     multipliers = SourceMultipliers()
 

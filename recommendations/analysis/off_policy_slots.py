@@ -65,7 +65,7 @@ def read_slots(policies: Mapping[str, Scores], *, until: datetime, progress: Pro
     """Read the slots of all slates served until a time, filled by each policy from the same pools.
 
     A policy fills the slots with the listings of the pool in the order of its scores, as a slate without
-    exploration would.   Raises NothingExplored.
+    exploration would.   Raises NoExplorationSlots.
     """
     parts, untold_count = [], 0
     for slate in read_served_slates(until=until, progress=progress):

@@ -48,7 +48,7 @@ class FeedApi(RecommendationApi):
         query = FeedQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         options = {
-            "actor": resolve_actor(request.caller, query.validated_data.get("actor"), what="feed"),
+            "actor": resolve_actor(request.caller, query.validated_data.get("actor"), data_kind="feed"),
             "limit": query.validated_data["limit"],
             "now": timezone.now(),
         }
@@ -80,7 +80,9 @@ class SimilarApi(RecommendationApi):
         if logs_slate(request):
             parameters = {"listing": listing_id, "by": query.validated_data["by"], "filters": query.filters}
             surface, actor = Slate.Surface.SIMILAR, request.caller.actor
-            page = log_page(page, surface=surface, actor=actor, asked=parameters, now=timezone.now())
+            page = log_page(
+                page, surface=surface, actor=actor, request_parameters=parameters, now=timezone.now()
+            )
         return Response(PageCard(page).data)
 
 
@@ -118,7 +120,7 @@ class _EventActors:
     def actor(self, named: str | None) -> Actor:
         """Raises Forbidden if a person names another actor, or a service names none."""
         if named is None:
-            return self.caller.acting()
+            return self.caller.require_actor()
         if not self.caller.is_service:
             raise Forbidden("Only a service sends events of somebody else.", field="actor")
         return self.actors[named]

@@ -106,7 +106,7 @@ class RecommendApi(APIView):
 
 
 def _search(request: Request, query: Search, photo: bytes | None = None) -> Response:
-    actor = resolve_actor(request.caller, query.validated_data.get("actor"), what="search")
+    actor = resolve_actor(request.caller, query.validated_data.get("actor"), data_kind="search")
     page = search(photo=photo, actor=actor, now=timezone.now(), **query.asked)
     parameters = {**query.asked, "photo": photo is not None}
     page = _with_slate(page, request, Slate.Surface.SEARCH, actor, parameters)
@@ -119,4 +119,4 @@ def _with_slate(
     """The page with the id of the slate that it is stored as, if it is stored."""
     if not logs_slate(request):
         return page
-    return log_page(page, surface=surface, actor=actor, asked=parameters, now=timezone.now())
+    return log_page(page, surface=surface, actor=actor, request_parameters=parameters, now=timezone.now())

@@ -165,7 +165,7 @@ class Examples(ListQuery):
 
     @property
     def named(self) -> dict[str, object]:
-        """The arguments of `more_like`, except filters."""
+        """The arguments of `recommend_by_examples`, except filters."""
         return {name: self.validated_data[name] for name in ("positive", "negative", "limit")}
 
 

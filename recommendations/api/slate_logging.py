@@ -18,12 +18,12 @@ AnyPage = TypeVar("AnyPage", bound=Page)
 
 
 def log_page(
-    page: AnyPage, *, surface: str, actor: Actor | None, asked: dict[str, Any], now: datetime
+    page: AnyPage, *, surface: str, actor: Actor | None, request_parameters: dict[str, Any], now: datetime
 ) -> AnyPage:
     """Store the page as a slate with its impression; the page with the slate's id.
 
     An empty page is returned as it is, and so is one whose slate cannot be written. surface: a
-    Slate.Surface. asked: the parameters of the request, which the slate records.
+    Slate.Surface. request_parameters: the parameters of the request, which the slate records.
     """
     if not page.items:
         return page
@@ -38,7 +38,7 @@ def log_page(
         reasons=[""] * len(page.items),
         seed=0,
         versions=_versions(),
-        parameters=_as_json(asked),
+        parameters=_as_json(request_parameters),
     )
     slate = store.write_or_none(draft, now=now)
     if slate is not None:

@@ -43,7 +43,7 @@ class TrainingConfig:
             (1 + self.alpha * weights.data, weights.indices, weights.indptr), shape=weights.shape
         )
 
-    def changed(self, **values: Any) -> "TrainingConfig":
+    def replaced(self, **values: Any) -> "TrainingConfig":
         """A copy with other values. Fields of `counting` and `normalisation` are given by their own names."""
         counting = {k: v for k, v in values.items() if k in Counting.__dataclass_fields__}
         normalisation = {k: v for k, v in values.items() if k in Normalisation.__dataclass_fields__}
@@ -55,14 +55,14 @@ class TrainingConfig:
             **own,
         )
 
-    def as_set(self) -> "TrainingConfig":
+    def with_environment(self) -> "TrainingConfig":
         """A copy with the values that the environment overrides."""
         environment = settings.ENVIRONMENT
         exponents = {
             "source_exponent": environment.covisitation_source_exponent,
             "target_exponent": environment.covisitation_target_exponent,
         }
-        return self.changed(**{name: value for name, value in exponents.items() if value is not None})
+        return self.replaced(**{name: value for name, value in exponents.items() if value is not None})
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

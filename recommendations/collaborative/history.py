@@ -30,7 +30,7 @@ class InteractionHistory:
     actor_ids: np.ndarray  # (m,) int64
     listing_ids: np.ndarray  # (m,) int64
     weights: np.ndarray  # (m,) float32, > 0: weighted by trust, decayed by age
-    care: np.ndarray  # (m,) float32, > 0: weighted by trust, without decay
+    undecayed_weights: np.ndarray  # (m,) float32, > 0: weighted by trust, without decay
     event_count: int
     until: datetime
 
@@ -59,7 +59,9 @@ class InteractionHistory:
     def sequences(self, listing_ids: np.ndarray) -> Sequences:
         """The history of each of `actors` in order; items are positions in listing_ids (n,) int64."""
         lengths = np.unique(self.actor_ids, return_counts=True)[1]
-        return Sequences.of_lengths(lengths, Positions.of(listing_ids).find(self.listing_ids), self.care)
+        return Sequences.of_lengths(
+            lengths, Positions.of(listing_ids).find(self.listing_ids), self.undecayed_weights
+        )
 
 
 # A transaction id that this server has not assigned yet comes from a restored dump and counts as earlier.
@@ -109,7 +111,7 @@ def read_history(
         actor_ids=np.array(columns[0], np.int64),
         listing_ids=np.array(columns[1], np.int64),
         weights=np.array(columns[3], np.float32).clip(min=MIN_WEIGHT),
-        care=np.array(columns[4], np.float32),
+        undecayed_weights=np.array(columns[4], np.float32),
         event_count=int(sum(columns[2])),
         until=until,
     )

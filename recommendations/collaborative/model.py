@@ -60,7 +60,7 @@ class Collaborative:
         """The part of each of the actor's items in the score of the target's factors (k,): (m,) float32."""
         return self.als.contributions(items, 1 + self.recipe.alpha * weights, target)
 
-    def brought_up_to_date(
+    def updated(
         self, als: AlsModel, counts: Counts, *, showable: np.ndarray, until: datetime
     ) -> "Collaborative":
         """The model with updated factors and counts, without a refit. The content priors stay.

@@ -130,7 +130,7 @@ def _brought_up_to_date(
     touched_by = counted.actors_of(Positions.of(listing_ids).find(folded))
     factors = fold_in_listings(model, _read_history(news, actor_ids=touched_by), folded)
     als = model.als.with_listings(folded, factors)
-    refreshed = model.brought_up_to_date(als, counted.counts, showable=read_showable(), until=news.until)
+    refreshed = model.updated(als, counted.counts, showable=read_showable(), until=news.until)
     return refreshed, counted, folded
 
 

@@ -12,7 +12,7 @@ from recommendations.core.identity import member_of
 accessed_by_staff = Signal()
 
 
-def resolve_actor(caller: Caller, named: str | None, *, what: str) -> Actor | None:
+def resolve_actor(caller: Caller, named: str | None, *, data_kind: str) -> Actor | None:
     """The actor whose profile is used: the caller, or the actor that a service or staff names.
 
     A merged visitor gives the member. None for an unknown name, and for a caller without the feed scope.
@@ -26,5 +26,5 @@ def resolve_actor(caller: Caller, named: str | None, *, what: str) -> Actor | No
     actor = actor and member_of(actor)
     if actor and caller.is_staff and actor != caller.actor:
         by = caller.actor.user.get_username()
-        accessed_by_staff.send(sender=None, by=by, actor=actor, what=what)
+        accessed_by_staff.send(sender=None, by=by, actor=actor, what=data_kind)
     return actor

@@ -18,8 +18,8 @@ class TtlCache(Generic[Value]):
     the caller, and the previous value stays.
     """
 
-    def __init__(self, read: Callable[[datetime], Value], *, kept: timedelta = DEFAULT_TTL):
-        self._read, self._ttl = read, kept
+    def __init__(self, read: Callable[[datetime], Value], *, ttl: timedelta = DEFAULT_TTL):
+        self._read, self._ttl = read, ttl
         self._entry: tuple[datetime, Value] | None = None  # when it was read, and the value
         self._reading = threading.Lock()
 

@@ -32,7 +32,7 @@ class BadBackboneSetting(Invalid):
 
 
 def choose(say: Callable[[str], None]) -> tuple[BackboneChoice, "Backbone"]:
-    """Choose a backbone and load it.   say: called with lines for the user. Raises BadWish."""
+    """Choose a backbone and load it.   say: called with lines for the user. Raises BadBackboneSetting."""
     from ml.vision.backbone import load_backbone
     from ml.vision.weights import BadBackbone, WeightsError
 

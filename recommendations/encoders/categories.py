@@ -37,7 +37,8 @@ class CategorySuggestions:
 def suggest_categories(*, words: str, photo: bytes | None) -> CategorySuggestions:
     """Up to 5 root categories and up to 5 full paths with their probabilities.
 
-    photo: a JPEG as made by listings.photos.processing.receive. Raises NothingToClassify, NoClassifier, EncoderAway.
+    photo: a JPEG as made by listings.photos.processing.receive.
+    Raises NothingToClassify, NoClassifier, EncoderUnreachable.
     """
     if not words.strip() and not photo:
         raise NothingToClassify
@@ -50,7 +51,7 @@ def suggest_categories(*, words: str, photo: bytes | None) -> CategorySuggestion
 def likeliest_root(photo: bytes) -> tuple[CategorySuggestion, int]:
     """The most probable root category of a photo, and its position among all roots in alphabetical order.
 
-    Raises NoClassifier, EncoderAway.
+    Raises NoClassifier, EncoderUnreachable.
     """
     roots = encode_or_raise(photo=photo).roots
     if not roots:
@@ -59,7 +60,7 @@ def likeliest_root(photo: bytes) -> tuple[CategorySuggestion, int]:
 
 
 def _encoded(words: str, photo: bytes | None) -> tuple[EncodedQuery, tuple[str, ...]]:
-    """The encoded query, and what it lacks. Raises EncoderAway.
+    """The encoded query, and what it lacks. Raises EncoderUnreachable.
 
     Falls back to the words alone: they may be in the cache when the worker is down.
     """

@@ -89,7 +89,8 @@ class Encoder:
     def encode_query(self, words: str, photo: bytes | None) -> EncodedQuery:
         """Vectors of a query, encoded like a listing with these words as its title, and its categories.
 
-        photo: a JPEG as made by `listings.photos.processing.receive`. Raises ml.vision.image_decoding.UnreadablePhoto.
+        photo: a JPEG as made by `listings.photos.processing.receive`.
+        Raises ml.vision.image_decoding.UnreadablePhoto.
         """
         photos = [io.BytesIO(photo)] if photo else []
         features = self.features(photos)  # (0 or 1, f)

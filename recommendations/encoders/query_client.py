@@ -176,7 +176,7 @@ def encode_client() -> EncodeClient:
 
 
 def encode_or_raise(*, words: str = "", photo: bytes | None = None) -> EncodedQuery:
-    """The encoded query, for callers that cannot answer without it. Raises EncoderAway."""
+    """The encoded query, for callers that cannot answer without it. Raises EncoderUnreachable."""
     try:
         return encode(words=words, photo=photo)
     except EncodingUnavailable as error:

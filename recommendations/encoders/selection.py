@@ -103,7 +103,8 @@ def ensure_encoder(say: Callable[[str], None] = print) -> TrainedModel:
 
     The first encoder is active at once. A later one is a candidate until every listing is embedded with it
     and an index generation is built, so that no reader mixes vectors of two encoders.
-    say: called with lines for the user. Raises BadWish when IMAGE_BACKBONE or IMAGE_WEIGHTS cannot be used.
+    say: called with lines for the user. Raises BadBackboneSetting when IMAGE_BACKBONE or IMAGE_WEIGHTS
+    cannot be used.
     """
     settings.MODEL_ROOT.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.MODEL_ROOT / "encoder.lock"):  # two workers must not both train a backbone
@@ -135,7 +136,7 @@ def _is_of_this_release(model: TrainedModel) -> bool:
 
 
 def choose(say: Callable[[str], None]) -> EncoderManifest:
-    """The encoder that the environment asks for, not recorded yet.   Raises BadWish."""
+    """The encoder that the environment asks for, not recorded yet.   Raises BadBackboneSetting."""
     choice, backbone = backbones.choose(say)
     return _untrained(choice, backbone)
 

@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: tasks.py"""
+"""The task that encodes queries for web processes."""
 
 import base64
 

@@ -26,20 +26,20 @@ class EvaluationContext:
     The view holds a collaborative model that was fitted on no later events, or none.
     """
 
-    view: CatalogueSnapshot
-    behaviour: InteractionHistory
+    snapshot: CatalogueSnapshot
+    history: InteractionHistory
 
     @cached_property
     def touched_share(self) -> Vector:
         """The share of all actors who had interacted with each row: (rows,) float64"""
-        rows = self.view.rows_of(self.behaviour.listing_ids)
-        counts = np.bincount(rows[rows >= 0], minlength=self.view.row_count)
-        return counts / max(len(self.behaviour.actors), 1)
+        rows = self.snapshot.rows_of(self.history.listing_ids)
+        counts = np.bincount(rows[rows >= 0], minlength=self.snapshot.row_count)
+        return counts / max(len(self.history.actors), 1)
 
     def touched_by(self, actor_id: int) -> np.ndarray:
         """Ids of the listings in an actor's history, sold ones too: (m,) int64"""
-        entries = slice(*np.searchsorted(self.behaviour.actor_ids, [actor_id, actor_id + 1]))
-        return self.behaviour.listing_ids[entries]
+        entries = slice(*np.searchsorted(self.history.actor_ids, [actor_id, actor_id + 1]))
+        return self.history.listing_ids[entries]
 
 
 Baseline = Callable[[FeedContext], Vector]  # -> (rows,) scores; rows with NaN are not recommended
@@ -49,7 +49,7 @@ def _feed(context: EvaluationContext) -> Baseline:
     """The order of the feed. Rows that no source proposes are not ranked, as in serving."""
 
     def score(feed_context: FeedContext) -> Vector:
-        scores = np.full(feed_context.view.row_count, np.nan, np.float32)
+        scores = np.full(feed_context.snapshot.row_count, np.nan, np.float32)
         scores[feed_context.feed] = -np.arange(len(feed_context.feed))
         return scores
 
@@ -68,8 +68,8 @@ def _popularity(context: EvaluationContext) -> Baseline:
 
 def _newest(context: EvaluationContext) -> Baseline:
     """The newest first, of the listings that were published by the moment. Later ones could not be shown."""
-    published_at = context.view.attributes["created_at"]
-    scores = np.where(published_at <= context.behaviour.until.timestamp(), published_at, np.nan)
+    published_at = context.snapshot.attributes["created_at"]
+    scores = np.where(published_at <= context.history.until.timestamp(), published_at, np.nan)
     return lambda feed_context: scores
 
 
@@ -79,16 +79,16 @@ def _neighbourhood(
     """Item-item neighbourhood over binary interactions, without order and without pruning of neighbours."""
 
     def prepare(context: EvaluationContext) -> Baseline:
-        listing_ids = context.behaviour.listings
-        sequences = context.behaviour.sequences(listing_ids)
+        listing_ids = context.history.listings
+        sequences = context.history.sequences(listing_ids)
         binary = replace(sequences, weights=np.ones_like(sequences.weights))
         counts = covisitation.count(binary, item_count=len(listing_ids), counting=counting)
         weights = covisitation.normalise(counts, normalisation)
-        row_weights = (weights @ _items_to_rows(listing_ids, context.view)).tocsr()  # (items, rows)
+        row_weights = (weights @ _items_to_rows(listing_ids, context.snapshot)).tocsr()  # (items, rows)
         positions = Positions.of(listing_ids)
 
         def score(feed_context: FeedContext) -> Vector:
-            touched = positions.find(context.touched_by(feed_context.taste.actor_id))
+            touched = positions.find(context.touched_by(feed_context.profile.actor_id))
             total = np.asarray(row_weights[touched].sum(axis=0)).ravel()
             return np.where(total > 0, total, np.nan)
 

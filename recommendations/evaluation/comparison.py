@@ -85,7 +85,7 @@ def measure(
         k=k,
         actor_count=len(held_out),
         eligible_count=held_out.actor_count,
-        listing_count=context.view.row_count,
+        listing_count=context.snapshot.row_count,
         cold_listing_count=int(held_out.is_cold_row.sum()),
         slices=[
             overall,
@@ -100,7 +100,7 @@ def compare(
     earlier: InteractionHistory,
     *,
     end: datetime,
-    most: int = MOST_ACTORS,
+    max_actors: int = MOST_ACTORS,
     k: int = AT,
     seed: int = SEED,
     progress: Progress = ignore_progress,
@@ -110,10 +110,11 @@ def compare(
     models: at least one; None is the feed without a model. earlier: the history up to the moment of the
     comparison, `earlier.until`; no model may be fitted on later events. Relevant are the listings that actors
     interacted with from then to the end. Returns (a,) float64 for each name, actors in the same order; a is 0
-    where nobody interacted with a new listing.   Raises NoWorld without an encoder or embedded listings.
+    where nobody interacted with a new listing. Raises SnapshotUnavailable without an encoder or embedded
+    listings.
     """
     view = point_in_time.snapshot_at(earlier.until, end=end)
-    held_out = point_in_time.read_held_out(view, earlier.until, end=end, most=most, seed=seed)
+    held_out = point_in_time.read_held_out(view, earlier.until, end=end, max_actors=max_actors, seed=seed)
     measured: dict[str, Vector] = {}
     for place, (name, model) in enumerate(models.items()):
         ranked = rank_all(
@@ -144,7 +145,7 @@ def rank_all(
     def answer(feed_context: FeedContext) -> dict[str, Rows]:
         return {name: _best(contender, feed_context, k) for name, contender in contenders.items()}
 
-    answers = run_for_each(context.view, context.behaviour.until, actors, answer, progress)
+    answers = run_for_each(context.snapshot, context.history.until, actors, answer, progress)
     for place, best in enumerate(answers):
         for name, rows in best.items():
             ranked[name][place, : len(rows)] = rows

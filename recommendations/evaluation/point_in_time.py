@@ -61,7 +61,7 @@ def snapshot_at(moment: datetime, *, end: datetime) -> CatalogueSnapshot:
 
     It holds every embedded listing that was on the market at some time in between, with its publication time,
     and what was trending at the moment. It has no collaborative model: fit one on the events up to the moment
-    and add it with `with_collaborative`.   Raises NoWorld.
+    and add it with `with_collaborative`.   Raises SnapshotUnavailable.
     """
     encoder = selection.active_encoder()
     if encoder is None:
@@ -144,7 +144,7 @@ class HeldOut:
 
 
 def read_held_out(
-    view: CatalogueSnapshot, moment: datetime, *, end: datetime, most: int | None = None, seed: int = 0
+    view: CatalogueSnapshot, moment: datetime, *, end: datetime, max_actors: int | None = None, seed: int = 0
 ) -> HeldOut:
     """The holdout from a moment to the end, for a seeded random sample of at most `most` actors.
 
@@ -155,8 +155,8 @@ def read_held_out(
     actor_ids, rows = actor_ids[rows >= 0], rows[rows >= 0]
     eligible = np.unique(actor_ids)
     sample = eligible
-    if most is not None and len(eligible) > most:
-        sample = np.sort(np.random.default_rng(seed).choice(eligible, size=most, replace=False))
+    if max_actors is not None and len(eligible) > max_actors:
+        sample = np.sort(np.random.default_rng(seed).choice(eligible, size=max_actors, replace=False))
     is_sampled = np.isin(actor_ids, sample)
     cells = (np.searchsorted(sample, actor_ids[is_sampled]), rows[is_sampled])
     actors = Actor.objects.in_bulk(sample.tolist())

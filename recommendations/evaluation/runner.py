@@ -25,7 +25,7 @@ def run_for_each(
     view: CatalogueSnapshot,
     moment: datetime,
     actors: Sequence[Actor],
-    answer: Callable[[FeedContext], Answer],
+    rank: Callable[[FeedContext], Answer],
     progress: Progress = ignore_progress,
 ) -> Iterator[Answer]:
     """Call `answer` with the feed's context of each actor; results come in the order of the actors.
@@ -38,5 +38,5 @@ def run_for_each(
             batch = actors[first : first + BATCH]
             profiles = [read_profile(actor, view, now=moment) for actor in batch]
             contexts = [FeedContext(view, moment, profile, parameters=NO_EXPLORATION) for profile in profiles]
-            yield from pool.map(answer, contexts)
+            yield from pool.map(rank, contexts)
             progress(first + len(batch), len(actors))

@@ -45,9 +45,9 @@ class FeedContext:
     The database is not read after the profile was, except for duplicate photos where `folds_copies` is set.
     """
 
-    view: CatalogueSnapshot
+    snapshot: CatalogueSnapshot
     now: datetime
-    taste: UserProfile
+    profile: UserProfile
     filters: Filters = field(default_factory=Filters)
     parameters: FeedParameters = field(default_factory=FeedParameters)
     boosts: Boosts = field(default_factory=Boosts.none)
@@ -62,36 +62,42 @@ class FeedContext:
         The actor's own listings, those that they touched, hid or were shown too often, and categories in
         which they bought what they looked for are left out.
         """
-        allowed = self._allowed(without=self.taste.seen | self.rested)
+        allowed = self._allowed(without=self.profile.seen | self.rested)
         # With hardly more than a page left, show those that were shown too often rather than nothing.
-        return allowed if allowed.sum() > PAGE_LENGTH else self._allowed(without=self.taste.seen)
+        return allowed if allowed.sum() > PAGE_LENGTH else self._allowed(without=self.profile.seen)
 
     def _allowed(self, *, without: frozenset[int]) -> np.ndarray:
-        profile, filters = self.taste, self.filters
+        profile, filters = self.profile, self.filters
         # Whoever filters by a category wants it, whatever they bought.
         satisfied = profile.satisfied if filters.category is None else frozenset()
-        return allowed_rows(self.view, filters, without=without, not_of=profile.actor_id, not_in=satisfied)
+        return allowed_rows(
+            self.snapshot,
+            filters,
+            excluded_listings=without,
+            excluded_seller=profile.actor_id,
+            excluded_categories=satisfied,
+        )
 
     @cached_property
     def candidates(self) -> Candidates:
         """The rows that the sources propose, scored by all of them."""
         return gather(
-            self.view,
-            self.taste,
+            self.snapshot,
+            self.profile,
             self.allowed,
             now=self.now,
             stated_location=self.filters.stated_location,
-            location=location_of(self.filters, self.taste.habits),
+            location=location_of(self.filters, self.profile.location_profile),
             shown=self.shown,
-            also=self.behind,
+            also=self.underexposed,
         )
 
     @cached_property
-    def behind(self) -> Rows:
+    def underexposed(self) -> Rows:
         """The young rows that lag furthest behind their promised impressions: (b,) int64"""
         if not self.parameters.explore_share:
             return np.empty(0, np.int64)
-        return exploration.most_underexposed(self.view, self.shown, self.allowed, now=self.now)
+        return exploration.most_underexposed(self.snapshot, self.shown, self.allowed, now=self.now)
 
     @cached_property
     def ranked(self) -> Ranked:
@@ -99,10 +105,10 @@ class FeedContext:
         rows = self.candidates.rows
         return rank(
             self.candidates,
-            self.taste,
-            self.view.blend,
-            ranker=self.view.ranker.model if self.view.ranker else None,
-            adjusted=np.log(self.boosted(rows)) - penalties(self.view, self.taste, rows),
+            self.profile,
+            self.snapshot.blend,
+            ranker=self.snapshot.ranker.model if self.snapshot.ranker else None,
+            adjusted=np.log(self.boosted(rows)) - penalties(self.snapshot, self.profile, rows),
             states_location=self.filters.stated_location is not None,
             multipliers=self.parameters.source_weights,
         )
@@ -110,9 +116,9 @@ class FeedContext:
     @cached_property
     def arranged(self) -> Rows:
         """Positions in `ranked` in the order before exploration: diverse, and without duplicate photos."""
-        kept = np.isin(self.ranked.rows, self.behind)
-        copies = photo_duplicates.photo_groups(self.view, self.ranked.rows) if self.folds_copies else None
-        return diversified_order(self.view, self.ranked, self.parameters, kept=kept, duplicates=copies)
+        kept = np.isin(self.ranked.rows, self.underexposed)
+        copies = photo_duplicates.photo_groups(self.snapshot, self.ranked.rows) if self.folds_copies else None
+        return diversified_order(self.snapshot, self.ranked, self.parameters, kept=kept, duplicates=copies)
 
     @cached_property
     def feed(self) -> Rows:
@@ -123,9 +129,9 @@ class FeedContext:
     def by_source(self) -> Matrix:
         """The score of every row from each source: (rows, len(SOURCES)) float32, NaN = unknown."""
         return score_rows(
-            self.view,
-            self.taste,
-            np.arange(self.view.row_count),
+            self.snapshot,
+            self.profile,
+            np.arange(self.snapshot.row_count),
             now=self.now,
             stated_location=self.filters.stated_location,
             shown=self.shown,
@@ -134,11 +140,11 @@ class FeedContext:
     def explored(self, rng: np.random.Generator) -> ExploredOrder:
         """The order with a share of its places given to listings that few have seen."""
         return exploration.explore_order(
-            self.view,
+            self.snapshot,
             self.ranked,
             self.arranged,
             self.shown,
-            behind=self.behind,
+            behind=self.underexposed,
             share=self.parameters.explore_share,
             seller_cap=self.parameters.seller_cap,
             now=self.now,
@@ -147,7 +153,7 @@ class FeedContext:
 
     def boosted(self, rows: Rows) -> Vector:
         """Boost factors of rows: (n,) -> (n,) float32, 1 without a boost."""
-        return boosts.factors(self.view, rows, self.boosts)
+        return boosts.factors(self.snapshot, rows, self.boosts)
 
 
 def build_feed(
@@ -178,7 +184,7 @@ def build_feed(
     slate = (
         store.write_or_none(order.draft(snapshot, actor, recorded, seed=seed), now=now) if is_kept else None
     )
-    return _page(order, slate, explained_by=(snapshot, context.taste), actor=actor, limit=limit, now=now)
+    return _page(order, slate, explained_by=(snapshot, context.profile), actor=actor, limit=limit, now=now)
 
 
 def _read_context(
@@ -198,7 +204,7 @@ def _read_context(
         parameters=parameters,
         boosts=boosts.active(now),
         shown=impression_counts.impression_counts(now),
-        rested=fatigued_listings(profile.selves, after=parameters.rest_after, now=now),
+        rested=fatigued_listings(profile.identity_ids, after=parameters.rest_after, now=now),
         folds_copies=True,
     )
 

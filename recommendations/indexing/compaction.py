@@ -47,7 +47,7 @@ def compact(*, least_changes: int = WORTH_CHANGES) -> dict[str, int]:
 
 
 def rebuild() -> generations.Generation:
-    """Write a generation from the tables, whatever is on disk. Raises AlreadyCompacting, NotReady."""
+    """Write a generation from the tables, whatever is on disk. Raises AlreadyCompacting, ReplicaNotReady."""
     model = selection.active_encoder()
     if model is None:
         raise follower.ReplicaNotReady("No listing was embedded yet: run `manage.py embed`.")
@@ -143,7 +143,7 @@ class IndexVerification:
 def verify() -> IndexVerification:
     """Compare the newest generation and the change log with the database: live listings and their vectors.
 
-    Raises NotReady.
+    Raises ReplicaNotReady.
     """
     model = selection.active_encoder()
     if model is None:

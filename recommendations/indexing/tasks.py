@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: tasks.py"""
+"""The task that embeds waiting listings."""
 
 import logging
 from datetime import timedelta

@@ -54,9 +54,9 @@ def is_false_claim(event: str) -> str:
 
 
 def claim_parameters(now: datetime) -> dict[str, Any]:
-    """The query parameters of `is_false`.
+    """The query parameters of `is_false_claim`.
 
-    An event comes at most CURSOR_LASTS after its slate. Whether a slate that is gone was a stranger's is
+    An event comes at most CURSOR_LIFETIME after its slate. Whether a slate that is gone was a stranger's is
     unknown, so the shorter of both retention times counts.
     """
     retention = min(timedelta(days=settings.ENVIRONMENT.slate_days), ANONYMOUS_RETENTION)

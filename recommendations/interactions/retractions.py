@@ -45,12 +45,13 @@ _STANDS = f"""(
 )"""
 
 
-def is_not_retracted(known: str) -> str:
+def is_not_retracted(known_retractions: str) -> str:
     """SQL condition, for a query with parameters: `interaction`, done by `actor`, was not taken back.
 
-    known: SQL condition on `retraction` that limits retractions to those known at the time in question.
+    known_retractions: SQL condition on `retraction` that limits retractions to those known at the time in
+    question.
     """
-    return _STANDS.format(known=known)
+    return _STANDS.format(known=known_retractions)
 
 
 def not_retracted_of(actor_ids: Iterable[int], *, until: datetime | None = None) -> QuerySet[Interaction]:

@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: serializers.py"""
+"""Bodies and replies of the events endpoint."""
 
 from datetime import UTC, datetime
 

@@ -60,15 +60,15 @@ class Registry:
             horizon=horizon,
         )
 
-    def rollback(self, require_whole: Callable[[TrainedModel], object], *, now: datetime) -> TrainedModel:
+    def rollback(self, require_intact: Callable[[TrainedModel], object], *, now: datetime) -> TrainedModel:
         """Activate the newest earlier model whose files are intact. No rollback returns to the one left.
 
-        require_whole: raises ModelDamaged for a row whose files are damaged.
-        Raises NoModelBefore; then nothing has changed.
+        require_intact: raises ModelDamaged for a row whose files are damaged.
+        Raises NoEarlierModel; then nothing has changed.
         """
         for row in self.earlier():
             try:
-                require_whole(row)
+                require_intact(row)
             except ModelDamaged as error:
                 logger.error(
                     "The rollback skips %s, because its files are damaged, and tries the model before it. "
@@ -84,12 +84,12 @@ class Registry:
 
     @transaction.atomic
     def _return_to(self, row: TrainedModel, now: datetime) -> TrainedModel:
-        self.leave(now=now)
+        self.retire_active(now=now)
         row.problem, row.problem_at = "", None
         return activate(row)
 
     @transaction.atomic
-    def leave(self, *, now: datetime) -> TrainedModel | None:
+    def retire_active(self, *, now: datetime) -> TrainedModel | None:
         """Retire the active model so that no rollback returns to it. Returns it, None if there was none."""
         left = self.trainings().select_for_update().filter(status=Status.ACTIVE).first()
         if left is not None:

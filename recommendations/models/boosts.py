@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: boosts.py"""
+"""Boosts that staff set on categories, sellers and listings, and their history."""
 
 from django.db import models
 from django.db.models import F, Q

@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: catalogue_changes.py"""
+"""The change log of the catalogue, which every process follows."""
 
 from django.db import models
 

@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: embeddings.py"""
+"""Embedding jobs, features of photos and texts, copies of photos, and vectors of listings."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models

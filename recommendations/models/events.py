@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: events.py"""
+"""Events of actors, and events that wait for a listing which is not known yet."""
 
 from django.db import models
 from django.db.models import Func, Q

@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: trained_models.py"""
+"""Versions of trained models, with their figures and the verdict of the gate."""
 
 from django.db import models
 from django.db.models import Q

@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: vector_format.py"""
+"""The format in which vectors are stored: float16 bytes, little endian."""
 
 from collections.abc import Iterable
 

@@ -156,7 +156,7 @@ def _read(now: datetime) -> ImpressionCounts:
     return ImpressionCounts.of(list(Exposure.objects.values_list("listing_id", "impressions", "clicks")))
 
 
-_counted = TtlCache(_read, kept=READ_EVERY)
+_counted = TtlCache(_read, ttl=READ_EVERY)
 
 
 def forget() -> None:

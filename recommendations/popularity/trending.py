@@ -166,7 +166,7 @@ def _sums(
         AND {is_not_retracted(known.format(table="retraction"))}
         AND (%(actors)s::bigint[] IS NULL OR actor_id = ANY(%(actors)s))
     """
-    query = _SUMS.format(counted=weighting.trusted_weights(where=where, decay=_DECAY, which=which))
+    query = _SUMS.format(counted=weighting.trusted_weights(where=where, decay=_DECAY, weighed_now=which))
     parameters |= weighting.trust_parameters(EVENT_WEIGHTS) | {
         "half_life": HALF_LIFE.total_seconds(),
         "oldest": oldest,

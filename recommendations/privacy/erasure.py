@@ -1,6 +1,6 @@
 """Erasure of a person's data: a member's, and that of the visitors merged into them.
 
-`RULES` has a line for each foreign key to an actor, `ACCOUNT` for each one to their account, `OF_LISTINGS`
+`RULES` has a line for each foreign key to an actor, `ACCOUNT` for each one to their account, `LISTING_RULES`
 for each one to their listings. A test walks all models and fails on a foreign key without a rule.
 
 After erasure these remain:
@@ -137,8 +137,8 @@ def field_of(name: str) -> tuple[type[models.Model], str]:
 def erase(person: Person, *, now: datetime) -> dict[str, int]:
     """Erase a person's data, except what the module's docstring names. Returns row counts by table.
 
-    If listings were erased, call write_index_anew afterwards. Raises IsStaff. Raises RedisNeeded before
-    anything is erased, or, if Redis fails meanwhile, after everything is: then call count_anew.
+    If listings were erased, call rewrite_index afterwards. Raises IsStaff. Raises RedisNeeded before
+    anything is erased, or, if Redis fails meanwhile, after everything is: then call recount.
     """
     if any(user.is_staff for user in person.users):
         raise IsStaff(person.names[0])
@@ -169,7 +169,10 @@ def recount(*, now: datetime) -> None:
 
 
 def rewrite_index() -> None:
-    """Rewrite all kept index generations from the tables alone.   Raises AlreadyCompacting, NotReady."""
+    """Rewrite all kept index generations from the tables alone.
+
+    Raises AlreadyCompacting, ReplicaNotReady.
+    """
     for _ in range(generations.KEPT_GENERATIONS):
         compaction.rebuild()
 

@@ -112,7 +112,7 @@ def _read(now: datetime, progress: Progress) -> tuple[list[GradedSlate], list[Ex
     slates: list[GradedSlate] = []
     slots: list[ExplorationSlot] = []
     for slate in read_served_slates(until=now, progress=progress):
-        if slate.tells_anything:
+        if slate.has_preferences:
             slates.append(GradedSlate.of(slate))
         for place in slate.explored[slate.is_served[slate.explored]].tolist():
             is_clicked = bool(slate.grades[place] > NO_INTERACTION)

@@ -87,7 +87,7 @@ class ServedSlate:
         return np.flatnonzero(self.is_served)
 
     @property
-    def tells_anything(self) -> bool:
+    def has_preferences(self) -> bool:
         """Whether the grades differ, so that the slate holds a preference."""
         grades = self.grades[self.served]
         return len(grades) > 1 and bool((grades != grades[0]).any())

@@ -56,12 +56,12 @@ def load(row: TrainedModel) -> Ranker:
 def rollback(*, now: datetime) -> TrainedModel | None:
     """Activate the previous ranker again; without one that is intact, feeds are ordered by the blend.
 
-    Returns the active row, None for the blend. Raises NoModelBefore if no ranker was active; then nothing has
-    changed.
+    Returns the active row, None for the blend. Raises NoEarlierModel if no ranker was active; then nothing
+    has changed.
     """
     try:
         return _registry.rollback(load, now=now)
     except NoEarlierModel:
-        if _registry.leave(now=now) is None:
+        if _registry.retire_active(now=now) is None:
             raise
         return None

@@ -137,7 +137,7 @@ def _bits(photo: Photo) -> int:
 def _is_confirmed(
     one: Listing, other: Listing, snapshot: "CatalogueSnapshot | None", *, strictly: bool
 ) -> bool:
-    """Whether the vectors of two listings agree with their hashes. Where one has none, see `are_alike`."""
+    """Whether the vectors of two listings agree with their hashes. Where one has none, see `are_copies`."""
     return bool(are_copies(*_cosines(one, other, snapshot), strictly=strictly))
 
 

@@ -63,8 +63,8 @@ def rank(
 ) -> Ranked:
     """Order the candidates by the ranker, else by the blend; of equal scores the newer row comes first.
 
-    fitted: the weights of a trained model, as `weights_for` takes them. adjusted (n,) float: added to the
-    scores, in the units of z-scores. states_location: the caller stated a location, rather than that it
+    fitted: the weights of a trained model, as `source_weights_for` takes them. adjusted (n,) float: added to
+    the scores, in the units of z-scores. states_location: the caller stated a location, rather than that it
     was inferred. multipliers: of the weights of sources, by name; the blend that they give is a feature of
     the ranker, too.
     """

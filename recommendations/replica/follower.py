@@ -44,7 +44,7 @@ class CatalogueFollower:
     """Holds the current snapshot and replaces it. Only its own thread, or a test, calls `tail`."""
 
     def __init__(self) -> None:
-        self.view: CatalogueSnapshot | None = None
+        self.snapshot: CatalogueSnapshot | None = None
         self.degraded: frozenset[str] = frozenset()
         self._lag_noted_at = -math.inf
         self._failing: set[str] = set()  # names of the steps whose last attempt failed
@@ -62,7 +62,7 @@ class CatalogueFollower:
         with self._starting:
             if self._pid == os.getpid():
                 return
-            self._try(self.look_around)
+            self._try(self.refresh)
             self._pid = os.getpid()
             threading.Thread(target=self._run, name="replica", daemon=True).start()
 
@@ -72,7 +72,7 @@ class CatalogueFollower:
             time.sleep(TAIL_EVERY_S)
             self._try(self.tail)
             if time.monotonic() - looked_at > LOOK_AROUND_EVERY_S:
-                self._try(self.look_around)
+                self._try(self.refresh)
                 looked_at = time.monotonic()
 
     def _try(self, step: Callable[[], None]) -> None:
@@ -95,24 +95,24 @@ class CatalogueFollower:
 
     def tail(self) -> None:
         """Apply the changes since the last turn. Reload when the log was pruned past this snapshot."""
-        if self.view is None:
+        if self.snapshot is None:
             return
-        new_changes = change_log.changed_since(self.view.seq)
+        new_changes = change_log.changed_since(self.snapshot.seq)
         if not new_changes:
             return
-        if change_log.is_pruned_past(self.view.seq):
-            self.view = load(selection.active_encoder(), self.view)
+        if change_log.is_pruned_past(self.snapshot.seq):
+            self.snapshot = load(selection.active_encoder(), self.snapshot)
             return
-        self.view = apply_changes(self.view, new_changes)
+        self.snapshot = apply_changes(self.snapshot, new_changes)
 
-    def look_around(self) -> None:
+    def refresh(self) -> None:
         """Adopt a new encoder, generation or model, and the current trending scores."""
         model = selection.active_encoder()
         if model is None:
             return
         newest = (model.version, generations.newest_number(model.version))
-        if self.view is None or newest != self._looked_at:
-            self.view = load(model, self.view)
+        if self.snapshot is None or newest != self._looked_at:
+            self.snapshot = load(model, self.snapshot)
             self._looked_at = newest
         self._take_models()
         self._take_trending()
@@ -122,10 +122,10 @@ class CatalogueFollower:
 
     def _take_models(self) -> None:
         model, ranker = self._models.look(), self._rankers.look()
-        if model is not self.view.collaborative:
-            self.view = self.view.with_collaborative(model)
-        if ranker is not self.view.ranker:
-            self.view = self.view.with_ranker(ranker)
+        if model is not self.snapshot.collaborative:
+            self.snapshot = self.snapshot.with_collaborative(model)
+        if ranker is not self.snapshot.ranker:
+            self.snapshot = self.snapshot.with_ranker(ranker)
         watches = {"collaborative": self._models, "ranker": self._rankers}
         missing = {name for name, watch in watches.items() if watch.is_missing}
         missing |= {"ranker"} if ranker is None and ranker_store.was_refused() else set()
@@ -138,14 +138,14 @@ class CatalogueFollower:
         """
         both = {"trending", "broker"}
         try:
-            self.view = self.view.with_trending(*trending.top())
+            self.snapshot = self.snapshot.with_trending(*trending.top())
             missing = set() if trending.is_writable() else {"broker"}
         except RedisError:
             missing = both
         self.degraded = self.degraded - both | missing
 
     def _note_lag(self) -> None:
-        is_late = embedding_lag.is_embedding_late(self.view.encoder_version, now=timezone.now())
+        is_late = embedding_lag.is_embedding_late(self.snapshot.encoder_version, now=timezone.now())
         late = {"embedding"} if is_late else set()
         self.degraded = self.degraded - {"embedding"} | late
 
@@ -159,12 +159,12 @@ def start() -> None:
 
 
 def snapshot() -> CatalogueSnapshot:
-    """The current snapshot. Raises NotReady before the first encoder was chosen."""
+    """The current snapshot. Raises ReplicaNotReady before the first encoder was chosen."""
     if _replica._pid != os.getpid():
         _replica.start()
-    if _replica.view is None:
+    if _replica.snapshot is None:
         raise ReplicaNotReady("No listing was embedded yet: run `manage.py embed`.")
-    return _replica.view
+    return _replica.snapshot
 
 
 def degraded() -> list[str]:

@@ -21,7 +21,7 @@ class PhotoMatches:
         """The same photos with row numbers that are greater by `offset`."""
         return PhotoMatches(self.ids, self.rows + offset, self.scores)
 
-    def and_then(self, other: "PhotoMatches") -> "PhotoMatches":
+    def concatenate(self, other: "PhotoMatches") -> "PhotoMatches":
         """The photos of both."""
         pairs = ((self.ids, other.ids), (self.rows, other.rows), (self.scores, other.scores))
         return PhotoMatches(*(np.concatenate(pair) for pair in pairs))

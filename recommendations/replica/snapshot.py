@@ -42,7 +42,7 @@ class CatalogueSnapshot:
     attributes: np.ndarray  # (rows,) ATTRIBUTES, of base and tail
     alive: np.ndarray  # (rows,) bool
     trending: Vector  # (rows,) float32, 0 for a listing without recent interactions
-    sealed: tuple[VectorIndex, ...] = ()  # segments: each over SEALED_AT rows of the tail, in order
+    sealed: tuple[VectorIndex, ...] = ()  # segments: each over SEGMENT_ROWS rows of the tail, in order
     tail_row_of: dict[int, int] = field(default_factory=dict)  # listing id -> row
     collaborative: Collaborative | None = None
     # (rows,) int32: the item of the collaborative model, -1 where it has none
@@ -167,7 +167,7 @@ class CatalogueSnapshot:
             ),
             nearest_photos(self.tail.photos, None, photo * scale, k, allowed[base_count:]).moved(base_count),
         ]
-        return parts[0].and_then(parts[1]).first(k)
+        return parts[0].concatenate(parts[1]).first(k)
 
     def nearest_by_photo(self, photo: Vector, k: int, allowed: np.ndarray) -> tuple[Rows, Vector]:
         """The k allowed rows with a photo most similar to one. A listing scores as its best photo does.

@@ -100,7 +100,7 @@ def score_rows(
         *_profile_scores(snapshot, profile, rows),
         _trending_scores(snapshot, rows),
         _fresh_scores(snapshot, rows, now),
-        profile.habits.place_scores(snapshot, rows, stated_location),
+        profile.location_profile.place_scores(snapshot, rows, stated_location),
         affinity.scores(profile.touched, snapshot, rows),
         shown.popularity(snapshot.attributes["listing_id"][rows]),
     ]
@@ -160,7 +160,7 @@ def _by_prior(snapshot: CatalogueSnapshot, profile: UserProfile, allowed: np.nda
     """Cold-start rows, unknown to the model, with the highest scores that the content prior predicts."""
     if snapshot.prior is None or profile.factors is None:
         return _none()
-    query, _ = snapshot.prior.question(profile.factors)
+    query, _ = snapshot.prior.query(profile.factors)
     return snapshot.propose(query, PER_SOURCE, allowed & (snapshot.items < 0))
 
 
@@ -174,7 +174,7 @@ def _collaborative_scores(
     known = items >= 0
     scores[known] = snapshot.collaborative.als.item_factors[items[known]] @ profile.factors
     if snapshot.prior is not None:
-        query, offset = snapshot.prior.question(profile.factors)
+        query, offset = snapshot.prior.query(profile.factors)
         scores[~known] = vectors[~known] @ query + offset
     return scores
 
@@ -224,7 +224,7 @@ def _smoothed_query(snapshot: CatalogueSnapshot, profile: UserProfile) -> Vector
         return None
     lenders = _most_covisited(snapshot, profile, snapshot.alive, LENDERS)
     vectors, scores = snapshot.vectors(lenders).astype(np.float32), profile.covisited[snapshot.items[lenders]]
-    query = snapshot.smoother.question(vectors, scores)
+    query = snapshot.smoother.query(vectors, scores)
     predicted = float(np.linalg.norm(vectors @ query))
     return query * (float(np.linalg.norm(scores)) / predicted) if predicted > 0 else query
 

@@ -43,7 +43,7 @@ class Filters:
         return None if self.lat is None or self.lon is None else (self.lat, self.lon)
 
     @property
-    def leave_all(self) -> bool:
+    def pass_everything(self) -> bool:
         """Whether every listing passes. A location without a radius excludes nothing."""
         return replace(self, lat=None, lon=None, radius_km=None) == Filters() and self.radius_km is None
 
@@ -102,9 +102,9 @@ def allowed_rows(
     snapshot: CatalogueSnapshot,
     filters: Filters,
     *,
-    without: frozenset[int] = frozenset(),
-    not_of: int | None = None,
-    not_in: frozenset[int] = frozenset(),
+    excluded_listings: frozenset[int] = frozenset(),
+    excluded_seller: int | None = None,
+    excluded_categories: frozenset[int] = frozenset(),
 ) -> np.ndarray:
     """The live rows of the replica that pass the filters: (rows,) bool.
 
@@ -112,23 +112,23 @@ def allowed_rows(
     categories to leave out. Raises NoSuchCategory.
     """
     allowed = snapshot.alive.copy()
-    for definition, value in _applied(filters, not_of):
+    for definition, value in _applied(filters, excluded_seller):
         allowed &= definition.rows(snapshot, value)
-    if not_in:
-        allowed &= ~np.isin(snapshot.attributes["category_id"], list(not_in))
-    if without:
-        rows = snapshot.rows_of(np.fromiter(without, np.int64, len(without)))
+    if excluded_categories:
+        allowed &= ~np.isin(snapshot.attributes["category_id"], list(excluded_categories))
+    if excluded_listings:
+        rows = snapshot.rows_of(np.fromiter(excluded_listings, np.int64, len(excluded_listings)))
         allowed[rows[rows >= 0]] = False
     return allowed
 
 
-def listings_passing(filters: Filters, not_of: int | None = None) -> QuerySet[Listing]:
+def listings_passing(filters: Filters, excluded_seller: int | None = None) -> QuerySet[Listing]:
     """The active listings of the database that pass the filters.
 
     not_of: id of a seller whose listings are left out. Raises NoSuchCategory.
     """
     passing = Q()
-    for definition, value in _applied(filters, not_of):
+    for definition, value in _applied(filters, excluded_seller):
         passing &= definition.sql(value)
     return Listing.objects.filter(passing, status=Listing.Status.ACTIVE)
 

@@ -20,7 +20,7 @@ COMMON = 0.1  # a word in a greater share of the listings than this finds none b
 PARTS = re.compile(r"[a-z]+|\d+")
 
 
-def find(words: str, filters: Filters, *, limit: int, not_of: int | None = None) -> list[int]:
+def find(words: str, filters: Filters, *, limit: int, excluded_seller: int | None = None) -> list[int]:
     """Ids of active listings that pass the filters and contain the words, best first, at most `limit`.
 
     Listings with all words come first, then those with words that begin like them, then those with some of
@@ -30,7 +30,7 @@ def find(words: str, filters: Filters, *, limit: int, not_of: int | None = None)
     terms = list(dict.fromkeys(words_in(words)))[:MOST_WORDS]
     if not terms or limit < 1:
         return []
-    passing = listings_passing(filters, not_of)
+    passing = listings_passing(filters, excluded_seller)
     listing_ids: list[int] = []
     for query in _strict_queries(terms):
         rank = _rank(query, together=len(terms) > 1)
@@ -80,7 +80,10 @@ def _loose_query(words: list[str], known: Vocabulary) -> tuple[SearchQuery, Comb
     rarer = [word for word in words if word not in common] or words
     any_of = _query(" | ".join(_either(word, prefix=False) for word in rarer))
     information = [
-        Case(When(search_words=_query(_quoted(word)), then=Value(known.information(word))), default=0.0)
+        Case(
+            When(search_words=_query(_quoted(word)), then=Value(known.inverse_document_frequency(word))),
+            default=0.0,
+        )
         for word in words
     ]
     return any_of, sum(information, start=_rank(any_of, together=False))

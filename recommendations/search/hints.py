@@ -32,7 +32,7 @@ def hint_for(question: PreparedQuery, query: ParsedQuery) -> EmptyResultHint:
 
     If none helps, all are dropped at once. Counts the listings of `Question.matching`.
     """
-    if question.is_silent:
+    if question.has_only_stop_words:
         return EmptyResultHint(SILENT)
     parts = [part for part in query.understood if part.filters][:MOST_PARTS]
     options = [_without(question, query, [part]) for part in parts]

@@ -33,19 +33,19 @@ class PreparedQuery:
 
     words: str
     has_photo: bool
-    is_silent: bool  # only stop words were sent: these match nothing, rather than everything
-    view: CatalogueSnapshot | None
+    has_only_stop_words: bool  # only stop words were sent: these match nothing, rather than everything
+    snapshot: CatalogueSnapshot | None
     encoded: EncodedQuery | None
-    not_of: int | None  # key of the actor, whose own listings are left out
+    excluded_seller_id: int | None  # key of the actor, whose own listings are left out
     unwanted: frozenset[int]  # listings that the actor hid or reported
     degraded: tuple[str, ...] = ()
 
     def match(self, filters: Filters) -> Rankings:
         """Listings that match and pass the filters, by source. Raises NoSuchCategory."""
-        if self.is_silent:
+        if self.has_only_stop_words:
             return {}
         if not self.words and not self.has_photo:
-            newest = listings_passing(filters, self.not_of).order_by("-created_at", "-pk")
+            newest = listings_passing(filters, self.excluded_seller_id).order_by("-created_at", "-pk")
             return {"newest": self._without_unwanted(list(newest.values_list("pk", flat=True)[:DEPTH]))}
         rankings = {"words": self._by_words(filters)} if self.words else {}
         return rankings | self._by_vectors(filters, rankings.get("words", _no_listings()))
@@ -56,13 +56,15 @@ class PreparedQuery:
         With words or a photo these are the listings of the rankings: at most DEPTH by words and NEIGHBOURS
         by vectors. With filters alone they are all that pass.
         """
-        if not self.words and not self.has_photo and not self.is_silent:
-            return listings_passing(filters, self.not_of).exclude(pk__in=self.unwanted)
+        if not self.words and not self.has_photo and not self.has_only_stop_words:
+            return listings_passing(filters, self.excluded_seller_id).exclude(pk__in=self.unwanted)
         ranked_ids = np.unique(np.concatenate([_no_listings(), *rankings.values()])).tolist()
         return Listing.objects.filter(pk__in=ranked_ids, status=Listing.Status.ACTIVE)
 
     def _by_words(self, filters: Filters) -> Rows:
-        return self._without_unwanted(fulltext.find(self.words, filters, limit=DEPTH, not_of=self.not_of))
+        return self._without_unwanted(
+            fulltext.find(self.words, filters, limit=DEPTH, excluded_seller=self.excluded_seller_id)
+        )
 
     def _without_unwanted(self, listing_ids: list[int]) -> Rows:
         return np.array([pk for pk in listing_ids if pk not in self.unwanted], np.int64)
@@ -74,8 +76,10 @@ class PreparedQuery:
         """
         if self.encoded is None:
             return {}
-        snapshot, vector = self.view, self.encoded.vector
-        allowed = allowed_rows(snapshot, filters, without=self.unwanted, not_of=self.not_of)
+        snapshot, vector = self.snapshot, self.encoded.vector
+        allowed = allowed_rows(
+            snapshot, filters, excluded_listings=self.unwanted, excluded_seller=self.excluded_seller_id
+        )
         weights = snapshot.comparison.blocks.query_weights(vector)
         rows, scores = snapshot.nearest(vector, NEIGHBOURS, allowed, weights)
         ids = snapshot.attributes["listing_id"][rows]
@@ -89,17 +93,17 @@ class PreparedQuery:
 def prepare_query(query: ParsedQuery, *, photo: bytes | None, actor: Actor | None) -> PreparedQuery:
     """Encode a query for retrieval. `degraded` names the parts that were not available.
 
-    Raises EncoderAway and NotReady for a photo without words.
+    Raises EncoderUnreachable and ReplicaNotReady for a photo without words.
     """
-    words = query.words if query.says_something else ""
+    words = query.words if query.has_search_words else ""
     snapshot, encoded, degraded = _encoded(words, photo)
     return PreparedQuery(
         words=words,
         has_photo=photo is not None,
-        is_silent=bool(query.words) and not words and photo is None,
-        view=snapshot,
+        has_only_stop_words=bool(query.words) and not words and photo is None,
+        snapshot=snapshot,
         encoded=encoded,
-        not_of=actor and actor.pk,
+        excluded_seller_id=actor and actor.pk,
         unwanted=unwanted_by(actor),
         degraded=degraded,
     )
@@ -131,7 +135,7 @@ def _snapshot_if_ready() -> CatalogueSnapshot | None:
 
 
 def _without_encoder(words: str, reason: str) -> tuple[str, ...]:
-    """What is degraded then. Raises EncoderAway for a photo without words."""
+    """What is degraded then. Raises EncoderUnreachable for a photo without words."""
     logger.info("A search found no vectors for its query and used full text alone: %s", reason)
     if not words:
         raise EncoderUnreachable

@@ -75,18 +75,18 @@ def search(
 ) -> SearchPage:
     """Listings for sale that match words, a photo or filters, best first. Filters alone: the newest first.
 
-    photo: a JPEG as made by listings.photos.processing.receive. The offset counts ranks, and the same query gives the
-    same order. Copies of one photo are folded into one item after the page is cut, so a page may be shorter
-    than its limit.
-    Raises NothingAsked, NoSuchCategory; for a photo without words also EncoderAway and NotReady.
+    photo: a JPEG as made by listings.photos.processing.receive. The offset counts ranks, and the same query
+    gives the same order. Copies of one photo are folded into one item after the page is cut, so a page may
+    be shorter than its limit. Raises EmptyQuery, NoSuchCategory; for a photo without words also
+    EncoderUnreachable and ReplicaNotReady.
     """
     query = parse_query(words, filters, understanding=understand, mending=mend)
-    if query.is_nothing and photo is None:
+    if query.is_empty and photo is None:
         raise EmptyQuery
     question = prepare_query(query, photo=photo, actor=actor)
     rankings = question.match(query.filters)
     if personalised and actor is not None:
-        rankings |= _by_taste_of(actor, rankings, question.view, now=now)
+        rankings |= _by_taste_of(actor, rankings, question.snapshot, now=now)
     order = fuse(rankings)
     return SearchPage(
         items=_items(order, list(rankings), question, slice(offset, offset + limit)),
@@ -156,7 +156,7 @@ def _items(
         )
 
     items = [item_of(listing) for listing in queries.first_visible(ids, len(ids))]
-    return photo_duplicates.fold_copies(items, question.view)
+    return photo_duplicates.fold_copies(items, question.snapshot)
 
 
 def _facets(question: PreparedQuery, filters: Filters, rankings: Rankings) -> dict[str, int]:

@@ -17,7 +17,7 @@ class ParsedQuery:
     """The words of a query, the caller's filters, and the parts of the query that became filters."""
 
     words: str
-    given: Filters  # the caller's
+    caller_filters: Filters  # the caller's
     understood: tuple[QueryPart, ...] = ()  # with the filters that apply beside the caller's
     mended: dict[str, str] = field(default_factory=dict)  # misspelt word -> its correction
 
@@ -28,15 +28,17 @@ class ParsedQuery:
     def filters_without(self, dropped: Iterable[QueryPart]) -> Filters:
         """All filters but those of these parts."""
         kept = [part for part in self.understood if part not in dropped]
-        return replace(self.given, **{name: value for part in kept for name, value in part.filters.items()})
+        return replace(
+            self.caller_filters, **{name: value for part in kept for name, value in part.filters.items()}
+        )
 
     @property
-    def is_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether the query has neither words nor filters."""
-        return not self.words and self.filters.leave_all
+        return not self.words and self.filters.pass_everything
 
     @property
-    def says_something(self) -> bool:
+    def has_search_words(self) -> bool:
         """Whether the query has a word to search for. Stop words, operators and emoji do not count."""
         return not STOP_WORDS.issuperset(words_in(self.words))
 

@@ -53,7 +53,7 @@ class Vocabulary:
         """Share of the listings that hold a word, between 0 and 1."""
         return min(self.counts.get(word, 0) / max(self.listing_count, 1), 1.0)
 
-    def information(self, word: str) -> float:
+    def inverse_document_frequency(self, word: str) -> float:
         """Inverse document frequency of a word, in nats. 1 for every word while the vocabulary is empty."""
         if not self.counts:
             return 1.0
@@ -63,7 +63,7 @@ class Vocabulary:
         """Whether a listing holds the word, or another word of the same stem."""
         return word in self.counts or stem(word) in self._stems
 
-    def continues(self, beginning: str) -> bool:
+    def has_prefix(self, beginning: str) -> bool:
         """Whether a word of the vocabulary has this prefix."""
         position = bisect_left(self._sorted, beginning)
         return position < len(self._sorted) and self._sorted[position].startswith(beginning)
@@ -108,7 +108,7 @@ def correct_spelling(words: str) -> Correction:
     for start, end in reversed(spans):  # from the end, so that earlier spans stay valid
         word = plain_word(words[start:end])
         is_last = not WORD.search(words, end)
-        if not _is_correctable(word) or known.knows(word) or (is_last and known.continues(word)):
+        if not _is_correctable(word) or known.knows(word) or (is_last and known.has_prefix(word)):
             continue
         if correction := replaced.get(word) or known.nearest(word):
             replaced[word] = correction

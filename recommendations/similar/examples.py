@@ -40,17 +40,19 @@ class ConflictingExamples(Invalid):
 def recommend_by_examples(
     *, positive: Sequence[str], negative: Sequence[str], filters: Filters, limit: int
 ) -> Page:
-    """Listings near a positive example and not near a negative one (`ml.ranking.positive_negative`), without the examples.
+    """Listings near a positive example and not near a negative one, without the examples.
+
+    The method is `ml.ranking.positive_negative`.
 
     positive and negative: external ids, also of listings that were sold. An example without a vector is
     left out, and `degraded` says so.
-    Raises NothingPositive, BothWays, UnknownListings, NoSuchCategory, NotReady.
+    Raises NoPositiveExamples, ConflictingExamples, UnknownListings, NoSuchCategory, ReplicaNotReady.
     """
     positive_ids, negative_ids = _keys_of(positive, negative)
     snapshot = follower.snapshot()
     positives, all_positive = _known_vectors(positive_ids, snapshot)
     negatives, all_negative = _known_vectors(negative_ids, snapshot)
-    allowed = allowed_rows(snapshot, filters, without=frozenset([*positive_ids, *negative_ids]))
+    allowed = allowed_rows(snapshot, filters, excluded_listings=frozenset([*positive_ids, *negative_ids]))
     scores = _scored(snapshot, _candidates(snapshot, positives, allowed), positives, negatives)
 
     def item_of(listing: Listing) -> Item:

@@ -31,13 +31,13 @@ def find_similar(*, listing: Listing, by: SimilarityBasis, filters: Filters, lim
 
     Listings that show the same photo are folded into one item. The page is empty, and degraded, for a
     listing without a vector; by photo it is empty for a listing without photos.
-    Raises NotReady, NoSuchCategory.
+    Raises ReplicaNotReady, NoSuchCategory.
     """
     snapshot = follower.snapshot()
     vectors, known = vectors_of(np.array([listing.pk]), snapshot)
     if not known[0]:
         return Page([], degraded=["not_embedded_yet"])
-    allowed = allowed_rows(snapshot, filters, without=frozenset({listing.pk}))
+    allowed = allowed_rows(snapshot, filters, excluded_listings=frozenset({listing.pk}))
     rows, scores = _nearest(
         by, listing, vectors[0].astype(np.float32), limit + SPARE_CANDIDATES, allowed, snapshot
     )

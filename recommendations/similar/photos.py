@@ -20,7 +20,7 @@ class EncoderSwitching(Unavailable):
 
 def find_similar_photos(photo: bytes, *, count: int) -> list[tuple[Photo, float]]:
     """The nearest photos of listings that are active now, nearest first, with their Euclidean distances
-    between unit vectors, 0 to 2.   Raises EncoderAway, SwitchingEncoders, NotReady."""
+    between unit vectors, 0 to 2.   Raises EncoderUnreachable, EncoderSwitching, ReplicaNotReady."""
     snapshot, encoded = follower.snapshot(), encode_or_raise(photo=photo)
     if encoded.encoder_version != snapshot.encoder_version:
         raise EncoderSwitching

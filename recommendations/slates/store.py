@@ -170,7 +170,7 @@ def _read(stored: bytes | memoryview, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def cursor_after(slate_id: str, *, offset: int, actor: Actor | None, now: datetime) -> str:
-    """A signed cursor to a slate from an offset on, for this actor, valid for CURSOR_LASTS.
+    """A signed cursor to a slate from an offset on, for this actor, valid for CURSOR_LIFETIME.
 
     It needs no quoting in a URL.
     """
@@ -183,7 +183,7 @@ def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate
 
     A cursor without an actor may be used by anyone: it stays valid when an anonymous visitor becomes an
     actor by their first event, and when a visitor logs in.
-    Raises BadCursor when it was altered, is another actor's, is older than CURSOR_LASTS, or its slate was
+    Raises BadCursor when it was altered, is another actor's, is older than CURSOR_LIFETIME, or its slate was
     deleted.
     """
     try:
@@ -203,7 +203,7 @@ def read_cursor(text: str, *, actor: Actor | None, now: datetime) -> tuple[Slate
 def prune(*, kept: timedelta, now: datetime, progress: Progress = ignore_progress) -> int:
     """Delete slates older than `kept`, with their impressions, in batches; the number of slates.
 
-    Anonymous slates, from which no model learns, go after OF_STRANGERS_KEPT. When it is interrupted, the
+    Anonymous slates, from which no model learns, go after ANONYMOUS_RETENTION. When it is interrupted, the
     next call deletes what is left.
     """
     anonymous = Slate.objects.filter(actor=None, created_at__lt=now - min(kept, ANONYMOUS_RETENTION))

@@ -1,4 +1,4 @@
-"""TO BE WRITTEN: category_paths.py"""
+"""Category paths as numbers, so that listings of one category or root compare as arrays."""
 
 import numpy as np
 

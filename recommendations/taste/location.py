@@ -48,19 +48,21 @@ class LocationProfile:
         chosen = places[(distances_km(places, places) @ self.shares[known]).argmin()]
         return round(float(chosen[0]), COORDINATE_DIGITS), round(float(chosen[1]), COORDINATE_DIGITS)
 
-    def place_scores(self, snapshot: CatalogueSnapshot, rows: Rows, here: Location | None = None) -> Vector:
+    def place_scores(
+        self, snapshot: CatalogueSnapshot, rows: Rows, location: Location | None = None
+    ) -> Vector:
         """Nearness of each row to the touched places, or to `here` where that is given.
 
         The logarithm of the sum of LEAST and the weighted mean of exp(-distance / scale), where the scale is
         the distance decay of the row's root category. Touched listings of the same root category count fully,
-        others by OTHER_ROOT.   rows (n,) -> (n,) float32, NaN where either place is unknown
+        others by OTHER_ROOT_WEIGHT.   rows (n,) -> (n,) float32, NaN where either place is unknown
         """
         known = ~np.isnan(self.places).any(axis=1)
-        if here is None and not known.any():
+        if location is None and not known.any():
             return np.full(len(rows), np.nan, np.float32)
         roots = paths_of(snapshot.attributes["category_id"][rows])[:, 0]
-        places = np.array([here], np.float32) if here is not None else self.places[known]
-        shares = self._shares_for(roots, known) if here is None else np.ones((len(rows), 1), np.float32)
+        places = np.array([location], np.float32) if location is not None else self.places[known]
+        shares = self._shares_for(roots, known) if location is None else np.ones((len(rows), 1), np.float32)
         return np.log(
             nearness(distances_km(places_of(snapshot, rows), places), shares, _scales(snapshot, roots))
         )
@@ -82,7 +84,7 @@ def places_of(snapshot: CatalogueSnapshot, rows: Rows) -> Matrix:
 
 
 def _scales(snapshot: CatalogueSnapshot, roots: np.ndarray) -> Vector:
-    """Distance decay of root categories, fitted or NEAR_KM: (n,) int64 -> (n,) float32
+    """Distance decay of root categories, fitted or DEFAULT_DECAY_KM: (n,) int64 -> (n,) float32
 
     It is the distance in km over which nearness falls to 1 / e.
     """

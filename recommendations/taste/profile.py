@@ -43,14 +43,14 @@ class UserProfile:
     # From the collaborative model; None where it knows none of the touched listings.
     factors: Vector | None = None  # (k,) float32, by fold-in
     covisited: Vector | None = None  # (n,) float32: co-visitation score of each item of the model
-    habits: LocationProfile = field(default_factory=LocationProfile.none)
+    location_profile: LocationProfile = field(default_factory=LocationProfile.none)
     touched: TouchedListings = field(default_factory=TouchedListings.none)
     vectors: Matrix | None = None  # (m, d) float32 of listing_ids, zeros where unknown
     unwanted: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (u, d): hidden, reported
     satisfied: frozenset[int] = frozenset()  # ids of categories in which they bought what they looked for
     seen: frozenset[int] = frozenset()  # ids of listings not to show again: touched, hidden, reported
     actor_id: int | None = None
-    selves: tuple[int, ...] = ()  # ids of this actor and of the visitors merged into them
+    identity_ids: tuple[int, ...] = ()  # ids of this actor and of the visitors merged into them
 
     @property
     def event_weight(self) -> float:
@@ -85,14 +85,14 @@ def read_profile(actor: Actor | None, snapshot: CatalogueSnapshot, *, now: datet
         interest_weights=interest_weights,
         factors=factors,
         covisited=covisited,
-        habits=_habits(liked, weights),
+        location_profile=_habits(liked, weights),
         touched=_touched_listings(liked, vectors, snapshot),
         vectors=vectors.astype(np.float32),
         unwanted=_known_vectors(unwanted[:MAX_REJECTED], snapshot),
         satisfied=_satisfied(own, events, now),
         seen=frozenset(unwanted) | touched.keys(),
         actor_id=actor.pk,
-        selves=tuple(selves),
+        identity_ids=tuple(selves),
     )
 
 

@@ -67,9 +67,9 @@ def train_collaborative(
     with locks.training_lock(locks.TRAINING, "a collaborative model", wait=wait):
         store.sweep()
         material = _read_material(now)
-        chosen = (recipe or active_config()).as_set()
+        chosen = (recipe or active_config()).with_environment()
         if tune_for_s is not None:
-            chosen = _tuned(material, chosen, tune_for_s, report).as_set()
+            chosen = _tuned(material, chosen, tune_for_s, report).with_environment()
         chosen = _with_source_weights(material, chosen, steps)
         verdict = _judge(material, chosen, steps)
         if not verdict.accepted and not force:
@@ -99,7 +99,7 @@ class CollaborativeDataset:
         return self._without_last(TEST_SHARE)
 
     @cached_property
-    def asked_for(self) -> np.ndarray:
+    def test_listing_ids(self) -> np.ndarray:
         """Ids of the listings on the market during the gate's test period: (s,) int64"""
         return point_in_time.listings_on_market(self.second.until, end=self.whole.until)
 
@@ -171,14 +171,14 @@ def _with_source_weights(
 def _with_decays(behaviour: InteractionHistory, recipe: TrainingConfig, steps: Steps) -> TrainingConfig:
     """The recipe with distance decays that were learned from this history."""
     with steps("Learning distance decays"):
-        return recipe.changed(decays=learn_decays(behaviour))
+        return recipe.replaced(decays=learn_decays(behaviour))
 
 
 def _judge(material: CollaborativeDataset, recipe: TrainingConfig, steps: Steps) -> GateVerdict:
     """The gate's verdict on a model that was fitted with this recipe on all but the test period."""
     earlier = material.second
     with steps("Fitting on the earlier events") as progress:
-        candidate, _ = material.fit(earlier, recipe, showable=material.asked_for, progress=progress)
+        candidate, _ = material.fit(earlier, recipe, showable=material.test_listing_ids, progress=progress)
     rival = _rival(material, candidate, steps)
     models = {"candidate": candidate} | ({"active": rival} if rival else {})
     with steps("Comparing on the later events") as progress:
@@ -209,12 +209,12 @@ def _rival(material: CollaborativeDataset, candidate: Collaborative, steps: Step
     if _fitted_alike(recipe, candidate.recipe):
         return replace(candidate, recipe=recipe)
     with steps("Fitting with the configuration of the active model") as progress:
-        return material.fit(material.second, recipe, showable=material.asked_for, progress=progress)[0]
+        return material.fit(material.second, recipe, showable=material.test_listing_ids, progress=progress)[0]
 
 
 def _fitted_alike(one: TrainingConfig, other: TrainingConfig) -> bool:
     """Whether both recipes give the same fit: they differ at most in values that only serving uses."""
-    return one.changed(blend=(), decays={}) == other.changed(blend=(), decays={})
+    return one.replaced(blend=(), decays={}) == other.replaced(blend=(), decays={})
 
 
 def _reject(material: CollaborativeDataset, verdict: GateVerdict) -> NoReturn:

@@ -87,7 +87,7 @@ class _Choices:
         earlier = np.arange(len(kept))[:, None] - np.arange(1, EARLIER + 1)
         actors = behaviour.actor_ids[kept]
         earlier[(earlier < 0) | (actors[earlier] != actors[:, None])] = -1
-        return cls(listings[kept], at[kept], np.minimum(behaviour.care[kept], 1), earlier)
+        return cls(listings[kept], at[kept], np.minimum(behaviour.undecayed_weights[kept], 1), earlier)
 
 
 _FIRST_TOUCHES = f"""

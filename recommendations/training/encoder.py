@@ -58,8 +58,8 @@ def train_encoder(
 
     Serving processes switch to the new space once everything is embedded and indexed. record: None means the
     backbone in use. options: None means the default shape of the heads. force: publish even if the gate
-    refuses. Raises TooLittle, DamagedPhoto, AlreadyTraining, Refused, EncoderUnavailable, OSError; then the
-    active encoder stays.
+    refuses. Raises TooLittleMaterial, DamagedPhoto, AlreadyTraining, Refused, EncoderUnavailable, OSError;
+    then the active encoder stays.
     """
     with encoder_training_lock():
         record = record or _record_in_use()

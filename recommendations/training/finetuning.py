@@ -38,7 +38,7 @@ def finetune_backbone(
     """Fine-tune the backbone; the result is the record of an encoder whose heads are yet to be trained.
 
     Held-out listings choose the best epoch and are not trained on. An interrupted run continues from its
-    checkpoint. Raises CannotFineTune, AlreadyTraining, EncoderUnavailable, OSError.
+    checkpoint. Raises FineTuningRefused, AlreadyTraining, EncoderUnavailable, OSError.
     """
     with encoder_training_lock():
         record = EncoderManifest.read(selection.ensure_encoder(say))
@@ -50,7 +50,7 @@ def finetune_backbone(
 
 
 def _finetuned(record: EncoderManifest, options: "FineTuningOptions", **callbacks) -> "FineTuningReport":
-    """Train into a temporary file.   Raises CannotFineTune."""
+    """Train into a temporary file.   Raises FineTuningRefused."""
     from ml.vision.classifier_training import DivergedError
     from ml.vision.finetuning import finetune
     from ml.vision.image_decoding import UnreadablePhoto

@@ -32,7 +32,7 @@ def train_ranker(
 
     force: publish even if the gate refuses, and note that in the row. wait: until another training ends,
     instead of raising AlreadyTraining.
-    Raises TooFewSlates, AlreadyTraining, NotBetter, OSError; then the feed keeps its current order.
+    Raises TooFewSlates, AlreadyTraining, RankerRefused, OSError; then the feed keeps its current order.
     """
     with locks.training_lock(locks.RANKER, "a ranker", wait=wait):
         store.sweep()

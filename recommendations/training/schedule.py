@@ -46,7 +46,7 @@ def count_between(since: int, until: int, *, limit: int) -> int:
 
 
 def _last_tried(horizon: int) -> int:
-    """The position of the latest attempt: a training that left a row, or one recorded by `take_turn`."""
+    """The position of the latest attempt: a training that left a row, or one recorded by `claim_training`."""
     last = store.trainings().exclude(horizon=None).order_by("-pk").first()
     attempts = (last.horizon if last else 0, int(trending.client().get(ATTEMPT_KEY) or 0))
     return max(watermark.position(attempt, horizon=horizon) for attempt in attempts)

@@ -40,9 +40,9 @@ def with_fitted_blend(
         model = fit_model(progress)
     with steps("Fitting source weights") as progress:
         try:
-            return recipe.changed(blend=fit_blend(model, moment, end=end, progress=progress))
+            return recipe.replaced(blend=fit_blend(model, moment, end=end, progress=progress))
         except SnapshotUnavailable:
-            return recipe.changed(blend=())
+            return recipe.replaced(blend=())
 
 
 def fit_blend(
@@ -50,7 +50,7 @@ def fit_blend(
     moment: datetime,
     *,
     end: datetime,
-    most: int = MOST_ACTORS,
+    max_actors: int = MOST_ACTORS,
     seed: int = SEED,
     progress: Progress = ignore_progress,
 ) -> tuple[BlendBucket, ...]:
@@ -59,10 +59,10 @@ def fit_blend(
     model: fitted on the events up to the moment and no later ones. Relevant are the listings that actors
     interacted with from then to the end. Each bucket of ranking.WARMTH_WEIGHTS is fitted separately and
     scaled to a greatest weight of 1. A bucket with fewer than LEAST_CASES actors who have a relevant
-    candidate keeps its manual weights.   Raises NoWorld.
+    candidate keeps its manual weights.   Raises SnapshotUnavailable.
     """
     view = point_in_time.snapshot_at(moment, end=end).with_collaborative(model)
-    held_out = point_in_time.read_held_out(view, moment, end=end, most=most, seed=seed)
+    held_out = point_in_time.read_held_out(view, moment, end=end, max_actors=max_actors, seed=seed)
     candidates = run_for_each(view, moment, held_out.actors, _candidates_of, progress)
     cases: dict[float, list[tuple[Matrix, np.ndarray]]] = {least: [] for least, _ in WARMTH_WEIGHTS}
     for place, (event_weight, rows, scores) in enumerate(candidates):
@@ -75,7 +75,7 @@ def fit_blend(
 
 def _candidates_of(context: FeedContext) -> tuple[float, np.ndarray, Matrix]:
     """The weight of the actor's events, and the rows (m,) and scores (m, sources) of the candidates."""
-    return context.taste.event_weight, context.candidates.rows, context.candidates.scores
+    return context.profile.event_weight, context.candidates.rows, context.candidates.scores
 
 
 def _fitted(manual: tuple[float, ...], cases: list[tuple[Matrix, np.ndarray]]) -> tuple[float, ...]:

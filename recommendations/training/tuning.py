@@ -67,7 +67,7 @@ def tune(
         _dials(start),
         rounds=ROUNDS,
         expired=lambda: clock() >= until,
-        told=record,
+        on_trial=record,
     )
     return _recipe(start, best.values)
 
@@ -83,7 +83,7 @@ def _dials(start: TrainingConfig) -> list[Hyperparameter]:
 
 
 def _recipe(start: TrainingConfig, values: Values) -> TrainingConfig:
-    return start.changed(
+    return start.replaced(
         alpha=values["alpha"],
         regularisation=values["regularisation"],
         factors=round(values["factors"]),

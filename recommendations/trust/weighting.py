@@ -32,7 +32,8 @@ DAY = "(interaction.occurred_at AT TIME ZONE 'UTC')::date"
 # those left of the caps.
 _COUNTED = f"""(
     WITH daily AS (
-        SELECT {PERSON_KEY} AS self_id, listing_id, {DAY} AS day, is_doubtful, coalesce(doubt.share, 1) AS share,
+        SELECT {PERSON_KEY} AS self_id, listing_id, {DAY} AS day, is_doubtful,
+            coalesce(doubt.share, 1) AS share,
                count(*) AS event_count, max(occurred_at) AS last_at,
                sum({{weight}}) FILTER (WHERE {{which}}) AS fresh,
                coalesce(sum({{weight}}) FILTER (WHERE NOT ({{which}})), 0) AS earlier,
@@ -72,7 +73,7 @@ _SOURCES = """
 """
 
 
-def trusted_weights(*, where: str, decay: str, which: str = "true") -> str:
+def trusted_weights(*, where: str, decay: str, weighed_now: str = "true") -> str:
     """SQL table of trusted weights, for a query with `parameters`.
 
     Columns: self_id, listing_id, share (the trust in the actor, to multiply by last), event_count, last_at,
@@ -85,7 +86,7 @@ def trusted_weights(*, where: str, decay: str, which: str = "true") -> str:
     has_source_weights = bool(settings.ENVIRONMENT.source_weights)
     weight = "kinds.weight * coalesce(own.weight, family.weight, 1)" if has_source_weights else "kinds.weight"
     sources = _SOURCES if has_source_weights else ""
-    return _COUNTED.format(where=where, decay=decay, which=which, weight=weight, sources=sources)
+    return _COUNTED.format(where=where, decay=decay, which=weighed_now, weight=weight, sources=sources)
 
 
 def trust_parameters(weights: Mapping[str, float]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class TestTheSwitch:
         newcomer = factories.listing(alice, "velvet armchair", path="Home & Garden / Bargains")
         embed_one_batch()
         compact()
-        follower._replica.tail(), follower._replica.look_around()
+        follower._replica.tail(), follower._replica.refresh()
         assert EmbeddingJob.objects.exists(), "the switch is under way"
         assert spaces_of(newcomer) == {encoder.version, candidate.version}
         assert newcomer.external_id in found(anyone, "velvet armchair")

@@ -69,7 +69,7 @@ class Command(BaseCommand):
                 share=split,
                 since=since,
                 k=options["k"],
-                most=options["actors"],
+                max_actors=options["actors"],
                 seed=options["seed"],
                 methods=list(dict.fromkeys(options["methods"])),
                 steps=self._step,

@@ -20,9 +20,10 @@ def _days(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        f"Delete slates older than SLATE_DAYS, slates without an actor after {ANONYMOUS_RETENTION.days} days, "
-        f"and parked events whose listing was not published within {parking.RETENTION.days} days. Beat does so "
-        "every night. Safe to repeat and to interrupt."
+        "Delete slates older than SLATE_DAYS, "
+        f"slates without an actor after {ANONYMOUS_RETENTION.days} days, "
+        f"and parked events whose listing was not published within {parking.RETENTION.days} days. "
+        "Beat does so every night. Safe to repeat and to interrupt."
     )
 
     def add_arguments(self, parser):

@@ -72,10 +72,10 @@ def feed(actor_name: str, now) -> list[tuple[str, float]]:
     trending.roll_up(now=now)
     impression_counts.roll_up(now=now)
     process = follower._replica
-    process.view = None
+    process.snapshot = None
     process._looked_at = ("", 0)
     process._models.__init__(store)
-    process.look_around()
+    process.refresh()
     actor = Actor.objects.get(external_id=actor_name)
     page = build_feed(actor=actor, filters=Filters(), limit=20, now=now, is_kept=False, seed=SEED)
     assert not set(page.degraded) - {"ranker"}

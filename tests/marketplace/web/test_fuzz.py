@@ -304,6 +304,6 @@ class TestQueries:
         @given(ANY_TEXT | st.lists(WORDS, max_size=9).map(" ".join), GIVEN, st.booleans(), st.booleans())
         def read(query, filters, understanding, mending):
             wanted = parse_query(query, filters, understanding=understanding, mending=mending)
-            assert isinstance(wanted.filters, Filters) and isinstance(wanted.says_something, bool)
+            assert isinstance(wanted.filters, Filters) and isinstance(wanted.has_search_words, bool)
 
         read()

@@ -63,12 +63,12 @@ class TestFit:
 class TestQuestion:
     def test_a_question_equals_factors_and_then_a_product(self, world, prior, rng):
         vectors, actor = world[0].astype(np.float32), rng.standard_normal(5).astype(np.float32)
-        question, offset = prior.question(actor)
+        question, offset = prior.query(actor)
         assert np.allclose(vectors @ question + offset, prior.factors(vectors) @ actor, atol=1e-3)
 
     def test_an_actor_of_other_factors_is_refused(self, prior):
         with pytest.raises(ShapeError):
-            prior.question(np.ones(4, np.float32))
+            prior.query(np.ones(4, np.float32))
 
 
 class TestSmoother:
@@ -79,7 +79,7 @@ class TestSmoother:
     def test_its_question_is_the_ridge_of_the_scores_on_the_vectors(self, vectors, rng):
         scores = rng.random(80).astype(np.float32)
         ridge = np.linalg.solve(vectors.T @ vectors + 3 * np.eye(6), vectors.T @ scores)
-        question = fit_smoother(vectors, regularisation=3).question(vectors, scores)
+        question = fit_smoother(vectors, regularisation=3).query(vectors, scores)
         assert np.allclose(question, ridge, atol=1e-4)
         assert question.dtype == np.float32
 
@@ -87,15 +87,15 @@ class TestSmoother:
         scores = np.zeros(80, np.float32)
         scores[:5] = 1
         smoother = fit_smoother(vectors, regularisation=3)
-        whole = smoother.question(vectors, scores)
-        assert np.allclose(smoother.question(vectors[:5], scores[:5]), whole, atol=1e-5)
+        whole = smoother.query(vectors, scores)
+        assert np.allclose(smoother.query(vectors[:5], scores[:5]), whole, atol=1e-5)
 
     def test_a_score_for_each_vector_is_demanded(self, vectors):
         smoother = fit_smoother(vectors, regularisation=3)
         with pytest.raises(ShapeError):
-            smoother.question(vectors, np.ones(3, np.float32))
+            smoother.query(vectors, np.ones(3, np.float32))
         with pytest.raises(ShapeError):
-            smoother.question(vectors[:, :5], np.ones(80, np.float32))
+            smoother.query(vectors[:, :5], np.ones(80, np.float32))
 
     def test_what_is_saved_comes_back_the_same(self, vectors, tmp_path):
         smoother = fit_smoother(vectors, regularisation=3)

@@ -34,7 +34,7 @@ class TestSearch:
     def test_nothing_is_tried_twice(self):
         told = []
         coordinate_ascent(
-            peak_at(3, 4), [WIDTH, SCALE], rounds=4, told=lambda trial: told.append(str(trial.values))
+            peak_at(3, 4), [WIDTH, SCALE], rounds=4, on_trial=lambda trial: told.append(str(trial.values))
         )
         assert len(told) == len(set(told))
 

@@ -67,7 +67,7 @@ def state() -> list:
 
 class TestRehearse:
     def test_the_split_is_by_share_and_all_is_counted(self, shoppers):
-        found = run_backtest(share=0.8, methods=METHODS, most=10)
+        found = run_backtest(share=0.8, methods=METHODS, max_actors=10)
         assert found.moment == point_in_time.split_time(0.8)
         assert found.end == point_in_time.last_event()
         assert found.event_count + found.answer_count == Interaction.objects.count()
@@ -83,7 +83,7 @@ class TestRehearse:
             return WARMTH_WEIGHTS[::-1]
 
         monkeypatch.setattr(source_weights, "fit_blend", fit_blend)
-        found = run_backtest(share=0.8, methods=METHODS, most=10)
+        found = run_backtest(share=0.8, methods=METHODS, max_actors=10)
         earlier = point_in_time.split_time(0.8, until=found.moment)
         assert asked == [(earlier, earlier, found.moment)]
         assert earlier < found.moment
@@ -97,18 +97,18 @@ class TestRehearse:
             return real(behaviour, *args, **how)
 
         monkeypatch.setattr(backtest, "fit", fit)
-        found = run_backtest(methods=["als", "blend"], most=10)
+        found = run_backtest(methods=["als", "blend"], max_actors=10)
         assert len(seen) == 2
         assert max(seen) == found.moment
 
     def test_without_the_feed_nothing_is_weighed(self, shoppers, monkeypatch):
         monkeypatch.setattr(source_weights, "fit_blend", None)
-        assert run_backtest(methods=["content"], most=10).recipe.blend == ()
+        assert run_backtest(methods=["content"], max_actors=10).recipe.blend == ()
 
     def test_the_recipe_is_that_of_the_active_model(self, shoppers):
         recipe = recommendations_recipe.TrainingConfig(factors=7)
         collaborative.train_collaborative(now=timezone.now(), recipe=recipe, force=True)
-        assert run_backtest(methods=["als"], most=10).recipe.factors == 7
+        assert run_backtest(methods=["als"], max_actors=10).recipe.factors == 7
 
     def test_what_comes_after_is_asked_about_and_changes_nothing_that_was_known(self, shoppers, past):
         moment = point_in_time.split_time(0.9)

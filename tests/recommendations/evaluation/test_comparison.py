@@ -43,7 +43,7 @@ def known(past, trained=None) -> EvaluationContext:
 
 def measured(past, *methods, k=3, **how):
     now_known = known(past)
-    return measure(now_known, past.aftermath(now_known.view), methods=methods, k=k, **how)
+    return measure(now_known, past.aftermath(now_known.snapshot), methods=methods, k=k, **how)
 
 
 def values(part, method) -> dict[str, float]:
@@ -54,8 +54,8 @@ def scores_of(past, method: str, name: str, trained=None) -> dict[int, float]:
     """A method's score of each listing for an actor."""
     now_known = known(past, trained)
     contender = BASELINES[method](now_known)
-    (scores,) = run_for_each(now_known.view, past.moment, [past.actor(name)], contender)
-    return dict(zip(listings_of(now_known.view), np.asarray(scores).tolist(), strict=True))
+    (scores,) = run_for_each(now_known.snapshot, past.moment, [past.actor(name)], contender)
+    return dict(zip(listings_of(now_known.snapshot), np.asarray(scores).tolist(), strict=True))
 
 
 class TestMethods:
@@ -103,7 +103,7 @@ class TestMethods:
     )
     def test_a_source_alone_is_asked_of_every_listing(self, past, paths, method, source):
         trained = model({pk: (1.0, 0.1 * pk) for pk in paths}, {paths[0]: {paths[2]: 1.0}})
-        view = known(past, trained).view
+        view = known(past, trained).snapshot
         (asked,) = run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked)
         expected = asked.by_source[:, SOURCES.index(source)].tolist()
         assert list(scores_of(past, method, "bob", trained).values()) == expected
@@ -113,7 +113,7 @@ class TestMethods:
         monkeypatch.setattr("recommendations.retrieval.candidates.PER_SOURCE", 3)
         for number in range(12):
             past.event("xavier", past.listing(hours=-48 + number, direction=number), hours=-3)
-        view = known(past).view
+        view = known(past).snapshot
         (asked,) = run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked)
         ranked = rank_all(known(past), [past.actor("bob")], ["blend"], k=20)["blend"][0]
         assert len(asked.feed) < 12
@@ -130,7 +130,9 @@ class TestMethods:
         trained = model(dict.fromkeys(ids, (1.0, 0.0)), {seen.pk: dict.fromkeys(ids, 1.0)})
         now_known = known(past, trained)
         ranked = rank_all(now_known, [past.actor("bob")], list(BASELINES), k=4)
-        found = {name: listings_of(now_known.view, rows[0][rows[0] >= 0]) for name, rows in ranked.items()}
+        found = {
+            name: listings_of(now_known.snapshot, rows[0][rows[0] >= 0]) for name, rows in ranked.items()
+        }
         assert all(rows == [other.pk] for rows in found.values()), found
 
 
@@ -185,7 +187,7 @@ class TestMeasures:
     def test_it_counts_whom_and_what_it_asked_about(self, past, three):
         past.event("xavier", three[1], hours=1)
         now_known = known(past)
-        found = measure(now_known, past.aftermath(now_known.view, most=1), methods=["newest"])
+        found = measure(now_known, past.aftermath(now_known.snapshot, max_actors=1), methods=["newest"])
         assert (found.actor_count, found.eligible_count) == (1, 2)
         assert (found.listing_count, found.cold_listing_count) == (3, 1)
 
@@ -242,7 +244,7 @@ class TestCompare:
         right, _ = leads
         only_fresh = model(
             dict(zip(right.listing_ids.tolist(), right.als.item_factors.tolist(), strict=True)),
-            recipe=right.recipe.changed(blend=((0.0, (0.0, 0.0, 0.0, 0.0, 1.0)),)),
+            recipe=right.recipe.replaced(blend=((0.0, (0.0, 0.0, 0.0, 0.0, 1.0)),)),
         )
         earlier = read_history(until=past.moment)
         found = compare({"right": right, "fresh": only_fresh}, earlier, end=past.end)

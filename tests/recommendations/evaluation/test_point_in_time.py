@@ -199,11 +199,11 @@ class TestAftermath:
         sofa = past.listing()
         for number in range(20):
             past.event(f"actor {number}", sofa, hours=1)
-        first, again, other = (self.relevant(past, most=5, seed=seed) for seed in (1, 1, 2))
+        first, again, other = (self.relevant(past, max_actors=5, seed=seed) for seed in (1, 1, 2))
         assert len(first) == 5
         assert first == again
         assert first.keys() != other.keys()
-        assert past.aftermath(most=5).actor_count == 20
+        assert past.aftermath(max_actors=5).actor_count == 20
 
     def test_where_nothing_came_after_it_is_empty(self, past):
         past.event("bob", past.listing(), hours=-1)
@@ -228,7 +228,7 @@ class TestAsking:
         return next(run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked))
 
     def test_the_feed_is_what_would_have_been_served_then(self, past, world, still_replica):
-        still_replica.view = world
+        still_replica.snapshot = world
         page = build_feed(actor=past.actor("bob"), filters=Filters(), limit=50, now=past.moment)
         served = [item.listing.pk for item in page.items]
         assert listings_of(world, self.asked(past, world).feed) == served
@@ -241,7 +241,7 @@ class TestAsking:
         past.event("charlie", past.sofas[7], "favourite", hours=1)
         later = past.world().with_collaborative(world.collaborative)
         after = self.asked(past, later)
-        assert after.taste.weights.tolist() == before.taste.weights.tolist()
+        assert after.profile.weights.tolist() == before.profile.weights.tolist()
         assert after.feed.tolist() == before.feed.tolist()
         np.testing.assert_array_equal(after.by_source, before.by_source)
 
@@ -254,11 +254,11 @@ class TestAsking:
         actors = [past.actor(name) for name in ("charlie", "bob", "dora", "emil", "frida")]
         told = []
         answers = run_for_each(
-            world, past.moment, actors, lambda asked: asked.taste.actor_id, lambda *step: told.append(step)
+            world, past.moment, actors, lambda asked: asked.profile.actor_id, lambda *step: told.append(step)
         )
         assert list(answers) == [actor.pk for actor in actors]
         assert told == [(2, 5), (4, 5), (5, 5)]
 
     def test_taste_is_that_of_serving(self, past, world):
         own = read_profile(past.actor("bob"), world, now=past.moment)
-        assert self.asked(past, world).taste.covisited.tolist() == own.covisited.tolist()
+        assert self.asked(past, world).profile.covisited.tolist() == own.covisited.tolist()

@@ -139,7 +139,7 @@ class TestFollowing:
             compact()
         assert CatalogueChange.objects.order_by("seq").first().seq > view.seq
         reader.tail()
-        assert live_ids(reader.view) == live_ids(follower.from_table(selection.active_encoder()))
+        assert live_ids(reader.snapshot) == live_ids(follower.from_table(selection.active_encoder()))
 
     def test_a_running_process_adopts_a_new_generation(self, sofas, follow):
         assert follow().generation == 0
@@ -188,7 +188,9 @@ class TestFollowing:
         compact()
         assert follow().encoder_version == old, "nothing is embedded yet"
         embed()
-        assert live_ids(follower._replica.view) == {sofa.pk for sofa in sofas}, "the old space still answers"
+        assert live_ids(follower._replica.snapshot) == {sofa.pk for sofa in sofas}, (
+            "the old space still answers"
+        )
         compact()
         view = follow()
         assert view.encoder_version == candidate.version

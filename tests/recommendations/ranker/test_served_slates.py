@@ -106,7 +106,7 @@ class TestWhatFollowed:
         second = served(at=now - 2.5 * HOUR)
         does(second, 0)
         does("another slate", 1)
-        assert [slate.tells_anything for slate in read()] == [False, True]
+        assert [slate.has_preferences for slate in read()] == [False, True]
 
     def test_a_slate_is_named_with_dashes_or_without(self, served, does, grades):
         slate = served()

@@ -44,7 +44,7 @@ def test_hiding_one_sofa_lets_the_others_fall(alice, bob, encoder, follow, now):
     ids = view.attributes["listing_id"]
     asked = FeedContext(view, now, read_profile(bob, view, now=now))
     rows = asked.candidates.rows
-    pushed = penalties(view, asked.taste, rows)
+    pushed = penalties(view, asked.profile, rows)
     is_sofa = np.isin(ids[rows], [listing.pk for listing in listings[::2]])
     assert pushed[is_sofa].min() > pushed[~is_sofa].max()
     assert set(ids[asked.feed[:6]].tolist()) == {listing.pk for listing in listings[1::2]}

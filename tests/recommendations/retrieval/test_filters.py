@@ -52,7 +52,7 @@ def test_rows_and_listings_that_pass_are_the_same(listings, follow, given, expec
 
 def test_a_sellers_own_listings_are_left_out_of_both(listings, alice, follow):
     view = follow()
-    rows = allowed_rows(view, Filters(), not_of=alice.pk)
+    rows = allowed_rows(view, Filters(), excluded_seller=alice.pk)
     assert view.attributes["listing_id"][rows].tolist() == [listings[1].pk]
     assert list(listings_passing(Filters(), alice.pk)) == [listings[1]]
 

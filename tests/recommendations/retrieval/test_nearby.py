@@ -161,7 +161,7 @@ class TestSellersWhereabouts:
         view = follow()
         factories.event(bob, neighbours[0], at=now)
         rows = view.rows_of(np.array([listing.pk for listing in neighbours]))
-        scores = read_profile(bob, view, now=now).habits.place_scores(view, rows)
+        scores = read_profile(bob, view, now=now).location_profile.place_scores(view, rows)
         assert scores == pytest.approx(np.log([1.02] * 2), abs=1e-6), "both are just there"
 
     def test_an_index_from_before_coordinates_were_rounded_is_read_rounded(self, settings, tmp_path):

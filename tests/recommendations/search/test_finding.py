@@ -71,9 +71,9 @@ class TestByVectors:
         self, anyone, catalogue, known, still_replica
     ):
         known(catalogue["settee"], words="asdkjh qwezxc")
-        view = still_replica.view
+        view = still_replica.snapshot
         strict = replace(view.comparison.blocks, least_likeness=1.01)
-        still_replica.view = replace(view, comparison=replace(view.comparison, blocks=strict))
+        still_replica.snapshot = replace(view, comparison=replace(view.comparison, blocks=strict))
         page = ask(anyone, q="asdkjh qwezxc")
         assert (page["items"], page["facets"]) == ([], {})
         assert page["hint"] == {"text": "Nothing for “asdkjh qwezxc”.", "without": []}
@@ -99,7 +99,7 @@ class TestByVectors:
         self, anyone, catalogue, follow, known, still_replica
     ):
         known(catalogue["settee"], words="sofa")
-        still_replica.view = replace(still_replica.view, encoder_version="the one before")
+        still_replica.snapshot = replace(still_replica.snapshot, encoder_version="the one before")
         page = ask(anyone, q="sofa")
         assert page["degraded"] == ["encoder"]
         assert "settee" not in names(page, catalogue)

@@ -190,7 +190,7 @@ class TestFilters:
 
     def test_listings_of_a_seller_are_left_out(self, sofa, alice, bob):
         other = factories.listing(bob, "Sofa")
-        assert find("sofa", not_of=alice.pk) == keys(other)
+        assert find("sofa", excluded_seller=alice.pk) == keys(other)
 
     def test_filters_go_before_the_limit(self, sofa, alice):
         for _ in range(5):

@@ -96,7 +96,9 @@ class TestPlaces:
     ):
         did(bob, catalogue["touched"])
         view = follow()
-        scores = by_name(taste_of(bob).habits.place_scores(view, np.arange(view.row_count)), catalogue, view)
+        scores = by_name(
+            taste_of(bob).location_profile.place_scores(view, np.arange(view.row_count)), catalogue, view
+        )
         assert scores["free"] > scores["like it"] > scores["dear"]
         assert np.isnan(scores["nowhere"])
 
@@ -105,7 +107,7 @@ def test_whoever_touched_nothing_has_neither(bob, catalogue, taste_of, follow):
     view, taste = follow(), taste_of(bob)
     rows = np.arange(view.row_count)
     assert np.isnan(affinity.scores(taste.touched, view, rows)).all()
-    assert np.isnan(taste.habits.place_scores(view, rows)).all()
+    assert np.isnan(taste.location_profile.place_scores(view, rows)).all()
 
 
 def test_a_short_path_repeats_its_end_and_a_new_category_is_found(catalogue):

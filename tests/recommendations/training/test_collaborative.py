@@ -138,7 +138,7 @@ class TestBadInput:
 class TestGate:
     """BAD is a recipe with one factor and one iteration."""
 
-    BAD = TrainingConfig(factors=1, iterations=1, alpha=0.001, regularisation=1e6).changed(
+    BAD = TrainingConfig(factors=1, iterations=1, alpha=0.001, regularisation=1e6).replaced(
         neighbours=1, window=1, source_exponent=2.0, target_exponent=2.0
     )
 

@@ -175,15 +175,15 @@ class TestPlaceScores:
 
     def test_nearness_falls_by_root_category_and_by_a_stated_curve_where_nothing_was_learned(self, view):
         expected = [self.near(LEEDS, scale) for scale in (6, 120, DEFAULT_DECAY_KM)]
-        scores = LocationProfile.none().place_scores(view, np.arange(3), here=LEEDS)
+        scores = LocationProfile.none().place_scores(view, np.arange(3), location=LEEDS)
         assert np.exp(scores) == pytest.approx(expected, rel=1e-3)
         alone = view.with_collaborative(None)
-        scores = LocationProfile.none().place_scores(alone, np.arange(3), here=LEEDS)
+        scores = LocationProfile.none().place_scores(alone, np.arange(3), location=LEEDS)
         assert np.exp(scores) == pytest.approx([self.near(LEEDS, DEFAULT_DECAY_KM)] * 3, rel=1e-3)
 
     def test_where_the_shopper_is_goes_before_where_they_looked(self, view, roots):
         habits = LocationProfile.of(np.ones(1), np.array([BATH]), np.array([roots["Toys"]]))
-        assert habits.place_scores(view, np.arange(3), here=YORK) == pytest.approx(np.log([1.02] * 3))
+        assert habits.place_scores(view, np.arange(3), location=YORK) == pytest.approx(np.log([1.02] * 3))
         assert (habits.place_scores(view, np.arange(3)) < np.log(0.5)).all()
 
     def test_where_they_looked_for_lamps_says_most_of_lamps(self, view, roots):

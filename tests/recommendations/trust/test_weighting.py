@@ -49,7 +49,9 @@ def says(actor, listing, kind="view", *, source="tests", at=NOON, slate=None, ti
 def care_of(actor) -> dict[int, float]:
     behaviour = read_history(until=timezone.now())
     own = behaviour.actor_ids == actor.pk
-    return dict(zip(behaviour.listing_ids[own].tolist(), behaviour.care[own].tolist(), strict=True))
+    return dict(
+        zip(behaviour.listing_ids[own].tolist(), behaviour.undecayed_weights[own].tolist(), strict=True)
+    )
 
 
 def with_source_weights(settings, weights):
