@@ -29,6 +29,7 @@ def run(words: list[str]) -> None:
 
 def main() -> None:
     django.setup()
+    from recommendations.indexing import compaction  # noqa: F401
     from recommendations.training import collaborative  # noqa: F401
 
     for line in sys.stdin:

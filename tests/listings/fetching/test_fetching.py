@@ -12,7 +12,7 @@ from listings.models import Listing, Photo, PhotoSource
 from listings.photos import download
 from listings.photos.download import BadPhotoUrl, Network, PhotoDownloadFailed, fetch, is_public
 from listings.photos.requests import RequestedPhoto
-from tests.listings.photos.site import BATCH, PHOTO, Site, url
+from tests.listings.fetching.site import BATCH, PHOTO, Site, url
 
 
 class TestFetching:

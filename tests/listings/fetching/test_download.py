@@ -12,7 +12,7 @@ from listings.photos.download import (
     fetch,
     is_public,
 )
-from tests.listings.photos.site import HOST, PHOTO, Site, url
+from tests.listings.fetching.site import HOST, PHOTO, Site, url
 
 
 class TestAddresses:

@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from listings.photos.download import Network
-from tests.listings.photos.site import HOST, Site
+from tests.listings.fetching.site import HOST, Site
 
 
 @pytest.fixture(scope="module")
