@@ -19,6 +19,7 @@ from marketplace.configuration.environment import Environment
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+FOLDERS = ("marketplace", "recommendations", "listings", "ml", "benchmarks", "tests", "docs")
 OWN_APPS = ("listings", "recommendations", "marketplace")
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -189,6 +190,22 @@ def every_option() -> set[str]:
     """The options of all commands and of their kinds."""
     lines = [[command, kind] for command in own_commands() for kind in ["", *_kinds_of(parser_of(command))]]
     return {option for words in lines for option in options_of(words)}
+
+
+def missing_files(text: str) -> list[str]:
+    """Files and packages that do not exist, and names in a row of a way that its file lacks."""
+    named = [span for span in spans_of(text) if re.fullmatch(rf"(?:{'|'.join(FOLDERS)})/[\w/.]+", span)]
+    problems = [f"{path}: there is no such file" for path in named if not (ROOT / path).exists()]
+    for file, step in re.findall(r"^\| \d+ \| `([\w/.]+)` \| (.*) \|$", prose_of(text), re.MULTILINE):
+        source = (ROOT / file).read_text() if (ROOT / file).exists() else ""
+        words = set(re.findall(r"\w+", source))
+        names = [name for name in SPAN.findall(step) if re.fullmatch(r"\w+(\.[a-z]\w*)?", name)]
+        problems += [
+            f"{file}: it does not name {name}"
+            for name in names
+            if source and not set(name.split(".")) <= words
+        ]
+    return problems
 
 
 def wrong_addresses(text: str) -> list[str]:

@@ -43,6 +43,11 @@ def test_settings_are_read_by_something(page):
     assert checks.unknown_settings(page.read_text()) == []
 
 
+@each_page
+def test_files_exist_and_name_what_the_page_says(page):
+    assert checks.missing_files(page.read_text()) == []
+
+
 class TestTheChecks:
     """A check that cannot fail would say nothing of the pages."""
 
@@ -95,6 +100,13 @@ class TestTheChecks:
     @pytest.mark.parametrize("text", ["`SLATE_YEARS`", "`SLATE_YEARS=3`", "```sh\nexport SLATE_YEARS=3\n```"])
     def test_an_unknown_setting_is_found(self, text):
         assert len(checks.unknown_settings(text)) == 1
+
+    @pytest.mark.parametrize(
+        "text",
+        ["`ml/nothing.py`", "`recommendations/nothing`", "| 1 | `ml/arrays.py` | `no_such_function` |"],
+    )
+    def test_a_missing_file_is_found(self, text):
+        assert len(checks.missing_files(text)) == 1
 
     def test_what_is_right_passes(self):
         text = "`make test ARGS=x` `manage.py train collaborative --tune` `GET /livez` `SLATE_DAYS`"
