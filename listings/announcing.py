@@ -34,7 +34,7 @@ def catalogue_transaction() -> Iterator[CatalogueChanges]:
     Calls may nest: only the outermost sends the signal, once, with all ids sorted. It does so last, because
     receivers take the change-log lock and hold it until the commit. Photo files written by a transaction that
     fails are deleted at once; files in `dropped_files` are deleted after the commit. Files left behind by a
-    process that was killed in between are deleted by photo_sweeping.
+    process that was killed in between are deleted by photos.cleanup.
     """
     if (outer := _outermost.get()) is not None:
         yield outer

@@ -283,5 +283,5 @@ class Photo(models.Model):
 
     @property
     def file_name(self) -> str:
-        """Name of the large size, for photos.path_of and photos.url_of."""
+        """Name of the large size, for photos.processing.path_of and url_of."""
         return str(self.file.name)

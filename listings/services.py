@@ -114,7 +114,7 @@ def create_listing(
 
 
 def edit_listing(*, listing: Listing, **content: Any) -> Listing:
-    """Change fields of a listing. Raises Stale for a source_version older than the stored one, and Invalid.
+    """Change fields of a listing. Raises Invalid, and StaleVersion for a source_version below the stored one.
 
     Without a source_version, or with None, the stored one stays.
     """
@@ -179,7 +179,7 @@ def mark_sold(*, listing: Listing, buyer: Actor | None, now: datetime) -> Listin
 def add_photo(
     *, listing: Listing, received: processing.ReceivedPhoto, external_id: str | None = None
 ) -> Photo:
-    """Append a photo that photos.receive() has verified and re-encoded. Raises Invalid, PhotoNotStored."""
+    """Append a photo as verified and re-encoded by processing.receive(). Raises Invalid, PhotoNotStored."""
     with catalogue_transaction() as changes:
         listing = _locked(listing)
         if listing.photos.count() >= MAXIMUM_PHOTOS:

@@ -1,5 +1,5 @@
 """The installation: settings, processes, servers, and what every request passes through.
 
-`settings` and `environment` hold every setting; `entry` prepares each process. It may import everything
-else, and nothing imports it.
+`settings` holds what Django reads, `configuration` what the operator sets; `entry` prepares each process. It
+may import everything else, and nothing imports it.
 """

@@ -100,7 +100,7 @@ app.conf.update(
     task_routes={
         "recommendations.tasks.embed_pending": {"queue": "embeddings"},
         "recommendations.tasks.encode_query": {"queue": "encode"},
-        # In a queue that may wait: a slow host blocks the worker for up to photo_sources.TIMEOUT_S.
+        # In a queue that may wait: a slow host blocks the worker for up to download.TIMEOUT_S.
         "recommendations.tasks.fetch_photos": {"queue": "training"},
         "recommendations.tasks.compact_index": {"queue": "training"},
         "recommendations.tasks.refresh_collaborative": {"queue": "training"},

@@ -26,7 +26,7 @@ class Sources:
     simulate: bool
 
     def check(self) -> None:
-        """Raise Unusable when the folder lacks a file that the importer needs."""
+        """Raise CannotStart when the folder lacks a file that the importer needs."""
         if self.data is None:
             return
         missing = [name for name in TABLES if not (self.data / name).is_file()]

@@ -14,7 +14,7 @@ from listings.services import MAXIMUM_PHOTOS, stored_photo
 
 @dataclass(frozen=True)
 class PhotoRow:
-    """A photo that photos.receive() has verified, for the listing with this primary key."""
+    """A photo that processing.receive() has verified, for the listing with this primary key."""
 
     listing_id: int
     external_id: str

@@ -59,7 +59,7 @@ def import_folder(folder: Path, options: ImportOptions, report: ImportReport, pr
     """Create and update the listings of a folder of Products.csv, Images.csv and photos, chunk by chunk.
 
     Each chunk is one transaction: an interrupted import keeps the finished chunks, and the next run completes
-    it. A dry run rolls back every transaction and stores no photo. Raises BadSource before anything is
+    it. A dry run rolls back every transaction and stores no photo. Raises BadImport before anything is
     written.
     """
     photo_files = open_photos(folder)

@@ -37,7 +37,7 @@ def read_rows(path: Path, columns: frozenset[str]) -> Iterator[CsvRow]:
     """Yield the rows of a CSV file. Only a newline ends a row.
 
     A carriage return inside a field, quoted or not, belongs to the field. A row with the wrong number of
-    fields has a `problem` and reading goes on. Raises BadSource when the file or a column is missing.
+    fields has a `problem` and reading goes on. Raises BadImport when the file or a column is missing.
     """
     csv.field_size_limit(LONGEST_FIELD)
     with _opened(path) as file:
@@ -123,7 +123,7 @@ class PhotosInFolder:
 
 
 def open_photos(folder: Path) -> ZippedPhotos | PhotosInFolder:
-    """The photos of a folder of adverts. Raises BadSource when there are none."""
+    """The photos of a folder of adverts. Raises BadImport when there are none."""
     for name in PHOTO_PLACES:
         path = folder / name
         if path.is_dir():

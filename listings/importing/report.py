@@ -77,7 +77,7 @@ class ImportReport:
 
 @contextmanager
 def import_report(path: Path) -> Iterator[ImportReport]:
-    """A report that writes problems to this CSV file. Raises BadSource when it cannot be written."""
+    """A report that writes problems to this CSV file. Raises BadImport when it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("w", newline="", encoding="utf-8")

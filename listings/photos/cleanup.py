@@ -18,7 +18,7 @@ from listings.photos import processing
 
 MANY = 1000  # photos; fewer are deleted without asking
 KEPT_FOR = timedelta(days=1)  # far longer than the time between a file and the commit of its row
-# File names of photos.store in any size, finished or not.
+# File names of processing.store in any size, finished or not.
 _FILE = re.compile(rf"(?:{re.escape(processing.BUILDING)})?([0-9a-f]{{32}})(?:-\d+)?\.jpg")
 
 

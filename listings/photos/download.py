@@ -67,7 +67,7 @@ class Network:
 
 
 def check_photo_url(url: str, *, port: int = PORT) -> SplitResult:
-    """The parts of a URL that may be fetched, checked without DNS. Raises BadSource."""
+    """The parts of a URL that may be fetched, checked without DNS. Raises BadPhotoUrl."""
     if len(url) > MAXIMUM_URL_LENGTH or not (url.isascii() and url.isprintable()) or set(url) & set(" \\"):
         raise BadPhotoUrl("The address of a photo is one line of at most 2,000 plain characters.")
     try:
@@ -83,7 +83,7 @@ def check_photo_url(url: str, *, port: int = PORT) -> SplitResult:
 
 
 def fetch(url: str, network: Network = Network()) -> bytes:
-    """The bytes at this URL, at most PHOTO_MAXIMUM_BYTES. Raises BadSource, PhotoDownloadFailed."""
+    """The bytes at this URL, at most PHOTO_MAXIMUM_BYTES. Raises BadPhotoUrl, PhotoDownloadFailed."""
     parts = check_photo_url(url, port=network.port)
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     host = parts.hostname or ""
@@ -104,7 +104,7 @@ def fetch(url: str, network: Network = Network()) -> bytes:
 
 
 def _resolved(host: str, network: Network) -> str:
-    """The IP address to connect to. Raises BadSource when the name has any that is not public."""
+    """The IP address to connect to. Raises BadPhotoUrl when the name has any that is not public."""
     try:
         resolved = socket.getaddrinfo(host, network.port, type=socket.SOCK_STREAM)
     except OSError:

@@ -69,7 +69,7 @@ class RedisNotCleared(Conflict):
 def back_up(folder: Path, *, now: datetime, database: BaseDatabaseWrapper = connection) -> dict[str, Any]:
     """Write a backup while everything runs. Returns its manifest. The folder appears only when complete.
 
-    Raises Exists and the errors of backup_programs.
+    Raises FolderNotEmpty and the errors of pg_tools.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FolderNotEmpty(f"{folder} is not empty: give a folder that does not exist yet.")
@@ -97,7 +97,7 @@ def restore(
     Sessions and tokens of persons are not restored, because they may have been revoked since. Service keys
     are; see `valid_keys`. No other process may run. The database changes in one transaction, and the folders
     follow: an interrupted restore has to be repeated with `force`. Raises BadBackup, InstallationNotEmpty,
-    DatabaseInUse, RedisNotCleared and the errors of backup_programs.
+    DatabaseInUse, RedisNotCleared and the errors of pg_tools.
     """
     about = files.read_manifest(folder)
     _require_known(about)

@@ -1,7 +1,7 @@
 """Prometheus metrics: counters of all processes of this installation, and the current health checks.
 
-Counters come from files that every process writes (see recommendations/measured.py). Health checks run on
-each request; those of the replica describe the process that answers.
+Counters come from files that every process writes (see recommendations/core/process_metrics.py). Health
+checks run on each request; those of the replica describe the process that answers.
 """
 
 import time

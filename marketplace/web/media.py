@@ -8,7 +8,7 @@ from django.views.static import serve
 
 from marketplace.web import security_headers
 
-# File names of listings/photos.py. Nothing else in that folder is served.
+# File names of listings/photos/processing.py. Nothing else in that folder is served.
 NAMES = r"^media/(?P<path>photos/[0-9a-f]{2}/[0-9a-f]{32}(-640|-256)?\.jpg)$"
 
 

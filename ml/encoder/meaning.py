@@ -49,7 +49,7 @@ def head_outputs(head: Head, features: Matrix) -> Matrix:
 
 
 def fit_meaning(photos: Matrix, words: Matrix, dimension: int) -> Meaning:
-    """Fit the projection to a catalogue's photos (p, j + l) and words (n, j + l), both by `said`."""
+    """Fit the projection to a catalogue's photos (p, j + l) and words (n, j + l), both by `head_outputs`."""
     require_matrix(words, columns=photos.shape[1])
     centres = photos.mean(axis=0), words.mean(axis=0)
     sides = zip((photos, words), centres, strict=True)

@@ -51,7 +51,7 @@ def coordinate_ascent(
 
     measure(values) -> a score, higher is better. Each round goes through the dials with half the step of the
     previous round, and moves a dial for as long as the score gains. Search ends when `expired()` is true,
-    which is checked before each trial. `told` is called with each trial.
+    which is checked before each trial. `on_trial` is called with each trial.
     """
     trials: dict[tuple[float, ...], Trial] = {}
 

@@ -53,10 +53,10 @@ def half_box(latitude: float, radius_km: float, *, margin: float = 0.0) -> tuple
 
 
 def nearness(apart: np.ndarray, shares: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
-    """Nearness of listings to p weighted places: LEAST + the sum of shares x exp(-apart / scale).
+    """Nearness of listings to p weighted places: LEAST_NEARNESS + the sum of shares x exp(-apart / scale).
 
-    It is about 1 at a place of share 1, and LEAST far from all places. apart (..., p) km, shares (..., p),
-    scale (...) or a number, km, broadcast -> (...) float32
+    It is about 1 at a place of share 1, and LEAST_NEARNESS far from all places. apart (..., p) km, shares
+    (..., p), scale (...) or a number, km, broadcast -> (...) float32
     """
     near = np.exp(-apart / np.asarray(scale, np.float32)[..., None])
     return np.einsum("...p,...p->...", near, shares) + np.float32(LEAST_NEARNESS)

@@ -21,8 +21,8 @@ from ml.ranking.position_bias import GREATEST_WEIGHT, inverse_propensity_weights
 TREES, SETTINGS, FORM = "ranker.txt", "ranker.json", "ranker-1"
 # Grades of a row: the strongest interaction that followed.
 HIDDEN, NO_INTERACTION, CLICK, FAVOURITE, MESSAGE, OFFER, PURCHASE = range(-1, 6)
-# DCG gain of each grade. NOTHING is slightly above HIDDEN, so that hidden listings are ranked lower, and far
-# below CLICK, since otherwise rows without interactions would dominate the ideal DCG of most slates.
+# DCG gain of each grade. NO_INTERACTION is slightly above HIDDEN, so that hidden listings are ranked lower,
+# and far below CLICK, since otherwise rows without interactions would dominate the ideal DCG of most slates.
 GAINS = (0.0, 0.1, 1.0, 3.0, 4.0, 5.0, 7.0)
 NDCG_AT = 20  # places on a page; early stopping uses the NDCG of these
 LARGEST_SLATE = 10_000  # LightGBM's own limit

@@ -16,7 +16,7 @@ class AccessLogMixin(admin.ModelAdmin):
     """Records access to rows with an `actor`: to the page of a row, and to a list that selects an actor.
 
     looks: the kind of data, as the record names it. The record is written before the response is sent, as in
-    on_behalf.asking_actor.
+    acting_for.resolve_actor.
     """
 
     looks: str

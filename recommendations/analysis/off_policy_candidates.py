@@ -73,7 +73,7 @@ class Policy:
         """The scores by which the policy orders these places (n,) of a slate: (n,) float32, NaN = unknown.
 
         Computed from the logged features, with the logged adjustments for boosts and hidden listings. None if
-        the log does not suffice: see Multipliers.
+        the log does not suffice: see SourceMultipliers.
         """
         blended = self._blended(slate, multipliers)
         if blended is None or self.ranker is None:

@@ -49,7 +49,7 @@ class LoggedExploration:
 
 @dataclass(frozen=True)
 class _Part:
-    """The slots of one slate, with the fields of Slots."""
+    """The slots of one slate, with the fields of LoggedExploration."""
 
     who: Rows
     places: Rows

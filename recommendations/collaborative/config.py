@@ -33,7 +33,7 @@ class TrainingConfig:
     smoother_regularisation: float = 3.0
     blend: tuple[BlendBucket, ...] = ()  # most events first; empty: the manual weights of ranking
     # Path of a root category -> kilometres within which the proximity score falls to a third; elsewhere
-    # habits.NEAR_KM.
+    # taste.location.DEFAULT_DECAY_KM.
     decays: dict[str, float] = field(default_factory=dict)
     seed: int = 42
 

@@ -1,4 +1,5 @@
 """Tools without a subject: locks, files that survive a crash, Redis connections, progress, caches.
 
-Every module stands alone. Knows no table and no other package.
+Most modules stand alone. Knows actors, and which of them are one person (`identity`), and no other package of
+recommendations.
 """

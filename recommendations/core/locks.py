@@ -8,7 +8,7 @@ from django.db import connection
 from listings.errors import Conflict
 
 # Arbitrary numbers that nothing else in this database uses.
-CHANGE_LOG = 7_301_001  # held by a transaction: see changes.py
+CHANGE_LOG = 7_301_001  # held by a transaction: see change_log.py
 TRENDING = 7_301_002
 TRAINING = 7_301_003
 REFRESHING = 7_301_004

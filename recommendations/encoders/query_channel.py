@@ -99,7 +99,7 @@ def refuse(link: redis.Redis, reply_to: str, reason: str) -> None:
 
 
 def wait(link: redis.Redis, reply_to: str, timeout_s: float) -> EncodedQuery | None:
-    """Wait for the reply; None when there is none in time. Raises Refused, RedisError."""
+    """Wait for the reply; None when there is none in time. Raises EncodeRefused, RedisError."""
     popped = link.blpop([reply_to], timeout=timeout_s)
     if popped is None:
         return None

@@ -21,9 +21,9 @@ BETA = 0.5  # of RP3beta: the penalty on popular listings
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """The data of a moment, `behaviour.until`: a snapshot of the catalogue, and all interactions until then.
+    """The data of a moment, `history.until`: a snapshot of the catalogue, and all interactions until then.
 
-    The view holds a collaborative model that was fitted on no later events, or none.
+    The snapshot holds a collaborative model that was fitted on no later events, or none.
     """
 
     snapshot: CatalogueSnapshot

@@ -19,7 +19,7 @@ from recommendations.slates.results import Item, Reason
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """m listings, best first, at most slates.LONGEST."""
+    """m listings, best first, at most MAX_SLATE_LENGTH."""
 
     listing_ids: list[int]  # (m,)
     score: Vector  # (m,) float32, NaN where no source knew the listing

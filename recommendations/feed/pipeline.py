@@ -122,7 +122,7 @@ class FeedContext:
 
     @cached_property
     def feed(self) -> Rows:
-        """Rows in the order before exploration, best first: (m <= slates.LONGEST,) int32"""
+        """Rows in the order before exploration, best first: (m <= MAX_SLATE_LENGTH,) int32"""
         return self.ranked.rows[self.arranged]
 
     @cached_property

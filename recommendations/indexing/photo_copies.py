@@ -47,7 +47,7 @@ class PhotoPair:
 
 
 def note_copies(listing_ids: Sequence[int]) -> int:
-    """Record the copies among the photos of these listings, as `find` does, but never raise or wait.
+    """Record the copies among the photos of these listings, as `record_copies` does, but never raise or wait.
 
     Called at the end of a batch of embeddings, which must not fail or stall. A database error is logged and
     its changes are rolled back.

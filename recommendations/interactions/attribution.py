@@ -45,7 +45,7 @@ def slate_key(event: str) -> str:
 
 
 def is_false_claim(event: str) -> str:
-    """SQL condition, for a query with `parameters`: the claim of an event of this table is false.
+    """SQL condition, for a query with `claim_parameters`: the claim of an event of this table is false.
 
     The table has slate, actor_id, listing_id and occurred_at.
     """

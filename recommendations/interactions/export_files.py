@@ -1,4 +1,4 @@
-"""Export of events into files that `event_files.import_events` reads."""
+"""Export of events into files that `import_files.import_events` reads."""
 
 import csv
 import gzip

@@ -60,5 +60,5 @@ def room(source: str) -> int:
 
 
 def prune(*, now: datetime) -> int:
-    """Delete events that were parked longer than KEPT ago. Returns a count."""
+    """Delete events that were parked longer than RETENTION ago. Returns a count."""
     return ParkedInteraction.objects.filter(received_at__lt=now - RETENTION).delete()[0]

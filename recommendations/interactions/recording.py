@@ -63,8 +63,8 @@ def record(*, source: str, events: list[Event], now: datetime) -> list[EventResu
 
     The same (source, event_id) again is a duplicate. With another body it is a conflict, and the stored
     event stays. Naive times are rejected, future times are set to now. An event of an unknown listing is
-    parked until the listing is published, up to parking.MOST events of a source. A purchase event does not
-    change the listing's status.
+    parked until the listing is published, up to parking.MOST_PARKED events of a source. A purchase event does
+    not change the listing's status.
     """
     return record_by_source({source: events}, now=now)[source]
 
@@ -74,7 +74,7 @@ def record_by_source(
 ) -> dict[str, list[EventResult]]:
     """`record` for several sources in one transaction.
 
-    are_claims_judged: whether the slates that events name are looked up (see claims.py). False where the
+    are_claims_judged: whether the slates that events name are looked up (see attribution.py). False where the
     slates may be those of another database.
     """
     while True:

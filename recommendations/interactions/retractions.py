@@ -57,7 +57,7 @@ def is_not_retracted(known_retractions: str) -> str:
 def not_retracted_of(actor_ids: Iterable[int], *, until: datetime | None = None) -> QuerySet[Interaction]:
     """The interactions of these actors that count, up to a time if given, without the retractions.
 
-    actor_ids: all ids of each person: see identity.merged_ids.
+    actor_ids: all ids of each person: see identity.identities_of.
     """
     ids = list(actor_ids)
     by_then = Q(actor__in=ids) if until is None else Q(actor__in=ids, occurred_at__lte=until)

@@ -99,7 +99,7 @@ class Registry:
         return left
 
     def sweep(self) -> None:
-        """Delete the files of all but the KEPT newest models, and leftovers of interrupted trainings.
+        """Delete files of all but the KEPT_MODEL_COUNT newest models, and leftovers of broken-off trainings.
 
         The rows stay as a record, without a path.
         """

@@ -25,7 +25,7 @@ Model = TypeVar("Model", bound=Loaded)
 
 
 class Store(Protocol[Model]):
-    """The models of one kind. Modules such as model_store implement it."""
+    """The models of one kind. Modules such as collaborative.store implement it."""
 
     def active(self) -> TrainedModel | None: ...
 

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class CatalogueChange(models.Model):
-    """The change log that replicas follow. Its order by seq is the order of commits (see changes.py)."""
+    """The change log that replicas follow. Its order by seq is the order of commits (see change_log.py)."""
 
     class Op(models.TextChoices):
         UPSERT = "upsert"

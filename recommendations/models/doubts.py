@@ -11,7 +11,7 @@ from listings.models import Actor
 class Doubt(models.Model):
     """The reason why an actor's events count less, or not at all, for others. Their own feed is unaffected.
 
-    Detected by doubts.py.
+    Detected by trust.detection.
     """
 
     class Reason(models.TextChoices):

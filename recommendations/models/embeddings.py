@@ -68,7 +68,7 @@ class TextFeatures(models.Model):
 class PhotoCopy(models.Model):
     """A photo that another listing had shown before. The earliest of equal photos is the original.
 
-    Derived from the photos and their features (see copies.py). The command `find_copies` rebuilds it.
+    Derived from the photos and their features (see photo_copies.py). The command `find_copies` rebuilds it.
     """
 
     photo = models.OneToOneField(Photo, on_delete=models.CASCADE, related_name="copy_of")

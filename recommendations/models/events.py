@@ -20,7 +20,7 @@ class Interaction(models.Model):
         PURCHASE = "purchase"
         HIDE = "hide"
         REPORT = "report"
-        # Retractions: each takes back earlier events of the same actor and listing (see standing.py).
+        # Retractions: each takes back earlier events of the same actor and listing (see retractions.py).
         UNFAVOURITE = "unfavourite"
         UNHIDE = "unhide"
         UNREPORT = "unreport"
@@ -33,7 +33,7 @@ class Interaction(models.Model):
     kind = models.CharField(max_length=12, choices=Kind)
     slate = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001  unknown is not ""
     position = models.PositiveSmallIntegerField(null=True, blank=True)
-    # Checked as it came in: it names a slate that never showed this listing to this actor. See claims.py.
+    # Checked as it came in (see attribution.py): it names a slate that never showed this actor this listing.
     is_doubtful = models.BooleanField(db_default=False, default=False, editable=False)
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(default=timezone.now)

@@ -1,4 +1,4 @@
-"""Tables of slates (served rankings), their impressions, and exposure counts. `models` imports them."""
+"""Tables of slates (served rankings), their impressions, and impression counts. `models` imports them."""
 
 import uuid
 from datetime import timedelta
@@ -73,7 +73,7 @@ class Impression(models.Model):
 
 
 class Exposure(models.Model):
-    """Impressions and clicks of a new listing in feeds, counted by exposure.py."""
+    """Impressions and clicks of a new listing in feeds, counted by popularity.impression_counts."""
 
     listing = models.OneToOneField(Listing, on_delete=models.CASCADE, primary_key=True, related_name="+")
     impressions = models.PositiveIntegerField()

@@ -29,8 +29,8 @@ _OFTEN_SHOWN = """
 def fatigued_listings(actor_ids: Sequence[int], *, after: int, now: datetime) -> frozenset[int]:
     """Ids of listings with `after` or more impressions in these actors' feeds within REMEMBERED.
 
-    The last impression lies within RESTS. Touched listings may be among them: the feed leaves those out
-    anyway.
+    The last impression lies within FATIGUE_LASTS. Touched listings may be among them: the feed leaves those
+    out anyway.
     """
     if not actor_ids:
         return frozenset()

@@ -160,5 +160,5 @@ _counted = TtlCache(_read, ttl=READ_EVERY)
 
 
 def forget() -> None:
-    """Make the next call of `counted` read the database, so that a roll-up takes effect at once."""
+    """Make the next call of `impression_counts` read the database, so that a roll-up takes effect at once."""
     _counted.forget()

@@ -176,7 +176,7 @@ def _sums(
 
 
 def _start_of_day(moment: datetime) -> datetime:
-    """The last moment before the day of a time, by the days of trust.DAY."""
+    """The last moment before the day of a time, by the days of weighting.DAY."""
     return datetime.combine(moment.astimezone(UTC), time(), UTC) - timedelta(microseconds=1)
 
 

@@ -1,13 +1,14 @@
 """Erasure of a person's data: a member's, and that of the visitors merged into them.
 
-`RULES` has a line for each foreign key to an actor, `ACCOUNT` for each one to their account, `LISTING_RULES`
-for each one to their listings. A test walks all models and fails on a foreign key without a rule.
+`ACTOR_RULES` has a line for each foreign key to an actor, `ACCOUNT_RULES` for each one to their account,
+`LISTING_RULES` for each one to their listings. A test walks all models and fails on a foreign key without a
+rule.
 
 After erasure these remain:
 - Their listings, because others' events refer to them: withdrawn unless sold, with a new id and an anonymous
   seller, without text, photos and place. Category and price stay.
 - Until the next training, the actor's key in the counts of the collaborative model, which no row has any
-  more. Models kept for a rollback hold it longer (model_registry.KEPT).
+  more. Models kept for a rollback hold it longer (KEPT_MODEL_COUNT).
 - For some minutes, words that only they wrote, in the vocabulary of spelling.py.
 - Whatever is in backups.
 
@@ -129,7 +130,7 @@ def find_person(external_id: str) -> Person:
 
 
 def field_of(name: str) -> tuple[type[models.Model], str]:
-    """Model and field name of a foreign key as RULES and ACCOUNT name it."""
+    """Model and field name of a foreign key as ACTOR_RULES and ACCOUNT_RULES name it."""
     label, _, field = name.rpartition(".")
     return apps.get_model(label), field
 

@@ -7,7 +7,7 @@ from ml.ranking.lambdarank import RankerModel
 
 @dataclass(frozen=True)
 class Ranker:
-    """A model that was trained on features.FEATURES, with its version."""
+    """A model that was trained on feature_names.FEATURES, with its version."""
 
     version: str
     model: RankerModel

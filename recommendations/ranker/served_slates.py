@@ -64,8 +64,8 @@ class ServedSlate:
     features (m, len(FEATURES)) float32 as logged, NaN = unknown or not logged; adjusted (m,) float32, the
     adjustment that was added to the blend's or the ranker's score, 0 if not logged; score (m,) float32, the
     sort key of the order; propensities (m,) float32; is_served (m,) bool: the place was in a page that was
-    returned; grades (m,) int64, NOTHING where it was not; explored: places of the exploration slots, sorted;
-    pool: places of all listings that the exploration slots were drawn from.
+    returned; grades (m,) int64, NO_INTERACTION where it was not; explored: places of the exploration slots,
+    sorted; pool: places of all listings that the exploration slots were drawn from.
     """
 
     who: int

@@ -72,8 +72,9 @@ def active(now: datetime) -> Boosts:
 def factors(snapshot: CatalogueSnapshot, rows: Rows, boosts: Boosts) -> Vector:
     """The boost of each row, 1 without one: rows (n,) int -> (n,) float32
 
-    It is the product of the factors of its category, seller and listing, clipped to [LEAST, MOST]. Scores
-    are multiplied by it; to scores that may be negative, such as z-scores, its logarithm is added instead.
+    It is the product of the factors of its category, seller and listing, clipped to [MIN_FACTOR, MAX_FACTOR].
+    Scores are multiplied by it; to scores that may be negative, such as z-scores, its logarithm is added
+    instead.
     """
     attributes = snapshot.attributes[rows]
     product = (

@@ -20,7 +20,7 @@ def diversified_order(
     kept: np.ndarray | None = None,
     duplicates: Rows | None = None,
 ) -> Rows:
-    """The diversified order of the best ranked listings: positions in `ranked`, (m <= slates.LONGEST,) int64.
+    """The diversified order of the best listings: positions in `ranked`, (m <= MAX_SLATE_LENGTH,) int64.
 
     kept (n,) bool: positions that are included however low they rank. duplicates (n,) int, -1 = none: groups
     of which one listing is shown.

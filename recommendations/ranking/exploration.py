@@ -1,8 +1,9 @@
 """Exploration: a share of a feed's places goes to young listings that few have seen, by Thompson sampling.
 
 The pool consists of listings that the first page would not show anyway. Half of them are the most relevant
-to the actor, half lag furthest behind their promise: each new listing is promised PROMISED impressions
-within WITHIN. Traffic has to allow for it: n new listings a day need n x PROMISED / explore_share places.
+to the actor, half lag furthest behind their promise: each new listing is promised
+PROMISED_IMPRESSIONS within PROMISE_PERIOD. Traffic has to allow for it: n new listings a day need
+n x PROMISED_IMPRESSIONS / explore_share places.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ def penalties(snapshot: CatalogueSnapshot, profile: UserProfile, rows: Rows) -> 
     """The penalty of each row, by its likeness to the nearest listing that was hidden or reported.
 
     The likeness is squared: a listing of the same kind is hardly affected, a nearly identical one is.
-    rows (n,) int -> (n,) float32 in [0, STRENGTH], in the units of a blended score
+    rows (n,) int -> (n,) float32 in [0, MAX_PENALTY], in the units of a blended score
     """
     if not len(profile.unwanted):
         return np.zeros(len(rows), np.float32)

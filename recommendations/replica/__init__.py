@@ -1,5 +1,5 @@
 """The catalogue in memory: each process follows the change log and answers from an immutable snapshot.
 
-`follower` is the front door: `follower.view()` gives the current snapshot. `generations` are its files.
+`follower` is the front door: `follower.snapshot()` gives the current snapshot. `generations` are its files.
 Knows models, and nothing of requests.
 """

@@ -10,7 +10,7 @@ EMBEDDING_PATIENCE = timedelta(minutes=1)  # a listing is embedded within second
 
 
 def is_embedding_late(encoder_version: str, *, now: datetime) -> bool:
-    """Whether a listing waits longer than PATIENCE for a current vector of this encoder.
+    """Whether a listing waits longer than EMBEDDING_PATIENCE for a current vector of this encoder.
 
     Counts listings that have a job which has not failed. A listing that only waits for its vector of
     another encoder, which does not serve yet, is not late.

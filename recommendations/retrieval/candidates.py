@@ -26,7 +26,7 @@ class Candidates:
     """Rows of the snapshot with their features.
 
     rows (n,) int32, each once; scores (n, len(SOURCES)) float32, NaN where a source does not know a row;
-    facts (n, len(FACTS)) float32, NaN = unknown.
+    facts (n, len(CONTEXT_FEATURES)) float32, NaN = unknown.
     """
 
     rows: Rows

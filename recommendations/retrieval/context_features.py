@@ -17,7 +17,7 @@ DAY_S = 86_400
 def context_features_of(
     snapshot: CatalogueSnapshot, profile: UserProfile, rows: Rows, *, now: datetime, location: Location | None
 ) -> Matrix:
-    """The context features of rows: (n,) int -> (n, len(FACTS)) float32, NaN where unknown.
+    """The context features of rows: (n,) int -> (n, len(CONTEXT_FEATURES)) float32, NaN where unknown.
 
     In order: distance from the actor's location in km; age of the listing in days; price as the logarithm
     of 1 + pounds; its distance from the mean of what the actor touched; the weight of the actor's events,

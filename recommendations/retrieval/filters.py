@@ -108,8 +108,8 @@ def allowed_rows(
 ) -> np.ndarray:
     """The live rows of the replica that pass the filters: (rows,) bool.
 
-    without: listing ids to leave out. not_of: id of a seller whose listings are left out. not_in: ids of
-    categories to leave out. Raises NoSuchCategory.
+    excluded_listings: ids. excluded_seller: the id of a seller whose listings are left out.
+    excluded_categories: ids. Raises NoSuchCategory.
     """
     allowed = snapshot.alive.copy()
     for definition, value in _applied(filters, excluded_seller):
@@ -125,7 +125,7 @@ def allowed_rows(
 def listings_passing(filters: Filters, excluded_seller: int | None = None) -> QuerySet[Listing]:
     """The active listings of the database that pass the filters.
 
-    not_of: id of a seller whose listings are left out. Raises NoSuchCategory.
+    excluded_seller: the id of a seller whose listings are left out. Raises NoSuchCategory.
     """
     passing = Q()
     for definition, value in _applied(filters, excluded_seller):

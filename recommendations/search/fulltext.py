@@ -24,8 +24,8 @@ def find(words: str, filters: Filters, *, limit: int, excluded_seller: int | Non
     """Ids of active listings that pass the filters and contain the words, best first, at most `limit`.
 
     Listings with all words come first, then those with words that begin like them, then those with some of
-    the words. Stop words, operators and emoji find nothing. not_of: id of a seller whose listings are left
-    out. Raises NoSuchCategory.
+    the words. Stop words, operators and emoji find nothing. excluded_seller: id of a seller whose listings
+    are left out. Raises NoSuchCategory.
     """
     terms = list(dict.fromkeys(words_in(words)))[:MOST_WORDS]
     if not terms or limit < 1:

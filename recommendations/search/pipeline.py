@@ -101,7 +101,7 @@ def search(
 
 
 def _next_offset(offset: int, *, length: int) -> int | None:
-    """The offset of the next page; None where the results end, or beyond FURTHEST."""
+    """The offset of the next page; None where the results end, or beyond MAXIMUM_OFFSET."""
     return offset if offset < length and offset <= MAXIMUM_OFFSET else None
 
 

@@ -154,7 +154,7 @@ def _parse(stored: bytes | None) -> Vocabulary:
 
 
 def learn_when_stale(*, now: datetime) -> int:
-    """Learn the vocabulary if it is older than FRESH. Returns the number of words; 0 if it is not."""
+    """Learn the vocabulary if it is older than RELEARN_AFTER. Returns the number of words; 0 if it is not."""
     learnt_at = client().hget(KEY, "learnt_at")
     if learnt_at is not None and abs(now - datetime.fromisoformat(learnt_at.decode())) < RELEARN_AFTER:
         return 0

@@ -44,7 +44,7 @@ class SlateDraft:
 
     surface: str  # a Slate.Surface
     actor: Actor | None
-    listing_ids: list[int]  # (m,), at most LONGEST
+    listing_ids: list[int]  # (m,), at most MAX_SLATE_LENGTH
     feature_names: tuple[str, ...]
     features: Matrix  # (m, f) float32, NaN = unknown
     propensities: Vector  # (m,) float32, 1 except where exploration drew the listing

@@ -51,11 +51,12 @@ class LocationProfile:
     def place_scores(
         self, snapshot: CatalogueSnapshot, rows: Rows, location: Location | None = None
     ) -> Vector:
-        """Nearness of each row to the touched places, or to `here` where that is given.
+        """Nearness of each row to the touched places, or to `location` where that is given.
 
-        The logarithm of the sum of LEAST and the weighted mean of exp(-distance / scale), where the scale is
-        the distance decay of the row's root category. Touched listings of the same root category count fully,
-        others by OTHER_ROOT_WEIGHT.   rows (n,) -> (n,) float32, NaN where either place is unknown
+        The logarithm of the sum of LEAST_NEARNESS and the weighted mean of exp(-distance / scale), where the
+        scale is the distance decay of the row's root category. Touched listings of the same root category
+        count fully, others by OTHER_ROOT_WEIGHT.   rows (n,) -> (n,) float32, NaN where either place is
+        unknown
         """
         known = ~np.isnan(self.places).any(axis=1)
         if location is None and not known.any():

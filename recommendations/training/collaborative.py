@@ -62,7 +62,8 @@ def train_collaborative(
     recipe: None means that of the active model. tune_for_s: seconds to search for a better recipe first; each
     trial is passed to `report`. force: publish even if the gate refuses, and note that in the row. wait:
     until another training ends, instead of raising AlreadyTraining.
-    Raises TooFewEvents, AlreadyTraining, Refused, OSError; then the previous model keeps serving.
+    Raises TooFewEvents, AlreadyTraining, CollaborativeRefused, OSError; then the previous model keeps
+    serving.
     """
     with locks.training_lock(locks.TRAINING, "a collaborative model", wait=wait):
         store.sweep()

@@ -58,8 +58,8 @@ def train_encoder(
 
     Serving processes switch to the new space once everything is embedded and indexed. record: None means the
     backbone in use. options: None means the default shape of the heads. force: publish even if the gate
-    refuses. Raises TooLittleMaterial, DamagedPhoto, AlreadyTraining, Refused, EncoderUnavailable, OSError;
-    then the active encoder stays.
+    refuses. Raises TooLittleMaterial, DamagedPhoto, AlreadyTraining, EncoderRefused, EncoderUnavailable,
+    OSError; then the active encoder stays.
     """
     with encoder_training_lock():
         record = record or _record_in_use()
@@ -158,7 +158,7 @@ def _publish(
     *,
     force: bool,
 ) -> TrainedModel:
-    """Record the space as the next encoder if the gate accepts it or `force` is set.   Raises Refused."""
+    """Record the space as the next encoder if the gate accepts it or `force`.   Raises EncoderRefused."""
     encoded = space.encode(
         material.features, material.owners, material.titles, material.descriptions, material.sentences
     )

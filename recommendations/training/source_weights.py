@@ -54,10 +54,10 @@ def fit_blend(
     seed: int = SEED,
     progress: Progress = ignore_progress,
 ) -> tuple[BlendBucket, ...]:
-    """The weights for `Recipe.blend` that rank the feed's candidates of a moment best.
+    """The weights for `TrainingConfig.blend` that rank the feed's candidates of a moment best.
 
     model: fitted on the events up to the moment and no later ones. Relevant are the listings that actors
-    interacted with from then to the end. Each bucket of ranking.WARMTH_WEIGHTS is fitted separately and
+    interacted with from then to the end. Each bucket of WARMTH_WEIGHTS is fitted separately and
     scaled to a greatest weight of 1. A bucket with fewer than LEAST_CASES actors who have a relevant
     candidate keeps its manual weights.   Raises SnapshotUnavailable.
     """

@@ -39,7 +39,7 @@ def _circles(profiles: csr_matrix) -> np.ndarray:
     """Closedness of each profile, (a,) float64: the greatest k * k / m of its listings.
 
     m is the number of other profiles that hold the listing, k the sum of their similarities to this profile,
-    estimated from a sample where there are more than COMPARED profiles.
+    estimated from a sample where there are more than SAMPLE_SIZE profiles.
     """
     ones = np.ones(profiles.nnz, np.float32)
     touched = csr_matrix((ones, profiles.indices, profiles.indptr), shape=profiles.shape)

@@ -48,7 +48,7 @@ def detect_hasty(
 ) -> list[int]:
     """Quarantine actors with more than QUARANTINE_EVENTS_PER_DAY events in a day. Returns the new ones' ids.
 
-    actor_ids: only these; give all ids of each person (see identity.with_merged). None: all actors.
+    actor_ids: only these; give all ids of each person (see identity.all_identities). None: all actors.
     since: only the day of this time and later ones. None: all days.
     """
     most = settings.ENVIRONMENT.quarantine_events_per_day
@@ -76,7 +76,7 @@ def decide(doubts: Iterable[Doubt], *, decision: str, by: str, now: datetime) ->
 
 
 def detect_circles(*, now: datetime) -> int:
-    """Detect closed circles (see likeness.py). Returns how many profiles are part of one.
+    """Detect closed circles (see collusion.py). Returns how many profiles are part of one.
 
     Replaces earlier detections that staff did not decide on.
     """

@@ -4,8 +4,9 @@
 - One actor's events on one listing in one day count WEIGHT_CAP at most, and all their events of a day
   DAY_CAP: above it, every event of the day is scaled down. In training an actor never gives a listing more
   than WEIGHT_CAP, over however many days.
-- Events that claim a slate which never showed them the listing are multiplied by FALSE_CLAIM. See claims.py.
-- Events of actors whom doubts.py found, for their pace or for a closed circle, are scaled down or ignored.
+- Events that claim a slate which never showed them the listing are multiplied by FALSE_CLAIM (see
+  attribution.py).
+- Events of actors whom detection.py found, for their pace or for a closed circle, are scaled down or ignored.
 - Sellers' events on their own listings are ignored.
 
 Limits: a day is that of the event's own `occurred_at`, so a sender of past events has more days, of which
@@ -74,13 +75,13 @@ _SOURCES = """
 
 
 def trusted_weights(*, where: str, decay: str, weighed_now: str = "true") -> str:
-    """SQL table of trusted weights, for a query with `parameters`.
+    """SQL table of trusted weights, for a query with `trust_parameters`.
 
     Columns: self_id, listing_id, share (the trust in the actor, to multiply by last), event_count, last_at,
     weight, decayed. One row for each actor, listing and day, or two where some claims are false.
 
-    where: SQL condition on `interaction`, done by `actor`. which: SQL condition on the events among them to
-    weigh now; the others were weighed before and use up the caps. decay: SQL factor of each weight in
+    where: SQL condition on `interaction`, done by `actor`. weighed_now: SQL condition on the events among
+    them to weigh now; the others were weighed before and use up the caps. decay: SQL factor of each weight in
     `decayed`.
     """
     has_source_weights = bool(settings.ENVIRONMENT.source_weights)
@@ -90,7 +91,7 @@ def trusted_weights(*, where: str, decay: str, weighed_now: str = "true") -> str
 
 
 def trust_parameters(weights: Mapping[str, float]) -> dict[str, Any]:
-    """The query parameters of `counted`. weights: by kind of event."""
+    """The query parameters of `trusted_weights`. weights: by kind of event."""
     by_source = settings.ENVIRONMENT.source_weights
     return {
         "kinds": list(weights),

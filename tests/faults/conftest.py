@@ -20,7 +20,7 @@ from tests.flows.conftest import ROOT, Installation, eventually
 
 
 class FragileInstallation(Installation):
-    """Processes with crash points; see recommendations/crash_points.py."""
+    """Processes with crash points; see recommendations/core/failpoints.py."""
 
     def __init__(self, folder: Path, weights: Path):
         super().__init__(folder, weights)

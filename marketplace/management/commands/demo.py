@@ -127,7 +127,7 @@ class Demo:
             self.do(step)
 
     def do(self, step: Step) -> None:
-        """Run a step's command unless it was finished before. Raises Unusable when it fails."""
+        """Run a step's command unless it was finished before. Raises CannotStart when it fails."""
         if step.is_finished():
             self.console.print(f"[green]✓[/] {step.title}: done before")
             return
@@ -197,7 +197,7 @@ class Demo:
 
 
 def check_port(port: int) -> None:
-    """Raise Unusable when the port cannot be used."""
+    """Raise CannotStart when the port cannot be used."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

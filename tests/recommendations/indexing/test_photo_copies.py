@@ -223,7 +223,7 @@ class TestTheSearchForNearHashes:
         limits = {"listing_ids": [listing.pk], "most_bits": 3, "looked_at": 10, "plain": 8}
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")  # on one row the planner would choose it
-            cursor.execute("SET LOCAL enable_bitmapscan = off")  # as in `find`
+            cursor.execute("SET LOCAL enable_bitmapscan = off")  # as in `record_copies`
             cursor.execute("EXPLAIN " + NEAR_PHOTOS, limits)
             plan = "\n".join(line for (line,) in cursor.fetchall())
         for start in (1, 5, 9, 13):
