@@ -94,7 +94,7 @@ def wrong_commands(text: str) -> list[str]:
             problems += _wrong_target(*target)
         for command in re.findall(r"manage\.py ([^|;&)\n]+)", line):
             problems += _wrong_command(command)
-        for module, options in re.findall(r"python3? -m ([\w.]+[\w])([^|;&)\n]*)", line):
+        for module, options in re.findall(r"python3? -m ([\w.]+\w)(?![\w.])([^|;&)\n]*)", line):
             problems += _wrong_module(module, options)
     for span in spans_of(text):
         if span.split()[0] in own_commands():
@@ -148,15 +148,20 @@ def _wrong_command(line: str) -> list[str]:
 
 
 def _wrong_module(module: str, options: str) -> list[str]:
+    """`python -m` runs a module, or the `__main__` of a package."""
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:
+        spec = None
+    if spec and spec.submodule_search_locations and importlib.util.find_spec(f"{module}.__main__") is None:
         spec = None
     if spec is None:
         return [f"python -m {module}: there is no such module"]
     if not module.startswith("benchmarks."):
         return []
-    source = Path(spec.origin).read_text() + (ROOT / "benchmarks" / "protocol.py").read_text()
+    main = Path(spec.origin)
+    main = main.with_name("__main__.py") if spec.submodule_search_locations else main
+    source = main.read_text() + (ROOT / "benchmarks" / "protocol.py").read_text()
     unknown = [option for option in re.findall(r"--[\w-]+", options) if f'"{option}"' not in source]
     return [f"python -m {module}: there is no option {option}" for option in unknown]
 
@@ -276,7 +281,7 @@ def expanded(word: str, variables: dict[str, str]) -> str:
 
 
 def unknown_settings(text: str) -> list[str]:
-    """Variables of the environment that nothing reads."""
+    """Variables of the environment that nothing reads, and that no file named beside them defines."""
     compose = (ROOT / "docker-compose.yml").read_text()
     named = [name for span in spans_of(text) for name in VARIABLE.findall(span) if f"..._{name}" not in span]
     for line in shell_lines(text):
@@ -286,11 +291,21 @@ def unknown_settings(text: str) -> list[str]:
     return [
         f"{name}: nothing reads this variable"
         for name in named
-        if name not in settings_names() | PLACEHOLDERS
+        if name not in settings_names() | PLACEHOLDERS | defined_beside(text)
         and not name.startswith("PIP_")
         and f"${{{name}" not in compose
         and f"${name}" not in " ".join([*local.values(), *shell_lines(text)])
     ]
+
+
+def defined_beside(text: str) -> set[str]:
+    """Upper-case names that a paragraph has and a Python file that it names, too."""
+    names: set[str] = set()
+    for paragraph in text.split("\n\n"):
+        files = [ROOT / span for span in spans_of(paragraph) if span.endswith(".py")]
+        for source in (file.read_text() for file in files if file.exists()):
+            names |= set(VARIABLE.findall(source)) & set(VARIABLE.findall(paragraph))
+    return names
 
 
 @cache

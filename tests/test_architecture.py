@@ -1,18 +1,21 @@
-"""What a process loads, and how packages are laid out.
+"""What a process loads, how packages are laid out, and that docs/architecture.md tells it so.
 
 Contracts in pyproject.toml say which imports are allowed.
 """
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
 DJANGO = ("marketplace", "recommendations", "listings")
 # What a serving process has no need of: workers and commands load it when they encode or train.
 HEAVY = ("torch", "torchvision", "transformers", "sklearn", "implicit")
@@ -88,14 +91,33 @@ def test_a_folder_holds_at_most_twelve_modules(package):
     assert {name: size for name, size in sizes.items() if size > 12} == {}
 
 
-@pytest.mark.parametrize("package", ["ml", *DJANGO])
-def test_every_package_states_its_promise(package):
-    """Folders of commands and migrations are Django's."""
-    packages = [file for file in (ROOT / package).rglob("__init__.py") if file.parent.name != "migrations"]
-    packages = [file for file in packages if "management" not in file.parts]
-    assert packages
-    silent = [str(file) for file in packages if not ast.get_docstring(ast.parse(file.read_text()))]
-    assert silent == []
+def promises() -> dict[str, str | None]:
+    """Package -> its promise, the first sentence of its docstring. Commands and migrations are Django's."""
+    found = {}
+    for app in ("ml", *DJANGO):
+        for file in sorted((ROOT / app).rglob("__init__.py")):
+            if not {"management", "migrations"} & set(file.parts):
+                docstring = ast.get_docstring(ast.parse(file.read_text()))
+                sentence = docstring and " ".join(docstring.split()).partition(". ")[0].rstrip(".")
+                found[str(file.parent.relative_to(ROOT))] = sentence
+    return found
+
+
+def test_every_package_states_its_promise():
+    assert len(promises()) > 30
+    assert [package for package, promise in promises().items() if not promise] == []
+
+
+def test_the_page_has_every_package_with_its_promise():
+    rows = re.findall(r"^\| `([a-z][\w/]*)` \| ([^|]+) \|.*\|$", PAGE, re.MULTILINE)
+    assert dict(rows) == promises()
+
+
+def test_the_page_draws_the_layers_of_the_contracts():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [layer for contract in contracts for layer in contract.get("layers", [])]
+    section = PAGE.partition("\n## Layers\n")[2].partition("\n## ")[0]
+    assert re.findall(r'\["([^"]+)"\]', section) == [layer.replace(" | ", ", ") for layer in layers]
 
 
 def servers(settings) -> dict[str, str]:

@@ -7,7 +7,7 @@ from tests.document_checks import PAGES, ROOT
 
 README = ROOT / "README.md"
 FRONT_PAGE_BYTES = 10_000
-# Its addresses are patterns, and tests/marketplace/test_access.py sends a request to each.
+# Its addresses are patterns, and tests/marketplace/web/test_access.py sends a request to each.
 PATTERNS = {"access.md"}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -76,6 +76,8 @@ class TestTheChecks:
             "`--nothing`",
             "`python -m benchmarks.nothing --data DIR`",
             "`python -m benchmarks.gowalla --nothing`",
+            "`python -m benchmarks.soak --nothing`",
+            "`python -m recommendations.feed`",
             "| `simulate` | adds shoppers; `--rollback` |",
             "| `python -m benchmarks.` | |\n| --- | --- |\n| `nothing` | |\n",
         ],
@@ -97,7 +99,15 @@ class TestTheChecks:
     def test_a_wrong_address_is_found(self, text):
         assert len(checks.wrong_addresses(text)) == 1
 
-    @pytest.mark.parametrize("text", ["`SLATE_YEARS`", "`SLATE_YEARS=3`", "```sh\nexport SLATE_YEARS=3\n```"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "`SLATE_YEARS`",
+            "`SLATE_YEARS=3`",
+            "```sh\nexport SLATE_YEARS=3\n```",
+            "`recommendations/ranking/scoring.py`: `NO_SUCH_WEIGHTS`",
+        ],
+    )
     def test_an_unknown_setting_is_found(self, text):
         assert len(checks.unknown_settings(text)) == 1
 
@@ -110,5 +120,6 @@ class TestTheChecks:
 
     def test_what_is_right_passes(self):
         text = "`make test ARGS=x` `manage.py train collaborative --tune` `GET /livez` `SLATE_DAYS`"
+        text += " `python -m benchmarks.soak --json` `recommendations/ranking/scoring.py`: `COLD_WEIGHTS`"
         problems = checks.wrong_commands(text) + checks.wrong_addresses(text) + checks.unknown_settings(text)
         assert problems == []
