@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 
 from ml.collaborative.covisitation import KEPT_NEIGHBOURS, Counting, Normalisation
 
-# A bucket of actors: the least weight of their events, in views, and blend weights of candidates.SOURCES.
+# A bucket of actors: the least weight of their events, in views, and blend weights of SOURCES.
 BlendBucket = tuple[float, tuple[float, ...]]
 
 
