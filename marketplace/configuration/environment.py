@@ -17,6 +17,7 @@ from marketplace.configuration.values import (
     time_zone_or_refuse,
     weights_in,
 )
+from marketplace.servers import embedded
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql")
@@ -211,12 +212,8 @@ class Environment(BaseSettings):
     @property
     def is_embedded(self) -> bool:
         """Whether the database is the embedded PostgreSQL of VAR, as in the demo."""
-        from marketplace.servers import embedded
-
-        return self.database_url in (
-            None,
-            embedded.database_url(self.var),
-        )  # set by `make run` for its children
+        # `make run` sets the address for its children.
+        return self.database_url in (None, embedded.database_url(self.var))
 
     @property
     def is_https_only(self) -> bool:

@@ -21,8 +21,6 @@ from marketplace.servers.home import EmbeddedError, ServerHome
 from marketplace.servers.postgres import PostgresServer
 from marketplace.servers.redis import RedisServer
 
-__all__ = ["EmbeddedError", "EmbeddedServers", "database_url", "hold", "redis_url"]
-
 _held: dict[Path, "EmbeddedServers"] = {}
 
 

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from ml.progress import Progress
 from ml.vision.backbone import build_classifier, last_linear
 from ml.vision.classifier_training import (
-    DivergedError,
     FineTuningEpoch,
     FineTuningOptions,
     FineTuningRun,
@@ -31,8 +30,6 @@ from ml.vision.image_decoding import Photo
 from ml.vision.labels import PhotoLabels, make_photo_labels
 from ml.vision.small_backbone import TooFewCategoriesError
 from ml.vision.weights import BackboneWeights, WeightsError, read_weights
-
-__all__ = ["DivergedError", "FineTuningOptions", "FineTuningReport", "finetune"]
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 

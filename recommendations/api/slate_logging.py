@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from listings.models import Actor
+from recommendations.feed.order import versions_of
 from recommendations.replica import follower
 from recommendations.replica.follower import ReplicaNotReady
-from recommendations.replica.snapshot import versions_of
 from recommendations.retrieval.filters import Filters
 from recommendations.slates import store
 from recommendations.slates.results import Item, Page

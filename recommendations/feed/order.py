@@ -12,7 +12,7 @@ from recommendations.models.feature_names import FEATURES, SOURCES
 from recommendations.models.slates import Slate
 from recommendations.ranking.exploration import ExploredOrder
 from recommendations.ranking.scoring import Ranked
-from recommendations.replica.snapshot import CatalogueSnapshot, versions_of
+from recommendations.replica.snapshot import CatalogueSnapshot
 from recommendations.slates import store
 from recommendations.slates.results import Item, Reason
 
@@ -86,4 +86,12 @@ def _by_source(scores: np.ndarray) -> dict[str, float | None]:
     return {
         source: None if np.isnan(score) else round(float(score), 4)
         for source, score in zip(SOURCES, scores, strict=True)
+    }
+
+
+def versions_of(snapshot: CatalogueSnapshot) -> dict[str, str]:
+    """Versions of the encoder and of the models that a ranking was made with."""
+    models = {"collaborative": snapshot.collaborative, "ranker": snapshot.ranker}
+    return {"encoder": snapshot.encoder_version} | {
+        name: model.version for name, model in models.items() if model
     }

@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import F, Func, Q
 
+from recommendations.models.feature_names import SOURCES
 from recommendations.models.feed_parameters import BadParameters, FeedParameters
 
 CONTROL = "control"
@@ -151,8 +152,6 @@ class Variant(models.Model):
         return f"{self.experiment}: {self.name}"
 
     def clean(self) -> None:
-        from recommendations.models.feature_names import SOURCES  # a circle: candidates imports these models
-
         if self.parameters is None:  # an empty field of a form
             self.parameters = {}
         try:

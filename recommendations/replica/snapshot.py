@@ -298,11 +298,3 @@ def _items_of(model: Collaborative | None, listing_ids: np.ndarray) -> Rows:
     if model is None:
         return np.full(len(listing_ids), -1, np.int32)
     return model.items_of(listing_ids).astype(np.int32)
-
-
-def versions_of(snapshot: CatalogueSnapshot) -> dict[str, str]:
-    """Versions of the encoder and of the models that a ranking was made with."""
-    models = {"collaborative": snapshot.collaborative, "ranker": snapshot.ranker}
-    return {"encoder": snapshot.encoder_version} | {
-        name: model.version for name, model in models.items() if model
-    }

@@ -25,7 +25,7 @@ from rich.text import Text
 
 from marketplace import entry
 from marketplace.configuration.environment import ROOT
-from marketplace.servers import die_with_parent
+from marketplace.servers import die_with_parent, embedded
 from marketplace.servers.home import EmbeddedError
 from marketplace.servers.processes import BEAT, PREPARATIONS, WEB, WORKERS, Supervisor, with_this_python
 from marketplace.set_up import Sources, Step, before_workers, holds_another_catalogue, with_workers
@@ -211,8 +211,6 @@ def check_port(port: int) -> None:
 
 def child_environment() -> dict[str, str]:
     """Environment of child processes. With the servers' URLs set, they neither start nor stop servers."""
-    from marketplace.servers import embedded
-
     environment = settings.ENVIRONMENT
     addresses = {
         "DATABASE_URL": environment.database_url or embedded.database_url(settings.VAR),

@@ -111,7 +111,7 @@ class TestGate:
     def test_a_worse_one_is_refused_and_recorded_and_the_active_one_stays(
         self, perfect, encoder, settings, quickly, capsys
     ):
-        with pytest.raises(CommandError, match="Worse than the active encoder.*--force publish") as refusal:
+        with pytest.raises(CommandError, match="Worse than the active encoder.*Publish the new one with --force") as refusal:
             call_command("train", "encoder")
         assert refusal.value.returncode == 1
         assert (selection.active_encoder(), selection.target_encoder()) == (encoder, encoder)
@@ -144,7 +144,7 @@ class TestGate:
 class TestBadInput:
     def test_too_little_is_refused_with_what_would_help(self, market, encoder):
         Listing.objects.filter(pk__in=[listing.pk for listing in market[40:]]).delete()
-        with pytest.raises(TooLittleMaterial, match="at least 50 listings.*Import more listings"):
+        with pytest.raises(TooLittleMaterial, match="at least 50 training listings.*Import more listings"):
             train()
         assert selection.target_encoder() == encoder
         assert statuses() == ["active"]

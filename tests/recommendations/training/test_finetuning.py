@@ -48,7 +48,7 @@ class TestWhatBecomesOfIt:
         assert file.name == f"finetuned-{sha256_of(file)[:12]}.safetensors"
         assert [entry.name for entry in file.parent.iterdir()] == [file.name]
         assert [epoch.number for epoch in told] == [1, 2]
-        assert "% of the photos that it was not shown" in said[-1]
+        assert "Root category accuracy on held-out photos" in said[-1]
         assert list((settings.VAR / "tensorboard").glob("backbone-*/events*"))
         assert selection.target_encoder() == encoder, "nothing is served by it yet"
 

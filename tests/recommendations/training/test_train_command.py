@@ -24,7 +24,7 @@ class TestHelp:
         with pytest.raises(SystemExit) as end:
             call_command("train", kind, "--help")
         assert end.value.code == 0
-        said = capsys.readouterr().out
+        said = " ".join(capsys.readouterr().out.split())  # without line breaks
         options = {
             "collaborative": "--tune",
             "encoder": "--finetune",
