@@ -1,4 +1,4 @@
-"""Backup and restore of PostgreSQL, photos and models, as one archive that is verified.
+"""Backup and restore of PostgreSQL, photos and models, as one folder that is verified.
 
 `backup` is the front door. Knows nothing of requests.
 """
