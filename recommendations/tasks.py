@@ -34,7 +34,8 @@ logger = logging.getLogger(__name__)
 @shared_task
 def fetch_photos() -> dict[str, int]:
     """Fetch photos that services named by URL, for FETCHING_S: other tasks wait for this worker."""
-    until, counts = time.monotonic() + FETCHING_S, Counter()
+    until = time.monotonic() + FETCHING_S
+    counts: Counter[str] = Counter()
     while not counts or (time.monotonic() < until and fetching.waiting_count(timezone.now())):
         counts.update(fetching.fetch_photos(clock=timezone.now))
     return dict(counts)

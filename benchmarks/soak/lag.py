@@ -33,7 +33,6 @@ class Watch:
     def __init__(self, shop: Shop, beside: str):
         self.lags: dict[str, list[tuple[float, float]]] = {change: [] for change in CHANGES}
         self.fresh: list[tuple[float, float]] = []
-        self.look_count = 0
         self._shop, self._beside = shop, beside
         self._over = threading.Event()
         self._failures: list[BaseException] = []
@@ -107,7 +106,6 @@ class Watch:
         consecutive: list[float] = []
         while len(consecutive) < SURE and time.monotonic() < since + PATIENCE_S:
             reply = self._shop.watch(page)
-            self.look_count += 1
             consecutive = [*consecutive, reply.ended] if (name in reply.shown) == is_shown else []
             time.sleep(POLL_EVERY_S)
         shown_at = consecutive[0] if len(consecutive) == SURE else since + PATIENCE_S

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.special import chdtrc, ndtri
 
-from ml.arrays import Matrix, ShapeError, Vector, require_matrix, require_vector
+from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 
 LEVEL = 0.95
 
@@ -44,7 +44,7 @@ def proportion_difference(
     )
 
 
-def sample_ratio_p_value(counts: Vector, weights: Vector) -> float:
+def sample_ratio_p_value(counts: Rows, weights: Vector) -> float:
     """p-value of the sample ratio test: Pearson's chi-square (1900) of group sizes against their weights.
 
     A small value means that assignment or counting is not random, so the groups cannot be compared (Fabijan

@@ -41,7 +41,6 @@ class FineTuningReport:
     path: Path
     categories: tuple[str, ...]
     photo_count: int
-    validation_count: int
     epochs: tuple[FineTuningEpoch, ...]
     resumed_after: int  # epochs taken over from an interrupted run
 
@@ -89,10 +88,9 @@ def finetune(
                 report(epoch)
     save(training.best_state, path, weights.name, options.image_size, targets)
     checkpoint.unlink(missing_ok=True)
-    held_out = int(validation.sum())
-    counts = (len(photos) - held_out, held_out)
+    photo_count = len(photos) - int(validation.sum())
     return FineTuningReport(
-        path, targets.categories, *counts, tuple(training.history), training.resumed_after
+        path, targets.categories, photo_count, tuple(training.history), training.resumed_after
     )
 
 

@@ -21,7 +21,7 @@ class StateFilter(admin.SimpleListFilter):
 
     def queryset(self, request, queryset: QuerySet) -> QuerySet:
         now = timezone.now()
-        conditions = {
+        conditions: dict[str | None, Q] = {
             "now": Q(starts_at__lte=now, ends_at__gt=now),
             "ahead": Q(starts_at__gt=now),
             "over": Q(ends_at__lte=now),

@@ -63,8 +63,10 @@ def _photo(request: HttpRequest) -> bytes | None:
     if not listing_id.isdecimal():
         return None
     first = Photo.objects.filter(listing=int(listing_id)).order_by("position").first()
+    if first is None:
+        return None
     try:
-        return first and processing.path_of(first.file.name, processing.Size.MEDIUM).read_bytes()
+        return processing.path_of(first.file_name, processing.Size.MEDIUM).read_bytes()
     except FileNotFoundError:
         return None
 

@@ -24,7 +24,7 @@ class UsedBeforeFilter(admin.SimpleListFilter):
         return [("yes", "Yes"), ("no", "No")]
 
     def queryset(self, request, queryset: QuerySet[Listing]) -> QuerySet[Listing]:
-        conditions = {"yes": Q(used_before=True), "no": Q(used_before=False)}
+        conditions: dict[str | None, Q] = {"yes": Q(used_before=True), "no": Q(used_before=False)}
         return queryset.filter(conditions.get(self.value(), Q()))
 
 
@@ -47,7 +47,7 @@ class PhotoCopiesMixin(admin.ModelAdmin):
 
     @admin.display(description="Photo used before", boolean=True, ordering="used_before")
     def is_used_before(self, listing: Listing) -> bool:
-        return listing.used_before
+        return listing.used_before  # type: ignore[attr-defined]  # by with_used_before
 
     @admin.display(description="Photos shown elsewhere")
     def shown_elsewhere(self, listing: Listing) -> str:
@@ -95,6 +95,6 @@ def thumbnail_pair(copy: PhotoCopy) -> str:
 def _thumbnail(photo: Photo) -> str:
     return format_html(
         '<img src="{}" alt="" loading="lazy" style="height:{}px;border-radius:4px">',
-        processing.url_of(photo.file.name, processing.Size.THUMBNAIL),
+        processing.url_of(photo.file_name, processing.Size.THUMBNAIL),
         HEIGHT_PX,
     )

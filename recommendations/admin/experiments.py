@@ -26,7 +26,9 @@ class VariantsFormSet(BaseInlineFormSet):
 
     def clean(self) -> None:
         super().clean()
-        kept = [form for form in self.forms if not (self.can_delete and self._should_delete_form(form))]
+        # The stubs lack _should_delete_form.
+        is_deleted = self._should_delete_form  # type: ignore[attr-defined]
+        kept = [form for form in self.forms if not (self.can_delete and is_deleted(form))]
         names = [form.cleaned_data["name"] for form in kept if getattr(form, "cleaned_data", {}).get("name")]
         if self.instance.has_begun and not any(self.errors):
             try:

@@ -72,6 +72,8 @@ def run_backtest(
     """
     end = point_in_time.last_event()
     moment = since or point_in_time.split_time(share)
+    if moment is None or end is None:
+        raise TooFewEvents("There are no events yet: send some, or run `manage.py simulate`.")
     behaviour = _history_until(moment, end)
     snapshot = point_in_time.snapshot_at(moment, end=end)
     held_out = point_in_time.read_held_out(snapshot, moment, end=end, max_actors=max_actors, seed=seed)
@@ -102,9 +104,7 @@ def run_backtest(
     )
 
 
-def _history_until(moment: datetime | None, end: datetime | None) -> InteractionHistory:
-    if moment is None or end is None:
-        raise TooFewEvents("There are no events yet: send some, or run `manage.py simulate`.")
+def _history_until(moment: datetime, end: datetime) -> InteractionHistory:
     behaviour = read_history(until=min(moment, end))
     if not len(behaviour):
         raise TooFewEvents(f"There are no events before {format_time(moment)} to learn from: split later.")
@@ -128,7 +128,9 @@ def _with_source_weights(
 
     The weights are the manual ones where there are no earlier events to fit a model on.
     """
-    earlier = read_history(until=point_in_time.split_time(share, until=moment))
+    until = point_in_time.split_time(share, until=moment)
+    assert until is not None  # there are events before the moment
+    earlier = read_history(until=until)
     if not len(earlier):
         return recipe.replaced(blend=())
     snapshot = point_in_time.snapshot_at(earlier.until, end=moment)

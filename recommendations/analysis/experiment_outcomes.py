@@ -181,7 +181,7 @@ def _read(experiment: Experiment, variants: list[str], now: datetime) -> list[tu
 
     (actor id, variant, last served, events, simulated events, slates, served, a count for each of OUTCOMES)
     """
-    parameters = {
+    parameters: dict[str, Any] = {
         "name": experiment.name,
         "variants": variants,
         "since": experiment.starts_at,

@@ -107,7 +107,8 @@ def _earned(slots: LoggedExploration, rewards: Vector) -> tuple[dict[str, Vector
     matrices = [slots.features, *(slots.fillings[name].features for name in names)]
     placed = [_with_place(matrix, slots.places) for matrix in matrices]
     predicted, *expected = cross_fitted_rewards(placed[0], rewards, slots.who, placed, seed=SEED)
-    corrected, earned = {}, {}
+    corrected: dict[str, Vector] = {}
+    earned: dict[str, PolicyReward] = {}
     for name, expected_rewards in zip(names, expected, strict=True):
         logged = _logged(slots, rewards, name)
         corrected[name] = expected_rewards + logged.weights * (rewards - predicted)

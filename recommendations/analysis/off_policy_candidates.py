@@ -111,7 +111,9 @@ class SourceMultipliers:
 
     def __init__(self) -> None:
         variants = Variant.objects.values_list("experiment__name", "name", "parameters")
-        self._parameters = {(experiment, name): parameters for experiment, name, parameters in variants}
+        self._parameters: dict[tuple[str, str | None], Any] = {
+            (experiment, name): parameters for experiment, name, parameters in variants
+        }
 
     def of(self, slate: ServedSlate) -> Vector | None:
         """The factors of the slate's variant: (len(SOURCES),) float64, None if unknown"""

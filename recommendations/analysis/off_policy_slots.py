@@ -72,10 +72,11 @@ def read_slots(policies: Mapping[str, Scores], *, until: datetime, progress: Pro
         if not slate.is_served[slate.explored].any() or not len(slate.pool):
             continue
         orders = {name: scores(slate, slate.pool) for name, scores in policies.items()}
-        if any(order is None for order in orders.values()):
+        known = {name: order for name, order in orders.items() if order is not None}
+        if len(known) < len(orders):
             untold_count += 1
             continue
-        parts.append(_part(slate, orders))
+        parts.append(_part(slate, known))
     if not parts:
         raise NoExplorationSlots(_why_empty(untold_count))
     return _joined(parts, list(policies), untold_count)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import isnan
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO, cast
 
 from django.core.management.base import OutputWrapper
 from django.utils import timezone
@@ -65,7 +65,7 @@ def print_report(
     width: int,
 ) -> None:
     """Print to a command's stdout; `width` in characters is used where that is not a terminal."""
-    out = stdout._out
+    out = cast(TextIO, stdout._out)  # the wrapper would end each piece with a line break
     console = Console(file=out) if out.isatty() else Console(file=out, width=width)
     for sentence in sentences:
         console.print(sentence, highlight=False, markup=False)

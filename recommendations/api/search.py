@@ -4,7 +4,6 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.permissions import AllowAny
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -22,7 +21,7 @@ from recommendations.api.search_serializers import (
     SuggestedCard,
 )
 from recommendations.api.slate_logging import AnyPage, log_page
-from recommendations.api.tracking import logs_slate
+from recommendations.api.tracking import IdentifiedRequest, logs_slate
 from recommendations.core.acting_for import resolve_actor
 from recommendations.encoders.categories import suggest_categories
 from recommendations.encoders.uploads import read_photo
@@ -48,7 +47,7 @@ class ClassifyApi(APIView):
         request={"application/json": ClassifyWords, "multipart/form-data": ClassifyPhoto},
         responses=SuggestedCard,
         tags=TAGS,
-        auth=[{}],
+        auth=[{}],  # type: ignore[list-item]  # open to anyone; the stubs expect names of schemes
     )
     def post(self, request):
         query = ClassifyPhoto(data=request.data)
@@ -105,7 +104,7 @@ class RecommendApi(APIView):
         return Response(LikedPageCard(page).data)
 
 
-def _search(request: Request, query: Search, photo: bytes | None = None) -> Response:
+def _search(request: IdentifiedRequest, query: Search, photo: bytes | None = None) -> Response:
     actor = resolve_actor(request.caller, query.validated_data.get("actor"), data_kind="search")
     page = search(photo=photo, actor=actor, now=timezone.now(), **query.asked)
     parameters = {**query.asked, "photo": photo is not None}
@@ -114,7 +113,7 @@ def _search(request: Request, query: Search, photo: bytes | None = None) -> Resp
 
 
 def _with_slate(
-    page: AnyPage, request: Request, surface: str, actor: Actor | None, parameters: dict
+    page: AnyPage, request: IdentifiedRequest, surface: str, actor: Actor | None, parameters: dict
 ) -> AnyPage:
     """The page with the id of the slate that it is stored as, if it is stored."""
     if not logs_slate(request):

@@ -1,5 +1,7 @@
 """Serializers of the endpoints for searches by words and photos."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from listings.api.strict import BoundedList, StrictSerializer
@@ -71,7 +73,7 @@ class Search(NamedQuery):
     )
 
     @property
-    def asked(self) -> dict[str, object]:
+    def asked(self) -> dict[str, Any]:
         """The arguments of `search`, except photo, actor and now. Raises Invalid."""
         data = self.validated_data
         options = {name: data[name] for name in ("understand", "mend", "personalised", "limit", "offset")}
@@ -164,7 +166,7 @@ class Examples(ListQuery):
     negative = BoundedList(child=serializers.CharField(max_length=200), max_length=MOST_NAMED, default=list)
 
     @property
-    def named(self) -> dict[str, object]:
+    def named(self) -> dict[str, Any]:
         """The arguments of `recommend_by_examples`, except filters."""
         return {name: self.validated_data[name] for name in ("positive", "negative", "limit")}
 

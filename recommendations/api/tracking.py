@@ -5,6 +5,8 @@ from functools import cache, lru_cache
 
 from rest_framework.request import Request
 
+from listings.callers import Caller
+
 USER_AGENT_READ = 500  # characters
 # A crawler of somebody's own ends a word in bot, crawler, spider ... Cubot makes phones.
 _NAMED_CRAWLER = re.compile(r"(?<!cu)(?:bot|crawler|spider|scraper|scrapy)\b", re.IGNORECASE)
@@ -17,7 +19,13 @@ def logs_impressions(request: Request) -> bool:
     return not is_crawler(request.headers.get("User-Agent", ""))
 
 
-def logs_slate(request: Request) -> bool:
+class IdentifiedRequest(Request):
+    """A request after authentication, which sets its caller."""
+
+    caller: Caller
+
+
+def logs_slate(request: IdentifiedRequest) -> bool:
     """Whether the answer is stored as a slate.
 
     False for crawlers, and for anonymous callers above the rate limit up to which slates are stored.

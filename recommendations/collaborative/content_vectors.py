@@ -21,6 +21,8 @@ def read_content(
     None if there are no vectors.
     """
     version = encoder_version or getattr(selection.active_encoder(), "version", None)
+    if version is None:
+        return None
     stored = ListingEmbedding.objects.filter(encoder_version=version)
     if listing_ids is not None:
         stored = stored.filter(listing__in=[int(pk) for pk in listing_ids])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from django.db import connection
@@ -96,7 +97,7 @@ def read_history(
 
     The history may be empty.
     """
-    parameters = {
+    parameters: dict[str, Any] = {
         "until": until,
         "most_halvings": MOST_HALVINGS,
         "half": TRAINING_HALF_LIFE.total_seconds(),

@@ -130,6 +130,7 @@ def load_counted(row: TrainedModel) -> CountedHistories:
 
 
 def _write(path: str, model: Collaborative, made_of: CountedHistories, horizon: int) -> str:
+    assert model.trained_until is not None  # a model that was fitted or refreshed
     manifest = {
         "version": model.version,
         "recipe": model.recipe.to_json(),

@@ -25,6 +25,7 @@ def resolve_actor(caller: Caller, named: str | None, *, data_kind: str) -> Actor
     actor = Actor.objects.select_related("merged_into").filter(external_id=named).first()
     actor = actor and member_of(actor)
     if actor and caller.is_staff and actor != caller.actor:
+        assert caller.actor is not None and caller.actor.user is not None  # staff are users
         by = caller.actor.user.get_username()
         accessed_by_staff.send(sender=None, by=by, actor=actor, what=data_kind)
     return actor

@@ -21,7 +21,7 @@ FILE = os.environ.get("CRASH_POINTS")
 
 def failpoint(point: str, listing_ids: Iterable[int] = ()) -> None:
     """Send this process the signal that CRASH_POINTS has for this point, if any."""
-    if FILE and (name := _signal_at(point, listing_ids)):
+    if FILE and (name := _signal_at(Path(FILE), point, listing_ids)):
         os.kill(os.getpid(), signal.Signals[name])
 
 
@@ -31,11 +31,11 @@ def refuse_in_production() -> None:
         raise Invalid("CRASH_POINTS is for tests: it ends processes. Unset it.")
 
 
-def _signal_at(point: str, listing_ids: Iterable[int]) -> str | None:
+def _signal_at(file: Path, point: str, listing_ids: Iterable[int]) -> str | None:
     """The name of the signal for this point, or None."""
     signals: dict[str, str] = {}
     with contextlib.suppress(FileNotFoundError):
-        signals = dict(line.rsplit(" ", 1) for line in Path(FILE).read_text().splitlines())
+        signals = dict(line.rsplit(" ", 1) for line in file.read_text().splitlines())
     return next(
         (signals[name] for name in (point, *(f"{point} {pk}" for pk in listing_ids)) if name in signals), None
     )

@@ -9,6 +9,7 @@ from rich.progress import Progress as RichProgress
 
 from ml.progress import Progress, ignore_progress
 
+ProgressBar = Callable[[int, int | None], None]  # done, total: None leaves the total as it is
 # Opens a step by its name. The context manager yields a function of (done, total).
 Steps = Callable[[str], AbstractContextManager[Progress]]
 
@@ -19,7 +20,7 @@ def unwatched_steps(name: str) -> AbstractContextManager[Progress]:
 
 
 @contextmanager
-def progress_bar(description: str, total: int | None = None) -> Iterator[Progress]:
+def progress_bar(description: str, total: int | None = None) -> Iterator[ProgressBar]:
     """Yields a function of (done, total). The bar moves on a terminal and prints nothing into a log."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console()

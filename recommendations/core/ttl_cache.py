@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, TypeGuard, TypeVar
 
 DEFAULT_TTL = timedelta(seconds=1)
 
@@ -29,6 +29,7 @@ class TtlCache(Generic[Value]):
         if self._is_within(entry, now, self._ttl):
             return entry[1]
         if not self._reading.acquire(blocking=not self._is_within(entry, now, 2 * self._ttl)):
+            assert entry is not None  # without an entry, a thread waits above
             return entry[1]
         try:
             entry = self._entry
@@ -38,7 +39,9 @@ class TtlCache(Generic[Value]):
         finally:
             self._reading.release()
 
-    def _is_within(self, entry: tuple[datetime, Value] | None, now: datetime, age: timedelta) -> bool:
+    def _is_within(
+        self, entry: tuple[datetime, Value] | None, now: datetime, age: timedelta
+    ) -> TypeGuard[tuple[datetime, Value]]:
         return entry is not None and timedelta(0) <= now - entry[0] < age
 
     def forget(self) -> None:

@@ -45,8 +45,11 @@ class EncodedQuery:
         """The query of which these values are the `to_json`. Raises KeyError, ValueError, TypeError."""
         return cls(
             values["encoder_version"],
-            *(_unpacked(values[name]) for name in ("vector", "photo", "features")),
-            *(tuple(CategorySuggestion(*pair) for pair in values[name]) for name in ("roots", "leaves")),
+            vector=_unpacked(values["vector"]),
+            photo=_unpacked(values["photo"]),
+            features=_unpacked(values["features"]),
+            roots=tuple(CategorySuggestion(*pair) for pair in values["roots"]),
+            leaves=tuple(CategorySuggestion(*pair) for pair in values["leaves"]),
         )
 
 

@@ -19,6 +19,7 @@ from recommendations.models.trained_models import TrainedModel
 if TYPE_CHECKING:
     from ml.encoder.joint import JointEncoder
     from ml.encoder.projection import EncodedListings, ProjectionEncoder
+    from ml.encoder.text import SentenceEncoder
     from ml.vision.class_concepts import ClassConcepts
     from ml.vision.image_decoding import Photo
 
@@ -164,7 +165,7 @@ def load_backbone(name: str, weights: str):
 
 
 @functools.lru_cache(maxsize=1)
-def load_sentence_encoder():
+def load_sentence_encoder() -> "SentenceEncoder":
     """The sentence encoder, loaded once. Raises EncoderUnavailable."""
     from ml.encoder.text import SentenceEncoder, TextEncoderError
 
@@ -174,6 +175,6 @@ def load_sentence_encoder():
         raise EncoderUnavailable(f"{error}.") from None
 
 
-def configured_sentence_encoder() -> "object | None":
+def configured_sentence_encoder() -> "SentenceEncoder | None":
     """The sentence encoder that TEXT_ENCODER asks for; None for n-grams alone. Raises EncoderUnavailable."""
     return load_sentence_encoder() if settings.ENVIRONMENT.text_encoder == "minilm" else None

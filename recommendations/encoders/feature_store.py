@@ -23,7 +23,7 @@ def stored_features(encoder: Encoder, pictures: list[Photo]) -> np.ndarray:
     )
     missing = [photo for photo in pictures if photo.pk not in stored]
     if missing:
-        paths = [processing.path_of(photo.file.name, processing.Size.MEDIUM) for photo in missing]
+        paths = [processing.path_of(photo.file_name, processing.Size.MEDIUM) for photo in missing]
         computed = encoder.features(paths)  # (len(missing), f) float16
         fresh = {photo.pk: row.astype("<f2").tobytes() for photo, row in zip(missing, computed, strict=True)}
         PhotoFeatures.objects.bulk_create(
@@ -44,15 +44,16 @@ def stored_sentences(encoder: Encoder, listings: Sequence[Listing]) -> np.ndarra
     if not name:
         return None
     digests = {listing.pk: _digest(listing) for listing in listings}
-    rows = TextFeatures.objects.filter(listing__in=listings, text_encoder=name)
+    known = TextFeatures.objects.filter(listing__in=listings, text_encoder=name)
     stored = {
         pk: features
-        for pk, digest, features in rows.values_list("listing_id", "sha256", "features")
+        for pk, digest, features in known.values_list("listing_id", "sha256", "features")
         if digest == digests[pk]
     }
     missing = [listing for listing in listings if listing.pk not in stored]
     if missing:
         computed = encoder.sentences([(listing.title, listing.description) for listing in missing])
+        assert computed is not None  # the encoder uses a sentence encoder
         fresh = {
             listing.pk: row.astype("<f2").tobytes() for listing, row in zip(missing, computed, strict=True)
         }

@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
+from typing import cast
 
 import redis
 
@@ -121,5 +122,7 @@ def _newest(kind: str) -> str:
 
 def _evict_oldest(link: redis.Redis, kind: str) -> None:
     excess = link.zcard(_newest(kind)) - CACHED_COUNT[kind]
-    if excess > 0 and (oldest := link.zpopmin(_newest(kind), excess)):
-        link.delete(*(key for key, _ in oldest))
+    if excess > 0:
+        oldest = cast("list[tuple[bytes, float]]", link.zpopmin(_newest(kind), excess))
+        if oldest:
+            link.delete(*(key for key, _ in oldest))

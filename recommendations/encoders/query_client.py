@@ -59,7 +59,11 @@ class CircuitBreaker:
     def check(self) -> None:
         """Raises EncodingUnavailable while it is open."""
         if time.monotonic() < self._open_until:
-            raise EncodingUnavailable(f"{self._reason} It is asked again in a moment.")
+            raise self.refusal()
+
+    def refusal(self) -> EncodingUnavailable:
+        """The error of calls while it is open."""
+        return EncodingUnavailable(f"{self._reason} It is asked again in a moment.")
 
 
 class EncodeClient:
@@ -95,7 +99,7 @@ class EncodeClient:
             encoded = query_channel.wait(self._patient, reply_to, max(deadline - time.monotonic(), 0.01))
         if encoded is None:
             self._worker.trip(f"The encode worker did not answer in {timeout_s:g} s.")
-            self._worker.check()
+            raise self._worker.refusal()
         return encoded
 
     def _send(self, question: EncodeRequest, reply_to: str, timeout_s: float) -> None:

@@ -88,7 +88,9 @@ def _neighbourhood(
         positions = Positions.of(listing_ids)
 
         def score(feed_context: FeedContext) -> Vector:
-            touched = positions.find(context.touched_by(feed_context.profile.actor_id))
+            actor_id = feed_context.profile.actor_id
+            assert actor_id is not None  # every held-out actor is known
+            touched = positions.find(context.touched_by(actor_id))
             total = np.asarray(row_weights[touched].sum(axis=0)).ravel()
             return np.where(total > 0, total, np.nan)
 

@@ -7,6 +7,7 @@ are the right answers.
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from django.db import connection
@@ -186,7 +187,8 @@ _NEWLY_TOUCHED = f"""
 def _newly_touched(moment: datetime, end: datetime) -> tuple[np.ndarray, np.ndarray]:
     """Actor ids and listing ids (m,) int64, each pair once."""
     wanted = [kind for kind, weight in EVENT_WEIGHTS.items() if weight > 0]
-    parameters = {"moment": moment, "end": end, "wanted": wanted, "unwanted": list(NEGATIVE_KINDS)}
+    unwanted = list(NEGATIVE_KINDS)
+    parameters: dict[str, Any] = {"moment": moment, "end": end, "wanted": wanted, "unwanted": unwanted}
     with connection.cursor() as cursor:
         cursor.execute(_NEWLY_TOUCHED, parameters)
         pairs = np.array(cursor.fetchall(), np.int64).reshape(-1, 2)

@@ -24,7 +24,10 @@ SHOWN = 20
 class FileEvent(EventBody):
     """One event of a file. It may name its source, which the API never accepts: imports are an operator's."""
 
-    source = serializers.CharField(max_length=250, required=False, trim_whitespace=False)
+    # Every serializer has an attribute `source`, which REST framework sets on the instance.
+    source = serializers.CharField(  # type: ignore[assignment]
+        max_length=250, required=False, trim_whitespace=False
+    )
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Purchase events from sales: a listing sold to a known buyer counts as their purchase without an event."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -31,7 +32,11 @@ def note_purchases(listing_ids: Iterable[int]) -> int:
     Sellers may name anybody as the buyer: a purchase is recorded only for buyers who interacted with the
     listing before.
     """
-    parameters = {"source": SOURCE, "listings": sorted(set(listing_ids)), "now": timezone.now()}
+    parameters: dict[str, Any] = {
+        "source": SOURCE,
+        "listings": sorted(set(listing_ids)),
+        "now": timezone.now(),
+    }
     with connection.cursor() as cursor:
         cursor.execute(_PURCHASES, parameters)
         return cursor.rowcount

@@ -119,7 +119,8 @@ def _events_of(
     count = min(int(rng.poisson(VIEWS)) + 1, len(appeal))
     noisy = appeal + rng.gumbel(size=len(appeal))  # their top k is a softmax sample without replacement
     viewed = np.argsort(-noisy)[:count]
-    sessions = now - timedelta(days=DAYS) * rng.random(int(rng.integers(1, 6)))
+    ages = rng.random(int(rng.integers(1, 6)))  # of the sessions, as shares of DAYS
+    sessions = [now - timedelta(days=DAYS) * age for age in ages.tolist()]
     fit = 1 / (1 + np.exp(-(appeal - appeal.max() / 2)))
     for place, row in enumerate(viewed.tolist()):
         if stall.sellers[row] == actor.pk:

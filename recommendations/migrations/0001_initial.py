@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
             name='TrainedModel',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('encoder', 'Encoder'), ('classifier', 'Classifier'), ('collaborative', 'Collaborative'), ('ranker', 'Ranker')], max_length=15)),
+                ('kind', models.CharField(choices=[('encoder', 'Encoder'), ('collaborative', 'Collaborative'), ('ranker', 'Ranker')], max_length=15)),
                 ('version', models.CharField(max_length=100)),
                 ('status', models.CharField(choices=[('candidate', 'Candidate'), ('active', 'Active'), ('retired', 'Retired'), ('rejected', 'Rejected')], default='candidate', max_length=10)),
                 ('metrics', models.JSONField(blank=True, default=dict)),

@@ -22,16 +22,17 @@ class Loaded(Protocol):
 
 
 Model = TypeVar("Model", bound=Loaded)
+ReadModel = TypeVar("ReadModel", bound=Loaded, covariant=True)
 
 
-class Store(Protocol[Model]):
+class Store(Protocol[ReadModel]):
     """The models of one kind. Modules such as collaborative.store implement it."""
 
     def active(self) -> TrainedModel | None: ...
 
     def earlier(self) -> Iterable[TrainedModel]: ...
 
-    def load(self, row: TrainedModel) -> Model:
+    def load(self, row: TrainedModel) -> ReadModel:
         """Raises ModelDamaged."""
 
 

@@ -92,7 +92,7 @@ def _range_of(each: Field) -> dict[str, float]:
     return {"least": each.metadata["least"], "most": each.metadata["most"]}
 
 
-def _check(name: str, value: Any, kind: type, *, least: float, most: float) -> None:
+def _check(name: str, value: Any, kind: object, *, least: float, most: float) -> None:
     accepted = (int,) if kind is int else (int, float)
     # True is an int to Python, and NaN is in no range.
     is_number = isinstance(value, accepted) and not isinstance(value, bool) and math.isfinite(value)

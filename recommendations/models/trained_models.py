@@ -11,7 +11,6 @@ class TrainedModel(models.Model):
 
     class Kind(models.TextChoices):
         ENCODER = "encoder"
-        CLASSIFIER = "classifier"
         COLLABORATIVE = "collaborative"
         RANKER = "ranker"
 

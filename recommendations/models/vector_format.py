@@ -9,6 +9,6 @@ from ml.arrays import Matrix
 CHUNK = 5000
 
 
-def decode_vectors(stored: Iterable[bytes], dimension: int) -> Matrix:
+def decode_vectors(stored: Iterable[bytes | memoryview], dimension: int) -> Matrix:
     """Vectors from their stored form, little-endian float16: (n, dimension) float16"""
     return np.frombuffer(b"".join(bytes(part) for part in stored), dtype="<f2").reshape(-1, dimension)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -34,7 +35,7 @@ def fatigued_listings(actor_ids: Sequence[int], *, after: int, now: datetime) ->
     """
     if not actor_ids:
         return frozenset()
-    parameters = {
+    parameters: dict[str, Any] = {
         "actors": list(actor_ids),
         "feed": Slate.Surface.FEED,
         "since": now - REMEMBERED,

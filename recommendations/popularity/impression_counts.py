@@ -5,6 +5,7 @@ A roll-up adds to the counts and moves its reader position in one transaction: e
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from django.db import connection, transaction
@@ -137,7 +138,7 @@ _CLICKS = f"""
 
 
 def _count(*, since: int, until: int, young: datetime) -> int:
-    parameters = {
+    parameters: dict[str, Any] = {
         "since": str(since),
         "until": str(until),
         "young": young,

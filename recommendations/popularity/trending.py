@@ -7,11 +7,12 @@ weigh more instead of old ones less, so stored counts need no update as time pas
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import redis
 from django.db import connection
+from redis.typing import EncodableT, FieldT
 
 from recommendations.core import locks, redis_client
 from recommendations.core.identity import all_identities
@@ -49,7 +50,7 @@ def top(count: int = TOP) -> tuple[np.ndarray, np.ndarray]:
 
     Raises RedisError.
     """
-    entries = client().zrevrange(SCORES, 0, count - 1, withscores=True)
+    entries = cast("list[tuple[bytes, float]]", client().zrevrange(SCORES, 0, count - 1, withscores=True))
     ids = np.array([int(pk) for pk, _ in entries], dtype=np.int64)
     scores = np.array([score for _, score in entries], dtype=np.float64)
     return ids, (scores / scores[0]).astype(np.float32) if len(scores) else scores.astype(np.float32)
@@ -65,22 +66,27 @@ def roll_up(*, now: datetime) -> int:
     with locks.advisory_lock(locks.TRENDING) as acquired:
         if not acquired:
             return 0
-        state = {key.decode(): value.decode() for key, value in client().hgetall(STATE).items()}
+        stored = cast("dict[bytes, bytes]", client().hgetall(STATE))
+        state = {key.decode(): value.decode() for key, value in stored.items()}
         t0 = datetime.fromisoformat(state["t0"]) if state else None
         horizon = watermark.horizon()
         since = watermark.position(int(state.get("position", 0)), horizon=horizon)
         new = _read_new(since=str(since), until=str(horizon))
-        examined = {"actor_ids": new.actor_ids, "since": new.earliest} if since else {}
-        detection.detect_hasty(now=now, **examined)
+        if since:
+            detection.detect_hasty(now=now, actor_ids=new.actor_ids, since=new.earliest)
+        else:
+            detection.detect_hasty(now=now)
         edition = detection.fingerprint()
         rebuild = t0 is None or _is_out_of_reach(t0, now) or not since or state.get("doubts") != edition
-        times = {"t0": now if rebuild else t0, "until": str(horizon), "oldest": now - HORIZON, "latest": now}
+        if t0 is None or rebuild:
+            t0 = now
+        times: dict[str, Any] = {"t0": t0, "until": str(horizon), "oldest": now - HORIZON, "latest": now}
         counts = (
             _sums("true", watermark.COMMITTED_BEFORE, **times)
             if rebuild
             else _counts(new, since=str(since), **times)
         )
-        position = {"position": horizon, "t0": times["t0"].isoformat(), "doubts": edition}
+        position: dict[FieldT, EncodableT] = {"position": horizon, "t0": t0.isoformat(), "doubts": edition}
         _write(counts, position, rebuild, [] if rebuild else new.retracted)
     return len(counts)
 
@@ -137,7 +143,7 @@ def _counts(new: _NewEvents, *, oldest: datetime, **times: Any) -> list[tuple[in
     Subtracting a retracted event would leave rounding errors, and would subtract it twice for a second
     retraction.
     """
-    if not new.actor_ids:
+    if new.earliest is None:
         return []
     again = {"again": new.retracted, "oldest": oldest}
     since = {"actors": new.actor_ids, "oldest": max(oldest, _start_of_day(new.earliest))}
@@ -187,7 +193,7 @@ def _select(query: str, **parameters: Any) -> list[tuple]:
 
 
 def _write(
-    counts: list[tuple[int, float]], state: dict[str, Any], rebuild: bool, recounted: list[int]
+    counts: list[tuple[int, float]], state: dict[FieldT, EncodableT], rebuild: bool, recounted: list[int]
 ) -> None:
     """Add the counts and set the state. rebuild: start from no counts. recounted: ids to start from 0."""
     with client().pipeline(transaction=True) as pipe:

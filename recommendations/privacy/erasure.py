@@ -22,6 +22,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import QuerySet
 from redis.exceptions import RedisError
@@ -116,8 +117,8 @@ class Person:
         return [actor.external_id for actor in self.actors]
 
     @property
-    def users(self) -> list[models.Model]:
-        return [actor.user for actor in self.actors if actor.user_id is not None]
+    def users(self) -> list[User]:
+        return [actor.user for actor in self.actors if actor.user is not None]
 
 
 def find_person(external_id: str) -> Person:
@@ -191,9 +192,10 @@ def _erase_listings(person: Person, listings: list[Listing], changes: CatalogueC
         rows = model._base_manager.filter(**{f"{field}__in": listings})
         redaction.delete_log_entries(rows)
         rows.delete()
-    anonymous = Actor.objects.create(external_id=f"erased-{new_external_id()}") if listings else None
-    for listing in listings:
-        _anonymise(listing, anonymous)
+    if listings:
+        anonymous = Actor.objects.create(external_id=f"erased-{new_external_id()}")
+        for listing in listings:
+            _anonymise(listing, anonymous)
     changes.listing_ids.update(listing.pk for listing in listings)
     return {"listings.Listing": len(listings), "listings.Listing.buyer": bought_count}
 

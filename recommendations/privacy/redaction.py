@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
-from django.db import models
 from django.db.models import CharField, Q, QuerySet
 from django.db.models.functions import Cast
 
@@ -48,7 +48,7 @@ class PersonNames:
     """The names of a person's actors, accounts and listings."""
 
     actors: list[Actor]
-    users: list[models.Model]
+    users: list[User]
     listings: list[Listing]
 
     @property
@@ -140,7 +140,7 @@ def _without(value: object, erased: set[str]) -> object:
     return None if isinstance(value, str) and value in erased else value
 
 
-def _end_sessions(users: list[models.Model]) -> None:
+def _end_sessions(users: list[User]) -> None:
     user_ids = {str(user.pk) for user in users}
     for session in Session.objects.iterator() if user_ids else ():
         if session.get_decoded().get(SESSION_KEY) in user_ids:

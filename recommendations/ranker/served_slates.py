@@ -123,7 +123,7 @@ def _served(until: datetime) -> QuerySet[Slate]:
 
 def _followed(since: datetime, until: datetime) -> dict[Any, dict[int, tuple[int, bool]]]:
     """Slate id -> listing id -> the grade, and whether an event was simulated."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "since": since,
         "until": until,
         "kinds": [*GRADES, *NEGATIVE_KINDS],
@@ -166,7 +166,7 @@ def _read(slate: Slate, followed: dict[int, tuple[int, bool]]) -> ServedSlate | 
     grades = np.full(len(logged), NO_INTERACTION, np.int64)
     grades[list(followed_at)] = [grade for grade, _ in followed_at.values()]
     return ServedSlate(
-        who=slate.who,
+        who=slate.who,  # type: ignore[attr-defined]  # by _served
         created_at=slate.created_at,
         features=np.column_stack([column.get(name, unknown) for name in FEATURES]),
         adjusted=np.nan_to_num(column.get("adjusted", unknown)),

@@ -103,6 +103,7 @@ def _evidence(snapshot: CatalogueSnapshot, profile: UserProfile, row: int, code:
         return []
     vector = snapshot.vectors(np.array([row])).astype(np.float32)  # (1, d)
     if code == ReasonCode.BECAUSE_YOU_VIEWED:
+        assert profile.vectors is not None  # a profile with listings has their vectors
         return _strongest(profile, snapshot.comparison.likeness(profile.vectors, vector)[:, 0])
     if code == ReasonCode.PEOPLE_ALSO_LIKED:
         return _strongest(profile, _contributions(snapshot, profile, row, vector))

@@ -1,8 +1,9 @@
 """Groups of candidates that show the same photo. A page shows one of each group."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from django.db import connection
@@ -19,18 +20,12 @@ from recommendations.slates.results import Item
 # Cosines of two listings, each of which may have many photos: the pairs above reach .70 by look and .62 by
 # words, random pairs .52 and .18 at the 99th percentile. With a trained encoder: .67 and .73, .26 and .40.
 LEAST_LOOK = 0.5
-
-
 LEAST_WORDS = 0.4
-
-
 SAME_LOOK = 0.9  # required where the hash is plain or common
-
-
 COMMON = 5  # more near photos in one result than this: a placeholder, or a dealer's stock
-
-
 FOLDED = 10  # listings read beyond the limit, in place of those that are folded
+
+ListItem = TypeVar("ListItem", bound=Item)
 
 
 def photo_groups(snapshot: CatalogueSnapshot, rows: Rows) -> Rows:
@@ -78,13 +73,13 @@ def _sharing(place_of: dict[int, int]) -> list[list[int]]:
 
 
 def first_folded(
-    listing_ids: list[int], limit: int, item_of: Callable[[Listing], "Item"], snapshot: "CatalogueSnapshot"
-) -> list["Item"]:
+    listing_ids: list[int], limit: int, item_of: Callable[[Listing], ListItem], snapshot: CatalogueSnapshot
+) -> list[ListItem]:
     """The first `limit` items of active listings in this order, copies folded.
 
     Reads all listings when folding leaves too few of the first ones.
     """
-    items: list[Item] = []
+    items: list[ListItem] = []
     for count in (limit + FOLDED, len(listing_ids)):
         items = fold_copies(
             [item_of(listing) for listing in queries.first_visible(listing_ids, count)], snapshot
@@ -94,7 +89,7 @@ def first_folded(
     return items[:limit]
 
 
-def fold_copies(items: list["Item"], snapshot: "CatalogueSnapshot | None" = None) -> list["Item"]:
+def fold_copies(items: list[ListItem], snapshot: CatalogueSnapshot | None = None) -> list[ListItem]:
     """The items, each folded into the first one that shows the same photo and listed in its `copies`.
 
     Makes no database query when photos were prefetched. Photos with a plain hash, or one that is common in
@@ -114,7 +109,7 @@ def fold_copies(items: list["Item"], snapshot: "CatalogueSnapshot | None" = None
     ]
 
 
-def _near_pairs(items: list["Item"], snapshot: "CatalogueSnapshot | None") -> dict[int, list[int]]:
+def _near_pairs(items: Sequence[Item], snapshot: CatalogueSnapshot | None) -> dict[int, list[int]]:
     """Position of each item -> positions of the earlier items that show one of its photos, ascending."""
     owned = {(position, _bits(p)) for position, item in enumerate(items) for p in item.listing.photos.all()}
     owners = np.array([position for position, _ in sorted(owned)], dtype=np.int64)  # (m,) ascending
@@ -135,13 +130,13 @@ def _bits(photo: Photo) -> int:
 
 
 def _is_confirmed(
-    one: Listing, other: Listing, snapshot: "CatalogueSnapshot | None", *, strictly: bool
+    one: Listing, other: Listing, snapshot: CatalogueSnapshot | None, *, strictly: bool
 ) -> bool:
     """Whether the vectors of two listings agree with their hashes. Where one has none, see `are_copies`."""
     return bool(are_copies(*_cosines(one, other, snapshot), strictly=strictly))
 
 
-def are_copies(look: Vector, words: Vector, *, strictly: bool) -> np.ndarray:
+def are_copies(look: Vector | float, words: Vector | float, *, strictly: bool) -> np.ndarray:
     """Whether listings can show the same photo, by the cosines of their blocks look and words.
 
     look and words (n,) float32, NaN where unknown -> (n,) bool. Unknown is true, but false if `strictly`,
@@ -152,7 +147,7 @@ def are_copies(look: Vector, words: Vector, *, strictly: bool) -> np.ndarray:
     return np.isnan(look) | (np.asarray(look) >= LEAST_LOOK)
 
 
-def _cosines(one: Listing, other: Listing, snapshot: "CatalogueSnapshot | None") -> tuple[float, float]:
+def _cosines(one: Listing, other: Listing, snapshot: CatalogueSnapshot | None) -> tuple[float, float]:
     """Cosines of the blocks look and words; both NaN when a listing has no vector."""
     if snapshot is None:
         return np.nan, np.nan

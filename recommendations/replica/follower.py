@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from django.db import Error, connection
@@ -101,7 +102,9 @@ class CatalogueFollower:
         if not new_changes:
             return
         if change_log.is_pruned_past(self.snapshot.seq):
-            self.snapshot = load(selection.active_encoder(), self.snapshot)
+            model = selection.active_encoder()
+            assert model is not None  # there is a snapshot of its vectors
+            self.snapshot = load(model, self.snapshot)
             return
         self.snapshot = apply_changes(self.snapshot, new_changes)
 
@@ -121,12 +124,13 @@ class CatalogueFollower:
             self._lag_noted_at = time.monotonic()
 
     def _take_models(self) -> None:
+        assert self.snapshot is not None  # loaded by `refresh`
         model, ranker = self._models.look(), self._rankers.look()
         if model is not self.snapshot.collaborative:
             self.snapshot = self.snapshot.with_collaborative(model)
         if ranker is not self.snapshot.ranker:
             self.snapshot = self.snapshot.with_ranker(ranker)
-        watches = {"collaborative": self._models, "ranker": self._rankers}
+        watches: dict[str, ModelWatcher[Any]] = {"collaborative": self._models, "ranker": self._rankers}
         missing = {name for name, watch in watches.items() if watch.is_missing}
         missing |= {"ranker"} if ranker is None and ranker_store.was_refused() else set()
         self.degraded = self.degraded - watches.keys() | missing
@@ -136,6 +140,7 @@ class CatalogueFollower:
 
         A Redis that is full refuses messages but can still be read: then only the broker is degraded.
         """
+        assert self.snapshot is not None  # loaded by `refresh`
         both = {"trending", "broker"}
         try:
             self.snapshot = self.snapshot.with_trending(*trending.top())
@@ -145,6 +150,7 @@ class CatalogueFollower:
         self.degraded = self.degraded - both | missing
 
     def _note_lag(self) -> None:
+        assert self.snapshot is not None  # loaded by `refresh`
         is_late = embedding_lag.is_embedding_late(self.snapshot.encoder_version, now=timezone.now())
         late = {"embedding"} if is_late else set()
         self.degraded = self.degraded - {"embedding"} | late

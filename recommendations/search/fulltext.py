@@ -2,10 +2,11 @@
 
 import re
 from itertools import pairwise
+from typing import cast
 
 from django.contrib.postgres.search import SearchQuery, SearchRank
 from django.db.models import Case, F, QuerySet, Value, When
-from django.db.models.expressions import Combinable
+from django.db.models.expressions import Expression
 
 from listings.models import Listing
 from listings.words import words_in
@@ -36,13 +37,13 @@ def find(words: str, filters: Filters, *, limit: int, excluded_seller: int | Non
         rank = _rank(query, together=len(terms) > 1)
         listing_ids += _further(passing, query, rank, listing_ids, limit)
     if len(listing_ids) < limit and len(terms) > 1:
-        any_of, rank = _loose_query(terms, vocabulary())
-        listing_ids += _further(passing, any_of, rank, listing_ids, limit)
+        any_of, rarity = _loose_query(terms, vocabulary())
+        listing_ids += _further(passing, any_of, rarity, listing_ids, limit)
     return listing_ids
 
 
 def _further(
-    passing: QuerySet[Listing], query: SearchQuery, rank: Combinable, found: list[int], limit: int
+    passing: QuerySet[Listing], query: SearchQuery, rank: Expression, found: list[int], limit: int
 ) -> list[int]:
     """Ids of listings that the query adds to those found, best first, the newest first among equals."""
     if len(found) >= limit:
@@ -74,7 +75,7 @@ def _strict_queries(words: list[str]) -> list[SearchQuery]:
     return [_query(text) for text in dict.fromkeys(texts)]
 
 
-def _loose_query(words: list[str], known: Vocabulary) -> tuple[SearchQuery, Combinable]:
+def _loose_query(words: list[str], known: Vocabulary) -> tuple[SearchQuery, Expression]:
     """A query for any of the rarer words, and a rank that counts a word the more the rarer it is."""
     common = {word for word in words if known.share(word) > COMMON}
     rarer = [word for word in words if word not in common] or words
@@ -86,7 +87,8 @@ def _loose_query(words: list[str], known: Vocabulary) -> tuple[SearchQuery, Comb
         )
         for word in words
     ]
-    return any_of, sum(information, start=_rank(any_of, together=False))
+    rank = sum(information, start=_rank(any_of, together=False))
+    return any_of, cast(Expression, rank)  # a CombinedExpression; the stubs know it as Combinable
 
 
 def _terms(words: list[str], prefixes: set[int]) -> list[str]:

@@ -51,8 +51,9 @@ class QueryTerms:
         root = stem(word)
         if root in self.stems:
             return root
-        begins = self.beginning is not None and word.startswith(self.beginning)
-        return stem(self.beginning) if begins else None
+        if self.beginning is not None and word.startswith(self.beginning):
+            return stem(self.beginning)
+        return None
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class PreparedQuery:
 
         Without a photo, distant listings are left out unless full text found them too.
         """
-        if self.encoded is None:
+        if self.snapshot is None or self.encoded is None:
             return {}
         snapshot, vector = self.snapshot, self.encoded.vector
         allowed = allowed_rows(
@@ -103,7 +103,7 @@ def prepare_query(query: ParsedQuery, *, photo: bytes | None, actor: Actor | Non
         has_only_stop_words=bool(query.words) and not words and photo is None,
         snapshot=snapshot,
         encoded=encoded,
-        excluded_seller_id=actor and actor.pk,
+        excluded_seller_id=None if actor is None else actor.pk,
         unwanted=unwanted_by(actor),
         degraded=degraded,
     )

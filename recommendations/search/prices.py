@@ -4,6 +4,7 @@ Numbers are prices when a currency marks them, or when what surrounds them leave
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -38,13 +39,16 @@ LEAD = r"(?:(?:for|at|priced|costing|price)\s+)?"
 BARE_END = r"(?=\s*(?:$|[,;]|(?:near|in|around|within|close|for|with|and|or|over|above|more|at)\b))"
 
 
+FilterValues = Mapping[str, Decimal | float]  # by the names in Filters: prices are Decimal, places are float
+
+
 @dataclass(frozen=True)
 class QuerySpan:
     """A stretch of a query, by character positions, and the filters that it stands for."""
 
     start: int
     end: int
-    filters: dict[str, object]
+    filters: FilterValues
 
 
 @dataclass(frozen=True)

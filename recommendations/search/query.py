@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from decimal import Decimal
+from typing import Any
 
 from listings.words import words_in
 from recommendations.retrieval.filters import Filters
@@ -28,9 +30,8 @@ class ParsedQuery:
     def filters_without(self, dropped: Iterable[QueryPart]) -> Filters:
         """All filters but those of these parts."""
         kept = [part for part in self.understood if part not in dropped]
-        return replace(
-            self.caller_filters, **{name: value for part in kept for name, value in part.filters.items()}
-        )
+        values: dict[str, Any] = {name: value for part in kept for name, value in part.filters.items()}
+        return replace(self.caller_filters, **values)
 
     @property
     def is_empty(self) -> bool:
@@ -48,7 +49,8 @@ def parse_query(query: str, filters: Filters, *, understanding: bool, mending: b
 
     A filter of the query is dropped when the caller gave the same one, or one that contradicts it.
     """
-    words, understood = " ".join(query.split()), ()
+    words = " ".join(query.split())
+    understood: tuple[QueryPart, ...] = ()
     if understanding:
         understood_query = understand(query)
         words = understood_query.words
@@ -72,7 +74,7 @@ def _beside(filters: Filters, part: QueryPart) -> QueryPart:
     return QueryPart(part.text, kept)
 
 
-def _contradicts(name: str, value: object, filters: Filters) -> bool:
+def _contradicts(name: str, value: Decimal | float, filters: Filters) -> bool:
     if name == "min_price":
         return filters.max_price is not None and value > filters.max_price
     if name == "max_price":

@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import cast
 
 import redis
 from django.db import connection
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
+from redis.typing import EncodableT, FieldT
 
 from listings.models import Listing
 from listings.words import BREAK, WORD, plain_word, stem
@@ -137,9 +139,9 @@ def vocabulary() -> Vocabulary:
     """The current vocabulary, parsed once in this process; empty when Redis does not answer or has none."""
     global _parsed
     try:
-        learnt_at = (client().hget(KEY, "learnt_at") or b"").decode()
+        learnt_at = (_stored("learnt_at") or b"").decode()
         if learnt_at != _parsed[0]:
-            _parsed = learnt_at, _parse(client().hget(KEY, "words"))
+            _parsed = learnt_at, _parse(_stored("words"))
     except (redis.RedisError, ValueError, zlib.error) as error:
         logger.warning(
             "The vocabulary could not be read from Redis (%s). Searches go on without spelling correction",
@@ -149,13 +151,18 @@ def vocabulary() -> Vocabulary:
     return _parsed[1]
 
 
+def _stored(name: str) -> bytes | None:
+    """A field of the vocabulary in Redis. Raises RedisError."""
+    return cast("bytes | None", client().hget(KEY, name))
+
+
 def _parse(stored: bytes | None) -> Vocabulary:
     return Vocabulary(**json.loads(zlib.decompress(stored))) if stored else Vocabulary()
 
 
 def learn_when_stale(*, now: datetime) -> int:
     """Learn the vocabulary if it is older than RELEARN_AFTER. Returns the number of words; 0 if it is not."""
-    learnt_at = client().hget(KEY, "learnt_at")
+    learnt_at = _stored("learnt_at")
     if learnt_at is not None and abs(now - datetime.fromisoformat(learnt_at.decode())) < RELEARN_AFTER:
         return 0
     return learn(now=now)
@@ -171,7 +178,10 @@ def learn(*, now: datetime) -> int:
         client().delete(KEY)
         return 0
     stored = json.dumps({"listing_count": counted.listing_count, "counts": counted.counts})
-    mapping = {"learnt_at": now.isoformat(), "words": zlib.compress(stored.encode())}
+    mapping: dict[FieldT, EncodableT] = {
+        "learnt_at": now.isoformat(),
+        "words": zlib.compress(stored.encode()),
+    }
     client().hset(KEY, mapping=mapping)
     return len(counted.counts)
 

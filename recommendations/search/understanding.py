@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from recommendations.search.places import places_in
-from recommendations.search.prices import QuerySpan, prices_in
+from recommendations.search.prices import FilterValues, QuerySpan, prices_in
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class QueryPart:
     """A part of a query and the filters that it stands for, by their names in Filters."""
 
     text: str
-    filters: dict[str, object]
+    filters: FilterValues
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class UnderstoodQuery:
     understood: tuple[QueryPart, ...] = ()
 
     @property
-    def filters(self) -> dict[str, object]:
+    def filters(self) -> FilterValues:
         """The filters of all parts, by their names in Filters. They never contradict each other."""
         return {name: value for part in self.understood for name, value in part.filters.items()}
 

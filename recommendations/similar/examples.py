@@ -21,17 +21,17 @@ PROPOSED = 200  # candidates of each interest: enough remain after the negative 
 
 
 class UnknownListings(Invalid):
-    def __init__(self, external_ids: Sequence[str]):
+    def __init__(self, external_ids: Sequence[str]) -> None:
         super().__init__(f"There is no listing {', '.join(map(repr, external_ids))}.")
 
 
 class NoPositiveExamples(Invalid):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("Name at least one listing to find more like it.", field="positive")
 
 
 class ConflictingExamples(Invalid):
-    def __init__(self, external_ids: Sequence[str]):
+    def __init__(self, external_ids: Sequence[str]) -> None:
         super().__init__(
             f"Both wanted and not wanted: {', '.join(map(repr, external_ids))}.", field="negative"
         )
@@ -74,7 +74,10 @@ def _keys_of(positive: Sequence[str], negative: Sequence[str]) -> tuple[list[int
     keys = dict(public.values_list("external_id", "pk"))
     if unknown := [external_id for external_id in named if external_id not in keys]:
         raise UnknownListings(unknown)
-    return tuple([keys[external_id] for external_id in dict.fromkeys(ids)] for ids in (positive, negative))
+    wanted, unwanted = (
+        [keys[external_id] for external_id in dict.fromkeys(ids)] for ids in (positive, negative)
+    )
+    return wanted, unwanted
 
 
 def _known_vectors(listing_ids: list[int], snapshot: CatalogueSnapshot) -> tuple[Matrix, bool]:
@@ -105,7 +108,10 @@ def _scored(
     order = np.argsort(-score, kind="stable")
     columns = np.column_stack([score, *nearest])[order[~np.isnan(score[order])]]
     ids = snapshot.attributes["listing_id"][rows[order]][: len(columns)].tolist()
-    return {pk: tuple(map(_rounded, row)) for pk, row in zip(ids, columns.tolist(), strict=True)}
+    return {
+        pk: (round(score, 4), _rounded(to_positive), _rounded(to_negative))
+        for pk, (score, to_positive, to_negative) in zip(ids, columns.tolist(), strict=True)
+    }
 
 
 def _rounded(value: float) -> float | None:

@@ -14,7 +14,7 @@ SPARE_CANDIDATES = 40  # candidates beyond the count: the listings of some left 
 class EncoderSwitching(Unavailable):
     """The query was encoded by another encoder than the snapshot's. It lasts for seconds."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("The encoder is being switched just now; try again in a moment.")
 
 

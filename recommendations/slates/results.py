@@ -1,5 +1,6 @@
 """Results that answers are made of: pages of listings, with their scores and reasons."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -62,7 +63,7 @@ class Page:
     degraded: names of the inputs that were not available.
     """
 
-    items: list[Item]
+    items: Sequence[Item]
     degraded: list[str] = field(default_factory=list)
     slate_id: str | None = None
     next_cursor: str | None = None

@@ -102,7 +102,6 @@ def _empty(snapshot: CatalogueSnapshot) -> UserProfile:
 
 
 _LISTING_COLUMNS = ("listing__price", "listing__category", "listing__latitude", "listing__longitude")
-_LISTING_COLUMN_COUNT = len(_LISTING_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,10 @@ def _last_events(own: QuerySet[Interaction], most: int = LAST_EVENTS) -> list[_E
     """The last `most` events, the last one first."""
     columns = ("listing", "kind", "source", "is_doubtful", "occurred_at", *_LISTING_COLUMNS)
     rows = own.order_by("-occurred_at").values_list(*columns)[:most]
-    return [_Event(*row[:-_LISTING_COLUMN_COUNT], row[-_LISTING_COLUMN_COUNT:]) for row in rows]
+    return [
+        _Event(listing, kind, source, is_doubtful, at, tuple(about))
+        for listing, kind, source, is_doubtful, at, *about in rows
+    ]
 
 
 def _touched(events: list[_Event], now: datetime) -> dict[int, _Signal]:

@@ -106,6 +106,7 @@ class CollaborativeDataset:
 
     def _without_last(self, last_share: float) -> InteractionHistory:
         moment = point_in_time.split_time(1 - last_share, until=self.whole.until)
+        assert moment is not None  # there are events up to `whole.until`
         return read_history(until=moment, before=self.horizon)
 
     def fit(

@@ -87,7 +87,8 @@ def _source(record: EncoderManifest) -> Encoder:
     sentence_encoder = encoder.configured_sentence_encoder()
     text_encoder = sentence_encoder.version if sentence_encoder else ""
     space = UntrainedSpace(backbone.version, backbone.dimension, text_encoder)
-    return Encoder("", replace(record, parts=backbone.parts), space)
+    # The stand-in is enough for reading features; `encode` is never called on it.
+    return Encoder("", replace(record, parts=backbone.parts), space)  # type: ignore[arg-type]
 
 
 def _both(report: "Callable[[HeadEpoch], None]", write: Callable) -> "Callable[[HeadEpoch], None]":

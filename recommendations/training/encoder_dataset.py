@@ -50,27 +50,30 @@ def read_dataset(encoder: Encoder, progress: Progress) -> EncoderDataset:
     A photo without a file is used by its stored features, and skipped if it has none.   Raises DamagedPhoto.
     """
     listings = _newest()
-    features, owners, sentences = [], [], []
+    features: list[Matrix] = []
+    owners: list[int] = []
+    sentences: list[Matrix] = []
     for start in range(0, len(listings), CHUNK):
         chunk = listings[start : start + CHUNK]
         usable_photos = _usable_photos(encoder, chunk)
         row_of = {listing.pk: row for row, listing in enumerate(chunk, start=start)}
         features.append(_features(encoder, usable_photos))
         owners += [row_of[photo.listing_id] for photo in usable_photos]
-        sentences.append(stored_sentences(encoder, chunk))
+        if (of_chunk := stored_sentences(encoder, chunk)) is not None:
+            sentences.append(of_chunk)
         progress(start + len(chunk), len(listings))
     return EncoderDataset(
         listing_ids=np.array([listing.pk for listing in listings], np.int64),
         titles=[listing.title for listing in listings],
         descriptions=[listing.description for listing in listings],
-        roots=[listing.root_path for listing in listings],
+        roots=[_root(listing) for listing in listings],
         paths=[listing.category.path for listing in listings],
         held_out=np.array([is_held_out(listing.external_id) for listing in listings], bool),
         features=np.concatenate(features)
         if features
         else np.empty((0, encoder.feature_dimension), np.float16),
         owners=np.array(owners, np.int64),
-        sentences=np.concatenate(sentences) if encoder.text_encoder and sentences else None,
+        sentences=np.concatenate(sentences) if sentences else None,
     )
 
 
@@ -94,7 +97,7 @@ def _features(encoder: Encoder, usable_photos: list[Photo]) -> Matrix:
 
 def file_of(photo: Photo) -> Path:
     """The file of the photo in the size that backbones take."""
-    return processing.path_of(photo.file.name, processing.Size.MEDIUM)
+    return processing.path_of(photo.file_name, processing.Size.MEDIUM)
 
 
 def is_held_out(external_id: str) -> bool:
@@ -107,7 +110,11 @@ def labelled_photos() -> Iterator[tuple[Photo, str, str, bool]]:
     listings = {listing.pk: listing for listing in _newest()}
     for photo in Photo.objects.filter(listing__in=listings).order_by("pk").iterator():
         listing = listings[photo.listing_id]
-        yield photo, listing.root_path, listing.category.path, is_held_out(listing.external_id)
+        yield photo, _root(listing), listing.category.path, is_held_out(listing.external_id)
+
+
+def _root(listing: Listing) -> str:
+    return listing.root_path  # type: ignore[attr-defined]  # by _newest
 
 
 def _newest() -> list[Listing]:

@@ -48,5 +48,5 @@ def count_between(since: int, until: int, *, limit: int) -> int:
 def _last_tried(horizon: int) -> int:
     """The position of the latest attempt: a training that left a row, or one recorded by `claim_training`."""
     last = store.trainings().exclude(horizon=None).order_by("-pk").first()
-    attempts = (last.horizon if last else 0, int(trending.client().get(ATTEMPT_KEY) or 0))
+    attempts = ((last.horizon or 0) if last else 0, int(trending.client().get(ATTEMPT_KEY) or 0))
     return max(watermark.position(attempt, horizon=horizon) for attempt in attempts)

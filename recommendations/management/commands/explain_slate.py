@@ -1,3 +1,5 @@
+from typing import TextIO, cast
+
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.console import Console
@@ -25,7 +27,7 @@ class Command(BaseCommand):
             raise CommandError(error.detail) from None
         for line in _about(account):
             self.stdout.write(line)
-        output = self.stdout._out
+        output = cast(TextIO, self.stdout._out)
         Console(file=output, width=None if output.isatty() else WIDTH).print(_table(account.places))
         for sentence in account.gone or ["All that it was made of is still there."]:
             self.stdout.write(sentence)

@@ -2,6 +2,7 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
@@ -61,7 +62,7 @@ class Command(BaseCommand):
     def _print(self, events: QuerySet) -> None:
         """Events go to standard output, messages to standard error."""
         try:
-            count = export_lines(events, self.stdout._out)
+            count = export_lines(events, cast(TextIO, self.stdout._out))
             self.stdout.flush()
             self.stderr.write(f"{count} events written.")
         except BrokenPipeError:  # the reader closed the pipe

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -43,4 +44,4 @@ class Command(BaseCommand):
         table = Table("row", "event_id", "reason", title="Refused rows (the first few)")
         for number, event_id, reason in report.refused:
             table.add_row(str(number), event_id, reason)
-        Console(file=self.stdout._out).print(table)
+        Console(file=cast(TextIO, self.stdout._out)).print(table)

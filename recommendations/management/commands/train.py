@@ -1,6 +1,7 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -49,7 +50,7 @@ class Command(BaseCommand):
             add[name](kinds.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}."))
 
     def handle(self, *, kind: str, **options):
-        train = {
+        train: dict[str, Callable[..., None]] = {
             "collaborative": self._collaborative,
             "encoder": self._encoder,
             "backbone": self._backbone,
@@ -225,7 +226,7 @@ def _count(least: int) -> Callable[[str], int]:
 
 RATES = {"adamw": 1e-4, "sgd": 1e-2}
 # Defaults of --finetune.
-FINETUNING = {"optimiser": "adamw", "epochs": 5, "image_size": 192, "unfrozen_blocks": None}
+FINETUNING: dict[str, Any] = {"optimiser": "adamw", "epochs": 5, "image_size": 192, "unfrozen_blocks": None}
 
 
 def _add_rollback_options(parser: ArgumentParser, *, refused_if: str, before: str) -> None:

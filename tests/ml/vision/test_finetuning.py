@@ -127,7 +127,7 @@ class TestLearning:
         options = replace(QUICK, epoch_count=3, augmentation=replace(STILL, flips=True))
         report = fine_tune(untrained, many_photos, tmp_path, options=options)
         assert report.best.accuracy > 0.75
-        assert (report.photo_count, report.validation_count) == (72, 24)
+        assert report.photo_count == 72
         assert report.categories == ("bar", "disc", "frame")
 
     def test_the_file_is_a_backbone_of_the_size_it_was_trained_on(self, plain, photos):

@@ -111,7 +111,9 @@ class TestGate:
     def test_a_worse_one_is_refused_and_recorded_and_the_active_one_stays(
         self, perfect, encoder, settings, quickly, capsys
     ):
-        with pytest.raises(CommandError, match="Worse than the active encoder.*Publish the new one with --force") as refusal:
+        with pytest.raises(
+            CommandError, match="Worse than the active encoder.*Publish the new one with --force"
+        ) as refusal:
             call_command("train", "encoder")
         assert refusal.value.returncode == 1
         assert (selection.active_encoder(), selection.target_encoder()) == (encoder, encoder)
