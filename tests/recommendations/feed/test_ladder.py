@@ -54,31 +54,35 @@ def no_redis(settings):
 
 
 class TestRungs:
-    def test_everything(self, listings, as_bob, bob, page_of, now):
+    def test_a_feed_with_all_its_inputs_names_nothing_as_missing(self, listings, as_bob, bob, page_of, now):
         simulate(shopper_count=40, seed=3, now=now)
         train_collaborative(now=now, force=True)
         factories.event(bob, listings[0])
         assert page_of(as_bob)["degraded"] == []
 
-    def test_without_the_ranker_that_was_refused(self, listings, as_bob, page_of):
+    def test_a_feed_without_a_ranker_is_full_and_names_it(self, listings, as_bob, page_of):
         refused(TrainedModel.Kind.RANKER)
         page = page_of(as_bob)
         assert "ranker" in page["degraded"]
         assert len(page["items"]) == 20
 
-    def test_without_a_model_of_behaviour(self, listings, as_bob, bob, page_of, ago):
+    def test_a_feed_without_a_collaborative_model_follows_content(self, listings, as_bob, bob, page_of, ago):
         factories.event(bob, listings[0], at=ago(minutes=5))
         page = page_of(as_bob)
         assert page["degraded"] == ["collaborative"]
         assert titles(page)[0].startswith(KINDS[0])
 
-    def test_without_redis_what_is_liked_and_new(self, listings, as_bob, bob, page_of, ago, no_redis):
+    def test_a_feed_without_redis_follows_content_and_names_what_is_missing(
+        self, listings, as_bob, bob, page_of, ago, no_redis
+    ):
         factories.event(bob, listings[0], at=ago(minutes=5))
         page = page_of(as_bob)
         assert page["degraded"] == ["broker", "collaborative", "trending"]
         assert titles(page)[0].startswith(KINDS[0])
 
-    def test_without_workers_what_has_a_vector_already(self, listings, alice, as_bob, follow, ago):
+    def test_embedding_is_late_when_a_listing_waits_longer_than_the_patience(
+        self, listings, alice, as_bob, follow, ago
+    ):
         follow()
         late = factories.listing(alice, "Waits for its vector", created_at=ago(hours=1))
         type(late).objects.filter(pk=late.pk).update(
@@ -88,7 +92,9 @@ class TestRungs:
         assert embedding_lag.is_embedding_late(version, now=ago())
         assert not embedding_lag.is_embedding_late(version, now=ago() - timedelta(hours=1))
 
-    def test_while_vectors_of_another_encoder_are_made_nothing_is_late(self, listings, follow, ago):
+    def test_embedding_with_another_encoder_makes_nothing_late_for_the_active_one(
+        self, listings, follow, ago
+    ):
         follow()
         Listing.objects.update(updated_at=ago(days=1))
         EmbeddingJob.objects.bulk_create(EmbeddingJob(listing=listing) for listing in listings)
@@ -98,7 +104,7 @@ class TestRungs:
         Listing.objects.filter(pk=listings[0].pk).update(content_version=F("content_version") + 1)
         assert embedding_lag.is_embedding_late(version, now=ago())
 
-    def test_without_a_view_what_is_trending_and_then_what_is_newest(self, listings, charlie, as_bob, now):
+    def test_the_fallback_shows_trending_listings_and_then_the_newest(self, listings, charlie, as_bob, now):
         factories.event(charlie, listings[20])
         trending.roll_up(now=now + timedelta(minutes=1))
         page = as_bob.get(FEED).json()
@@ -106,23 +112,23 @@ class TestRungs:
         assert [item["reason"]["code"] for item in page["items"][:2]] == ["trending", "new"]
         assert page["degraded"] == ["catalogue"]
 
-    def test_without_a_view_what_is_old_is_not_called_new(self, alice, as_bob, ago):
+    def test_the_fallback_does_not_call_an_old_listing_new(self, alice, as_bob, ago):
         factories.listing(alice, created_at=ago(days=60))
         assert [item["reason"]["code"] for item in as_bob.get(FEED).json()["items"]] == ["more"]
 
-    def test_without_anything_what_is_newest(self, listings, as_bob, no_redis):
+    def test_the_fallback_without_redis_shows_the_newest_listings(self, listings, as_bob, no_redis):
         page = as_bob.get(FEED).json()
         assert titles(page) == [listing.title for listing in listings[:20]]
         assert page["degraded"] == ["catalogue", "trending"]
 
-    def test_filters_and_what_one_hid_hold_on_the_lowest_too(self, listings, bob, as_bob):
+    def test_the_fallback_heeds_filters_and_hidden_listings(self, listings, bob, as_bob):
         factories.event(bob, listings[0], "hide")
         shown = as_bob.get(FEED, {"max_price": "60", "limit": 3}).json()
         assert titles(shown) == [listing.title for listing in listings[1:4]]
         assert as_bob.get(FEED, {"max_price": "10"}).json()["items"] == []
 
 
-def test_a_slate_that_cannot_be_written_is_no_reason_to_show_nothing(listings, as_bob, page_of):
+def test_a_feed_whose_slate_cannot_be_written_is_shown_without_a_cursor(listings, as_bob, page_of):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE recommendations_slate ADD CHECK (false) NOT VALID")
     page = page_of(as_bob)

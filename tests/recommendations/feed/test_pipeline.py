@@ -59,7 +59,9 @@ def ids(items) -> list[str]:
 
 
 class TestAnyone:
-    def test_gets_twenty_items_with_a_score_from_each_source(self, anyone, catalogue, feed_of):
+    def test_an_anonymous_feed_has_twenty_items_scored_by_trending_and_freshness(
+        self, anyone, catalogue, feed_of
+    ):
         items = feed_of(anyone)
         assert len(items) == 20
         assert len(set(ids(items))) == 20
@@ -71,7 +73,7 @@ class TestAnyone:
     def test_an_empty_catalogue_has_an_empty_feed(self, anyone, feed_of):
         assert feed_of(anyone) == []
 
-    def test_before_the_first_encoder_it_is_what_is_new(self, anyone, alice, db, monkeypatch):
+    def test_before_the_first_encoder_the_feed_is_the_newest_listings(self, anyone, alice, db, monkeypatch):
         own = follower.CatalogueFollower()
         own._pid = os.getpid()
         monkeypatch.setattr(follower, "_replica", own)
@@ -83,7 +85,7 @@ class TestAnyone:
 
 
 class TestFeedFollowsTheShopper:
-    def test_two_office_chairs_bring_more_office_furniture(self, bob, as_bob, catalogue, feed_of):
+    def test_two_viewed_office_chairs_bring_more_office_furniture(self, bob, as_bob, catalogue, feed_of):
         before = of_category(feed_of(as_bob), OFFICE)
         chairs = [each for each in catalogue if "office chair" in each.title][:2]
         for chair in chairs:
@@ -92,7 +94,7 @@ class TestFeedFollowsTheShopper:
         assert of_category(after, OFFICE) > before
         assert after[0]["scores"]["content"] is not None
 
-    def test_two_tastes_are_both_served(self, bob, as_bob, catalogue, feed_of):
+    def test_two_interests_are_both_served(self, bob, as_bob, catalogue, feed_of):
         for each in (catalogue[0], catalogue[1]):  # a sofa and a bike
             factories.event(bob, each, "favourite")
         items = feed_of(as_bob)
@@ -106,15 +108,15 @@ class TestFeedFollowsTheShopper:
         assert catalogue[1].external_id not in ids(items)
         assert of_category(items, "Sports / Bicycles") >= 5
 
-    def test_a_taste_of_yesterday_weighs_more_than_one_of_last_month(
-        self, bob, as_bob, catalogue, feed_of, ago
-    ):
+    def test_a_recent_view_weighs_more_than_one_of_last_month(self, bob, as_bob, catalogue, feed_of, ago):
         factories.event(bob, catalogue[0], "view", at=ago(days=30))
         factories.event(bob, catalogue[1], "view", at=ago(hours=1))
         items = feed_of(as_bob)
         assert of_category(items, "Sports / Bicycles") > of_category(items, "Home & Garden / Sofas")
 
-    def test_what_a_visitor_did_counts_after_login(self, anyone, bob, as_bob, catalogue, feed_of):
+    def test_events_of_a_visitor_count_in_the_members_feed_after_login(
+        self, anyone, bob, as_bob, catalogue, feed_of
+    ):
         bikes = [each for each in catalogue if "bike" in each.title][:3]
         for number, bike in enumerate(bikes):
             body = {"event_id": f"v{number}", "listing": bike.external_id, "kind": "favourite"}
@@ -122,40 +124,48 @@ class TestFeedFollowsTheShopper:
         anyone.post("/api/v1/login/", {"username": "bob", "password": factories.PASSWORD})
         assert of_category(feed_of(as_bob), "Sports / Bicycles") >= 5
 
-    def test_what_was_hidden_after_a_look_is_no_taste(self, bob, as_bob, catalogue, feed_of):
+    def test_a_viewed_listing_that_was_hidden_afterwards_says_nothing_of_taste(
+        self, bob, as_bob, catalogue, feed_of
+    ):
         factories.event(bob, catalogue[1], "view")
         factories.event(bob, catalogue[1], "hide")
         assert feed_of(as_bob)[0]["scores"]["content"] is None
 
-    def test_a_look_at_ones_own_listing_is_no_taste(self, alice, as_bob, bob, catalogue, feed_of):
+    def test_a_view_of_ones_own_listing_says_nothing_of_taste(self, alice, as_bob, bob, catalogue, feed_of):
         factories.event(bob, factories.listing(bob, "My own blue sofa"))
         assert feed_of(as_bob)[0]["scores"]["content"] is None
 
 
 class TestWhatIsNeverShown:
-    def test_ones_own_listings(self, as_alice, catalogue, feed_of):
+    def test_a_seller_is_not_shown_their_own_listings(self, as_alice, catalogue, feed_of):
         assert feed_of(as_alice) == []
 
     @pytest.mark.parametrize("kind", ["hide", "report"])
-    def test_what_one_hid_or_reported(self, bob, as_bob, catalogue, feed_of, kind):
+    def test_a_hidden_or_reported_listing_is_not_shown_to_the_actor(
+        self, bob, as_bob, catalogue, feed_of, kind
+    ):
         factories.event(bob, catalogue[0], kind)
         assert catalogue[0].external_id not in ids(feed_of(as_bob, limit=100))
 
-    def test_something_hidden_long_ago(self, bob, as_bob, catalogue, feed_of, ago):
+    def test_a_listing_hidden_long_ago_and_many_events_back_is_still_not_shown(
+        self, bob, as_bob, catalogue, feed_of, ago
+    ):
         factories.event(bob, catalogue[0], "hide", at=ago(days=300))
         for number in range(120):
             factories.event(bob, catalogue[1 + number % 5])
         assert catalogue[0].external_id not in ids(feed_of(as_bob, limit=100))
 
     @pytest.mark.parametrize("verb", [services.reserve, services.withdraw])
-    def test_what_left_the_market_even_before_the_index_knows(self, anyone, catalogue, follow, verb):
+    def test_a_reserved_or_withdrawn_listing_is_gone_before_the_index_knows(
+        self, anyone, catalogue, follow, verb
+    ):
         follow()
         verb(listing=catalogue[0])
         items = anyone.get("/api/v1/feed/", {"limit": 100}).json()["items"]
         assert catalogue[0].external_id not in ids(items)
         assert len(items) == len(catalogue) - 1
 
-    def test_a_released_listing_is_back(self, anyone, catalogue, feed_of):
+    def test_a_released_listing_is_back_in_the_feed(self, anyone, catalogue, feed_of):
         services.reserve(listing=catalogue[0])
         assert catalogue[0].external_id not in ids(feed_of(anyone, limit=100))
         services.release(listing=catalogue[0])
@@ -163,20 +173,20 @@ class TestWhatIsNeverShown:
 
 
 class TestFilters:
-    def test_category_with_what_lies_below_it(self, anyone, catalogue, feed_of):
+    def test_a_category_filter_includes_the_categories_below_it(self, anyone, catalogue, feed_of):
         items = feed_of(anyone, category="Home & Garden", limit=100)
         assert {item["listing"]["category"] for item in items} == {"Home & Garden / Sofas", OFFICE}
         assert len(items) == 30
 
-    def test_price_between(self, anyone, catalogue, feed_of):
+    def test_a_price_filter_keeps_listings_within_its_bounds(self, anyone, catalogue, feed_of):
         items = feed_of(anyone, min_price=30, max_price=50, limit=100)
         assert {float(item["listing"]["price"]) for item in items} == {30, 40, 50}
 
-    def test_condition(self, anyone, alice, catalogue, feed_of):
+    def test_a_condition_filter_keeps_listings_of_that_condition(self, anyone, alice, catalogue, feed_of):
         new = factories.listing(alice, "Lamp", condition="new")
         assert ids(feed_of(anyone, condition="new")) == [new.external_id]
 
-    def test_within_a_radius(self, anyone, alice, catalogue, feed_of):
+    def test_a_radius_filter_keeps_listings_within_the_distance(self, anyone, alice, catalogue, feed_of):
         leeds = factories.listing(alice, "Lamp", latitude=53.8, longitude=-1.55)
         factories.listing(alice, "Lamp", latitude=51.5, longitude=-0.12)
         items = feed_of(anyone, lat=53.79, lon=-1.75, radius_km=20)  # Bradford, 13 km from there
@@ -202,7 +212,9 @@ class TestFilters:
             ({"nonsense": 1}, "nonsense"),
         ],
     )
-    def test_a_bad_one_is_a_400_that_names_the_field(self, anyone, catalogue, follow, query, field):
+    def test_an_invalid_query_is_refused_with_400_and_the_name_of_the_field(
+        self, anyone, catalogue, follow, query, field
+    ):
         follow()
         response = anyone.get("/api/v1/feed/", query)
         assert response.status_code == 400
@@ -211,11 +223,11 @@ class TestFilters:
 
 
 class TestWhoMayAsk:
-    def test_charlie_cannot_ask_for_bobs_feed(self, as_charlie, bob, catalogue, follow):
+    def test_a_member_cannot_request_the_feed_of_another(self, as_charlie, bob, catalogue, follow):
         follow()
         assert as_charlie.get("/api/v1/feed/", {"actor": "bob"}).status_code == 403
 
-    def test_a_service_may_and_an_unknown_actor_gets_the_feed_of_a_stranger(
+    def test_a_service_gets_the_feed_of_any_actor_and_a_new_actor_has_no_profile(
         self, as_service, bob, catalogue, feed_of
     ):
         for chair in catalogue[4:60:6]:
@@ -236,7 +248,7 @@ class TestCollaborative:
         Interaction.objects.filter(kind="purchase").delete()
 
     @pytest.mark.parametrize("source", ["collaborative", "covisitation"])
-    def test_a_listing_that_nobody_touched_has_a_score(
+    def test_an_untouched_listing_has_a_score_by_the_trained_prior(
         self, as_service, alice, shopped, feed_of, now, monkeypatch, source
     ):
         monkeypatch.setattr(model, "LEAST_FOR_PRIOR", 10)
@@ -246,7 +258,7 @@ class TestCollaborative:
         assert scores[newcomer.external_id] is not None
         assert None not in scores.values()
 
-    def test_without_a_prior_the_factors_say_nothing_of_it(
+    def test_an_untouched_listing_has_no_collaborative_score_without_a_prior(
         self, as_service, alice, shopped, feed_of, now, monkeypatch
     ):
         monkeypatch.setattr(model, "LEAST_FOR_PRIOR", 1000)
@@ -256,7 +268,7 @@ class TestCollaborative:
         assert scores.pop(newcomer.external_id) is None
         assert any(score is not None for score in scores.values())
 
-    def test_a_newcomer_like_what_others_went_on_to_outscores_one_like_nothing_of_theirs(
+    def test_a_new_listing_like_what_others_viewed_next_outscores_one_unlike_it(
         self, as_service, alice, shopped, feed_of, now, bob, as_bob, catalogue
     ):
         train_collaborative(now=now)
@@ -266,7 +278,9 @@ class TestCollaborative:
         scores = scores_of(feed_of(as_bob, limit=100), "covisitation")
         assert scores[bike.external_id] > (scores[coat.external_id] or 0)
 
-    def test_a_damaged_model_leaves_the_one_before_serving(self, as_service, shopped, feed_of, now, settings):
+    def test_a_damaged_model_leaves_the_previous_one_serving(
+        self, as_service, shopped, feed_of, now, settings
+    ):
         first = train_collaborative(now=now)
         assert feed_of(as_service, actor="shopper-5-3")
         second = train_collaborative(now=timezone.now())
@@ -298,41 +312,43 @@ class TestCovisitation:
         factories.event(bob, catalogue[0])
         return lambda **query: scores_of(feed_of(as_bob, limit=100, **query), "covisitation")
 
-    def test_what_people_touched_after_it_outscores_what_they_touched_before(self, catalogue, covisited):
+    def test_listings_touched_after_the_viewed_one_outscore_those_touched_before(self, catalogue, covisited):
         _, bike, coat, phone = (each.external_id for each in catalogue[:4])
         scores = covisited()
         assert scores[bike] > scores[coat] > scores[phone] > 0, "the nearer the more"
 
-    def test_what_people_touched_after_it_comes_up(self, catalogue, as_bob, covisited, feed_of):
+    def test_a_listing_touched_after_the_viewed_one_comes_first_in_its_category(
+        self, catalogue, as_bob, covisited, feed_of
+    ):
         assert covisited()
         items = feed_of(as_bob, category="Sports", limit=100)
         assert items[0]["listing"]["id"] == catalogue[1].external_id
 
-    def test_a_sold_listing_still_votes_for_its_neighbours(self, catalogue, covisited):
+    def test_a_sold_listing_still_scores_its_covisited_neighbours(self, catalogue, covisited):
         services.mark_sold(listing=catalogue[0], buyer=None, now=timezone.now())
         scores = covisited()
         assert catalogue[0].external_id not in scores
         assert scores[catalogue[1].external_id] > 0
 
-    def test_what_is_sold_itself_is_not_shown(self, catalogue, covisited):
+    def test_a_sold_covisited_listing_is_not_shown(self, catalogue, covisited):
         services.mark_sold(listing=catalogue[1], buyer=None, now=timezone.now())
         assert catalogue[1].external_id not in covisited()
 
-    def test_its_like_score_too(self, catalogue, covisited):
+    def test_untouched_listings_like_a_covisited_one_have_lower_scores_than_it(self, catalogue, covisited):
         """No bike but the first was ever touched."""
         scores = covisited(category="Sports")
         assert len(scores) == 10
         first = scores.pop(catalogue[1].external_id)
         assert all(0 < score < first for score in scores.values())
 
-    def test_a_look_at_something_else_is_followed_at_once(self, bob, catalogue, covisited):
+    def test_a_new_favourite_changes_the_covisitation_scores_at_once(self, bob, catalogue, covisited):
         before = covisited()[catalogue[2].external_id]
         factories.event(bob, catalogue[3], "favourite")  # the phone, from which people went on to the coat
         assert covisited()[catalogue[2].external_id] > before
 
 
 class TestQueries:
-    def test_a_feed_takes_few_and_no_more_for_more_items(
+    def test_a_feed_takes_at_most_eighteen_queries_whatever_its_length(
         self, bob, as_bob, catalogue, feed_of, django_assert_max_num_queries
     ):
         for each in catalogue[:10]:

@@ -46,10 +46,10 @@ class TestRules:
     @pytest.mark.parametrize(
         ("model", "rules"), [(Actor, ACTOR_RULES), (User, ACCOUNT_RULES), (Listing, LISTING_RULES)]
     )
-    def test_every_relation_to_a_person_and_what_they_sell_has_one(self, model, rules):
+    def test_every_relation_to_a_person_or_their_listings_has_an_erasure_rule(self, model, rules):
         assert relations_to(model) == set(rules)
 
-    def test_a_table_that_nobody_thought_of_would_be_found(self):
+    def test_a_new_table_that_refers_to_actors_lacks_an_erasure_rule(self):
         class Diary(models.Model):
             whose = models.ForeignKey(Actor, models.CASCADE, related_name="+")
 
@@ -66,7 +66,7 @@ class TestRules:
             del apps.all_models["recommendations"]["diary"]
             apps.clear_cache()
 
-    def test_whoever_signs_is_forgotten_there(self):
+    def test_every_column_that_names_staff_is_redacted(self):
         signed = {
             f"{model._meta.label}.{field.name}"
             for model in apps.get_models()
@@ -75,7 +75,7 @@ class TestRules:
         }
         assert signed == set(redaction.STAFF_NAME_COLUMNS)
 
-    def test_what_goes_with_the_account_goes_by_the_database_models(self):
+    def test_the_account_rules_delete_exactly_what_cascades_with_the_account(self):
         for name, rule in ACCOUNT_RULES.items():
             model, field = erasure.field_of(name)
             assert (rule == Rule.DELETE) == (
@@ -185,7 +185,7 @@ def everything() -> str:
 
 
 class TestErasing:
-    def test_no_row_refers_to_them_any_more(self, life, alice, visitor):
+    def test_after_an_erasure_no_row_refers_to_the_person(self, life, alice, visitor):
         gone = {alice.pk, visitor.pk}
         erase()
         for name in ACTOR_RULES:
@@ -199,7 +199,7 @@ class TestErasing:
         assert not PersonToken.objects.exists()
         assert not Session.objects.exists()
 
-    def test_no_text_in_any_table_names_them_or_says_what_they_wrote(self, life, alice, visitor):
+    def test_after_an_erasure_no_text_names_the_person_or_holds_what_they_wrote(self, life, alice, visitor):
         words = ["alice", "Alice", "Grandmother", "Elm Street", visitor.external_id, life["hers"].external_id]
         before = everything()
         assert all(word in before for word in words)
@@ -207,7 +207,7 @@ class TestErasing:
         left = everything()
         assert [word for word in words if word in left] == []
 
-    def test_what_is_about_others_stays_and_names_somebody_who_is_gone(self, life, bob):
+    def test_rows_about_others_stay_and_name_an_anonymous_author(self, life, bob):
         twin = factories.listing(bob, life["hers"].title)
         note(User.objects.get(username="chief"), twin)
         erase()
@@ -221,7 +221,9 @@ class TestErasing:
         positive = Slate.objects.get(actor=bob, parameters__has_key="positive").parameters["positive"]
         assert positive == [life["his"].external_id]
 
-    def test_their_listings_leave_the_market_and_others_keep_what_they_did(self, life, bob, settings):
+    def test_erased_listings_leave_the_market_and_others_keep_their_purchases_and_events(
+        self, life, bob, settings
+    ):
         assert list(settings.MEDIA_ROOT.rglob("*.jpg"))
         erase()
         hers, sold, bought = (Listing.objects.get(pk=life[name].pk) for name in ("hers", "sold", "bought"))
@@ -233,7 +235,7 @@ class TestErasing:
         assert Interaction.objects.filter(actor=bob, listing=hers).exists()
         assert Interaction.objects.count() == 2  # Charlie's, too
 
-    def test_what_others_have_is_not_touched(self, life, bob, follow):
+    def test_an_erasure_leaves_rows_of_others_as_they_are(self, life, bob, follow):
         kept = Slate.objects.filter(actor=bob).count()
         vector = bytes(ListingEmbedding.objects.get(listing=life["his"]).vector)
         erase()
@@ -242,11 +244,11 @@ class TestErasing:
         assert bytes(ListingEmbedding.objects.get(listing=life["his"]).vector) == vector
         assert User.objects.filter(username="bob").exists()
 
-    def test_the_visitor_they_were_leads_to_all_of_them(self, life, visitor):
+    def test_erasing_a_merged_visitor_erases_the_member(self, life, visitor):
         erase(visitor.external_id)
         assert not Actor.objects.filter(external_id="alice").exists()
 
-    def test_somebody_who_only_looked_leaves_nobody_behind(self, life):
+    def test_an_actor_with_events_alone_is_deleted_entirely(self, life):
         factories.event(factories.actor("dora"), life["his"])
         before = Actor.objects.count()
         erase("dora")
@@ -260,7 +262,7 @@ def hottest() -> dict[int, float]:
 
 
 class TestDerivedState:
-    def test_trending_is_what_it_would_be_without_them(self, life, now):
+    def test_trending_after_an_erasure_is_what_it_would_be_without_the_person(self, life, now):
         Doubt.objects.all().delete()  # or her events would count for nothing
         trending.roll_up(now=now)
         mixed = hottest()
@@ -271,7 +273,7 @@ class TestDerivedState:
         assert life["bought"].pk not in left  # she alone
         assert left[life["his"].pk] == pytest.approx(left[life["hers"].pk])
 
-    def test_exposure_counts_only_what_others_were_shown(self, life, now):
+    def test_exposure_after_an_erasure_counts_only_what_others_were_shown(self, life, now):
         def shown() -> dict[int, tuple[int, int]]:
             return {row.listing_id: (row.impressions, row.clicks) for row in Exposure.objects.all()}
 
@@ -282,7 +284,7 @@ class TestDerivedState:
         erase()
         assert shown()[life["his"].pk] == (1, 0)
 
-    def test_no_generation_of_the_index_holds_their_listings(self, life, alice, follow):
+    def test_no_generation_of_the_index_holds_erased_listings(self, life, alice, follow):
         def kept() -> list:
             version = follower.snapshot().encoder_version
             folders = generations._folders(version)
@@ -297,7 +299,7 @@ class TestDerivedState:
         follow()
         assert life["hers"].pk not in follower.snapshot().attributes["listing_id"][follower.snapshot().alive]
 
-    def test_a_worker_that_embeds_what_they_wrote_does_it_in_vain(self, life, alice, follow):
+    def test_an_erased_listing_that_waits_for_its_embedding_is_not_embedded(self, life, alice, follow):
         late = factories.listing(alice, SECRET_WORDS)
         erase()
         follow()
@@ -305,11 +307,11 @@ class TestDerivedState:
 
 
 class TestRefusals:
-    def test_somebody_unknown(self, db):
+    def test_erasing_an_unknown_actor_is_refused(self, db):
         with pytest.raises(CommandError, match="no actor 'nobody'"):
             erase("nobody")
 
-    def test_staff_are_a_record_of_the_house(self, alice):
+    def test_erasing_staff_is_refused(self, alice):
         User.objects.update(is_staff=True)
         with pytest.raises(CommandError, match="staff"):
             erase()
@@ -322,7 +324,7 @@ class TestRefusals:
         assert Actor.objects.filter(pk=alice.pk).exists()
         monkeypatch.undo()
 
-    def test_it_asks_first(self, alice, monkeypatch):
+    def test_erasing_without_a_confirmation_erases_nothing(self, alice, monkeypatch):
         monkeypatch.setattr("builtins.input", lambda question: "no")
         with pytest.raises(CommandError, match="Nothing was erased"):
             call_command("erase_actor", "alice")
@@ -336,12 +338,12 @@ class TestHandingOut:
         assert file.stat().st_mode & 0o077 == 0
         return [json.loads(line) for line in file.read_text().splitlines()]
 
-    def test_there_is_something_of_every_table_that_knows_them(self, life, tmp_path):
+    def test_an_export_holds_rows_of_every_table_about_the_person(self, life, tmp_path):
         tables = {row["table"] for row in self.rows(tmp_path)}
         knowing = {name.rpartition(".")[0] for name in ACTOR_RULES} | {"marketplace.PersonToken", "auth.User"}
         assert knowing | {"listings.Photo", "listings.PhotoSource", "recommendations.Impression"} <= tables
 
-    def test_it_says_what_they_did_in_names_that_they_know(self, life, visitor, tmp_path):
+    def test_an_export_names_actors_and_listings_by_external_id(self, life, visitor, tmp_path):
         rows = self.rows(tmp_path)
         events = [row for row in rows if row["table"] == "recommendations.Interaction"]
         assert {row["actor"] for row in events} == {"alice", visitor.external_id}
@@ -349,7 +351,9 @@ class TestHandingOut:
         slate = next(row for row in rows if row["table"] == "recommendations.Slate")
         assert slate["listing_ids"] == [life["his"].external_id]
 
-    def test_many_slates_need_no_more_queries_than_one(self, alice, now, django_assert_max_num_queries):
+    def test_an_export_of_many_slates_takes_no_more_queries_than_of_one(
+        self, alice, now, django_assert_max_num_queries
+    ):
         def slate_listings() -> list[list[str]]:
             rows = export.export(erasure.find_person("alice"))
             return [row["listing_ids"] for row in rows if row["table"] == "recommendations.Slate"]
@@ -363,12 +367,12 @@ class TestHandingOut:
         with django_assert_max_num_queries(len(of_one)):
             assert slate_listings() == [["sofa"]] * 21
 
-    def test_nobody_elses_rows_nor_any_secret_are_in_it(self, life, tmp_path):
+    def test_an_export_holds_no_rows_of_others_and_no_secrets(self, life, tmp_path):
         text = json.dumps(self.rows(tmp_path))
         assert '"actor": "bob"' not in text
         assert not {"password", "digest"} & {name for row in json.loads(text) for name in row}
 
-    def test_it_writes_over_nothing(self, alice, tmp_path):
+    def test_an_export_does_not_overwrite_a_file(self, alice, tmp_path):
         (tmp_path / "told.jsonl").write_text("mine")
         with pytest.raises(CommandError, match="cannot be written"):
             self.rows(tmp_path)

@@ -22,21 +22,21 @@ def averse(view, *unwanted: int):
     return replace(taste(view, {}), unwanted=np.array([words(kind) for kind in unwanted], np.float32))
 
 
-def test_what_is_like_something_hidden_is_pushed_down_and_what_is_not_is_left(view):
+def test_listings_like_a_hidden_one_get_a_penalty_and_others_none(view):
     pushed = penalties(view, averse(view, SOFAS), np.arange(4))
     assert pushed.tolist() == pytest.approx([MAX_PENALTY, 0, MAX_PENALTY, 0], abs=1e-2)
 
 
-def test_who_hid_nothing_pushes_nothing(view):
+def test_an_actor_who_hid_nothing_gives_no_penalties(view):
     assert penalties(view, taste(view, {}), np.arange(4)).tolist() == [0, 0, 0, 0]
 
 
-def test_a_listing_without_a_vector_stays_where_it_is(view):
+def test_a_hidden_listing_without_a_vector_gives_no_penalties(view):
     unknown = replace(averse(view), unwanted=np.zeros((1, view.dimension), np.float32))
     assert penalties(view, unknown, np.arange(4)).tolist() == [0, 0, 0, 0]
 
 
-def test_hiding_one_sofa_lets_the_others_fall(alice, bob, encoder, follow, now):
+def test_hiding_one_sofa_ranks_the_other_sofas_lower(alice, bob, encoder, follow, now):
     kinds = ["Blue three seater sofa", "Mountain bike with gears"]
     listings = [factories.listing(alice, f"{kinds[number % 2]} {number}") for number in range(12)]
     factories.event(bob, listings[0], "hide", at=now - timedelta(hours=1))

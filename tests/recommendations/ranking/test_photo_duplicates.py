@@ -16,7 +16,7 @@ def groups_of(view, listings) -> list[int]:
     return photo_duplicates.photo_groups(view, rows).tolist()
 
 
-def test_listings_with_one_photo_share_a_number_and_others_have_none(alice, bob, follow, picture):
+def test_listings_with_the_same_photo_share_a_group_and_others_have_none(alice, bob, follow, picture):
     listings = [
         factories.listing(seller, title)
         for seller, title in [(alice, "Blue sofa"), (bob, "A blue sofa"), (alice, "Bicycle"), (alice, "Lamp")]
@@ -29,7 +29,7 @@ def test_listings_with_one_photo_share_a_number_and_others_have_none(alice, bob,
     assert (bicycle, lamp) == (-1, -1)
 
 
-def test_a_photo_that_many_show_is_one_only_for_what_reads_alike(alice, follow, picture):
+def test_a_photo_that_many_show_groups_only_listings_with_similar_words(alice, follow, picture):
     """A dealer's picture before every listing does not hide the dealer's other goods."""
     goods = ["Oak table", "Desk lamp", "Mountain bike", "Winter coat", "Pram", "Guitar"]
     listings = [factories.listing(alice, title) for title in goods]
@@ -39,5 +39,5 @@ def test_a_photo_that_many_show_is_one_only_for_what_reads_alike(alice, follow, 
     assert set(groups_of(follow(), listings)) == {-1}
 
 
-def test_nothing_to_compare_is_no_trouble(follow):
+def test_photo_groups_of_no_rows_are_empty(follow):
     assert photo_duplicates.photo_groups(follow(), np.empty(0, np.int64)).tolist() == []

@@ -39,47 +39,47 @@ def names(*items: Item) -> tuple[str, ...]:
 
 
 class TestGrouping:
-    def test_the_same_photo_again_is_folded_into_the_earlier_item(self, item_of):
+    def test_an_item_with_the_same_photo_is_folded_into_the_earlier_one(self, item_of):
         first, other, again = item_of(SCENE), item_of(OTHER_SCENE), item_of(SCENE)
         assert folded(fold_copies([first, other, again])) == [
             (first.listing.external_id, names(again)),
             (other.listing.external_id, ()),
         ]
 
-    def test_three_bits_are_the_same_photo_and_four_are_another(self, item_of):
+    def test_hashes_that_differ_in_three_bits_fold_and_in_four_do_not(self, item_of):
         first, near, far = item_of(SCENE), item_of(THREE_BITS_OFF), item_of(FOUR_BITS_OFF)
         grouped = fold_copies([first, near, far])
         assert folded(grouped) == [(first.listing.external_id, names(near)), (far.listing.external_id, ())]
 
-    def test_one_of_several_photos_is_enough(self, item_of):
+    def test_one_equal_photo_of_several_is_enough_to_fold(self, item_of):
         first, again = item_of(OTHER_SCENE, SCENE), item_of("0f1e2d3c4b5a6978", SCENE)
         assert folded(fold_copies([first, again])) == [(first.listing.external_id, names(again))]
 
     def test_photos_of_one_listing_that_are_alike_fold_nothing(self, item_of):
         assert folded(fold_copies([item_of(SCENE, SCENE)]))[0][1] == ()
 
-    def test_what_was_folded_draws_nothing_else_in(self, item_of):
+    def test_a_folded_item_draws_no_other_items_in(self, item_of):
         """Otherwise a chain of near photos could fold two that are not near."""
         first, bridge, last = item_of(SCENE), item_of(SCENE, OTHER_SCENE), item_of(OTHER_SCENE)
         assert [item.listing for item in fold_copies([first, bridge, last])] == [first.listing, last.listing]
 
-    def test_listings_without_photos_stay_apart(self, item_of):
+    def test_listings_without_photos_are_not_folded(self, item_of):
         items = [item_of(), item_of(), item_of(SCENE)]
         assert fold_copies(items) == items
         assert fold_copies([]) == []
 
     @pytest.mark.parametrize("plain", [BLANK, "0000000000000000", "ffffffffffffffff", "8000800080008000", ""])
-    def test_blank_photos_say_nothing(self, item_of, plain):
+    def test_blank_photos_fold_nothing(self, item_of, plain):
         assert len(fold_copies([item_of(plain), item_of(plain)])) == 2
 
-    def test_a_photo_that_many_listings_show_says_nothing_by_itself(self, item_of):
+    def test_a_photo_that_many_listings_show_folds_nothing_by_its_hash_alone(self, item_of):
         assert (
             len(fold_copies([item_of(SCENE) for _ in range(photo_duplicates.COMMON + 1)]))
             == photo_duplicates.COMMON + 1
         )
         assert len(fold_copies([item_of(SCENE) for _ in range(photo_duplicates.COMMON)])) == 1
 
-    def test_prefetched_photos_cost_no_query(self, item_of, django_assert_num_queries):
+    def test_folding_items_with_prefetched_photos_takes_no_query(self, item_of, django_assert_num_queries):
         items = [item_of(SCENE), item_of(SCENE)]
         with django_assert_num_queries(0):
             fold_copies(items)
@@ -101,16 +101,16 @@ class TestGroupingByLook:
             factories.add_picture(listing, saved(scene(1), quality=80 + number))
         return listings
 
-    def test_a_dealers_stock_is_one_item(self, stock, follow):
+    def test_listings_with_the_same_photo_and_words_fold_into_one_item(self, stock, follow):
         grouped = fold_copies(self.items_of(*stock), follow())
         assert [len(item.copies) for item in grouped] == [photo_duplicates.COMMON]
 
-    def test_a_placeholder_folds_no_listings_of_other_things(self, stock, follow):
+    def test_a_placeholder_photo_does_not_fold_listings_of_different_things(self, stock, follow):
         for number, title in enumerate(("Mountain bike", "Piano", "Garden gnome", "Ladder", "Kettle")):
             services.edit_listing(listing=stock[number], title=title)
         assert len(fold_copies(self.items_of(*stock), follow())) == len(stock)
 
-    def test_hashes_alike_by_chance_do_not_fold_what_looks_different(self, alice, encoder, follow):
+    def test_equal_hashes_do_not_fold_listings_whose_photo_vectors_differ(self, alice, encoder, follow):
         one, other = factories.listing(alice), factories.listing(alice)
         for listing in (one, other):
             factories.add_picture(listing, saved(scene(listing.pk)))

@@ -50,20 +50,26 @@ def affinities(taste, catalogue, view: CatalogueSnapshot) -> dict[str, float]:
 
 
 class TestAffinity:
-    def test_the_same_kind_of_thing_about_the_price_scores_best(self, bob, catalogue, did, taste_of, follow):
+    def test_affinity_is_highest_for_the_same_category_at_a_similar_price(
+        self, bob, catalogue, did, taste_of, follow
+    ):
         did(bob, catalogue["touched"])
         scores = affinities(taste_of(bob), catalogue, follow())
         assert scores["like it"] > scores["dear"] > scores["bicycle"]
         assert np.isfinite(scores["free"])
 
-    def test_price_and_category_count_together(self, bob, catalogue, did, taste_of, follow):
+    def test_affinity_joins_price_and_category_of_each_touched_listing(
+        self, bob, catalogue, did, taste_of, follow
+    ):
         """Who looked at a cheap table and a dear bicycle looks for no dear tables."""
         did(bob, catalogue["touched"])
         did(bob, catalogue["bicycle"])
         scores = affinities(taste_of(bob), catalogue, follow())
         assert scores["bicycle"] > scores["dear"]
 
-    def test_what_there_is_plenty_of_shares_one_vote(self, alice, bob, catalogue, did, taste_of, follow):
+    def test_listings_that_are_plentiful_on_the_market_share_one_vote(
+        self, alice, bob, catalogue, did, taste_of, follow
+    ):
         did(bob, catalogue["touched"])
         did(bob, catalogue["bicycle"])
         before = affinities(taste_of(bob), catalogue, follow())
@@ -73,15 +79,13 @@ class TestAffinity:
         assert after["like it"] < before["like it"] - 1
         assert after["bicycle"] == pytest.approx(before["bicycle"], abs=0.3)
 
-    def test_it_fades_within_days_and_however_much_was_done_it_counts_once(
-        self, bob, catalogue, taste_of, follow, ago
-    ):
+    def test_a_touched_listing_counts_once_and_fades_within_days(self, bob, catalogue, taste_of, follow, ago):
         factories.event(bob, catalogue["touched"], "purchase", at=ago(days=4))
         factories.event(bob, catalogue["bicycle"], "view", at=ago(hours=1))
         touched = taste_of(bob).touched
         assert sorted(touched.shares.tolist()) == pytest.approx([0.06, 0.94], abs=0.005)
 
-    def test_the_market_is_counted_at_each_depth_of_the_tree(self, catalogue, follow):
+    def test_market_counts_cover_each_depth_of_the_category_tree(self, catalogue, follow):
         view = follow()
         market = MarketCounts.of(view)
         sofas, home = (factories.category(path).pk for path in ("Home & Garden / Sofas", "Home & Garden"))
@@ -91,7 +95,7 @@ class TestAffinity:
 
 
 class TestPlaces:
-    def test_what_lies_near_scores_best_and_nowhere_is_not_judged(
+    def test_nearer_listings_have_higher_place_scores_and_those_without_coordinates_none(
         self, bob, catalogue, did, taste_of, follow
     ):
         did(bob, catalogue["touched"])
@@ -103,14 +107,14 @@ class TestPlaces:
         assert np.isnan(scores["nowhere"])
 
 
-def test_whoever_touched_nothing_has_neither(bob, catalogue, taste_of, follow):
+def test_an_actor_without_events_has_no_affinity_or_place_scores(bob, catalogue, taste_of, follow):
     view, taste = follow(), taste_of(bob)
     rows = np.arange(view.row_count)
     assert np.isnan(affinity.scores(taste.touched, view, rows)).all()
     assert np.isnan(taste.location_profile.place_scores(view, rows)).all()
 
 
-def test_a_short_path_repeats_its_end_and_a_new_category_is_found(catalogue):
+def test_a_short_category_path_repeats_its_end_and_a_new_category_is_read(catalogue):
     office = factories.category("Home & Garden / Chairs / Office")
     home, chairs = (factories.category(path) for path in ("Home & Garden", "Home & Garden / Chairs"))
     assert paths_of(np.array([office.pk, home.pk])).tolist() == [
@@ -121,7 +125,7 @@ def test_a_short_path_repeats_its_end_and_a_new_category_is_found(catalogue):
     assert paths_of(np.array([new.pk])).tolist() == [[factories.category("Toys").pk, new.pk, new.pk]]
 
 
-def test_what_was_taken_back_says_nothing_more(bob, catalogue, did, taste_of):
+def test_a_retracted_favourite_leaves_the_affinity_profile(bob, catalogue, did, taste_of):
     did(bob, catalogue["touched"], "favourite")
     assert len(taste_of(bob).touched.shares) == 1
     did(bob, catalogue["touched"], "unfavourite")

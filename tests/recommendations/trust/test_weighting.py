@@ -59,32 +59,32 @@ def with_source_weights(settings, weights):
 
 
 class TestCaps:
-    def test_what_an_actor_does_in_a_day_is_scaled_down_together(self, bob, many):
+    def test_the_events_of_an_actor_in_a_day_are_scaled_down_to_the_day_cap(self, bob, many):
         for listing in many:
             says(bob, listing, "purchase", times=3)
         care = care_of(bob)
         assert len(care) == 8 and sum(care.values()) == pytest.approx(weighting.DAY_CAP, rel=1e-3)
         assert max(care.values()) == pytest.approx(min(care.values()))
 
-    def test_one_listing_does_not_use_up_the_day(self, bob, many):
+    def test_events_on_one_listing_do_not_use_up_the_day_cap(self, bob, many):
         says(bob, many[0], times=500)
         says(bob, many[1])
         assert care_of(bob) == pytest.approx({many[0].pk: WEIGHT_CAP, many[1].pk: 1})
 
-    def test_each_day_has_its_own(self, bob, many):
+    def test_each_day_has_a_day_cap_of_its_own(self, bob, many):
         for listing in many[:4]:
             says(bob, listing, "purchase", times=3)
         for listing in many[4:]:
             says(bob, listing, "purchase", times=3, at=NOON - timedelta(days=1))
         assert set(care_of(bob).values()) == {WEIGHT_CAP}
 
-    def test_a_visitor_and_the_member_they_became_share_it(self, bob, many):
+    def test_a_merged_visitor_and_the_member_share_one_day_cap(self, bob, many):
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
         for place, listing in enumerate(many):
             says(bob if place % 2 else visitor, listing, "purchase", times=3)
         assert sum(care_of(bob).values()) == pytest.approx(weighting.DAY_CAP, rel=1e-3)
 
-    def test_nobody_counts_with_their_own(self, alice, bob, many):
+    def test_events_of_sellers_on_their_own_listings_do_not_count(self, alice, bob, many):
         says(alice, many[0], "purchase")
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=alice)
         says(visitor, many[0])
@@ -102,7 +102,9 @@ class TestTrendingIsCapped:
 
         return read
 
-    def test_by_day_and_listing_whether_at_once_or_little_by_little(self, bob, charlie, many, scores):
+    def test_trending_caps_a_listing_by_day_whether_rolled_up_at_once_or_step_by_step(
+        self, bob, charlie, many, scores
+    ):
         says(charlie, many[1], "purchase")
         for _ in range(4):
             says(bob, many[0], "purchase")
@@ -111,7 +113,7 @@ class TestTrendingIsCapped:
         trending.client().flushdb()
         assert scores() == pytest.approx({many[0].pk: 1, many[1].pk: 8 / WEIGHT_CAP}, rel=1e-3)
 
-    def test_by_day(self, bob, charlie, many, scores):
+    def test_trending_caps_the_events_of_an_actor_by_day(self, bob, charlie, many, scores):
         says(charlie, many[7], "purchase", times=2)
         for listing in many[:7]:
             says(bob, listing, "purchase", times=2)
@@ -120,7 +122,7 @@ class TestTrendingIsCapped:
         total = sum(score.get(listing.pk, 0) for listing in many[:7]) / score[many[7].pk] * WEIGHT_CAP
         assert total == pytest.approx(weighting.DAY_CAP, rel=1e-3)
 
-    def test_what_was_taken_back_makes_room_again(self, bob, charlie, many, scores):
+    def test_a_retracted_event_frees_its_part_of_the_cap_in_trending(self, bob, charlie, many, scores):
         says(charlie, many[1], "offer")
         says(bob, many[0], "favourite", times=3)
         assert scores()[many[0].pk] == 1
@@ -129,7 +131,7 @@ class TestTrendingIsCapped:
         says(bob, many[0], "favourite", at=NOON + timedelta(minutes=1), times=3)
         assert scores() == pytest.approx({many[0].pk: 1, many[1].pk: 7 / WEIGHT_CAP}, rel=1e-2)
 
-    def test_so_it_is_of_the_past(self, bob, charlie, many):
+    def test_trending_at_an_earlier_time_is_capped_too(self, bob, charlie, many):
         says(bob, many[0], times=100)
         says(charlie, many[1], "favourite")
         ids, scores = top_at(NOON + timedelta(hours=1))
@@ -138,7 +140,7 @@ class TestTrendingIsCapped:
 
 
 class TestSources:
-    def test_each_has_its_weight_by_name_or_by_kind_and_others_have_one(self, bob, many, settings):
+    def test_sources_are_weighted_by_name_or_by_kind_and_others_count_fully(self, bob, many, settings):
         with_source_weights(settings, {"service:newsletter": 0.5, "actor": 0.25, "service:spam": 0})
         for listing, source in zip(
             many, ("service:newsletter", "actor:bob", "service:shop", "service:spam"), strict=False
@@ -151,7 +153,7 @@ class TestSources:
             expected
         )
 
-    def test_the_whole_name_comes_before_the_kind(self, bob, many, settings):
+    def test_the_weight_of_a_named_source_comes_before_that_of_its_kind(self, bob, many, settings):
         with_source_weights(settings, {"service": 0.5, "service:shop": 2})
         says(bob, many[0], source="service:shop")
         says(bob, many[1], source="service:other")
@@ -159,14 +161,14 @@ class TestSources:
 
 
 class TestFalseClaims:
-    def test_they_weigh_near_nothing_however_many(self, bob, many):
+    def test_events_with_false_claims_weigh_next_to_nothing_however_many(self, bob, many):
         says(bob, many[0], "purchase", slate="no slate", times=900)
         says(bob, many[1], slate="no slate")
         says(bob, many[2])
         expected = {many[0].pk: WEIGHT_CAP / 100, many[1].pk: 0.01, many[2].pk: 1}
         assert care_of(bob) == pytest.approx(expected)
 
-    def test_so_they_do_in_trending_and_in_their_own_feed(self, bob, charlie, many, now):
+    def test_false_claims_weigh_next_to_nothing_in_trending_and_in_the_profile(self, bob, charlie, many, now):
         says(bob, many[0], "purchase", slate="no slate", at=now)
         says(charlie, many[1], at=now)
         trending.roll_up(now=now)
@@ -175,7 +177,7 @@ class TestFalseClaims:
         assert taste.weights.tolist() == pytest.approx([0.08])
         assert taste.seen == {many[0].pk}
 
-    def test_true_claims_count_fully(self, bob, many, now):
+    def test_events_with_true_claims_count_fully(self, bob, many, now):
         shown = store.write(draft([listing.pk for listing in many], bob), now=now)
         store.log_impression(shown, offset=0, count=8, now=now)
         says(bob, many[0], slate=shown)
@@ -183,7 +185,7 @@ class TestFalseClaims:
 
 
 class TestDoubts:
-    def test_a_share_is_taken_of_what_the_caps_left(self, bob, many):
+    def test_the_share_of_a_doubt_is_taken_of_the_capped_weight(self, bob, many):
         Doubt.objects.create(actor=bob, reason="likeness", share=0.1)
         for days in range(5):
             says(bob, many[0], "purchase", times=9, at=NOON - timedelta(days=days))
