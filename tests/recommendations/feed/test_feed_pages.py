@@ -24,13 +24,13 @@ def chairs(alice, encoder):
 
 @pytest.fixture
 def page_of(follow):
-    def ask(client, status: int = 200, headers: dict | None = None, **query) -> dict:
+    def request_feed(client, status: int = 200, headers: dict | None = None, **query) -> dict:
         follow()
         response = client.get(FEED, query, headers=headers)
         assert response.status_code == status, response.content
         return response.json()
 
-    return ask
+    return request_feed
 
 
 def ids(page: dict) -> list[str]:

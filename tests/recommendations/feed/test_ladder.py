@@ -32,11 +32,11 @@ def listings(alice, ago):
 
 @pytest.fixture
 def page_of(follow):
-    def ask(client) -> dict:
+    def request_feed(client) -> dict:
         follow()
         return client.get(FEED).json()
 
-    return ask
+    return request_feed
 
 
 def titles(page: dict) -> list[str]:

@@ -41,13 +41,13 @@ def catalogue(alice, encoder):
 def feed_of(follow):
     """feed_of(client, **query) is the list of items."""
 
-    def ask(client, **query):
+    def request_feed(client, **query):
         follow()
         response = client.get("/api/v1/feed/", query)
         assert response.status_code == 200, response.content
         return response.json()["items"]
 
-    return ask
+    return request_feed
 
 
 def of_category(items, path) -> int:

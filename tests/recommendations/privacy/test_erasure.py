@@ -332,7 +332,7 @@ class TestRefusals:
 
 class TestHandingOut:
     def rows(self, folder, name: str = "alice") -> list[dict]:
-        file = folder / "told.jsonl"
+        file = folder / "exported.jsonl"
         with open("/dev/null", "w") as silence:  # noqa: PTH123
             call_command("export_actor", name, "--output", str(file), stdout=silence)
         assert file.stat().st_mode & 0o077 == 0
@@ -373,7 +373,7 @@ class TestHandingOut:
         assert not {"password", "digest"} & {name for row in json.loads(text) for name in row}
 
     def test_an_export_does_not_overwrite_a_file(self, alice, tmp_path):
-        (tmp_path / "told.jsonl").write_text("mine")
+        (tmp_path / "exported.jsonl").write_text("mine")
         with pytest.raises(CommandError, match="cannot be written"):
             self.rows(tmp_path)
-        assert (tmp_path / "told.jsonl").read_text() == "mine"
+        assert (tmp_path / "exported.jsonl").read_text() == "mine"

@@ -36,22 +36,22 @@ def three(alice, bob):
 @pytest.fixture
 def factors_at(three):
     """factors_at(now): of the three in this order."""
-    view = load(*((listing.pk, 0) for listing in three))
-    view.attributes["seller_id"] = [listing.seller_id for listing in three]
-    view.attributes["category_id"] = [listing.category_id for listing in three]
+    snapshot = load(*((listing.pk, 0) for listing in three))
+    snapshot.attributes["seller_id"] = [listing.seller_id for listing in three]
+    snapshot.attributes["category_id"] = [listing.category_id for listing in three]
     rows = np.arange(3)
 
-    def ask(now, rows=rows):
-        return boosts.factors(view, rows, boosts.active(now))
+    def read_factors(now, rows=rows):
+        return boosts.factors(snapshot, rows, boosts.active(now))
 
-    return ask
+    return read_factors
 
 
 class TestFactors:
     def test_factors_without_boosts_are_one(self, factors_at, now):
-        found = factors_at(now)
-        assert found.dtype == np.float32
-        assert found.tolist() == [1, 1, 1]
+        factors = factors_at(now)
+        assert factors.dtype == np.float32
+        assert factors.tolist() == [1, 1, 1]
 
     @pytest.mark.parametrize(
         ("target", "expected"),
@@ -231,7 +231,7 @@ class TestAdmin:
 
         def shown(query):
             page = admin_client.get(f"/admin/recommendations/boost/?{query}")
-            return [found.kind for found in page.context["cl"].queryset]
+            return [listed.kind for listed in page.context["cl"].queryset]
 
         assert shown("state=now") == ["category"]
         assert shown("state=ahead") == ["seller"]

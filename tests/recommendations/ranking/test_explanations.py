@@ -98,41 +98,41 @@ def sofas(alice):
 
 
 @pytest.fixture
-def view(sofas):
+def snapshot(sofas):
     """Two sofas and a bicycle, and a listing 9001 that is like sofas."""
     blue, red, bicycle = (sofa.pk for sofa in sofas)
     return load((blue, 0), (red, 0), (bicycle, 1), (9001, 0))
 
 
 class TestEvidence:
-    def test_evidence_for_content_is_the_touched_listing_most_like_it(self, view, sofas):
+    def test_evidence_for_content_is_the_touched_listing_most_like_it(self, snapshot, sofas):
         blue, _, bicycle = sofas
         touched = {bicycle.pk: 5.0, blue.pk: 1.0}
-        vectors = view.vectors(view.rows_of(factories.ids(*touched))).astype(np.float32)
-        profile = replace(taste(view, touched), vectors=vectors)
-        [reason] = explain(view, profile, [9001], [ReasonCode.BECAUSE_YOU_VIEWED])
+        vectors = snapshot.vectors(snapshot.rows_of(factories.ids(*touched))).astype(np.float32)
+        profile = replace(taste(snapshot, touched), vectors=vectors)
+        [reason] = explain(snapshot, profile, [9001], [ReasonCode.BECAUSE_YOU_VIEWED])
         assert reason.evidence == (blue.external_id,)
         assert reason.sentence == "Because you viewed “Blue sofa”"
 
-    def test_evidence_for_collaborative_is_the_touched_listings_by_contribution(self, view, sofas):
+    def test_evidence_for_collaborative_is_the_touched_listings_by_contribution(self, snapshot, sofas):
         blue, _, bicycle = sofas
         factors = {blue.pk: (1.0, 0.0), bicycle.pk: (0.0, 1.0), 9001: (1.0, 0.3)}
-        view = view.with_collaborative(model(factors))
-        profile = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
-        [reason] = explain(view, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
+        snapshot = snapshot.with_collaborative(model(factors))
+        profile = taste(snapshot, {bicycle.pk: 1.0, blue.pk: 1.0})
+        [reason] = explain(snapshot, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
         assert reason.evidence == (blue.external_id, bicycle.external_id)
         assert reason.sentence == "People who liked “Blue sofa” also liked this"
 
-    def test_evidence_for_an_untouched_listing_comes_from_the_content_prior(self, view, sofas):
+    def test_evidence_for_an_untouched_listing_comes_from_the_content_prior(self, snapshot, sofas):
         blue, _, bicycle = sofas
         prior = ContentPrior(np.array([[0, 0]] * 4 + [[1, 0]] + [[0, 1]] * 3, np.float32), np.zeros(2, "f4"))
         factors = {blue.pk: (1.0, 0.0), bicycle.pk: (-0.5, 1.0)}
-        view = view.with_collaborative(model(factors, prior=prior))
-        profile = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
-        [reason] = explain(view, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
+        snapshot = snapshot.with_collaborative(model(factors, prior=prior))
+        profile = taste(snapshot, {bicycle.pk: 1.0, blue.pk: 1.0})
+        [reason] = explain(snapshot, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
         assert reason.evidence == (blue.external_id,)
 
-    def test_contributions_of_touched_listings_sum_to_the_collaborative_score(self, view, sofas):
+    def test_contributions_of_touched_listings_sum_to_the_collaborative_score(self, snapshot, sofas):
         blue, _, bicycle = sofas
         collaborative = model({blue.pk: (1.0, 0.2), bicycle.pk: (0.0, 1.0), 9001: (1.0, 0.3)})
         items, weights = np.array([0, 1]), np.array([1.0, 2.5], np.float32)
@@ -140,12 +140,14 @@ class TestEvidence:
         parts = collaborative.contributions(items, weights, target)
         assert parts.sum() == pytest.approx(target @ collaborative.fold_in(items, weights), rel=1e-4)
 
-    def test_reasons_without_touched_listings_have_plain_sentences_and_no_evidence(self, view):
-        reasons = explain(view, taste(view, {}), [9001] * len(ReasonCode), list(ReasonCode))
+    def test_reasons_without_touched_listings_have_plain_sentences_and_no_evidence(self, snapshot):
+        reasons = explain(snapshot, taste(snapshot, {}), [9001] * len(ReasonCode), list(ReasonCode))
         assert [reason.sentence for reason in reasons] == [SENTENCES[code] for code in ReasonCode]
         assert not any(reason.evidence for reason in reasons)
 
-    def test_an_unknown_reason_code_is_left_out_and_a_missing_listing_keeps_its_reason(self, view):
-        reasons = explain(view, taste(view, {}), [9001, 12345], ["because_of_the_moon", ReasonCode.NEW])
+    def test_an_unknown_reason_code_is_left_out_and_a_missing_listing_keeps_its_reason(self, snapshot):
+        reasons = explain(
+            snapshot, taste(snapshot, {}), [9001, 12345], ["because_of_the_moon", ReasonCode.NEW]
+        )
         assert reasons[0] is None
         assert reasons[1].code == ReasonCode.NEW

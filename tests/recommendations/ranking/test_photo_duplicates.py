@@ -11,9 +11,9 @@ def picture():
     return saved(scene(1))
 
 
-def groups_of(view, listings) -> list[int]:
-    rows = view.rows_of(factories.ids(*[listing.pk for listing in listings]))
-    return photo_duplicates.photo_groups(view, rows).tolist()
+def groups_of(snapshot, listings) -> list[int]:
+    rows = snapshot.rows_of(factories.ids(*[listing.pk for listing in listings]))
+    return photo_duplicates.photo_groups(snapshot, rows).tolist()
 
 
 def test_listings_with_the_same_photo_share_a_group_and_others_have_none(alice, bob, follow, picture):

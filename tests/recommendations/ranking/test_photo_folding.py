@@ -115,18 +115,18 @@ class TestGroupingByLook:
         for listing in (one, other):
             factories.add_picture(listing, saved(scene(listing.pk)))
         Photo.objects.update(perceptual_hash=SCENE)
-        view = follow()
+        snapshot = follow()
         items = self.items_of(one, other)
-        assert len(fold_copies(items, view)) == 1  # with random weights all photos have similar features
-        assert len(fold_copies(items, of_other_looks(view))) == 2
+        assert len(fold_copies(items, snapshot)) == 1  # with random weights all photos have similar features
+        assert len(fold_copies(items, of_other_looks(snapshot))) == 2
 
 
-def of_other_looks(view: CatalogueSnapshot) -> CatalogueSnapshot:
+def of_other_looks(snapshot: CatalogueSnapshot) -> CatalogueSnapshot:
     """The snapshot with a look for each listing that is orthogonal to all others."""
-    columns = view.columns()
-    look = view.comparison.blocks.slices[0]
+    columns = snapshot.columns()
+    look = snapshot.comparison.blocks.slices[0]
     vectors = columns.vectors.copy()
     vectors[:, look] = np.eye(len(vectors), look.stop - look.start)
     return CatalogueSnapshot.load(
-        view.encoder_version, view.comparison.blocks, replace(columns, vectors=vectors), None, 0
+        snapshot.encoder_version, snapshot.comparison.blocks, replace(columns, vectors=vectors), None, 0
     )

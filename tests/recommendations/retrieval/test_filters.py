@@ -44,16 +44,16 @@ def listings(alice, bob, encoder):
 
 @pytest.mark.parametrize(("given", "expected"), CASES, ids=[str(given) for given, _ in CASES])
 def test_filters_pass_the_same_listings_in_the_snapshot_and_the_database(listings, follow, given, expected):
-    view, filters = follow(), Filters(**given)
+    snapshot, filters = follow(), Filters(**given)
     ids = {listings[number].pk for number in expected}
-    assert set(view.attributes["listing_id"][allowed_rows(view, filters)].tolist()) == ids
+    assert set(snapshot.attributes["listing_id"][allowed_rows(snapshot, filters)].tolist()) == ids
     assert set(listings_passing(filters).values_list("pk", flat=True)) == ids
 
 
 def test_own_listings_of_the_seller_are_left_out_of_the_snapshot_and_the_database(listings, alice, follow):
-    view = follow()
-    rows = allowed_rows(view, Filters(), excluded_seller=alice.pk)
-    assert view.attributes["listing_id"][rows].tolist() == [listings[1].pk]
+    snapshot = follow()
+    rows = allowed_rows(snapshot, Filters(), excluded_seller=alice.pk)
+    assert snapshot.attributes["listing_id"][rows].tolist() == [listings[1].pk]
     assert list(listings_passing(Filters(), alice.pk)) == [listings[1]]
 
 

@@ -91,8 +91,8 @@ class TestWriting:
 @pytest.mark.django_db(transaction=True)
 class TestNotWaitingForTheDisk:
     @pytest.fixture
-    def says(self):
-        """What PostgreSQL says of the commit, just as the slate is written."""
+    def commit_modes(self):
+        """The `synchronous_commit` of the connection as each slate is written."""
         commits = []
 
         def note(sender, **_):
@@ -105,16 +105,16 @@ class TestNotWaitingForTheDisk:
         post_save.disconnect(note, sender=Slate)
         connection.close()
 
-    def test_writing_a_slate_does_not_wait_for_the_disk_and_later_commits_do(self, says, now):
+    def test_writing_a_slate_does_not_wait_for_the_disk_and_later_commits_do(self, commit_modes, now):
         store.write(draft([1]), now=now)
-        assert says == ["off"]
+        assert commit_modes == ["off"]
         assert synchronous_commit() == "on"
 
-    def test_a_transaction_around_a_slate_still_waits_for_the_disk(self, says, now):
+    def test_a_transaction_around_a_slate_still_waits_for_the_disk(self, commit_modes, now):
         with transaction.atomic():
             store.write(draft([1]), now=now)
             assert synchronous_commit() == "on"
-        assert says == ["on"]
+        assert commit_modes == ["on"]
 
     def test_an_impression_of_a_missing_slate_is_an_error(self, now):
         with pytest.raises(IntegrityError):

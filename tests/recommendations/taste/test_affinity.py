@@ -36,58 +36,62 @@ def did(now):
 
 
 @pytest.fixture
-def taste_of(follow, now):
+def profile_of(follow, now):
     return lambda actor: read_profile(actor, follow(), now=now)
 
 
-def by_name(scores: np.ndarray, catalogue, view: CatalogueSnapshot) -> dict[str, float]:
-    rows = view.rows_of(np.array([listing.pk for listing in catalogue.values()]))
+def by_name(scores: np.ndarray, catalogue, snapshot: CatalogueSnapshot) -> dict[str, float]:
+    rows = snapshot.rows_of(np.array([listing.pk for listing in catalogue.values()]))
     return dict(zip(catalogue, scores[rows].tolist(), strict=True))
 
 
-def affinities(taste, catalogue, view: CatalogueSnapshot) -> dict[str, float]:
-    return by_name(affinity.scores(taste.touched, view, np.arange(view.row_count)), catalogue, view)
+def affinities(profile, catalogue, snapshot: CatalogueSnapshot) -> dict[str, float]:
+    return by_name(
+        affinity.scores(profile.touched, snapshot, np.arange(snapshot.row_count)), catalogue, snapshot
+    )
 
 
 class TestAffinity:
     def test_affinity_is_highest_for_the_same_category_at_a_similar_price(
-        self, bob, catalogue, did, taste_of, follow
+        self, bob, catalogue, did, profile_of, follow
     ):
         did(bob, catalogue["touched"])
-        scores = affinities(taste_of(bob), catalogue, follow())
+        scores = affinities(profile_of(bob), catalogue, follow())
         assert scores["like it"] > scores["dear"] > scores["bicycle"]
         assert np.isfinite(scores["free"])
 
     def test_affinity_joins_price_and_category_of_each_touched_listing(
-        self, bob, catalogue, did, taste_of, follow
+        self, bob, catalogue, did, profile_of, follow
     ):
         """Who looked at a cheap table and a dear bicycle looks for no dear tables."""
         did(bob, catalogue["touched"])
         did(bob, catalogue["bicycle"])
-        scores = affinities(taste_of(bob), catalogue, follow())
+        scores = affinities(profile_of(bob), catalogue, follow())
         assert scores["bicycle"] > scores["dear"]
 
     def test_listings_that_are_plentiful_on_the_market_share_one_vote(
-        self, alice, bob, catalogue, did, taste_of, follow
+        self, alice, bob, catalogue, did, profile_of, follow
     ):
         did(bob, catalogue["touched"])
         did(bob, catalogue["bicycle"])
-        before = affinities(taste_of(bob), catalogue, follow())
+        before = affinities(profile_of(bob), catalogue, follow())
         for number in range(20):
             factories.listing(alice, f"Table {number}", price=55)
-        after = affinities(taste_of(bob), catalogue, follow())
+        after = affinities(profile_of(bob), catalogue, follow())
         assert after["like it"] < before["like it"] - 1
         assert after["bicycle"] == pytest.approx(before["bicycle"], abs=0.3)
 
-    def test_a_touched_listing_counts_once_and_fades_within_days(self, bob, catalogue, taste_of, follow, ago):
+    def test_a_touched_listing_counts_once_and_fades_within_days(
+        self, bob, catalogue, profile_of, follow, ago
+    ):
         factories.event(bob, catalogue["touched"], "purchase", at=ago(days=4))
         factories.event(bob, catalogue["bicycle"], "view", at=ago(hours=1))
-        touched = taste_of(bob).touched
+        touched = profile_of(bob).touched
         assert sorted(touched.shares.tolist()) == pytest.approx([0.06, 0.94], abs=0.005)
 
     def test_market_counts_cover_each_depth_of_the_category_tree(self, catalogue, follow):
-        view = follow()
-        market = MarketCounts.of(view)
+        snapshot = follow()
+        market = MarketCounts.of(snapshot)
         sofas, home = (factories.category(path).pk for path in ("Home & Garden / Sofas", "Home & Garden"))
         assert market.everywhere.sum() == len(catalogue)
         assert market.below(0, np.array([home])).sum() == 5
@@ -96,22 +100,24 @@ class TestAffinity:
 
 class TestPlaces:
     def test_nearer_listings_have_higher_place_scores_and_those_without_coordinates_none(
-        self, bob, catalogue, did, taste_of, follow
+        self, bob, catalogue, did, profile_of, follow
     ):
         did(bob, catalogue["touched"])
-        view = follow()
+        snapshot = follow()
         scores = by_name(
-            taste_of(bob).location_profile.place_scores(view, np.arange(view.row_count)), catalogue, view
+            profile_of(bob).location_profile.place_scores(snapshot, np.arange(snapshot.row_count)),
+            catalogue,
+            snapshot,
         )
         assert scores["free"] > scores["like it"] > scores["dear"]
         assert np.isnan(scores["nowhere"])
 
 
-def test_an_actor_without_events_has_no_affinity_or_place_scores(bob, catalogue, taste_of, follow):
-    view, taste = follow(), taste_of(bob)
-    rows = np.arange(view.row_count)
-    assert np.isnan(affinity.scores(taste.touched, view, rows)).all()
-    assert np.isnan(taste.location_profile.place_scores(view, rows)).all()
+def test_an_actor_without_events_has_no_affinity_or_place_scores(bob, catalogue, profile_of, follow):
+    snapshot, profile = follow(), profile_of(bob)
+    rows = np.arange(snapshot.row_count)
+    assert np.isnan(affinity.scores(profile.touched, snapshot, rows)).all()
+    assert np.isnan(profile.location_profile.place_scores(snapshot, rows)).all()
 
 
 def test_a_short_category_path_repeats_its_end_and_a_new_category_is_read(catalogue):
@@ -125,8 +131,8 @@ def test_a_short_category_path_repeats_its_end_and_a_new_category_is_read(catalo
     assert paths_of(np.array([new.pk])).tolist() == [[factories.category("Toys").pk, new.pk, new.pk]]
 
 
-def test_a_retracted_favourite_leaves_the_affinity_profile(bob, catalogue, did, taste_of):
+def test_a_retracted_favourite_leaves_the_affinity_profile(bob, catalogue, did, profile_of):
     did(bob, catalogue["touched"], "favourite")
-    assert len(taste_of(bob).touched.shares) == 1
+    assert len(profile_of(bob).touched.shares) == 1
     did(bob, catalogue["touched"], "unfavourite")
-    assert len(taste_of(bob).touched.shares) == 0
+    assert len(profile_of(bob).touched.shares) == 0
