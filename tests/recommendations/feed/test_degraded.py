@@ -1,4 +1,4 @@
-"""The feed answers whatever is missing, down to the newest listings, and names what is missing."""
+"""Feeds that lack an input: they are answered all the same, and name what is missing."""
 
 from datetime import timedelta
 
@@ -6,28 +6,18 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
-from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from recommendations.encoders import selection
 from recommendations.interactions.simulation import simulate
 from recommendations.models.embeddings import EmbeddingJob
 from recommendations.models.trained_models import TrainedModel
-from recommendations.popularity import trending
 from recommendations.replica import embedding_lag
 from recommendations.training.collaborative import train_collaborative
 from tests import factories
+from tests.recommendations.feed.items import KINDS, titles
 
 FEED = "/api/v1/feed/"
-KINDS = ["Blue three seater sofa", "Mountain bike with gears", "Winter coat for women"]
-
-
-@pytest.fixture
-def listings(alice, ago):
-    with catalogue_transaction():
-        return [
-            factories.listing(alice, f"{KINDS[number % 3]} {number}", created_at=ago(hours=number + 1))
-            for number in range(24)
-        ]
+SOFA, _ = KINDS[0]
 
 
 @pytest.fixture
@@ -39,21 +29,11 @@ def page_of(follow):
     return request_feed
 
 
-def titles(page: dict) -> list[str]:
-    return [item["listing"]["title"] for item in page["items"]]
-
-
 def refused(kind: str) -> TrainedModel:
     return TrainedModel.objects.create(kind=kind, version="refused", status=TrainedModel.Status.REJECTED)
 
 
-@pytest.fixture
-def no_redis(settings):
-    """Redis does not answer."""
-    settings.REDIS_URL = "redis://127.0.0.1:1"
-
-
-class TestRungs:
+class TestDegraded:
     def test_a_feed_with_all_its_inputs_names_nothing_as_missing(self, listings, as_bob, bob, page_of, now):
         simulate(shopper_count=40, seed=3, now=now)
         train_collaborative(now=now, force=True)
@@ -70,7 +50,7 @@ class TestRungs:
         factories.event(bob, listings[0], at=ago(minutes=5))
         page = page_of(as_bob)
         assert page["degraded"] == ["collaborative"]
-        assert titles(page)[0].startswith(KINDS[0])
+        assert titles(page)[0].startswith(SOFA)
 
     def test_a_feed_without_redis_follows_content_and_names_what_is_missing(
         self, listings, as_bob, bob, page_of, ago, no_redis
@@ -78,7 +58,7 @@ class TestRungs:
         factories.event(bob, listings[0], at=ago(minutes=5))
         page = page_of(as_bob)
         assert page["degraded"] == ["broker", "collaborative", "trending"]
-        assert titles(page)[0].startswith(KINDS[0])
+        assert titles(page)[0].startswith(SOFA)
 
     def test_embedding_is_late_when_a_listing_waits_longer_than_the_patience(
         self, listings, alice, as_bob, follow, ago
@@ -103,29 +83,6 @@ class TestRungs:
         assert embedding_lag.is_embedding_late("the-next", now=ago())
         Listing.objects.filter(pk=listings[0].pk).update(content_version=F("content_version") + 1)
         assert embedding_lag.is_embedding_late(version, now=ago())
-
-    def test_the_fallback_shows_trending_listings_and_then_the_newest(self, listings, charlie, as_bob, now):
-        factories.event(charlie, listings[20])
-        trending.roll_up(now=now + timedelta(minutes=1))
-        page = as_bob.get(FEED).json()
-        assert titles(page) == [listings[20].title, *(listing.title for listing in listings[:19])]
-        assert [item["reason"]["code"] for item in page["items"][:2]] == ["trending", "new"]
-        assert page["degraded"] == ["catalogue"]
-
-    def test_the_fallback_does_not_call_an_old_listing_new(self, alice, as_bob, ago):
-        factories.listing(alice, created_at=ago(days=60))
-        assert [item["reason"]["code"] for item in as_bob.get(FEED).json()["items"]] == ["more"]
-
-    def test_the_fallback_without_redis_shows_the_newest_listings(self, listings, as_bob, no_redis):
-        page = as_bob.get(FEED).json()
-        assert titles(page) == [listing.title for listing in listings[:20]]
-        assert page["degraded"] == ["catalogue", "trending"]
-
-    def test_the_fallback_heeds_filters_and_hidden_listings(self, listings, bob, as_bob):
-        factories.event(bob, listings[0], "hide")
-        shown = as_bob.get(FEED, {"max_price": "60", "limit": 3}).json()
-        assert titles(shown) == [listing.title for listing in listings[1:4]]
-        assert as_bob.get(FEED, {"max_price": "10"}).json()["items"] == []
 
 
 def test_a_feed_whose_slate_cannot_be_written_is_shown_without_a_cursor(listings, as_bob, page_of):
