@@ -2,25 +2,14 @@ from datetime import timedelta, timezone
 
 import numpy as np
 import pytest
-from django.contrib.admin.models import LogEntry
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
 
 from recommendations.models.boosts import Boost, BoostChange
 from recommendations.ranking import boosts
 from tests import factories
+from tests.recommendations.boosted import HOUR, boost
 from tests.recommendations.small_world import load
 
-HOUR = timedelta(hours=1)
 SOFAS, GARDEN = "Home & Garden / Sofas", "Home & Garden"
-
-
-def boost(now, factor=2.0, *, hours=(-1, 1), **target) -> Boost:
-    """A boost around now, or of other hours from it, that the constraints have to accept."""
-    start, end = (now + number * HOUR for number in hours)
-    return boosts.save_boost(
-        Boost(factor=factor, starts_at=start, ends_at=end, **target), by="sue", now=now - 2 * HOUR
-    )
 
 
 @pytest.fixture
@@ -117,33 +106,6 @@ class TestReading:
             boosts.active(now)
 
 
-class TestConstraints:
-    @pytest.mark.parametrize("factor", [0, -1, 10.01, float("nan"), float("inf")])
-    def test_a_boost_factor_out_of_range_is_refused(self, alice, now, factor):
-        with pytest.raises(IntegrityError), transaction.atomic():
-            boost(now, factor, seller=alice)
-
-    def test_boost_factors_at_the_ends_of_the_range_are_accepted(self, alice, now):
-        boost(now, 10, seller=alice)
-        boost(now, 0.01, seller=alice)
-
-    def test_a_boost_without_a_target_or_with_two_is_refused(self, three, alice, now):
-        for targets in ({}, {"seller": alice, "listing": three[0]}):
-            with pytest.raises(IntegrityError), transaction.atomic():
-                boost(now, **targets)
-
-    def test_a_boost_that_does_not_end_after_its_start_is_refused(self, alice, now):
-        with pytest.raises(IntegrityError), transaction.atomic():
-            boost(now, hours=(1, 1), seller=alice)
-
-    def test_a_form_with_an_invalid_boost_names_every_reason(self, alice, now):
-        wrong = Boost(factor=11, starts_at=now, ends_at=now - HOUR, created_at=now, created_by="sue")
-        with pytest.raises(ValidationError) as refused:
-            wrong.full_clean()
-        assert len(refused.value.messages) == 3
-        assert "Choose exactly one: a category, a seller or a listing." in refused.value.messages
-
-
 class TestHistory:
     def test_the_history_of_a_boost_keeps_every_change_and_outlives_it(self, alice, now):
         kept = boost(now, seller=alice)
@@ -180,67 +142,3 @@ class TestHistory:
         boosts.delete_boost(kept, by="tom", now=now)
         boosts.delete_boost(copy, by="tom", now=now)
         assert BoostChange.objects.filter(action="removed").count() == 1
-
-
-class TestAdmin:
-    FORM = {
-        "factor": "2.5",
-        "starts_at_0": "2030-01-01",
-        "starts_at_1": "00:00",
-        "ends_at_0": "2030-02-01",
-        "ends_at_1": "00:00",
-        "note": "January sales",
-    }
-    ADD = "/admin/recommendations/boost/add/"
-
-    @pytest.fixture
-    def made(self, admin_client, alice) -> Boost:
-        assert admin_client.post(self.ADD, self.FORM | {"seller": alice.pk}).status_code == 302
-        return Boost.objects.get()
-
-    def test_staff_who_add_change_and_remove_a_boost_are_named_in_its_history(
-        self, admin_client, alice, made
-    ):
-        page = f"/admin/recommendations/boost/{made.pk}/"
-        admin_client.post(f"{page}change/", self.FORM | {"seller": alice.pk, "factor": "4"})
-        assert "factor: 2.5 → 4.0" in admin_client.get(f"{page}change/").content.decode()
-        admin_client.post(
-            "/admin/recommendations/boost/",
-            {"action": "delete_selected", "post": "yes", "_selected_action": [made.pk]},
-        )
-        assert not Boost.objects.exists()
-        assert [*BoostChange.objects.order_by("pk").values_list("action", "by")] == [
-            ("added", "admin"),
-            ("changed", "admin"),
-            ("removed", "admin"),
-        ]
-        assert LogEntry.objects.filter(object_id=made.pk).count() == 3
-        history = admin_client.get("/admin/recommendations/boostchange/").content.decode()
-        assert "factor: 4.0" in history and "seller: alice" in history
-
-    def test_a_boost_with_two_targets_comes_back_with_the_reason(self, admin_client, three, alice):
-        both = self.FORM | {"seller": alice.pk, "listing": three[0].pk}
-        page = admin_client.post(self.ADD, both).content.decode()
-        assert "Choose exactly one: a category, a seller or a listing." in page
-        assert not Boost.objects.exists()
-
-    def test_the_list_of_boosts_is_filtered_by_state_and_by_kind_of_target(
-        self, admin_client, made, now, three
-    ):
-        boost(now, category=three[2].category)
-
-        def shown(query):
-            page = admin_client.get(f"/admin/recommendations/boost/?{query}")
-            return [listed.kind for listed in page.context["cl"].queryset]
-
-        assert shown("state=now") == ["category"]
-        assert shown("state=ahead") == ["seller"]
-        assert shown("state=over") == []
-        assert shown("of=seller") == ["seller"]
-        assert shown("of=nonsense") == ["seller", "category"]
-
-    def test_staff_cannot_add_or_delete_entries_of_the_history_of_boosts(self, admin_client, made):
-        change = BoostChange.objects.get()
-        assert admin_client.get("/admin/recommendations/boostchange/add/").status_code == 403
-        page = f"/admin/recommendations/boostchange/{change.pk}/delete/"
-        assert admin_client.post(page, {"post": "yes"}).status_code == 403

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from listings.errors import Invalid
 from listings.services import NoSuchCategory
 from recommendations.retrieval.filters import Filters, allowed_rows, listings_passing
 from tests import factories
@@ -65,3 +66,19 @@ def test_an_unknown_category_is_refused_by_the_snapshot_and_the_database(listing
 
 def test_every_filter_is_compared_between_the_snapshot_and_the_database():
     assert {field.name for field in fields(Filters)} == {name for given, _ in CASES for name in given}
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"radius_km": 5}, "radius_km"),
+        ({"lat": 5}, "lat"),
+        ({"lon": 5}, "lon"),
+        ({"lat": 5, "radius_km": 5}, "lat"),
+        ({"min_price": 9, "max_price": 8}, "min_price"),
+    ],
+)
+def test_contradictory_filters_name_the_field(given, field):
+    with pytest.raises(Invalid) as refused:
+        Filters(**given)
+    assert refused.value.field == field

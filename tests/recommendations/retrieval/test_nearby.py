@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from listings.errors import Invalid
 from ml.ranking.geography import distances_km
 from recommendations.replica import generations
 from recommendations.replica.snapshot import CatalogueSnapshot
@@ -115,23 +114,6 @@ class TestLocation:
             False,
             False,
         ]
-
-
-class TestBadFilters:
-    @pytest.mark.parametrize(
-        ("given", "field"),
-        [
-            ({"radius_km": 5}, "radius_km"),
-            ({"lat": 5}, "lat"),
-            ({"lon": 5}, "lon"),
-            ({"lat": 5, "radius_km": 5}, "lat"),
-            ({"min_price": 9, "max_price": 8}, "min_price"),
-        ],
-    )
-    def test_contradictory_filters_name_the_field(self, given, field):
-        with pytest.raises(Invalid) as refused:
-            Filters(**given)
-        assert refused.value.field == field
 
 
 class TestSellersWhereabouts:

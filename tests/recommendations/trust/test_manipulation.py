@@ -9,7 +9,7 @@ from recommendations.models.doubts import Doubt
 from recommendations.slates import store
 from recommendations.trust import detection, weighting
 from tests.recommendations.shills import Attack, Town, found
-from tests.recommendations.slates.test_store import draft
+from tests.recommendations.slates.drafts import draft
 
 NEVER_A_SLATE = "f" * 32
 

@@ -16,7 +16,7 @@ from recommendations.slates import store
 from recommendations.taste.profile import read_profile
 from recommendations.trust import weighting
 from tests import factories
-from tests.recommendations.slates.test_store import draft
+from tests.recommendations.slates.drafts import draft
 from tests.recommendations.small_world import load
 
 NOON = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
