@@ -39,12 +39,12 @@ class TestAdmin:
         form = self.FORM | {"variants-INITIAL_FORMS": "2", "variants-0-parameters": "{}"} | rows | changed
         return client.post(f"/admin/recommendations/experiment/{made.pk}/change/", form)
 
-    def test_a_new_page_has_two_variants_and_says_what_can_be_set(self, admin_client):
+    def test_the_page_of_a_new_experiment_has_two_variants_and_explains_the_parameters(self, admin_client):
         page = admin_client.get(self.ADD).content.decode()
         assert 'value="control"' in page and 'value="treatment"' in page
         assert "explore_share: the share of places for listings that few have seen (0.1; 0 to 0.5)" in page
 
-    def test_one_page_makes_it(self, made):
+    def test_one_page_adds_an_experiment_with_its_variants(self, made):
         assert list(made.variants.order_by("pk").values_list("name", "parameters")) == [
             ("control", {}),
             ("bold", {"explore_share": 0.3}),
@@ -65,26 +65,26 @@ class TestAdmin:
             ({"name": "Not a name"}, "Small letters, digits and hyphens"),
         ],
     )
-    def test_a_mistake_comes_back_with_its_reason(self, admin_client, changed, reason):
+    def test_an_invalid_experiment_comes_back_with_the_reason(self, admin_client, changed, reason):
         page = admin_client.post(self.ADD, self.FORM | changed)
         assert page.status_code == 200 and reason in page.content.decode()
         assert not Experiment.objects.exists()
 
-    def test_a_draft_may_be_unfinished_and_begins_with_its_last_changes(self, admin_client):
+    def test_a_draft_experiment_starts_with_the_changes_sent_with_its_start(self, admin_client):
         admin_client.post(self.ADD, self.FORM | {"status": "draft"})
         made = Experiment.objects.get()
         self.saved(admin_client, made, status="running", **{"variants-1-name": "bolder"})
         made.refresh_from_db()
         assert (made.status, made.variants.last().name) == ("running", "bolder")
 
-    def test_a_draft_that_cannot_begin_can_still_be_mended(self, admin_client):
+    def test_a_draft_experiment_that_cannot_start_can_still_be_edited(self, admin_client):
         admin_client.post(self.ADD, self.FORM | {"status": "draft"})
         wrong = {"variants-1-parameters": '{"explore_share": 3}', "status": "running"}
         page = self.saved(admin_client, Experiment.objects.get(), **wrong).content.decode()
         assert "expected a number from 0 to 0.5" in page
         assert 'name="variants-1-parameters"' in page and 'name="salt"' in page
 
-    def test_once_it_began_variants_are_fixed_and_it_can_be_stopped(self, admin_client, made):
+    def test_a_started_experiment_keeps_its_variants_and_can_be_stopped(self, admin_client, made):
         sent = self.saved(
             admin_client, made, status="stopped", name="x", salt="x", **{"variants-1-name": "x"}
         )
@@ -93,20 +93,20 @@ class TestAdmin:
         assert (made.status, made.name, made.salt) == ("stopped", "bolder", "s")
         assert {variant.name for variant in made.variants.all()} == {"control", "bold"}
 
-    def test_one_that_is_prolonged_into_another_is_refused(self, admin_client, made):
+    def test_prolonging_an_experiment_into_another_is_refused(self, admin_client, made):
         later = {"name": "later", "starts_at_0": "2030-02-01", "ends_at_0": "2030-03-01"}
         assert admin_client.post(self.ADD, self.FORM | later).status_code == 302
         page = self.saved(admin_client, made, ends_at_0="2030-02-02").content.decode()
         assert "later runs in that time: one runs at a time." in page
 
-    def test_one_that_began_is_not_deleted(self, admin_client, made):
+    def test_a_started_experiment_cannot_be_deleted(self, admin_client, made):
         sent = admin_client.post(f"/admin/recommendations/experiment/{made.pk}/delete/", {"post": "yes"})
         assert sent.status_code == 403
         chosen = {"action": "delete_selected", "post": "yes", "_selected_action": [made.pk]}
         admin_client.post("/admin/recommendations/experiment/", chosen)
         assert Experiment.objects.exists()
 
-    def test_the_list_says_who_is_divided_how(self, admin_client, made):
+    def test_the_list_of_experiments_shows_the_share_of_each_variant(self, admin_client, made):
         assert (
             "control 50%, bold 50%" in admin_client.get("/admin/recommendations/experiment/").content.decode()
         )

@@ -47,31 +47,33 @@ def post(client, path: str, data: bytes, field: str = "image", **form):
 
 class TestShapes:
     @pytest.mark.parametrize("path", ["/healthcheck", "/healthcheck/"])
-    def test_healthcheck(self, anyone, path):
+    def test_the_healthcheck_answers_with_and_without_a_slash(self, anyone, path):
         reply = anyone.get(path)
         assert (reply.status_code, reply.json()) == (200, {"message": "API is up and running!"})
 
-    def test_features_of_the_backbone(self, anyone, known, picture):
+    def test_feature_embedding_answers_the_features_of_the_backbone(self, anyone, known, picture):
         known(features=np.array([0.5, -1.25], np.float32))
         assert post(anyone, "/predict/feature_embedding", picture).json() == {"features": [0.5, -1.25]}
 
-    def test_a_category_with_its_place_in_the_alphabet(self, anyone, known, picture):
+    def test_category_answers_the_likeliest_root_with_its_place_in_the_alphabet(self, anyone, known, picture):
         known(roots=ROOTS)
         reply = post(anyone, "/predict/category", picture)
         assert reply.json() == {"category_index": 2, "category": "Sports"}
 
-    def test_a_category_with_its_probability(self, anyone, known, picture):
+    def test_image_answers_the_likeliest_root_with_its_probability(self, anyone, known, picture):
         known(roots=ROOTS)
         reply = post(anyone, "/predict/image", picture)
         assert reply.json() == {"Category": "Sports", "Probability": 0.6}
 
     @pytest.mark.parametrize("path", ["/predict/image", "/predict/image/"])
     @pytest.mark.parametrize("field", ["image", "file"])
-    def test_either_field_with_and_without_a_slash(self, anyone, known, picture, path, field):
+    def test_photos_are_read_from_either_field_with_and_without_a_slash(
+        self, anyone, known, picture, path, field
+    ):
         known(roots=ROOTS)
         assert post(anyone, path, picture, field).status_code == 200
 
-    def test_no_credential_is_looked_at(self, anyone, known, picture):
+    def test_the_plain_image_api_ignores_credentials(self, anyone, known, picture):
         known(roots=ROOTS)
         anyone.credentials(HTTP_AUTHORIZATION="Bearer of-another-project")
         assert post(anyone, "/predict/image", picture).status_code == 200
@@ -87,7 +89,7 @@ class TestSimilarImages:
         follow()
         return photos
 
-    def test_the_photos_on_the_market_nearest_first(self, anyone, market, picture):
+    def test_similar_images_answers_photos_on_the_market_nearest_first(self, anyone, market, picture):
         body = post(anyone, "/predict/similar_images", picture).json()
         assert set(body) == {"similar_index", "image_labels", "distances"}
         assert {len(values) for values in body.values()} == {4}
@@ -106,13 +108,15 @@ class TestSimilarImages:
         assert len(now_left["distances"]) == 6
 
     @pytest.mark.parametrize("k", ["0", "51", "1000000", "-1", "many"])
-    def test_a_count_that_makes_no_sense_is_refused(self, anyone, picture, k):
+    def test_similar_images_refuses_an_invalid_count(self, anyone, picture, k):
         in_form = post(anyone, "/predict/similar_images", picture, k=k)
         in_query = post(anyone, f"/predict/similar_images?k={k}", picture)
         for reply in (in_form, in_query):
             assert (reply.status_code, reply.headers["Content-Type"]) == (400, "application/problem+json")
 
-    def test_during_a_switch_of_encoders_it_asks_to_try_again(self, anyone, follow, known, picture, encoder):
+    def test_similar_images_answers_503_during_a_switch_of_encoders(
+        self, anyone, follow, known, picture, encoder
+    ):
         follow()
         known()
         type(encoder).objects.filter(pk=encoder.pk).update(version="another")
@@ -121,7 +125,7 @@ class TestSimilarImages:
         )
         assert post(anyone, "/predict/similar_images", picture).status_code == 503
 
-    def test_distances_are_euclidean(self):
+    def test_distances_of_similar_images_are_euclidean(self):
         one, other = np.array([0.6, 0.8]), np.array([1.0, 0.0])
         result = distances(np.array([one @ other, 1.0000001, -1], np.float32))
         np.testing.assert_allclose(result, [np.linalg.norm(one - other), 0, 2], atol=1e-6)
@@ -129,7 +133,7 @@ class TestSimilarImages:
 
 class TestRefusals:
     @pytest.mark.parametrize("path", PREDICT)
-    def test_without_a_photo_or_with_a_broken_one(self, anyone, path):
+    def test_a_request_without_a_valid_photo_is_refused(self, anyone, path):
         replies = [
             anyone.post(path),
             anyone.post(path, {"image": "a.jpg"}, format="multipart"),
@@ -140,22 +144,24 @@ class TestRefusals:
             assert (reply.status_code, reply.headers["Content-Type"]) == (400, "application/problem+json")
 
     @pytest.mark.parametrize("path", PREDICT)
-    def test_without_the_encoder_they_ask_to_try_again(self, anyone, follow, picture, path):
+    def test_predictions_without_the_encoder_answer_503_with_retry_after(self, anyone, follow, picture, path):
         follow()
         reply = post(anyone, path, picture)
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "2")
 
     @pytest.mark.parametrize("path", PREDICT[2:])
-    def test_before_a_training_they_say_which_command_is_missing(self, anyone, known, picture, path):
+    def test_category_predictions_before_a_training_name_the_missing_command(
+        self, anyone, known, picture, path
+    ):
         known()
         reply = post(anyone, path, picture)
         assert (reply.status_code, "train encoder" in reply.json()["detail"]) == (503, True)
 
     @pytest.mark.parametrize("path", PREDICT)
-    def test_they_are_posts(self, anyone, path):
+    def test_predictions_refuse_get_requests(self, anyone, path):
         assert anyone.get(path).status_code == 405
 
-    def test_turned_off_there_is_nothing(self, anyone, settings, picture):
+    def test_the_plain_image_api_answers_404_when_it_is_turned_off(self, anyone, settings, picture):
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"plain_image_api": False})
         assert anyone.get("/healthcheck").status_code == 404
         for path in PREDICT:

@@ -40,7 +40,7 @@ SURFACES = ["search", "similar", "recommend"]
 
 @pytest.mark.parametrize("surface", SURFACES)
 class TestSlates:
-    def test_what_is_on_the_page_is_kept_and_served(self, surface, as_bob, bob, sofas):
+    def test_a_page_is_stored_as_a_slate_with_one_impression(self, surface, as_bob, bob, sofas):
         page = answer_to(as_bob, surface, sofas).json()
         slate = Slate.objects.get()
         assert (slate.pk.hex, slate.surface, slate.actor) == (page["slate_id"], surface, bob)
@@ -50,13 +50,13 @@ class TestSlates:
         assert scores.tolist() == pytest.approx([item["score"] for item in page["items"]], rel=1e-5)
         assert Impression.objects.values_list("offset", "count").get() == (0, len(page["items"]))
 
-    def test_crawlers_are_answered_and_leave_none(self, surface, anyone, sofas):
+    def test_crawlers_get_results_and_leave_no_slate(self, surface, anyone, sofas):
         page = answer_to(anyone, surface, sofas, headers=BOT).json()
         assert page["items"]
         assert page["slate_id"] is None
         assert not Slate.objects.exists()
 
-    def test_strangers_who_ask_very_often_too_and_members_leave_theirs(
+    def test_anonymous_callers_above_the_limit_leave_no_slate_and_members_do(
         self, surface, anyone, as_bob, sofas, settings
     ):
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"kept_pages_per_minute": 2})
@@ -65,7 +65,7 @@ class TestSlates:
         assert [page["slate_id"] is None for page in pages] == [False, False, True, False, False, False]
         assert Slate.objects.count() == 5
 
-    def test_an_event_that_came_of_it_says_so_truly(self, surface, as_bob, bob, sofas):
+    def test_an_event_may_name_the_slate_of_its_page(self, surface, as_bob, bob, sofas):
         page = answer_to(as_bob, surface, sofas).json()
         body = {
             "event_id": "1",
@@ -79,7 +79,7 @@ class TestSlates:
         assert Interaction.objects.get().slate == page["slate_id"]
 
 
-def test_what_was_asked_is_told_and_an_empty_answer_leaves_nothing(as_bob, sofas):
+def test_a_search_slate_records_its_query_and_an_empty_result_leaves_no_slate(as_bob, sofas):
     as_bob.get("/api/v1/search/", {"q": "sofa", "max_price": "80"})
     parameters = Slate.objects.get().parameters
     assert parameters["words"] == "sofa"

@@ -4,7 +4,7 @@ from recommendations.models.feed_parameters import BadParameters, FeedParameters
 
 
 class TestParameters:
-    def test_without_any_they_are_the_defaults(self):
+    def test_feed_parameters_from_an_empty_object_are_the_defaults(self):
         assert FeedParameters.from_json({}) == FeedParameters()
         assert FeedParameters().to_json() == {
             "relevance_share": 0.9,
@@ -15,7 +15,7 @@ class TestParameters:
             "source_weights": {},
         }
 
-    def test_what_was_written_is_what_is_read(self):
+    def test_feed_parameters_are_read_as_they_were_written(self):
         parameters = FeedParameters(
             relevance_share=0.5, seller_cap=1, source_weights={"fresh": 0, "content": 1.5}
         )
@@ -44,25 +44,25 @@ class TestParameters:
             (None, None),
         ],
     )
-    def test_what_is_wrong_is_named(self, values, field):
+    def test_invalid_feed_parameters_name_the_field(self, values, field):
         with pytest.raises(BadParameters) as refused:
             FeedParameters.from_json(values)
         assert refused.value.field == field
 
-    def test_the_ends_of_each_range_are_accepted(self):
+    def test_feed_parameters_at_the_ends_of_their_ranges_are_accepted(self):
         for values in (
             {"relevance_share": 0, "explore_share": 0, "seller_cap": 1, "category_cap": 1, "rest_after": 1},
             {"relevance_share": 1, "explore_share": 0.5, "seller_cap": 20, "category_cap": 20},
         ):
             assert FeedParameters.from_json(values).to_json().items() >= values.items()
 
-    def test_a_source_that_there_is_not_is_refused(self):
+    def test_a_weight_of_an_unknown_source_is_refused(self):
         weighed = FeedParameters(source_weights={"fresh": 2})
         weighed.require_sources(["content", "fresh"])
         with pytest.raises(BadParameters) as refused:
             weighed.require_sources(["content"])
         assert refused.value.field == "source_weights.fresh"
 
-    def test_each_is_explained(self):
+    def test_every_feed_parameter_is_described(self):
         assert [name for name, _ in described_parameters()] == list(FeedParameters().to_json())
         assert "(0.1; 0 to 0.5)" in dict(described_parameters())["explore_share"]

@@ -12,7 +12,7 @@ def sofas(alice):
     return [factories.listing(alice, f"Sofa {number}") for number in range(3)]
 
 
-def test_what_was_shown_three_times_rests_for_a_day(bob, sofas, now, ago):
+def test_a_listing_shown_three_times_is_fatigued_for_a_day(bob, sofas, now, ago):
     for hours in (30, 20, 10):
         served(bob, sofas, ago(hours=hours), count=2)
     served(bob, sofas[:1], ago(hours=1))
@@ -22,7 +22,7 @@ def test_what_was_shown_three_times_rests_for_a_day(bob, sofas, now, ago):
     assert fatigued_listings([bob.pk], after=3, now=now + timedelta(hours=23)) == set()
 
 
-def test_it_rests_however_often_the_feed_is_looked_at_meanwhile(bob, sofas, now, ago):
+def test_a_listing_stays_fatigued_however_often_others_are_shown_meanwhile(bob, sofas, now, ago):
     for hours in (20, 19, 18):
         served(bob, sofas[:1], ago(hours=hours))
     for minutes in range(288):
@@ -30,18 +30,18 @@ def test_it_rests_however_often_the_feed_is_looked_at_meanwhile(bob, sofas, now,
     assert sofas[0].pk in fatigued_listings([bob.pk], after=3, now=now)
 
 
-def test_what_somebody_else_was_shown_does_not_rest(bob, charlie, sofas, now, ago):
+def test_impressions_of_another_actor_fatigue_nothing(bob, charlie, sofas, now, ago):
     for hours in (3, 2, 1):
         served(charlie, sofas, ago(hours=hours))
     assert fatigued_listings([bob.pk], after=3, now=now) == set()
     assert fatigued_listings([bob.pk, charlie.pk], after=3, now=now) == {sofa.pk for sofa in sofas}
 
 
-def test_nobody_has_nothing_that_rests(db, now):
+def test_no_actor_means_no_fatigued_listings(db, now):
     assert fatigued_listings([], after=1, now=now) == set()
 
 
-def test_a_moment_of_the_past_knows_nothing_of_what_came_later(bob, sofas, now, ago):
+def test_fatigue_at_an_earlier_time_leaves_out_later_impressions(bob, sofas, now, ago):
     for hours in (3, 2, 1):
         served(bob, sofas, ago(hours=hours))
     assert fatigued_listings([bob.pk], after=3, now=ago(hours=1.5)) == set()

@@ -19,13 +19,13 @@ def bike(alice):
 
 @pytest.mark.django_db(transaction=True)
 class TestTrending:
-    def test_what_is_touched_more_is_hotter(self, bob, sofa, bike, now):
+    def test_a_listing_with_stronger_events_trends_higher(self, bob, sofa, bike, now):
         factories.event(bob, sofa, "view")
         factories.event(bob, bike, "favourite")
         trending.roll_up(now=now)
         assert top_ids() == [bike.pk, sofa.pk]
 
-    def test_each_event_counts_once_however_often_it_is_rolled_up(self, bob, sofa, bike, now):
+    def test_each_event_counts_once_however_often_trending_is_rolled_up(self, bob, sofa, bike, now):
         for _ in range(3):
             factories.event(bob, sofa)
         factories.event(bob, bike)
@@ -34,7 +34,7 @@ class TestTrending:
         scores = trending.top()[1]
         assert scores[1] == pytest.approx(1 / 3, rel=1e-3)
 
-    def test_a_backfill_of_old_events_does_not_move_what_trends_now(self, bob, sofa, bike, now, ago):
+    def test_a_backfill_of_old_events_does_not_change_what_trends_now(self, bob, sofa, bike, now, ago):
         factories.event(bob, bike)
         trending.roll_up(now=now)
         for _ in range(100):
@@ -42,7 +42,7 @@ class TestTrending:
         trending.roll_up(now=now)
         assert top_ids()[0] == bike.pk
 
-    def test_it_is_rebuilt_after_redis_was_emptied(self, bob, sofa, bike, now):
+    def test_trending_is_rebuilt_after_redis_was_emptied(self, bob, sofa, bike, now):
         factories.event(bob, sofa)
         trending.roll_up(now=now)
         before = trending.top()
@@ -51,20 +51,20 @@ class TestTrending:
         trending.roll_up(now=now)
         assert top_ids() == before[0].tolist()
 
-    def test_it_is_counted_anew_before_the_numbers_overflow(self, bob, sofa, now):
+    def test_trending_is_rebased_before_the_numbers_overflow(self, bob, sofa, now):
         factories.event(bob, sofa)
         trending.roll_up(now=now - 2 * trending.REBASE_AFTER)
         trending.roll_up(now=now)
         assert top_ids() == [sofa.pk]
 
-    def test_nobody_makes_their_own_listing_trend(self, alice, bob, sofa, bike, now):
+    def test_events_of_sellers_do_not_make_their_own_listings_trend(self, alice, bob, sofa, bike, now):
         for _ in range(50):
             factories.event(alice, sofa)
         factories.event(bob, bike)
         trending.roll_up(now=now)
         assert top_ids() == [bike.pk]
 
-    def test_an_event_that_commits_late_is_not_missed(self, bob, sofa, bike, now):
+    def test_trending_does_not_miss_an_event_that_commits_late(self, bob, sofa, bike, now):
         """Its id is older than that of one which was counted already."""
         started, finish = threading.Event(), threading.Event()
 
@@ -85,7 +85,7 @@ class TestTrending:
         trending.roll_up(now=timezone.now())
         assert set(top_ids()) == {sofa.pk, bike.pk}
 
-    def test_the_feed_of_a_stranger_begins_with_it(self, anyone, bob, alice, follow, now):
+    def test_an_anonymous_feed_begins_with_what_trends(self, anyone, bob, alice, follow, now):
         sofas = [factories.listing(alice, f"Blue sofa {number}") for number in range(12)]
         for _ in range(5):
             factories.event(bob, sofas[7], "favourite")

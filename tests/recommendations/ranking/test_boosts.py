@@ -2,25 +2,14 @@ from datetime import timedelta, timezone
 
 import numpy as np
 import pytest
-from django.contrib.admin.models import LogEntry
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
 
 from recommendations.models.boosts import Boost, BoostChange
 from recommendations.ranking import boosts
 from tests import factories
+from tests.recommendations.boosted import HOUR, boost
 from tests.recommendations.small_world import load
 
-HOUR = timedelta(hours=1)
 SOFAS, GARDEN = "Home & Garden / Sofas", "Home & Garden"
-
-
-def boost(now, factor=2.0, *, hours=(-1, 1), **target) -> Boost:
-    """A boost around now, or of other hours from it, that the constraints have to accept."""
-    start, end = (now + number * HOUR for number in hours)
-    return boosts.save_boost(
-        Boost(factor=factor, starts_at=start, ends_at=end, **target), by="sue", now=now - 2 * HOUR
-    )
 
 
 @pytest.fixture
@@ -36,38 +25,38 @@ def three(alice, bob):
 @pytest.fixture
 def factors_at(three):
     """factors_at(now): of the three in this order."""
-    view = load(*((listing.pk, 0) for listing in three))
-    view.attributes["seller_id"] = [listing.seller_id for listing in three]
-    view.attributes["category_id"] = [listing.category_id for listing in three]
+    snapshot = load(*((listing.pk, 0) for listing in three))
+    snapshot.attributes["seller_id"] = [listing.seller_id for listing in three]
+    snapshot.attributes["category_id"] = [listing.category_id for listing in three]
     rows = np.arange(3)
 
-    def ask(now, rows=rows):
-        return boosts.factors(view, rows, boosts.active(now))
+    def read_factors(now, rows=rows):
+        return boosts.factors(snapshot, rows, boosts.active(now))
 
-    return ask
+    return read_factors
 
 
 class TestFactors:
-    def test_without_boosts_all_are_one(self, factors_at, now):
-        found = factors_at(now)
-        assert found.dtype == np.float32
-        assert found.tolist() == [1, 1, 1]
+    def test_factors_without_boosts_are_one(self, factors_at, now):
+        factors = factors_at(now)
+        assert factors.dtype == np.float32
+        assert factors.tolist() == [1, 1, 1]
 
     @pytest.mark.parametrize(
         ("target", "expected"),
         [("listing", [2, 1, 1]), ("seller", [2, 1, 2]), ("category", [2, 2, 1])],
     )
-    def test_each_holds_for_what_it_is_about(self, three, factors_at, now, target, expected):
+    def test_a_boost_holds_for_its_listing_seller_or_category(self, three, factors_at, now, target, expected):
         first = three[0]
         boost(now, **{target: {"listing": first, "seller": first.seller, "category": first.category}[target]})
         assert factors_at(now).tolist() == expected
 
-    def test_they_are_of_the_rows_that_were_asked_for(self, three, factors_at, now):
+    def test_boost_factors_are_those_of_the_given_rows(self, three, factors_at, now):
         boost(now, listing=three[2])
         assert factors_at(now, np.array([2, 0, 2])).tolist() == [2, 1, 2]
         assert factors_at(now, np.empty(0, np.int64)).shape == (0,)
 
-    def test_a_category_holds_for_what_lies_below_it_and_for_nothing_beside_it(self, three, factors_at, now):
+    def test_a_boost_of_a_category_holds_for_those_below_it_and_not_beside_it(self, three, factors_at, now):
         beside = factories.category("Home & Garden (trade) / Sofas")
         boost(now, 5, category=beside)
         boost(now, 7, category=factories.category("Home"))
@@ -75,27 +64,27 @@ class TestFactors:
         boost(now, 2, category=factories.category(SOFAS))
         assert factors_at(now).tolist() == [6, 6, 1]
 
-    def test_several_multiply(self, three, factors_at, now, alice):
+    def test_several_boosts_of_one_listing_multiply(self, three, factors_at, now, alice):
         boost(now, 2, listing=three[0])
         boost(now, 3, listing=three[0])
         boost(now, 0.5, seller=alice)
         assert factors_at(now).tolist() == [3, 1, 0.5]
 
-    def test_their_product_is_clipped_and_not_each(self, three, factors_at, now, alice):
+    def test_the_product_of_boosts_is_clipped_and_not_each_factor(self, three, factors_at, now, alice):
         for _ in range(2):
             boost(now, 8, listing=three[0])
             boost(now, 0.125, seller=alice)
             boost(now, 8, listing=three[1])
         np.testing.assert_allclose(factors_at(now), [1, 10, 0.1])
 
-    def test_they_hold_from_their_start_until_just_before_their_end(self, three, factors_at, now):
+    def test_a_boost_holds_from_its_start_until_just_before_its_end(self, three, factors_at, now):
         boost(now, hours=(0, 1), listing=three[0])
         moments = [now - timedelta(seconds=2), now, now + HOUR - timedelta(seconds=2), now + HOUR]
         assert [factors_at(at)[0] for at in moments] == [1, 2, 2, 1]
 
 
 class TestReading:
-    def test_once_a_second_at_most(self, three, now, django_assert_num_queries):
+    def test_boosts_are_read_from_the_database_once_a_second(self, three, now, django_assert_num_queries):
         boost(now, listing=three[0])
         with django_assert_num_queries(1):
             boosts.active(now)
@@ -103,47 +92,22 @@ class TestReading:
         with django_assert_num_queries(1):
             boosts.active(now + timedelta(seconds=1))
 
-    def test_going_back_in_time_reads_anew(self, three, factors_at, now):
+    def test_boosts_of_an_earlier_time_are_read_anew(self, three, factors_at, now):
         boost(now, listing=three[0])
         assert factors_at(now)[0] == 2
         assert factors_at(now - 3 * HOUR)[0] == 1
 
-    def test_categories_take_one_query_more_however_many(self, three, now, django_assert_num_queries):
+    def test_boosts_of_categories_take_one_more_query_however_many(
+        self, three, now, django_assert_num_queries
+    ):
         for path in (SOFAS, GARDEN, "Sports / Bicycles"):
             boost(now, category=factories.category(path))
         with django_assert_num_queries(2):
             boosts.active(now)
 
 
-class TestConstraints:
-    @pytest.mark.parametrize("factor", [0, -1, 10.01, float("nan"), float("inf")])
-    def test_a_factor_out_of_range_is_refused(self, alice, now, factor):
-        with pytest.raises(IntegrityError), transaction.atomic():
-            boost(now, factor, seller=alice)
-
-    def test_the_ends_of_the_range_are_not(self, alice, now):
-        boost(now, 10, seller=alice)
-        boost(now, 0.01, seller=alice)
-
-    def test_it_is_about_exactly_one(self, three, alice, now):
-        for targets in ({}, {"seller": alice, "listing": three[0]}):
-            with pytest.raises(IntegrityError), transaction.atomic():
-                boost(now, **targets)
-
-    def test_it_ends_after_it_starts(self, alice, now):
-        with pytest.raises(IntegrityError), transaction.atomic():
-            boost(now, hours=(1, 1), seller=alice)
-
-    def test_a_form_is_told_why(self, alice, now):
-        wrong = Boost(factor=11, starts_at=now, ends_at=now - HOUR, created_at=now, created_by="sue")
-        with pytest.raises(ValidationError) as refused:
-            wrong.full_clean()
-        assert len(refused.value.messages) == 3
-        assert "Choose exactly one: a category, a seller or a listing." in refused.value.messages
-
-
 class TestHistory:
-    def test_every_change_is_kept_and_outlives_the_boost(self, alice, now):
+    def test_the_history_of_a_boost_keeps_every_change_and_outlives_it(self, alice, now):
         kept = boost(now, seller=alice)
         kept.factor, kept.note = 3.0, "more"
         boosts.save_boost(kept, by="tom", now=now)
@@ -160,81 +124,21 @@ class TestHistory:
         assert (changed.before["factor"], changed.after["factor"], changed.after["note"]) == (2, 3, "more")
         assert changed.after == removed.before
 
-    def test_saving_without_a_change_leaves_no_note(self, alice, now):
+    def test_saving_a_boost_unchanged_adds_nothing_to_its_history(self, alice, now):
         kept = boost(now, seller=alice)
         kept.starts_at = kept.starts_at.astimezone(timezone(3 * HOUR))  # the same time, as a form has it
         boosts.save_boost(kept, by="tom", now=now)
         assert BoostChange.objects.count() == 1
 
-    def test_who_made_it_stays_who_made_it(self, alice, now):
+    def test_saving_a_boost_again_keeps_its_author_and_time(self, alice, now):
         kept = boost(now, seller=alice)
         boosts.save_boost(kept, by="tom", now=now)
         kept.refresh_from_db()
         assert (kept.created_by, kept.created_at) == ("sue", now - 2 * HOUR)
 
-    def test_removing_what_is_gone_leaves_no_note(self, alice, now):
+    def test_removing_a_boost_twice_adds_one_removal_to_its_history(self, alice, now):
         kept = boost(now, seller=alice)
         copy = Boost.objects.get(pk=kept.pk)
         boosts.delete_boost(kept, by="tom", now=now)
         boosts.delete_boost(copy, by="tom", now=now)
         assert BoostChange.objects.filter(action="removed").count() == 1
-
-
-class TestAdmin:
-    FORM = {
-        "factor": "2.5",
-        "starts_at_0": "2030-01-01",
-        "starts_at_1": "00:00",
-        "ends_at_0": "2030-02-01",
-        "ends_at_1": "00:00",
-        "note": "January sales",
-    }
-    ADD = "/admin/recommendations/boost/add/"
-
-    @pytest.fixture
-    def made(self, admin_client, alice) -> Boost:
-        assert admin_client.post(self.ADD, self.FORM | {"seller": alice.pk}).status_code == 302
-        return Boost.objects.get()
-
-    def test_staff_set_change_and_remove_one_and_are_named(self, admin_client, alice, made):
-        page = f"/admin/recommendations/boost/{made.pk}/"
-        admin_client.post(f"{page}change/", self.FORM | {"seller": alice.pk, "factor": "4"})
-        assert "factor: 2.5 → 4.0" in admin_client.get(f"{page}change/").content.decode()
-        admin_client.post(
-            "/admin/recommendations/boost/",
-            {"action": "delete_selected", "post": "yes", "_selected_action": [made.pk]},
-        )
-        assert not Boost.objects.exists()
-        assert [*BoostChange.objects.order_by("pk").values_list("action", "by")] == [
-            ("added", "admin"),
-            ("changed", "admin"),
-            ("removed", "admin"),
-        ]
-        assert LogEntry.objects.filter(object_id=made.pk).count() == 3
-        history = admin_client.get("/admin/recommendations/boostchange/").content.decode()
-        assert "factor: 4.0" in history and "seller: alice" in history
-
-    def test_a_mistake_comes_back_with_its_reason(self, admin_client, three, alice):
-        both = self.FORM | {"seller": alice.pk, "listing": three[0].pk}
-        page = admin_client.post(self.ADD, both).content.decode()
-        assert "Choose exactly one: a category, a seller or a listing." in page
-        assert not Boost.objects.exists()
-
-    def test_the_list_is_filtered_by_state_and_by_what_it_is_about(self, admin_client, made, now, three):
-        boost(now, category=three[2].category)
-
-        def shown(query):
-            page = admin_client.get(f"/admin/recommendations/boost/?{query}")
-            return [found.kind for found in page.context["cl"].queryset]
-
-        assert shown("state=now") == ["category"]
-        assert shown("state=ahead") == ["seller"]
-        assert shown("state=over") == []
-        assert shown("of=seller") == ["seller"]
-        assert shown("of=nonsense") == ["seller", "category"]
-
-    def test_history_is_not_written_by_hand(self, admin_client, made):
-        change = BoostChange.objects.get()
-        assert admin_client.get("/admin/recommendations/boostchange/add/").status_code == 403
-        page = f"/admin/recommendations/boostchange/{change.pk}/delete/"
-        assert admin_client.post(page, {"post": "yes"}).status_code == 403

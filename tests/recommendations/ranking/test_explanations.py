@@ -58,11 +58,13 @@ class TestCodes:
             ({}, ReasonCode.MORE),
         ],
     )
-    def test_what_adds_most_says_why(self, adds, code):
+    def test_the_source_that_adds_most_is_the_reason(self, adds, code):
         assert codes_of(ranked_of(adds)) == [code]
 
     @pytest.mark.parametrize(("distance_km", "nearby"), [(NEAR, True), (FAR, False), (np.nan, False)])
-    def test_what_is_hot_or_new_nearby_says_so(self, distance_km, nearby):
+    def test_a_trending_or_new_listing_within_the_radius_has_a_reason_that_says_nearby(
+        self, distance_km, nearby
+    ):
         ranked = ranked_of({"trending": 1}, {"fresh": 1}, distance_km=distance_km)
         expected = (
             [ReasonCode.TRENDING_NEARBY, ReasonCode.NEW_NEAR_YOU]
@@ -71,7 +73,7 @@ class TestCodes:
         )
         assert codes_of(ranked) == expected
 
-    def test_what_staff_or_chance_put_there_says_so_whatever_else_holds(self):
+    def test_boosted_and_explored_listings_have_that_reason_whatever_their_scores(self):
         ranked = ranked_of({"content": 1}, {"content": 1}, {"content": 1}, {"content": 1})
         expected = [
             ReasonCode.BECAUSE_YOU_VIEWED,
@@ -81,7 +83,7 @@ class TestCodes:
         ]
         assert codes_of(ranked, 2, 3, boosted=(1, 3)) == expected
 
-    def test_it_follows_the_order_that_is_shown(self):
+    def test_reasons_follow_the_order_that_is_shown(self):
         ranked = ranked_of({"content": 1}, {"trending": 1})
         explored = replace(in_order(2), order=np.array([1, 0]))
         assert reason_codes(ranked, explored, np.array([True, False])) == [
@@ -96,41 +98,41 @@ def sofas(alice):
 
 
 @pytest.fixture
-def view(sofas):
+def snapshot(sofas):
     """Two sofas and a bicycle, and a listing 9001 that is like sofas."""
     blue, red, bicycle = (sofa.pk for sofa in sofas)
     return load((blue, 0), (red, 0), (bicycle, 1), (9001, 0))
 
 
 class TestEvidence:
-    def test_names_what_was_touched_and_is_like_it(self, view, sofas):
+    def test_evidence_for_content_is_the_touched_listing_most_like_it(self, snapshot, sofas):
         blue, _, bicycle = sofas
         touched = {bicycle.pk: 5.0, blue.pk: 1.0}
-        vectors = view.vectors(view.rows_of(factories.ids(*touched))).astype(np.float32)
-        profile = replace(taste(view, touched), vectors=vectors)
-        [reason] = explain(view, profile, [9001], [ReasonCode.BECAUSE_YOU_VIEWED])
+        vectors = snapshot.vectors(snapshot.rows_of(factories.ids(*touched))).astype(np.float32)
+        profile = replace(taste(snapshot, touched), vectors=vectors)
+        [reason] = explain(snapshot, profile, [9001], [ReasonCode.BECAUSE_YOU_VIEWED])
         assert reason.evidence == (blue.external_id,)
         assert reason.sentence == "Because you viewed “Blue sofa”"
 
-    def test_names_what_adds_most_to_the_collaborative_score(self, view, sofas):
+    def test_evidence_for_collaborative_is_the_touched_listings_by_contribution(self, snapshot, sofas):
         blue, _, bicycle = sofas
         factors = {blue.pk: (1.0, 0.0), bicycle.pk: (0.0, 1.0), 9001: (1.0, 0.3)}
-        view = view.with_collaborative(model(factors))
-        profile = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
-        [reason] = explain(view, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
+        snapshot = snapshot.with_collaborative(model(factors))
+        profile = taste(snapshot, {bicycle.pk: 1.0, blue.pk: 1.0})
+        [reason] = explain(snapshot, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
         assert reason.evidence == (blue.external_id, bicycle.external_id)
         assert reason.sentence == "People who liked “Blue sofa” also liked this"
 
-    def test_for_what_nobody_touched_yet_content_says_what_its_factors_will_be(self, view, sofas):
+    def test_evidence_for_an_untouched_listing_comes_from_the_content_prior(self, snapshot, sofas):
         blue, _, bicycle = sofas
         prior = ContentPrior(np.array([[0, 0]] * 4 + [[1, 0]] + [[0, 1]] * 3, np.float32), np.zeros(2, "f4"))
         factors = {blue.pk: (1.0, 0.0), bicycle.pk: (-0.5, 1.0)}
-        view = view.with_collaborative(model(factors, prior=prior))
-        profile = taste(view, {bicycle.pk: 1.0, blue.pk: 1.0})
-        [reason] = explain(view, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
+        snapshot = snapshot.with_collaborative(model(factors, prior=prior))
+        profile = taste(snapshot, {bicycle.pk: 1.0, blue.pk: 1.0})
+        [reason] = explain(snapshot, profile, [9001], [ReasonCode.PEOPLE_ALSO_LIKED])
         assert reason.evidence == (blue.external_id,)
 
-    def test_contributions_sum_to_the_score(self, view, sofas):
+    def test_contributions_of_touched_listings_sum_to_the_collaborative_score(self, snapshot, sofas):
         blue, _, bicycle = sofas
         collaborative = model({blue.pk: (1.0, 0.2), bicycle.pk: (0.0, 1.0), 9001: (1.0, 0.3)})
         items, weights = np.array([0, 1]), np.array([1.0, 2.5], np.float32)
@@ -138,12 +140,14 @@ class TestEvidence:
         parts = collaborative.contributions(items, weights, target)
         assert parts.sum() == pytest.approx(target @ collaborative.fold_in(items, weights), rel=1e-4)
 
-    def test_what_led_to_it_is_not_named_where_nothing_did(self, view):
-        reasons = explain(view, taste(view, {}), [9001] * len(ReasonCode), list(ReasonCode))
+    def test_reasons_without_touched_listings_have_plain_sentences_and_no_evidence(self, snapshot):
+        reasons = explain(snapshot, taste(snapshot, {}), [9001] * len(ReasonCode), list(ReasonCode))
         assert [reason.sentence for reason in reasons] == [SENTENCES[code] for code in ReasonCode]
         assert not any(reason.evidence for reason in reasons)
 
-    def test_a_code_of_another_release_and_a_listing_that_is_gone_are_no_trouble(self, view):
-        reasons = explain(view, taste(view, {}), [9001, 12345], ["because_of_the_moon", ReasonCode.NEW])
+    def test_an_unknown_reason_code_is_left_out_and_a_missing_listing_keeps_its_reason(self, snapshot):
+        reasons = explain(
+            snapshot, taste(snapshot, {}), [9001, 12345], ["because_of_the_moon", ReasonCode.NEW]
+        )
         assert reasons[0] is None
         assert reasons[1].code == ReasonCode.NEW

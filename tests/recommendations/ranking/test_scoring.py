@@ -24,19 +24,19 @@ def candidates(*scores: tuple[float, ...]) -> Candidates:
 
 
 class TestWeights:
-    def test_there_is_one_for_each_source(self):
+    def test_every_source_has_a_weight_at_every_warmth(self):
         assert {len(weights) for _, weights in WARMTH_WEIGHTS} == {len(COLD_WEIGHTS)} == {len(SOURCES)}
 
-    def test_the_warmer_the_actor_the_more_the_behaviour_of_others_says(self):
+    def test_the_weights_of_behaviour_grow_with_the_warmth_of_the_profile(self):
         behaviour = [source_weights_for(warm(known))[1:3].sum() for known in (0, 1, 6, 30)]
         assert behaviour == sorted(behaviour)
         assert behaviour[0] == 0 < behaviour[1] < behaviour[2] < behaviour[3]
 
     @pytest.mark.parametrize(("known", "expected"), [(9.0, FITTED[0][1]), (2.5, FITTED[1][1])])
-    def test_those_fitted_with_a_model_come_first(self, known, expected):
+    def test_weights_fitted_with_the_model_replace_the_default_ones(self, known, expected):
         assert source_weights_for(warm(known), FITTED).tolist() == list(expected)
 
-    def test_a_warmth_that_was_not_fitted_is_weighed_by_hand(self):
+    def test_a_warmth_without_fitted_weights_has_the_default_ones(self):
         assert source_weights_for(warm(1.0), FITTED).tolist() == pytest.approx(WARMTH_WEIGHTS[-1][1])
         assert source_weights_for(warm(0), FITTED).tolist() == pytest.approx(COLD_WEIGHTS)
 
@@ -60,22 +60,22 @@ class TestRank:
         ("weights", "order"),
         [((1.0, 0.0, 0.5, *OTHERS), [0, 1, 2]), ((0.5, 0.0, 1.0, *OTHERS), [1, 0, 2])],
     )
-    def test_fitted_weights_decide_the_order(self, weights, order):
+    def test_fitted_weights_decide_the_order_of_the_ranking(self, weights, order):
         ranked = rank(self.CONTENT_OR_VISITS, warm(1.0), ((0.0, weights),))
         assert ranked.rows.tolist() == order
         assert ranked.rows.dtype == np.int32
         assert (ranked.sources[:, 0] == self.CONTENT_OR_VISITS.scores[order, 0]).all()
 
-    def test_equal_scores_keep_the_newer_row_first(self):
+    def test_candidates_with_equal_scores_are_ranked_newest_first(self):
         alike = candidates(*[(1.0, 1.0, 1.0, 1.0, 1.0)] * 4)
         assert rank(alike, warm(1.0)).rows.tolist() == [3, 2, 1, 0]
 
-    def test_what_no_source_knows_comes_last(self):
+    def test_a_listing_that_no_source_knows_comes_last(self):
         nothing = (UNKNOWN,) * len(SOURCES)
         ranked = rank(candidates((-9, -9, -9, -9, -9), nothing, (9, 9, 9, 9, 9)), warm(1.0))
         assert ranked.rows.tolist() == [2, 0, 1]
 
-    def test_whoever_states_location_they_are_is_shown_what_is_near(self):
+    def test_a_stated_location_gives_nearness_more_weight(self):
         place = SOURCES.index("place")
         far, near = [[0.0] * len(SOURCES) for _ in range(2)]
         far[0], near[place] = 0.5, 1.0
@@ -86,5 +86,5 @@ class TestRank:
         assert stated > known
         assert rank(candidates(far, near), warm(0), states_location=True).rows.tolist() == [1, 0]
 
-    def test_nothing_to_rank_is_no_trouble(self):
+    def test_ranking_no_candidates_gives_no_rows(self):
         assert rank(candidates(), warm(1.0)).rows.shape == (0,)

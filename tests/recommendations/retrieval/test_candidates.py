@@ -22,93 +22,104 @@ PRIOR = ContentPrior(
 )
 
 
-def listings(view: CatalogueSnapshot, rows) -> list[int]:
-    return view.attributes["listing_id"][rows].tolist()
+def listings(snapshot: CatalogueSnapshot, rows) -> list[int]:
+    return snapshot.attributes["listing_id"][rows].tolist()
 
 
-def scores_of(view: CatalogueSnapshot, profile, source: str) -> dict[int, float]:
+def scores_of(snapshot: CatalogueSnapshot, profile, source: str) -> dict[int, float]:
     """The scores of live listings from a source, rounded; unknown ones are left out."""
-    rows = np.flatnonzero(view.alive).astype(np.int32)
-    scores = score_rows(view, profile, rows, now=NOW)[:, SOURCES.index(source)]
-    scored = zip(listings(view, rows), scores.tolist(), strict=True)
+    rows = np.flatnonzero(snapshot.alive).astype(np.int32)
+    scores = score_rows(snapshot, profile, rows, now=NOW)[:, SOURCES.index(source)]
+    scored = zip(listings(snapshot, rows), scores.tolist(), strict=True)
     return {pk: round(score, 3) for pk, score in scored if not np.isnan(score)}
 
 
-def proposed_by_each(monkeypatch, view: CatalogueSnapshot, profile, count: int = 1, allowed=None) -> set[int]:
+def proposed_by_each(
+    monkeypatch, snapshot: CatalogueSnapshot, profile, count: int = 1, allowed=None
+) -> set[int]:
     """What is proposed when each source names so many."""
     monkeypatch.setattr(candidates, "PER_SOURCE", count)
-    return set(listings(view, propose(view, profile, view.alive if allowed is None else allowed)))
+    return set(listings(snapshot, propose(snapshot, profile, snapshot.alive if allowed is None else allowed)))
 
 
 class TestGather:
     @pytest.fixture
-    def view(self):
+    def snapshot(self):
         return load((1, SOFAS), (2, SOFAS), (3, BIKES), (4, COATS)).with_collaborative(model(FACTORS))
 
-    def test_rows_are_int32_each_once_and_scores_float32(self, view):
-        gathered = gather(view, taste(view, {1: 1.0}, interests=(words(SOFAS),)), view.alive, now=NOW)
+    def test_candidate_rows_are_unique_int32_and_scores_float32(self, snapshot):
+        gathered = gather(
+            snapshot, taste(snapshot, {1: 1.0}, interests=(words(SOFAS),)), snapshot.alive, now=NOW
+        )
         assert gathered.rows.tolist() == [0, 1, 2, 3]
         assert gathered.rows.dtype == np.int32
         assert gathered.scores.shape == (4, len(SOURCES))
         assert gathered.scores.dtype == np.float32
 
-    def test_only_what_is_allowed_is_proposed(self, view):
-        profile = taste(view, {1: 1.0}, interests=(words(SOFAS),))
+    def test_only_allowed_rows_are_proposed(self, snapshot):
+        profile = taste(snapshot, {1: 1.0}, interests=(words(SOFAS),))
         allowed = np.array([False, True, False, True])
-        assert gather(view, profile, allowed, now=NOW).rows.tolist() == [1, 3]
-        assert gather(view, profile, np.zeros(4, bool), now=NOW).scores.shape == (0, len(SOURCES))
+        assert gather(snapshot, profile, allowed, now=NOW).rows.tolist() == [1, 3]
+        assert gather(snapshot, profile, np.zeros(4, bool), now=NOW).scores.shape == (0, len(SOURCES))
 
-    def test_of_a_stranger_nothing_is_known_that_has_to_do_with_taste(self, view):
-        scores = gather(view, taste(view, {}), view.alive, now=NOW).scores
+    def test_an_empty_profile_has_scores_only_from_trending_and_freshness(self, snapshot):
+        scores = gather(snapshot, taste(snapshot, {}), snapshot.alive, now=NOW).scores
         of_taste = [place for place, name in enumerate(SOURCES) if name not in ("trending", "fresh")]
         assert np.isnan(scores[:, of_taste]).all()
         assert not np.isnan(np.delete(scores, of_taste, axis=1)).any()
 
-    def test_a_row_is_scored_the_same_whatever_is_scored_beside_it(self):
+    def test_the_score_of_a_row_does_not_depend_on_the_other_rows(self):
         trained = model(FACTORS, {1: {2: 0.5, 3: 0.25}}, prior=PRIOR)
-        view = load((1, SOFAS), (2, SOFAS), (3, BIKES), (4, SOFAS), (5, COATS)).with_collaborative(trained)
-        profile = taste(view, {1: 1.0}, interests=(words(SOFAS),))
-        together = score_rows(view, profile, np.arange(5), now=NOW)
-        alone = [score_rows(view, profile, np.array([row]), now=NOW)[0] for row in range(5)]
+        snapshot = load((1, SOFAS), (2, SOFAS), (3, BIKES), (4, SOFAS), (5, COATS)).with_collaborative(
+            trained
+        )
+        profile = taste(snapshot, {1: 1.0}, interests=(words(SOFAS),))
+        together = score_rows(snapshot, profile, np.arange(5), now=NOW)
+        alone = [score_rows(snapshot, profile, np.array([row]), now=NOW)[0] for row in range(5)]
         assert np.allclose(together, alone, equal_nan=True)
 
 
 class TestContent:
-    def test_an_interest_that_shares_nothing_with_a_listing_does_not_silence_another(self):
-        view = load((1, SOFAS))
+    def test_an_interest_without_blocks_in_common_with_a_listing_does_not_silence_another(self):
+        snapshot = load((1, SOFAS))
         look = np.zeros(BLOCKS.dimension, np.float32)
         look[0] = 1
-        assert scores_of(view, taste(view, {1: 1.0}, interests=(look, words(SOFAS))), "content") == {1: 1.0}
-        assert scores_of(view, taste(view, {1: 1.0}, interests=(look,)), "content") == {}
+        assert scores_of(snapshot, taste(snapshot, {1: 1.0}, interests=(look, words(SOFAS))), "content") == {
+            1: 1.0
+        }
+        assert scores_of(snapshot, taste(snapshot, {1: 1.0}, interests=(look,)), "content") == {}
 
 
 class TestCollaborative:
-    def test_what_the_model_knows_is_scored_by_its_factors(self):
-        view = load((1, SOFAS), (2, SOFAS), (9, COATS)).with_collaborative(model(FACTORS))
-        profile = replace(taste(view, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
-        assert scores_of(view, profile, "collaborative") == {1: 2.0, 2: 1.5}
+    def test_a_listing_in_the_model_is_scored_by_its_factors(self):
+        snapshot = load((1, SOFAS), (2, SOFAS), (9, COATS)).with_collaborative(model(FACTORS))
+        profile = replace(taste(snapshot, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
+        assert scores_of(snapshot, profile, "collaborative") == {1: 2.0, 2: 1.5}
 
-    def test_what_it_does_not_know_is_scored_by_the_prior(self):
-        view = load((1, BIKES), (8, BIKES), (9, COATS)).with_collaborative(model(FACTORS, prior=PRIOR))
-        profile = replace(taste(view, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
-        assert scores_of(view, profile, "collaborative") == {1: 2.0, 8: 1 + 3, 9: 1 + 3}
+    def test_a_listing_outside_the_model_is_scored_by_the_prior(self):
+        snapshot = load((1, BIKES), (8, BIKES), (9, COATS)).with_collaborative(model(FACTORS, prior=PRIOR))
+        profile = replace(taste(snapshot, {1: 1.0}), factors=np.array([2.0, 1.0], np.float32))
+        assert scores_of(snapshot, profile, "collaborative") == {1: 2.0, 8: 1 + 3, 9: 1 + 3}
 
-    def test_a_prior_that_reads_other_vectors_is_not_asked(self):
+    def test_a_prior_for_other_vectors_gives_no_scores(self):
         trained = model(FACTORS, prior=PRIOR, encoder_version="another")
-        view = load((1, BIKES), (8, BIKES)).with_collaborative(trained)
-        assert scores_of(view, taste(view, {1: 1.0}), "collaborative").keys() == {1}
+        snapshot = load((1, BIKES), (8, BIKES)).with_collaborative(trained)
+        assert scores_of(snapshot, taste(snapshot, {1: 1.0}), "collaborative").keys() == {1}
 
-    def test_the_best_of_both_are_proposed(self, monkeypatch):
+    def test_the_best_by_factors_and_the_best_by_the_prior_are_proposed(self, monkeypatch):
         """Listing 9, the newest, comes up by that."""
         world = load((1, BIKES), (2, BIKES), (3, BIKES), (7, SOFAS), (8, COATS), (9, BIKES))
         profile = {"factors": np.array([2.0, 0.1], np.float32)}
-        view = world.with_collaborative(model(FACTORS))
-        assert proposed_by_each(monkeypatch, view, replace(taste(view, {3: 1.0}), **profile)) == {1, 9}
-        view = world.with_collaborative(model(FACTORS, prior=PRIOR))
-        profile = replace(taste(view, {3: 1.0}), **profile)
-        assert proposed_by_each(monkeypatch, view, profile) == {1, 7, 9}
-        allowed = view.alive & ~np.isin(view.attributes["listing_id"], [1, 7])
-        assert proposed_by_each(monkeypatch, view, profile, allowed=allowed) == {2, 8, 9}
+        snapshot = world.with_collaborative(model(FACTORS))
+        assert proposed_by_each(monkeypatch, snapshot, replace(taste(snapshot, {3: 1.0}), **profile)) == {
+            1,
+            9,
+        }
+        snapshot = world.with_collaborative(model(FACTORS, prior=PRIOR))
+        profile = replace(taste(snapshot, {3: 1.0}), **profile)
+        assert proposed_by_each(monkeypatch, snapshot, profile) == {1, 7, 9}
+        allowed = snapshot.alive & ~np.isin(snapshot.attributes["listing_id"], [1, 7])
+        assert proposed_by_each(monkeypatch, snapshot, profile, allowed=allowed) == {2, 8, 9}
 
 
 class TestCovisitation:
@@ -119,15 +130,19 @@ class TestCovisitation:
         smoother = ContentSmoother(np.eye(BLOCKS.dimension, dtype=np.float32))
         return model(FACTORS | {4: (0.0, 0.0)}, self.LEADS, smoother=smoother)
 
-    def test_a_listing_scores_what_leads_to_it(self, trained):
-        view = load((1, SOFAS), (2, SOFAS), (3, BIKES)).with_collaborative(trained)
-        assert scores_of(view, taste(view, {1: 2.0}), "covisitation") == {1: 0, 2: 1.0, 3: 0.5}
+    def test_a_covisitation_score_is_the_sum_of_links_from_touched_listings(self, trained):
+        snapshot = load((1, SOFAS), (2, SOFAS), (3, BIKES)).with_collaborative(trained)
+        assert scores_of(snapshot, taste(snapshot, {1: 2.0}), "covisitation") == {1: 0, 2: 1.0, 3: 0.5}
 
-    def test_a_sold_listing_still_votes(self, trained):
-        view = load((1, SOFAS), (2, SOFAS), (3, BIKES)).with_collaborative(trained)
-        assert scores_of(view, taste(view, {1: 1.0, 4: 0.5}), "covisitation") == {1: 0, 2: 0.5, 3: 0.75}
+    def test_a_touched_listing_that_was_sold_counts_in_covisitation(self, trained):
+        snapshot = load((1, SOFAS), (2, SOFAS), (3, BIKES)).with_collaborative(trained)
+        assert scores_of(snapshot, taste(snapshot, {1: 1.0, 4: 0.5}), "covisitation") == {
+            1: 0,
+            2: 0.5,
+            3: 0.75,
+        }
 
-    def test_the_best_are_proposed_and_nothing_that_nobody_went_on_to(self, trained, monkeypatch):
+    def test_covisitation_proposes_the_best_and_nothing_without_a_link(self, trained, monkeypatch):
         world = load((1, SOFAS), (2, SOFAS), (3, BIKES), (5, COATS)).with_collaborative(trained)
         profile = replace(taste(world, {1: 1.0}), factors=None)  # 5 is the newest
         assert proposed_by_each(monkeypatch, world, profile) == {2, 5}
@@ -135,42 +150,52 @@ class TestCovisitation:
         allowed = world.alive & (world.attributes["listing_id"] != 2)
         assert proposed_by_each(monkeypatch, world, profile, allowed=allowed) == {3, 5}
 
-    def test_a_listing_that_the_model_does_not_know_scores_as_what_it_is_like(self, trained):
-        view = load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS), (9, BIKES)).with_collaborative(trained)
-        scores = scores_of(view, taste(view, {1: 1.0}), "covisitation")
+    def test_a_listing_outside_the_model_gets_the_covisitation_score_of_similar_ones(self, trained):
+        snapshot = load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS), (9, BIKES)).with_collaborative(
+            trained
+        )
+        scores = scores_of(snapshot, taste(snapshot, {1: 1.0}), "covisitation")
         assert scores[8] == pytest.approx(2 * scores[9], rel=0.01), "as 2 and 3 stand to each other"
         assert scores[8] > 0
 
-    def test_where_nothing_is_alike_it_scores_nothing(self, trained):
-        view = load((1, COATS), (2, SOFAS), (3, BIKES), (9, COATS)).with_collaborative(trained)
-        assert scores_of(view, taste(view, {1: 1.0}), "covisitation")[9] == 0, (
+    def test_a_listing_similar_only_to_one_without_links_has_a_covisitation_score_of_zero(self, trained):
+        snapshot = load((1, COATS), (2, SOFAS), (3, BIKES), (9, COATS)).with_collaborative(trained)
+        assert scores_of(snapshot, taste(snapshot, {1: 1.0}), "covisitation")[9] == 0, (
             "1 is like 9, but nobody went on to it"
         )
 
-    def test_it_is_proposed_before_what_is_less_alike(self, trained, monkeypatch):
+    def test_covisitation_proposes_the_unknown_listing_most_similar_to_a_linked_one(
+        self, trained, monkeypatch
+    ):
         world = load((1, SOFAS), (2, SOFAS), (3, BIKES), (7, SOFAS), (8, BIKES), (9, COATS))
-        view = world.with_collaborative(trained)
-        profile = replace(taste(view, {1: 1.0}), factors=None)  # 9 is the newest
-        assert proposed_by_each(monkeypatch, view, profile) == {2, 7, 9}
+        snapshot = world.with_collaborative(trained)
+        profile = replace(taste(snapshot, {1: 1.0}), factors=None)  # 9 is the newest
+        assert proposed_by_each(monkeypatch, snapshot, profile) == {2, 7, 9}
 
-    def test_without_a_smoother_for_these_vectors_it_stays_unknown(self, trained):
-        view = load((1, COATS), (2, SOFAS), (8, SOFAS))
+    def test_a_listing_outside_the_model_has_no_covisitation_score_without_a_smoother(self, trained):
+        snapshot = load((1, COATS), (2, SOFAS), (8, SOFAS))
         for other in (replace(trained, smoother=None), replace(trained, encoder_version="another")):
-            profile = view.with_collaborative(other)
+            profile = snapshot.with_collaborative(other)
             assert scores_of(profile, taste(profile, {1: 1.0}), "covisitation").keys() == {1, 2}
 
-    def test_what_left_the_market_does_not_lend(self, trained):
-        view = changed(load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS)), [2]).with_collaborative(trained)
-        assert scores_of(view, taste(view, {1: 1.0}), "covisitation")[8] == 0
+    def test_a_sold_listing_lends_its_covisitation_score_to_no_similar_one(self, trained):
+        snapshot = changed(load((1, COATS), (2, SOFAS), (3, BIKES), (8, SOFAS)), [2]).with_collaborative(
+            trained
+        )
+        assert scores_of(snapshot, taste(snapshot, {1: 1.0}), "covisitation")[8] == 0
 
-    def test_what_a_filter_hides_lends_all_the_same(self, trained):
-        view = load((1, COATS), (2, SOFAS), (8, SOFAS)).with_collaborative(trained)
-        allowed = view.attributes["listing_id"] == 8
-        gathered = gather(view, taste(view, {1: 1.0}), allowed, now=NOW)
-        assert listings(view, gathered.rows) == [8]
+    def test_a_listing_left_out_by_a_filter_lends_its_covisitation_score_to_similar_ones(self, trained):
+        snapshot = load((1, COATS), (2, SOFAS), (8, SOFAS)).with_collaborative(trained)
+        allowed = snapshot.attributes["listing_id"] == 8
+        gathered = gather(snapshot, taste(snapshot, {1: 1.0}), allowed, now=NOW)
+        assert listings(snapshot, gathered.rows) == [8]
         assert gathered.scores[0, SOURCES.index("covisitation")] > 0
 
-    def test_an_actor_the_model_knows_nothing_of_has_no_scores(self, trained):
-        view = load((1, SOFAS), (2, SOFAS)).with_collaborative(trained)
-        unknown = replace(taste(view, {1: 1.0}), factors=None, covisited=None)
-        assert scores_of(view, unknown, "covisitation") == scores_of(view, unknown, "collaborative") == {}
+    def test_an_actor_outside_the_model_has_no_covisitation_or_collaborative_scores(self, trained):
+        snapshot = load((1, SOFAS), (2, SOFAS)).with_collaborative(trained)
+        unknown = replace(taste(snapshot, {1: 1.0}), factors=None, covisited=None)
+        assert (
+            scores_of(snapshot, unknown, "covisitation")
+            == scores_of(snapshot, unknown, "collaborative")
+            == {}
+        )

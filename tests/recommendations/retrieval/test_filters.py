@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from listings.errors import Invalid
 from listings.services import NoSuchCategory
 from recommendations.retrieval.filters import Filters, allowed_rows, listings_passing
 from tests import factories
@@ -43,25 +44,41 @@ def listings(alice, bob, encoder):
 
 
 @pytest.mark.parametrize(("given", "expected"), CASES, ids=[str(given) for given, _ in CASES])
-def test_rows_and_listings_that_pass_are_the_same(listings, follow, given, expected):
-    view, filters = follow(), Filters(**given)
+def test_filters_pass_the_same_listings_in_the_snapshot_and_the_database(listings, follow, given, expected):
+    snapshot, filters = follow(), Filters(**given)
     ids = {listings[number].pk for number in expected}
-    assert set(view.attributes["listing_id"][allowed_rows(view, filters)].tolist()) == ids
+    assert set(snapshot.attributes["listing_id"][allowed_rows(snapshot, filters)].tolist()) == ids
     assert set(listings_passing(filters).values_list("pk", flat=True)) == ids
 
 
-def test_a_sellers_own_listings_are_left_out_of_both(listings, alice, follow):
-    view = follow()
-    rows = allowed_rows(view, Filters(), excluded_seller=alice.pk)
-    assert view.attributes["listing_id"][rows].tolist() == [listings[1].pk]
+def test_own_listings_of_the_seller_are_left_out_of_the_snapshot_and_the_database(listings, alice, follow):
+    snapshot = follow()
+    rows = allowed_rows(snapshot, Filters(), excluded_seller=alice.pk)
+    assert snapshot.attributes["listing_id"][rows].tolist() == [listings[1].pk]
     assert list(listings_passing(Filters(), alice.pk)) == [listings[1]]
 
 
-def test_an_unknown_category_is_refused_by_both(listings, follow):
+def test_an_unknown_category_is_refused_by_the_snapshot_and_the_database(listings, follow):
     for passing in (lambda filters: allowed_rows(follow(), filters), listings_passing):
         with pytest.raises(NoSuchCategory):
             passing(Filters(category="Nothing"))
 
 
-def test_every_filter_is_compared_here():
+def test_every_filter_is_compared_between_the_snapshot_and_the_database():
     assert {field.name for field in fields(Filters)} == {name for given, _ in CASES for name in given}
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"radius_km": 5}, "radius_km"),
+        ({"lat": 5}, "lat"),
+        ({"lon": 5}, "lon"),
+        ({"lat": 5, "radius_km": 5}, "lat"),
+        ({"min_price": 9, "max_price": 8}, "min_price"),
+    ],
+)
+def test_contradictory_filters_name_the_field(given, field):
+    with pytest.raises(Invalid) as refused:
+        Filters(**given)
+    assert refused.value.field == field

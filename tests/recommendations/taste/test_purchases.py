@@ -20,14 +20,14 @@ def sofa(alice):
     return factories.listing(alice, path=SOFAS)
 
 
-def test_who_bought_a_sofa_looks_for_no_other_for_a_while(bob, charlie, sofa, now, ago):
+def test_a_purchase_satisfies_its_category_for_a_while(bob, charlie, sofa, now, ago):
     factories.event(bob, sofa, "purchase", at=ago(days=1))
     assert satisfied(bob, now=now) == {sofa.category_id}
     assert satisfied(charlie, now=now) == set()
     assert satisfied(bob, now=now + SATISFIED_FOR) == set()
 
 
-def test_who_looks_at_another_one_is_not_satisfied(alice, bob, sofa, now, ago):
+def test_a_view_after_the_purchase_ends_the_satisfaction(alice, bob, sofa, now, ago):
     other = factories.listing(alice, "Red sofa", path=SOFAS)
     factories.event(bob, sofa, "purchase", at=ago(days=2))
     factories.event(bob, other, "view", at=ago(days=1))
@@ -35,7 +35,7 @@ def test_who_looks_at_another_one_is_not_satisfied(alice, bob, sofa, now, ago):
     assert satisfied(bob, now=now - timedelta(hours=36)) == {sofa.category_id}
 
 
-def test_however_much_they_do_elsewhere(alice, bob, sofa, now, ago):
+def test_events_in_other_categories_do_not_hide_a_purchase_or_a_later_view(alice, bob, sofa, now, ago):
     factories.event(bob, sofa, "purchase", at=ago(days=2))
     with catalogue_transaction():
         elsewhere = [factories.listing(alice, f"Bicycle {n}", path="Sports / Bicycles") for n in range(4)]
@@ -46,7 +46,7 @@ def test_however_much_they_do_elsewhere(alice, bob, sofa, now, ago):
     assert satisfied(bob, now=now) == set()
 
 
-def test_a_root_category_is_no_kind_of_thing(alice, bob, now, ago):
+def test_a_purchase_in_a_root_category_satisfies_nothing(alice, bob, now, ago):
     thing = factories.listing(alice, "Thing with a plug", path="Electronics")
     factories.event(bob, thing, "purchase", at=ago(days=1))
     assert satisfied(bob, now=now) == set()

@@ -19,33 +19,33 @@ SHILLS = [{80, 1, 2, 3}] * 6
 
 
 class TestShares:
-    def test_a_closed_circle_counts_less_and_hardly_anybody_else(self):
+    def test_a_closed_circle_has_low_shares_and_hardly_anybody_else(self):
         share, circles = shares(profiles(*HONEST, *SHILLS))
         assert (share[:100] == 1).mean() > 0.9
         assert (share[100:] < 0.3).all()
         assert circles[100:] == pytest.approx(5)  # five others, all alike, and nobody else holds it
 
-    def test_the_larger_the_circle_the_less_it_counts_together(self):
+    def test_a_larger_circle_counts_less_in_total(self):
         few, many = (shares(profiles(*HONEST, *SHILLS[:1] * count))[0][100:].sum() for count in (4, 7))
         assert many < few
 
-    def test_where_all_touched_everything_all_count(self):
+    def test_actors_who_all_touched_the_same_listings_count_fully(self):
         assert (shares(profiles(*[range(20)] * 30))[0] == 1).all()
 
-    def test_a_couple_and_profiles_of_one_listing_are_left_alone(self):
+    def test_two_equal_profiles_and_profiles_of_one_listing_count_fully(self):
         share, _ = shares(profiles(*HONEST, *SHILLS[:2], *[{81}] * 6))
         assert (share[100:] == 1).all()
 
-    def test_what_others_like_too_makes_no_closed_circle(self):
+    def test_equal_profiles_of_popular_listings_make_no_closed_circle(self):
         """Six equal profiles of listings that many others interacted with."""
         share, _ = shares(profiles(*HONEST, *[{1, 2, 3, 4}] * 6))
         assert share[100:].min() > shares(profiles(*HONEST, *SHILLS))[0][100:].max()
 
-    def test_nobody_and_one_alone(self):
+    def test_no_profiles_have_no_shares_and_a_single_one_counts_fully(self):
         assert shares(profiles(listing_count=0))[0].tolist() == []
         assert shares(profiles({1, 2}))[0].tolist() == [1]
 
-    def test_it_does_not_matter_how_many_are_compared_at_once(self, monkeypatch):
+    def test_shares_do_not_depend_on_the_size_of_the_chunks(self, monkeypatch):
         whole = shares(profiles(*HONEST, *SHILLS))
         monkeypatch.setattr(collusion, "CHUNK", 7)
         parts = shares(profiles(*HONEST, *SHILLS))

@@ -1,14 +1,11 @@
 """Doubts: events of actors faster than a person change only their own feed."""
 
-from datetime import timedelta
-
 import pytest
 from django.utils import timezone
 
 from listings.models import Actor
 from recommendations.collaborative import refresh, store
 from recommendations.collaborative.history import read_history
-from recommendations.interactions.recording import Event, record
 from recommendations.models.doubts import Doubt
 from recommendations.models.events import Interaction
 from recommendations.popularity import trending
@@ -16,22 +13,13 @@ from recommendations.taste.profile import read_profile
 from recommendations.training import collaborative
 from recommendations.trust import detection
 from tests import factories
+from tests.recommendations.flooding import MAXIMUM, floods, limit_events
 from tests.recommendations.small_world import load
-
-ADDRESS = "/admin/recommendations/doubt/"
-MOST = 20  # in a day
 
 
 @pytest.fixture(autouse=True)
 def few_are_many(settings):
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"quarantine_events_per_day": MOST})
-
-
-def floods(actor, listing, times=MOST + 1, at=None):
-    happened = at or timezone.now().replace(hour=12) - timedelta(days=1)
-    prefix = f"{actor.pk}-{listing.pk}-{timezone.now()}"
-    events = [Event(f"{prefix}-{n}", actor, listing.external_id, "view", happened) for n in range(times)]
-    record(source="tests", events=events, now=timezone.now())
+    limit_events(settings)
 
 
 def hottest() -> list[int]:
@@ -40,66 +28,66 @@ def hottest() -> list[int]:
 
 
 class TestHaste:
-    def test_who_is_above_the_rate_is_quarantined_and_nobody_else(self, bob, charlie, sofas, now):
+    def test_only_actors_above_the_daily_limit_of_events_are_quarantined(self, bob, charlie, sofas, now):
         floods(bob, sofas[0])
-        floods(charlie, sofas[0], MOST)
+        floods(charlie, sofas[0], MAXIMUM)
         assert detection.detect_hasty(now=now) == [bob.pk]
         doubt = Doubt.objects.get()
         assert (doubt.actor, doubt.share, doubt.reason) == (bob, 0, "haste")
         assert doubt.evidence.startswith("21 events on 20")
         assert read_history(until=timezone.now()).actors.tolist() == [charlie.pk]
 
-    def test_two_days_are_not_one(self, bob, sofas, ago, now):
-        floods(bob, sofas[0], MOST, at=ago(days=2))
-        floods(bob, sofas[0], MOST, at=ago(days=4))
+    def test_events_of_different_days_are_not_added_up(self, bob, sofas, ago, now):
+        floods(bob, sofas[0], MAXIMUM, at=ago(days=2))
+        floods(bob, sofas[0], MAXIMUM, at=ago(days=4))
         assert detection.detect_hasty(now=now) == []
 
-    def test_days_before_the_one_that_is_asked_about_are_not_read_again(self, bob, sofas, ago, now):
+    def test_events_before_the_given_day_are_not_counted_again(self, bob, sofas, ago, now):
         floods(bob, sofas[0], at=ago(days=2))
         assert detection.detect_hasty(now=now, since=ago(days=1)) == []
         assert detection.detect_hasty(now=now, since=ago(days=2)) == [bob.pk]
 
-    def test_a_visitor_and_the_member_they_became_are_one(self, bob, sofas, now):
+    def test_events_of_a_merged_visitor_count_towards_the_members_limit(self, bob, sofas, now):
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
-        floods(bob, sofas[0], MOST // 2 + 1)
-        floods(visitor, sofas[0], MOST // 2)
+        floods(bob, sofas[0], MAXIMUM // 2 + 1)
+        floods(visitor, sofas[0], MAXIMUM // 2)
         assert detection.detect_hasty(now=now) == [bob.pk]
         assert not len(read_history(until=timezone.now()))
 
-    def test_nobody_is_where_the_rate_is_zero(self, bob, sofas, now, settings):
-        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"quarantine_events_per_day": 0})
+    def test_a_limit_of_zero_quarantines_nobody(self, bob, sofas, now, settings):
+        limit_events(settings, 0)
         floods(bob, sofas[0])
         assert detection.detect_hasty(now=now) == []
 
-    def test_nobody_is_whom_staff_released_for_another_reason(self, bob, sofas, now):
+    def test_an_actor_whom_staff_released_is_not_quarantined(self, bob, sofas, now):
         Doubt.objects.create(actor=bob, reason="likeness", share=0.5, decision="released")
         floods(bob, sofas[0])
         assert detection.detect_hasty(now=now) == []
         assert read_history(until=timezone.now()).actors.tolist() == [bob.pk]
 
-    def test_who_counted_less_counts_nothing_once_they_are_too_quick(self, bob, sofas, now):
+    def test_an_actor_who_counted_less_counts_nothing_once_quarantined(self, bob, sofas, now):
         Doubt.objects.create(actor=bob, reason="likeness", share=0.5)
         floods(bob, sofas[0])
         assert detection.detect_hasty(now=now) == [bob.pk]
         assert not len(read_history(until=timezone.now()))
 
-    def test_their_events_are_kept_and_their_own_feed_follows_them(self, bob, sofas, now):
+    def test_events_of_a_quarantined_actor_are_kept_and_shape_their_own_profile(self, bob, sofas, now):
         floods(bob, sofas[0])
         detection.detect_hasty(now=now)
-        assert Interaction.objects.count() == MOST + 1
+        assert Interaction.objects.count() == MAXIMUM + 1
         assert read_profile(bob, load(), now=now).listing_ids.tolist() == [sofas[0].pk]
 
 
 @pytest.mark.django_db(transaction=True)
 class TestWhoLearnsOfIt:
-    def test_trending_forgets_them_as_soon_as_they_are_too_quick(self, bob, charlie, sofas):
-        floods(bob, sofas[0], MOST)
+    def test_trending_leaves_out_an_actor_as_soon_as_they_exceed_the_limit(self, bob, charlie, sofas):
+        floods(bob, sofas[0], MAXIMUM)
         factories.event(charlie, sofas[1])
         assert hottest() == [sofas[0].pk, sofas[1].pk]
         floods(bob, sofas[2], 1)
         assert hottest() == [sofas[1].pk]
 
-    def test_and_takes_them_up_again_when_staff_release_them(self, bob, charlie, sofas, now):
+    def test_trending_counts_an_actor_again_when_staff_release_them(self, bob, charlie, sofas, now):
         floods(bob, sofas[0])
         assert hottest() == []
         detection.decide(Doubt.objects.all(), decision="released", by="staff", now=now)
@@ -110,15 +98,15 @@ class TestWhoLearnsOfIt:
     @pytest.fixture
     def quick_shoppers(self, shoppers, settings):
         """Simulated shoppers make more events in a day than the limit that these tests set."""
-        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"quarantine_events_per_day": 200})
+        limit_events(settings, 200)
 
-    def test_a_training_learns_nothing_from_them(self, quick_shoppers, bob):
+    def test_a_training_learns_nothing_from_a_quarantined_actor(self, quick_shoppers, bob):
         sofa = Interaction.objects.first().listing
         floods(bob, sofa, 201)
         collaborative.train_collaborative(now=timezone.now())
         assert bob.pk not in store.load_counted(store.active()).actor_ids
 
-    def test_nor_does_a_refresh_which_forgets_what_was_learned(self, quick_shoppers, bob):
+    def test_a_refresh_removes_a_quarantined_actor_from_the_model(self, quick_shoppers, bob):
         listings = [each.listing for each in Interaction.objects.order_by("pk")[:40:10]]
         for listing in listings[:2]:
             factories.event(bob, listing)
@@ -129,42 +117,10 @@ class TestWhoLearnsOfIt:
         assert bob.pk not in store.load_counted(store.active()).actor_ids
 
 
-class TestAdmin:
-    @pytest.fixture
-    def doubt(self, bob, sofas, now) -> Doubt:
-        floods(bob, sofas[0])
-        detection.detect_hasty(now=now)
-        return Doubt.objects.get()
-
-    def decide(self, client, action: str):
-        return client.post(ADDRESS, {"action": action, "_selected_action": [Doubt.objects.get().pk]})
-
-    def test_staff_see_who_is_doubted_and_why(self, admin_client, doubt):
-        page = admin_client.get(ADDRESS).content.decode()
-        assert "bob" in page and "21 events on" in page
-        assert admin_client.get(f"{ADDRESS}{doubt.pk}/change/").status_code == 200
-
-    @pytest.mark.parametrize(("action", "decision"), [("release", "released"), ("uphold", "upheld")])
-    def test_they_release_or_uphold_and_it_is_noted_who_did(self, admin_client, doubt, action, decision):
-        assert self.decide(admin_client, action).status_code == 302
-        doubt.refresh_from_db()
-        assert (doubt.decision, doubt.decided_by) == (decision, "admin")
-        assert doubt.decided_at is not None
-        assert bool(len(read_history(until=timezone.now()))) == (action == "release")
-
-    def test_who_may_only_look_cannot_decide(self, client, doubt, django_user_model):
-        from django.contrib.auth.models import Permission
-
-        viewer = django_user_model.objects.create_user("viewer", is_staff=True)
-        viewer.user_permissions.add(Permission.objects.get(codename="view_doubt"))
-        client.force_login(viewer)
-        self.decide(client, "release")
-        doubt.refresh_from_db()
-        assert doubt.decision == "open"
-
-
 class TestCircles:
-    def test_they_are_found_anew_each_time_but_for_what_staff_decided(self, bob, charlie, alice, now):
+    def test_doubts_of_circles_are_detected_anew_except_those_that_staff_decided(
+        self, bob, charlie, alice, now
+    ):
         Doubt.objects.create(actor=bob, reason="likeness", share=0.5)
         Doubt.objects.create(actor=charlie, reason="likeness", share=0.5, decision="upheld")
         Doubt.objects.create(actor=alice, reason="likeness", share=0.5, decision="released")

@@ -9,7 +9,7 @@ from recommendations.models.doubts import Doubt
 from recommendations.slates import store
 from recommendations.trust import detection, weighting
 from tests.recommendations.shills import Attack, Town, found
-from tests.recommendations.slates.test_store import draft
+from tests.recommendations.slates.drafts import draft
 
 NEVER_A_SLATE = "f" * 32
 
@@ -50,7 +50,7 @@ def lifts(town: Town, share: float, attack: Attack) -> tuple[float, float]:
 
 
 class TestShills:
-    def test_at_three_in_a_hundred_the_defence_cuts_the_lift_to_a_third(self, town, record_property):
+    def test_the_defence_cuts_the_lift_of_three_percent_shills_to_a_third(self, town, record_property):
         """Below every limit and without claims: they interact with the target and with popular listings."""
         for share in (0.01, 0.03, 0.05):
             without, with_it = lifts(town, share, Attack())
@@ -69,25 +69,25 @@ class TestShills:
         ],
         ids=["few listings each", "a wider choice", "with listings by chance", "many views"],
     )
-    def test_so_it_does_when_they_vary_what_they_do(self, town, attack):
+    def test_the_defence_cuts_the_lift_to_a_third_when_shills_vary_their_behaviour(self, town, attack):
         without, with_it = lifts(town, 0.03, attack)
         assert without > 0.1
         assert with_it <= without / 3
 
-    def test_claims_of_slates_that_never_were_are_worth_nothing(self, town, monkeypatch):
+    def test_shills_gain_nothing_by_claiming_slates_that_never_existed(self, town, monkeypatch):
         monkeypatch.setattr(detection, "detect", lambda now: None)
         without, with_it = lifts(town, 0.03, Attack(claim=NEVER_A_SLATE))
         assert without > 0.2
         assert with_it <= without / 10
 
-    def test_true_claims_do_not_help_them_against_being_alike(self, town, now):
+    def test_true_claims_of_slates_do_not_save_shills_from_being_detected_as_alike(self, town, now):
         """Claims of a slate that was made for no actor."""
         shown = store.write(draft([listing.pk for listing in town.listings[-200:]]), now=now)
         store.log_impression(shown, offset=0, count=200, now=now)
         without, with_it = lifts(town, 0.03, Attack(claim=shown))
         assert with_it <= without / 3
 
-    def test_honest_actors_count_as_before(self, town):
+    def test_the_defence_takes_less_than_five_percent_of_the_weight_of_honest_actors(self, town):
         detection.detect(now=town.now)
         shares = list(Doubt.objects.values_list("share", flat=True))
         assert len(shares) <= 0.1 * len(town.touched)

@@ -44,12 +44,12 @@ def lived_in(follow, alice, bob):
 
 
 class TestLists:
-    def test_every_list_opens_with_data(self, browser, lived_in):
+    def test_every_list_of_the_admin_opens_with_data(self, browser, lived_in):
         for model in admin.site._registry:
             url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
             assert browser.get(url).status_code == 200, url
 
-    def test_every_page_of_a_row_opens(self, browser, lived_in):
+    def test_every_page_of_a_row_in_the_admin_opens(self, browser, lived_in):
         for model in admin.site._registry:
             name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
             for row in model._default_manager.all()[:1]:
@@ -57,7 +57,7 @@ class TestLists:
                 assert browser.get(url).status_code == 200, url
 
     @pytest.mark.parametrize("model", READ_ONLY)
-    def test_what_the_system_writes_is_not_edited_by_hand(self, browser, model):
+    def test_rows_that_the_system_writes_cannot_be_added_by_hand(self, browser, model):
         assert browser.get(f"/admin/recommendations/{model}/add/").status_code == 403
 
 
@@ -66,13 +66,15 @@ class TestActions:
         chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
         return browser.post(f"/admin/{model}/", chosen)
 
-    def test_embed_again_forgets_and_requests(self, browser, lived_in, django_capture_on_commit_callbacks):
+    def test_embed_again_deletes_features_and_requests_an_embedding(
+        self, browser, lived_in, django_capture_on_commit_callbacks
+    ):
         assert ListingEmbedding.objects.filter(listing=lived_in).exists()
         self.act(browser, "listings/listing", "embed_again", lived_in)
         assert EmbeddingJob.objects.filter(listing=lived_in).exists()
         assert not PhotoFeatures.objects.filter(photo__listing=lived_in).exists()
 
-    def test_a_job_that_was_given_up_is_tried_again(self, browser, lived_in, now):
+    def test_a_failed_embedding_job_is_tried_again(self, browser, lived_in, now):
         job = EmbeddingJob.objects.get()
         EmbeddingJob.objects.update(failed_at=now, attempts=5, last_error="out of memory")
         self.act(browser, "recommendations/embeddingjob", "retry", job)
@@ -80,7 +82,7 @@ class TestActions:
         assert (job.failed_at, job.attempts) == (None, 0)
         assert embedding_jobs.waiting_count() == 1
 
-    def test_one_that_is_being_worked_on_is_left_alone(self, browser, lived_in, now):
+    def test_a_claimed_embedding_job_is_left_alone_by_a_retry(self, browser, lived_in, now):
         job = EmbeddingJob.objects.get()
         EmbeddingJob.objects.update(attempts=1, claimed_until=now + timedelta(minutes=1))
         self.act(browser, "recommendations/embeddingjob", "retry", job)
@@ -89,7 +91,7 @@ class TestActions:
 
     @pytest.mark.parametrize(("permission", "is_done"), [("view", False), ("change", True)])
     @pytest.mark.parametrize("model", ["recommendations/embeddingjob", "listings/photosource"])
-    def test_who_may_only_look_has_nothing_tried_again(
+    def test_a_retry_needs_the_permission_to_change(
         self, client, lived_in, now, charlie, model, permission, is_done
     ):
         PhotoSource.objects.create(listing=lived_in, external_id="1", url="https://a.b/", try_after=now)
@@ -103,7 +105,7 @@ class TestActions:
         self.act(client, model, "retry", row.objects.get())
         assert (row.objects.get().failed_at is None) == is_done
 
-    def test_the_catalogues_own_actions_are_still_there(self, browser, lived_in):
+    def test_the_actions_of_the_catalogues_own_admin_still_work(self, browser, lived_in):
         self.act(browser, "listings/listing", "mark_sold", lived_in)
         lived_in.refresh_from_db()
         assert lived_in.status == "sold"

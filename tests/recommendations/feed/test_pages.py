@@ -24,13 +24,13 @@ def chairs(alice, encoder):
 
 @pytest.fixture
 def page_of(follow):
-    def ask(client, status: int = 200, headers: dict | None = None, **query) -> dict:
+    def request_feed(client, status: int = 200, headers: dict | None = None, **query) -> dict:
         follow()
         response = client.get(FEED, query, headers=headers)
         assert response.status_code == status, response.content
         return response.json()
 
-    return ask
+    return request_feed
 
 
 def ids(page: dict) -> list[str]:
@@ -38,7 +38,7 @@ def ids(page: dict) -> list[str]:
 
 
 class TestPages:
-    def test_together_they_hold_every_listing_once(self, as_bob, chairs, page_of):
+    def test_the_pages_of_a_feed_hold_every_listing_once(self, as_bob, chairs, page_of):
         pages = [page_of(as_bob, limit=5)]
         while pages[-1]["next_cursor"]:
             pages.append(page_of(as_bob, limit=5, cursor=pages[-1]["next_cursor"]))
@@ -47,7 +47,7 @@ class TestPages:
         assert sorted(shown) == sorted(chair.external_id for chair in chairs)
         assert len({page["slate_id"] for page in pages}) == 1
 
-    def test_the_order_stays_whatever_happens_less_what_was_sold_or_hidden(
+    def test_the_second_page_keeps_the_order_without_what_was_sold_or_hidden(
         self, as_bob, bob, chairs, page_of, now
     ):
         first = page_of(as_bob, limit=4)
@@ -61,18 +61,18 @@ class TestPages:
         second = page_of(as_bob, limit=4, cursor=first["next_cursor"])
         assert ids(second) == whole[6:10]
 
-    def test_who_logs_in_on_the_way_is_not_shown_their_own(self, anyone, as_alice, chairs, page_of):
+    def test_a_seller_who_logs_in_between_pages_is_not_shown_their_own_listings(
+        self, anyone, as_alice, chairs, page_of
+    ):
         first = page_of(anyone, limit=4)
         assert first["next_cursor"]
         assert page_of(as_alice, limit=4, cursor=first["next_cursor"])["items"] == []
 
     @pytest.mark.parametrize("bad", [{"min_price": 5, "max_price": 1}, {"radius_km": 5}])
-    def test_filters_that_contradict_each_other_are_refused_beside_a_cursor_too(
-        self, anyone, chairs, page_of, bad
-    ):
+    def test_contradictory_filters_are_refused_beside_a_cursor_too(self, anyone, chairs, page_of, bad):
         page_of(anyone, 400, cursor=page_of(anyone, limit=4)["next_cursor"], **bad)
 
-    def test_scores_and_reasons_are_as_they_were_kept(self, as_bob, bob, chairs, page_of, now):
+    def test_the_second_page_shows_the_stored_scores_and_reasons(self, as_bob, bob, chairs, page_of, now):
         factories.event(bob, chairs[0], at=now - timedelta(hours=1))
         first = page_of(as_bob, limit=4)
         again = page_of(as_bob, limit=4, cursor=first["next_cursor"])["items"]
@@ -82,7 +82,7 @@ class TestPages:
         kept = store.features_of(Slate.objects.get())[4:8, -1]
         assert [item["score"] for item in again] == pytest.approx(kept.tolist())
 
-    def test_somebody_elses_an_edited_and_an_old_cursor_are_refused(
+    def test_cursors_of_somebody_else_edited_ones_and_old_ones_are_refused(
         self, as_bob, as_charlie, anyone, chairs, page_of, bob, now
     ):
         page = page_of(as_bob, limit=4)
@@ -99,7 +99,7 @@ class TestPages:
 
 
 class TestSlates:
-    def test_what_was_offered_and_what_was_served_is_kept(self, as_bob, bob, chairs, page_of):
+    def test_a_feed_stores_its_whole_order_and_the_pages_that_were_served(self, as_bob, bob, chairs, page_of):
         page = page_of(as_bob, limit=5, max_price="18")
         page_of(as_bob, limit=5, cursor=page["next_cursor"])
         slate = Slate.objects.get()
@@ -111,33 +111,37 @@ class TestSlates:
         served = Impression.objects.order_by("offset").values_list("offset", "count")
         assert list(served) == [(0, 5), (5, 4)]
 
-    def test_a_page_that_is_asked_for_twice_is_noted_once_and_what_it_grew_by(self, as_bob, chairs, page_of):
+    def test_a_page_requested_again_logs_an_impression_only_for_what_it_grew_by(
+        self, as_bob, chairs, page_of
+    ):
         first = page_of(as_bob, limit=3)
         for limit in (3, 5, 3):
             page_of(as_bob, cursor=first["next_cursor"], limit=limit)
         pages = Impression.objects.order_by("offset").values_list("offset", "count")
         assert list(pages) == [(0, 3), (3, 3), (6, 2)]
 
-    def test_crawlers_are_answered_and_leave_none(self, anyone, chairs, page_of):
+    def test_crawlers_get_a_feed_and_leave_no_slate(self, anyone, chairs, page_of):
         page = page_of(anyone, headers={"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"})
         assert len(page["items"]) == 12
         assert (page["slate_id"], page["next_cursor"]) == (None, None)
         assert not Slate.objects.exists()
 
-    def test_a_flood_of_strangers_is_answered_and_leaves_few(self, anyone, chairs, page_of, settings):
+    def test_anonymous_callers_above_the_limit_get_feeds_that_leave_no_slate(
+        self, anyone, chairs, page_of, settings
+    ):
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"kept_pages_per_minute": 1})
         first = page_of(anyone, limit=4)
         assert page_of(anyone, limit=4)["slate_id"] is None
         assert len(page_of(anyone, limit=4, cursor=first["next_cursor"])["items"]) == 4
         assert (Slate.objects.count(), Impression.objects.count()) == (1, 2)  # what events may name is noted
 
-    def test_an_empty_feed_is_served_to_nobody(self, anyone, encoder, page_of):
+    def test_an_empty_feed_logs_no_impression(self, anyone, encoder, page_of):
         page = page_of(anyone)
         assert (page["items"], page["next_cursor"]) == ([], None)
         assert not Impression.objects.exists()
 
 
-def test_what_staff_boost_comes_first_and_what_they_dampen_last(anyone, chairs, page_of, now):
+def test_boosted_listings_come_first_and_dampened_ones_last(anyone, chairs, page_of, now):
     span = {"starts_at": now - timedelta(days=1), "ends_at": now + timedelta(days=1)}
     before = ids(page_of(anyone, limit=12))
     by_id = {chair.external_id: chair for chair in chairs}
@@ -157,12 +161,12 @@ class TestRest:
                 factories.listing(alice, f"Chair number {number}", price=10 + number) for number in range(30)
             ]
 
-    def test_what_was_shown_three_times_is_not_shown_a_fourth(self, as_bob, market, page_of):
+    def test_a_listing_shown_three_times_is_not_shown_a_fourth_time(self, as_bob, market, page_of):
         for _ in range(3):
             shown = page_of(as_bob, limit=5)
         fourth = page_of(as_bob, limit=5)
         assert not set(ids(fourth)) & set(ids(shown))
 
-    def test_where_there_is_hardly_more_than_a_page_nothing_rests(self, as_bob, chairs, page_of):
+    def test_a_catalogue_of_hardly_more_than_a_page_is_shown_again_and_again(self, as_bob, chairs, page_of):
         for _ in range(5):
             assert len(ids(page_of(as_bob, limit=20))) == len(chairs)
