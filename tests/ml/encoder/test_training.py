@@ -83,14 +83,14 @@ def query(encoder: JointEncoder, words: str) -> np.ndarray:
 
 
 class TestVectors:
-    def test_every_block_is_of_unit_length_or_empty(self, encoder, material):
+    def test_every_block_of_the_joint_encoder_has_length_one_or_is_empty(self, encoder, material):
         coded = encode(encoder, material)
         for block in encoder.blocks.slices:
             lengths = np.linalg.norm(coded.listings[:, block].astype(np.float32), axis=1)
             assert np.all((np.abs(lengths - 1) < 0.01) | (lengths == 0))
         assert coded.photos.shape == (len(material.owners), encoder.blocks.photo_dimension)
 
-    def test_similar_listings_are_of_the_same_category(self, encoder):
+    def test_listings_similar_by_the_joint_encoder_are_of_the_same_category(self, encoder):
         fresh = catalogue(80, seed=9)
         vectors = encode(encoder, fresh).listings.astype(np.float32)
         scores = Comparison.of(encoder.blocks, vectors).likeness(vectors, vectors)
@@ -98,7 +98,7 @@ class TestVectors:
         nearest = scores.argmax(axis=1)
         assert np.mean([fresh.paths[row] == fresh.paths[near] for row, near in enumerate(nearest)]) > 0.9
 
-    def test_words_find_photos_of_listings_that_nobody_learned_from(self, encoder):
+    def test_words_find_photos_of_listings_that_the_joint_encoder_did_not_train_on(self, encoder):
         fresh = catalogue(80, seed=9)
         photos = encode(encoder, fresh).photos.astype(np.float32)
         meaning = encoder.blocks.slices[1]
@@ -107,7 +107,7 @@ class TestVectors:
             best = np.argsort(-photos[:, meaning] @ asked[meaning])[:5]
             assert [fresh.paths[fresh.owners[row]] for row in best] == [path] * 5
 
-    def test_the_other_photo_of_a_listing_is_near(self, encoder):
+    def test_the_other_photo_of_a_listing_is_near_by_the_joint_encoder(self, encoder):
         fresh = catalogue(80, seed=9)
         photos = encode(encoder, fresh).photos.astype(np.float32)
         rows = np.arange(len(photos))
@@ -117,14 +117,14 @@ class TestVectors:
 class TestWithoutPhotos:
     """With an empty meaning block they would rank behind all listings with photos."""
 
-    def test_a_listing_carries_its_words_where_others_carry_the_meaning_of_photos(self, encoder, material):
+    def test_a_listing_without_photos_carries_its_words_in_the_meaning_block(self, encoder, material):
         coded = encode(encoder, material).listings
         look, meaning, words = encoder.blocks.slices
         assert not coded[0, look].any()
         assert np.array_equal(coded[0, meaning], coded[0, words])
         assert not np.array_equal(coded[1, meaning], coded[1, words])
 
-    def test_its_share_among_results_is_about_its_share_of_the_catalogue(self, encoder):
+    def test_the_share_of_listings_without_photos_among_results_is_about_that_in_the_catalogue(self, encoder):
         fresh = catalogue(400, seed=9)
         vectors = encode(encoder, fresh).listings.astype(np.float32)
         scores = Comparison.of(encoder.blocks, vectors).likeness(vectors, vectors)
@@ -132,12 +132,12 @@ class TestWithoutPhotos:
         found = np.argsort(-scores, axis=1)[:, :20]
         assert 0.5 / 8 < np.mean(found % 8 == 0) < 2 / 8
 
-    def test_what_says_nothing_at_all_is_like_nothing(self, encoder):
+    def test_an_empty_text_is_encoded_to_zeros(self, encoder):
         assert not query(encoder, "").any()
 
 
 class TestCategories:
-    def test_photo_words_and_both_tell_them(self, encoder):
+    def test_the_joint_encoder_tells_root_categories_by_photo_words_and_both(self, encoder):
         fresh = catalogue(80, seed=9)
         names = encoder.classifier.labels.roots
         right = np.array([names.index(root) for root in fresh.roots])
@@ -151,7 +151,7 @@ class TestCategories:
         assert np.array_equal(shown, np.arange(80) % 8 != 0)
         assert calibration_error(both, right) < 0.15
 
-    def test_paths_agree_with_their_roots(self, encoder, material):
+    def test_the_joint_encoders_path_probabilities_sum_to_those_of_their_roots(self, encoder, material):
         evidence = encoder.evidence(
             material.features, material.owners, material.titles, material.descriptions
         )
@@ -165,22 +165,22 @@ class TestCategories:
 
 
 class TestKeeping:
-    def test_what_was_saved_comes_back_and_encodes_the_same(self, encoder, material, tmp_path):
+    def test_a_saved_joint_encoder_encodes_the_same(self, encoder, material, tmp_path):
         encoder.save(tmp_path)
         back = JointEncoder.load(tmp_path)
         assert back.version == encoder.version
         assert np.array_equal(encode(back, material).listings, encode(encoder, material).listings)
 
-    def test_label_maps_are_json(self, encoder, tmp_path):
+    def test_a_joint_encoder_saves_its_labels_as_json(self, encoder, tmp_path):
         encoder.save(tmp_path)
         assert '"Sports / Bicycles"' in (tmp_path / LABELS).read_text()
 
-    def test_another_training_has_another_version(self, encoder, material, held_out):
+    def test_another_training_gives_the_joint_encoder_another_version(self, encoder, material, held_out):
         other, _ = fit_encoder(material, held_out, replace(OPTIONS, epochs=1))
         assert other.version != encoder.version
 
     @pytest.mark.parametrize("name", [HEADS, LABELS])
-    def test_a_damaged_file_is_a_clear_error(self, encoder, tmp_path, name):
+    def test_loading_a_joint_encoder_names_the_damaged_file(self, encoder, tmp_path, name):
         encoder.save(tmp_path)
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:100])
         with pytest.raises(ModelFileError, match=name):
@@ -188,28 +188,28 @@ class TestKeeping:
 
 
 class TestMaterial:
-    def test_some_listings_are_taken_with_their_photos(self, material):
+    def test_a_subset_of_training_data_keeps_the_photos_of_its_listings(self, material):
         some = subset(material, np.arange(COUNT) >= COUNT - 3)
         assert some.titles == material.titles[-3:]
         assert some.owners.tolist() == [0, 0, 1, 1, 2, 2]
         assert np.array_equal(some.features, material.features[-6:])
 
-    def test_photos_are_left_out_and_listings_stay(self, material):
+    def test_leaving_photos_out_of_training_data_keeps_their_listings(self, material):
         less = without_photos(material, material.owners == 1)
         assert len(less.titles) == COUNT
         assert 1 not in less.owners
 
-    def test_too_few_listings_are_counted_in_the_error(self, material, held_out):
+    def test_too_few_training_listings_are_refused_with_their_count(self, material, held_out):
         few = np.arange(COUNT) < 30
         with pytest.raises(TooLittleTrainingData, match="found 25 listings"):
             fit_encoder(subset(material, few), held_out[few], OPTIONS)
 
-    def test_one_category_teaches_nothing(self, material, held_out):
+    def test_training_data_of_one_category_is_refused(self, material, held_out):
         one = replace(material, roots=["Home"] * COUNT, paths=["Home"] * COUNT)
         with pytest.raises(TooLittleTrainingData, match="1 categories"):
             fit_encoder(one, held_out, OPTIONS)
 
-    def test_sentences_and_class_names_are_learned_from_too(self, material, held_out, tmp_path):
+    def test_the_joint_encoder_learns_from_sentences_and_class_names(self, material, held_out, tmp_path):
         """The backbone has four classes, whose names have the embeddings of such listings' sentences."""
         meanings = np.linalg.qr(np.random.default_rng(5).normal(size=(8, 8)))[0][:4].astype(np.float32)
         places = np.array([list(KINDS).index(path) for path in material.paths])

@@ -100,30 +100,32 @@ def model(earlier, later) -> RankerModel:
 
 
 class TestLearning:
-    def test_it_orders_unseen_slates_better_than_any_single_feature(self, model, unseen):
+    def test_the_ranker_orders_unseen_slates_better_than_any_single_feature(self, model, unseen):
         features = unseen.slates.features
         single = max(unseen.gained(features[:, 0]), unseen.gained(-features[:, 2]))
         assert unseen.gained(model.predict(features)) > single + 0.02
 
-    def test_the_same_seed_learns_the_same(self, model, earlier, later):
+    def test_the_same_seed_trains_the_same_ranker(self, model, earlier, later):
         assert trained(earlier.slates, later.slates).text == model.text
 
-    def test_trees_that_no_longer_help_are_not_kept(self, model):
+    def test_trees_after_the_best_validation_score_are_not_kept(self, model):
         assert 0 < model.text.count("Tree=") < QUICK.most_trees
 
-    def test_farther_away_is_never_better(self, model, unseen):
+    def test_with_a_monotone_constraint_a_greater_distance_never_scores_higher(self, model, unseen):
         features = unseen.slates.features[:50]
         far, near = features.copy(), features.copy()
         near[:, 2], far[:, 2] = features[:, 2] / 4, features[:, 2] * 4
         assert (model.predict(far) <= model.predict(near)).all()
 
-    def test_left_free_it_would_sometimes_be(self, earlier, later, unseen):
+    def test_without_the_monotone_constraint_a_greater_distance_sometimes_scores_higher(
+        self, earlier, later, unseen
+    ):
         model = trained(earlier.slates, later.slates, monotone={}, boosting=replace(QUICK, leaves=31))
         nearer = [unseen.slates.features * np.float32([1, 1, share]) for share in (0.25, 0.5, 0.75, 1)]
         scores = np.array([model.predict(features) for features in nearer])
         assert (np.diff(scores, axis=0) > 0).any()
 
-    def test_what_is_unknown_is_no_trouble_and_says_something(self, earlier, later, unseen):
+    def test_the_ranker_learns_from_features_with_unknown_values(self, earlier, later, unseen):
         gaps = [shoppers.slates.features.copy() for shoppers in (earlier, later, unseen)]
         for features in gaps:
             features[::3, 0] = np.nan
@@ -135,7 +137,7 @@ class TestLearning:
         assert np.isfinite(scores).all()
         assert unseen.gained(scores) > unseen.gained(-gaps[2][:, 2])
 
-    def test_what_was_hidden_is_put_below_what_nothing_followed_from(self, earlier, later, unseen):
+    def test_hidden_listings_score_below_those_without_interactions(self, earlier, later, unseen):
         def hiding(slates: Slates) -> Slates:
             return replace(slates, grades=np.where(slates.features[:, 1] < -1, HIDDEN, NO_INTERACTION))
 
@@ -144,7 +146,7 @@ class TestLearning:
         scores = model.predict(unseen.slates.features)
         assert scores[hidden].mean() < scores[~hidden].mean()
 
-    def test_a_purchase_is_worth_more_than_a_click(self, earlier, later, unseen):
+    def test_a_purchase_is_worth_more_to_the_ranker_than_a_click(self, earlier, later, unseen):
         """Shoppers click by one feature and buy by another. The second one must dominate."""
 
         def buying(slates: Slates) -> Slates:
@@ -158,9 +160,7 @@ class TestLearning:
 
 
 class TestPositionBias:
-    def test_taking_it_into_account_finds_what_shoppers_like_rather_than_what_they_were_shown_first(
-        self, unseen
-    ):
+    def test_correcting_position_bias_improves_the_order_by_true_merit(self, unseen):
         earlier, later = Shoppers(3, position_bias=1.0), Shoppers(4, slate_count=100, position_bias=1.0)
         corrected = trained(earlier.slates, later.slates)
         naive = trained(
@@ -169,7 +169,7 @@ class TestPositionBias:
         features = unseen.slates.features
         assert unseen.gained(corrected.predict(features)) > unseen.gained(naive.predict(features)) + 0.01
 
-    def test_only_what_something_followed_from_weighs_more_and_not_without_limit(self):
+    def test_only_interactions_weigh_by_inverse_examination_and_up_to_a_limit(self):
         slates = Slates(
             features=np.zeros((4, 1), np.float32),
             grades=np.array([CLICK, NO_INTERACTION, HIDDEN, CLICK]),
@@ -209,7 +209,7 @@ class TestDoor:
             self.few(**wrong)
 
     @pytest.mark.parametrize("chance", [0.0, 1.5, np.nan])
-    def test_a_chance_that_is_none_is_refused(self, chance):
+    def test_an_examination_chance_outside_zero_to_one_is_refused(self, chance):
         with pytest.raises(ShapeError):
             trained(self.few(examined=np.full(3, chance)), self.few())
 
@@ -223,12 +223,12 @@ class TestDoor:
             {"monotone": {"distance_km": -2}},
         ],
     )
-    def test_features_that_do_not_fit_are_refused(self, wrong):
+    def test_features_that_do_not_fit_the_ranker_are_refused(self, wrong):
         with pytest.raises(ShapeError):
             trained(self.few(), self.few(), **wrong)
 
     @pytest.mark.parametrize("grades", [[NO_INTERACTION] * 3, [CLICK] * 3, [CLICK, CLICK, NO_INTERACTION]])
-    def test_where_no_slate_tells_one_listing_from_another_nothing_is_learned(self, grades):
+    def test_slates_without_preferences_train_no_ranker(self, grades):
         silent = self.few(grades=np.array(grades))
         for slates in ((silent, self.few()), (self.few(), silent)):
             with pytest.raises(NoPreferences):
@@ -236,7 +236,7 @@ class TestDoor:
 
 
 class TestPredicting:
-    def test_it_scores_as_lightgbm_does(self, model, unseen):
+    def test_the_ranker_scores_as_lightgbm_does(self, model, unseen):
         import lightgbm
 
         features = unseen.slates.features.copy()
@@ -244,22 +244,22 @@ class TestPredicting:
         expected = lightgbm.Booster(model_str=model.text).predict(features)
         assert np.allclose(model.predict(features), expected, atol=1e-6)
 
-    def test_columns_side_by_side_in_memory_are_read_right(self, model, unseen):
+    def test_the_ranker_reads_features_in_any_memory_order(self, model, unseen):
         features = unseen.slates.features[:40]
         assert (model.predict(np.asfortranarray(features)) == model.predict(features)).all()
         assert (model.predict(features[::2]) == model.predict(features)[::2]).all()
 
-    def test_no_candidates_are_no_trouble(self, model):
+    def test_the_ranker_scores_no_candidates_as_no_rows(self, model):
         assert model.predict(np.empty((0, 3), np.float32)).shape == (0,)
 
     @pytest.mark.parametrize(
         "features", [np.zeros((2, 2), np.float32), np.zeros((2, 3)), np.zeros(3, np.float32)]
     )
-    def test_features_of_another_shape_or_dtype_are_refused(self, model, features):
+    def test_the_ranker_refuses_features_of_another_shape_or_dtype(self, model, features):
         with pytest.raises(ShapeError):
             model.predict(features)
 
-    def test_what_is_no_model_is_refused(self):
+    def test_text_that_holds_no_trees_is_refused(self):
         with pytest.raises(TreesError):
             BoostedTrees("not a model")
 
@@ -270,13 +270,13 @@ class TestFiles:
         model.save(tmp_path / "ranker")
         return tmp_path / "ranker"
 
-    def test_a_model_comes_back_as_it_was_saved(self, model, folder, unseen):
+    def test_a_saved_ranker_is_loaded_unchanged(self, model, folder, unseen):
         loaded = RankerModel.load(folder, feature_names=NAMES)
         assert loaded == model
         assert (loaded.predict(unseen.slates.features) == model.predict(unseen.slates.features)).all()
 
     @pytest.mark.parametrize("names", [NAMES[:2], NAMES[::-1], (*NAMES, "price")])
-    def test_other_features_are_refused(self, folder, names):
+    def test_loading_a_ranker_trained_on_other_features_is_refused(self, folder, names):
         with pytest.raises(FeatureMismatch):
             RankerModel.load(folder, feature_names=names)
 
@@ -284,23 +284,23 @@ class TestFiles:
     @pytest.mark.parametrize(
         "damage", [lambda text: text[: len(text) // 2], lambda text: "", lambda text: "\0"]
     )
-    def test_damaged_files_are_refused(self, folder, name, damage):
+    def test_damaged_ranker_files_are_refused(self, folder, name, damage):
         (folder / name).write_text(damage((folder / name).read_text()))
         with pytest.raises(ModelFileError):
             RankerModel.load(folder, feature_names=NAMES)
 
-    def test_bytes_that_are_no_text_are_refused(self, folder):
+    def test_ranker_trees_that_are_not_text_are_refused(self, folder):
         (folder / TREES).write_bytes(b"tree\n\xff\xfe")
         with pytest.raises(ModelFileError):
             RankerModel.load(folder, feature_names=NAMES)
 
     @pytest.mark.parametrize("name", [TREES, SETTINGS])
-    def test_a_missing_file_is_refused(self, folder, name):
+    def test_a_missing_ranker_file_is_refused(self, folder, name):
         (folder / name).unlink()
         with pytest.raises(ModelFileError):
             RankerModel.load(folder, feature_names=NAMES)
 
-    def test_a_changed_threshold_is_noticed(self, folder):
+    def test_a_changed_threshold_in_the_ranker_trees_is_noticed(self, folder):
         text = (folder / TREES).read_text()
         (folder / TREES).write_text(text.replace("threshold=", "threshold=1", 1))
         with pytest.raises(ModelFileError):
@@ -315,7 +315,7 @@ class TestFiles:
             {"validation_ndcg": "good"},
         ],
     )
-    def test_settings_that_contradict_the_trees_are_refused(self, folder, change):
+    def test_ranker_settings_that_contradict_the_trees_are_refused(self, folder, change):
         settings = json.loads((folder / SETTINGS).read_text())
         (folder / SETTINGS).write_text(json.dumps(settings | change))
         with pytest.raises(ModelFileError):
@@ -340,7 +340,7 @@ print(threads() - before, *sorted({name.split(".")[0] for name in sys.modules}))
 
 
 class TestServing:
-    def test_it_loads_neither_sklearn_nor_lightgbms_package_and_starts_no_thread(self, model, tmp_path):
+    def test_serving_a_ranker_loads_neither_sklearn_nor_lightgbm_and_starts_no_thread(self, model, tmp_path):
         model.save(tmp_path)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
         served = subprocess.run(

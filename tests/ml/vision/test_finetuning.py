@@ -123,14 +123,16 @@ def same(one, other) -> bool:
 
 
 class TestLearning:
-    def test_photos_held_out_are_told_apart_far_better_than_by_chance(self, untrained, many_photos, tmp_path):
+    def test_a_fine_tuned_backbone_tells_held_out_photos_apart_far_better_than_by_chance(
+        self, untrained, many_photos, tmp_path
+    ):
         options = replace(QUICK, epoch_count=3, augmentation=replace(STILL, flips=True))
         report = fine_tune(untrained, many_photos, tmp_path, options=options)
         assert report.best.accuracy > 0.75
         assert (report.photo_count, report.validation_count) == (72, 24)
         assert report.categories == ("bar", "disc", "frame")
 
-    def test_the_file_is_a_backbone_of_the_size_it_was_trained_on(self, plain, photos):
+    def test_the_fine_tuned_file_is_a_backbone_of_the_size_it_was_trained_on(self, plain, photos):
         path = plain[0].path
         weights, backbone = read_weights(path), load_backbone(None, path)
         assert (weights.name, weights.input_size) == (NAME, 32)
@@ -139,13 +141,13 @@ class TestLearning:
         with safe_open(path, framework="pt") as file:
             assert file.metadata()["categories"] == '["bar", "disc", "frame"]'
 
-    def test_every_epoch_is_reported_and_progress_rises_to_the_end(self, plain):
+    def test_fine_tuning_reports_every_epoch_and_progress_to_the_end(self, plain):
         report, told, shares = plain
         assert tuple(told) == report.epochs
         assert [epoch.number for epoch in told] == [1, 2]
         assert shares == sorted(shares) and shares[-1] == 1
 
-    def test_nothing_is_left_beside_the_file(self, plain):
+    def test_fine_tuning_leaves_nothing_beside_its_file(self, plain):
         assert [file.name for file in plain[0].path.parent.iterdir()] == ["tuned"]
 
     @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
@@ -168,7 +170,7 @@ class TestTheBestEpoch:
 
         return say
 
-    def test_is_the_one_that_is_kept(self, run, accuracies):
+    def test_the_weights_of_the_best_epoch_are_kept(self, run, accuracies):
         kept = {}
         for best in (1, 2):
             accuracies(*(0.9 if number == best else 0.3 for number in (1, 2)))
@@ -177,18 +179,18 @@ class TestTheBestEpoch:
             kept[best] = load_file(report.path)["classifier.3.weight"]
         assert not torch.equal(kept[1], kept[2])
 
-    def test_is_the_first_of_equals(self, run, accuracies):
+    def test_of_equally_good_epochs_the_first_is_the_best(self, run, accuracies):
         accuracies(0.5, 0.5)
         assert run().best.number == 1
 
-    def test_training_ends_when_there_was_no_better_one_for_long(self, run, accuracies):
+    def test_fine_tuning_ends_when_no_epoch_was_better_for_long(self, run, accuracies):
         accuracies(0.5, 0.4, 0.5, 0.9)
         report = run(options=replace(QUICK, epoch_count=9, patience=2))
         assert [epoch.accuracy for epoch in report.epochs] == [0.5, 0.4, 0.5]
 
 
 class TestWhatStays:
-    def test_statistics_of_batch_norms_do_not_move(self, plain, untrained):
+    def test_fine_tuning_does_not_move_batch_norm_statistics(self, plain, untrained):
         before, after = load_file(untrained), load_file(plain[0].path)
         names = [name for name in before if "running_" in name]
         assert names and all(torch.equal(before[name], after[name]) for name in names)
@@ -209,7 +211,7 @@ class TestWhatStays:
             torch.equal(before[name], after[name]) for name in before if not name.startswith("classifier.3.")
         )
 
-    def test_the_global_generator_is_left_as_it_was(self, run):
+    def test_fine_tuning_leaves_the_global_generator_as_it_was(self, run):
         torch.manual_seed(3)
         expected = torch.rand(3)
         torch.manual_seed(3)
@@ -218,7 +220,7 @@ class TestWhatStays:
 
 
 class TestABrokenOffRun:
-    def test_ends_with_the_weights_of_an_unbroken_one(self, run):
+    def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(self, run):
         options = replace(QUICK, averaging=0.8)
         whole_run = run("unbroken", options)
         with pytest.raises(Interrupted):
@@ -228,7 +230,7 @@ class TestABrokenOffRun:
         assert resumed.epochs == whole_run.epochs
         assert same(load_file(resumed.path), load_file(whole_run.path))
 
-    def test_between_two_epochs_loses_only_the_one_under_way(self, run, tmp_path):
+    def test_a_run_interrupted_within_an_epoch_loses_only_that_epoch(self, run, tmp_path):
         steps = itertools.count()
 
         def progress(done, total):
@@ -240,32 +242,32 @@ class TestABrokenOffRun:
         assert not (tmp_path / "tuned").exists()
         assert run().resumed_after == 1
 
-    def test_with_all_epochs_done_is_only_written(self, run):
+    def test_a_run_interrupted_after_its_last_epoch_only_writes_its_file(self, run):
         with pytest.raises(Interrupted):
             run(report=break_off_after(2))
         report = run(report=pytest.fail)
         assert report.resumed_after == 2 and report.path.exists()
 
     @pytest.mark.parametrize("change", [{"learning_rate": 1e-3}, {"augmentation": STILL}])
-    def test_does_not_go_on_with_other_options_and_says_so(self, run, change):
+    def test_a_run_with_other_options_does_not_resume_and_says_so(self, run, change):
         with pytest.raises(Interrupted):
             run(report=break_off_after(1))
         said = []
         assert run(options=replace(QUICK, **change), say=said.append).resumed_after == 0
         assert "starts from the beginning" in said[0] and "another run" in said[0]
 
-    def test_does_not_go_on_with_another_split_of_the_photos(self, run, photos):
+    def test_a_run_with_another_split_of_the_photos_does_not_resume(self, run, photos):
         with pytest.raises(Interrupted):
             run(report=break_off_after(1))
         assert run(validation=np.arange(24) % 4 == 1).resumed_after == 0
 
-    def test_with_a_damaged_checkpoint_starts_anew_and_says_so(self, run, tmp_path):
+    def test_a_run_with_a_damaged_checkpoint_starts_anew_and_says_so(self, run, tmp_path):
         (tmp_path / "tuned.checkpoint").write_bytes(b"not a checkpoint")
         said = []
         assert run(options=replace(QUICK, epoch_count=1), say=said.append).resumed_after == 0
         assert "cannot be read" in said[0]
 
-    def test_a_checkpoint_that_would_run_code_is_not_believed(self, run, tmp_path):
+    def test_a_checkpoint_that_would_run_code_is_not_loaded(self, run, tmp_path):
         torch.save({"run": tmp_path, "history": print}, tmp_path / "tuned.checkpoint")
         said = []
         run(options=replace(QUICK, epoch_count=1), say=said.append)
@@ -273,7 +275,9 @@ class TestABrokenOffRun:
 
 
 class TestALossThatIsNoNumber:
-    def test_is_an_error_and_the_checkpoint_of_the_epoch_before_stays(self, run, tmp_path, monkeypatch):
+    def test_a_loss_that_is_not_finite_fails_and_keeps_the_checkpoint_of_the_epoch_before(
+        self, run, tmp_path, monkeypatch
+    ):
         def spoil(epoch):
             monkeypatch.setattr(
                 classifier_training, "augment", lambda *_: torch.full((9, 3, 32, 32), torch.nan)
@@ -287,7 +291,9 @@ class TestALossThatIsNoNumber:
 
 
 class TestBadInput:
-    def test_a_photo_that_cannot_be_decoded_is_named_with_its_place(self, run, photos, untrained, tmp_path):
+    def test_fine_tuning_names_the_photo_that_cannot_be_decoded_and_its_position(
+        self, run, photos, untrained, tmp_path
+    ):
         bad = tmp_path / "bad.jpg"
         bad.write_bytes(b"not a photo")
         pictures = [*photos[0][:22], bad, photos[0][23]]
@@ -296,11 +302,11 @@ class TestBadInput:
         assert caught.value.position == 22 and "bad.jpg" in str(caught.value)
 
     @pytest.mark.parametrize("held_out", [np.zeros(24, bool), np.ones(24, bool), np.arange(24) % 3 != 0])
-    def test_there_must_be_something_to_tell_apart_and_something_to_judge_by(self, run, held_out):
+    def test_fine_tuning_needs_categories_to_tell_apart_and_photos_to_judge_by(self, run, held_out):
         with pytest.raises(TooFewCategoriesError, match="24 photos"):
             run(validation=held_out)
 
-    def test_weights_of_another_classifier_are_refused(self, photos, tmp_path):
+    def test_fine_tuning_refuses_weights_of_another_classifier(self, photos, tmp_path):
         path = tmp_path / "other.safetensors"
         save_file({"features.0.0.weight": torch.zeros(2)}, path)
         for name in (NAME, "shufflenet_v2_x0_5"):
@@ -317,13 +323,15 @@ class TestBadInput:
             {"image_size": 8},
         ],
     )
-    def test_options_out_of_range_are_named(self, option):
+    def test_a_fine_tuning_option_out_of_range_is_named(self, option):
         with pytest.raises(BadOptionsError, match=next(iter(option))):
             FineTuningOptions(**option)
 
 
 class TestFinerLabels:
-    def test_they_are_taught_beside_and_categories_are_what_is_judged(self, untrained, many_photos, tmp_path):
+    def test_finer_labels_are_taught_beside_categories_which_are_what_is_judged(
+        self, untrained, many_photos, tmp_path
+    ):
         finer = [f"{label} {i % 2}" for i, label in enumerate(many_photos[1])]
         options = replace(QUICK, epoch_count=3, augmentation=replace(STILL, flips=True))
         report = fine_tune(untrained, many_photos, tmp_path, options=options, finer=finer)
@@ -333,28 +341,28 @@ class TestFinerLabels:
         with safe_open(report.path, framework="pt") as file:
             assert file.metadata()["category_of"] == "[0, 0, 1, 1, 2, 2]"
 
-    def test_one_that_two_categories_share_is_another_in_each(self):
+    def test_a_finer_label_in_two_categories_is_a_class_in_each(self):
         targets = make_photo_labels(["chair", "table", "table"], ["other", "other", "round"])
         assert targets.class_count == 3
         assert targets.category_of[targets.classes].tolist() == [0, 1, 1]
 
-    def test_a_category_is_as_probable_as_its_classes_together(self):
+    def test_a_category_is_as_probable_as_its_finer_classes_together(self):
         targets = make_photo_labels(["chair", "table", "table"], ["stool", "round", "square"])
         shares = targets.category_logs(torch.tensor([[0.5, 0.2, 0.3]]).log()).exp()
         torch.testing.assert_close(shares, torch.tensor([[0.5, 0.5]]))
 
-    def test_without_them_the_loss_is_that_of_the_categories(self):
+    def test_without_finer_labels_the_loss_is_that_of_the_categories(self):
         targets, logits = make_photo_labels(["chair", "table"]), torch.tensor([[2.0, 1.0], [0.0, 3.0]])
         expected = torch.nn.functional.cross_entropy(logits, targets.classes, label_smoothing=0.1)
         torch.testing.assert_close(targets.loss(logits, targets.classes, 0.1), expected)
 
 
 class TestSchedule:
-    def test_it_rises_in_a_line_and_falls_to_nothing(self):
+    def test_the_fine_tuning_rate_rises_linearly_and_falls_to_zero(self):
         rates = [schedule(share, 0.2) for share in (0, 0.1, 0.2, 0.6, 1)]
         assert rates == pytest.approx([0, 0.5, 1, 0.5, 0])
 
-    def test_without_warm_up_it_begins_at_the_top(self):
+    def test_without_warm_up_the_fine_tuning_rate_begins_at_the_top(self):
         assert schedule(0, 0.0) == 1
 
 
@@ -364,11 +372,11 @@ class TestViews:
         squares = [square_pixels(open_photo(photo, 40), 40) for photo in photos[0][:8]]
         return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
 
-    def test_without_any_chance_they_are_the_photos_themselves(self, pixels):
+    def test_without_any_augmentation_the_views_are_the_photos(self, pixels):
         views = augment(pixels, 40, STILL, torch.Generator())
         torch.testing.assert_close(views, normalise_photos(pixels), atol=1e-4, rtol=0)
 
-    def test_a_flip_mirrors_some_and_changes_nothing_else(self, pixels):
+    def test_flips_mirror_some_photos_and_change_nothing_else(self, pixels):
         views = augment(pixels, 40, replace(STILL, flips=True), torch.Generator().manual_seed(1))
         photos, mirrored = normalise_photos(pixels), normalise_photos(pixels).flip(-1)
         is_mirrored = [
@@ -378,7 +386,7 @@ class TestViews:
         assert any(is_mirrored) and any(is_same)
         assert all(one or other for one, other in zip(is_mirrored, is_same, strict=True))
 
-    def test_crops_and_light_differ_from_view_to_view_and_repeat_with_the_generator(self, pixels):
+    def test_crops_and_colours_differ_from_view_to_view_and_repeat_with_the_seed(self, pixels):
         one, other, again = (
             augment(pixels, 32, Augmentation(), torch.Generator().manual_seed(seed)) for seed in (1, 2, 1)
         )
@@ -387,7 +395,7 @@ class TestViews:
 
 
 class TestPictures:
-    def test_those_that_memory_does_not_hold_are_decoded_again_to_the_same_pixels(self, photos):
+    def test_pictures_that_the_cache_does_not_hold_are_decoded_again_to_the_same_pixels(self, photos):
         kept, fleeting = (ImageCache(photos[0], range(9), 32, most_kept_bytes=most) for most in (10**6, 0))
         order = torch.tensor([8, 0, 3, 3, 7])
         pairs = zip(kept.batches(order, 2), fleeting.batches(order, 2), strict=True)

@@ -66,7 +66,7 @@ def state() -> list:
 
 
 class TestRehearse:
-    def test_the_split_is_by_share_and_all_is_counted(self, shoppers):
+    def test_a_backtest_splits_events_by_share_and_counts_all_of_them(self, shoppers):
         found = run_backtest(share=0.8, methods=METHODS, max_actors=10)
         assert found.moment == point_in_time.split_time(0.8)
         assert found.end == point_in_time.last_event()
@@ -75,7 +75,7 @@ class TestRehearse:
         assert found.simulated_count == Interaction.objects.count()
         assert found.measured.actor_count == 10 < found.measured.eligible_count
 
-    def test_the_weights_are_fitted_on_what_came_before_the_split(self, shoppers, monkeypatch):
+    def test_a_backtest_fits_source_weights_on_events_before_the_split(self, shoppers, monkeypatch):
         asked = []
 
         def fit_blend(model, moment, *, end, progress):
@@ -89,7 +89,7 @@ class TestRehearse:
         assert earlier < found.moment
         assert found.recipe.blend == WARMTH_WEIGHTS[::-1]
 
-    def test_no_model_sees_what_came_after(self, shoppers, monkeypatch):
+    def test_no_model_of_a_backtest_is_fitted_on_later_events(self, shoppers, monkeypatch):
         seen, real = [], collaborative_model.fit
 
         def fit(behaviour, *args, **how):
@@ -101,16 +101,16 @@ class TestRehearse:
         assert len(seen) == 2
         assert max(seen) == found.moment
 
-    def test_without_the_feed_nothing_is_weighed(self, shoppers, monkeypatch):
+    def test_a_backtest_without_the_feed_fits_no_source_weights(self, shoppers, monkeypatch):
         monkeypatch.setattr(source_weights, "fit_blend", None)
         assert run_backtest(methods=["content"], max_actors=10).recipe.blend == ()
 
-    def test_the_recipe_is_that_of_the_active_model(self, shoppers):
+    def test_a_backtest_fits_with_the_config_of_the_active_model(self, shoppers):
         recipe = recommendations_recipe.TrainingConfig(factors=7)
         collaborative.train_collaborative(now=timezone.now(), recipe=recipe, force=True)
         assert run_backtest(methods=["als"], max_actors=10).recipe.factors == 7
 
-    def test_what_comes_after_is_asked_about_and_changes_nothing_that_was_known(self, shoppers, past):
+    def test_later_events_are_held_out_and_change_nothing_that_was_known_at_the_split(self, shoppers, past):
         moment = point_in_time.split_time(0.9)
         before = run_backtest(since=moment, methods=METHODS)
         there = point_in_time.listings_on_market(moment, end=past.moment)[:5]
@@ -120,15 +120,15 @@ class TestRehearse:
         assert (after.event_count, after.recipe) == (before.event_count, before.recipe)
         assert after.measured.eligible_count == before.measured.eligible_count + 1
 
-    def test_a_time_before_all_events_is_too_early(self, shoppers, ago):
+    def test_a_backtest_split_before_all_events_is_refused(self, shoppers, ago):
         with pytest.raises(TooFewEvents, match="no events before"):
             run_backtest(since=ago(days=100))
 
-    def test_a_time_after_all_events_is_too_late(self, shoppers, now):
+    def test_a_backtest_split_after_all_events_is_refused(self, shoppers, now):
         with pytest.raises(NothingHeldOut, match="Split earlier"):
             run_backtest(since=now)
 
-    def test_so_is_one_after_which_nobody_touched_anything_new(self, shoppers, past):
+    def test_a_backtest_after_which_nobody_touched_anything_new_is_refused(self, shoppers, past):
         moment = point_in_time.last_event()
         known = Interaction.objects.filter(occurred_at__lte=moment, kind="view").latest("occurred_at")
         past.event(known.actor, known.listing, hours=0)
@@ -137,7 +137,9 @@ class TestRehearse:
 
 
 class TestCommand:
-    def test_it_prints_a_table_for_each_slice_and_says_what_is_simulated(self, asked):
+    def test_the_evaluate_command_prints_a_table_for_each_slice_and_the_share_of_simulated_events(
+        self, asked
+    ):
         said = asked()
         for words in ("All:", "Untouched listings:", "Unknown actors:", "Recall@5", "NDCG@5", "MAP@5"):
             assert words in said
@@ -146,7 +148,7 @@ class TestCommand:
         assert "100% of the events are SIMULATED" in said
         assert f"up to {timezone.localtime(point_in_time.split_time()):%Y-%m-%d %H:%M}" in said
 
-    def test_all_methods_are_measured_unless_some_are_named(self, asked, tmp_path):
+    def test_the_evaluate_command_measures_all_methods_unless_some_are_named(self, asked, tmp_path):
         asked("--json", str(tmp_path / "all.json"), methods=list(BASELINES))
         asked("--json", str(tmp_path / "some.json"))
         figures = [
@@ -156,7 +158,7 @@ class TestCommand:
         assert [list(methods) for methods in figures] == [list(BASELINES), METHODS]
         assert figures[0]["popularity"] == figures[1]["popularity"]
 
-    def test_json_holds_every_figure_with_its_interval_and_is_strict(self, asked, tmp_path):
+    def test_the_evaluation_json_is_strict_and_holds_every_figure_with_its_interval(self, asked, tmp_path):
         asked("--json", str(tmp_path / "found.json"))
         text = (tmp_path / "found.json").read_text()
         found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
@@ -166,7 +168,7 @@ class TestCommand:
         assert found["moment"] == point_in_time.split_time().isoformat()
         assert len(found["recipe"]["blend"]) == len(WARMTH_WEIGHTS)
 
-    def test_a_folder_gets_all_three_files(self, asked, tmp_path):
+    def test_the_output_folder_of_an_evaluation_gets_all_three_files(self, asked, tmp_path):
         asked("--output", str(tmp_path / "new" / "folder"))
         folder = tmp_path / "new" / "folder"
         names = ["evaluation.json", "evaluation.md", "evaluation.png"]
@@ -177,28 +179,28 @@ class TestCommand:
         assert markdown.count("| the feed |") == 3
         assert "SIMULATED" in markdown
 
-    def test_a_file_of_ones_own_goes_before_the_folder(self, asked, tmp_path):
+    def test_a_path_for_one_evaluation_file_overrides_the_output_folder(self, asked, tmp_path):
         own = tmp_path / "mine.png"
         asked("--output", str(tmp_path / "rest"), "--chart", str(own))
         assert own.read_bytes().startswith(PNG)
         assert not (tmp_path / "rest" / "evaluation.png").exists()
 
-    def test_one_method_makes_a_chart_too(self, asked, tmp_path):
+    def test_an_evaluation_of_one_method_draws_a_chart(self, asked, tmp_path):
         asked("--chart", str(tmp_path / "one.png"), methods=["content"])
         assert (tmp_path / "one.png").read_bytes().startswith(PNG)
 
-    def test_the_same_seed_gives_the_same_file(self, asked, tmp_path):
+    def test_the_same_seed_writes_the_same_evaluation_file(self, asked, tmp_path):
         for name, seed in (("1", "4"), ("2", "4"), ("3", "5")):
             asked("--seed", seed, "--actors", "8", "--json", str(tmp_path / name))
         first, again, other = ((tmp_path / name).read_text() for name in "123")
         assert first == again != other
 
-    def test_a_time_may_be_given_instead_of_a_share(self, asked, tmp_path):
+    def test_the_evaluate_command_splits_at_a_given_time(self, asked, tmp_path):
         moment = point_in_time.split_time(0.7)
         asked("--since", moment.isoformat(), "--json", str(tmp_path / "found.json"))
         assert json.loads((tmp_path / "found.json").read_text())["moment"] == moment.isoformat()
 
-    def test_nothing_is_published_and_nothing_changes(self, asked, settings):
+    def test_an_evaluation_publishes_nothing_and_changes_nothing(self, asked, settings):
         before, files = state(), sorted(settings.MODEL_ROOT.rglob("*"))
         with CaptureQueriesContext(
             connection,
@@ -209,7 +211,7 @@ class TestCommand:
         starts = {query["sql"].split()[0].upper() for query in queries}
         assert starts <= {"SELECT", "WITH", "DECLARE", "SAVEPOINT", "RELEASE", "CLOSE", "FETCH"}
 
-    def test_its_steps_are_told(self, asked):
+    def test_the_evaluate_command_prints_its_steps_in_order(self, asked):
         said = asked()
         steps = [
             "Fitting a model for the source weights ...",
@@ -228,27 +230,29 @@ class TestWhatCannotBeEvaluated:
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    def test_no_events(self, encoder):
+    def test_evaluating_without_events_is_refused(self, encoder):
         assert self.refused().startswith("There are no events")
 
-    def test_too_few_events(self, past):
+    def test_evaluating_too_few_events_is_refused(self, past):
         sofa = past.listing()
         for hour in range(5):
             past.event(f"actor {hour}", sofa, hours=hour - 10)
         assert "at least" in self.refused()
 
-    def test_no_encoder(self, shoppers):
+    def test_evaluating_without_an_encoder_names_the_command_that_helps(self, shoppers):
         TrainedModel.objects.all().delete()
         assert "manage.py embed" in self.refused()
 
-    def test_no_embedded_listing(self, shoppers):
+    def test_evaluating_without_embedded_listings_names_the_command_that_helps(self, shoppers):
         ListingEmbedding.objects.all().delete()
         assert "manage.py embed" in self.refused()
 
-    def test_nothing_after_the_split(self, shoppers):
+    def test_evaluating_with_nothing_after_the_split_is_refused(self, shoppers):
         assert "Split earlier" in self.refused("--since", "2999-01-01")
 
-    def test_a_file_that_cannot_be_written_is_told_before_the_work(self, shoppers, tmp_path, monkeypatch):
+    def test_an_evaluation_file_that_cannot_be_written_is_refused_before_the_work(
+        self, shoppers, tmp_path, monkeypatch
+    ):
         monkeypatch.setattr("recommendations.management.commands.evaluate.rehearse", None)
         assert "is a folder" in self.refused("--json", str(tmp_path))
         (tmp_path / "file").touch()
@@ -265,5 +269,5 @@ class TestWhatCannotBeEvaluated:
             ["--methods", "magic"],
         ],
     )
-    def test_what_makes_no_sense_is_refused(self, db, words):
+    def test_options_of_the_evaluate_command_that_make_no_sense_are_refused(self, db, words):
         assert self.refused(*words)

@@ -84,7 +84,7 @@ def crowd(serve, does, sofas):
 
 
 class TestFigures:
-    def test_they_are_as_counted_by_hand(self, serve, does, arms, sofas, bob, charlie):
+    def test_experiment_outcomes_equal_a_count_by_hand(self, serve, does, arms, sofas, bob, charlie):
         serve(bob, sofas, "control")
         serve(bob, sofas[:2], "control", hours=5)
         does(bob, sofas[0], "view")
@@ -102,7 +102,7 @@ class TestFigures:
         assert bold.of_served_over_control["click"].value == -2 / 8
         assert bold.of_actors_over_control["purchase"].value == 1
 
-    def test_intervals_are_those_of_their_units(self, crowd, arms):
+    def test_experiment_outcomes_carry_the_intervals_of_their_units(self, crowd, arms):
         control, bold = arms()["control"], arms()["bold"]
         clicked = bold.of_actors["click"]
         assert (clicked.value, clicked.low, clicked.high) == (0.8, *wilson(8, 10))
@@ -117,15 +117,17 @@ class TestFigures:
         assert 0 < difference.low < difference.value < difference.high
         assert control.of_served_over_control == {}
 
-    def test_of_what_too_few_did_no_interval_is_drawn(self, crowd, arms):
+    def test_an_outcome_of_too_few_actors_has_no_interval(self, crowd, arms):
         favourite = arms()["bold"].of_served["favourite"]
         assert favourite.value == 0
         assert isnan(favourite.low) and isnan(favourite.high)
 
-    def test_the_same_question_has_the_same_answer(self, crowd, arms):
+    def test_reading_experiment_outcomes_again_gives_the_same(self, crowd, arms):
         assert repr(arms()) == repr(arms())
 
-    def test_it_takes_no_query_for_each_actor(self, crowd, experiment, now, django_assert_num_queries):
+    def test_reading_experiment_outcomes_takes_no_query_for_each_actor(
+        self, crowd, experiment, now, django_assert_num_queries
+    ):
         with django_assert_num_queries(3):
             read_outcome("bolder", now=now)
 
@@ -135,12 +137,16 @@ class TestWhatCounts:
         return arms()[variant].of_served["click"].value
 
     @pytest.mark.parametrize(("hours", "counted"), [(0.9, 0), (1, 1), (168.9, 1), (169, 0)])
-    def test_what_follows_within_seven_days(self, serve, does, arms, sofas, bob, hours, counted):
+    def test_events_count_for_an_experiment_within_seven_days_of_the_slate(
+        self, serve, does, arms, sofas, bob, hours, counted
+    ):
         serve(bob, sofas[:1], "control", hours=1)
         does(bob, sofas[0], hours=hours)
         assert self.clicks(arms) == counted
 
-    def test_not_what_others_did_nor_what_was_not_served(self, serve, does, arms, sofas, bob, charlie):
+    def test_events_of_others_and_on_listings_not_served_do_not_count_for_an_experiment(
+        self, serve, does, arms, sofas, bob, charlie
+    ):
         serve(bob, sofas, "control", pages=[(0, 2), (2, 2)])
         does(charlie, sofas[0])
         does(bob, sofas[4])
@@ -148,7 +154,7 @@ class TestWhatCounts:
         does(bob, sofas[3])
         assert self.clicks(arms) == 1 / 4
 
-    def test_a_page_that_was_served_twice_counts_once(self, serve, does, arms, sofas, bob):
+    def test_a_page_served_twice_counts_once_in_an_experiment(self, serve, does, arms, sofas, bob):
         serve(bob, sofas[:2], "control", pages=[(0, 2), (0, 2)])
         does(bob, sofas[0])
         does(bob, sofas[0], hours=3)
@@ -162,7 +168,7 @@ class TestWhatCounts:
         does(bob, sofas[0], hours=5)
         assert self.clicks(arms) == 2 / 3
 
-    def test_a_slate_that_nobody_was_served_is_no_exposure_and_an_empty_page_is(
+    def test_an_unserved_slate_is_no_exposure_to_an_experiment_and_an_empty_page_is(
         self, serve, arms, sofas, bob, charlie
     ):
         serve(bob, sofas, "control", pages=[])
@@ -172,12 +178,12 @@ class TestWhatCounts:
             "bold": (1, 0),
         }
 
-    def test_slates_of_nobody_and_of_other_experiments_are_not_counted(self, serve, arms, sofas, bob):
+    def test_slates_without_an_actor_and_of_other_experiments_are_not_counted(self, serve, arms, sofas, bob):
         serve(None, sofas, "control")
         serve(bob, sofas, "control", name="other")
         assert [arm.slate_count for arm in arms().values()] == [0, 0]
 
-    def test_whoever_is_doubted_is_not_counted_until_staff_release_them(
+    def test_a_doubted_actor_is_not_counted_in_an_experiment_until_staff_release_them(
         self, serve, does, arms, sofas, bob, charlie, now
     ):
         serve(bob, sofas[:2], "control")
@@ -189,21 +195,23 @@ class TestWhatCounts:
         doubt.save()
         assert (self.clicks(arms), arms()["control"].actor_count) == (1 / 4, 2)
 
-    def test_what_was_taken_back_does_not_count(self, serve, does, arms, sofas, bob):
+    def test_a_favourite_taken_back_does_not_count_for_an_experiment(self, serve, does, arms, sofas, bob):
         serve(bob, sofas[:1], "control")
         does(bob, sofas[0], "favourite")
         assert arms()["control"].of_served["favourite"].value == 1
         does(bob, sofas[0], "unfavourite", hours=3)
         assert arms()["control"].of_served["favourite"].value == 0
 
-    def test_a_visitor_who_logged_in_is_one_with_the_member(self, serve, does, arms, sofas, bob):
+    def test_a_visitor_who_logged_in_is_one_actor_of_the_experiment_with_the_member(
+        self, serve, does, arms, sofas, bob
+    ):
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
         serve(visitor, sofas[:2], "bold")
         does(bob, sofas[0])
         assert arms()["bold"].actor_count == 1
         assert self.clicks(arms, "bold") == 1 / 2
 
-    def test_whoever_saw_two_variants_counts_in_neither(self, serve, arms, sofas, bob, charlie, now):
+    def test_an_actor_who_saw_two_variants_counts_in_neither(self, serve, arms, sofas, bob, charlie, now):
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
         serve(visitor, sofas, "bold")
         serve(bob, sofas, "control")
@@ -216,36 +224,36 @@ class TestWarnings:
     def told(self, now) -> str:
         return " ".join(experiment_report.sentences(read_outcome("bolder", now=now)))
 
-    def test_an_even_division_is_called_one(self, crowd, now):
+    def test_an_experiment_report_says_that_an_even_division_is_even(self, crowd, now):
         assert "The division is as the weights say" in self.told(now)
         assert "MISMATCH" not in self.told(now)
 
-    def test_an_uneven_one_is_warned_of(self, serve, sofas, now):
+    def test_an_experiment_report_warns_of_a_sample_ratio_mismatch(self, serve, sofas, now):
         for number in range(12):
             serve(Actor.objects.create(external_id=f"shopper-{number}"), sofas[:1], "bold")
         assert read_outcome("bolder", now=now).sample_ratio_p == pytest.approx(0.00053, abs=1e-5)
         assert "SAMPLE RATIO MISMATCH" in self.told(now)
 
-    def test_weights_say_what_is_even(self, serve, sofas, now, experiment):
+    def test_variant_weights_decide_what_division_is_even(self, serve, sofas, now, experiment):
         experiment.variants.filter(name="bold").update(weight=11)
         for number in range(12):
             variant = "bold" if number else "control"
             serve(Actor.objects.create(external_id=f"shopper-{number}"), sofas[:1], variant)
         assert read_outcome("bolder", now=now).sample_ratio_p == pytest.approx(1)
 
-    def test_simulated_events_are_called_so(self, crowd, now):
+    def test_an_experiment_report_names_simulated_events(self, crowd, now):
         assert "SIMULATED" not in self.told(now)
         Interaction.objects.update(source="simulation")
         assert "100% of the events are SIMULATED" in self.told(now)
 
-    def test_what_is_not_complete_is_said_to_be(self, crowd, experiment):
+    def test_an_experiment_report_says_while_outcomes_are_not_complete(self, crowd, experiment):
         served = experiment.starts_at + HOUR
         assert "Not complete" in self.told(served + 167 * HOUR)
         assert "Not complete" not in self.told(served + 168 * HOUR)
 
 
 class TestCommand:
-    def test_it_prints_tables(self, crowd):
+    def test_the_report_experiment_command_prints_tables(self, crowd):
         out = StringIO()
         call_command("report_experiment", "bolder", stdout=out)
         printed = out.getvalue()
@@ -253,7 +261,7 @@ class TestCommand:
         assert f"80.00 % ({low:.2f} to {high:.2f})" in printed
         assert "bold − control" in printed and "+20.00 %" in printed
 
-    def test_it_writes_figures_and_a_chart(self, crowd, tmp_path, now):
+    def test_the_report_experiment_command_writes_figures_and_a_chart(self, crowd, tmp_path, now):
         call_command("report_experiment", "bolder", "--output", str(tmp_path / "new"), stdout=StringIO())
         figures = json.loads((tmp_path / "new" / "experiment.json").read_text())
         assert [arm["name"] for arm in figures["arms"]] == ["control", "bold"]
@@ -261,18 +269,20 @@ class TestCommand:
         assert figures["arms"][1]["of_served"]["favourite"]["low"] is None
         assert Image.open(tmp_path / "new" / "experiment.png").width > 1000
 
-    def test_one_that_nobody_saw_yet_is_reported_too(self, experiment, tmp_path):
+    def test_an_experiment_that_nobody_saw_yet_is_reported(self, experiment, tmp_path):
         out = StringIO()
         call_command("report_experiment", "bolder", "--output", str(tmp_path), stdout=out)
         assert "0 actors were served" in out.getvalue()
 
-    def test_an_unknown_name_is_refused_with_those_that_there_are(self, experiment, now):
+    def test_an_unknown_experiment_is_refused_with_the_known_names(self, experiment, now):
         with pytest.raises(CommandError, match="there are: bolder"):
             call_command("report_experiment", "bolds")
         with pytest.raises(NoSuchExperiment):
             read_outcome("bolds", now=now)
 
-    def test_a_folder_that_cannot_be_made_is_told_before_the_work(self, experiment, tmp_path):
+    def test_an_experiment_report_that_cannot_be_written_is_refused_before_the_work(
+        self, experiment, tmp_path
+    ):
         (tmp_path / "file").write_text("")
         with pytest.raises(CommandError, match="cannot be written"):
             call_command("report_experiment", "bolder", "--output", str(tmp_path / "file"))

@@ -102,7 +102,7 @@ def ask(now):
 
 
 class TestTruth:
-    def test_intervals_cover_what_is_really_earned(self, world, ask):
+    def test_replay_intervals_cover_what_the_policies_really_earn(self, world, ask):
         found = ask(BY_CONTENT)
         for earned, by in ((found.asked, "content"), (found.served, "blend")):
             for estimate in (earned.self_normalised, earned.doubly_robust):
@@ -114,19 +114,19 @@ class TestTruth:
         assert 50 < found.asked.self_normalised.effective_sample_size < found.asked.same_count < 350
         assert list(off_policy_report.warnings_of(found)) == []
 
-    def test_a_ranker_is_judged_by_the_features_that_were_logged(self, world, ask):
+    def test_a_replay_judges_a_ranker_by_the_logged_features(self, world, ask):
         store.publish(ranker_by("content"), "of-content", metrics={}, verdict="")
         found = ask({"ranker": "active"})
         assert found.asked.doubly_robust.low < world.earns("content") < found.asked.doubly_robust.high
         assert found.gain.low > 0
         assert ask({"ranker": "of-content"}).to_json() == found.to_json()
 
-    def test_the_order_that_served_gains_nothing_over_itself(self, small_world, ask):
+    def test_replaying_the_policy_that_served_gains_nothing(self, small_world, ask):
         found = ask({})
         assert found.asked == found.served
         assert (found.gain.value, found.gain.low, found.gain.high) == (0, 0, 0)
 
-    def test_a_reward_may_be_graded(self, small_world, ask):
+    def test_a_replay_reward_may_be_graded_by_kind_of_event(self, small_world, ask):
         clicks = ask(BY_CONTENT).drawn.value
         assert ask(BY_CONTENT, "graded").drawn.value == pytest.approx(clicks), "clicks are all there is"
         Interaction.objects.update(kind="favourite")
@@ -135,13 +135,13 @@ class TestTruth:
         Interaction.objects.update(kind="hide")
         assert ask(BY_CONTENT, "graded").drawn.value == pytest.approx(-clicks)
 
-    def test_simulated_events_are_named_so(self, small_world, ask):
+    def test_a_replay_names_simulated_events(self, small_world, ask):
         Interaction.objects.update(source="simulation")
         assert any("SIMULATED" in line for line in off_policy_report.warnings_of(ask(BY_CONTENT)))
 
 
 class TestFeeds:
-    def test_what_the_feed_itself_logs_is_judged(self, bob, as_bob, follow):
+    def test_a_replay_reads_the_slates_that_the_feed_logs(self, bob, as_bob, follow):
         sellers = Actor.objects.bulk_create([Actor(external_id=f"seller-{n}") for n in range(30)])
         for number, seller in enumerate(sellers):
             factories.listing(seller, f"Blue sofa {number}", external_id=f"sofa-{number}")
@@ -164,13 +164,15 @@ class TestExperiments:
             experiment=experiment, name="bold", parameters={"source_weights": {"content": 5, "fresh": 0.5}}
         )
 
-    def test_their_multipliers_are_taken_out_of_the_weights_first(self, variant, alice, now, ask):
+    def test_a_replay_takes_the_multipliers_of_a_variant_out_of_the_logged_weights(
+        self, variant, alice, now, ask
+    ):
         World(alice, now, slate_count=60, experiment="bolder", variant="bold")
         same = ask({"parameters": variant.parameters})
         assert same.gain.value == same.gain.low == 0, "the weights that were logged have the multipliers in"
         assert ask({}).gain.value != 0
 
-    def test_slates_of_a_variant_that_is_gone_are_left_out_and_counted(self, small_world, alice, now, ask):
+    def test_a_replay_leaves_out_and_counts_slates_of_a_deleted_variant(self, small_world, alice, now, ask):
         before = ask(BY_CONTENT)
         Slate.objects.filter(pk__in=Slate.objects.values("pk")[:7]).update(
             parameters={"explored": {"places": PLACES, "pool": POOL}, "experiment": "gone", "variant": "bold"}
@@ -178,7 +180,7 @@ class TestExperiments:
         found = ask(BY_CONTENT)
         assert (found.untold_count, found.slate_count) == (7, before.slate_count - 7)
 
-    def test_where_none_tells_it_is_said(self, alice, now, ask):
+    def test_a_replay_of_slates_of_deleted_variants_alone_says_so(self, alice, now, ask):
         World(alice, now, slate_count=5, experiment="gone", variant="gone")
         with pytest.raises(NoExplorationSlots, match="None of the 5 slates .* experiment was deleted"):
             ask({})
@@ -195,7 +197,7 @@ class TestPolicies:
             ({"explore_share": 0.2}, "how many slots"),
         ],
     )
-    def test_what_slots_cannot_judge_is_refused_and_said_why(self, parameters, why):
+    def test_feed_parameters_that_a_replay_cannot_judge_are_refused_with_the_reason(self, parameters, why):
         name = next(iter(parameters))
         with pytest.raises(BadParameters, match=f"{name}: a replay cannot judge it: .*{why}") as refusal:
             Policy.from_json({"parameters": parameters})
@@ -214,12 +216,12 @@ class TestPolicies:
             ({"parameters": {"source_weights": {"luck": 2}}}, BadParameters, "source_weights.luck"),
         ],
     )
-    def test_what_makes_no_sense_is_refused_by_name(self, db, said, error, field):
+    def test_an_invalid_policy_is_refused_by_the_name_of_its_field(self, db, said, error, field):
         with pytest.raises(error) as refusal:
             Policy.from_json(said)
         assert refusal.value.field == field
 
-    def test_a_ranker_that_was_refused_has_no_files_to_ask(self, db):
+    def test_replaying_a_ranker_that_was_refused_says_that_its_files_were_not_kept(self, db):
         store.reject("poor", metrics={}, verdict="")
         with pytest.raises(NoSuchRanker, match="ranker poor cannot be loaded: its files were not kept"):
             Policy.from_json({"ranker": "poor"})
@@ -232,7 +234,9 @@ class TestCommand:
         file.write_text(json.dumps(BY_CONTENT))
         return str(file)
 
-    def test_it_tells_what_was_found_and_warns_of_few_slots(self, small_world, policy_file, capsys):
+    def test_the_replay_command_prints_its_estimates_and_warns_of_few_slots(
+        self, small_world, policy_file, capsys
+    ):
         call_command("replay", "--policy", policy_file, "--reward", "click")
         said = capsys.readouterr().out
         assert "120 places that were filled by chance, in 60 slates of 60 actors" in said
@@ -240,18 +244,18 @@ class TestCommand:
             assert row in said
         assert "TOO FEW SLOTS" in said
 
-    def test_as_json_it_says_the_same(self, small_world, policy_file, capsys):
+    def test_the_replay_command_prints_the_same_estimates_as_json(self, small_world, policy_file, capsys):
         call_command("replay", "--policy", policy_file, "--json")
         found = json.loads(capsys.readouterr().out)
         assert (found["reward"], found["slot_count"]) == ("graded", 120)
         assert found["asked"]["doubly_robust"]["low"] < found["asked"]["doubly_robust"]["high"]
 
-    def test_without_any_slot_it_ends_with_status_1(self, db, policy_file):
+    def test_the_replay_command_without_any_slot_ends_with_status_1(self, db, policy_file):
         with pytest.raises(CommandError, match="No places that were filled by chance") as refusal:
             call_command("replay", "--policy", policy_file)
         assert refusal.value.returncode == 1
 
-    def test_a_file_that_is_none_or_no_json_is_said_in_one_line(self, db, tmp_path):
+    def test_a_missing_or_invalid_policy_file_is_refused_in_one_line(self, db, tmp_path):
         with pytest.raises(CommandError, match="The policy cannot be read"):
             call_command("replay", "--policy", str(tmp_path / "none.json"))
         (tmp_path / "bad.json").write_text("{")

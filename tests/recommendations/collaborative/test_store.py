@@ -50,7 +50,7 @@ class TestPublishing:
     ]
 
     @pytest.mark.parametrize(("owner", "step"), BREAKING, ids=[step for _, step in BREAKING])
-    def test_broken_off_at_any_step_leaves_the_model_before_and_the_next_run_cleans_up(
+    def test_a_training_broken_off_at_any_step_leaves_the_model_before_and_the_next_cleans_up(
         self, shoppers, monkeypatch, owner, step
     ):
         first = train()
@@ -64,7 +64,7 @@ class TestPublishing:
         root = folder_of(second).parent
         assert {folder.name for folder in root.iterdir()} == {first.version, second.version}
 
-    def test_a_killed_process_leaves_nothing_that_anything_loads(self, shoppers, monkeypatch):
+    def test_a_killed_training_leaves_nothing_that_is_loaded(self, shoppers, monkeypatch):
         """The process is killed: not even its `finally` runs."""
         monkeypatch.setattr(artifacts.shutil, "rmtree", lambda *_, **__: None)
         with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
@@ -75,7 +75,7 @@ class TestPublishing:
         monkeypatch.undo()
         assert folder_of(train()).is_dir()
 
-    def test_the_disk_is_asked_to_have_it_before_the_row_names_it(self, shoppers, monkeypatch):
+    def test_model_files_are_synced_to_disk_before_the_row_names_them(self, shoppers, monkeypatch):
         done = []
         monkeypatch.setattr(artifacts, "fsync", lambda path: done.append(path.name))
         monkeypatch.setattr(
@@ -86,7 +86,7 @@ class TestPublishing:
         assert names < set(done[: done.index("row")])
         assert done[-2:] == ["collaborative", "row"]
 
-    def test_a_full_disk_is_told_in_one_line(self, shoppers, monkeypatch):
+    def test_a_training_on_a_full_disk_fails_in_one_line(self, shoppers, monkeypatch):
         def full(*_, **__):
             raise OSError(28, "No space left on device")
 
@@ -97,14 +97,14 @@ class TestPublishing:
 
 
 class TestRollback:
-    def test_the_model_before_serves_again(self, shoppers):
+    def test_after_a_rollback_the_collaborative_model_before_is_active(self, shoppers):
         first, second = train(), train()
         assert store.rollback(now=timezone.now()) == first
         assert store.active() == first
         second.refresh_from_db()
         assert second.status == "retired"
 
-    def test_again_goes_further_back_and_never_to_what_was_left(self, shoppers):
+    def test_a_second_rollback_goes_further_back_and_never_to_a_model_that_was_left(self, shoppers):
         first, _, third = train(), train(), train()
         store.rollback(now=timezone.now())
         assert store.rollback(now=timezone.now()) == first
@@ -116,19 +116,19 @@ class TestRollback:
         third.refresh_from_db()
         assert third.metrics["rolled_back_at"]
 
-    def test_one_whose_files_are_damaged_is_passed_over(self, shoppers):
+    def test_a_rollback_skips_a_model_whose_files_are_damaged(self, shoppers):
         first, second, _ = train(), train(), train()
         damage(second, "counts.npz")
         assert store.rollback(now=timezone.now()) == first
 
-    def test_with_nothing_to_go_back_to_all_stays(self, shoppers):
+    def test_a_rollback_with_no_intact_earlier_model_changes_nothing(self, shoppers):
         first, second = train(), train()
         damage(first)
         with pytest.raises(NoEarlierModel):
             store.rollback(now=timezone.now())
         assert store.active() == second
 
-    def test_however_many_were_refused_the_files_of_the_one_before_stay(self, shoppers, monkeypatch):
+    def test_rejected_trainings_do_not_sweep_away_the_files_of_the_model_before(self, shoppers, monkeypatch):
         monkeypatch.setattr(artifacts, "GRACE_S", 0)
         first, second = train(), train()
         for number in range(5):
@@ -137,7 +137,7 @@ class TestRollback:
         assert folder_of(first).is_dir()
         assert folder_of(second).is_dir()
 
-    def test_files_of_old_models_go_away_and_their_rows_stay(self, shoppers, monkeypatch):
+    def test_files_of_old_models_are_swept_away_and_their_rows_stay(self, shoppers, monkeypatch):
         monkeypatch.setattr(artifacts, "GRACE_S", 0)
         models = [train() for _ in range(5)]
         assert [folder_of(model).exists() for model in models] == [False, False, True, True, True]
@@ -149,7 +149,7 @@ class TestDamagedFiles:
 
     @pytest.mark.parametrize("name", FILES)
     @pytest.mark.parametrize("how", ["corrupted", "cut short", "missing"])
-    def test_the_model_before_serves_on_and_the_row_says_why(self, shoppers, name, how):
+    def test_with_a_damaged_file_the_model_before_serves_on_and_the_row_says_why(self, shoppers, name, how):
         first, watch = train(), watching()
         watch.look()
         second = train()
@@ -165,12 +165,12 @@ class TestDamagedFiles:
         assert second.problem_at
         assert not watch.is_missing
 
-    def test_damaged_counts_do_not_keep_it_from_serving(self, shoppers):
+    def test_damaged_counts_do_not_keep_a_collaborative_model_from_serving(self, shoppers):
         model = train()
         damage(model, "counts.npz")
         assert served(watching()) == model.version
 
-    def test_it_is_logged_once_however_often_and_by_however_many_it_is_found(
+    def test_a_damaged_model_is_logged_once_however_many_watchers_find_it(
         self, shoppers, caplog, monkeypatch
     ):
         monkeypatch.setattr(watcher, "TRY_AGAIN_AFTER_S", -1)
@@ -183,7 +183,7 @@ class TestDamagedFiles:
             "ERROR"
         ]
 
-    def test_files_are_not_read_again_each_second(self, shoppers, monkeypatch):
+    def test_a_watcher_does_not_read_damaged_files_again_each_second(self, shoppers, monkeypatch):
         damage(train())
         watch, loads = watching(), []
         monkeypatch.setattr(store, "load", lambda row, real=store.load: loads.append(row) or real(row))
@@ -191,7 +191,7 @@ class TestDamagedFiles:
             watch.look()
         assert len(loads) == 1
 
-    def test_mended_files_are_taken_up_and_the_row_is_cleared(self, shoppers, monkeypatch):
+    def test_a_watcher_takes_up_mended_files_and_clears_the_problem(self, shoppers, monkeypatch):
         monkeypatch.setattr(watcher, "TRY_AGAIN_AFTER_S", -1)
         train()
         second, watch = train(), watching()
@@ -204,21 +204,21 @@ class TestDamagedFiles:
         second.refresh_from_db()
         assert (second.problem, second.problem_at) == ("", None)
 
-    def test_a_process_that_starts_takes_the_newest_that_is_whole(self, shoppers):
+    def test_a_starting_process_serves_the_newest_intact_model(self, shoppers):
         first, second, third = train(), train(), train()
         damage(third)
         assert served(watching()) == second.version
         damage(second)
         assert served(watching()) == first.version
 
-    def test_with_none_that_is_whole_feeds_go_without_and_say_so(self, shoppers, follow, as_bob):
+    def test_without_an_intact_model_feeds_are_served_degraded(self, shoppers, follow, as_bob):
         damage(train())
         follow()
         page = as_bob.get("/api/v1/feed/").json()
         assert page["items"]
         assert page["degraded"] == ["collaborative"]
 
-    def test_a_process_keeps_what_it_has_when_the_files_vanish_under_it(self, shoppers, follow, as_bob):
+    def test_a_process_keeps_its_model_when_the_files_vanish_under_it(self, shoppers, follow, as_bob):
         model = train()
         follow()
         for file in folder_of(model).iterdir():
@@ -231,7 +231,7 @@ class TestDamagedFiles:
         assert any(item["scores"]["collaborative"] is not None for item in page["items"])
         assert follower.snapshot().collaborative.version == model.version
 
-    def test_the_admin_shows_it_plainly(self, shoppers, admin_client):
+    def test_the_admin_shows_that_a_model_cannot_be_loaded(self, shoppers, admin_client):
         damage(train())
         watching().look()
         page = admin_client.get("/admin/recommendations/trainedmodel/").content.decode()
@@ -242,14 +242,14 @@ class TestDamagedFiles:
 
 
 class TestLoading:
-    def test_a_model_comes_back_as_it_was_written(self, shoppers):
+    def test_a_published_collaborative_model_is_loaded_unchanged(self, shoppers):
         row = train()
         model = store.load(row)
         assert model.version == row.version
         assert model.trained_until.isoformat(timespec="seconds") == row.metrics["trained_until"]
         assert store.load_counted(row).counts.item_count == len(model.listing_ids)
 
-    def test_one_that_contradicts_itself_is_damaged_too(self, shoppers):
+    def test_a_collaborative_model_that_contradicts_itself_is_damaged(self, shoppers):
         row = train()
         (folder_of(row) / "als.json").write_text("{}")
         said = store.manifest_of(row)
@@ -263,7 +263,7 @@ class TestLoading:
         with pytest.raises(ModelDamaged, match="cannot be read"):
             store.load(row)
 
-    def test_a_row_is_switched_and_never_two_are_active(self, shoppers):
+    def test_publishing_never_leaves_two_active_collaborative_models(self, shoppers):
         train()
         with transaction.atomic():
             train()

@@ -59,13 +59,13 @@ def scores_of(past, method: str, name: str, trained=None) -> dict[int, float]:
 
 
 class TestMethods:
-    def test_popularity_is_the_share_of_actors_who_had_touched_it(self, past, three):
+    def test_the_popularity_baseline_scores_by_the_share_of_actors_who_touched_a_listing(self, past, three):
         past.event("yvonne", three[0], "favourite", hours=-1)  # the same actor again: no more people
         past.event("yvonne", three[2], "hide", hours=-1)
         expected = dict(zip([pk.pk for pk in three], [2 / 3, 1 / 3, 0], strict=True))
         assert scores_of(past, "popularity", "bob") == pytest.approx(expected)
 
-    def test_newest_is_what_was_published_last_by_then(self, past, three):
+    def test_the_newest_baseline_puts_the_last_published_first(self, past, three):
         later = past.listing(hours=2)
         scores = scores_of(past, "newest", "bob")
         assert np.isnan(scores.pop(later.pk))
@@ -80,19 +80,19 @@ class TestMethods:
                 past.event(name, sofa, "favourite" if name == "xavier" else "view", hours=-9 + place)
         return [sofa.pk for sofa in sofas]
 
-    def test_rp3beta_walks_from_a_listing_over_its_actors_to_others(self, past, paths):
+    def test_the_rp3beta_baseline_walks_from_a_listing_over_its_actors_to_others(self, past, paths):
         scores = scores_of(past, "rp3beta", "bob")
         second = (1 / 3) * (1 / 3 + 1 / 2) / 2**BETA
         third = (1 / 3) * (1 / 3) / 1**BETA
         assert scores[paths[1]] / scores[paths[2]] == pytest.approx(second / third, rel=1e-5)
 
-    def test_item_item_cosine(self, past, paths):
+    def test_the_cosine_baseline_scores_by_the_cosine_of_two_listings_actors(self, past, paths):
         scores = scores_of(past, "cosine", "bob")
         second, third = 2 / np.sqrt(3 * 2), 1 / np.sqrt(3 * 1)
         assert scores[paths[1]] / scores[paths[2]] == pytest.approx(second / third, rel=1e-5)
 
     @pytest.mark.parametrize("method", ["rp3beta", "cosine"])
-    def test_where_no_path_leads_nothing_is_recommended(self, past, paths, method):
+    def test_path_based_baselines_recommend_nothing_where_no_path_leads(self, past, paths, method):
         apart = past.listing()
         assert np.isnan(scores_of(past, method, "bob")[apart.pk])
         assert all(np.isnan(list(scores_of(past, method, "stranger").values())))
@@ -101,7 +101,7 @@ class TestMethods:
         ("method", "source"),
         [("content", "content"), ("als", "collaborative"), ("covisitation", "covisitation")],
     )
-    def test_a_source_alone_is_asked_of_every_listing(self, past, paths, method, source):
+    def test_a_single_source_baseline_scores_every_listing(self, past, paths, method, source):
         trained = model({pk: (1.0, 0.1 * pk) for pk in paths}, {paths[0]: {paths[2]: 1.0}})
         view = known(past, trained).snapshot
         (asked,) = run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked)
@@ -109,7 +109,9 @@ class TestMethods:
         assert list(scores_of(past, method, "bob", trained).values()) == expected
         assert not np.isnan(expected).any()
 
-    def test_the_feed_is_in_its_own_order_and_leaves_out_what_was_not_proposed(self, past, monkeypatch):
+    def test_the_blend_baseline_keeps_the_order_of_the_feed_and_leaves_out_what_was_not_proposed(
+        self, past, monkeypatch
+    ):
         monkeypatch.setattr("recommendations.retrieval.candidates.PER_SOURCE", 3)
         for number in range(12):
             past.event("xavier", past.listing(hours=-48 + number, direction=number), hours=-3)
@@ -119,7 +121,7 @@ class TestMethods:
         assert len(asked.feed) < 12
         assert ranked.tolist() == asked.feed.tolist() + [-1] * (20 - len(asked.feed))
 
-    def test_none_recommends_what_was_seen_or_is_ones_own(self, past):
+    def test_no_baseline_recommends_seen_hidden_or_own_listings(self, past):
         seen, hidden, other = (past.listing() for _ in range(3))
         own = past.listing(seller=past.actor("bob"))
         for sofa in (seen, hidden, other, own):
@@ -137,7 +139,7 @@ class TestMethods:
 
 
 class TestMeasures:
-    def test_popularity_by_hand(self, past, three):
+    def test_the_measures_of_popularity_equal_a_computation_by_hand(self, past, three):
         """Bob is shown the first, the second and the third, and touches the last two."""
         everyone = measured(past, "popularity").slices[0]
         ideal = 1 + SECOND
@@ -152,7 +154,7 @@ class TestMeasures:
             }
         )
 
-    def test_only_the_first_k_places_count(self, past, three):
+    def test_only_the_first_k_places_count_for_a_measure(self, past, three):
         everyone = measured(past, "popularity", k=2).slices[0]
         found = values(everyone, "popularity")
         assert found["recall"] == 1 / 2
@@ -166,7 +168,7 @@ class TestMeasures:
         at_two = measured(past, "popularity", k=2).slices[1]
         assert values(at_two, "popularity") == {"recall": 0, "ndcg": 0, "map": 0}
 
-    def test_cold_actors_are_measured_apart(self, past, three):
+    def test_cold_actors_are_measured_in_a_slice_of_their_own(self, past, three):
         past.event("xavier", three[1], hours=1)
         found = measured(past, "popularity", "cosine", "blend")
         everyone, _, cold = found.slices
@@ -177,21 +179,21 @@ class TestMeasures:
             (1 + values(cold, "popularity")["ndcg"]) / 2  # Xavier has seen the first
         )
 
-    def test_a_slice_without_anybody_has_no_figures(self, past):
+    def test_a_slice_without_actors_has_unknown_figures(self, past):
         past.event("bob", past.listing(), hours=-1)
         past.event("bob", past.listing(), hours=1)
         cold = measured(past, "content").slices[2]
         assert cold.actor_count == 0
         assert np.isnan(list(values(cold, "content").values())).all()
 
-    def test_it_counts_whom_and_what_it_asked_about(self, past, three):
+    def test_a_measurement_counts_its_actors_and_listings(self, past, three):
         past.event("xavier", three[1], hours=1)
         now_known = known(past)
         found = measure(now_known, past.aftermath(now_known.snapshot, max_actors=1), methods=["newest"])
         assert (found.actor_count, found.eligible_count) == (1, 2)
         assert (found.listing_count, found.cold_listing_count) == (3, 1)
 
-    def test_intervals_hold_what_was_measured_and_narrow_with_more_actors(self, past):
+    def test_intervals_hold_the_measured_value_and_narrow_with_more_actors(self, past):
         sofas = [past.listing(direction=place) for place in range(6)]
         for place, sofa in enumerate(sofas):
             for number in range(6 - place):
@@ -205,11 +207,11 @@ class TestMeasures:
             widths.append(figures["ndcg"].high - figures["ndcg"].low)
         assert widths[1] < widths[0] / 2
 
-    def test_the_same_seed_gives_the_same_figures(self, past, three):
+    def test_the_same_seed_measures_the_same_figures(self, past, three):
         past.event("xavier", three[1], hours=1)
         assert measured(past, *BASELINES, seed=3) == measured(past, *BASELINES, seed=3)
 
-    def test_coverage_scatters_around_what_was_measured(self):
+    def test_the_interval_of_coverage_lies_around_its_value(self):
         """Each of 50 actors is shown another listing; bootstrap samples of the actors would cover 0.64."""
         found = comparison._coverage(np.arange(50)[:, None], 50, seed=0)
         assert found.value == 1
@@ -229,7 +231,7 @@ class TestCompare:
         right, wrong = (model(flat, {ids[0]: {ids[place]: 1.0}}) for place in (5, 8))
         return right, wrong
 
-    def test_it_tells_each_actors_ndcg_by_model_and_by_popularity(self, past, leads):
+    def test_comparing_models_gives_the_ndcg_of_each_actor_by_model_and_by_popularity(self, past, leads):
         right, wrong = leads
         earlier = read_history(until=past.moment)
         found = compare({"right": right, "wrong": wrong, "none": None}, earlier, end=past.end)
@@ -239,7 +241,7 @@ class TestCompare:
         assert (found["none"] < found["right"]).all()
         assert all(len(ndcg) == 2 for ndcg in found.values())
 
-    def test_what_each_model_would_have_served_is_what_counts(self, past, leads):
+    def test_comparing_models_ranks_with_the_blend_weights_of_each(self, past, leads):
         """The fitted blend weights of a model count too."""
         right, _ = leads
         only_fresh = model(
@@ -250,19 +252,19 @@ class TestCompare:
         found = compare({"right": right, "fresh": only_fresh}, earlier, end=past.end)
         assert (found["fresh"] < found["right"]).all()
 
-    def test_progress_goes_once_through_all(self, past, leads):
+    def test_comparing_models_reports_progress_once_through_all(self, past, leads):
         told = []
         models = {"right": leads[0], "wrong": leads[1]}
         earlier = read_history(until=past.moment)
         compare(models, earlier, end=past.end, progress=lambda *step: told.append(step))
         assert told == [(2, 4), (4, 4)]
 
-    def test_where_nothing_came_after_there_is_nobody(self, past):
+    def test_comparing_models_without_later_events_measures_nobody(self, past):
         past.event("bob", past.listing(), hours=-1)
         found = compare({"none": None}, read_history(until=past.moment), end=past.end)
         assert {name: ndcg.shape for name, ndcg in found.items()} == {"none": (0,), "popularity": (0,)}
 
-    def test_without_vectors_there_is_no_world(self, past, leads):
+    def test_comparing_models_without_embeddings_is_refused(self, past, leads):
         ListingEmbedding.objects.all().delete()
         with pytest.raises(SnapshotUnavailable):
             compare({"right": leads[0]}, read_history(until=past.moment), end=past.end)

@@ -51,7 +51,7 @@ def later(now: datetime) -> datetime:
 
 
 class TestLearning:
-    def test_what_the_blend_misses_is_learned_and_published(self, keen, now):
+    def test_a_ranker_learns_what_the_blend_misses_and_is_published(self, keen, now):
         row = train_ranker(now=now)
         assert store.active() == row
         low, high = row.metrics["gain_over_blend"]
@@ -61,9 +61,7 @@ class TestLearning:
         scores = ranker.model.predict(rows(blend=[0, 0, 0], affinity=[-2, 0, 2], distance_km=[5, 5, 5]))
         assert scores[0] < scores[1] < scores[2]
 
-    def test_what_cannot_be_better_is_rejected_with_the_figures_and_published_by_force_alone(
-        self, alice, now
-    ):
+    def test_a_ranker_no_better_than_the_blend_is_rejected_and_published_by_force_alone(self, alice, now):
         Crowd(alice, now, appeal=taste_for_the_blend)
         why = (
             r"Not better than the blend .* NDCG@20 0\.\d+ against 0\.\d+ .* the feed keeps its current order"
@@ -80,7 +78,7 @@ class TestLearning:
         assert forced.metrics["forced"] is True
         assert forced.verdict.startswith("Published by force. Not better than the blend")
 
-    def test_further_away_is_never_better_whatever_people_seem_to_do(self, alice, now):
+    def test_the_trained_ranker_never_prefers_what_is_further_away(self, alice, now):
         Crowd(alice, now, appeal=taste_for_far_away, slate_count=400)  # two of three bring clicks
         model = store.load(train_ranker(now=now, force=True)).model
         distance = np.linspace(0, 100, 50)
@@ -94,14 +92,14 @@ class TestMaterial:
     def read(self, now):
         return read_ranker_dataset(now=now, progress=ignore_progress)
 
-    def test_features_are_as_they_were_logged_whatever_listings_are_today(self, keen, now):
+    def test_the_ranker_learns_features_as_they_were_logged(self, keen, now):
         Listing.objects.update(price=9999)
         told = np.concatenate(keen.drawn)[:, [NAMES.index(name) for name in FEATURES]]
         row_of = {row[BLEND]: row for row in told}
         for row in self.read(now).held_back.features:
             np.testing.assert_array_equal(row, row_of[row[BLEND]])
 
-    def test_the_last_fifth_is_held_back_and_validation_lies_before_it(self, keen, now):
+    def test_the_last_fifth_of_slates_is_held_back_and_validation_lies_before_it(self, keen, now):
         material = self.read(now)
         counts = [len(part.sizes) for part in (material.training, material.validation, material.held_back)]
         total = material.slate_count
@@ -113,37 +111,37 @@ class TestMaterial:
         numbers = [[slate_of[value] for value in part.features[:, BLEND]] for part in parts]
         assert max(numbers[0]) < min(numbers[1]) <= max(numbers[1]) < min(numbers[2])
 
-    def test_how_places_are_overlooked_is_told_by_exploration_slots(self, alice, now):
+    def test_position_bias_is_estimated_from_exploration_slots(self, alice, now):
         Crowd(alice, now, appeal=no_taste, explored=10, position_bias=1.0, slate_count=500)
         material = self.read(now)
         assert material.exploration_clicks >= dataset.LEAST_CLICKS
         assert material.exponent == pytest.approx(1.0, abs=0.35)
         assert material.held_back.examined.min() < 0.3
 
-    def test_without_them_every_place_counts_alike(self, keen, now):
+    def test_without_exploration_slots_no_position_bias_is_assumed(self, keen, now):
         material = self.read(now)
         assert (material.exponent, material.exploration_clicks) == (0.0, 0)
         assert (material.training.examined == 1).all()
 
 
 class TestTooLittle:
-    def test_without_slates_it_is_said_how_many_are_needed(self, db, now):
+    def test_a_ranker_training_without_slates_says_how_many_are_needed(self, db, now):
         with pytest.raises(TooFewSlates, match="0 feed slates of 0 actors.*at least 200 slates of 10 actors"):
             train_ranker(now=now)
         assert not TrainedModel.objects.exists()
 
-    def test_slates_from_which_nothing_followed_do_not_count(self, alice, now):
+    def test_slates_without_interactions_do_not_count_for_a_ranker_training(self, alice, now):
         Crowd(alice, now, appeal=lambda blend, *_: np.zeros(len(blend)), slate_count=210)
         with pytest.raises(TooFewSlates, match="0 feed slates"):
             train_ranker(now=now)
 
-    def test_of_a_single_actor_nothing_is_learned(self, alice, now, monkeypatch):
+    def test_a_ranker_training_on_a_single_actor_is_refused(self, alice, now, monkeypatch):
         monkeypatch.setattr(dataset, "LEAST_SLATES", 1)
         Crowd(alice, now, appeal=taste_for_affinity, slate_count=9)  # of nine
         with pytest.raises(TooFewSlates, match=r"of \d actors"):
             train_ranker(now=now)
 
-    def test_two_do_not_train_at_a_time(self, db, now):
+    def test_two_ranker_trainings_do_not_run_at_once(self, db, now):
         with elsewhere(locks.RANKER), pytest.raises(AlreadyTraining, match="ranker"):
             train_ranker(now=now)
 
@@ -159,7 +157,7 @@ class TestServing:
     def damage(self, row: TrainedModel, name: str) -> None:
         (artifacts.settings.MODEL_ROOT / row.path / name).write_bytes(b"not a model")
 
-    def test_a_process_takes_it_up_beside_its_view_and_lets_it_go(
+    def test_a_process_takes_up_a_published_ranker_and_lets_it_go_after_a_rollback(
         self, published, follow, still_replica, now
     ):
         ranker = follow().ranker
@@ -170,7 +168,7 @@ class TestServing:
         assert follow().ranker is None
 
     @pytest.mark.parametrize("name", ["ranker.txt", "ranker.json", "model.json"])
-    def test_damaged_files_are_said_and_feeds_go_on_without(self, follow, still_replica, name):
+    def test_damaged_ranker_files_are_recorded_and_feeds_go_on_without(self, follow, still_replica, name):
         published = self.publish("first")
         self.damage(published, name)
         assert follow().ranker is None
@@ -178,7 +176,7 @@ class TestServing:
         published.refresh_from_db()
         assert name in published.problem
 
-    def test_one_of_other_features_is_not_asked(self, follow, still_replica, monkeypatch):
+    def test_a_ranker_of_other_features_is_not_used(self, follow, still_replica, monkeypatch):
         published = self.publish("first")
         monkeypatch.setattr("recommendations.models.feature_names.FEATURES", (*FEATURES, "something_new"))
         assert follow().ranker is None
@@ -186,11 +184,11 @@ class TestServing:
         published.refresh_from_db()
         assert "trained on" in published.problem and "something_new" in published.problem
 
-    def test_while_the_newest_is_damaged_the_one_before_serves(self, published):
+    def test_while_the_newest_ranker_is_damaged_the_one_before_serves(self, published):
         self.damage(self.publish("second"), "ranker.txt")
         assert watcher.ModelWatcher(store).look().version == "first"
 
-    def test_going_back_leads_to_the_one_before_then_to_the_blend_and_no_further(self, published, now):
+    def test_rolling_rankers_back_ends_at_the_blend(self, published, now):
         self.publish("second")
         assert store.rollback(now=now) == published
         assert store.rollback(now=now) is None
@@ -200,7 +198,7 @@ class TestServing:
 
 
 class TestCommand:
-    def test_it_trains_says_the_figures_lists_and_goes_back(self, keen, capsys):
+    def test_the_train_command_trains_lists_and_rolls_back_a_ranker(self, keen, capsys):
         call_command("train", "ranker")
         said = capsys.readouterr().out
         row = store.active()
@@ -211,7 +209,7 @@ class TestCommand:
         call_command("train", "ranker", "--rollback")
         assert "the blend serves again" in capsys.readouterr().out
 
-    def test_too_little_is_said_in_one_line(self, db):
+    def test_the_train_command_refuses_too_few_slates_in_one_line(self, db):
         with pytest.raises(CommandError, match="too few to learn from") as refusal:
             call_command("train", "ranker")
         assert refusal.value.returncode == 1
