@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 SERVED = [
-    *("arrays", "als", "blending", "blocks", "content_prior", "covisitation", "interests", "model_files"),
-    "vector_index",
+    *("arrays", "model_files", "vector_index", "collaborative.als", "collaborative.content_prior"),
+    *("collaborative.covisitation", "encoder.blocks", "ranking.blending", "ranking.interests"),
 ]
 HEAVY = ("torch", "torchvision", "sklearn", "implicit", "transformers", "django")
 PROGRAM = """
@@ -31,4 +31,4 @@ def test_the_modules_that_serve_import_no_training_library():
 
 
 def test_importing_the_text_encoder_is_seen_to_import_sklearn():
-    assert "sklearn" in heavy_after_importing("text")
+    assert "sklearn" in heavy_after_importing("encoder.text")

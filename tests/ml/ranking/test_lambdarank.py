@@ -1,102 +1,18 @@
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ml.arrays import ShapeError
-from ml.model_files import ModelFileError
-from ml.ranking.boosted_trees import BoostedTrees, TreesError
 from ml.ranking.lambdarank import (
     CLICK,
     HIDDEN,
     NO_INTERACTION,
     PURCHASE,
-    SETTINGS,
-    TREES,
-    Boosting,
-    FeatureMismatch,
     NoPreferences,
-    RankerModel,
     Slates,
-    fit,
 )
-from ml.ranking.position_bias import examination_probability
-
-NAMES = ("content", "previous_order", "distance_km")
-SLATE = 20
-QUICK = Boosting(learning_rate=0.1, leaves=7, least_rows_in_leaf=20, most_trees=60, patience=10)
-
-
-class Shoppers:
-    """Slates in an old order, whose listings shoppers click by merit, if they look at their place at all.
-
-    `content` knows merit but roughly, `previous_order` hardly, and distance lowers it.
-    """
-
-    def __init__(self, seed: int, slate_count: int = 300, position_bias: float = 0.0) -> None:
-        rng = np.random.default_rng(seed)
-        shape = (slate_count, SLATE)
-        content, distance = rng.standard_normal(shape), rng.exponential(10, shape)
-        self.merit = content + 0.5 * rng.standard_normal(shape) - 0.1 * distance
-        previous = 0.3 * self.merit + rng.standard_normal(shape)
-        places = np.argsort(np.argsort(-previous, axis=1), axis=1)
-        examined = examination_probability(places.ravel(), position_bias)
-        clicked = rng.random(shape) < self.chances
-        clicked &= rng.random(shape) < examined.reshape(shape)
-        self.slates = Slates(
-            features=np.stack([content, previous, distance], axis=-1).reshape(-1, 3).astype(np.float32),
-            grades=np.where(clicked.ravel(), CLICK, NO_INTERACTION),
-            sizes=np.full(slate_count, SLATE),
-            examined=examined,
-        )
-
-    @property
-    def chances(self) -> np.ndarray:
-        """Of a click on what was looked at: (q, 20)"""
-        return 1 / (1 + np.exp(1 - 2 * self.merit))
-
-    def gained(self, scores: np.ndarray) -> float:
-        """The NDCG of an order by true merit, without position bias."""
-        discounts = 1 / np.log2(np.arange(SLATE) + 2)
-        order = np.argsort(-scores.reshape(self.merit.shape), axis=1)
-        reached = np.take_along_axis(self.chances, order, axis=1) @ discounts
-        return float((reached / (-np.sort(-self.chances, axis=1) @ discounts)).mean())
-
-
-def trained(training: Slates, validation: Slates, **changes) -> RankerModel:
-    options = {
-        "feature_names": NAMES,
-        "monotone": {"distance_km": -1},
-        "seed": 3,
-        "thread_count": 1,
-        "boosting": QUICK,
-    }
-    return fit(training, validation, **options | changes)
-
-
-@pytest.fixture(scope="module")
-def earlier() -> Shoppers:
-    return Shoppers(0)
-
-
-@pytest.fixture(scope="module")
-def later() -> Shoppers:
-    return Shoppers(1, slate_count=100)
-
-
-@pytest.fixture(scope="module")
-def unseen() -> Shoppers:
-    return Shoppers(2)
-
-
-@pytest.fixture(scope="module")
-def model(earlier, later) -> RankerModel:
-    return trained(earlier.slates, later.slates)
+from tests.ml.ranking.shoppers import NAMES, QUICK, Shoppers, trained
 
 
 class TestLearning:
@@ -236,19 +152,6 @@ class TestDoor:
 
 
 class TestPredicting:
-    def test_the_ranker_scores_as_lightgbm_does(self, model, unseen):
-        import lightgbm
-
-        features = unseen.slates.features.copy()
-        features[::5, 1] = np.nan
-        expected = lightgbm.Booster(model_str=model.text).predict(features)
-        assert np.allclose(model.predict(features), expected, atol=1e-6)
-
-    def test_the_ranker_reads_features_in_any_memory_order(self, model, unseen):
-        features = unseen.slates.features[:40]
-        assert (model.predict(np.asfortranarray(features)) == model.predict(features)).all()
-        assert (model.predict(features[::2]) == model.predict(features)[::2]).all()
-
     def test_the_ranker_scores_no_candidates_as_no_rows(self, model):
         assert model.predict(np.empty((0, 3), np.float32)).shape == (0,)
 
@@ -258,99 +161,3 @@ class TestPredicting:
     def test_the_ranker_refuses_features_of_another_shape_or_dtype(self, model, features):
         with pytest.raises(ShapeError):
             model.predict(features)
-
-    def test_text_that_holds_no_trees_is_refused(self):
-        with pytest.raises(TreesError):
-            BoostedTrees("not a model")
-
-
-class TestFiles:
-    @pytest.fixture
-    def folder(self, model, tmp_path) -> Path:
-        model.save(tmp_path / "ranker")
-        return tmp_path / "ranker"
-
-    def test_a_saved_ranker_is_loaded_unchanged(self, model, folder, unseen):
-        loaded = RankerModel.load(folder, feature_names=NAMES)
-        assert loaded == model
-        assert (loaded.predict(unseen.slates.features) == model.predict(unseen.slates.features)).all()
-
-    @pytest.mark.parametrize("names", [NAMES[:2], NAMES[::-1], (*NAMES, "price")])
-    def test_loading_a_ranker_trained_on_other_features_is_refused(self, folder, names):
-        with pytest.raises(FeatureMismatch):
-            RankerModel.load(folder, feature_names=names)
-
-    @pytest.mark.parametrize("name", [TREES, SETTINGS])
-    @pytest.mark.parametrize(
-        "damage", [lambda text: text[: len(text) // 2], lambda text: "", lambda text: "\0"]
-    )
-    def test_damaged_ranker_files_are_refused(self, folder, name, damage):
-        (folder / name).write_text(damage((folder / name).read_text()))
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=NAMES)
-
-    def test_ranker_trees_that_are_not_text_are_refused(self, folder):
-        (folder / TREES).write_bytes(b"tree\n\xff\xfe")
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=NAMES)
-
-    @pytest.mark.parametrize("name", [TREES, SETTINGS])
-    def test_a_missing_ranker_file_is_refused(self, folder, name):
-        (folder / name).unlink()
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=NAMES)
-
-    def test_a_changed_threshold_in_the_ranker_trees_is_noticed(self, folder):
-        text = (folder / TREES).read_text()
-        (folder / TREES).write_text(text.replace("threshold=", "threshold=1", 1))
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=NAMES)
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"feature_names": ["a", "b", "c"]},
-            {"feature_names": 3},
-            {"boosting": 1},
-            {"validation_ndcg": "good"},
-        ],
-    )
-    def test_ranker_settings_that_contradict_the_trees_are_refused(self, folder, change):
-        settings = json.loads((folder / SETTINGS).read_text())
-        (folder / SETTINGS).write_text(json.dumps(settings | change))
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=change.get("feature_names", NAMES))
-
-
-SERVE = """
-import sys
-import numpy as np
-from ml.ranking.lambdarank import RankerModel
-from ml.ranking.boosted_trees import _library
-def threads():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("Threads"))
-from pathlib import Path
-_library()
-before = threads()
-model = RankerModel.load(Path(sys.argv[1]), feature_names=sys.argv[2].split(","))
-model.predict(np.zeros((5000, 3), np.float32))
-print(threads() - before, *sorted({name.split(".")[0] for name in sys.modules}))
-"""
-
-
-class TestServing:
-    def test_serving_a_ranker_loads_neither_sklearn_nor_lightgbm_and_starts_no_thread(self, model, tmp_path):
-        model.save(tmp_path)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
-        served = subprocess.run(
-            [sys.executable, "-c", SERVE, str(tmp_path), ",".join(NAMES)],
-            env=environment | {"OMP_NUM_THREADS": "2"},
-            capture_output=True,
-            text=True,
-        )
-        assert served.returncode == 0, served.stderr
-        started, *loaded = served.stdout.split()
-        assert started == "0"
-        assert "numpy" in loaded
-        assert not {"sklearn", "pandas", "lightgbm", "torch"} & set(loaded)

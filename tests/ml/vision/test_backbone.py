@@ -1,6 +1,4 @@
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -95,17 +93,3 @@ class TestLoading:
         save_file(build_classifier("squeezenet1_1", 7).state_dict(), file)
         with pytest.raises(BadBackbone, match="squeezenet1_1 does not end in a linear"):
             load_backbone("squeezenet1_1", file)
-
-
-class TestMissingOperators:
-    PROGRAM = """
-from ml.vision.torchvision_operators import declare_missing_operators
-declare_missing_operators()
-declare_missing_operators()
-import torchvision
-print(torchvision.models.get_model("resnet18", weights=None).fc.in_features)
-"""
-
-    def test_torchvision_can_be_imported_once_its_missing_operators_are_declared(self):
-        command = [sys.executable, "-c", self.PROGRAM]
-        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "512"
