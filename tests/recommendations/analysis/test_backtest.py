@@ -7,7 +7,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from recommendations.analysis import backtest
 from recommendations.analysis.backtest import NothingHeldOut, run_backtest
@@ -15,47 +14,13 @@ from recommendations.collaborative import config as recommendations_recipe
 from recommendations.collaborative import model as collaborative_model
 from recommendations.evaluation import point_in_time
 from recommendations.evaluation.baselines import BASELINES
-from recommendations.interactions.simulation import simulate
 from recommendations.models.embeddings import ListingEmbedding
 from recommendations.models.events import Interaction
 from recommendations.models.trained_models import TrainedModel
 from recommendations.ranking.scoring import WARMTH_WEIGHTS
 from recommendations.training import collaborative, source_weights
 from recommendations.training.collaborative import TooFewEvents
-from tests import factories
-from tests.recommendations.past import Past
-
-METHODS = ["popularity", "content", "blend"]
-PNG = b"\x89PNG\r\n"
-
-
-@pytest.fixture
-def past(alice, encoder, now) -> Past:
-    return Past(alice, encoder, now)
-
-
-@pytest.fixture
-def shoppers(past, now):
-    """Simulated shoppers over four kinds of listing, which were imported after all events."""
-    with catalogue_transaction():
-        for number in range(48):
-            path, name = f"Kind {number % 4} / All", f"sofa-{number:02}"
-            about = {"path": path, "price": 20 + number, "external_id": name}
-            past.embed(factories.listing(past.seller, f"Blue sofa {number}", **about), direction=number % 4)
-    simulate(shopper_count=40, seed=2, now=now)
-
-
-@pytest.fixture
-def asked(shoppers, monkeypatch):
-    """`asked(...)` runs the command with few methods and returns what it printed."""
-    monkeypatch.setattr(source_weights, "LEAST_CASES", 5)
-
-    def run(*words: str, methods=METHODS) -> str:
-        out = io.StringIO()
-        call_command("evaluate", "--k", "5", *words, "--methods", *methods, stdout=out)
-        return out.getvalue()
-
-    return run
+from tests.recommendations.analysis.conftest import METHODS
 
 
 def state() -> list:
@@ -76,16 +41,16 @@ class TestRehearse:
         assert found.measured.actor_count == 10 < found.measured.eligible_count
 
     def test_a_backtest_fits_source_weights_on_events_before_the_split(self, shoppers, monkeypatch):
-        asked = []
+        fits = []
 
         def fit_blend(model, moment, *, end, progress):
-            asked.append((model.trained_until, moment, end))
+            fits.append((model.trained_until, moment, end))
             return WARMTH_WEIGHTS[::-1]
 
         monkeypatch.setattr(source_weights, "fit_blend", fit_blend)
         found = run_backtest(share=0.8, methods=METHODS, max_actors=10)
         earlier = point_in_time.split_time(0.8, until=found.moment)
-        assert asked == [(earlier, earlier, found.moment)]
+        assert fits == [(earlier, earlier, found.moment)]
         assert earlier < found.moment
         assert found.recipe.blend == WARMTH_WEIGHTS[::-1]
 
@@ -137,20 +102,9 @@ class TestRehearse:
 
 
 class TestCommand:
-    def test_the_evaluate_command_prints_a_table_for_each_slice_and_the_share_of_simulated_events(
-        self, asked
-    ):
-        said = asked()
-        for words in ("All:", "Untouched listings:", "Unknown actors:", "Recall@5", "NDCG@5", "MAP@5"):
-            assert words in said
-        for words in ("coverage", "novelty (bits)", "popularity", "the feed", "±"):
-            assert words in said
-        assert "100% of the events are SIMULATED" in said
-        assert f"up to {timezone.localtime(point_in_time.split_time()):%Y-%m-%d %H:%M}" in said
-
-    def test_the_evaluate_command_measures_all_methods_unless_some_are_named(self, asked, tmp_path):
-        asked("--json", str(tmp_path / "all.json"), methods=list(BASELINES))
-        asked("--json", str(tmp_path / "some.json"))
+    def test_the_evaluate_command_measures_all_methods_unless_some_are_named(self, evaluate, tmp_path):
+        evaluate("--json", str(tmp_path / "all.json"), methods=list(BASELINES))
+        evaluate("--json", str(tmp_path / "some.json"))
         figures = [
             json.loads((tmp_path / name).read_text())["measured"]["slices"][0]["figures"]
             for name in ("all.json", "some.json")
@@ -158,61 +112,30 @@ class TestCommand:
         assert [list(methods) for methods in figures] == [list(BASELINES), METHODS]
         assert figures[0]["popularity"] == figures[1]["popularity"]
 
-    def test_the_evaluation_json_is_strict_and_holds_every_figure_with_its_interval(self, asked, tmp_path):
-        asked("--json", str(tmp_path / "found.json"))
-        text = (tmp_path / "found.json").read_text()
-        found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-        estimate = found["measured"]["slices"][0]["figures"]["blend"]["ndcg"]
-        assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
-        assert found["measured"]["k"] == 5
-        assert found["moment"] == point_in_time.split_time().isoformat()
-        assert len(found["recipe"]["blend"]) == len(WARMTH_WEIGHTS)
-
-    def test_the_output_folder_of_an_evaluation_gets_all_three_files(self, asked, tmp_path):
-        asked("--output", str(tmp_path / "new" / "folder"))
-        folder = tmp_path / "new" / "folder"
-        names = ["evaluation.json", "evaluation.md", "evaluation.png"]
-        assert sorted(file.name for file in folder.iterdir()) == names
-        assert (folder / "evaluation.png").read_bytes().startswith(PNG)
-        markdown = (folder / "evaluation.md").read_text()
-        assert "| method | Recall@5 | NDCG@5 | MAP@5 | coverage | novelty (bits) |" in markdown
-        assert markdown.count("| the feed |") == 3
-        assert "SIMULATED" in markdown
-
-    def test_a_path_for_one_evaluation_file_overrides_the_output_folder(self, asked, tmp_path):
-        own = tmp_path / "mine.png"
-        asked("--output", str(tmp_path / "rest"), "--chart", str(own))
-        assert own.read_bytes().startswith(PNG)
-        assert not (tmp_path / "rest" / "evaluation.png").exists()
-
-    def test_an_evaluation_of_one_method_draws_a_chart(self, asked, tmp_path):
-        asked("--chart", str(tmp_path / "one.png"), methods=["content"])
-        assert (tmp_path / "one.png").read_bytes().startswith(PNG)
-
-    def test_the_same_seed_writes_the_same_evaluation_file(self, asked, tmp_path):
+    def test_the_same_seed_writes_the_same_evaluation_file(self, evaluate, tmp_path):
         for name, seed in (("1", "4"), ("2", "4"), ("3", "5")):
-            asked("--seed", seed, "--actors", "8", "--json", str(tmp_path / name))
+            evaluate("--seed", seed, "--actors", "8", "--json", str(tmp_path / name))
         first, again, other = ((tmp_path / name).read_text() for name in "123")
         assert first == again != other
 
-    def test_the_evaluate_command_splits_at_a_given_time(self, asked, tmp_path):
+    def test_the_evaluate_command_splits_at_a_given_time(self, evaluate, tmp_path):
         moment = point_in_time.split_time(0.7)
-        asked("--since", moment.isoformat(), "--json", str(tmp_path / "found.json"))
+        evaluate("--since", moment.isoformat(), "--json", str(tmp_path / "found.json"))
         assert json.loads((tmp_path / "found.json").read_text())["moment"] == moment.isoformat()
 
-    def test_an_evaluation_publishes_nothing_and_changes_nothing(self, asked, settings):
+    def test_an_evaluation_publishes_nothing_and_changes_nothing(self, evaluate, settings):
         before, files = state(), sorted(settings.MODEL_ROOT.rglob("*"))
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            asked()
+            evaluate()
         assert state() == before
         assert sorted(settings.MODEL_ROOT.rglob("*")) == files
         starts = {query["sql"].split()[0].upper() for query in queries}
         assert starts <= {"SELECT", "WITH", "DECLARE", "SAVEPOINT", "RELEASE", "CLOSE", "FETCH"}
 
-    def test_the_evaluate_command_prints_its_steps_in_order(self, asked):
-        said = asked()
+    def test_the_evaluate_command_prints_its_steps_in_order(self, evaluate):
+        said = evaluate()
         steps = [
             "Fitting a model for the source weights ...",
             "Fitting source weights ...",

@@ -1,6 +1,5 @@
 """Distance decay per root category, learned from shoppers who go far for a car but not for a lamp."""
 
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -144,13 +143,6 @@ class TestTraining:
         )
         assert "Learning distance decays" in steps
         assert "Fitting with the configuration of the active model" not in steps
-
-    def test_distance_decays_are_part_of_the_training_config_and_absent_from_older_ones(self):
-        recipe = TrainingConfig(decays={"Motors": 120.0})
-        saved = json.loads(json.dumps(recipe.to_json()))
-        assert TrainingConfig.from_json(saved) == recipe
-        del saved["decays"]
-        assert TrainingConfig.from_json(saved) == TrainingConfig()
 
 
 class TestPlaceScores:
