@@ -38,8 +38,8 @@ def nearest_by_hand(queries, vectors, k, mask=None) -> np.ndarray:
     return np.argsort(-scores, axis=1)[:, :k]
 
 
-def overlap(found, wanted) -> float:
-    return float(np.mean([np.isin(want, got).mean() for want, got in zip(wanted, found, strict=True)]))
+def overlap(rows, wanted) -> float:
+    return float(np.mean([np.isin(best, row).mean() for best, row in zip(wanted, rows, strict=True)]))
 
 
 class VectorIndexContract:
@@ -194,9 +194,9 @@ class TestIvfIndex(VectorIndexContract):
     def test_an_ivf_index_visits_enough_lists_for_its_recall_and_no_more_than_it_has(
         self, index, vectors, rng
     ):
-        asked = vectors[rng.choice(COUNT, 60, replace=False)].astype(np.float32)
-        rows, _ = index.search(asked, vector_index.RECALL_AT)
-        assert overlap(rows, nearest_by_hand(asked, vectors, vector_index.RECALL_AT)) >= 0.94
+        sample = vectors[rng.choice(COUNT, 60, replace=False)].astype(np.float32)
+        rows, _ = index.search(sample, vector_index.RECALL_AT)
+        assert overlap(rows, nearest_by_hand(sample, vectors, vector_index.RECALL_AT)) >= 0.94
         assert 1 < index._native.nprobe <= index._native.nlist
 
     def test_harder_queries_make_an_ivf_index_visit_more_lists(self, vectors, rng, monkeypatch):

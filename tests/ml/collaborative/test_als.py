@@ -55,9 +55,9 @@ class TestFit:
         assert not fitted(confidence.tocsr()).item_factors[5].any()
 
     def test_als_reports_progress_after_each_iteration(self, confidence):
-        told = []
-        fitted(confidence, iterations=3, progress=lambda done, total: told.append((done, total)))
-        assert told == [(1, 3), (2, 3), (3, 3)]
+        steps = []
+        fitted(confidence, iterations=3, progress=lambda done, total: steps.append((done, total)))
+        assert steps == [(1, 3), (2, 3), (3, 3)]
 
     def test_blas_keeps_to_one_thread_while_implicit_runs_its_own(self, confidence):
         from threadpoolctl import threadpool_info

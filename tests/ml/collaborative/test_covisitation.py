@@ -55,12 +55,12 @@ class TestCount:
         assert pairs(alike([0, 1, 2]), counting, item_count=3).tolist() == expected
 
     def test_a_pair_further_apart_than_the_window_is_not_counted(self):
-        found = pairs(alike([0, 1, 2]), Counting(window=1, actor_exponent=0), item_count=3)
-        assert found.tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+        counted = pairs(alike([0, 1, 2]), Counting(window=1, actor_exponent=0), item_count=3)
+        assert counted.tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
 
     def test_covisitation_counts_of_two_actors_are_summed(self):
-        found = pairs(alike([0, 1], [1, 0]), Counting(backward_weight=0.5, actor_exponent=0), item_count=2)
-        assert found.tolist() == [[0, 1.5], [1.5, 0]]
+        counted = pairs(alike([0, 1], [1, 0]), Counting(backward_weight=0.5, actor_exponent=0), item_count=2)
+        assert counted.tolist() == [[0, 1.5], [1.5, 0]]
 
     def test_the_last_listing_of_an_actor_does_not_lead_to_the_first_of_the_next(self):
         assert pairs(alike([0, 1], [2, 3]), Counting(window=1))[1, 2] == 0
@@ -121,7 +121,7 @@ class TestUpdate:
         before, after = [was for was, _ in changed], [now for _, now in changed]
         newer = [[item, ITEMS, ITEMS + 1] for item in range(2)]
         counts = count(of(*others, *before), item_count=ITEMS, counting=counting)
-        found = update(
+        updated = update(
             counts,
             before=of(*before, [], []),
             after=of(*after, *newer),
@@ -129,9 +129,9 @@ class TestUpdate:
             counting=counting,
         )
         anew = count(of(*others, *after, *newer), item_count=ITEMS + 2, counting=counting)
-        assert np.allclose(found.pairs.toarray(), anew.pairs.toarray(), atol=1e-9)
-        assert np.allclose(found.degrees, anew.degrees)
-        assert found.pairs.nnz == anew.pairs.nnz, "what was taken back leaves no dust"
+        assert np.allclose(updated.pairs.toarray(), anew.pairs.toarray(), atol=1e-9)
+        assert np.allclose(updated.degrees, anew.degrees)
+        assert updated.pairs.nnz == anew.pairs.nnz, "what was taken back leaves no dust"
 
     def test_updating_covisitation_counts_leaves_those_before_unchanged(self):
         counts = count(of([0, 1]), item_count=2, counting=PLAIN)
@@ -205,9 +205,9 @@ class TestScore:
             np.add.at(dense[item], neighbours.items[item], neighbours.weights[item].astype(float))
         rows = np.array([item for item, _ in liked], np.int64)
         weights = np.array([weight for _, weight in liked], np.float32)
-        found = neighbours.score(rows, weights)
-        assert found.shape == (ITEMS,) and found.dtype == np.float32
-        assert np.allclose(found, weights @ dense[rows], atol=1e-5)
+        scores = neighbours.score(rows, weights)
+        assert scores.shape == (ITEMS,) and scores.dtype == np.float32
+        assert np.allclose(scores, weights @ dense[rows], atol=1e-5)
 
     def test_covisitation_scores_demand_a_weight_for_each_touched_listing(self):
         with pytest.raises(ShapeError):
@@ -215,9 +215,9 @@ class TestScore:
 
 
 def test_recency_halves_with_each_entry_since():
-    found = recency(np.array([3, 0, 2]), 0.5)
-    assert found.tolist() == [0.25, 0.5, 1, 0.5, 1]
-    assert found.dtype == np.float32
+    factors = recency(np.array([3, 0, 2]), 0.5)
+    assert factors.tolist() == [0.25, 0.5, 1, 0.5, 1]
+    assert factors.dtype == np.float32
 
 
 class TestSavedCounts:

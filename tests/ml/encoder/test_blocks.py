@@ -73,9 +73,9 @@ class TestQueryWeights:
         query = np.zeros(12, np.float32)
         for name, block in zip(NAMES, self.BLOCKS.slices, strict=True):
             query[block] = 0.5 if name in filled.split() else 0
-        found = self.BLOCKS.query_weights(query)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, weights)
+        query_weights = self.BLOCKS.query_weights(query)
+        assert query_weights.dtype == np.float32
+        np.testing.assert_allclose(query_weights, weights)
 
 
 class TestBlockScores:
@@ -118,16 +118,16 @@ class TestQuestions:
     def test_the_inner_product_orders_complete_listings_as_the_comparison_does(self, rng):
         vectors, weights = listings(rng, 200), np.array([0.5, 0.2, 0.3], np.float32)
         comparison = Comparison(BLOCKS, weights, LEVELS)
-        asked = weighted_query(vectors[0], weights, LEVELS, BLOCKS)
-        by_product = vectors.astype(np.float32) @ asked
+        query = weighted_query(vectors[0], weights, LEVELS, BLOCKS)
+        by_product = vectors.astype(np.float32) @ query
         by_score = comparison.scores(vectors[0], vectors)
         shift = (weights * LEVELS / (1 - LEVELS)).sum()
         assert np.allclose(by_product - shift, by_score * weights.sum(), atol=1e-3)
 
     def test_a_listing_with_photos_and_words_makes_two_index_queries(self, rng):
-        asked = Comparison(BLOCKS).queries(listings(rng, 1)[0])
-        assert asked.shape == (2, BLOCKS.dimension) and asked.dtype == np.float32
-        assert not asked[1, : BLOCKS.slices[2].start].any()
+        queries = Comparison(BLOCKS).queries(listings(rng, 1)[0])
+        assert queries.shape == (2, BLOCKS.dimension) and queries.dtype == np.float32
+        assert not queries[1, : BLOCKS.slices[2].start].any()
 
     @pytest.mark.parametrize("weights", [[0.5, 0.5, 0], [0, 0, 1]])
     def test_a_comparison_by_photos_alone_or_words_alone_makes_one_index_query(self, rng, weights):
@@ -146,9 +146,9 @@ class TestQuestions:
         assert Comparison(BLOCKS).queries(np.zeros(12, np.float16)).shape == (0, 12)
 
     def test_a_sample_of_index_queries_holds_those_with_and_without_photos(self, rng):
-        asked = sample_index_queries(listings(rng, 30), Comparison(BLOCKS), seed=1, count=10)
-        photos = np.any(asked[:, : BLOCKS.slices[2].start], axis=1)
-        assert asked.shape == (20, BLOCKS.dimension) and photos.sum() == 10
+        queries = sample_index_queries(listings(rng, 30), Comparison(BLOCKS), seed=1, count=10)
+        photos = np.any(queries[:, : BLOCKS.slices[2].start], axis=1)
+        assert queries.shape == (20, BLOCKS.dimension) and photos.sum() == 10
 
 
 class TestMeasureLevels:
@@ -247,10 +247,10 @@ class TestLikeness:
     def test_the_likeness_of_each_pair_equals_its_comparison_score(self, vectors):
         levels = np.array([0.3, 0.1, 0.0], np.float32)
         comparison = Comparison(BLOCKS, levels=levels)
-        found = comparison.likeness(vectors[:7], vectors)
+        likeness = comparison.likeness(vectors[:7], vectors)
         expected = [comparison.scores(query, vectors) for query in vectors[:7]]
-        assert np.isnan(found).any()
-        assert np.allclose(found, expected, atol=1e-5, equal_nan=True)
+        assert np.isnan(likeness).any()
+        assert np.allclose(likeness, expected, atol=1e-5, equal_nan=True)
 
     def test_the_likeness_of_no_rows_is_empty(self, vectors):
         comparison = Comparison(BLOCKS)

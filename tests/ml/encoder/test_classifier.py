@@ -82,27 +82,27 @@ class TestProbabilities:
 
     def test_the_temperature_is_that_of_the_sides_that_are_known(self):
         # .8 to .2 is four to one; at a temperature of 2 that is two to one.
-        found = self.CLASSIFIER.roots(evidence([[0.8, 0.2], NOBODY], [NOBODY, [0.8, 0.2]]))
-        np.testing.assert_allclose(found, [[2 / 3, 1 / 3], [0.8, 0.2]], rtol=1e-5)
+        probabilities = self.CLASSIFIER.roots(evidence([[0.8, 0.2], NOBODY], [NOBODY, [0.8, 0.2]]))
+        np.testing.assert_allclose(probabilities, [[2 / 3, 1 / 3], [0.8, 0.2]], rtol=1e-5)
 
     def test_photo_and_words_count_by_their_share(self):
         # Photo 16 to 1 at a quarter is 2, words 1 to 3 at three quarters 3 ** -.75; the temperature squares.
-        found = self.CLASSIFIER.roots(evidence([[16 / 17, 1 / 17]], [[0.25, 0.75]]))
+        probabilities = self.CLASSIFIER.roots(evidence([[16 / 17, 1 / 17]], [[0.25, 0.75]]))
         odds = (2 * 3**-0.75) ** 2
-        np.testing.assert_allclose(found, [[odds / (1 + odds), 1 / (1 + odds)]], rtol=1e-5)
+        np.testing.assert_allclose(probabilities, [[odds / (1 + odds), 1 / (1 + odds)]], rtol=1e-5)
 
     def test_a_listing_of_which_nothing_is_known_has_unknown_probabilities(self):
-        asked = evidence([NOBODY, [0.8, 0.2]], [NOBODY, NOBODY])
-        for found in (self.CLASSIFIER.roots(asked), self.CLASSIFIER.leaves(asked)):
-            assert np.isnan(found).all(axis=1).tolist() == [True, False]
-            assert not np.isnan(found[1]).any()
+        given = evidence([NOBODY, [0.8, 0.2]], [NOBODY, NOBODY])
+        for probabilities in (self.CLASSIFIER.roots(given), self.CLASSIFIER.leaves(given)):
+            assert np.isnan(probabilities).all(axis=1).tolist() == [True, False]
+            assert not np.isnan(probabilities[1]).any()
 
     def test_path_probabilities_sum_to_their_root_and_all_to_one(self, rng):
         photo, words = softmax(rng.standard_normal((2, 40, 2)) * 3, axis=2)
         leaves = softmax(rng.standard_normal((2, 40, 3)) * 3, axis=2)
         photo[:10], leaves[0][:10], words[10:20], leaves[1][10:20] = [UNKNOWN] * 4
-        asked = evidence(photo, words, *leaves)
-        roots, paths = self.CLASSIFIER.roots(asked), self.CLASSIFIER.leaves(asked)
+        given = evidence(photo, words, *leaves)
+        roots, paths = self.CLASSIFIER.roots(given), self.CLASSIFIER.leaves(given)
         assert roots.dtype == paths.dtype == np.float32
         np.testing.assert_allclose(paths.sum(axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(paths[:, :2].sum(axis=1), roots[:, 0], atol=1e-5)
@@ -110,8 +110,8 @@ class TestProbabilities:
 
     def test_within_a_root_path_probabilities_keep_the_proportions_of_the_leaves(self):
         one = Classifier(LABELS)
-        found = one.leaves(evidence([NOBODY], [[0.9, 0.1]], words_leaves=[[0.1, 0.3, 0.6]]))
-        np.testing.assert_allclose(found, [[0.225, 0.675, 0.1]], rtol=1e-5)
+        probabilities = one.leaves(evidence([NOBODY], [[0.9, 0.1]], words_leaves=[[0.1, 0.3, 0.6]]))
+        np.testing.assert_allclose(probabilities, [[0.225, 0.675, 0.1]], rtol=1e-5)
 
     def test_a_classifier_of_no_listings_gives_no_rows(self):
         nothing = Evidence(*(np.empty((0, width), np.float32) for width in (2, 2, 3, 3)))
@@ -146,8 +146,8 @@ class TestFitting:
     def test_a_side_that_no_listing_has_keeps_its_default_temperature(self, truth):
         logits, roots = truth
         nobody = np.full_like(logits, np.nan)
-        found, usual = fit_calibration(self.of_sides(nobody, logits * 3), roots), Calibration()
-        assert (found.photo, found.both, found.photo_share) == (usual.photo, usual.both, usual.photo_share)
+        fitted, usual = fit_calibration(self.of_sides(nobody, logits * 3), roots), Calibration()
+        assert (fitted.photo, fitted.both, fitted.photo_share) == (usual.photo, usual.both, usual.photo_share)
         assert fit_calibration(self.of_sides(nobody, nobody), roots) == usual
 
     def test_an_uninformative_photo_gets_hardly_any_share_beside_informative_words(self, truth, rng):
@@ -165,12 +165,12 @@ class TestFitting:
     def test_calibration_makes_overconfident_probabilities_honest(self, truth):
         logits, roots = truth
         nobody = np.full_like(logits, np.nan)
-        asked = self.of_sides(logits * 4, nobody)
+        given = self.of_sides(logits * 4, nobody)
         labels = Labels(*(tuple("abcd"),) * 2, tuple(range(self.ROOTS)))
-        before = calibration_error(Classifier(labels).roots(asked), roots)
-        fitted = fit_calibration(asked, roots)
+        before = calibration_error(Classifier(labels).roots(given), roots)
+        fitted = fit_calibration(given, roots)
         assert before > 0.12
-        assert calibration_error(Classifier(labels, fitted).roots(asked), roots) < 0.03
+        assert calibration_error(Classifier(labels, fitted).roots(given), roots) < 0.03
 
 
 class TestCalibrationError:

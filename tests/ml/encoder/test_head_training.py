@@ -64,9 +64,9 @@ def test_held_out_listings_are_categorised_by_photo_by_words_and_by_both(trained
 
 def test_a_title_finds_its_photo_and_a_photo_its_sibling(trained, lessons, held_out):
     photos, titles = trained.photo.joint(lessons.photos), trained.text.joint(lessons.titles)
-    asked = np.flatnonzero(held_out)[:-2]  # the last two have no photo
+    targets = np.flatnonzero(held_out)[:-2]  # the last two have no photo
     chance = 5 / len(np.unique(lessons.owners))
-    assert recall_at(titles[asked], photos, asked, lessons.owners, 5) > 5 * chance
+    assert recall_at(titles[targets], photos, targets, lessons.owners, 5) > 5 * chance
     assert trained.best.sibling > 0.8
 
 
@@ -108,14 +108,14 @@ def test_training_heads_ends_when_nothing_becomes_better(lessons, held_out):
 
 
 def test_the_heads_of_the_best_epoch_are_kept_and_not_those_of_the_last(lessons, held_out):
-    told = []
+    epochs = []
     trained = train_heads(
-        lessons, held_out, replace(OPTIONS, epochs=12, learning_rate=0.05, patience=12), report=told.append
+        lessons, held_out, replace(OPTIONS, epochs=12, learning_rate=0.05, patience=12), report=epochs.append
     )
     roots = lessons.roots[held_out]
     logits = trained.text.roots(trained.text.hidden(lessons.texts[held_out]))
     assert (logits.argmax(axis=1) == roots).mean() == pytest.approx(trained.best.words_accuracy)
-    assert trained.best.score == max(epoch.score for epoch in told)
+    assert trained.best.score == max(epoch.score for epoch in epochs)
 
 
 def test_a_bridge_between_photos_and_words_aligns_them_from_the_first_step(lessons, held_out):

@@ -42,8 +42,8 @@ class TestVectors:
         photos = encode(encoder, fresh).photos.astype(np.float32)
         meaning = encoder.blocks.slices[1]
         for path, words in KINDS.items():
-            asked = query(encoder, words[0])
-            best = np.argsort(-photos[:, meaning] @ asked[meaning])[:5]
+            vector = query(encoder, words[0])
+            best = np.argsort(-photos[:, meaning] @ vector[meaning])[:5]
             assert [fresh.paths[fresh.owners[row]] for row in best] == [path] * 5
 
     def test_the_other_photo_of_a_listing_is_near_by_the_joint_encoder(self, encoder):
@@ -68,8 +68,8 @@ class TestWithoutPhotos:
         vectors = encode(encoder, fresh).listings.astype(np.float32)
         scores = Comparison.of(encoder.blocks, vectors).likeness(vectors, vectors)
         np.fill_diagonal(scores, -np.inf)
-        found = np.argsort(-scores, axis=1)[:, :20]
-        assert 0.5 / 8 < np.mean(found % 8 == 0) < 2 / 8
+        nearest = np.argsort(-scores, axis=1)[:, :20]
+        assert 0.5 / 8 < np.mean(nearest % 8 == 0) < 2 / 8
 
     def test_an_empty_text_is_encoded_to_zeros(self, encoder):
         assert not query(encoder, "").any()

@@ -23,10 +23,10 @@ def nearly(features: np.ndarray, rng) -> np.ndarray:
 
 class TestReading:
     def test_look_vectors_have_length_one_and_the_dimension_that_was_asked_for(self, features):
-        found = fit_look(features, PARTS, 12, seed=1).read(features)
-        assert found.shape == (80, 12)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+        vectors = fit_look(features, PARTS, 12, seed=1).read(features)
+        assert vectors.shape == (80, 12)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
     def test_the_look_of_a_recompressed_photo_is_nearest_to_the_original(self, features, rng):
         look = fit_look(features, PARTS, 12, seed=1)

@@ -40,8 +40,8 @@ class TestReading:
         assert alike(basis, "velvet sofa", "leather sofa") > alike(basis, "velvet sofa", "brass lamp") + 0.1
 
     def test_in_lsa_a_rare_word_tells_more_than_a_frequent_one(self, basis):
-        asked = "tandem bicycle"
-        assert alike(basis, asked, "tandem") > alike(basis, asked, "bicycle") > 0
+        title = "tandem bicycle"
+        assert alike(basis, title, "tandem") > alike(basis, title, "bicycle") > 0
 
     def test_the_nearest_lsa_vector_is_of_the_same_kind_of_listing(self, basis):
         rows = basis.read(TITLES, DESCRIPTIONS)

@@ -44,8 +44,8 @@ class TestHashTexts:
 
     def test_a_word_of_the_title_weighs_more_than_one_of_the_description(self):
         story = "Bought for our first flat, seats six, leather with wooden feet, a few scratches"
-        asked = ("Sofa", "")
-        assert alike(("Sofa", story), asked) > alike(("Seating", f"{story}, sofa"), asked)
+        query = ("Sofa", "")
+        assert alike(("Sofa", story), query) > alike(("Seating", f"{story}, sofa"), query)
 
     def test_inflected_and_compound_words_are_hashed_near_each_other(self):
         assert (
@@ -53,8 +53,8 @@ class TestHashTexts:
         )
 
     def test_model_numbers_tell_hashed_texts_apart(self):
-        asked = ("Bosch GSR18V drill", "")
-        assert alike(asked, ("Bosch GSR18V drill", "")) > alike(asked, ("Bosch PSB500 drill", "")) + 0.2
+        query = ("Bosch GSR18V drill", "")
+        assert alike(query, ("Bosch GSR18V drill", "")) > alike(query, ("Bosch PSB500 drill", "")) + 0.2
 
     def test_phrases_of_every_advert_do_not_make_two_texts_alike(self):
         polite = "Collection only, cash please, good condition"

@@ -47,17 +47,17 @@ class TestMaterial:
         concepts = ClassConcepts.of(
             ClassificationLayer(tuple(KINDS), layer, np.zeros(4, np.float32)), meanings
         )
-        said = replace(
+        with_sentences = replace(
             material,
             text_encoder="drawn",
             sentences=np.tile(meanings[places], 2).astype(np.float16),
             concepts=concepts,
         )
-        encoder, trained = fit_encoder(said, held_out, OPTIONS)
+        encoder, trained = fit_encoder(with_sentences, held_out, OPTIONS)
         assert trained.best.words_to_photo > 0.5  # chance: 10 of 35
         encoder.save(tmp_path)
-        coded, back = encode(encoder, said), encode(JointEncoder.load(tmp_path), said)
+        coded, back = encode(encoder, with_sentences), encode(JointEncoder.load(tmp_path), with_sentences)
         assert np.array_equal(coded.photos, back.photos)
-        without = replace(said, concepts=ClassConcepts.none())
+        without = replace(with_sentences, concepts=ClassConcepts.none())
         with pytest.raises(ShapeError):  # heads that learned from concepts need them
             encode(replace(encoder, concepts=without.concepts), without)

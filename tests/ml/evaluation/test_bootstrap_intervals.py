@@ -77,8 +77,8 @@ class TestBootstrap:
     @pytest.mark.parametrize("interval", [bootstrap_difference, bootstrap_ratio])
     def test_an_actor_with_one_unknown_side_is_left_out_of_the_bootstrap(self, interval, values):
         gaps = (np.append(values, [UNKNOWN, 50]), np.append(2 * values, [50, UNKNOWN]))
-        found = interval(*gaps, rng=np.random.default_rng(0))
-        assert found == interval(values, 2 * values, rng=np.random.default_rng(0))
+        with_gaps = interval(*gaps, rng=np.random.default_rng(0))
+        assert with_gaps == interval(values, 2 * values, rng=np.random.default_rng(0))
 
     def test_a_ratio_whose_denominator_may_be_zero_is_unknown(self, rng):
         assert np.isnan(bootstrap_ratio(np.ones(2), np.array([0.0, 1.0]), rng=rng)).all()
@@ -91,13 +91,13 @@ class TestBootstrap:
             assert np.isnan(interval(values, rng=rng)).all()
 
     @pytest.mark.parametrize(
-        "asked",
+        "call",
         [
             partial(bootstrap_interval, np.ones((2, 2))),
             partial(bootstrap_difference, np.ones(2), np.ones(3)),
             partial(bootstrap_ratio, np.ones(2), np.ones(1)),
         ],
     )
-    def test_the_bootstrap_refuses_arrays_that_do_not_fit(self, asked, rng):
+    def test_the_bootstrap_refuses_arrays_that_do_not_fit(self, call, rng):
         with pytest.raises(ShapeError):
-            asked(rng=rng)
+            call(rng=rng)

@@ -32,11 +32,11 @@ class TestSearch:
         assert max(seen) == 9.0 and min(seen) >= 0
 
     def test_coordinate_ascent_tries_nothing_twice(self):
-        told = []
+        tried = []
         coordinate_ascent(
-            peak_at(3, 4), [WIDTH, SCALE], rounds=4, on_trial=lambda trial: told.append(str(trial.values))
+            peak_at(3, 4), [WIDTH, SCALE], rounds=4, on_trial=lambda trial: tried.append(str(trial.values))
         )
-        assert len(told) == len(set(told))
+        assert len(tried) == len(set(tried))
 
     def test_when_time_is_up_coordinate_ascent_returns_the_best_so_far(self):
         left = iter([False, False, True, True, True, True])

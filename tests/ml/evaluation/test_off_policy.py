@@ -74,20 +74,20 @@ ESTIMATORS = ("self_normalised", "doubly_robust")
 class TestEstimatesOfAnotherPolicy:
     @pytest.mark.parametrize("name", ESTIMATORS)
     def test_off_policy_estimates_are_unbiased(self, repeated, name):
-        assert np.mean([found[name].value for found in repeated]) == pytest.approx(TRUTH, abs=0.015)
+        assert np.mean([each[name].value for each in repeated]) == pytest.approx(TRUTH, abs=0.015)
 
     @pytest.mark.parametrize("name", ESTIMATORS)
     def test_off_policy_intervals_hold_the_true_value_about_as_often_as_they_say(self, repeated, name):
-        held = [found[name].low <= TRUTH <= found[name].high for found in repeated]
+        held = [each[name].low <= TRUTH <= each[name].high for each in repeated]
         assert np.mean(held) >= 0.85
 
     @pytest.mark.parametrize("name", ESTIMATORS)
     def test_off_policy_intervals_tell_the_target_from_the_logging_policy(self, repeated, name):
-        assert np.mean([found[name].low > NAIVE for found in repeated]) > 0.9
+        assert np.mean([each[name].low > NAIVE for each in repeated]) > 0.9
 
     def test_the_mean_of_the_logged_rewards_is_confident_of_the_wrong_value(self):
-        found = logged_mean(Log(0).slots, bootstrap())
-        assert found.low < NAIVE < found.high < TRUTH
+        estimate = logged_mean(Log(0).slots, bootstrap())
+        assert estimate.low < NAIVE < estimate.high < TRUTH
 
     def test_the_logging_policy_is_estimated_to_earn_what_it_earned(self):
         log = Log(1)
@@ -152,9 +152,9 @@ class TestWeights:
 
     def test_where_the_target_would_have_shown_nothing_the_estimate_is_unknown(self):
         slots = self.slots(target=np.zeros(3))
-        found = self_normalised(slots, bootstrap())
-        assert math.isnan(found.value) and math.isnan(found.low) and math.isnan(found.high)
-        assert found.effective_sample_size == 0
+        estimate = self_normalised(slots, bootstrap())
+        assert math.isnan(estimate.value) and math.isnan(estimate.low) and math.isnan(estimate.high)
+        assert estimate.effective_sample_size == 0
 
     @pytest.mark.parametrize(
         "wrong",

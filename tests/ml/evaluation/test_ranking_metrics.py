@@ -67,9 +67,9 @@ class TestTopK:
 
     @pytest.mark.parametrize("shape", [(0, 4), (3, 0), (0, 0)])
     def test_top_k_of_no_actors_or_no_items_is_empty(self, shape):
-        found = top_k(np.zeros(shape, np.float32), 2)
-        assert found.shape == (shape[0], min(2, shape[1]))
-        assert found.dtype == np.int64
+        ranked = top_k(np.zeros(shape, np.float32), 2)
+        assert ranked.shape == (shape[0], min(2, shape[1]))
+        assert ranked.dtype == np.int64
 
     def test_top_k_leaves_the_scores_unchanged(self):
         scores = np.array([[UNKNOWN, 1.0, 2.0]], np.float32)
@@ -80,8 +80,8 @@ class TestTopK:
     @given(few_scores, st.integers(1, 10), st.integers(0, 100))
     def test_top_k_equals_a_sort(self, scores, k, seed):
         left_out = np.random.default_rng(seed).random(scores.shape) < 0.2
-        found = top_k(scores, k, csr_matrix(left_out))
-        for row, own, out in zip(found, scores, left_out, strict=True):
+        ranked = top_k(scores, k, csr_matrix(left_out))
+        for row, own, out in zip(ranked, scores, left_out, strict=True):
             usable = [item for item, score in enumerate(own) if score > -np.inf and not out[item]]
             best = sorted(usable, key=lambda item: (-own[item], item))[:k]
             assert row.tolist() == best + [PADDING] * (len(row) - len(best))
@@ -135,8 +135,8 @@ class TestMeasures:
 
     @pytest.mark.parametrize("measure", MEASURES)
     def test_ranking_metrics_of_an_actor_without_relevant_items_are_unknown(self, measure):
-        found = measure(ranking([0, 1], [0, 1]), stored([], [0]), 2)
-        assert np.isnan(found).tolist() == [True, False]
+        figures = measure(ranking([0, 1], [0, 1]), stored([], [0]), 2)
+        assert np.isnan(figures).tolist() == [True, False]
 
     @pytest.mark.parametrize("measure", MEASURES)
     def test_an_empty_place_is_no_hit(self, measure):
@@ -164,8 +164,8 @@ class TestMeasures:
         scores = rng.standard_normal((40, 30))
         wanted = rng.random((40, 30)) < 0.2
         wanted[:, 0] = True  # scikit-learn counts 0 for who wants nothing
-        found = ndcg(top_k(scores, 7), csr_matrix(wanted), 7)
-        assert found.mean() == pytest.approx(ndcg_score(wanted, scores, k=7))
+        gains = ndcg(top_k(scores, 7), csr_matrix(wanted), 7)
+        assert gains.mean() == pytest.approx(ndcg_score(wanted, scores, k=7))
 
     @given(st.integers(0, 1000), st.integers(1, 10))
     def test_ranking_metrics_equal_a_walk_down_the_ranking(self, seed, k):
@@ -176,8 +176,8 @@ class TestMeasures:
         expected = [
             walked(own, set(np.flatnonzero(some)), k) for own, some in zip(ranked, wanted, strict=True)
         ]
-        found = np.array([measure(ranked, csr_matrix(wanted), k) for measure in MEASURES])
-        assert np.allclose(found.T, expected, equal_nan=True)
+        figures = np.array([measure(ranked, csr_matrix(wanted), k) for measure in MEASURES])
+        assert np.allclose(figures.T, expected, equal_nan=True)
 
     @given(st.integers(0, 1000))
     def test_a_better_order_never_has_a_worse_ranking_metric(self, seed):

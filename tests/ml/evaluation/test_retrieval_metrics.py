@@ -11,18 +11,18 @@ OWNERS = np.array([10, 20, 10, 30, 30])
 EAST, NORTH = np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32)
 
 
-def rank(query, asked: int, **others) -> float:
-    return float(first_hit_ranks(query, GALLERY, np.array([asked]), OWNERS, **others)[0])
+def rank(query, target: int, **others) -> float:
+    return float(first_hit_ranks(query, GALLERY, np.array([target]), OWNERS, **others)[0])
 
 
 class TestRanks:
-    @pytest.mark.parametrize(("asked", "place"), [(10, 1), (20, 2), (30, 3)])
-    def test_the_rank_is_that_of_the_first_row_of_the_owner(self, asked, place):
+    @pytest.mark.parametrize(("target", "place"), [(10, 1), (20, 2), (30, 3)])
+    def test_the_rank_is_that_of_the_first_row_of_the_owner(self, target, place):
         # Listing 10's second photo lies before listing 30's first, so 30 stands behind three rows of others.
-        assert rank(EAST, asked) == (place if asked != 30 else 4)
+        assert rank(EAST, target) == (place if target != 30 else 4)
 
     def test_a_query_from_the_other_side_reverses_the_ranks(self):
-        assert [rank(NORTH, asked) for asked in (30, 10, 20)] == [1, 3, 4]
+        assert [rank(NORTH, target) for target in (30, 10, 20)] == [1, 3, 4]
 
     def test_the_querys_own_row_is_left_out_of_the_ranking(self):
         assert rank(EAST, 10, own=np.array([0])) == 2  # its other photo stands behind one of listing 20
@@ -46,8 +46,8 @@ class TestRanks:
         monkeypatch.setattr(retrieval_metrics, "CHUNK", chunk)
         gallery, owners = unit_rows(rng.standard_normal((40, 5))), rng.integers(0, 8, 40)
         own = rng.permutation(40)[:20]
-        found = first_hit_ranks(gallery[own], gallery, owners[own], owners, own=own)
-        for place, row in zip(found, own, strict=True):
+        ranks = first_hit_ranks(gallery[own], gallery, owners[own], owners, own=own)
+        for place, row in zip(ranks, own, strict=True):
             order = [other for other in np.argsort(-(gallery @ gallery[row])) if other != row]
             wanted = [number for number, other in enumerate(order, 1) if owners[other] == owners[row]]
             assert place == (wanted[0] if wanted else np.inf)
@@ -58,18 +58,18 @@ class TestRanks:
 
 class TestRecall:
     QUERIES = np.vstack([EAST, EAST, NORTH, NORTH])
-    ASKED = np.array([10, 30, 30, 99])  # found at places 1, 4, 1 and nowhere
+    TARGETS = np.array([10, 30, 30, 99])  # found at places 1, 4, 1 and nowhere
 
     @pytest.mark.parametrize(("k", "share"), [(1, 0.5), (3, 0.5), (4, 0.75), (1000, 0.75)])
     def test_recall_at_k_is_the_share_of_queries_with_a_hit_among_k(self, k, share):
-        assert recall_at(self.QUERIES, GALLERY, self.ASKED, OWNERS, k) == share
+        assert recall_at(self.QUERIES, GALLERY, self.TARGETS, OWNERS, k) == share
 
     def test_the_queries_own_rows_do_not_count_for_recall_at_k(self):
         own = np.array([0, 1, 2])
-        asked = OWNERS[own]
-        assert recall_at(GALLERY[own], GALLERY, asked, OWNERS, 1) == 1
-        assert recall_at(GALLERY[own], GALLERY, asked, OWNERS, 1, own=own) == 0
-        assert recall_at(GALLERY[own], GALLERY, asked, OWNERS, 3, own=own) == pytest.approx(2 / 3)
+        targets = OWNERS[own]
+        assert recall_at(GALLERY[own], GALLERY, targets, OWNERS, 1) == 1
+        assert recall_at(GALLERY[own], GALLERY, targets, OWNERS, 1, own=own) == 0
+        assert recall_at(GALLERY[own], GALLERY, targets, OWNERS, 3, own=own) == pytest.approx(2 / 3)
 
     def test_recall_at_k_of_no_queries_is_zero(self):
         assert recall_at(GALLERY[:0], GALLERY, OWNERS[:0], OWNERS, 10) == 0
@@ -84,6 +84,6 @@ class TestRecall:
         ],
     )
     def test_recall_at_k_refuses_arrays_that_do_not_fit(self, changed):
-        usual = {"queries": self.QUERIES, "gallery": GALLERY, "targets": self.ASKED, "owners": OWNERS}
+        usual = {"queries": self.QUERIES, "gallery": GALLERY, "targets": self.TARGETS, "owners": OWNERS}
         with pytest.raises(ShapeError):
             recall_at(**usual | changed, k=1)

@@ -17,11 +17,11 @@ class TestCrossFitted:
         features = rng.normal(size=(COUNT, 2)).astype(np.float32)
         rewards = 0.5 + 0.3 * features[:, 0] + 0.05 * rng.normal(size=COUNT)
         other = features[::-1].copy()
-        seen, asked = cross_fitted_rewards(
+        seen, predicted_other = cross_fitted_rewards(
             features, rewards, np.arange(COUNT) // 4, [features, other], seed=0
         )
         assert np.corrcoef(seen, rewards)[0, 1] > 0.95
-        assert asked == pytest.approx(0.5 + 0.3 * other[:, 0], abs=0.05)
+        assert predicted_other == pytest.approx(0.5 + 0.3 * other[:, 0], abs=0.05)
 
     def test_no_actors_reward_is_predicted_from_their_own_rows(self, rng):
         """The rewards of one actor follow from a feature that only this actor has."""
@@ -47,11 +47,13 @@ class TestCrossFitted:
 
     def test_the_rewards_of_a_single_actor_are_predicted_as_zero(self):
         features = np.ones((5, 1), np.float32)
-        found = cross_fitted_rewards(features, np.ones(5), np.zeros(5, np.int64), [features], seed=0)[0]
-        assert found.tolist() == [0] * 5
+        predicted = cross_fitted_rewards(features, np.ones(5), np.zeros(5, np.int64), [features], seed=0)[0]
+        assert predicted.tolist() == [0] * 5
 
-    @pytest.mark.parametrize("asked", [np.ones((4, 1)), np.ones((5, 2)), np.full((5, 1), np.inf)])
-    def test_the_reward_model_refuses_other_shapes_and_infinite_features(self, asked):
+    @pytest.mark.parametrize("other_features", [np.ones((4, 1)), np.ones((5, 2)), np.full((5, 1), np.inf)])
+    def test_the_reward_model_refuses_other_shapes_and_infinite_features(self, other_features):
         features = np.ones((5, 1), np.float32)
         with pytest.raises(ShapeError):
-            cross_fitted_rewards(features, np.ones(5), np.arange(5), [asked.astype(np.float32)], seed=0)
+            cross_fitted_rewards(
+                features, np.ones(5), np.arange(5), [other_features.astype(np.float32)], seed=0
+            )

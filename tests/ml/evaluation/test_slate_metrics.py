@@ -31,8 +31,8 @@ class TestGradedNdcg:
 
     def test_graded_ndcg_orders_each_slate_by_itself(self):
         shown = slates([CLICK, NO_INTERACTION], [NO_INTERACTION, NO_INTERACTION, PURCHASE])
-        found = graded_ndcg(shown, np.array([5.0, 4.0, 0.1, 0.2, 0.3]))
-        assert found == pytest.approx([1, 1])
+        gains = graded_ndcg(shown, np.array([5.0, 4.0, 0.1, 0.2, 0.3]))
+        assert gains == pytest.approx([1, 1])
 
     def test_listings_beyond_k_do_not_count_for_graded_ndcg(self):
         shown = slates([HIDDEN, CLICK])
@@ -67,6 +67,6 @@ class TestStandingFor:
             [NO_INTERACTION, NO_INTERACTION, NO_INTERACTION, CLICK],
         )
         both, nothing = [CLICK, NO_INTERACTION, NO_INTERACTION, CLICK], [NO_INTERACTION] * 4
-        found = slate_weights(slates(top, bottom, both, nothing, exponent=1.0))
-        assert found == pytest.approx([1, 4, 2.5, 1])
+        weights = slate_weights(slates(top, bottom, both, nothing, exponent=1.0))
+        assert weights == pytest.approx([1, 4, 2.5, 1])
         assert slate_weights(slates(top, bottom)) == pytest.approx([1, 1])

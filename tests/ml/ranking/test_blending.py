@@ -28,13 +28,13 @@ class TestZScores:
             assert (np.diff(after[known][order]) >= -1e-4).all()
 
     def test_standardised_scores_have_mean_zero_and_deviation_one(self):
-        found = z_scores(np.array([[1.0], [UNKNOWN], [3.0]], np.float32))
-        assert found[[0, 2], 0].tolist() == [-1, 1]
+        standardised = z_scores(np.array([[1.0], [UNKNOWN], [3.0]], np.float32))
+        assert standardised[[0, 2], 0].tolist() == [-1, 1]
 
     @pytest.mark.parametrize("column", [[5.0, 5.0, 5.0], [UNKNOWN, 0.7, UNKNOWN], [1e6, 1e6, 1e6]])
     def test_a_constant_column_is_standardised_to_zero_where_it_is_known(self, column):
-        found = z_scores(np.array([column], np.float32).T)[:, 0]
-        assert np.array_equal(found, np.where(np.isnan(column), np.nan, 0), equal_nan=True)
+        standardised = z_scores(np.array([column], np.float32).T)[:, 0]
+        assert np.array_equal(standardised, np.where(np.isnan(column), np.nan, 0), equal_nan=True)
 
     def test_a_wholly_unknown_column_stays_unknown_after_standardising(self):
         assert np.isnan(z_scores(np.full((3, 1), UNKNOWN, np.float32))).all()
@@ -70,8 +70,8 @@ class TestBlend:
 
     @given(scores_with_gaps)
     def test_a_weighted_mean_lies_between_its_known_values(self, scores):
-        found = weighted_mean(scores, np.ones(scores.shape[1]))
-        for row, mean in zip(scores, found, strict=True):
+        means = weighted_mean(scores, np.ones(scores.shape[1]))
+        for row, mean in zip(scores, means, strict=True):
             known = row[~np.isnan(row)]
             assert np.isnan(mean) if not len(known) else known.min() - 0.1 <= mean <= known.max() + 0.1
 
@@ -87,10 +87,10 @@ class TestFitWeights:
         return scores, relevant
 
     def test_fitted_weights_raise_an_informative_source_and_lower_a_misleading_one(self, world):
-        found = fit_weights(*world, start=np.array([1.0, 1.0, 1.0]))
-        assert found.dtype == np.float32
-        assert found[0] - found[2] > 4 * found[1]
-        assert found.min() >= 0
+        weights = fit_weights(*world, start=np.array([1.0, 1.0, 1.0]))
+        assert weights.dtype == np.float32
+        assert weights[0] - weights[2] > 4 * weights[1]
+        assert weights.min() >= 0
 
     def test_fitted_weights_improve_the_order(self, world):
         start = np.array([1.0, 1.0, 1.0])
@@ -99,8 +99,8 @@ class TestFitWeights:
     @given(st.integers(0, 1000), st.lists(st.floats(0, 2, width=16), min_size=2, max_size=2))
     def test_fitted_weights_are_never_worse_than_the_start(self, seed, start):
         world = drawn_world(seed)
-        found = fit_weights(*world, start=np.array(start), k=3)
-        assert ndcg_of(*world, found, k=3) >= ndcg_of(*world, np.array(start), k=3) - 1e-6
+        weights = fit_weights(*world, start=np.array(start), k=3)
+        assert ndcg_of(*world, weights, k=3) >= ndcg_of(*world, np.array(start), k=3) - 1e-6
 
     def test_fitting_weights_again_gives_the_same_weights(self, world):
         one, other = (fit_weights(*world, start=np.array([0.5, 1, 0])) for _ in range(2))
@@ -120,12 +120,12 @@ class TestFitWeights:
         scores, relevant = world
         nobody = np.empty((0, 3), np.float32)
         unknown = np.full((5, 3), UNKNOWN, np.float32)
-        found = fit_weights(
+        weights = fit_weights(
             [*scores, nobody, unknown],
             [*relevant, np.empty(0, bool), np.ones(5, bool)],
             start=np.array([1.0, 1.0, 1.0]),
         )
-        assert found[0] - found[2] > 4 * found[1]
+        assert weights[0] - weights[2] > 4 * weights[1]
 
     @pytest.mark.parametrize(
         ("scores", "relevant", "start"),
@@ -171,7 +171,7 @@ def drawn_world(seed: int) -> tuple[list, list]:
 
 def ndcg_of(scores, relevant, weights, k=20) -> float:
     """Mean NDCG@k by plain loops; a tied candidate ranks behind all it ties with."""
-    found = []
+    gains_by_actor = []
     for matrix, wanted in zip(scores, relevant, strict=True):
         if wanted.any():
             blended = np.nan_to_num(blend(matrix, weights), nan=-np.inf)
@@ -182,5 +182,5 @@ def ndcg_of(scores, relevant, weights, k=20) -> float:
                 for rank, own in zip(ranks, blended[wanted], strict=True)
                 if rank <= k and np.isfinite(own)
             ]
-            found.append(sum(gains) / ideal)
-    return float(np.mean(found)) if found else 0.0
+            gains_by_actor.append(sum(gains) / ideal)
+    return float(np.mean(gains_by_actor)) if gains_by_actor else 0.0

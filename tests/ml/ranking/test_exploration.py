@@ -57,10 +57,10 @@ class TestPrior:
 
 class TestDraws:
     def test_thompson_draws_have_the_mean_and_deviation_of_the_posterior(self, rng):
-        found = draws(counts(0, 150), counts(0, 28), USUAL, rng, round_count=20_000)
+        drawn = draws(counts(0, 150), counts(0, 28), USUAL, rng, round_count=20_000)
         a, b = np.array([2, 30]), np.array([48, 170])
-        assert found.mean(axis=0) == pytest.approx(a / (a + b), rel=0.02)
-        assert found.std(axis=0) == pytest.approx(np.sqrt(a * b / (a + b + 1)) / (a + b), rel=0.03)
+        assert drawn.mean(axis=0) == pytest.approx(a / (a + b), rel=0.02)
+        assert drawn.std(axis=0) == pytest.approx(np.sqrt(a * b / (a + b + 1)) / (a + b), rel=0.03)
 
     def test_draws_of_an_unseen_listing_spread_wider_than_those_of_a_known_one(self, rng):
         unseen, known = draws(counts(0, 10_000), counts(0, 400), USUAL, rng, round_count=500).T
@@ -108,13 +108,13 @@ class TestExplore:
 
     def test_an_unseen_listing_is_explored_rather_than_one_seen_in_vain(self, rng):
         shown = counts(200, 0)
-        found = propensities(draws(shown, counts(0, 0), USUAL, rng, round_count=2000), 1)
-        assert found[0, 1] > 0.9
+        chances = propensities(draws(shown, counts(0, 0), USUAL, rng, round_count=2000), 1)
+        assert chances[0, 1] > 0.9
 
     def test_equal_candidates_have_equal_propensities(self, rng):
         fresh = np.zeros(8, np.int64)
-        found = propensities(draws(fresh, fresh, USUAL, rng, round_count=8000), 3)
-        assert np.allclose(found, 1 / 8, atol=0.02)
+        chances = propensities(draws(fresh, fresh, USUAL, rng, round_count=8000), 3)
+        assert np.allclose(chances, 1 / 8, atol=0.02)
 
     def test_a_candidate_is_explored_in_one_slot_at_most(self, rng):
         fresh = np.zeros(5, np.int64)
@@ -122,15 +122,15 @@ class TestExplore:
 
     def test_the_propensities_of_a_slot_sum_to_one(self, rng):
         fresh = np.zeros(6, np.int64)
-        found = propensities(draws(fresh, fresh, USUAL, rng, round_count=50), 4)
-        assert found.shape == (4, 6)
-        assert np.allclose(found.sum(axis=1), 1)
+        chances = propensities(draws(fresh, fresh, USUAL, rng, round_count=50), 4)
+        assert chances.shape == (4, 6)
+        assert np.allclose(chances.sum(axis=1), 1)
 
     def test_an_estimated_propensity_is_the_chance_of_being_chosen(self):
         shown, clicked = counts(40, 40, 40), counts(4, 1, 0)
         truth = propensities(draws(shown, clicked, USUAL, np.random.default_rng(0), round_count=40_000), 2)
-        found = explore(shown, clicked, USUAL, np.random.default_rng(1), slot_count=2, round_count=5000)
-        assert found.propensities == pytest.approx(truth[[0, 1], found.rows], abs=0.03)
+        exploration = explore(shown, clicked, USUAL, np.random.default_rng(1), slot_count=2, round_count=5000)
+        assert exploration.propensities == pytest.approx(truth[[0, 1], exploration.rows], abs=0.03)
 
     def test_inverse_propensities_of_the_chosen_listings_average_one(self):
         """With so few rounds that leaving out the first round, or counting it alone, would bias the mean."""
@@ -138,8 +138,8 @@ class TestExplore:
         total, trials, rounds = np.zeros(3), 4000, 20
         for seed in range(trials):
             rng = np.random.default_rng(seed)
-            found = explore(shown, clicked, USUAL, rng, slot_count=1, round_count=rounds)
-            total[found.rows[0]] += 1 / found.propensities[0]
+            exploration = explore(shown, clicked, USUAL, rng, slot_count=1, round_count=rounds)
+            total[exploration.rows[0]] += 1 / exploration.propensities[0]
         chances = propensities(draws(shown, clicked, USUAL, np.random.default_rng(0), round_count=40_000), 1)[
             0
         ]
@@ -147,8 +147,8 @@ class TestExplore:
 
     def test_no_propensity_is_below_one_in_the_number_of_rounds(self, rng):
         fresh = np.zeros(300, np.int64)
-        found = explore(fresh, fresh, USUAL, rng, slot_count=20, round_count=100)
-        assert found.propensities.min() == pytest.approx(0.01)
+        exploration = explore(fresh, fresh, USUAL, rng, slot_count=20, round_count=100)
+        assert exploration.propensities.min() == pytest.approx(0.01)
 
     def test_the_same_seed_explores_the_same_listings(self):
         fresh = np.zeros(9, np.int64)
@@ -159,8 +159,8 @@ class TestExplore:
     @pytest.mark.parametrize("slot_count", [0, 3])
     def test_without_candidates_or_slots_nothing_is_explored(self, rng, slot_count):
         candidates = np.zeros(0 if slot_count else 4, np.int64)
-        found = explore(candidates, candidates, USUAL, rng, slot_count=slot_count)
-        assert len(found.rows) == len(found.propensities) == 0
+        exploration = explore(candidates, candidates, USUAL, rng, slot_count=slot_count)
+        assert len(exploration.rows) == len(exploration.propensities) == 0
 
     @pytest.mark.parametrize("wrong", [{"slot_count": -1}, {"round_count": 0}])
     def test_exploring_refuses_a_negative_slot_count_and_no_rounds(self, rng, wrong):

@@ -7,13 +7,13 @@ LONDON, LEEDS, SYDNEY = (51.507, -0.128), (53.797, -1.544), (-33.869, 151.209)
 
 
 def test_distances_equal_those_of_an_atlas():
-    found = distances_km(np.array([LONDON]), np.array([LONDON, LEEDS, SYDNEY]))
-    assert found[0] == pytest.approx([0, 272, 16_990], rel=0.005, abs=0.5)
+    distances = distances_km(np.array([LONDON]), np.array([LONDON, LEEDS, SYDNEY]))
+    assert distances[0] == pytest.approx([0, 272, 16_990], rel=0.005, abs=0.5)
 
 
 def test_the_distance_to_an_unknown_location_is_unknown():
-    found = distances_km(np.array([LONDON, (np.nan, np.nan)]), np.array([LEEDS]))
-    assert np.isnan(found).tolist() == [[False], [True]]
+    distances = distances_km(np.array([LONDON, (np.nan, np.nan)]), np.array([LEEDS]))
+    assert np.isnan(distances).tolist() == [[False], [True]]
 
 
 def test_locations_on_both_sides_of_the_date_line_are_near():

@@ -10,15 +10,15 @@ from tests.ml.vision.finetuning_runs import QUICK
 class TestDamagedCheckpoint:
     def test_a_run_with_a_damaged_checkpoint_starts_anew_and_says_so(self, run, tmp_path):
         (tmp_path / "tuned.checkpoint").write_bytes(b"not a checkpoint")
-        said = []
-        assert run(options=replace(QUICK, epoch_count=1), say=said.append).resumed_after == 0
-        assert "cannot be read" in said[0]
+        lines = []
+        assert run(options=replace(QUICK, epoch_count=1), say=lines.append).resumed_after == 0
+        assert "cannot be read" in lines[0]
 
     def test_a_checkpoint_that_would_run_code_is_not_loaded(self, run, tmp_path):
         torch.save({"run": tmp_path, "history": print}, tmp_path / "tuned.checkpoint")
-        said = []
-        run(options=replace(QUICK, epoch_count=1), say=said.append)
-        assert "cannot be read" in said[0]
+        lines = []
+        run(options=replace(QUICK, epoch_count=1), say=lines.append)
+        assert "cannot be read" in lines[0]
 
 
 class TestCheckpoint:

@@ -4,7 +4,7 @@ import pytest
 from ml.arrays import ShapeError
 from ml.vision.class_concepts import ClassConcepts, ClassificationLayer
 
-# Two classes, told by the first two of three features; their names mean the first and the second direction.
+# Two classes, separated by the first two of three features; their names mean the first and second direction.
 CLASSES = ClassificationLayer(
     ("sofa", "bicycle"), np.array([[9, 0], [0, 9]], np.float32), np.zeros(2, np.float32)
 )
@@ -21,11 +21,11 @@ def test_the_concept_of_a_photo_means_the_name_of_the_class_that_it_shows():
 
 
 def test_concepts_have_length_one_in_the_space_of_the_sentences():
-    said = ClassConcepts.of(CLASSES, MEANINGS).read(
+    concepts = ClassConcepts.of(CLASSES, MEANINGS).read(
         np.random.default_rng(0).random((5, 3)).astype(np.float16)
     )
-    assert said.shape == (5, 4)
-    assert np.linalg.norm(said, axis=1) == pytest.approx(1, abs=1e-3)
+    assert concepts.shape == (5, 4)
+    assert np.linalg.norm(concepts, axis=1) == pytest.approx(1, abs=1e-3)
 
 
 def test_without_class_names_concepts_have_no_columns():

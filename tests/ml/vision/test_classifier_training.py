@@ -82,9 +82,9 @@ class TestABrokenOffRun:
     def test_a_run_with_other_options_does_not_resume_and_says_so(self, run, change):
         with pytest.raises(Interrupted):
             run(report=break_off_after(1))
-        said = []
-        assert run(options=replace(QUICK, **change), say=said.append).resumed_after == 0
-        assert "starts from the beginning" in said[0] and "another run" in said[0]
+        lines = []
+        assert run(options=replace(QUICK, **change), say=lines.append).resumed_after == 0
+        assert "starts from the beginning" in lines[0] and "another run" in lines[0]
 
     def test_a_run_with_another_split_of_the_photos_does_not_resume(self, run, photos):
         with pytest.raises(Interrupted):

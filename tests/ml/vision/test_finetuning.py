@@ -17,15 +17,15 @@ from tests.ml.vision.finetuning_runs import NAME, QUICK, STILL, fine_tune
 @pytest.fixture(scope="module")
 def plain(untrained, photos, tmp_path_factory):
     """An uninterrupted run, with its reported epochs and progress."""
-    told, shares, folder = [], [], tmp_path_factory.mktemp("plain")
+    epochs, shares, folder = [], [], tmp_path_factory.mktemp("plain")
     report = fine_tune(
         untrained,
         photos,
         folder,
-        report=told.append,
+        report=epochs.append,
         progress=lambda done, total: shares.append(done / total),
     )
-    return report, told, shares
+    return report, epochs, shares
 
 
 class TestLearning:
@@ -48,9 +48,9 @@ class TestLearning:
             assert file.metadata()["categories"] == '["bar", "disc", "frame"]'
 
     def test_fine_tuning_reports_every_epoch_and_progress_to_the_end(self, plain):
-        report, told, shares = plain
-        assert tuple(told) == report.epochs
-        assert [epoch.number for epoch in told] == [1, 2]
+        report, epochs, shares = plain
+        assert tuple(epochs) == report.epochs
+        assert [epoch.number for epoch in epochs] == [1, 2]
         assert shares == sorted(shares) and shares[-1] == 1
 
     def test_fine_tuning_leaves_nothing_beside_its_file(self, plain):

@@ -61,12 +61,12 @@ class TestTraining:
         assert report.epoch_count < 12 and report.path.exists()
 
     def test_training_the_small_backbone_reports_progress_to_the_end(self, drawn, tmp_path):
-        told = []
+        shares = []
         few = (drawn[0][:20], drawn[1][:20])
         train(
-            few, tmp_path / "weights", epoch_count=3, progress=lambda done, total: told.append(done / total)
+            few, tmp_path / "weights", epoch_count=3, progress=lambda done, total: shares.append(done / total)
         )
-        assert told == sorted(told) and told[-1] == 1
+        assert shares == sorted(shares) and shares[-1] == 1
 
     def test_training_the_small_backbone_leaves_nothing_beside_its_file(self, drawn, tmp_path):
         train((drawn[0][:6], drawn[1][:6]), tmp_path / "weights", epoch_count=1)

@@ -21,14 +21,14 @@ class TestGivenFile:
     def test_a_safetensors_file_of_weights_is_read_with_its_metadata(self, state, tmp_path):
         file = tmp_path / "weights.safetensors"
         save_file(state, file, metadata={"backbone": NAME, "input_size": "96"})
-        found = find_weights(None, file)
-        assert (found.name, found.input_size) == (NAME, 96)
-        assert found.digest == hashlib.sha256(file.read_bytes()).hexdigest()
+        read = find_weights(None, file)
+        assert (read.name, read.input_size) == (NAME, 96)
+        assert read.digest == hashlib.sha256(file.read_bytes()).hexdigest()
 
     def test_a_torch_state_dict_of_weights_is_read(self, state, tmp_path):
         torch.save(state, tmp_path / "weights.pth")
-        found = find_weights(NAME, tmp_path / "weights.pth")
-        assert found.state.keys() == state.keys() and found.input_size == 288
+        read = find_weights(NAME, tmp_path / "weights.pth")
+        assert read.state.keys() == state.keys() and read.input_size == 288
 
     def test_code_in_a_file_of_weights_is_never_run(self, tmp_path):
         class Hostile:

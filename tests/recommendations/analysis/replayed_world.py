@@ -44,8 +44,8 @@ class World:
                 self.truth[name] += [chance(content[row], place) for row, place in pairs]
             content, fresh, propensities = self._filled(content, fresh, rng)
             features = columns(LENGTH, content=content, fresh=fresh, blend=blended(content, fresh))
-            said = {"explored": {"places": PLACES, "pool": POOL}, "weights": WEIGHTS} | parameters
-            slate = logged(actor, ids, features, at=at, propensities=propensities, **said)
+            recorded = {"explored": {"places": PLACES, "pool": POOL}, "weights": WEIGHTS} | parameters
+            slate = logged(actor, ids, features, at=at, propensities=propensities, **recorded)
             for place in range(LENGTH):
                 if rng.random() < chance(content[place], place):
                     events.append(followed(slate, actor, ids[place], at))

@@ -32,13 +32,13 @@ def state() -> list:
 
 class TestRehearse:
     def test_a_backtest_splits_events_by_share_and_counts_all_of_them(self, shoppers):
-        found = run_backtest(share=0.8, methods=METHODS, max_actors=10)
-        assert found.moment == point_in_time.split_time(0.8)
-        assert found.end == point_in_time.last_event()
-        assert found.event_count + found.answer_count == Interaction.objects.count()
-        assert found.event_count / Interaction.objects.count() == pytest.approx(0.8, abs=0.01)
-        assert found.simulated_count == Interaction.objects.count()
-        assert found.measured.actor_count == 10 < found.measured.eligible_count
+        result = run_backtest(share=0.8, methods=METHODS, max_actors=10)
+        assert result.moment == point_in_time.split_time(0.8)
+        assert result.end == point_in_time.last_event()
+        assert result.event_count + result.answer_count == Interaction.objects.count()
+        assert result.event_count / Interaction.objects.count() == pytest.approx(0.8, abs=0.01)
+        assert result.simulated_count == Interaction.objects.count()
+        assert result.measured.actor_count == 10 < result.measured.eligible_count
 
     def test_a_backtest_fits_source_weights_on_events_before_the_split(self, shoppers, monkeypatch):
         fits = []
@@ -48,11 +48,11 @@ class TestRehearse:
             return WARMTH_WEIGHTS[::-1]
 
         monkeypatch.setattr(source_weights, "fit_blend", fit_blend)
-        found = run_backtest(share=0.8, methods=METHODS, max_actors=10)
-        earlier = point_in_time.split_time(0.8, until=found.moment)
-        assert fits == [(earlier, earlier, found.moment)]
-        assert earlier < found.moment
-        assert found.recipe.blend == WARMTH_WEIGHTS[::-1]
+        result = run_backtest(share=0.8, methods=METHODS, max_actors=10)
+        earlier = point_in_time.split_time(0.8, until=result.moment)
+        assert fits == [(earlier, earlier, result.moment)]
+        assert earlier < result.moment
+        assert result.recipe.blend == WARMTH_WEIGHTS[::-1]
 
     def test_no_model_of_a_backtest_is_fitted_on_later_events(self, shoppers, monkeypatch):
         seen, real = [], collaborative_model.fit
@@ -62,9 +62,9 @@ class TestRehearse:
             return real(behaviour, *args, **how)
 
         monkeypatch.setattr(backtest, "fit", fit)
-        found = run_backtest(methods=["als", "blend"], max_actors=10)
+        result = run_backtest(methods=["als", "blend"], max_actors=10)
         assert len(seen) == 2
-        assert max(seen) == found.moment
+        assert max(seen) == result.moment
 
     def test_a_backtest_without_the_feed_fits_no_source_weights(self, shoppers, monkeypatch):
         monkeypatch.setattr(source_weights, "fit_blend", None)
@@ -120,8 +120,8 @@ class TestCommand:
 
     def test_the_evaluate_command_splits_at_a_given_time(self, evaluate, tmp_path):
         moment = point_in_time.split_time(0.7)
-        evaluate("--since", moment.isoformat(), "--json", str(tmp_path / "found.json"))
-        assert json.loads((tmp_path / "found.json").read_text())["moment"] == moment.isoformat()
+        evaluate("--since", moment.isoformat(), "--json", str(tmp_path / "evaluation.json"))
+        assert json.loads((tmp_path / "evaluation.json").read_text())["moment"] == moment.isoformat()
 
     def test_an_evaluation_publishes_nothing_and_changes_nothing(self, evaluate, settings):
         before, files = state(), sorted(settings.MODEL_ROOT.rglob("*"))
@@ -135,13 +135,13 @@ class TestCommand:
         assert starts <= {"SELECT", "WITH", "DECLARE", "SAVEPOINT", "RELEASE", "CLOSE", "FETCH"}
 
     def test_the_evaluate_command_prints_its_steps_in_order(self, evaluate):
-        said = evaluate()
+        printed = evaluate()
         steps = [
             "Fitting a model for the source weights ...",
             "Fitting source weights ...",
             "Fitting on the earlier events",
         ]
-        places = [said.index(step) for step in [*steps, "Ranking for"]]
+        places = [printed.index(step) for step in [*steps, "Ranking for"]]
         assert places == sorted(places)
 
 

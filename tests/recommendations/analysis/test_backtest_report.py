@@ -15,23 +15,23 @@ class TestReport:
     def test_the_evaluate_command_prints_a_table_for_each_slice_and_the_share_of_simulated_events(
         self, evaluate
     ):
-        said = evaluate()
+        printed = evaluate()
         for words in ("All:", "Untouched listings:", "Unknown actors:", "Recall@5", "NDCG@5", "MAP@5"):
-            assert words in said
+            assert words in printed
         for words in ("coverage", "novelty (bits)", "popularity", "the feed", "±"):
-            assert words in said
-        assert "100% of the events are SIMULATED" in said
-        assert f"up to {timezone.localtime(point_in_time.split_time()):%Y-%m-%d %H:%M}" in said
+            assert words in printed
+        assert "100% of the events are SIMULATED" in printed
+        assert f"up to {timezone.localtime(point_in_time.split_time()):%Y-%m-%d %H:%M}" in printed
 
     def test_the_evaluation_json_is_strict_and_holds_every_figure_with_its_interval(self, evaluate, tmp_path):
-        evaluate("--json", str(tmp_path / "found.json"))
-        text = (tmp_path / "found.json").read_text()
-        found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-        estimate = found["measured"]["slices"][0]["figures"]["blend"]["ndcg"]
+        evaluate("--json", str(tmp_path / "evaluation.json"))
+        text = (tmp_path / "evaluation.json").read_text()
+        figures = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+        estimate = figures["measured"]["slices"][0]["figures"]["blend"]["ndcg"]
         assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
-        assert found["measured"]["k"] == 5
-        assert found["moment"] == point_in_time.split_time().isoformat()
-        assert len(found["recipe"]["blend"]) == len(WARMTH_WEIGHTS)
+        assert figures["measured"]["k"] == 5
+        assert figures["moment"] == point_in_time.split_time().isoformat()
+        assert len(figures["recipe"]["blend"]) == len(WARMTH_WEIGHTS)
 
     def test_the_output_folder_of_an_evaluation_gets_all_three_files(self, evaluate, tmp_path):
         evaluate("--output", str(tmp_path / "new" / "folder"))

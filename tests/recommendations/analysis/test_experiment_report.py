@@ -14,18 +14,18 @@ from tests.recommendations.analysis.conftest import HOUR
 
 
 class TestWarnings:
-    def told(self, now) -> str:
+    def report_text(self, now) -> str:
         return " ".join(experiment_report.sentences(read_outcome("bolder", now=now)))
 
     def test_an_experiment_report_says_that_an_even_division_is_even(self, crowd, now):
-        assert "The division is as the weights say" in self.told(now)
-        assert "MISMATCH" not in self.told(now)
+        assert "The division is as the weights say" in self.report_text(now)
+        assert "MISMATCH" not in self.report_text(now)
 
     def test_an_experiment_report_warns_of_a_sample_ratio_mismatch(self, serve, sofas, now):
         for number in range(12):
             serve(Actor.objects.create(external_id=f"shopper-{number}"), sofas[:1], "bold")
         assert read_outcome("bolder", now=now).sample_ratio_p == pytest.approx(0.00053, abs=1e-5)
-        assert "SAMPLE RATIO MISMATCH" in self.told(now)
+        assert "SAMPLE RATIO MISMATCH" in self.report_text(now)
 
     def test_variant_weights_decide_what_division_is_even(self, serve, sofas, now, experiment):
         experiment.variants.filter(name="bold").update(weight=11)
@@ -35,14 +35,14 @@ class TestWarnings:
         assert read_outcome("bolder", now=now).sample_ratio_p == pytest.approx(1)
 
     def test_an_experiment_report_names_simulated_events(self, crowd, now):
-        assert "SIMULATED" not in self.told(now)
+        assert "SIMULATED" not in self.report_text(now)
         Interaction.objects.update(source="simulation")
-        assert "100% of the events are SIMULATED" in self.told(now)
+        assert "100% of the events are SIMULATED" in self.report_text(now)
 
     def test_an_experiment_report_says_while_outcomes_are_not_complete(self, crowd, experiment):
         served = experiment.starts_at + HOUR
-        assert "Not complete" in self.told(served + 167 * HOUR)
-        assert "Not complete" not in self.told(served + 168 * HOUR)
+        assert "Not complete" in self.report_text(served + 167 * HOUR)
+        assert "Not complete" not in self.report_text(served + 168 * HOUR)
 
 
 class TestCommand:

@@ -14,28 +14,28 @@ from tests.recommendations.logged_feeds import ranker_by
 
 class TestTruth:
     def test_replay_intervals_cover_what_the_policies_really_earn(self, world, ask):
-        found = ask(BY_CONTENT)
-        for earned, by in ((found.asked, "content"), (found.served, "blend")):
+        result = ask(BY_CONTENT)
+        for earned, by in ((result.asked, "content"), (result.served, "blend")):
             for estimate in (earned.self_normalised, earned.doubly_robust):
                 assert estimate.low < world.earns(by) < estimate.high
-        assert found.gain.low < world.earns("content") - world.earns("blend") < found.gain.high
-        assert found.gain.low > 0, "it is seen to be better"
-        assert found.drawn.high < world.earns("content"), "what was drawn earned something else"
-        assert (found.slot_count, found.slate_count, found.actor_count) == (700, 350, 60)
-        assert 50 < found.asked.self_normalised.effective_sample_size < found.asked.same_count < 350
-        assert list(off_policy_report.warnings_of(found)) == []
+        assert result.gain.low < world.earns("content") - world.earns("blend") < result.gain.high
+        assert result.gain.low > 0, "it is seen to be better"
+        assert result.drawn.high < world.earns("content"), "what was drawn earned something else"
+        assert (result.slot_count, result.slate_count, result.actor_count) == (700, 350, 60)
+        assert 50 < result.asked.self_normalised.effective_sample_size < result.asked.same_count < 350
+        assert list(off_policy_report.warnings_of(result)) == []
 
     def test_a_replay_judges_a_ranker_by_the_logged_features(self, world, ask):
         store.publish(ranker_by("content"), "of-content", metrics={}, verdict="")
-        found = ask({"ranker": "active"})
-        assert found.asked.doubly_robust.low < world.earns("content") < found.asked.doubly_robust.high
-        assert found.gain.low > 0
-        assert ask({"ranker": "of-content"}).to_json() == found.to_json()
+        result = ask({"ranker": "active"})
+        assert result.asked.doubly_robust.low < world.earns("content") < result.asked.doubly_robust.high
+        assert result.gain.low > 0
+        assert ask({"ranker": "of-content"}).to_json() == result.to_json()
 
     def test_replaying_the_policy_that_served_gains_nothing(self, small_world, ask):
-        found = ask({})
-        assert found.asked == found.served
-        assert (found.gain.value, found.gain.low, found.gain.high) == (0, 0, 0)
+        result = ask({})
+        assert result.asked == result.served
+        assert (result.gain.value, result.gain.low, result.gain.high) == (0, 0, 0)
 
     def test_a_replay_reward_may_be_graded_by_kind_of_event(self, small_world, ask):
         clicks = ask(BY_CONTENT).drawn.value

@@ -24,7 +24,7 @@ class TestPolicies:
         Policy.from_json({"parameters": {"seller_cap": 3}})  # as by default: nothing to judge
 
     @pytest.mark.parametrize(
-        ("said", "error", "field"),
+        ("policy", "error", "field"),
         [
             ([], BadPolicy, None),
             ({"weights": {}}, BadPolicy, "weights"),
@@ -35,9 +35,9 @@ class TestPolicies:
             ({"parameters": {"source_weights": {"luck": 2}}}, BadParameters, "source_weights.luck"),
         ],
     )
-    def test_an_invalid_policy_is_refused_by_the_name_of_its_field(self, db, said, error, field):
+    def test_an_invalid_policy_is_refused_by_the_name_of_its_field(self, db, policy, error, field):
         with pytest.raises(error) as refusal:
-            Policy.from_json(said)
+            Policy.from_json(policy)
         assert refusal.value.field == field
 
     def test_replaying_a_ranker_that_was_refused_says_that_its_files_were_not_kept(self, db):

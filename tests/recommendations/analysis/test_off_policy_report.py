@@ -27,17 +27,17 @@ class TestCommand:
         self, small_world, policy_file, capsys
     ):
         call_command("replay", "--policy", policy_file, "--reward", "click")
-        said = capsys.readouterr().out
-        assert "120 places that were filled by chance, in 60 slates of 60 actors" in said
+        printed = capsys.readouterr().out
+        assert "120 places that were filled by chance, in 60 slates of 60 actors" in printed
         for row in ("chance, as it was", "the order that served", "the policy", "policy − served"):
-            assert row in said
-        assert "TOO FEW SLOTS" in said
+            assert row in printed
+        assert "TOO FEW SLOTS" in printed
 
     def test_the_replay_command_prints_the_same_estimates_as_json(self, small_world, policy_file, capsys):
         call_command("replay", "--policy", policy_file, "--json")
-        found = json.loads(capsys.readouterr().out)
-        assert (found["reward"], found["slot_count"]) == ("graded", 120)
-        assert found["asked"]["doubly_robust"]["low"] < found["asked"]["doubly_robust"]["high"]
+        figures = json.loads(capsys.readouterr().out)
+        assert (figures["reward"], figures["slot_count"]) == ("graded", 120)
+        assert figures["asked"]["doubly_robust"]["low"] < figures["asked"]["doubly_robust"]["high"]
 
     def test_the_replay_command_without_any_slot_ends_with_status_1(self, db, policy_file):
         with pytest.raises(CommandError, match="No places that were filled by chance") as refusal:

@@ -20,9 +20,9 @@ class TestFeeds:
         slate = Slate.objects.get(pk=as_bob.get("/api/v1/feed/?limit=20").json()["slate_id"])
         place = slate.parameters["explored"]["places"][0]
         followed(slate.pk.hex, bob, slate.listing_ids[place], timezone.now()).save()
-        found = evaluate_policy(Policy.from_json(BY_CONTENT), reward="click", now=timezone.now())
-        assert (found.slate_count, found.untold_count) == (1, 0)
-        assert (found.slot_count, found.drawn.value) == (2, 0.5)
+        result = evaluate_policy(Policy.from_json(BY_CONTENT), reward="click", now=timezone.now())
+        assert (result.slate_count, result.untold_count) == (1, 0)
+        assert (result.slot_count, result.drawn.value) == (2, 0.5)
 
 
 class TestDeletedVariants:
@@ -31,8 +31,8 @@ class TestDeletedVariants:
         Slate.objects.filter(pk__in=Slate.objects.values("pk")[:7]).update(
             parameters={"explored": {"places": PLACES, "pool": POOL}, "experiment": "gone", "variant": "bold"}
         )
-        found = ask(BY_CONTENT)
-        assert (found.untold_count, found.slate_count) == (7, before.slate_count - 7)
+        result = ask(BY_CONTENT)
+        assert (result.untold_count, result.slate_count) == (7, before.slate_count - 7)
 
     def test_a_replay_of_slates_of_deleted_variants_alone_says_so(self, alice, now, ask):
         World(alice, now, slate_count=5, experiment="gone", variant="gone")

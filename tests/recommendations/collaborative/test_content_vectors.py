@@ -31,8 +31,8 @@ def test_content_is_read_of_all_listings_that_the_active_encoder_embedded(embedd
     assert content.vectors.dtype == np.float16
 
 
-def test_content_may_be_read_of_some_listings_sold_ones_too(embedded):
-    Listing.objects.filter(pk=embedded[1]).update(status="sold")
+def test_content_may_be_read_of_some_listings_sold_ones_too(embedded, now):
+    Listing.objects.filter(pk=embedded[1]).update(status="sold", sold_at=now)
     assert read_content(listing_ids=np.array(embedded[1:])).listing_ids.tolist() == embedded[1:]
 
 
@@ -43,11 +43,11 @@ def test_there_is_no_content_by_an_encoder_that_embedded_nothing(embedded):
     assert read_content() is None
 
 
-def test_showable_are_all_listings_that_are_not_sold_or_withdrawn(sofas):
+def test_showable_are_all_listings_that_are_not_sold_or_withdrawn(sofas, now):
     statuses = dict(
         zip([sofa.pk for sofa in sofas], ("active", "reserved", "draft", "sold", "withdrawn"), strict=False)
     )
     Listing.objects.exclude(pk__in=statuses).delete()
     for pk, status in statuses.items():
-        Listing.objects.filter(pk=pk).update(status=status)
+        Listing.objects.filter(pk=pk).update(status=status, sold_at=now if status == "sold" else None)
     assert sorted(read_showable().tolist()) == sorted(statuses)[:3]

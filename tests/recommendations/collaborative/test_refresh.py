@@ -44,8 +44,8 @@ def serving():
 def by_listing(counts, listing_ids) -> dict[tuple[int, int], float]:
     """Counts of each pair of listings, whatever the order of the items."""
     pairs = counts.pairs.tocoo()
-    found = zip(listing_ids[pairs.row].tolist(), listing_ids[pairs.col].tolist(), pairs.data, strict=True)
-    return {(source, target): count for source, target, count in found}
+    triples = zip(listing_ids[pairs.row].tolist(), listing_ids[pairs.col].tolist(), pairs.data, strict=True)
+    return {(source, target): count for source, target, count in triples}
 
 
 class TestRefresh:
@@ -126,12 +126,12 @@ class TestRefresh:
         counted = store.load_counted(store.active())
         behaviour = read_history(until=timezone.now())
         anew = fit(behaviour, serving().recipe, version="")[1]
-        found, expected = (
+        refreshed, expected = (
             by_listing(counted.counts, serving().listing_ids),
             by_listing(anew, behaviour.listings),
         )
-        assert found.keys() == expected.keys()
-        assert found == pytest.approx(expected)
+        assert refreshed.keys() == expected.keys()
+        assert refreshed == pytest.approx(expected)
 
     def test_a_refresh_without_new_events_writes_nothing(self, trained, settings, alice, bob):
         factories.listing(alice, "Blue sofa that nobody saw")
@@ -219,11 +219,11 @@ class TestWhatGoesWrong:
         behaviour = read_history(until=timezone.now())
         anew = fit(behaviour, serving().recipe, version="")[1]
         counted = store.load_counted(store.active())
-        found, expected = (
+        refreshed, expected = (
             by_listing(counted.counts, serving().listing_ids),
             by_listing(anew, behaviour.listings),
         )
-        assert found == pytest.approx(expected)
+        assert refreshed == pytest.approx(expected)
 
     def test_a_refresh_leaves_a_damaged_model_alone_and_records_the_problem(self, news, settings):
         self.file(settings, "als.npz").write_bytes(b"no model")

@@ -21,11 +21,11 @@ class TestLoading:
     def test_a_collaborative_model_that_contradicts_itself_is_damaged(self, shoppers):
         row = train()
         (folder_of(row) / "als.json").write_text("{}")
-        said = store.manifest_of(row)
+        manifest = store.manifest_of(row)
         path = folder_of(row)
         model_files.write_settings(
             path / "model.json",
-            said | {"files": {name: files.sha256_of(path / name) for name in said["files"]}},
+            manifest | {"files": {name: files.sha256_of(path / name) for name in manifest["files"]}},
             form=artifacts.FORM,
         )
         row.sha256 = files.sha256_of(path / "model.json")

@@ -13,8 +13,8 @@ from tests.recommendations.small_world import model
 def scores_of(past, method: str, name: str, trained=None) -> dict[int, float]:
     """A method's score of each listing for an actor."""
     now_known = known(past, trained)
-    contender = BASELINES[method](now_known)
-    (scores,) = run_for_each(now_known.snapshot, past.moment, [past.actor(name)], contender)
+    baseline = BASELINES[method](now_known)
+    (scores,) = run_for_each(now_known.snapshot, past.moment, [past.actor(name)], baseline)
     return dict(zip(listings_of(now_known.snapshot), np.asarray(scores).tolist(), strict=True))
 
 
@@ -64,8 +64,8 @@ class TestBaselines:
     def test_a_single_source_baseline_scores_every_listing(self, past, paths, method, source):
         trained = model({pk: (1.0, 0.1 * pk) for pk in paths}, {paths[0]: {paths[2]: 1.0}})
         view = known(past, trained).snapshot
-        (asked,) = run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked)
-        expected = asked.by_source[:, SOURCES.index(source)].tolist()
+        (context,) = run_for_each(view, past.moment, [past.actor("bob")], lambda context: context)
+        expected = context.by_source[:, SOURCES.index(source)].tolist()
         assert list(scores_of(past, method, "bob", trained).values()) == expected
         assert not np.isnan(expected).any()
 
@@ -76,10 +76,10 @@ class TestBaselines:
         for number in range(12):
             past.event("xavier", past.listing(hours=-48 + number, direction=number), hours=-3)
         view = known(past).snapshot
-        (asked,) = run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked)
+        (context,) = run_for_each(view, past.moment, [past.actor("bob")], lambda context: context)
         ranked = rank_all(known(past), [past.actor("bob")], ["blend"], k=20)["blend"][0]
-        assert len(asked.feed) < 12
-        assert ranked.tolist() == asked.feed.tolist() + [-1] * (20 - len(asked.feed))
+        assert len(context.feed) < 12
+        assert ranked.tolist() == context.feed.tolist() + [-1] * (20 - len(context.feed))
 
     def test_no_baseline_recommends_seen_hidden_or_own_listings(self, past):
         seen, hidden, other = (past.listing() for _ in range(3))
@@ -92,7 +92,7 @@ class TestBaselines:
         trained = model(dict.fromkeys(ids, (1.0, 0.0)), {seen.pk: dict.fromkeys(ids, 1.0)})
         now_known = known(past, trained)
         ranked = rank_all(now_known, [past.actor("bob")], list(BASELINES), k=4)
-        found = {
+        recommended = {
             name: listings_of(now_known.snapshot, rows[0][rows[0] >= 0]) for name, rows in ranked.items()
         }
-        assert all(rows == [other.pk] for rows in found.values()), found
+        assert all(rows == [other.pk] for rows in recommended.values()), recommended

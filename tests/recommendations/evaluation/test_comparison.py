@@ -42,9 +42,9 @@ class TestMeasures:
 
     def test_only_the_first_k_places_count_for_a_measure(self, past, three):
         everyone = measured(past, "popularity", k=2).slices[0]
-        found = values(everyone, "popularity")
-        assert found["recall"] == 1 / 2
-        assert found["coverage"] == pytest.approx(2 / 3)
+        figures = values(everyone, "popularity")
+        assert figures["recall"] == 1 / 2
+        assert figures["coverage"] == pytest.approx(2 / 3)
 
     def test_cold_listings_are_ranked_among_all_others(self, past, three):
         """Only the third listing is relevant there, and it is ranked third."""
@@ -56,8 +56,8 @@ class TestMeasures:
 
     def test_cold_actors_are_measured_in_a_slice_of_their_own(self, past, three):
         past.event("xavier", three[1], hours=1)
-        found = measured(past, "popularity", "cosine", "blend")
-        everyone, _, cold = found.slices
+        result = measured(past, "popularity", "cosine", "blend")
+        everyone, _, cold = result.slices
         assert (everyone.actor_count, cold.actor_count) == (2, 1)
         assert values(cold, "cosine") == {"recall": 0, "ndcg": 0, "map": 0}
         assert values(cold, "blend")["recall"] == 1
@@ -75,9 +75,9 @@ class TestMeasures:
     def test_a_measurement_counts_its_actors_and_listings(self, past, three):
         past.event("xavier", three[1], hours=1)
         now_known = known(past)
-        found = measure(now_known, past.aftermath(now_known.snapshot, max_actors=1), methods=["newest"])
-        assert (found.actor_count, found.eligible_count) == (1, 2)
-        assert (found.listing_count, found.cold_listing_count) == (3, 1)
+        result = measure(now_known, past.aftermath(now_known.snapshot, max_actors=1), methods=["newest"])
+        assert (result.actor_count, result.eligible_count) == (1, 2)
+        assert (result.listing_count, result.cold_listing_count) == (3, 1)
 
     def test_intervals_hold_the_measured_value_and_narrow_with_more_actors(self, past):
         sofas = [past.listing(direction=place) for place in range(6)]
@@ -89,7 +89,7 @@ class TestMeasures:
             for number in range(count):
                 past.event(f"actor {number}", sofas[number % 6], hours=1 + count / 100)
             figures = measured(past, "popularity").slices[0].figures["popularity"]
-            assert all(found.low <= found.value <= found.high for found in figures.values())
+            assert all(figure.low <= figure.value <= figure.high for figure in figures.values())
             widths.append(figures["ndcg"].high - figures["ndcg"].low)
         assert widths[1] < widths[0] / 2
 
@@ -99,9 +99,9 @@ class TestMeasures:
 
     def test_the_interval_of_coverage_lies_around_its_value(self):
         """Each of 50 actors is shown another listing; bootstrap samples of the actors would cover 0.64."""
-        found = comparison._coverage(np.arange(50)[:, None], 50, seed=0)
-        assert found.value == 1
-        assert 0.85 < found.low < 1 < found.high < 1.15
+        estimate = comparison._coverage(np.arange(50)[:, None], 50, seed=0)
+        assert estimate.value == 1
+        assert 0.85 < estimate.low < 1 < estimate.high < 1.15
 
 
 class TestCompare:
@@ -120,12 +120,12 @@ class TestCompare:
     def test_comparing_models_gives_the_ndcg_of_each_actor_by_model_and_by_popularity(self, past, leads):
         right, wrong = leads
         earlier = read_history(until=past.moment)
-        found = compare({"right": right, "wrong": wrong, "none": None}, earlier, end=past.end)
-        assert list(found) == ["right", "popularity", "wrong", "none"]
-        assert found["right"].tolist() == [1.0, 1.0]
-        assert (found["wrong"] < found["right"]).all()
-        assert (found["none"] < found["right"]).all()
-        assert all(len(ndcg) == 2 for ndcg in found.values())
+        ndcg_by_model = compare({"right": right, "wrong": wrong, "none": None}, earlier, end=past.end)
+        assert list(ndcg_by_model) == ["right", "popularity", "wrong", "none"]
+        assert ndcg_by_model["right"].tolist() == [1.0, 1.0]
+        assert (ndcg_by_model["wrong"] < ndcg_by_model["right"]).all()
+        assert (ndcg_by_model["none"] < ndcg_by_model["right"]).all()
+        assert all(len(ndcg) == 2 for ndcg in ndcg_by_model.values())
 
     def test_comparing_models_ranks_with_the_blend_weights_of_each(self, past, leads):
         """The fitted blend weights of a model count too."""
@@ -135,20 +135,23 @@ class TestCompare:
             recipe=right.recipe.replaced(blend=((0.0, (0.0, 0.0, 0.0, 0.0, 1.0)),)),
         )
         earlier = read_history(until=past.moment)
-        found = compare({"right": right, "fresh": only_fresh}, earlier, end=past.end)
-        assert (found["fresh"] < found["right"]).all()
+        ndcg_by_model = compare({"right": right, "fresh": only_fresh}, earlier, end=past.end)
+        assert (ndcg_by_model["fresh"] < ndcg_by_model["right"]).all()
 
     def test_comparing_models_reports_progress_once_through_all(self, past, leads):
-        told = []
+        steps = []
         models = {"right": leads[0], "wrong": leads[1]}
         earlier = read_history(until=past.moment)
-        compare(models, earlier, end=past.end, progress=lambda *step: told.append(step))
-        assert told == [(2, 4), (4, 4)]
+        compare(models, earlier, end=past.end, progress=lambda *step: steps.append(step))
+        assert steps == [(2, 4), (4, 4)]
 
     def test_comparing_models_without_later_events_measures_nobody(self, past):
         past.event("bob", past.listing(), hours=-1)
-        found = compare({"none": None}, read_history(until=past.moment), end=past.end)
-        assert {name: ndcg.shape for name, ndcg in found.items()} == {"none": (0,), "popularity": (0,)}
+        ndcg_by_model = compare({"none": None}, read_history(until=past.moment), end=past.end)
+        assert {name: ndcg.shape for name, ndcg in ndcg_by_model.items()} == {
+            "none": (0,),
+            "popularity": (0,),
+        }
 
     def test_comparing_models_without_embeddings_is_refused(self, past, leads):
         ListingEmbedding.objects.all().delete()

@@ -113,8 +113,8 @@ class TestWorld:
         trending.roll_up(now=past.moment)
         ids, scores = trending.top()
         rolled_up = dict(zip(ids.tolist(), scores.tolist(), strict=True))
-        found = trending.top_at(past.moment)
-        assert dict(zip(found[0].tolist(), found[1].tolist(), strict=True)) == pytest.approx(rolled_up)
+        top_then = trending.top_at(past.moment)
+        assert dict(zip(top_then[0].tolist(), top_then[1].tolist(), strict=True)) == pytest.approx(rolled_up)
 
     def test_a_past_snapshot_without_an_encoder_names_the_command_that_helps(self, past):
         past.listing()

@@ -61,8 +61,8 @@ class TestJudgeOrder:
     ALIKE = np.ones(len(NDCG))
 
     def judged(self, candidate: np.ndarray, **changes):
-        said = {"blend": NDCG, "weights": self.ALIKE, "actors": self.ACTORS} | changes
-        return judge_order(candidate=candidate, **said)
+        arguments = {"blend": NDCG, "weights": self.ALIKE, "actors": self.ACTORS} | changes
+        return judge_order(candidate=candidate, **arguments)
 
     def test_a_ranker_better_than_the_blend_beyond_chance_is_accepted_with_its_figures(self):
         verdict = self.judged(shifted(0.05))

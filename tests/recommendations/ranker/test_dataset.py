@@ -27,8 +27,8 @@ class TestRankerDataset:
 
     def test_the_ranker_learns_features_as_they_were_logged(self, keen, now):
         Listing.objects.update(price=9999)
-        told = np.concatenate(keen.drawn)[:, [NAMES.index(name) for name in FEATURES]]
-        row_of = {row[BLEND]: row for row in told}
+        logged = np.concatenate(keen.drawn)[:, [NAMES.index(name) for name in FEATURES]]
+        row_of = {row[BLEND]: row for row in logged}
         for row in self.read(now).held_back.features:
             np.testing.assert_array_equal(row, row_of[row[BLEND]])
 

@@ -91,15 +91,15 @@ class TestWhatBecomesOfIt:
     def test_a_trained_backbone_becomes_the_candidate_encoder_while_the_active_one_serves_on(
         self, shop, encoder, settings
     ):
-        said = []
-        model = train_backbone(minutes=AT_ONCE, say=said.append)
+        lines = []
+        model = train_backbone(minutes=AT_ONCE, say=lines.append)
         assert (selection.active_encoder(), selection.target_encoder()) == (encoder, model)
         assert model.status == TrainedModel.Status.CANDIDATE
         (file,) = (settings.MODEL_ROOT / "backbone").glob("catalogue-*.safetensors")
         record = manifest.EncoderManifest.read(model)
         assert record.weights == str(file)
         assert "4 photos of the catalogue" in record.source
-        assert "4 photos of 2 categories" in said[0]
+        assert "4 photos of 2 categories" in lines[0]
 
     def test_the_next_embedding_keeps_the_encoder_over_the_trained_backbone(self, shop, encoder):
         model = train_backbone(minutes=AT_ONCE)

@@ -43,8 +43,8 @@ class TestTrain:
         call_command("train", "collaborative")
         call_command("train", "collaborative")
         assert statuses() == ["retired", "active"]
-        said = capsys.readouterr().out.splitlines()
-        assert re.search(r"events of 30 actors .* It serves now\.$", said[-1])
+        printed = capsys.readouterr().out.splitlines()
+        assert re.search(r"events of 30 actors .* It serves now\.$", printed[-1])
 
     def test_the_files_of_a_collaborative_model_hold_no_pickle(self, shoppers, settings, now):
         model = collaborative.train_collaborative(now=now)
@@ -161,8 +161,8 @@ class TestList:
             collaborative.train_collaborative(now=timezone.now())
         store.reject("refused-1", horizon=1, metrics={"ndcg": 0.1}, verdict="Worse than the active model")
         call_command("train", "collaborative", "--list")
-        said = capsys.readouterr().out
-        assert all(word in said for word in ("retired", "active", "rejected", "Worse than"))
+        printed = capsys.readouterr().out
+        assert all(word in printed for word in ("retired", "active", "rejected", "Worse than"))
 
     def test_before_the_first_collaborative_training_the_list_says_so(self, db, capsys):
         call_command("train", "collaborative", "--list")

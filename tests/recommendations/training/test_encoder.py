@@ -30,9 +30,9 @@ def train(**how) -> TrainedModel:
 
 def curves_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """The curves that TensorBoard reads there, as (epoch, value) pairs."""
-    found = EventAccumulator(str(folder)).Reload()
-    names = found.Tags()["scalars"]
-    return {name: [(point.step, point.value) for point in found.Scalars(name)] for name in names}
+    events = EventAccumulator(str(folder)).Reload()
+    names = events.Tags()["scalars"]
+    return {name: [(point.step, point.value) for point in events.Scalars(name)] for name in names}
 
 
 def statuses() -> list[str]:
@@ -58,9 +58,9 @@ class TestPublishing:
         assert set(ListingEmbedding.objects.values_list("encoder_version", flat=True)) == {encoder.version}
 
     def test_a_trained_encoder_keeps_its_labels_figures_and_curves_without_pickles(self, market, settings):
-        told, moment = [], timezone.now()
-        model = train_encoder(now=moment, options=QUICK, report=told.append)
-        assert [epoch.number for epoch in told] == [1, 2, 3]
+        epochs, moment = [], timezone.now()
+        model = train_encoder(now=moment, options=QUICK, report=epochs.append)
+        assert [epoch.number for epoch in epochs] == [1, 2, 3]
         folder = settings.MODEL_ROOT / model.path
         assert {file.suffix for file in folder.iterdir()} == {".json", ".npz"}
         labels = json.loads((folder / "labels.json").read_text())
@@ -71,7 +71,7 @@ class TestPublishing:
         curves = curves_in(settings.VAR / "tensorboard" / f"encoder-{moment:%Y%m%d-%H%M%S}")
         assert {"loss/contrast", "loss/sibling", "words_to_photo"} <= curves.keys()
         assert curves["photo_accuracy"] == [
-            (epoch.number, pytest.approx(epoch.photo_accuracy)) for epoch in told
+            (epoch.number, pytest.approx(epoch.photo_accuracy)) for epoch in epochs
         ]
 
     def test_training_an_encoder_again_gives_the_same_version_in_another_folder(self, market):
@@ -120,8 +120,8 @@ class TestGate:
         assert not [folder for folder in (settings.MODEL_ROOT / "encoder").iterdir() if folder.is_dir()]
         assert not EmbeddingJob.objects.exists()
         call_command("train", "encoder", "--list")
-        said = capsys.readouterr().out
-        assert all(word in said for word in ("active", "rejected, 180 listings", "Worse than"))
+        printed = capsys.readouterr().out
+        assert all(word in printed for word in ("active", "rejected, 180 listings", "Worse than"))
 
     def test_a_worse_encoder_is_published_by_force_and_the_row_records_it(
         self, perfect, large_market, quickly, capsys

@@ -52,8 +52,8 @@ class TestWhoJudges:
 
     def test_fine_tuning_holds_out_the_photos_of_the_same_listings(self, market):
         expected = judges(read())
-        told = {photo.listing_id: is_judge for photo, _, _, is_judge in labelled_photos()}
-        assert told == {pk: expected[pk] for pk in told}
+        is_held_out_of = {photo.listing_id: is_judge for photo, _, _, is_judge in labelled_photos()}
+        assert is_held_out_of == {pk: expected[pk] for pk in is_held_out_of}
 
 
 class TestWhatTeaches:
@@ -90,9 +90,9 @@ class TestWhatTeaches:
         assert (len(material), len(material.features), material.sentences) == (0, 0, None)
 
     def test_reading_the_encoder_dataset_reports_progress_to_the_end(self, adverts):
-        told = []
-        read(lambda done, total: told.append((done, total)))
-        assert told == [(64, 93), (93, 93)]
+        steps = []
+        read(lambda done, total: steps.append((done, total)))
+        assert steps == [(64, 93), (93, 93)]
 
 
 class TestFeaturesOnce:

@@ -43,14 +43,14 @@ class TestWhatBecomesOfIt:
     def test_fine_tuned_weights_bear_their_digest_and_the_next_encoder_training_takes_them(
         self, market, encoder, settings
     ):
-        said, told = [], []
-        record = finetune(say=said.append, report=told.append)
+        lines, epochs = [], []
+        record = finetune(say=lines.append, report=epochs.append)
         file = Path(record.weights)
         assert file.parent == settings.MODEL_ROOT / "backbone"
         assert file.name == f"finetuned-{sha256_of(file)[:12]}.safetensors"
         assert [entry.name for entry in file.parent.iterdir()] == [file.name]
-        assert [epoch.number for epoch in told] == [1, 2]
-        assert "% of the photos that it was not shown" in said[-1]
+        assert [epoch.number for epoch in epochs] == [1, 2]
+        assert "% of the photos that it was not shown" in lines[-1]
         assert list((settings.VAR / "tensorboard").glob("backbone-*/events*"))
         assert selection.target_encoder() == encoder, "nothing is served by it yet"
 
@@ -60,14 +60,14 @@ class TestWhatBecomesOfIt:
         assert loaded.record.weights == record.weights
         seen = PhotoFeatures.objects.filter(backbone=loaded.backbone_version)
         assert seen.count() == Photo.objects.count()
-        assert selection.ensure_encoder(said.append) == model, "the next embed does not go back"
+        assert selection.ensure_encoder(lines.append) == model, "the next embed does not go back"
 
     def test_an_interrupted_fine_tuning_resumes_where_it_was(self, market):
         with pytest.raises(Interrupted):
             finetune(report=interrupt)
-        told = []
-        finetune(report=told.append)
-        assert [epoch.number for epoch in told] == [2]
+        epochs = []
+        finetune(report=epochs.append)
+        assert [epoch.number for epoch in epochs] == [2]
 
 
 class TestWhatItLearnsFrom:

@@ -22,11 +22,11 @@ def cases(most: int = 100) -> HoldoutCases:
 
 
 def test_the_right_answers_are_known_listings_that_an_actor_first_touched_afterwards():
-    found = cases()
-    assert found.listing_ids.tolist() == [10, 11, 12]
-    assert len(found) == 2, "the first and the fourth actor"
-    assert (found.touched.toarray() > 0).tolist() == [[True, True, False], [True, False, False]]
-    assert found.relevant.toarray().tolist() == [[0, 0, 1], [0, 1, 1]]
+    holdout_cases = cases()
+    assert holdout_cases.listing_ids.tolist() == [10, 11, 12]
+    assert len(holdout_cases) == 2, "the first and the fourth actor"
+    assert (holdout_cases.touched.toarray() > 0).tolist() == [[True, True, False], [True, False, False]]
+    assert holdout_cases.relevant.toarray().tolist() == [[0, 0, 1], [0, 1, 1]]
 
 
 def test_of_too_many_actors_the_same_sample_is_drawn_again():

@@ -101,12 +101,12 @@ class TestTooLittle:
 class TestCommand:
     def test_the_train_command_trains_lists_and_rolls_back_a_ranker(self, keen, capsys):
         call_command("train", "ranker")
-        said = capsys.readouterr().out
+        printed = capsys.readouterr().out
         row = store.active()
-        assert re.search(rf"Trained {row} on \d+ slates of 25 actors\. NDCG@20 .* It serves now\.", said)
+        assert re.search(rf"Trained {row} on \d+ slates of 25 actors\. NDCG@20 .* It serves now\.", printed)
         call_command("train", "ranker", "--list")
-        assert f"{row.version}" in (said := capsys.readouterr().out)
-        assert row.verdict in said
+        assert f"{row.version}" in (printed := capsys.readouterr().out)
+        assert row.verdict in printed
         call_command("train", "ranker", "--rollback")
         assert "the blend serves again" in capsys.readouterr().out
 

@@ -24,14 +24,14 @@ class TestHelp:
         with pytest.raises(SystemExit) as end:
             call_command("train", kind, "--help")
         assert end.value.code == 0
-        said = capsys.readouterr().out
+        printed = capsys.readouterr().out
         options = {
             "collaborative": "--tune",
             "encoder": "--finetune",
             "backbone": "--minutes",
             "ranker": "without one the blend",
         }
-        assert [name for name, option in options.items() if option in said] == [kind]
+        assert [name for name, option in options.items() if option in printed] == [kind]
 
 
 class TestWordsThatMakeNoSense:
@@ -72,11 +72,11 @@ class TestEncoder:
     def test_the_train_command_fine_tunes_and_trains_an_encoder_and_reports_it(self, market, capsys, quickly):
         options = ["--epochs", "1", "--image-size", "32", "--unfrozen-blocks", "0", "--optimiser", "sgd"]
         call_command("train", "encoder", "--finetune", *options)
-        said = capsys.readouterr().out
-        assert re.search(r"Epoch 1: loss \d\.\d+, category by photo \d+\.\d%", said)
-        assert re.search(r"Epoch 3: category by photo .* by its title .* among the first ten", said)
-        assert re.search(r"Trained encoder joint-\w{12} on 93 listings with 94 photos\. ", said)
-        assert "embedded again in the background" in said
+        printed = capsys.readouterr().out
+        assert re.search(r"Epoch 1: loss \d\.\d+, category by photo \d+\.\d%", printed)
+        assert re.search(r"Epoch 3: category by photo .* by its title .* among the first ten", printed)
+        assert re.search(r"Trained encoder joint-\w{12} on 93 listings with 94 photos\. ", printed)
+        assert "embedded again in the background" in printed
         assert "fine-tuned here" in selection.target_encoder().metrics["source"]
 
     def test_before_the_first_encoder_training_the_list_says_so(self, db, capsys):
@@ -98,8 +98,8 @@ class TestBackbone:
         for path in ("Home & Garden / Sofas", "Sports / Bicycles"):
             factories.photo(factories.listing(alice, path=path))
         call_command("train", "backbone", "--minutes", "0.0001")
-        said = capsys.readouterr().out
-        assert f"The next encoder is {selection.target_encoder()}. Listings are embedded again" in said
+        printed = capsys.readouterr().out
+        assert f"The next encoder is {selection.target_encoder()}. Listings are embedded again" in printed
         assert selection.active_encoder() == encoder
 
     def test_the_train_command_with_too_few_photos_ends_with_status_1(self, db):
