@@ -11,6 +11,7 @@ import pytest
 from celery.contrib.testing.worker import start_worker
 from django.contrib.auth.models import User
 from django.utils import timezone
+from hypothesis import settings as hypothesis_settings
 from rest_framework.test import APIClient
 
 from listings.models import Actor, Listing
@@ -25,6 +26,10 @@ from recommendations.popularity import impression_counts, trending
 from recommendations.ranking import boosts
 from recommendations.replica import follower, snapshot
 from tests import factories
+
+# How long an example takes says more of the machine than of the code.
+hypothesis_settings.register_profile("any machine", deadline=None)
+hypothesis_settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -14,14 +14,14 @@ matrices = arrays.arrays(
 
 class TestUnitRows:
     @given(matrices)
-    def test_every_row_is_of_length_one_or_was_zero(self, matrix):
+    def test_every_unit_row_has_length_one_or_was_zero(self, matrix):
         lengths = np.linalg.norm(unit_rows(matrix), axis=1)
         assert np.allclose(lengths, np.any(matrix, axis=1), atol=1e-5)
 
-    def test_half_precision_comes_out_single(self):
+    def test_unit_rows_of_half_precision_are_single_precision(self):
         assert unit_rows(np.ones((2, 3), np.float16)).dtype == np.float32
 
-    def test_what_is_given_is_not_changed(self):
+    def test_unit_rows_leave_their_input_unchanged(self):
         matrix = np.full((2, 2), 3, np.float32)
         unit_rows(matrix)
         assert (matrix == 3).all()
@@ -29,24 +29,24 @@ class TestUnitRows:
 
 class TestPackMask:
     @given(st.lists(st.booleans(), min_size=1, max_size=40))
-    def test_faiss_reads_the_same_rows_out_of_it(self, mask):
+    def test_faiss_reads_the_same_rows_out_of_a_packed_mask(self, mask):
         bitmap = pack_mask(np.array(mask))
         selector = faiss.IDSelectorBitmap(bitmap)
         assert [selector.is_member(row) for row in range(len(mask))] == mask
         assert count_allowed(bitmap) == sum(mask)
 
-    def test_a_mask_of_numbers_is_refused(self):
+    def test_packing_a_mask_of_numbers_is_refused(self):
         with pytest.raises(ShapeError, match="bool"):
             pack_mask(np.ones(3, np.int64))
 
 
 class TestDoors:
-    def test_a_fitting_matrix_passes_as_it_is(self):
+    def test_a_matrix_that_fits_is_returned_as_it_is(self):
         matrix = np.zeros((2, 3), np.float16)
         assert require_matrix(matrix, rows=2, columns=3) is matrix
 
     @pytest.mark.parametrize("array", [np.zeros(3), np.zeros((2, 4)), np.zeros((2, 3), np.int64)])
-    def test_what_does_not_fit_is_refused_with_what_was_found(self, array):
+    def test_a_matrix_that_does_not_fit_is_refused_with_its_shape(self, array):
         with pytest.raises(ShapeError, match="found"):
             require_matrix(array, columns=3)
 

@@ -38,8 +38,8 @@ def nearest_by_hand(queries, vectors, k, mask=None) -> np.ndarray:
     return np.argsort(-scores, axis=1)[:, :k]
 
 
-def overlap(found, wanted) -> float:
-    return float(np.mean([np.isin(want, got).mean() for want, got in zip(wanted, found, strict=True)]))
+def overlap(rows, wanted) -> float:
+    return float(np.mean([np.isin(best, row).mean() for best, row in zip(wanted, rows, strict=True)]))
 
 
 class VectorIndexContract:
@@ -50,28 +50,28 @@ class VectorIndexContract:
     def index(self, vectors) -> VectorIndex:
         return build_index(vectors, seed=1, exact_rows=self.exact_rows)
 
-    def test_size_decides_the_kind(self, index):
+    def test_the_number_of_vectors_decides_the_kind_of_index(self, index):
         assert type(index) is self.kind
 
-    def test_it_knows_how_much_it_holds(self, index):
+    def test_an_index_knows_its_count_and_dimension(self, index):
         assert (index.count, index.dimension) == (COUNT, DIMENSION)
 
-    def test_it_finds_the_nearest(self, index, vectors, queries):
+    def test_an_index_finds_the_nearest_vectors(self, index, vectors, queries):
         rows, _ = index.search(queries, 20)
         assert overlap(rows, nearest_by_hand(queries, vectors, 20)) >= 0.95
 
-    def test_the_best_come_first_with_their_inner_products(self, index, vectors, queries):
+    def test_an_index_returns_the_best_first_with_their_inner_products(self, index, vectors, queries):
         rows, scores = index.search(queries, 20)
         by_hand = np.einsum("qd,qkd->qk", queries, vectors[rows].astype(np.float32))
         assert (np.diff(scores, axis=1) <= 0).all()
         assert np.allclose(scores, by_hand, atol=1e-3)
 
-    def test_rows_are_int32_and_scores_float32(self, index, queries):
+    def test_an_index_returns_int32_rows_and_float32_scores(self, index, queries):
         rows, scores = index.search(queries, 3)
         assert (rows.dtype, scores.dtype) == (np.int32, np.float32)
         assert rows.shape == scores.shape == (len(queries), 3)
 
-    def test_every_vector_finds_itself(self, index, vectors):
+    def test_every_vector_finds_itself_in_the_index(self, index, vectors):
         rows, _ = index.search(vectors.astype(np.float32), 1)
         assert (rows[:, 0] == np.arange(COUNT)).mean() > 0.98
 
@@ -81,14 +81,14 @@ class VectorIndexContract:
         assert mask[rows].all()
 
     @pytest.mark.parametrize("kept", [1, 7, 100])
-    def test_a_mask_that_keeps_few_is_answered_exactly(self, index, vectors, queries, rng, kept):
+    def test_a_mask_that_keeps_few_rows_is_searched_exactly(self, index, vectors, queries, rng, kept):
         mask = np.zeros(COUNT, bool)
         mask[rng.choice(COUNT, kept, replace=False)] = True
         rows, _ = index.search(queries, 5, pack_mask(mask))
         wanted = nearest_by_hand(queries, vectors, min(5, kept), mask)
         assert overlap(rows, wanted) == 1
 
-    def test_where_there_are_no_more_rows_it_says_so(self, index, queries):
+    def test_places_for_which_there_are_no_more_rows_are_marked(self, index, queries):
         mask = np.arange(COUNT) < 3
         rows, scores = index.search(queries, 5, pack_mask(mask))
         assert (rows[:, 3:] == -1).all() and (rows[:, :3] >= 0).all()
@@ -110,7 +110,7 @@ class VectorIndexContract:
         rows, _ = index.search(newcomer, 1)
         assert (index.count, rows[0, 0]) == (COUNT + 1, COUNT)
 
-    def test_adding_in_pieces_is_as_good_as_at_once(self, vectors, queries):
+    def test_adding_vectors_in_pieces_is_as_good_as_at_once(self, vectors, queries):
         index = build_index(vectors[:550], seed=1, exact_rows=self.exact_rows)
         for first in range(550, COUNT, 10):
             index.add(vectors[first : first + 10])
@@ -122,7 +122,7 @@ class VectorIndexContract:
         assert (again.search(queries, 10)[0] == index.search(queries, 10)[0]).all()
 
     @pytest.mark.parametrize("share", [True, False])
-    def test_what_is_saved_comes_back_the_same(self, index, queries, tmp_path, share):
+    def test_a_saved_index_is_loaded_unchanged(self, index, queries, tmp_path, share):
         index.save(tmp_path / "index")
         loaded = load_index(tmp_path / "index", share=share)
         assert type(loaded) is self.kind
@@ -133,7 +133,7 @@ class VectorIndexContract:
         with pytest.raises(IndexIsReadOnly):
             load_index(tmp_path / "index").add(vectors[:1])
 
-    def test_loaded_unshared_it_grows_and_can_be_saved_again(self, index, vectors, tmp_path):
+    def test_an_index_loaded_unshared_grows_and_can_be_saved_again(self, index, vectors, tmp_path):
         index.save(tmp_path / "index")
         loaded = load_index(tmp_path / "index", share=False)
         loaded.add(vectors[:5])
@@ -141,24 +141,24 @@ class VectorIndexContract:
         assert load_index(tmp_path / "grown").count == COUNT + 5
 
     @pytest.mark.parametrize("share", [True, False])
-    def test_half_a_file_is_refused(self, index, tmp_path, share):
+    def test_loading_half_an_index_file_is_refused(self, index, tmp_path, share):
         index.save(tmp_path / "index")
         whole = (tmp_path / "index").read_bytes()
         (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
         with pytest.raises(IndexFileError):
             load_index(tmp_path / "half", share=share)
 
-    def test_vectors_of_another_dimension_are_refused(self, index):
+    def test_an_index_refuses_vectors_of_another_dimension(self, index):
         with pytest.raises(ShapeError):
             index.add(np.zeros((1, DIMENSION + 1), np.float32))
         with pytest.raises(ShapeError):
             index.search(np.zeros((1, DIMENSION - 1), np.float32), 1)
 
-    def test_no_rows_asked_for_is_refused(self, index, queries):
+    def test_an_index_refuses_a_search_for_no_rows(self, index, queries):
         with pytest.raises(ShapeError):
             index.search(queries, 0)
 
-    def test_no_queries_bring_no_answers(self, index):
+    def test_a_search_without_queries_returns_no_rows(self, index):
         rows, scores = index.search(np.empty((0, DIMENSION), np.float32), 3)
         assert rows.shape == scores.shape == (0, 3)
 
@@ -176,7 +176,7 @@ class VectorIndexContract:
 class TestExactIndex(VectorIndexContract):
     kind, exact_rows = ExactIndex, COUNT
 
-    def test_it_misses_nothing(self, index, vectors, queries):
+    def test_an_exact_index_misses_nothing(self, index, vectors, queries):
         rows, _ = index.search(queries, 50)
         assert (
             overlap(rows, nearest_by_hand(queries, vectors, 50)) > 0.995
@@ -191,26 +191,28 @@ class TestExactIndex(VectorIndexContract):
 class TestIvfIndex(VectorIndexContract):
     kind, exact_rows = IvfIndex, 100
 
-    def test_it_visits_enough_lists_for_its_recall_and_no_more_than_it_has(self, index, vectors, rng):
-        asked = vectors[rng.choice(COUNT, 60, replace=False)].astype(np.float32)
-        rows, _ = index.search(asked, vector_index.RECALL_AT)
-        assert overlap(rows, nearest_by_hand(asked, vectors, vector_index.RECALL_AT)) >= 0.94
+    def test_an_ivf_index_visits_enough_lists_for_its_recall_and_no_more_than_it_has(
+        self, index, vectors, rng
+    ):
+        sample = vectors[rng.choice(COUNT, 60, replace=False)].astype(np.float32)
+        rows, _ = index.search(sample, vector_index.RECALL_AT)
+        assert overlap(rows, nearest_by_hand(sample, vectors, vector_index.RECALL_AT)) >= 0.94
         assert 1 < index._native.nprobe <= index._native.nlist
 
-    def test_queries_that_are_harder_make_it_visit_more_lists(self, vectors, rng, monkeypatch):
+    def test_harder_queries_make_an_ivf_index_visit_more_lists(self, vectors, rng, monkeypatch):
         monkeypatch.setattr(vector_index, "RECALL_AT", 10)
         easy = build_index(vectors, seed=1, exact_rows=100, queries=vectors[:50].astype(np.float32))
         astray = rng.standard_normal((50, DIMENSION)).astype(np.float32)
         hard = build_index(vectors, seed=1, exact_rows=100, queries=astray)
         assert hard._native.nprobe > easy._native.nprobe
 
-    def test_a_mask_that_keeps_many_makes_it_visit_as_many_more_lists(self, index, monkeypatch):
+    def test_a_mask_that_keeps_many_makes_an_ivf_index_visit_as_many_more_lists(self, index, monkeypatch):
         monkeypatch.setattr(vector_index, "EXACT_ROWS", 250)
         probes = index._native.nprobe = 5
         assert index._lists_to_visit(COUNT) == probes
         assert index._lists_to_visit(COUNT // 2) == 2 * probes
 
-    def test_a_mask_that_keeps_few_makes_it_visit_every_list(self, index, monkeypatch):
+    def test_a_mask_that_keeps_few_makes_an_ivf_index_visit_every_list(self, index, monkeypatch):
         monkeypatch.setattr(vector_index, "EXACT_ROWS", 250)
         index._native.nprobe = 5
         assert index._lists_to_visit(250) == index._native.nlist
@@ -218,13 +220,13 @@ class TestIvfIndex(VectorIndexContract):
 
 class TestLoadIndex:
     @pytest.mark.parametrize("content", [b"", b"no index at all", None])
-    def test_a_file_that_is_no_index_is_refused(self, tmp_path, content):
+    def test_loading_a_file_that_is_no_index_is_refused(self, tmp_path, content):
         if content is not None:
             (tmp_path / "index").write_bytes(content)
         with pytest.raises(IndexFileError, match="index"):
             load_index(tmp_path / "index")
 
-    def test_an_index_of_another_kind_is_refused(self, tmp_path):
+    def test_loading_an_index_of_another_kind_is_refused(self, tmp_path):
         import faiss
 
         faiss.write_index(faiss.IndexFlatL2(4), str(tmp_path / "index"))

@@ -37,34 +37,34 @@ NOBODY = [UNKNOWN, UNKNOWN]
 
 
 class TestLabels:
-    def test_each_name_stands_once_in_order_and_each_path_knows_its_root(self):
+    def test_labels_hold_each_name_once_in_order_and_each_path_with_its_root(self):
         roots = ["Sports", "Home", "Home", "Sports"]
         paths = ["Sports / Bikes", "Home / Sofas", "Home / Lamps", "Sports / Bikes"]
         assert Labels.of(roots, paths) == LABELS
 
-    def test_a_root_may_be_a_path_itself(self):
+    def test_a_root_category_may_be_a_path_itself(self):
         assert Labels.of(["Home", "Home"], ["Home", "Home / Sofas"]).root_of_leaf == (0, 0)
 
-    def test_they_come_back_from_json(self):
+    def test_labels_survive_json(self):
         assert Labels.from_json(json.loads(json.dumps(LABELS.to_json()))) == LABELS
 
-    def test_a_map_that_is_lacking_is_named(self):
+    def test_loading_labels_names_the_missing_field(self):
         with pytest.raises(KeyError, match="root_of_leaf"):
             Labels.from_json({"roots": ["a"], "leaves": ["a"]})
 
-    def test_a_path_for_each_root_is_demanded(self):
+    def test_labels_demand_a_path_for_each_root(self):
         with pytest.raises(ValueError, match="shorter"):
             Labels.of(["Home"], ["Home / Sofas", "Home / Lamps"])
 
 
 class TestASide:
-    def test_a_root_is_judged_directly_and_by_what_lies_below_it(self):
+    def test_a_root_is_judged_directly_and_by_the_paths_below_it(self):
         # sqrt(.5 * (.2 + .6)) to sqrt(.5 * .2) is two to one.
         roots, leaves = Classifier(LABELS).side(logs([0.5, 0.5]), logs([0.2, 0.6, 0.2]))
         np.testing.assert_allclose(np.exp(roots), [[2 / 3, 1 / 3]], rtol=1e-5)
         np.testing.assert_allclose(np.exp(leaves), [[0.2, 0.6, 0.2]], rtol=1e-5)
 
-    def test_logits_need_not_be_normed(self):
+    def test_logits_need_not_be_normalised(self):
         classifier = Classifier(LABELS)
         normed = classifier.side(logs([0.3, 0.7]), logs([0.1, 0.6, 0.3]))
         shifted = classifier.side(logs([0.3, 0.7]) + 5, logs([0.1, 0.6, 0.3]) - 40)
@@ -72,7 +72,7 @@ class TestASide:
             np.testing.assert_allclose(one, other, atol=1e-4)
 
     @pytest.mark.parametrize("shapes", [((2, 3), (2, 3)), ((2, 2), (2, 2)), ((2, 2), (1, 3))])
-    def test_logits_of_other_labels_are_refused(self, shapes):
+    def test_a_classifier_refuses_logits_of_other_labels(self, shapes):
         with pytest.raises(ShapeError):
             Classifier(LABELS).side(*(np.zeros(shape, np.float32) for shape in shapes))
 
@@ -80,40 +80,40 @@ class TestASide:
 class TestProbabilities:
     CLASSIFIER = Classifier(LABELS, Calibration(photo=2.0, words=1.0, both=0.5, photo_share=0.25))
 
-    def test_the_temperature_is_that_of_what_is_known(self):
+    def test_the_temperature_is_that_of_the_sides_that_are_known(self):
         # .8 to .2 is four to one; at a temperature of 2 that is two to one.
-        found = self.CLASSIFIER.roots(evidence([[0.8, 0.2], NOBODY], [NOBODY, [0.8, 0.2]]))
-        np.testing.assert_allclose(found, [[2 / 3, 1 / 3], [0.8, 0.2]], rtol=1e-5)
+        probabilities = self.CLASSIFIER.roots(evidence([[0.8, 0.2], NOBODY], [NOBODY, [0.8, 0.2]]))
+        np.testing.assert_allclose(probabilities, [[2 / 3, 1 / 3], [0.8, 0.2]], rtol=1e-5)
 
-    def test_both_sides_speak_by_their_share(self):
+    def test_photo_and_words_count_by_their_share(self):
         # Photo 16 to 1 at a quarter is 2, words 1 to 3 at three quarters 3 ** -.75; the temperature squares.
-        found = self.CLASSIFIER.roots(evidence([[16 / 17, 1 / 17]], [[0.25, 0.75]]))
+        probabilities = self.CLASSIFIER.roots(evidence([[16 / 17, 1 / 17]], [[0.25, 0.75]]))
         odds = (2 * 3**-0.75) ** 2
-        np.testing.assert_allclose(found, [[odds / (1 + odds), 1 / (1 + odds)]], rtol=1e-5)
+        np.testing.assert_allclose(probabilities, [[odds / (1 + odds), 1 / (1 + odds)]], rtol=1e-5)
 
-    def test_of_whom_nothing_is_known_nothing_is_said(self):
-        asked = evidence([NOBODY, [0.8, 0.2]], [NOBODY, NOBODY])
-        for found in (self.CLASSIFIER.roots(asked), self.CLASSIFIER.leaves(asked)):
-            assert np.isnan(found).all(axis=1).tolist() == [True, False]
-            assert not np.isnan(found[1]).any()
+    def test_a_listing_of_which_nothing_is_known_has_unknown_probabilities(self):
+        given = evidence([NOBODY, [0.8, 0.2]], [NOBODY, NOBODY])
+        for probabilities in (self.CLASSIFIER.roots(given), self.CLASSIFIER.leaves(given)):
+            assert np.isnan(probabilities).all(axis=1).tolist() == [True, False]
+            assert not np.isnan(probabilities[1]).any()
 
-    def test_paths_sum_to_their_root_and_all_to_one(self, rng):
+    def test_path_probabilities_sum_to_their_root_and_all_to_one(self, rng):
         photo, words = softmax(rng.standard_normal((2, 40, 2)) * 3, axis=2)
         leaves = softmax(rng.standard_normal((2, 40, 3)) * 3, axis=2)
         photo[:10], leaves[0][:10], words[10:20], leaves[1][10:20] = [UNKNOWN] * 4
-        asked = evidence(photo, words, *leaves)
-        roots, paths = self.CLASSIFIER.roots(asked), self.CLASSIFIER.leaves(asked)
+        given = evidence(photo, words, *leaves)
+        roots, paths = self.CLASSIFIER.roots(given), self.CLASSIFIER.leaves(given)
         assert roots.dtype == paths.dtype == np.float32
         np.testing.assert_allclose(paths.sum(axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(paths[:, :2].sum(axis=1), roots[:, 0], atol=1e-5)
         np.testing.assert_allclose(paths[:, 2], roots[:, 1], atol=1e-5)
 
-    def test_below_a_root_paths_stand_as_the_leaves_say(self):
+    def test_within_a_root_path_probabilities_keep_the_proportions_of_the_leaves(self):
         one = Classifier(LABELS)
-        found = one.leaves(evidence([NOBODY], [[0.9, 0.1]], words_leaves=[[0.1, 0.3, 0.6]]))
-        np.testing.assert_allclose(found, [[0.225, 0.675, 0.1]], rtol=1e-5)
+        probabilities = one.leaves(evidence([NOBODY], [[0.9, 0.1]], words_leaves=[[0.1, 0.3, 0.6]]))
+        np.testing.assert_allclose(probabilities, [[0.225, 0.675, 0.1]], rtol=1e-5)
 
-    def test_nobody_gets_nothing(self):
+    def test_a_classifier_of_no_listings_gives_no_rows(self):
         nothing = Evidence(*(np.empty((0, width), np.float32) for width in (2, 2, 3, 3)))
         assert Classifier(LABELS).roots(nothing).shape == (0, 2)
         assert Classifier(LABELS).leaves(nothing).shape == (0, 3)
@@ -135,7 +135,7 @@ class TestFitting:
         return Evidence(log_softmax(photo, axis=1), log_softmax(words, axis=1), leaves, leaves)
 
     @pytest.mark.parametrize("scale", [3.0, 1.0, 0.4])
-    def test_the_temperature_takes_back_how_much_too_sure_a_side_is(self, truth, scale):
+    def test_the_fitted_temperature_undoes_the_overconfidence_of_a_side(self, truth, scale):
         logits, roots = truth
         nobody = np.full_like(logits, np.nan)
         by_photo = fit_calibration(self.of_sides(logits * scale, nobody), roots)
@@ -143,34 +143,34 @@ class TestFitting:
         assert by_photo.photo == pytest.approx(scale, rel=0.1)
         assert by_words.words == pytest.approx(scale, rel=0.1)
 
-    def test_a_side_that_nobody_has_keeps_its_default(self, truth):
+    def test_a_side_that_no_listing_has_keeps_its_default_temperature(self, truth):
         logits, roots = truth
         nobody = np.full_like(logits, np.nan)
-        found, usual = fit_calibration(self.of_sides(nobody, logits * 3), roots), Calibration()
-        assert (found.photo, found.both, found.photo_share) == (usual.photo, usual.both, usual.photo_share)
+        fitted, usual = fit_calibration(self.of_sides(nobody, logits * 3), roots), Calibration()
+        assert (fitted.photo, fitted.both, fitted.photo_share) == (usual.photo, usual.both, usual.photo_share)
         assert fit_calibration(self.of_sides(nobody, nobody), roots) == usual
 
-    def test_a_photo_that_knows_nothing_is_hardly_heard_beside_words_that_do(self, truth, rng):
+    def test_an_uninformative_photo_gets_hardly_any_share_beside_informative_words(self, truth, rng):
         logits, roots = truth
         noise = rng.standard_normal(logits.shape).astype(np.float32)
         assert fit_calibration(self.of_sides(noise, logits), roots).photo_share < 0.1
         assert fit_calibration(self.of_sides(logits, noise), roots).photo_share > 0.85
 
-    def test_few_listings_do_not_move_what_a_photo_counts_far(self, truth, rng):
+    def test_few_listings_hardly_move_the_share_of_the_photo(self, truth, rng):
         logits, roots = truth
         noise = rng.standard_normal(logits.shape).astype(np.float32)
         few = self.of_sides(noise[:10], logits[:10])
         assert 0.1 < fit_calibration(few, roots[:10]).photo_share < Calibration().photo_share
 
-    def test_what_was_far_too_sure_says_what_it_knows_afterwards(self, truth):
+    def test_calibration_makes_overconfident_probabilities_honest(self, truth):
         logits, roots = truth
         nobody = np.full_like(logits, np.nan)
-        asked = self.of_sides(logits * 4, nobody)
+        given = self.of_sides(logits * 4, nobody)
         labels = Labels(*(tuple("abcd"),) * 2, tuple(range(self.ROOTS)))
-        before = calibration_error(Classifier(labels).roots(asked), roots)
-        fitted = fit_calibration(asked, roots)
+        before = calibration_error(Classifier(labels).roots(given), roots)
+        fitted = fit_calibration(given, roots)
         assert before > 0.12
-        assert calibration_error(Classifier(labels, fitted).roots(asked), roots) < 0.03
+        assert calibration_error(Classifier(labels, fitted).roots(given), roots) < 0.03
 
 
 class TestCalibrationError:
@@ -181,40 +181,40 @@ class TestCalibrationError:
     def right(self, count: int, of: int) -> np.ndarray:
         return np.array([0] * count + [1] * (of - count))
 
-    def test_who_is_right_as_often_as_they_say_errs_by_nothing(self):
+    def test_calibrated_claims_have_no_calibration_error(self):
         assert calibration_error(self.claims(*[0.8] * 10), self.right(8, of=10)) == pytest.approx(0, abs=1e-6)
 
-    def test_who_says_nine_in_ten_and_is_right_in_six_errs_by_three_tenths(self):
+    def test_claims_of_nine_in_ten_that_hold_in_six_have_an_error_of_three_tenths(self):
         assert calibration_error(self.claims(*[0.9] * 10), self.right(6, of=10)) == pytest.approx(0.3)
 
-    def test_too_sure_here_does_not_make_up_for_too_modest_there(self):
+    def test_overconfidence_in_one_bin_does_not_offset_modesty_in_another(self):
         claims = self.claims(*[0.9] * 10, *[0.6] * 30)
         labels = np.concatenate([self.right(6, of=10), self.right(24, of=30)])
         assert calibration_error(claims, labels) == pytest.approx((10 * 0.3 + 30 * 0.2) / 40)
 
-    def test_within_a_bin_it_does(self):
+    def test_overconfidence_and_modesty_offset_each_other_within_a_bin(self):
         claims = self.claims(*[0.91] * 10, *[0.92] * 10)
         labels = np.concatenate([self.right(10, of=10), self.right(8, of=10)])
         assert calibration_error(claims, labels) == pytest.approx(0.915 - 0.9, abs=1e-6)
         assert calibration_error(claims, labels, bin_count=1000) == pytest.approx((0.09 + 0.12) / 2)
 
-    def test_whoever_is_wholly_sure_is_counted_too(self):
+    def test_claims_of_certainty_count_towards_the_calibration_error(self):
         assert calibration_error(self.claims(1.0, 1.0), self.right(1, of=2)) == pytest.approx(0.5)
 
-    def test_and_in_the_last_bin(self):
+    def test_claims_of_certainty_fall_into_the_last_bin(self):
         claims = self.claims(*[0.95] * 10, *[1.0] * 10)
         labels = np.concatenate([self.right(10, of=10), self.right(9, of=10)])
         assert calibration_error(claims, labels) == pytest.approx((1.0 - 0.5) / 20, abs=1e-6)
 
-    def test_only_the_likeliest_label_is_judged(self):
+    def test_only_the_likeliest_label_counts_towards_the_calibration_error(self):
         unsure = np.array([[0.2, 0.5, 0.3]], np.float32)
         assert calibration_error(unsure, np.array([1])) == pytest.approx(0.5)
         assert calibration_error(unsure, np.array([2])) == pytest.approx(0.5)
 
-    def test_of_nobody_there_is_no_error(self):
+    def test_the_calibration_error_of_no_claims_is_zero(self):
         assert calibration_error(np.empty((0, 2), np.float32), np.empty(0, np.int64)) == 0
 
     @pytest.mark.parametrize("labels", [np.array([0]), np.array([0.0, 1.0])])
-    def test_a_number_for_each_row_is_demanded(self, labels):
+    def test_the_calibration_error_demands_a_label_number_for_each_row(self, labels):
         with pytest.raises(ShapeError):
             calibration_error(self.claims(0.9, 0.8), labels)

@@ -42,24 +42,24 @@ class TestReading:
         assert head.roots(hidden).tolist() == [[2.5, 1]]
         assert head.leaves(hidden).tolist() == [[5, 0, 3]]
 
-    def test_half_precision_is_read_in_single(self, head, rng):
+    def test_a_head_reads_half_precision_features_in_single(self, head, rng):
         features = rng.standard_normal((20, 2)).astype(np.float16)
         for read in (head.hidden, head.joint):
             assert read(features).dtype == np.float32
             np.testing.assert_array_equal(read(features), read(features.astype(np.float32)))
 
-    def test_each_row_is_read_for_itself(self, head, rng):
+    def test_a_head_reads_each_row_independently_of_the_others(self, head, rng):
         features = rng.standard_normal((20, 2)).astype(np.float32)
         alone = np.concatenate([head.joint(features[row : row + 1]) for row in range(20)])
         np.testing.assert_allclose(head.joint(features), alone, atol=1e-6)
 
-    def test_no_rows_give_none(self, head):
+    def test_a_head_reads_no_rows_as_no_rows(self, head):
         nothing = np.empty((0, 2), np.float16)
         assert head.joint(nothing).shape == (0, 2)
         assert head.leaves(head.hidden(nothing)).shape == (0, 3)
 
     @pytest.mark.parametrize("features", [np.zeros((1, 3), np.float32), np.zeros(2, np.float32)])
-    def test_features_of_another_shape_are_refused(self, head, features):
+    def test_a_head_refuses_features_of_another_shape(self, head, features):
         for read in (head.hidden, head.joint):
             with pytest.raises(ShapeError):
                 read(features)
@@ -75,15 +75,15 @@ class TestKeeping:
             assert back.leaves(back.hidden(FEATURES)).tolist() == kept.leaves(kept.hidden(FEATURES)).tolist()
         assert head.joint(FEATURES).tolist() != other.joint(FEATURES).tolist()
 
-    def test_names_are_those_of_the_arrays(self, head):
+    def test_the_names_of_a_head_are_those_of_its_arrays(self, head):
         assert sorted(Head.names("photo")) == sorted(head.arrays("photo"))
 
-    def test_a_state_that_lacks_a_layer_is_refused_by_its_name(self):
+    def test_a_head_names_the_layer_that_its_state_lacks(self):
         lacking = {name: array for name, array in state().items() if name != "leaf.bias"}
         with pytest.raises(KeyError, match=r"leaf\.bias"):
             Head.of(lacking)
 
-    def test_saved_arrays_that_lack_one_are_refused_by_its_name(self, head):
+    def test_a_head_names_the_saved_array_that_is_missing(self, head):
         saved = head.arrays("photo")
         del saved["photo_scale"]
         with pytest.raises(KeyError, match="photo_scale"):

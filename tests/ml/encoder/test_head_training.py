@@ -57,26 +57,28 @@ def trained(lessons, held_out):
     return train_heads(lessons, held_out, OPTIONS)
 
 
-def test_categories_are_told_by_photo_by_words_and_by_both_of_listings_that_were_not_learned_from(trained):
+def test_held_out_listings_are_categorised_by_photo_by_words_and_by_both(trained):
     best = trained.best
     assert min(best.photo_accuracy, best.words_accuracy, best.both_accuracy) > 0.8
 
 
 def test_a_title_finds_its_photo_and_a_photo_its_sibling(trained, lessons, held_out):
     photos, titles = trained.photo.joint(lessons.photos), trained.text.joint(lessons.titles)
-    asked = np.flatnonzero(held_out)[:-2]  # the last two have no photo
+    targets = np.flatnonzero(held_out)[:-2]  # the last two have no photo
     chance = 5 / len(np.unique(lessons.owners))
-    assert recall_at(titles[asked], photos, asked, lessons.owners, 5) > 5 * chance
+    assert recall_at(titles[targets], photos, targets, lessons.owners, 5) > 5 * chance
     assert trained.best.sibling > 0.8
 
 
-def test_every_loss_falls(trained):
+def test_training_heads_lowers_every_loss(trained):
     first, last = trained.epochs[0].losses, trained.epochs[-1].losses
     assert first.keys() == {"words", "photo", "both", "contrast", "sibling"}
     assert all(last[name] < first[name] for name in first)
 
 
-def test_the_same_seed_trains_the_same_heads_whatever_the_global_generator_did(lessons, held_out, trained):
+def test_the_same_seed_trains_the_same_heads_whatever_the_state_of_the_global_generator(
+    lessons, held_out, trained
+):
     import torch
 
     torch.manual_seed(99)
@@ -87,7 +89,7 @@ def test_the_same_seed_trains_the_same_heads_whatever_the_global_generator_did(l
     assert not np.array_equal(other.photo.joint_weight, trained.photo.joint_weight)
 
 
-def test_listings_that_are_held_out_teach_nothing(lessons, held_out):
+def test_held_out_listings_do_not_affect_the_heads(lessons, held_out):
     spoilt_texts, spoilt_photos = lessons.texts.copy(), lessons.photos.copy()
     spoilt_texts[held_out] = 7
     spoilt_photos[held_out[lessons.owners]] = 7
@@ -98,25 +100,25 @@ def test_listings_that_are_held_out_teach_nothing(lessons, held_out):
     assert np.array_equal(clean.text.joint_weight, other.text.joint_weight)
 
 
-def test_training_ends_when_nothing_becomes_better(lessons, held_out):
+def test_training_heads_ends_when_nothing_becomes_better(lessons, held_out):
     trained = train_heads(lessons, held_out, replace(OPTIONS, epochs=60, patience=2, learning_rate=0.02))
     best = trained.best.number
     assert len(trained.epochs) < 60
     assert len(trained.epochs) - best == 2
 
 
-def test_the_best_epoch_counts_and_not_the_last(lessons, held_out):
-    told = []
+def test_the_heads_of_the_best_epoch_are_kept_and_not_those_of_the_last(lessons, held_out):
+    epochs = []
     trained = train_heads(
-        lessons, held_out, replace(OPTIONS, epochs=12, learning_rate=0.05, patience=12), report=told.append
+        lessons, held_out, replace(OPTIONS, epochs=12, learning_rate=0.05, patience=12), report=epochs.append
     )
     roots = lessons.roots[held_out]
     logits = trained.text.roots(trained.text.hidden(lessons.texts[held_out]))
     assert (logits.argmax(axis=1) == roots).mean() == pytest.approx(trained.best.words_accuracy)
-    assert trained.best.score == max(epoch.score for epoch in told)
+    assert trained.best.score == max(epoch.score for epoch in epochs)
 
 
-def test_where_photos_and_words_already_meet_they_meet_from_the_first_step(lessons, held_out):
+def test_a_bridge_between_photos_and_words_aligns_them_from_the_first_step(lessons, held_out):
     """The bridge alone finds photos: one step at a learning rate of about 0 is enough."""
     shared = np.random.default_rng(4).normal(size=(LISTINGS, 6)).astype(np.float32)
     bridged = replace(
@@ -134,14 +136,14 @@ def test_where_photos_and_words_already_meet_they_meet_from_the_first_step(lesso
     assert with_bridge > without + 0.3
 
 
-def test_a_loss_that_is_no_number_is_an_error(lessons, held_out):
+def test_training_heads_fails_when_a_loss_is_not_finite(lessons, held_out):
     texts = lessons.texts.copy()
     texts[1] = np.inf
     with np.errstate(all="ignore"), pytest.raises(NonFiniteLoss, match="loss became"):
         train_heads(replace(lessons, texts=texts), held_out, OPTIONS)
 
 
-def test_shapes_are_checked_at_the_door(lessons, held_out):
+def test_training_heads_refuses_arrays_of_the_wrong_shape(lessons, held_out):
     with pytest.raises(ShapeError):
         replace(lessons, titles=lessons.titles[:, :-1])
     with pytest.raises(ShapeError):
@@ -150,7 +152,7 @@ def test_shapes_are_checked_at_the_door(lessons, held_out):
         train_heads(lessons, held_out[:-1], OPTIONS)
 
 
-def test_the_rate_rises_and_then_falls_to_nothing():
+def test_the_learning_rate_of_heads_rises_and_then_falls_to_zero():
     rates = [scheduled(share, 0.1) for share in np.linspace(0, 1, 21)]
     assert rates[0] < 0.02
     assert max(rates) == pytest.approx(1, abs=0.02)

@@ -22,40 +22,40 @@ def nearly(features: np.ndarray, rng) -> np.ndarray:
 
 
 class TestReading:
-    def test_rows_have_length_one_in_the_asked_dimension(self, features):
-        found = fit_look(features, PARTS, 12, seed=1).read(features)
-        assert found.shape == (80, 12)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    def test_look_vectors_have_length_one_and_the_dimension_that_was_asked_for(self, features):
+        vectors = fit_look(features, PARTS, 12, seed=1).read(features)
+        assert vectors.shape == (80, 12)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
-    def test_the_same_photo_again_is_the_nearest(self, features, rng):
+    def test_the_look_of_a_recompressed_photo_is_nearest_to_the_original(self, features, rng):
         look = fit_look(features, PARTS, 12, seed=1)
         alike = look.read(nearly(features, rng)) @ look.read(features).T
         assert alike.argmax(axis=1).tolist() == list(range(80))
         assert np.diag(alike).min() > 0.9
 
-    def test_photos_that_it_was_not_fitted_on_are_told_apart_too(self, features, rng):
+    def test_the_look_tells_photos_apart_that_it_was_not_fitted_on(self, features, rng):
         look = fit_look(features[:40], PARTS, 12, seed=1)
         alike = look.read(nearly(features[40:], rng)) @ look.read(features[40:]).T
         assert alike.argmax(axis=1).tolist() == list(range(40))
 
-    def test_no_photos_give_no_rows(self, features):
+    def test_the_look_of_no_photos_is_no_rows(self, features):
         look = fit_look(features, PARTS, 12, seed=1)
         assert look.read(features[:0]).shape == (0, 12)
 
-    def test_features_of_another_backbone_are_refused(self, features):
+    def test_the_look_refuses_features_of_another_backbone(self, features):
         with pytest.raises(ShapeError):
             fit_look(features, PARTS, 12, seed=1).read(features[:, 1:])
 
 
 class TestParts:
-    def test_an_earlier_stage_counts_as_one_whatever_its_width(self, features):
+    def test_an_earlier_stage_of_the_backbone_counts_the_same_whatever_its_width(self, features):
         look = fit_look(features, PARTS, 12, seed=1)
         spread = (((signed_sqrt(features) - look.mean) * look.scale) ** 2).mean(axis=0)
         shares = [part.sum() for part in np.split(spread, np.cumsum(PARTS)[:-1])]
         np.testing.assert_allclose(shares, [1, EARLIER**2, EARLIER**2], rtol=1e-3)
 
-    def test_how_large_the_numbers_of_an_earlier_stage_are_does_not_matter(self, features):
+    def test_the_magnitude_of_an_earlier_stage_does_not_matter_to_the_look(self, features):
         loud = features.astype(np.float32) * np.repeat([1, 400, 0.01], PARTS)
         alike = [
             look.read(each) @ look.read(each).T
@@ -64,15 +64,15 @@ class TestParts:
         ]
         np.testing.assert_allclose(alike[0], alike[1], atol=5e-3)
 
-    def test_in_the_last_layer_what_varies_more_counts_more(self, features):
+    def test_in_the_last_layer_features_that_vary_more_count_more(self, features):
         look = fit_look(features, PARTS, 12, seed=1)
         assert np.ptp(look.scale[:16]) < 1e-6
         assert np.ptp(look.scale[16:24]) > 0.01
 
-    def test_a_backbone_of_one_part_is_enough(self, features):
+    def test_the_look_can_be_fitted_on_a_backbone_of_one_part(self, features):
         assert fit_look(features, (WIDTH,), 12, seed=1).read(features).shape == (80, 12)
 
-    def test_a_feature_that_no_photo_has_breaks_nothing(self, features):
+    def test_a_feature_that_is_zero_for_all_photos_leaves_the_look_finite(self, features):
         features[:, [3, 20]] = 0
         assert np.isfinite(fit_look(features, PARTS, 12, seed=1).read(features)).all()
 
@@ -93,11 +93,13 @@ class TestSmallCatalogues:
         look = fit_look(few, PARTS, 24, seed=1)
         assert (look.read(nearly(few, rng)) * look.read(few)).sum(axis=1).min() > 0.5
 
-    def test_one_photo_is_enough_to_break_nothing(self, features):
+    def test_the_look_fitted_on_one_photo_is_finite(self, features):
         look = fit_look(features[:1], PARTS, 12, seed=1)
         assert np.isfinite(look.read(features)).all()
 
-    def test_of_a_large_catalogue_a_sample_is_looked_at_the_same_for_a_seed(self, features, monkeypatch):
+    def test_the_look_of_a_large_catalogue_is_fitted_on_a_sample_drawn_by_the_seed(
+        self, features, monkeypatch
+    ):
         monkeypatch.setattr(look_module, "MOST_PHOTOS", 30)
         axes = [fit_look(features, PARTS, 12, seed=seed).axes for seed in (1, 1, 2)]
         assert np.array_equal(axes[0], axes[1])
@@ -105,8 +107,8 @@ class TestSmallCatalogues:
 
 
 class TestDamped:
-    def test_it_is_the_root_with_its_sign(self):
+    def test_the_signed_square_root_keeps_the_sign(self):
         assert signed_sqrt(np.array([[4, 0, -9]], np.float16)).tolist() == [[2, 0, -3]]
 
-    def test_it_is_single_precision(self):
+    def test_the_signed_square_root_is_single_precision(self):
         assert signed_sqrt(np.ones((1, 1), np.float16)).dtype == np.float32

@@ -28,11 +28,11 @@ def vectors(encoder, features) -> np.ndarray:
 
 
 class TestEncode:
-    def test_each_block_is_of_unit_length_or_missing(self, encoder, vectors):
+    def test_each_projected_block_has_length_one_or_is_empty(self, encoder, vectors):
         lengths = np.array([np.linalg.norm(vectors[:, part], axis=1) for part in encoder.blocks.slices])
         assert np.allclose(lengths, [[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 1]], atol=2e-3)
 
-    def test_a_vector_a_listing_in_half_precision(self, encoder, vectors):
+    def test_projected_vectors_are_one_row_a_listing_in_half_precision(self, encoder, vectors):
         assert vectors.shape == (4, encoder.dimension) and vectors.dtype == np.float16
 
     def test_photos_count_alike_however_bright_they_are(self, encoder, features, vectors):
@@ -51,26 +51,26 @@ class TestEncode:
         cosines = single[:, look].astype(np.float32) @ vectors[0, look].astype(np.float32)
         assert cosines[:2].min() > cosines[2:].max()
 
-    def test_words_in_common_bring_listings_together(self, encoder, vectors):
+    def test_words_in_common_bring_projected_listings_together(self, encoder, vectors):
         words = vectors[:, encoder.blocks.slices[2]].astype(np.float32)
         assert words[0] @ words[1] > words[0] @ words[2] + 0.2
 
-    def test_look_and_meaning_are_not_the_same_projection(self, encoder, vectors):
+    def test_look_and_meaning_are_different_projections(self, encoder, vectors):
         look, meaning, _ = encoder.blocks.slices
         assert not np.allclose(vectors[:3, look], vectors[:3, meaning], atol=0.1)
 
-    def test_no_photos_at_all_are_no_trouble(self, encoder):
+    def test_the_projection_encodes_a_catalogue_without_any_photo(self, encoder):
         nothing = np.empty((0, FEATURES), np.float16)
         vectors = encoder.encode(nothing, np.empty(0, np.int32), ["Sofa"], [""]).listings
         assert not vectors[:, :32].any() and vectors[:, 32:].any()
 
-    def test_features_of_another_backbone_are_refused(self, encoder):
+    def test_the_projection_refuses_features_of_another_backbone(self, encoder):
         with pytest.raises(ShapeError):
             encoder.encode(np.zeros((1, 7), np.float16), np.zeros(1, np.int32), ["Sofa"], [""])
 
 
 class TestPoolPhotos:
-    def test_photos_of_anything_do_not_start_out_alike(self, rng):
+    def test_pooled_photos_of_different_things_are_about_orthogonal(self, rng):
         photos = np.abs(rng.standard_normal((200, FEATURES))).astype(np.float16)
         units = pool_photos(photos, np.arange(200), 200)
         cosines = (units @ units.T)[~np.eye(200, dtype=bool)]
@@ -78,7 +78,7 @@ class TestPoolPhotos:
 
 
 class TestSavedEncoder:
-    def test_it_comes_back_from_json_and_encodes_the_same(self, encoder, features, vectors):
+    def test_a_projection_encoder_from_json_encodes_the_same(self, encoder, features, vectors):
         loaded = ProjectionEncoder.from_json(json.loads(json.dumps(encoder.to_json())))
         assert loaded == encoder and loaded.version == encoder.version
         assert (loaded.encode(features, OWNERS, TITLES, [""] * 4).listings == vectors).all()
@@ -92,7 +92,7 @@ class TestSavedEncoder:
             ProjectionEncoder("resnet50-abc", FEATURES, seed=3, blocks=Blocks(words=64)),
         ],
     )
-    def test_whatever_changes_vectors_changes_the_version(self, other):
+    def test_whatever_changes_projected_vectors_changes_the_encoder_version(self, other):
         assert other.version != ProjectionEncoder("resnet50-abc", FEATURES, seed=3).version
 
     @pytest.mark.parametrize(
@@ -105,11 +105,11 @@ class TestSavedEncoder:
             {"blocks": {"sound": 3}},
         ],
     )
-    def test_an_encoder_of_another_making_is_refused(self, encoder, change):
+    def test_a_projection_encoder_of_another_kind_or_form_is_refused(self, encoder, change):
         with pytest.raises(EncoderError):
             ProjectionEncoder.from_json(encoder.to_json() | change)
 
-    def test_a_missing_field_is_refused(self, encoder):
+    def test_a_projection_encoder_with_a_missing_field_is_refused(self, encoder):
         saved = encoder.to_json()
         del saved["backbone"]
         with pytest.raises(EncoderError, match="backbone"):

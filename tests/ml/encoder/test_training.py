@@ -6,210 +6,40 @@ import numpy as np
 import pytest
 
 from ml.arrays import ShapeError
-from ml.encoder.blocks import Comparison
-from ml.encoder.classifier import calibration_error
-from ml.encoder.head_modules import HeadOptions
-from ml.encoder.joint import HEADS, LABELS, JointEncoder
+from ml.encoder.joint import JointEncoder
 from ml.encoder.training import (
-    EncoderTrainingData,
     TooLittleTrainingData,
     fit_encoder,
     subset,
     without_photos,
 )
-from ml.evaluation.retrieval_metrics import recall_at
-from ml.model_files import ModelFileError
 from ml.vision.class_concepts import ClassConcepts, ClassificationLayer
-
-KINDS = {
-    "Home / Sofas": ["sofa", "velvet", "cushion", "couch", "corner"],
-    "Home / Lamps": ["lamp", "shade", "bulb", "brass", "standing"],
-    "Sports / Bicycles": ["bicycle", "gears", "saddle", "mountain", "wheel"],
-    "Music / Guitars": ["guitar", "strings", "amplifier", "acoustic", "fender"],
-}
-COUNT, FEATURES = 240, 40
-OPTIONS = HeadOptions(joint=16, photo_hidden=64, text_hidden=64, dropout=0.3, epochs=30, batch_size=64)
-
-
-def catalogue(count: int = COUNT, seed: int = 2) -> EncoderTrainingData:
-    """Listings of four kinds, most with two photos, every eighth with none."""
-    rng = np.random.default_rng(seed)
-    paths = [list(KINDS)[number] for number in rng.integers(0, len(KINDS), count)]
-    look = np.random.default_rng(1).normal(size=(len(KINDS), FEATURES)) * 4
-    own = rng.normal(size=(count, FEATURES))
-    owners = np.repeat(np.arange(count), 2)
-    owners = owners[owners % 8 != 0]
-    places = np.array([list(KINDS).index(path) for path in paths])
-    features = look[places[owners]] + own[owners] + 0.5 * rng.normal(size=(len(owners), FEATURES))
-    words = [rng.permutation(KINDS[path])[:3] for path in paths]
-    return EncoderTrainingData(
-        backbone="drawn-1",
-        text_encoder="",
-        features=features.astype(np.float16),
-        parts=(30, 10),
-        owners=owners.astype(np.int64),
-        titles=[" ".join(some[:2]) for some in words],
-        descriptions=[" ".join(some) for some in words],
-        sentences=None,
-        roots=[path.split(" / ")[0] for path in paths],
-        paths=paths,
-    )
-
-
-@pytest.fixture(scope="module")
-def material() -> EncoderTrainingData:
-    return catalogue()
-
-
-@pytest.fixture(scope="module")
-def held_out() -> np.ndarray:
-    return np.arange(COUNT) % 6 == 1
-
-
-@pytest.fixture(scope="module")
-def encoder(material, held_out) -> JointEncoder:
-    return fit_encoder(material, held_out, OPTIONS)[0]
-
-
-def encode(encoder: JointEncoder, material: EncoderTrainingData):
-    return encoder.encode(
-        material.features, material.owners, material.titles, material.descriptions, material.sentences
-    )
-
-
-def query(encoder: JointEncoder, words: str) -> np.ndarray:
-    coded = encoder.encode(np.empty((0, FEATURES), np.float16), np.empty(0, np.int64), [words], [""])
-    return coded.listings[0].astype(np.float32)
-
-
-class TestVectors:
-    def test_every_block_is_of_unit_length_or_empty(self, encoder, material):
-        coded = encode(encoder, material)
-        for block in encoder.blocks.slices:
-            lengths = np.linalg.norm(coded.listings[:, block].astype(np.float32), axis=1)
-            assert np.all((np.abs(lengths - 1) < 0.01) | (lengths == 0))
-        assert coded.photos.shape == (len(material.owners), encoder.blocks.photo_dimension)
-
-    def test_similar_listings_are_of_the_same_category(self, encoder):
-        fresh = catalogue(80, seed=9)
-        vectors = encode(encoder, fresh).listings.astype(np.float32)
-        scores = Comparison.of(encoder.blocks, vectors).likeness(vectors, vectors)
-        np.fill_diagonal(scores, -np.inf)
-        nearest = scores.argmax(axis=1)
-        assert np.mean([fresh.paths[row] == fresh.paths[near] for row, near in enumerate(nearest)]) > 0.9
-
-    def test_words_find_photos_of_listings_that_nobody_learned_from(self, encoder):
-        fresh = catalogue(80, seed=9)
-        photos = encode(encoder, fresh).photos.astype(np.float32)
-        meaning = encoder.blocks.slices[1]
-        for path, words in KINDS.items():
-            asked = query(encoder, words[0])
-            best = np.argsort(-photos[:, meaning] @ asked[meaning])[:5]
-            assert [fresh.paths[fresh.owners[row]] for row in best] == [path] * 5
-
-    def test_the_other_photo_of_a_listing_is_near(self, encoder):
-        fresh = catalogue(80, seed=9)
-        photos = encode(encoder, fresh).photos.astype(np.float32)
-        rows = np.arange(len(photos))
-        assert recall_at(photos, photos, fresh.owners, fresh.owners, 5, own=rows) > 0.8
-
-
-class TestWithoutPhotos:
-    """With an empty meaning block they would rank behind all listings with photos."""
-
-    def test_a_listing_carries_its_words_where_others_carry_the_meaning_of_photos(self, encoder, material):
-        coded = encode(encoder, material).listings
-        look, meaning, words = encoder.blocks.slices
-        assert not coded[0, look].any()
-        assert np.array_equal(coded[0, meaning], coded[0, words])
-        assert not np.array_equal(coded[1, meaning], coded[1, words])
-
-    def test_its_share_among_results_is_about_its_share_of_the_catalogue(self, encoder):
-        fresh = catalogue(400, seed=9)
-        vectors = encode(encoder, fresh).listings.astype(np.float32)
-        scores = Comparison.of(encoder.blocks, vectors).likeness(vectors, vectors)
-        np.fill_diagonal(scores, -np.inf)
-        found = np.argsort(-scores, axis=1)[:, :20]
-        assert 0.5 / 8 < np.mean(found % 8 == 0) < 2 / 8
-
-    def test_what_says_nothing_at_all_is_like_nothing(self, encoder):
-        assert not query(encoder, "").any()
-
-
-class TestCategories:
-    def test_photo_words_and_both_tell_them(self, encoder):
-        fresh = catalogue(80, seed=9)
-        names = encoder.classifier.labels.roots
-        right = np.array([names.index(root) for root in fresh.roots])
-        arguments = fresh.features, fresh.owners, fresh.titles, fresh.descriptions
-        nothing = [""] * 80
-        both = encoder.classifier.roots(encoder.evidence(*arguments))
-        by_photo = encoder.classifier.roots(encoder.evidence(fresh.features, fresh.owners, nothing, nothing))
-        shown = ~np.isnan(by_photo[:, 0])
-        assert (both.argmax(axis=1) == right).mean() > 0.9
-        assert (by_photo.argmax(axis=1) == right)[shown].mean() > 0.8
-        assert np.array_equal(shown, np.arange(80) % 8 != 0)
-        assert calibration_error(both, right) < 0.15
-
-    def test_paths_agree_with_their_roots(self, encoder, material):
-        evidence = encoder.evidence(
-            material.features, material.owners, material.titles, material.descriptions
-        )
-        leaves, roots = encoder.classifier.leaves(evidence), encoder.classifier.roots(evidence)
-        home = [
-            place for place, path in enumerate(encoder.classifier.labels.leaves) if path.startswith("Home")
-        ]
-        assert leaves[:, home].sum(axis=1) == pytest.approx(
-            roots[:, encoder.classifier.labels.roots.index("Home")], abs=1e-4
-        )
-
-
-class TestKeeping:
-    def test_what_was_saved_comes_back_and_encodes_the_same(self, encoder, material, tmp_path):
-        encoder.save(tmp_path)
-        back = JointEncoder.load(tmp_path)
-        assert back.version == encoder.version
-        assert np.array_equal(encode(back, material).listings, encode(encoder, material).listings)
-
-    def test_label_maps_are_json(self, encoder, tmp_path):
-        encoder.save(tmp_path)
-        assert '"Sports / Bicycles"' in (tmp_path / LABELS).read_text()
-
-    def test_another_training_has_another_version(self, encoder, material, held_out):
-        other, _ = fit_encoder(material, held_out, replace(OPTIONS, epochs=1))
-        assert other.version != encoder.version
-
-    @pytest.mark.parametrize("name", [HEADS, LABELS])
-    def test_a_damaged_file_is_a_clear_error(self, encoder, tmp_path, name):
-        encoder.save(tmp_path)
-        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:100])
-        with pytest.raises(ModelFileError, match=name):
-            JointEncoder.load(tmp_path)
+from tests.ml.encoder.catalogue import COUNT, FEATURES, KINDS, OPTIONS, encode
 
 
 class TestMaterial:
-    def test_some_listings_are_taken_with_their_photos(self, material):
+    def test_a_subset_of_training_data_keeps_the_photos_of_its_listings(self, material):
         some = subset(material, np.arange(COUNT) >= COUNT - 3)
         assert some.titles == material.titles[-3:]
         assert some.owners.tolist() == [0, 0, 1, 1, 2, 2]
         assert np.array_equal(some.features, material.features[-6:])
 
-    def test_photos_are_left_out_and_listings_stay(self, material):
+    def test_leaving_photos_out_of_training_data_keeps_their_listings(self, material):
         less = without_photos(material, material.owners == 1)
         assert len(less.titles) == COUNT
         assert 1 not in less.owners
 
-    def test_too_few_listings_are_counted_in_the_error(self, material, held_out):
+    def test_too_few_training_listings_are_refused_with_their_count(self, material, held_out):
         few = np.arange(COUNT) < 30
         with pytest.raises(TooLittleTrainingData, match="found 25 listings"):
             fit_encoder(subset(material, few), held_out[few], OPTIONS)
 
-    def test_one_category_teaches_nothing(self, material, held_out):
+    def test_training_data_of_one_category_is_refused(self, material, held_out):
         one = replace(material, roots=["Home"] * COUNT, paths=["Home"] * COUNT)
         with pytest.raises(TooLittleTrainingData, match="1 categories"):
             fit_encoder(one, held_out, OPTIONS)
 
-    def test_sentences_and_class_names_are_learned_from_too(self, material, held_out, tmp_path):
+    def test_the_joint_encoder_learns_from_sentences_and_class_names(self, material, held_out, tmp_path):
         """The backbone has four classes, whose names have the embeddings of such listings' sentences."""
         meanings = np.linalg.qr(np.random.default_rng(5).normal(size=(8, 8)))[0][:4].astype(np.float32)
         places = np.array([list(KINDS).index(path) for path in material.paths])
@@ -217,17 +47,17 @@ class TestMaterial:
         concepts = ClassConcepts.of(
             ClassificationLayer(tuple(KINDS), layer, np.zeros(4, np.float32)), meanings
         )
-        said = replace(
+        with_sentences = replace(
             material,
             text_encoder="drawn",
             sentences=np.tile(meanings[places], 2).astype(np.float16),
             concepts=concepts,
         )
-        encoder, trained = fit_encoder(said, held_out, OPTIONS)
+        encoder, trained = fit_encoder(with_sentences, held_out, OPTIONS)
         assert trained.best.words_to_photo > 0.5  # chance: 10 of 35
         encoder.save(tmp_path)
-        coded, back = encode(encoder, said), encode(JointEncoder.load(tmp_path), said)
+        coded, back = encode(encoder, with_sentences), encode(JointEncoder.load(tmp_path), with_sentences)
         assert np.array_equal(coded.photos, back.photos)
-        without = replace(said, concepts=ClassConcepts.none())
+        without = replace(with_sentences, concepts=ClassConcepts.none())
         with pytest.raises(ShapeError):  # heads that learned from concepts need them
             encode(replace(encoder, concepts=without.concepts), without)

@@ -43,17 +43,17 @@ class TestWordsThatStandForPhotos:
             lacking.append((~has_photos[best]).mean())
         return float(np.mean(lacking))
 
-    def test_by_the_meaning_of_photos_alone_listings_without_are_found_too(self, world):
+    def test_a_query_by_meaning_alone_finds_listings_without_photos(self, world):
         vectors, has_photos = world
         assert self.lacking_among_twenty(vectors, has_photos) > 0.2
 
-    def test_without_their_words_in_that_block_they_never_would_be(self, world):
+    def test_without_words_in_their_meaning_block_listings_without_photos_are_never_found(self, world):
         """Without words in the meaning block this share collapses."""
         vectors, has_photos = world
         vectors[~has_photos, self.MEANING] = 0
         assert self.lacking_among_twenty(vectors, has_photos) == 0
 
-    def test_by_look_alone_they_are_unknown(self, world):
+    def test_by_look_alone_listings_without_photos_have_an_unknown_score(self, world):
         vectors, has_photos = world
         comparison = Comparison(self.BLOCKS, np.array([1, 0, 0], np.float32))
         unknown = np.isnan(comparison.scores(vectors[has_photos][0], vectors))

@@ -73,29 +73,29 @@ ESTIMATORS = ("self_normalised", "doubly_robust")
 
 class TestEstimatesOfAnotherPolicy:
     @pytest.mark.parametrize("name", ESTIMATORS)
-    def test_they_are_right_in_the_mean(self, repeated, name):
-        assert np.mean([found[name].value for found in repeated]) == pytest.approx(TRUTH, abs=0.015)
+    def test_off_policy_estimates_are_unbiased(self, repeated, name):
+        assert np.mean([each[name].value for each in repeated]) == pytest.approx(TRUTH, abs=0.015)
 
     @pytest.mark.parametrize("name", ESTIMATORS)
-    def test_their_intervals_hold_the_truth_about_as_often_as_they_say(self, repeated, name):
-        held = [found[name].low <= TRUTH <= found[name].high for found in repeated]
+    def test_off_policy_intervals_hold_the_true_value_about_as_often_as_they_say(self, repeated, name):
+        held = [each[name].low <= TRUTH <= each[name].high for each in repeated]
         assert np.mean(held) >= 0.85
 
     @pytest.mark.parametrize("name", ESTIMATORS)
-    def test_their_intervals_tell_the_target_from_what_was_logged(self, repeated, name):
-        assert np.mean([found[name].low > NAIVE for found in repeated]) > 0.9
+    def test_off_policy_intervals_tell_the_target_from_the_logging_policy(self, repeated, name):
+        assert np.mean([each[name].low > NAIVE for each in repeated]) > 0.9
 
-    def test_the_mean_of_what_was_logged_is_sure_of_the_wrong_thing(self):
-        found = logged_mean(Log(0).slots, bootstrap())
-        assert found.low < NAIVE < found.high < TRUTH
+    def test_the_mean_of_the_logged_rewards_is_confident_of_the_wrong_value(self):
+        estimate = logged_mean(Log(0).slots, bootstrap())
+        assert estimate.low < NAIVE < estimate.high < TRUTH
 
-    def test_asked_about_itself_the_logging_policy_earned_what_it_earned(self):
+    def test_the_logging_policy_is_estimated_to_earn_what_it_earned(self):
         log = Log(1)
         slots = replace(log.slots, target=log.slots.logged)
         naive = logged_mean(slots, bootstrap())
         assert self_normalised(slots, bootstrap()) == naive
 
-    def test_a_reward_for_nothing_moves_the_self_normalised_estimate_by_itself_alone(self):
+    def test_adding_one_to_all_rewards_adds_one_to_the_self_normalised_estimate(self):
         """Adding one to all rewards adds one. The plain estimate would add the mean weight."""
         slots = Log(2, actor_count=40).slots
         raised = replace(slots, rewards=slots.rewards + 1)
@@ -104,19 +104,19 @@ class TestEstimatesOfAnotherPolicy:
 
 
 class TestDoublyRobust:
-    def test_a_model_that_foretells_well_makes_it_surer(self):
+    def test_a_good_reward_model_narrows_the_doubly_robust_interval(self):
         log = Log(3)
         good, bad = (log.robust(rates, bootstrap()) for rates in (RATES, RATES[:, ::-1]))
         assert good.high - good.low < 0.8 * (bad.high - bad.low)
 
-    def test_a_good_model_makes_up_for_wrong_propensities(self):
+    def test_a_good_reward_model_makes_up_for_wrong_propensities(self):
         log = Log(4, actor_count=4000)
         log.slots = replace(log.slots, logged=np.full(len(log.shown), 0.25))
         assert log.robust(RATES, bootstrap()).value == pytest.approx(TRUTH, abs=0.02)
         by_propensities_alone = (log.slots.weights * log.slots.rewards).mean()
         assert abs(by_propensities_alone - TRUTH) > 0.05
 
-    def test_predictions_that_do_not_fit_are_refused(self):
+    def test_doubly_robust_refuses_predictions_of_other_rows_or_not_finite(self):
         log = Log(5, actor_count=3)
         right = np.zeros(12)
         for wrong in (np.zeros(11), np.full(12, np.nan)):
@@ -136,25 +136,25 @@ class TestWeights:
         )
         return replace(usual, **changes)
 
-    def test_they_are_the_targets_chance_over_the_logged_one_and_clipped(self):
+    def test_importance_weights_are_the_ratio_of_the_two_chances_and_are_clipped(self):
         assert self.slots().weights.tolist() == [1, 2, 50]
         assert self.slots(greatest_weight=10.0).weights.tolist() == [1, 2, 10]
 
-    def test_how_many_are_clipped_is_told(self):
+    def test_the_share_of_clipped_importance_weights_is_reported(self):
         assert self.slots(greatest_weight=200.0).clipped_share == 0
         assert self_normalised(self.slots(), bootstrap()).clipped_share == pytest.approx(1 / 3)
 
-    def test_equal_weights_are_as_telling_as_there_are_slots(self):
+    def test_equal_importance_weights_have_an_effective_sample_size_of_all_slots(self):
         assert self.slots(logged=np.full(3, 0.5), target=np.ones(3)).effective_sample_size == 3
 
-    def test_one_great_weight_is_hardly_more_telling_than_one_slot(self):
+    def test_one_great_importance_weight_has_an_effective_sample_size_of_about_one(self):
         assert self.slots().effective_sample_size == pytest.approx(53**2 / (1 + 4 + 2500))
 
-    def test_where_the_target_would_have_shown_nothing_of_it_nothing_is_known(self):
+    def test_where_the_target_would_have_shown_nothing_the_estimate_is_unknown(self):
         slots = self.slots(target=np.zeros(3))
-        found = self_normalised(slots, bootstrap())
-        assert math.isnan(found.value) and math.isnan(found.low) and math.isnan(found.high)
-        assert found.effective_sample_size == 0
+        estimate = self_normalised(slots, bootstrap())
+        assert math.isnan(estimate.value) and math.isnan(estimate.low) and math.isnan(estimate.high)
+        assert estimate.effective_sample_size == 0
 
     @pytest.mark.parametrize(
         "wrong",
@@ -171,20 +171,20 @@ class TestWeights:
             {"greatest_weight": 0.0},
         ],
     )
-    def test_what_cannot_be_is_refused(self, wrong):
+    def test_impossible_logged_slots_are_refused(self, wrong):
         with pytest.raises(ShapeError):
             self.slots(**wrong)
 
 
 class TestIntervals:
-    def test_slots_of_one_actor_are_drawn_together(self):
+    def test_slots_of_one_actor_are_resampled_together(self):
         """When actors differ, an interval that ignores clusters would be too narrow."""
         slots = Log(6, habit=1.0).slots
         together = self_normalised(slots, bootstrap())
         alone = self_normalised(replace(slots, clusters=np.arange(len(slots.rewards))), bootstrap())
         assert together.high - together.low > 1.2 * (alone.high - alone.low)
 
-    def test_a_higher_level_is_wider(self):
+    def test_a_higher_level_widens_the_off_policy_interval(self):
         slots = Log(7, actor_count=60).slots
         narrow, wide = (
             self_normalised(slots, cluster_interval(np.random.default_rng(0), level=level))
@@ -192,12 +192,12 @@ class TestIntervals:
         )
         assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
 
-    def test_the_same_seed_gives_the_same_interval(self):
+    def test_the_same_seed_gives_the_same_off_policy_interval(self):
         slots = Log(8, actor_count=30).slots
         assert self_normalised(slots, bootstrap(3)) == self_normalised(slots, bootstrap(3))
 
     @pytest.mark.parametrize("estimate", [logged_mean, self_normalised])
-    def test_of_no_slots_nothing_is_known_and_nothing_is_warned_of(self, estimate):
+    def test_without_slots_the_estimate_is_unknown_without_a_warning(self, estimate):
         nothing = LoggedSlots(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int64))
         with warnings.catch_warnings():
             warnings.simplefilter("error")

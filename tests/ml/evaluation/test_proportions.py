@@ -16,50 +16,50 @@ class TestOneProportion:
         ("successes", "total", "expected"),
         [(0, 10, (0, 0.2775)), (5, 10, (0.2366, 0.7634)), (10, 10, (0.7225, 1)), (15, 148, (0.0624, 0.1605))],
     )
-    def test_it_is_as_in_the_tables(self, successes, total, expected):
+    def test_the_wilson_interval_equals_published_values(self, successes, total, expected):
         """The last case is from Newcombe 1998."""
         assert wilson(successes, total) == pytest.approx(expected, abs=5e-5)
 
-    def test_of_nobody_nothing_is_known(self):
+    def test_the_wilson_interval_of_no_trials_is_unknown(self):
         assert all(math.isnan(end) for end in wilson(0, 0))
 
     @pytest.mark.parametrize("impossible", [(-1, 10), (11, 10)])
-    def test_more_than_all_is_refused(self, impossible):
+    def test_the_wilson_interval_refuses_fewer_than_no_successes_and_more_than_all(self, impossible):
         with pytest.raises(ShapeError):
             wilson(*impossible)
 
     @given(some_of_all)
-    def test_the_share_lies_within(self, part):
+    def test_the_wilson_interval_holds_the_share(self, part):
         low, high = wilson(*part)
         assert 0 <= low <= part[0] / part[1] + 1e-12 and part[0] / part[1] - 1e-12 <= high <= 1
 
 
 class TestDifference:
-    def test_it_is_as_newcombe_worked_it_out(self):
+    def test_the_interval_of_a_difference_equals_newcombes_example(self):
         assert proportion_difference(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
     @given(some_of_all, some_of_all)
-    def test_turned_round_it_changes_its_sign(self, one, other):
+    def test_swapping_two_proportions_flips_the_sign_of_their_difference(self, one, other):
         low, high = proportion_difference(*one, *other)
         assert proportion_difference(*other, *one) == pytest.approx((-high, -low))
 
-    def test_against_nobody_nothing_is_known(self):
+    def test_the_difference_to_a_proportion_of_nobody_is_unknown(self):
         assert all(math.isnan(end) for end in proportion_difference(1, 10, 0, 0))
 
 
 class TestSampleRatio:
-    def test_it_is_the_chi_square_test(self):
+    def test_the_sample_ratio_p_value_is_that_of_the_chi_square_test(self):
         assert sample_ratio_p_value(np.array([40, 60]), np.array([1.0, 1.0])) == pytest.approx(
             0.0455, abs=5e-5
         )
         assert sample_ratio_p_value(np.array([20, 30, 50]), np.array([0.2, 0.3, 0.5])) == pytest.approx(1)
 
-    def test_of_one_group_and_of_nobody_chance_explains_everything(self):
+    def test_the_sample_ratio_p_value_of_one_group_or_of_nobody_is_one(self):
         assert sample_ratio_p_value(np.array([7]), np.array([2.0])) == 1
         assert sample_ratio_p_value(np.array([0, 0]), np.array([1.0, 1.0])) == 1
 
     @pytest.mark.parametrize(("counts", "weights"), [([1, -1], [1.0, 1.0]), ([1, 1], [1.0, 0.0]), ([], [])])
-    def test_what_cannot_be_divided_is_refused(self, counts, weights):
+    def test_the_sample_ratio_test_refuses_negative_counts_zero_weights_and_no_groups(self, counts, weights):
         with pytest.raises(ShapeError):
             sample_ratio_p_value(np.array(counts, np.int64), np.array(weights, np.float64))
 
@@ -69,23 +69,23 @@ class TestResampling:
         rng = np.random.default_rng(0)
         return resampled_ratios(numerators, denominators, rng=rng, sample_count=2000)
 
-    def test_it_spreads_as_theory_says(self):
+    def test_resampled_ratios_spread_as_the_binomial_says(self):
         hits = np.random.default_rng(1).binomial(20, 0.2, size=(400, 1)).astype(np.float64)
-        found = self.ratios(hits, np.full(400, 20.0))
-        assert found.mean() == pytest.approx(hits.sum() / 8000, abs=1e-3)
-        assert found.std() == pytest.approx(math.sqrt(0.2 * 0.8 / 8000), rel=0.15)
+        ratios = self.ratios(hits, np.full(400, 20.0))
+        assert ratios.mean() == pytest.approx(hits.sum() / 8000, abs=1e-3)
+        assert ratios.std() == pytest.approx(math.sqrt(0.2 * 0.8 / 8000), rel=0.15)
 
-    def test_what_one_actor_did_hangs_together(self):
+    def test_resampled_ratios_draw_the_outcomes_of_an_actor_together(self):
         """Each actor has twenty equal outcomes, which are worth one trial."""
         hits = 20.0 * np.random.default_rng(2).binomial(1, 0.2, size=(400, 1))
-        found = self.ratios(hits, np.full(400, 20.0))
-        assert found.std() == pytest.approx(math.sqrt(0.2 * 0.8 / 400), rel=0.15)
+        ratios = self.ratios(hits, np.full(400, 20.0))
+        assert ratios.std() == pytest.approx(math.sqrt(0.2 * 0.8 / 400), rel=0.15)
 
-    def test_columns_are_drawn_together(self):
+    def test_resampled_ratios_draw_all_columns_together(self):
         hits = np.random.default_rng(3).integers(0, 5, size=(50, 1)).astype(np.float64)
-        found = self.ratios(np.hstack([hits, 2 * hits]), np.full(50, 5.0))
-        np.testing.assert_allclose(found[:, 1], 2 * found[:, 0])
+        ratios = self.ratios(np.hstack([hits, 2 * hits]), np.full(50, 5.0))
+        np.testing.assert_allclose(ratios[:, 1], 2 * ratios[:, 0])
 
-    def test_of_nobody_and_of_nothing_served_nothing_is_known(self):
+    def test_resampled_ratios_of_nobody_and_of_nothing_served_are_unknown(self):
         assert np.isnan(self.ratios(np.empty((0, 2)), np.empty(0))).all()
         assert np.isnan(self.ratios(np.zeros((3, 2)), np.zeros(3))).all()

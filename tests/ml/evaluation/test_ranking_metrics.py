@@ -1,6 +1,4 @@
 import math
-import warnings
-from functools import partial
 
 import numpy as np
 import pytest
@@ -14,9 +12,6 @@ from ml.arrays import ShapeError
 from ml.evaluation.ranking_metrics import (
     PADDING,
     average_precision,
-    bootstrap_difference,
-    bootstrap_interval,
-    bootstrap_ratio,
     coverage,
     hit_rate,
     ndcg,
@@ -47,46 +42,46 @@ def ranking(*rows: list[int]) -> np.ndarray:
 
 
 class TestTopK:
-    def test_the_best_come_first(self):
+    def test_top_k_puts_the_highest_scores_first(self):
         scores = np.array([[0.1, 0.9, 0.5, 0.7], [4.0, 3.0, 2.0, 1.0]], np.float32)
         assert top_k(scores, 3).tolist() == [[1, 3, 2], [0, 1, 2]]
 
-    def test_of_equal_scores_the_lower_item_comes_first(self):
+    def test_top_k_puts_the_lower_of_equally_scored_items_first(self):
         scores = np.array([[1, 2, 1, 2, 1, 1]], np.float32)
         assert top_k(scores, 4).tolist() == [[1, 3, 0, 2]]
 
-    def test_what_is_excluded_is_passed_over(self):
+    def test_top_k_leaves_out_what_is_excluded(self):
         scores = np.array([[0.1, 0.9, 0.5], [0.1, 0.9, 0.5]], np.float32)
         assert top_k(scores, 2, stored([1], [], item_count=3)).tolist() == [[2, 0], [1, 2]]
 
-    def test_a_zero_that_is_stored_excludes_too(self):
+    def test_top_k_leaves_out_what_is_excluded_by_a_stored_zero(self):
         zero = csr_matrix((np.zeros(1), ([0], [1])), shape=(1, 3))
         assert top_k(np.array([[0.1, 0.9, 0.5]]), 1, zero).tolist() == [[2]]
 
-    def test_what_is_unknown_is_never_recommended(self):
+    def test_top_k_never_recommends_unknown_or_infinitely_bad_scores(self):
         scores = np.array([[UNKNOWN, -5.0, -np.inf, UNKNOWN]], np.float32)
         assert top_k(scores, 3).tolist() == [[1, PADDING, PADDING]]
 
-    def test_no_more_places_than_items(self):
+    def test_top_k_has_no_more_places_than_items(self):
         assert top_k(np.array([[1.0, 2.0]]), 20).tolist() == [[1, 0]]
 
     @pytest.mark.parametrize("shape", [(0, 4), (3, 0), (0, 0)])
-    def test_nobody_and_nothing_are_no_trouble(self, shape):
-        found = top_k(np.zeros(shape, np.float32), 2)
-        assert found.shape == (shape[0], min(2, shape[1]))
-        assert found.dtype == np.int64
+    def test_top_k_of_no_actors_or_no_items_is_empty(self, shape):
+        ranked = top_k(np.zeros(shape, np.float32), 2)
+        assert ranked.shape == (shape[0], min(2, shape[1]))
+        assert ranked.dtype == np.int64
 
-    def test_the_scores_are_left_as_they_are(self):
+    def test_top_k_leaves_the_scores_unchanged(self):
         scores = np.array([[UNKNOWN, 1.0, 2.0]], np.float32)
         before = scores.copy()
         top_k(scores, 2, stored([2], item_count=3))
         assert np.array_equal(scores, before, equal_nan=True)
 
     @given(few_scores, st.integers(1, 10), st.integers(0, 100))
-    def test_it_says_what_a_sort_says(self, scores, k, seed):
+    def test_top_k_equals_a_sort(self, scores, k, seed):
         left_out = np.random.default_rng(seed).random(scores.shape) < 0.2
-        found = top_k(scores, k, csr_matrix(left_out))
-        for row, own, out in zip(found, scores, left_out, strict=True):
+        ranked = top_k(scores, k, csr_matrix(left_out))
+        for row, own, out in zip(ranked, scores, left_out, strict=True):
             usable = [item for item, score in enumerate(own) if score > -np.inf and not out[item]]
             best = sorted(usable, key=lambda item: (-own[item], item))[:k]
             assert row.tolist() == best + [PADDING] * (len(row) - len(best))
@@ -102,7 +97,7 @@ class TestTopK:
             (np.zeros((2, 3)), 1, coo_matrix((2, 3))),
         ],
     )
-    def test_arrays_that_do_not_fit_are_refused(self, scores, k, excluded):
+    def test_top_k_refuses_arrays_that_do_not_fit(self, scores, k, excluded):
         with pytest.raises(ShapeError):
             top_k(scores, k, excluded)
 
@@ -113,35 +108,35 @@ class TestMeasures:
     RANKED = ranking([1, 0, 3, 4], [0, 1, 2, 3])
     WANTED = stored([1, 2, 3], [5])
 
-    def test_recall_is_the_share_of_what_is_wanted(self):
+    def test_recall_is_the_share_of_the_relevant_items_that_are_found(self):
         assert recall(self.RANKED, self.WANTED, 4).tolist() == pytest.approx([2 / 3, 0])
 
-    def test_recall_is_over_all_that_is_wanted_even_beyond_k(self):
+    def test_recall_divides_by_all_relevant_items_even_beyond_k(self):
         assert recall(self.RANKED, self.WANTED, 1)[0] == pytest.approx(1 / 3)
 
-    def test_hit_rate_asks_for_one_hit(self):
+    def test_hit_rate_is_one_for_a_single_hit(self):
         assert hit_rate(self.RANKED, self.WANTED, 4).tolist() == [1, 0]
 
-    def test_ndcg_pays_more_for_what_stands_further_up(self):
+    def test_ndcg_rewards_hits_further_up(self):
         reached = 1 + 1 / math.log2(4)  # places 1 and 3
         best = 1 + 1 / math.log2(3) + 1 / math.log2(4)
         assert ndcg(self.RANKED, self.WANTED, 4).tolist() == pytest.approx([reached / best, 0])
 
-    def test_average_precision_is_the_precision_at_each_hit(self):
+    def test_average_precision_is_the_mean_precision_at_each_hit(self):
         assert average_precision(self.RANKED, self.WANTED, 4).tolist() == pytest.approx([(1 + 2 / 3) / 3, 0])
 
     @pytest.mark.parametrize("measure", [ndcg, average_precision])
-    def test_who_wants_more_than_k_can_still_be_served_perfectly(self, measure):
+    def test_an_actor_with_more_than_k_relevant_items_can_still_reach_one(self, measure):
         assert measure(self.RANKED, self.WANTED, 1)[0] == 1
 
     @pytest.mark.parametrize("measure", MEASURES)
-    def test_only_the_first_k_count(self, measure):
+    def test_only_the_first_k_places_count_for_a_ranking_metric(self, measure):
         assert measure(ranking([0, 1]), stored([1]), 1).tolist() == [0]
 
     @pytest.mark.parametrize("measure", MEASURES)
-    def test_who_wants_nothing_tells_nothing(self, measure):
-        found = measure(ranking([0, 1], [0, 1]), stored([], [0]), 2)
-        assert np.isnan(found).tolist() == [True, False]
+    def test_ranking_metrics_of_an_actor_without_relevant_items_are_unknown(self, measure):
+        figures = measure(ranking([0, 1], [0, 1]), stored([], [0]), 2)
+        assert np.isnan(figures).tolist() == [True, False]
 
     @pytest.mark.parametrize("measure", MEASURES)
     def test_an_empty_place_is_no_hit(self, measure):
@@ -149,31 +144,31 @@ class TestMeasures:
         assert measure(ranking([PADDING], [PADDING]), last_of_the_actor_before, 1).tolist() == [0, 0]
 
     @pytest.mark.parametrize("measure", MEASURES)
-    def test_a_ranking_narrower_than_k_has_nothing_behind_it(self, measure):
+    def test_a_ranking_narrower_than_k_counts_as_padded(self, measure):
         narrow, wide = ranking([3, 0]), ranking([3, 0, PADDING, PADDING])
         wanted = stored([3, 4, 5])
         assert measure(narrow, wanted, 4).tolist() == measure(wide, wanted, 4).tolist()
 
     @pytest.mark.parametrize("measure", MEASURES)
-    def test_a_zero_that_is_stored_is_wanted_too(self, measure):
+    def test_an_item_stored_as_zero_is_relevant(self, measure):
         zero = csr_matrix((np.zeros(1), ([0], [2])), shape=(1, 3))
         assert measure(ranking([2]), zero, 1).tolist() == [1]
 
     @pytest.mark.parametrize("measure", MEASURES)
-    def test_nobody_and_nothing_are_no_trouble(self, measure):
+    def test_ranking_metrics_of_no_actors_or_no_items_are_empty_or_unknown(self, measure):
         assert measure(np.empty((0, 3), np.int64), csr_matrix((0, 5)), 3).tolist() == []
         assert np.isnan(measure(np.full((2, 3), PADDING), csr_matrix((2, 0)), 3)).all()
         assert measure(np.empty((1, 0), np.int64), stored([1]), 3).tolist() == [0]
 
-    def test_ndcg_is_that_of_scikit_learn(self, rng):
+    def test_ndcg_equals_that_of_scikit_learn(self, rng):
         scores = rng.standard_normal((40, 30))
         wanted = rng.random((40, 30)) < 0.2
         wanted[:, 0] = True  # scikit-learn counts 0 for who wants nothing
-        found = ndcg(top_k(scores, 7), csr_matrix(wanted), 7)
-        assert found.mean() == pytest.approx(ndcg_score(wanted, scores, k=7))
+        gains = ndcg(top_k(scores, 7), csr_matrix(wanted), 7)
+        assert gains.mean() == pytest.approx(ndcg_score(wanted, scores, k=7))
 
     @given(st.integers(0, 1000), st.integers(1, 10))
-    def test_they_count_as_a_walk_down_the_ranking_does(self, seed, k):
+    def test_ranking_metrics_equal_a_walk_down_the_ranking(self, seed, k):
         rng = np.random.default_rng(seed)
         wanted = rng.random((4, ITEM_COUNT)) < rng.random()
         ranked = top_k(rng.standard_normal(wanted.shape), ITEM_COUNT)
@@ -181,11 +176,11 @@ class TestMeasures:
         expected = [
             walked(own, set(np.flatnonzero(some)), k) for own, some in zip(ranked, wanted, strict=True)
         ]
-        found = np.array([measure(ranked, csr_matrix(wanted), k) for measure in MEASURES])
-        assert np.allclose(found.T, expected, equal_nan=True)
+        figures = np.array([measure(ranked, csr_matrix(wanted), k) for measure in MEASURES])
+        assert np.allclose(figures.T, expected, equal_nan=True)
 
     @given(st.integers(0, 1000))
-    def test_a_better_order_is_never_worse(self, seed):
+    def test_a_better_order_never_has_a_worse_ranking_metric(self, seed):
         rng = np.random.default_rng(seed)
         wanted = rng.random((3, ITEM_COUNT)) < 0.4
         chance = top_k(rng.standard_normal(wanted.shape), 5)
@@ -206,31 +201,31 @@ class TestMeasures:
             (ranking([1]), coo_matrix((1, ITEM_COUNT)), 1),
         ],
     )
-    def test_arrays_that_do_not_fit_are_refused(self, measure, ranked, relevant, k):
+    def test_ranking_metrics_refuse_arrays_that_do_not_fit(self, measure, ranked, relevant, k):
         with pytest.raises(ShapeError):
             measure(ranked, relevant, k)
 
-    def test_what_is_stored_twice_is_refused(self):
+    def test_ranking_metrics_refuse_items_stored_twice(self):
         twice = csr_matrix((np.ones(2), np.array([1, 1]), np.array([0, 2])), shape=(1, ITEM_COUNT))
         with pytest.raises(ShapeError):
             recall(ranking([1]), twice, 1)
 
-    def test_what_is_stored_in_another_order_is_as_good(self):
+    def test_relevant_items_may_be_stored_in_any_order(self):
         unsorted = csr_matrix((np.ones(2), np.array([3, 1]), np.array([0, 2])), shape=(1, ITEM_COUNT))
         assert recall(ranking([3, 0]), unsorted, 2).tolist() == [0.5]
 
 
 class TestCoverage:
-    def test_it_is_the_share_of_items_that_anybody_is_shown(self):
+    def test_coverage_is_the_share_of_items_that_anybody_is_shown(self):
         assert coverage(ranking([0, 1], [1, 2]), 6) == 0.5
 
-    def test_empty_places_show_nothing(self):
+    def test_empty_places_do_not_count_towards_coverage(self):
         assert coverage(ranking([PADDING, PADDING]), 6) == 0
 
-    def test_of_no_items_none_is_shown(self):
+    def test_the_coverage_of_no_items_is_zero(self):
         assert coverage(np.empty((3, 0), np.int64), 0) == 0
 
-    def test_an_item_that_does_not_exist_is_refused(self):
+    def test_coverage_refuses_an_item_that_does_not_exist(self):
         with pytest.raises(ShapeError):
             coverage(ranking([6]), 6)
 
@@ -238,121 +233,34 @@ class TestCoverage:
 class TestNovelty:
     POPULARITY = np.array([0.5, 0.25, 0.0, 1.0], np.float32)
 
-    def test_what_half_the_people_touched_is_worth_one_bit(self):
+    def test_an_item_that_half_the_actors_touched_has_a_novelty_of_one_bit(self):
         assert novelty(ranking([0]), self.POPULARITY) == 1
 
-    def test_what_everybody_touched_is_worth_nothing(self):
+    def test_an_item_that_everybody_touched_has_no_novelty(self):
         assert novelty(ranking([3]), self.POPULARITY) == 0
 
-    def test_it_is_the_mean_over_all_that_is_shown(self):
+    def test_novelty_is_the_mean_over_all_items_shown(self):
         assert novelty(ranking([0, 1], [3, PADDING]), self.POPULARITY) == pytest.approx((1 + 2 + 0) / 3)
 
-    def test_what_nobody_touched_is_one_bit_newer_than_the_least_touched(self):
+    def test_an_untouched_item_is_one_bit_more_novel_than_the_least_touched(self):
         assert novelty(ranking([2]), self.POPULARITY) == 3
 
-    def test_where_nothing_is_shown_it_is_unknown(self):
+    def test_the_novelty_of_nothing_shown_is_unknown(self):
         assert math.isnan(novelty(ranking([PADDING]), self.POPULARITY))
 
-    def test_where_nobody_touched_anything_it_is_unknown(self):
+    def test_without_any_touched_item_novelty_is_unknown(self):
         assert math.isnan(novelty(ranking([0]), np.zeros(3)))
 
     @pytest.mark.parametrize(
         "popularity", [np.array([3.0]), np.array([-0.1]), np.array([UNKNOWN]), np.array([1])]
     )
-    def test_what_is_no_share_is_refused(self, popularity):
+    def test_novelty_refuses_a_popularity_that_is_no_share(self, popularity):
         with pytest.raises(ShapeError):
             novelty(ranking([0]), popularity)
 
-    def test_an_item_that_does_not_exist_is_refused(self):
+    def test_novelty_refuses_an_item_that_does_not_exist(self):
         with pytest.raises(ShapeError):
             novelty(ranking([4]), self.POPULARITY)
-
-
-def same_twice(values, **options):
-    return bootstrap_ratio(values, values, **options)
-
-
-class TestBootstrap:
-    """400 actors with mean 3 and deviation 1: the interval of the mean is about 3 +- 1.96 / 20."""
-
-    @pytest.fixture
-    def values(self, rng):
-        drawn = rng.standard_normal(400)
-        return 3 + (drawn - drawn.mean()) / drawn.std()
-
-    def test_the_interval_is_as_wide_as_chance(self, values, rng):
-        low, high = bootstrap_interval(values, rng=rng)
-        assert low == pytest.approx(3 - 1.96 / 20, abs=0.015)
-        assert high == pytest.approx(3 + 1.96 / 20, abs=0.015)
-
-    def test_it_holds_the_true_mean_as_often_as_it_says(self):
-        rng = np.random.default_rng(5)
-        held = 0
-        for _ in range(300):
-            low, high = bootstrap_interval(rng.exponential(size=60), rng=rng, sample_count=300, level=0.9)
-            held += low <= 1 <= high
-        assert 0.8 < held / 300 < 0.95
-
-    def test_a_higher_level_is_a_wider_interval(self, values):
-        narrow, wide = (
-            bootstrap_interval(values, rng=np.random.default_rng(0), level=level) for level in (0.5, 0.99)
-        )
-        assert wide[0] < narrow[0] < narrow[1] < wide[1]
-
-    def test_actors_who_tell_nothing_are_left_out(self, values):
-        gaps = np.append(values, [UNKNOWN] * 100)
-        whole, rest = (bootstrap_interval(some, rng=np.random.default_rng(0)) for some in (values, gaps))
-        assert whole == rest
-
-    def test_values_all_alike_leave_nothing_to_chance(self, rng):
-        assert bootstrap_interval(np.full(9, 0.25), rng=rng) == (0.25, 0.25)
-
-    def test_the_same_seed_gives_the_same_interval(self, values):
-        one, other = (bootstrap_interval(values, rng=np.random.default_rng(3)) for _ in range(2))
-        assert one == other
-
-    def test_a_difference_is_paired_by_actor(self, values, rng):
-        assert bootstrap_difference(values + 0.1, values, rng=rng) == pytest.approx((0.1, 0.1))
-
-    def test_a_difference_of_chance_holds_zero(self, values, rng):
-        low, high = bootstrap_difference(values, rng.permutation(values), rng=rng)
-        assert low < 0 < high
-
-    def test_a_ratio_is_paired_by_actor(self, values, rng):
-        assert bootstrap_ratio(3 * values, values, rng=rng) == pytest.approx((3, 3))
-
-    def test_a_ratio_is_one_of_means_and_not_a_mean_of_ratios(self, rng):
-        low, high = bootstrap_ratio(np.tile([1.0, 9.0], 500), np.tile([1.0, 3.0], 500), rng=rng)
-        assert low < 2.5 < high  # (1 + 9) / (1 + 3); the mean of the ratios is 2
-        assert low > 2.2
-
-    @pytest.mark.parametrize("interval", [bootstrap_difference, bootstrap_ratio])
-    def test_an_actor_who_tells_only_one_side_is_left_out(self, interval, values):
-        gaps = (np.append(values, [UNKNOWN, 50]), np.append(2 * values, [50, UNKNOWN]))
-        found = interval(*gaps, rng=np.random.default_rng(0))
-        assert found == interval(values, 2 * values, rng=np.random.default_rng(0))
-
-    def test_a_ratio_to_what_may_be_zero_is_unknown(self, rng):
-        assert np.isnan(bootstrap_ratio(np.ones(2), np.array([0.0, 1.0]), rng=rng)).all()
-
-    @pytest.mark.parametrize("values", [np.empty(0), np.full(3, UNKNOWN)])
-    @pytest.mark.parametrize("interval", [bootstrap_interval, same_twice])
-    def test_of_nobody_nothing_is_known_and_nothing_is_warned_of(self, interval, values, rng):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert np.isnan(interval(values, rng=rng)).all()
-
-    @pytest.mark.parametrize(
-        "asked",
-        [
-            partial(bootstrap_interval, np.ones((2, 2))),
-            partial(bootstrap_difference, np.ones(2), np.ones(3)),
-            partial(bootstrap_ratio, np.ones(2), np.ones(1)),
-        ],
-    )
-    def test_arrays_that_do_not_fit_are_refused(self, asked, rng):
-        with pytest.raises(ShapeError):
-            asked(rng=rng)
 
 
 def walked(ranked: np.ndarray, wanted: set[int], k: int) -> list[float]:

@@ -13,17 +13,17 @@ def rng():
 
 
 class TestCrossFitted:
-    def test_it_foretells_what_features_tell_of_rows_it_has_not_seen(self, rng):
+    def test_cross_fitted_rewards_predict_unseen_rows_from_their_features(self, rng):
         features = rng.normal(size=(COUNT, 2)).astype(np.float32)
         rewards = 0.5 + 0.3 * features[:, 0] + 0.05 * rng.normal(size=COUNT)
         other = features[::-1].copy()
-        seen, asked = cross_fitted_rewards(
+        seen, predicted_other = cross_fitted_rewards(
             features, rewards, np.arange(COUNT) // 4, [features, other], seed=0
         )
         assert np.corrcoef(seen, rewards)[0, 1] > 0.95
-        assert asked == pytest.approx(0.5 + 0.3 * other[:, 0], abs=0.05)
+        assert predicted_other == pytest.approx(0.5 + 0.3 * other[:, 0], abs=0.05)
 
-    def test_nobody_is_foretold_from_what_they_did_themselves(self, rng):
+    def test_no_actors_reward_is_predicted_from_their_own_rows(self, rng):
         """The rewards of one actor follow from a feature that only this actor has."""
         features = np.zeros((COUNT, 1), np.float32)
         clusters = np.arange(COUNT) // 40
@@ -32,26 +32,28 @@ class TestCrossFitted:
         foretold = cross_fitted_rewards(features, rewards, clusters, [features], seed=0)[0]
         assert (np.abs(foretold[clusters == 3]) < 0.1).all()
 
-    def test_what_is_unknown_is_a_feature_too(self, rng):
+    def test_an_unknown_feature_is_informative_to_the_reward_model(self, rng):
         features = rng.normal(size=(COUNT, 1)).astype(np.float32)
         features[::2] = np.nan
         rewards = np.isnan(features[:, 0]).astype(np.float64)
         foretold = cross_fitted_rewards(features, rewards, np.arange(COUNT), [features], seed=0)[0]
         assert foretold == pytest.approx(rewards, abs=0.15)
 
-    def test_of_features_that_tell_nothing_the_mean_is_left(self, rng):
+    def test_from_features_that_are_all_unknown_the_mean_reward_is_predicted(self, rng):
         features = np.full((COUNT, 3), np.nan, np.float32)
         rewards = rng.random(COUNT)
         foretold = cross_fitted_rewards(features, rewards, np.arange(COUNT), [features], seed=0)[0]
         assert foretold == pytest.approx(rewards.mean(), abs=0.05)
 
-    def test_a_single_actor_is_foretold_nothing(self):
+    def test_the_rewards_of_a_single_actor_are_predicted_as_zero(self):
         features = np.ones((5, 1), np.float32)
-        found = cross_fitted_rewards(features, np.ones(5), np.zeros(5, np.int64), [features], seed=0)[0]
-        assert found.tolist() == [0] * 5
+        predicted = cross_fitted_rewards(features, np.ones(5), np.zeros(5, np.int64), [features], seed=0)[0]
+        assert predicted.tolist() == [0] * 5
 
-    @pytest.mark.parametrize("asked", [np.ones((4, 1)), np.ones((5, 2)), np.full((5, 1), np.inf)])
-    def test_other_rows_and_endless_features_are_refused(self, asked):
+    @pytest.mark.parametrize("other_features", [np.ones((4, 1)), np.ones((5, 2)), np.full((5, 1), np.inf)])
+    def test_the_reward_model_refuses_other_shapes_and_infinite_features(self, other_features):
         features = np.ones((5, 1), np.float32)
         with pytest.raises(ShapeError):
-            cross_fitted_rewards(features, np.ones(5), np.arange(5), [asked.astype(np.float32)], seed=0)
+            cross_fitted_rewards(
+                features, np.ones(5), np.arange(5), [other_features.astype(np.float32)], seed=0
+            )

@@ -30,21 +30,21 @@ def most_in_any_window(groups: np.ndarray, window: int = WINDOW) -> int:
 
 
 class TestMarginalRelevance:
-    def test_without_likeness_the_order_is_that_of_the_scores(self):
+    def test_without_likeness_diversifying_keeps_the_order_of_the_scores(self):
         scores = np.array([0.2, 0.9, 0.5], np.float32)
         assert diversify(scores, apart(3), limit=3).tolist() == [1, 2, 0]
 
-    def test_something_else_comes_before_more_of_the_same(self):
+    def test_a_dissimilar_listing_comes_before_more_of_the_same(self):
         scores = np.array([1, 0.9, 0.5, 0], np.float32)
         chosen = diversify(scores, vectors(SOFA, SOFA_TOO, LAMP, LAMP), limit=4, relevance_share=0.5)
         assert chosen.tolist() == [0, 2, 1, 3]
 
-    def test_where_only_relevance_counts_more_of_the_same_comes_first(self):
+    def test_at_full_relevance_share_more_of_the_same_comes_first(self):
         scores = np.array([1, 0.9, 0.5, 0], np.float32)
         chosen = diversify(scores, vectors(SOFA, SOFA_TOO, LAMP, LAMP), limit=4, relevance_share=1)
         assert chosen.tolist() == [0, 1, 2, 3]
 
-    def test_the_scale_of_the_scores_is_of_no_account(self, rng):
+    def test_the_scale_of_the_scores_does_not_change_the_diversified_order(self, rng):
         scores, drawn = rng.random(30), unit_rows(rng.standard_normal((30, 4)))
         one, other = (diversify(some, drawn, limit=30) for some in (scores, 1000 * scores - 500))
         assert one.tolist() == other.tolist()
@@ -54,16 +54,16 @@ class TestMarginalRelevance:
         chosen = diversify(scores, vectors(SOFA, SOFA_TOO, [0, 0]), limit=3, relevance_share=0.5)
         assert chosen.tolist() == [0, 2, 1]
 
-    def test_an_opposite_is_no_better_than_something_unrelated(self):
+    def test_an_opposite_vector_is_no_better_than_an_unrelated_one(self):
         scores = np.array([1, 0.5, 0.5, 0], np.float32)
         chosen = diversify(scores, vectors([1, 0], [0, 1], [-1, 0], [0, -1]), limit=2)
         assert chosen.tolist() == [0, 1]
 
-    def test_of_equals_the_first_row_comes_first(self):
+    def test_equal_candidates_are_diversified_in_row_order(self):
         assert diversify(np.zeros(5, np.float32), apart(5), limit=5).tolist() == [0, 1, 2, 3, 4]
 
     @given(st.integers(0, 10_000))
-    def test_it_chooses_what_the_formula_says(self, seed):
+    def test_diversifying_equals_the_marginal_relevance_formula(self, seed):
         rng = np.random.default_rng(seed)
         scores, drawn = rng.random(12), unit_rows(rng.standard_normal((12, 3)))
         assert diversify(scores, drawn, limit=9).tolist() == by_the_formula(scores, drawn, 9, 0.9)
@@ -91,21 +91,21 @@ class TestCaps:
         assert most_in_any_window(sellers[chosen]) == 2
         assert most_in_any_window(categories[chosen]) <= 4
 
-    def test_without_caps_they_would_not(self, rng):
+    def test_without_a_cap_a_seller_stands_more_often_in_twenty_places(self, rng):
         sellers = rng.integers(0, 30, 300)
         chosen = diversify(-sellers.astype(np.float32), apart(300), limit=60)
         assert most_in_any_window(sellers[chosen]) > 2
 
-    def test_a_seller_comes_back_as_soon_as_the_window_allows(self):
+    def test_a_capped_seller_comes_back_as_soon_as_the_window_allows(self):
         sellers = np.array([0, 0, *range(1, 9)])
         chosen = diversify(falling(10), apart(10), limit=10, caps=[Cap(sellers, 1)], window=4)
         assert chosen.tolist() == [0, 2, 3, 4, 1, 5, 6, 7, 8, 9]
 
-    def test_what_is_in_no_group_is_not_capped(self):
+    def test_listings_in_no_group_are_not_capped(self):
         cap = Cap(np.full(9, IN_NO_GROUP), 1)
         assert diversify(falling(9), apart(9), limit=9, caps=[cap]).tolist() == list(range(9))
 
-    def test_where_only_one_seller_is_left_the_page_does_not_end(self):
+    def test_where_only_one_seller_is_left_the_cap_does_not_end_the_page(self):
         sellers = np.array([0, 0, 0, 1])
         chosen = diversify(falling(4), apart(4), limit=4, caps=[Cap(sellers, 1)])
         assert chosen.tolist() == [0, 3, 1, 2]
@@ -115,48 +115,48 @@ class TestCaps:
         chosen = diversify(falling(5), apart(5), limit=5, caps=[Cap(sellers, 1)])
         assert sellers[chosen].tolist() == [0, 1, 0, 1, 0]
 
-    def test_one_broken_cap_is_better_than_two(self):
+    def test_breaking_one_cap_is_preferred_to_breaking_two(self):
         sellers, categories = np.array([0, 0, 1]), np.array([0, 0, 0])
         caps = [Cap(sellers, 1), Cap(categories, 1)]
         assert diversify(falling(3), apart(3), limit=3, caps=caps).tolist() == [0, 2, 1]
 
-    def test_a_cap_of_nothing_is_refused(self):
+    def test_a_cap_of_zero_is_refused(self):
         with pytest.raises(ShapeError):
             Cap(np.zeros(3, np.int64), 0)
 
 
 class TestDuplicates:
-    def test_of_one_photo_posted_thrice_the_best_is_shown_alone(self):
+    def test_of_duplicates_only_the_best_is_shown(self):
         duplicates = np.array([IN_NO_GROUP, 5, 5, 5, IN_NO_GROUP])
         assert diversify(falling(5), apart(5), limit=5, duplicates=duplicates).tolist() == [0, 1, 4]
 
-    def test_that_is_not_relaxed_where_nothing_else_is_left(self):
+    def test_duplicates_are_left_out_even_where_nothing_else_is_left(self):
         assert diversify(falling(3), apart(3), limit=3, duplicates=np.zeros(3, np.int64)).tolist() == [0]
 
-    def test_what_has_no_duplicates_is_shown_whatever_else_has_none(self):
+    def test_listings_without_duplicates_are_not_taken_for_duplicates_of_each_other(self):
         duplicates = np.full(4, IN_NO_GROUP)
         assert len(diversify(falling(4), apart(4), limit=4, duplicates=duplicates)) == 4
 
 
 class TestDoor:
-    def test_no_more_are_chosen_than_asked_for_and_none_twice(self, rng):
+    def test_diversifying_chooses_no_row_twice_and_no_more_than_the_limit(self, rng):
         drawn = unit_rows(rng.standard_normal((50, 6)))
         chosen = diversify(rng.random(50), drawn, limit=20)
         assert len(set(chosen.tolist())) == 20
 
-    def test_of_nothing_nothing_is_chosen(self):
+    def test_diversifying_no_candidates_chooses_nothing(self):
         assert len(diversify(np.empty(0), np.empty((0, 4), np.float32), limit=9)) == 0
 
-    def test_a_limit_of_nothing_is_nothing(self):
+    def test_diversifying_with_a_limit_of_zero_chooses_nothing(self):
         assert len(diversify(falling(3), apart(3), limit=0)) == 0
 
     @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
-    def test_a_score_that_is_no_number_is_refused(self, score):
+    def test_diversifying_refuses_a_score_that_is_not_finite(self, score):
         with pytest.raises(ShapeError):
             diversify(np.array([1, score]), apart(2), limit=2)
 
     @pytest.mark.parametrize("row", [[2.0, 0.0], [0.5, 0.5], [np.nan, 0.0]])
-    def test_a_vector_that_is_neither_of_length_one_nor_zeros_is_refused(self, row):
+    def test_diversifying_refuses_a_vector_that_is_neither_of_length_one_nor_zero(self, row):
         with pytest.raises(ShapeError):
             diversify(falling(2), vectors(SOFA, row), limit=2)
 
@@ -171,14 +171,14 @@ class TestDoor:
             {"duplicates": np.array([0, 1, -2])},
         ],
     )
-    def test_what_does_not_fit_is_refused(self, wrong):
+    def test_diversifying_refuses_arguments_that_do_not_fit(self, wrong):
         with pytest.raises(ShapeError):
             diversify(falling(3), apart(3), **{"limit": 3} | wrong)
 
 
 class TestScaled:
-    def test_the_best_is_one_and_the_least_zero(self):
+    def test_scaled_scores_run_from_zero_to_one(self):
         assert scaled(np.array([5.0, 3.0, 4.0])).tolist() == [1, 0, 0.5]
 
-    def test_scores_all_alike_order_nothing(self):
+    def test_equal_scores_are_scaled_to_zero(self):
         assert scaled(np.full(3, 7.0)).tolist() == [0, 0, 0]

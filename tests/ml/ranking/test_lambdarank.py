@@ -1,129 +1,47 @@
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ml.arrays import ShapeError
-from ml.model_files import ModelFileError
-from ml.ranking.boosted_trees import BoostedTrees, TreesError
 from ml.ranking.lambdarank import (
     CLICK,
     HIDDEN,
     NO_INTERACTION,
     PURCHASE,
-    SETTINGS,
-    TREES,
-    Boosting,
-    FeatureMismatch,
     NoPreferences,
-    RankerModel,
     Slates,
-    fit,
 )
-from ml.ranking.position_bias import examination_probability
-
-NAMES = ("content", "previous_order", "distance_km")
-SLATE = 20
-QUICK = Boosting(learning_rate=0.1, leaves=7, least_rows_in_leaf=20, most_trees=60, patience=10)
-
-
-class Shoppers:
-    """Slates in an old order, whose listings shoppers click by merit, if they look at their place at all.
-
-    `content` knows merit but roughly, `previous_order` hardly, and distance lowers it.
-    """
-
-    def __init__(self, seed: int, slate_count: int = 300, position_bias: float = 0.0) -> None:
-        rng = np.random.default_rng(seed)
-        shape = (slate_count, SLATE)
-        content, distance = rng.standard_normal(shape), rng.exponential(10, shape)
-        self.merit = content + 0.5 * rng.standard_normal(shape) - 0.1 * distance
-        previous = 0.3 * self.merit + rng.standard_normal(shape)
-        places = np.argsort(np.argsort(-previous, axis=1), axis=1)
-        examined = examination_probability(places.ravel(), position_bias)
-        clicked = rng.random(shape) < self.chances
-        clicked &= rng.random(shape) < examined.reshape(shape)
-        self.slates = Slates(
-            features=np.stack([content, previous, distance], axis=-1).reshape(-1, 3).astype(np.float32),
-            grades=np.where(clicked.ravel(), CLICK, NO_INTERACTION),
-            sizes=np.full(slate_count, SLATE),
-            examined=examined,
-        )
-
-    @property
-    def chances(self) -> np.ndarray:
-        """Of a click on what was looked at: (q, 20)"""
-        return 1 / (1 + np.exp(1 - 2 * self.merit))
-
-    def gained(self, scores: np.ndarray) -> float:
-        """The NDCG of an order by true merit, without position bias."""
-        discounts = 1 / np.log2(np.arange(SLATE) + 2)
-        order = np.argsort(-scores.reshape(self.merit.shape), axis=1)
-        reached = np.take_along_axis(self.chances, order, axis=1) @ discounts
-        return float((reached / (-np.sort(-self.chances, axis=1) @ discounts)).mean())
-
-
-def trained(training: Slates, validation: Slates, **changes) -> RankerModel:
-    options = {
-        "feature_names": NAMES,
-        "monotone": {"distance_km": -1},
-        "seed": 3,
-        "thread_count": 1,
-        "boosting": QUICK,
-    }
-    return fit(training, validation, **options | changes)
-
-
-@pytest.fixture(scope="module")
-def earlier() -> Shoppers:
-    return Shoppers(0)
-
-
-@pytest.fixture(scope="module")
-def later() -> Shoppers:
-    return Shoppers(1, slate_count=100)
-
-
-@pytest.fixture(scope="module")
-def unseen() -> Shoppers:
-    return Shoppers(2)
-
-
-@pytest.fixture(scope="module")
-def model(earlier, later) -> RankerModel:
-    return trained(earlier.slates, later.slates)
+from tests.ml.ranking.shoppers import NAMES, QUICK, Shoppers, trained
 
 
 class TestLearning:
-    def test_it_orders_unseen_slates_better_than_any_single_feature(self, model, unseen):
+    def test_the_ranker_orders_unseen_slates_better_than_any_single_feature(self, model, unseen):
         features = unseen.slates.features
         single = max(unseen.gained(features[:, 0]), unseen.gained(-features[:, 2]))
         assert unseen.gained(model.predict(features)) > single + 0.02
 
-    def test_the_same_seed_learns_the_same(self, model, earlier, later):
+    def test_the_same_seed_trains_the_same_ranker(self, model, earlier, later):
         assert trained(earlier.slates, later.slates).text == model.text
 
-    def test_trees_that_no_longer_help_are_not_kept(self, model):
+    def test_trees_after_the_best_validation_score_are_not_kept(self, model):
         assert 0 < model.text.count("Tree=") < QUICK.most_trees
 
-    def test_farther_away_is_never_better(self, model, unseen):
+    def test_with_a_monotone_constraint_a_greater_distance_never_scores_higher(self, model, unseen):
         features = unseen.slates.features[:50]
         far, near = features.copy(), features.copy()
         near[:, 2], far[:, 2] = features[:, 2] / 4, features[:, 2] * 4
         assert (model.predict(far) <= model.predict(near)).all()
 
-    def test_left_free_it_would_sometimes_be(self, earlier, later, unseen):
+    def test_without_the_monotone_constraint_a_greater_distance_sometimes_scores_higher(
+        self, earlier, later, unseen
+    ):
         model = trained(earlier.slates, later.slates, monotone={}, boosting=replace(QUICK, leaves=31))
         nearer = [unseen.slates.features * np.float32([1, 1, share]) for share in (0.25, 0.5, 0.75, 1)]
         scores = np.array([model.predict(features) for features in nearer])
         assert (np.diff(scores, axis=0) > 0).any()
 
-    def test_what_is_unknown_is_no_trouble_and_says_something(self, earlier, later, unseen):
+    def test_the_ranker_learns_from_features_with_unknown_values(self, earlier, later, unseen):
         gaps = [shoppers.slates.features.copy() for shoppers in (earlier, later, unseen)]
         for features in gaps:
             features[::3, 0] = np.nan
@@ -135,7 +53,7 @@ class TestLearning:
         assert np.isfinite(scores).all()
         assert unseen.gained(scores) > unseen.gained(-gaps[2][:, 2])
 
-    def test_what_was_hidden_is_put_below_what_nothing_followed_from(self, earlier, later, unseen):
+    def test_hidden_listings_score_below_those_without_interactions(self, earlier, later, unseen):
         def hiding(slates: Slates) -> Slates:
             return replace(slates, grades=np.where(slates.features[:, 1] < -1, HIDDEN, NO_INTERACTION))
 
@@ -144,7 +62,7 @@ class TestLearning:
         scores = model.predict(unseen.slates.features)
         assert scores[hidden].mean() < scores[~hidden].mean()
 
-    def test_a_purchase_is_worth_more_than_a_click(self, earlier, later, unseen):
+    def test_a_purchase_is_worth_more_to_the_ranker_than_a_click(self, earlier, later, unseen):
         """Shoppers click by one feature and buy by another. The second one must dominate."""
 
         def buying(slates: Slates) -> Slates:
@@ -158,9 +76,7 @@ class TestLearning:
 
 
 class TestPositionBias:
-    def test_taking_it_into_account_finds_what_shoppers_like_rather_than_what_they_were_shown_first(
-        self, unseen
-    ):
+    def test_correcting_position_bias_improves_the_order_by_true_merit(self, unseen):
         earlier, later = Shoppers(3, position_bias=1.0), Shoppers(4, slate_count=100, position_bias=1.0)
         corrected = trained(earlier.slates, later.slates)
         naive = trained(
@@ -169,7 +85,7 @@ class TestPositionBias:
         features = unseen.slates.features
         assert unseen.gained(corrected.predict(features)) > unseen.gained(naive.predict(features)) + 0.01
 
-    def test_only_what_something_followed_from_weighs_more_and_not_without_limit(self):
+    def test_only_interactions_weigh_by_inverse_examination_and_up_to_a_limit(self):
         slates = Slates(
             features=np.zeros((4, 1), np.float32),
             grades=np.array([CLICK, NO_INTERACTION, HIDDEN, CLICK]),
@@ -209,7 +125,7 @@ class TestDoor:
             self.few(**wrong)
 
     @pytest.mark.parametrize("chance", [0.0, 1.5, np.nan])
-    def test_a_chance_that_is_none_is_refused(self, chance):
+    def test_an_examination_chance_outside_zero_to_one_is_refused(self, chance):
         with pytest.raises(ShapeError):
             trained(self.few(examined=np.full(3, chance)), self.few())
 
@@ -223,12 +139,12 @@ class TestDoor:
             {"monotone": {"distance_km": -2}},
         ],
     )
-    def test_features_that_do_not_fit_are_refused(self, wrong):
+    def test_features_that_do_not_fit_the_ranker_are_refused(self, wrong):
         with pytest.raises(ShapeError):
             trained(self.few(), self.few(), **wrong)
 
     @pytest.mark.parametrize("grades", [[NO_INTERACTION] * 3, [CLICK] * 3, [CLICK, CLICK, NO_INTERACTION]])
-    def test_where_no_slate_tells_one_listing_from_another_nothing_is_learned(self, grades):
+    def test_slates_without_preferences_train_no_ranker(self, grades):
         silent = self.few(grades=np.array(grades))
         for slates in ((silent, self.few()), (self.few(), silent)):
             with pytest.raises(NoPreferences):
@@ -236,121 +152,12 @@ class TestDoor:
 
 
 class TestPredicting:
-    def test_it_scores_as_lightgbm_does(self, model, unseen):
-        import lightgbm
-
-        features = unseen.slates.features.copy()
-        features[::5, 1] = np.nan
-        expected = lightgbm.Booster(model_str=model.text).predict(features)
-        assert np.allclose(model.predict(features), expected, atol=1e-6)
-
-    def test_columns_side_by_side_in_memory_are_read_right(self, model, unseen):
-        features = unseen.slates.features[:40]
-        assert (model.predict(np.asfortranarray(features)) == model.predict(features)).all()
-        assert (model.predict(features[::2]) == model.predict(features)[::2]).all()
-
-    def test_no_candidates_are_no_trouble(self, model):
+    def test_the_ranker_scores_no_candidates_as_no_rows(self, model):
         assert model.predict(np.empty((0, 3), np.float32)).shape == (0,)
 
     @pytest.mark.parametrize(
         "features", [np.zeros((2, 2), np.float32), np.zeros((2, 3)), np.zeros(3, np.float32)]
     )
-    def test_features_of_another_shape_or_dtype_are_refused(self, model, features):
+    def test_the_ranker_refuses_features_of_another_shape_or_dtype(self, model, features):
         with pytest.raises(ShapeError):
             model.predict(features)
-
-    def test_what_is_no_model_is_refused(self):
-        with pytest.raises(TreesError):
-            BoostedTrees("not a model")
-
-
-class TestFiles:
-    @pytest.fixture
-    def folder(self, model, tmp_path) -> Path:
-        model.save(tmp_path / "ranker")
-        return tmp_path / "ranker"
-
-    def test_a_model_comes_back_as_it_was_saved(self, model, folder, unseen):
-        loaded = RankerModel.load(folder, feature_names=NAMES)
-        assert loaded == model
-        assert (loaded.predict(unseen.slates.features) == model.predict(unseen.slates.features)).all()
-
-    @pytest.mark.parametrize("names", [NAMES[:2], NAMES[::-1], (*NAMES, "price")])
-    def test_other_features_are_refused(self, folder, names):
-        with pytest.raises(FeatureMismatch):
-            RankerModel.load(folder, feature_names=names)
-
-    @pytest.mark.parametrize("name", [TREES, SETTINGS])
-    @pytest.mark.parametrize(
-        "damage", [lambda text: text[: len(text) // 2], lambda text: "", lambda text: "\0"]
-    )
-    def test_damaged_files_are_refused(self, folder, name, damage):
-        (folder / name).write_text(damage((folder / name).read_text()))
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=NAMES)
-
-    def test_bytes_that_are_no_text_are_refused(self, folder):
-        (folder / TREES).write_bytes(b"tree\n\xff\xfe")
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=NAMES)
-
-    @pytest.mark.parametrize("name", [TREES, SETTINGS])
-    def test_a_missing_file_is_refused(self, folder, name):
-        (folder / name).unlink()
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=NAMES)
-
-    def test_a_changed_threshold_is_noticed(self, folder):
-        text = (folder / TREES).read_text()
-        (folder / TREES).write_text(text.replace("threshold=", "threshold=1", 1))
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=NAMES)
-
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"feature_names": ["a", "b", "c"]},
-            {"feature_names": 3},
-            {"boosting": 1},
-            {"validation_ndcg": "good"},
-        ],
-    )
-    def test_settings_that_contradict_the_trees_are_refused(self, folder, change):
-        settings = json.loads((folder / SETTINGS).read_text())
-        (folder / SETTINGS).write_text(json.dumps(settings | change))
-        with pytest.raises(ModelFileError):
-            RankerModel.load(folder, feature_names=change.get("feature_names", NAMES))
-
-
-SERVE = """
-import sys
-import numpy as np
-from ml.ranking.lambdarank import RankerModel
-from ml.ranking.boosted_trees import _library
-def threads():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("Threads"))
-from pathlib import Path
-_library()
-before = threads()
-model = RankerModel.load(Path(sys.argv[1]), feature_names=sys.argv[2].split(","))
-model.predict(np.zeros((5000, 3), np.float32))
-print(threads() - before, *sorted({name.split(".")[0] for name in sys.modules}))
-"""
-
-
-class TestServing:
-    def test_it_loads_neither_sklearn_nor_lightgbms_package_and_starts_no_thread(self, model, tmp_path):
-        model.save(tmp_path)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
-        served = subprocess.run(
-            [sys.executable, "-c", SERVE, str(tmp_path), ",".join(NAMES)],
-            env=environment | {"OMP_NUM_THREADS": "2"},
-            capture_output=True,
-            text=True,
-        )
-        assert served.returncode == 0, served.stderr
-        started, *loaded = served.stdout.split()
-        assert started == "0"
-        assert "numpy" in loaded
-        assert not {"sklearn", "pandas", "lightgbm", "torch"} & set(loaded)

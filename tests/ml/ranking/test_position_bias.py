@@ -6,16 +6,16 @@ from ml.ranking.position_bias import examination_probability, fit_exponent, inve
 
 
 class TestExamination:
-    def test_the_first_place_is_always_looked_at_and_the_fourth_half_as_often_at_one_half(self):
+    def test_the_first_place_is_always_examined_and_the_fourth_half_as_often_at_one_half(self):
         assert examination_probability(np.array([0, 3]), 0.5).tolist() == [1, 0.5]
 
-    def test_without_position_bias_every_place_is_looked_at(self):
+    def test_without_position_bias_every_place_is_examined(self):
         assert examination_probability(np.arange(5), 0).tolist() == [1] * 5
 
     @pytest.mark.parametrize(
         ("positions", "exponent"), [(np.array([-1]), 1), (np.array([0]), -1), (np.array([0.0]), 1)]
     )
-    def test_what_cannot_be_is_refused(self, positions, exponent):
+    def test_negative_places_and_exponents_are_refused(self, positions, exponent):
         with pytest.raises(ShapeError):
             examination_probability(positions, exponent)
 
@@ -27,18 +27,18 @@ def always(positions: np.ndarray) -> np.ndarray:
 
 class TestFitExponent:
     @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
-    def test_it_finds_the_bias_that_clicks_were_drawn_with(self, rng, exponent):
+    def test_the_fitted_exponent_is_the_bias_that_clicks_were_drawn_with(self, rng, exponent):
         positions = rng.integers(0, 20, 60_000)
         clicked = rng.random(len(positions)) < 0.3 * examination_probability(positions, exponent)
         assert fit_exponent(positions, clicked, always(positions)) == pytest.approx(exponent, abs=0.1)
 
-    def test_how_often_a_place_was_filled_is_of_no_account(self, rng):
+    def test_the_fitted_exponent_does_not_depend_on_how_often_a_place_was_filled(self, rng):
         positions = rng.geometric(0.2, 60_000) - 1
         clicked = rng.random(len(positions)) < 0.3 * examination_probability(positions, 0.5)
         assert fit_exponent(positions, clicked, always(positions)) == pytest.approx(0.5, abs=0.1)
 
     @pytest.mark.parametrize("exponent", [0.0, 1.0])
-    def test_better_listings_at_earlier_places_are_not_taken_for_bias(self, rng, exponent):
+    def test_better_listings_at_earlier_places_are_not_taken_for_position_bias(self, rng, exponent):
         """Slots as by Thompson sampling: the better of two listings comes first in four of five slates."""
         better_first = rng.random(60_000) < 0.8
         places = np.array([9, 19])
@@ -50,18 +50,18 @@ class TestFitExponent:
         assert fit_exponent(positions, clicked, likely) == pytest.approx(exponent, abs=0.1)
         assert fit_exponent(positions, clicked, always(positions)) > exponent + 0.5
 
-    def test_without_a_click_nothing_is_believed_of_places(self):
+    def test_without_a_click_no_position_bias_is_fitted(self):
         assert fit_exponent(np.arange(9), np.zeros(9, np.bool_), np.ones(9)) == 0
 
-    def test_without_a_slot_neither(self):
+    def test_without_a_slot_no_position_bias_is_fitted(self):
         assert fit_exponent(np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0)) == 0
 
 
 class TestInverseWeights:
-    def test_a_click_at_a_place_seldom_looked_at_counts_more_up_to_a_limit(self):
+    def test_a_click_at_a_place_seldom_examined_weighs_more_up_to_a_limit(self):
         assert inverse_propensity_weights(np.array([1, 0.5, 0.01]), 10).tolist() == [1, 2, 10]
 
     @pytest.mark.parametrize("chance", [0.0, 1.1, np.nan])
-    def test_what_is_no_chance_is_refused(self, chance):
+    def test_inverse_propensity_weights_refuse_what_is_no_chance(self, chance):
         with pytest.raises(ShapeError):
             inverse_propensity_weights(np.array([chance]))

@@ -20,7 +20,7 @@ class TestOpenPhoto:
         assert 224 <= min(picture.size) < 600
 
     @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1"])
-    def test_every_kind_of_picture_comes_out_in_colour(self, tmp_path, mode):
+    def test_every_kind_of_picture_is_opened_in_colour(self, tmp_path, mode):
         file = tmp_path / ("photo.tif" if mode == "CMYK" else "photo.png")
         Image.new(mode, (30, 20)).save(file)
         assert open_photo(file, 16).mode == "RGB"
@@ -34,24 +34,24 @@ class TestOpenPhoto:
         assert open_photo(Image.new("RGB", (9, 9), (1, 2, 3)), 224).getpixel((0, 0)) == (1, 2, 3)
 
     @pytest.mark.parametrize("content", [b"", b"<svg/>", jpeg().getvalue()[:300]])
-    def test_what_cannot_be_decoded_is_named(self, tmp_path, content):
+    def test_a_photo_that_cannot_be_decoded_is_named(self, tmp_path, content):
         file = tmp_path / "broken.jpg"
         file.write_bytes(content)
         with pytest.raises(UnreadablePhoto, match=r"broken\.jpg"):
             open_photo(file, 224)
 
-    def test_a_missing_file_is_named(self, tmp_path):
+    def test_a_missing_photo_file_is_named(self, tmp_path):
         with pytest.raises(UnreadablePhoto, match=r"gone\.jpg"):
             open_photo(tmp_path / "gone.jpg", 224)
 
 
-def test_the_unreadable_photo_of_a_batch_is_told_by_its_position():
+def test_the_unreadable_photo_of_a_batch_is_named_by_its_position():
     with pytest.raises(UnreadablePhoto) as caught:
         open_photos([jpeg(), io.BytesIO(b"junk"), jpeg()], 64, first=32)
     assert caught.value.position == 33
 
 
-def test_a_square_holds_the_whole_picture():
+def test_square_pixels_hold_the_whole_picture():
     picture = Image.new("RGB", (300, 100))
     picture.paste((255, 255, 255), (250, 0, 300, 100))
     pixels = square_pixels(picture, 30)

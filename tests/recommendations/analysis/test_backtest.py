@@ -7,7 +7,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from recommendations.analysis import backtest
 from recommendations.analysis.backtest import NothingHeldOut, run_backtest
@@ -15,47 +14,13 @@ from recommendations.collaborative import config as recommendations_recipe
 from recommendations.collaborative import model as collaborative_model
 from recommendations.evaluation import point_in_time
 from recommendations.evaluation.baselines import BASELINES
-from recommendations.interactions.simulation import simulate
 from recommendations.models.embeddings import ListingEmbedding
 from recommendations.models.events import Interaction
 from recommendations.models.trained_models import TrainedModel
 from recommendations.ranking.scoring import WARMTH_WEIGHTS
 from recommendations.training import collaborative, source_weights
 from recommendations.training.collaborative import TooFewEvents
-from tests import factories
-from tests.recommendations.past import Past
-
-METHODS = ["popularity", "content", "blend"]
-PNG = b"\x89PNG\r\n"
-
-
-@pytest.fixture
-def past(alice, encoder, now) -> Past:
-    return Past(alice, encoder, now)
-
-
-@pytest.fixture
-def shoppers(past, now):
-    """Simulated shoppers over four kinds of listing, which were imported after all events."""
-    with catalogue_transaction():
-        for number in range(48):
-            path, name = f"Kind {number % 4} / All", f"sofa-{number:02}"
-            about = {"path": path, "price": 20 + number, "external_id": name}
-            past.embed(factories.listing(past.seller, f"Blue sofa {number}", **about), direction=number % 4)
-    simulate(shopper_count=40, seed=2, now=now)
-
-
-@pytest.fixture
-def asked(shoppers, monkeypatch):
-    """`asked(...)` runs the command with few methods and returns what it printed."""
-    monkeypatch.setattr(source_weights, "LEAST_CASES", 5)
-
-    def run(*words: str, methods=METHODS) -> str:
-        out = io.StringIO()
-        call_command("evaluate", "--k", "5", *words, "--methods", *methods, stdout=out)
-        return out.getvalue()
-
-    return run
+from tests.recommendations.analysis.conftest import METHODS
 
 
 def state() -> list:
@@ -66,30 +31,30 @@ def state() -> list:
 
 
 class TestRehearse:
-    def test_the_split_is_by_share_and_all_is_counted(self, shoppers):
-        found = run_backtest(share=0.8, methods=METHODS, max_actors=10)
-        assert found.moment == point_in_time.split_time(0.8)
-        assert found.end == point_in_time.last_event()
-        assert found.event_count + found.answer_count == Interaction.objects.count()
-        assert found.event_count / Interaction.objects.count() == pytest.approx(0.8, abs=0.01)
-        assert found.simulated_count == Interaction.objects.count()
-        assert found.measured.actor_count == 10 < found.measured.eligible_count
+    def test_a_backtest_splits_events_by_share_and_counts_all_of_them(self, shoppers):
+        result = run_backtest(share=0.8, methods=METHODS, max_actors=10)
+        assert result.moment == point_in_time.split_time(0.8)
+        assert result.end == point_in_time.last_event()
+        assert result.event_count + result.answer_count == Interaction.objects.count()
+        assert result.event_count / Interaction.objects.count() == pytest.approx(0.8, abs=0.01)
+        assert result.simulated_count == Interaction.objects.count()
+        assert result.measured.actor_count == 10 < result.measured.eligible_count
 
-    def test_the_weights_are_fitted_on_what_came_before_the_split(self, shoppers, monkeypatch):
-        asked = []
+    def test_a_backtest_fits_source_weights_on_events_before_the_split(self, shoppers, monkeypatch):
+        fits = []
 
         def fit_blend(model, moment, *, end, progress):
-            asked.append((model.trained_until, moment, end))
+            fits.append((model.trained_until, moment, end))
             return WARMTH_WEIGHTS[::-1]
 
         monkeypatch.setattr(source_weights, "fit_blend", fit_blend)
-        found = run_backtest(share=0.8, methods=METHODS, max_actors=10)
-        earlier = point_in_time.split_time(0.8, until=found.moment)
-        assert asked == [(earlier, earlier, found.moment)]
-        assert earlier < found.moment
-        assert found.recipe.blend == WARMTH_WEIGHTS[::-1]
+        result = run_backtest(share=0.8, methods=METHODS, max_actors=10)
+        earlier = point_in_time.split_time(0.8, until=result.moment)
+        assert fits == [(earlier, earlier, result.moment)]
+        assert earlier < result.moment
+        assert result.recipe.blend == WARMTH_WEIGHTS[::-1]
 
-    def test_no_model_sees_what_came_after(self, shoppers, monkeypatch):
+    def test_no_model_of_a_backtest_is_fitted_on_later_events(self, shoppers, monkeypatch):
         seen, real = [], collaborative_model.fit
 
         def fit(behaviour, *args, **how):
@@ -97,20 +62,20 @@ class TestRehearse:
             return real(behaviour, *args, **how)
 
         monkeypatch.setattr(backtest, "fit", fit)
-        found = run_backtest(methods=["als", "blend"], max_actors=10)
+        result = run_backtest(methods=["als", "blend"], max_actors=10)
         assert len(seen) == 2
-        assert max(seen) == found.moment
+        assert max(seen) == result.moment
 
-    def test_without_the_feed_nothing_is_weighed(self, shoppers, monkeypatch):
+    def test_a_backtest_without_the_feed_fits_no_source_weights(self, shoppers, monkeypatch):
         monkeypatch.setattr(source_weights, "fit_blend", None)
         assert run_backtest(methods=["content"], max_actors=10).recipe.blend == ()
 
-    def test_the_recipe_is_that_of_the_active_model(self, shoppers):
+    def test_a_backtest_fits_with_the_config_of_the_active_model(self, shoppers):
         recipe = recommendations_recipe.TrainingConfig(factors=7)
         collaborative.train_collaborative(now=timezone.now(), recipe=recipe, force=True)
         assert run_backtest(methods=["als"], max_actors=10).recipe.factors == 7
 
-    def test_what_comes_after_is_asked_about_and_changes_nothing_that_was_known(self, shoppers, past):
+    def test_later_events_are_held_out_and_change_nothing_that_was_known_at_the_split(self, shoppers, past):
         moment = point_in_time.split_time(0.9)
         before = run_backtest(since=moment, methods=METHODS)
         there = point_in_time.listings_on_market(moment, end=past.moment)[:5]
@@ -120,15 +85,15 @@ class TestRehearse:
         assert (after.event_count, after.recipe) == (before.event_count, before.recipe)
         assert after.measured.eligible_count == before.measured.eligible_count + 1
 
-    def test_a_time_before_all_events_is_too_early(self, shoppers, ago):
+    def test_a_backtest_split_before_all_events_is_refused(self, shoppers, ago):
         with pytest.raises(TooFewEvents, match="no events before"):
             run_backtest(since=ago(days=100))
 
-    def test_a_time_after_all_events_is_too_late(self, shoppers, now):
+    def test_a_backtest_split_after_all_events_is_refused(self, shoppers, now):
         with pytest.raises(NothingHeldOut, match="Split earlier"):
             run_backtest(since=now)
 
-    def test_so_is_one_after_which_nobody_touched_anything_new(self, shoppers, past):
+    def test_a_backtest_after_which_nobody_touched_anything_new_is_refused(self, shoppers, past):
         moment = point_in_time.last_event()
         known = Interaction.objects.filter(occurred_at__lte=moment, kind="view").latest("occurred_at")
         past.event(known.actor, known.listing, hours=0)
@@ -137,18 +102,9 @@ class TestRehearse:
 
 
 class TestCommand:
-    def test_it_prints_a_table_for_each_slice_and_says_what_is_simulated(self, asked):
-        said = asked()
-        for words in ("All:", "Untouched listings:", "Unknown actors:", "Recall@5", "NDCG@5", "MAP@5"):
-            assert words in said
-        for words in ("coverage", "novelty (bits)", "popularity", "the feed", "±"):
-            assert words in said
-        assert "100% of the events are SIMULATED" in said
-        assert f"up to {timezone.localtime(point_in_time.split_time()):%Y-%m-%d %H:%M}" in said
-
-    def test_all_methods_are_measured_unless_some_are_named(self, asked, tmp_path):
-        asked("--json", str(tmp_path / "all.json"), methods=list(BASELINES))
-        asked("--json", str(tmp_path / "some.json"))
+    def test_the_evaluate_command_measures_all_methods_unless_some_are_named(self, evaluate, tmp_path):
+        evaluate("--json", str(tmp_path / "all.json"), methods=list(BASELINES))
+        evaluate("--json", str(tmp_path / "some.json"))
         figures = [
             json.loads((tmp_path / name).read_text())["measured"]["slices"][0]["figures"]
             for name in ("all.json", "some.json")
@@ -156,67 +112,36 @@ class TestCommand:
         assert [list(methods) for methods in figures] == [list(BASELINES), METHODS]
         assert figures[0]["popularity"] == figures[1]["popularity"]
 
-    def test_json_holds_every_figure_with_its_interval_and_is_strict(self, asked, tmp_path):
-        asked("--json", str(tmp_path / "found.json"))
-        text = (tmp_path / "found.json").read_text()
-        found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-        estimate = found["measured"]["slices"][0]["figures"]["blend"]["ndcg"]
-        assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
-        assert found["measured"]["k"] == 5
-        assert found["moment"] == point_in_time.split_time().isoformat()
-        assert len(found["recipe"]["blend"]) == len(WARMTH_WEIGHTS)
-
-    def test_a_folder_gets_all_three_files(self, asked, tmp_path):
-        asked("--output", str(tmp_path / "new" / "folder"))
-        folder = tmp_path / "new" / "folder"
-        names = ["evaluation.json", "evaluation.md", "evaluation.png"]
-        assert sorted(file.name for file in folder.iterdir()) == names
-        assert (folder / "evaluation.png").read_bytes().startswith(PNG)
-        markdown = (folder / "evaluation.md").read_text()
-        assert "| method | Recall@5 | NDCG@5 | MAP@5 | coverage | novelty (bits) |" in markdown
-        assert markdown.count("| the feed |") == 3
-        assert "SIMULATED" in markdown
-
-    def test_a_file_of_ones_own_goes_before_the_folder(self, asked, tmp_path):
-        own = tmp_path / "mine.png"
-        asked("--output", str(tmp_path / "rest"), "--chart", str(own))
-        assert own.read_bytes().startswith(PNG)
-        assert not (tmp_path / "rest" / "evaluation.png").exists()
-
-    def test_one_method_makes_a_chart_too(self, asked, tmp_path):
-        asked("--chart", str(tmp_path / "one.png"), methods=["content"])
-        assert (tmp_path / "one.png").read_bytes().startswith(PNG)
-
-    def test_the_same_seed_gives_the_same_file(self, asked, tmp_path):
+    def test_the_same_seed_writes_the_same_evaluation_file(self, evaluate, tmp_path):
         for name, seed in (("1", "4"), ("2", "4"), ("3", "5")):
-            asked("--seed", seed, "--actors", "8", "--json", str(tmp_path / name))
+            evaluate("--seed", seed, "--actors", "8", "--json", str(tmp_path / name))
         first, again, other = ((tmp_path / name).read_text() for name in "123")
         assert first == again != other
 
-    def test_a_time_may_be_given_instead_of_a_share(self, asked, tmp_path):
+    def test_the_evaluate_command_splits_at_a_given_time(self, evaluate, tmp_path):
         moment = point_in_time.split_time(0.7)
-        asked("--since", moment.isoformat(), "--json", str(tmp_path / "found.json"))
-        assert json.loads((tmp_path / "found.json").read_text())["moment"] == moment.isoformat()
+        evaluate("--since", moment.isoformat(), "--json", str(tmp_path / "evaluation.json"))
+        assert json.loads((tmp_path / "evaluation.json").read_text())["moment"] == moment.isoformat()
 
-    def test_nothing_is_published_and_nothing_changes(self, asked, settings):
+    def test_an_evaluation_publishes_nothing_and_changes_nothing(self, evaluate, settings):
         before, files = state(), sorted(settings.MODEL_ROOT.rglob("*"))
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            asked()
+            evaluate()
         assert state() == before
         assert sorted(settings.MODEL_ROOT.rglob("*")) == files
         starts = {query["sql"].split()[0].upper() for query in queries}
         assert starts <= {"SELECT", "WITH", "DECLARE", "SAVEPOINT", "RELEASE", "CLOSE", "FETCH"}
 
-    def test_its_steps_are_told(self, asked):
-        said = asked()
+    def test_the_evaluate_command_prints_its_steps_in_order(self, evaluate):
+        printed = evaluate()
         steps = [
             "Fitting a model for the source weights ...",
             "Fitting source weights ...",
             "Fitting on the earlier events",
         ]
-        places = [said.index(step) for step in [*steps, "Ranking for"]]
+        places = [printed.index(step) for step in [*steps, "Ranking for"]]
         assert places == sorted(places)
 
 
@@ -228,27 +153,29 @@ class TestWhatCannotBeEvaluated:
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    def test_no_events(self, encoder):
+    def test_evaluating_without_events_is_refused(self, encoder):
         assert self.refused().startswith("There are no events")
 
-    def test_too_few_events(self, past):
+    def test_evaluating_too_few_events_is_refused(self, past):
         sofa = past.listing()
         for hour in range(5):
             past.event(f"actor {hour}", sofa, hours=hour - 10)
         assert "at least" in self.refused()
 
-    def test_no_encoder(self, shoppers):
+    def test_evaluating_without_an_encoder_names_the_command_that_helps(self, shoppers):
         TrainedModel.objects.all().delete()
         assert "manage.py embed" in self.refused()
 
-    def test_no_embedded_listing(self, shoppers):
+    def test_evaluating_without_embedded_listings_names_the_command_that_helps(self, shoppers):
         ListingEmbedding.objects.all().delete()
         assert "manage.py embed" in self.refused()
 
-    def test_nothing_after_the_split(self, shoppers):
+    def test_evaluating_with_nothing_after_the_split_is_refused(self, shoppers):
         assert "Split earlier" in self.refused("--since", "2999-01-01")
 
-    def test_a_file_that_cannot_be_written_is_told_before_the_work(self, shoppers, tmp_path, monkeypatch):
+    def test_an_evaluation_file_that_cannot_be_written_is_refused_before_the_work(
+        self, shoppers, tmp_path, monkeypatch
+    ):
         monkeypatch.setattr("recommendations.management.commands.evaluate.rehearse", None)
         assert "is a folder" in self.refused("--json", str(tmp_path))
         (tmp_path / "file").touch()
@@ -265,5 +192,5 @@ class TestWhatCannotBeEvaluated:
             ["--methods", "magic"],
         ],
     )
-    def test_what_makes_no_sense_is_refused(self, db, words):
+    def test_options_of_the_evaluate_command_that_make_no_sense_are_refused(self, db, words):
         assert self.refused(*words)

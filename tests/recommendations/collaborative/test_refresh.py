@@ -44,12 +44,12 @@ def serving():
 def by_listing(counts, listing_ids) -> dict[tuple[int, int], float]:
     """Counts of each pair of listings, whatever the order of the items."""
     pairs = counts.pairs.tocoo()
-    found = zip(listing_ids[pairs.row].tolist(), listing_ids[pairs.col].tolist(), pairs.data, strict=True)
-    return {(source, target): count for source, target, count in found}
+    triples = zip(listing_ids[pairs.row].tolist(), listing_ids[pairs.col].tolist(), pairs.data, strict=True)
+    return {(source, target): count for source, target, count in triples}
 
 
 class TestRefresh:
-    def test_a_listing_published_after_the_training_has_collaborative_scores_of_its_own(
+    def test_a_listing_published_after_the_training_gets_collaborative_scores_by_a_refresh(
         self, trained, shoppers, alice
     ):
         sofa = factories.listing(alice, "Blue sofa that just came")
@@ -62,7 +62,9 @@ class TestRefresh:
         assert serving().neighbours.weights[item].any(), "it has neighbours"
         assert item in serving().neighbours.items[:item], "and is one"
 
-    def test_it_ranks_higher_for_whom_others_like_them_touched_it(self, trained, shoppers, alice):
+    def test_after_a_refresh_a_new_listing_ranks_higher_for_actors_like_those_who_touched_it(
+        self, trained, shoppers, alice
+    ):
         """An actor's factors, folded in before and after, score the listings of similar actors higher."""
         sofa_fans = self.fans_of(shoppers, "Home & Garden / Sofas")
         bike_fans = self.fans_of(shoppers, "Sports / Bicycles")
@@ -88,7 +90,7 @@ class TestRefresh:
         }
         return sorted(shoppers, key=lambda shopper: -share[shopper])
 
-    def test_counts_after_a_refresh_equal_those_of_a_training_anew(self, trained, shoppers, alice, now):
+    def test_counts_after_a_refresh_equal_those_of_a_new_training(self, trained, shoppers, alice, now):
         sofa = factories.listing(alice, "Blue sofa that just came")
         visitor = models.Actor.objects.create(external_id="visitor-1", kind="visitor")
         factories.event(visitor, sofa, "view")
@@ -102,7 +104,9 @@ class TestRefresh:
         refresh()
         self.counts_are_those_of_a_training_anew()
 
-    def test_so_they_do_after_things_were_taken_back(self, trained, shoppers, bob, alice):
+    def test_counts_after_a_refresh_equal_those_of_a_new_training_when_events_were_taken_back(
+        self, trained, shoppers, bob, alice
+    ):
         """All events of Bob, and one that another shopper had before the training."""
         sofas = [factories.listing(alice, f"Blue sofa that just came {number}") for number in range(2)]
         for sofa in sofas:
@@ -122,14 +126,14 @@ class TestRefresh:
         counted = store.load_counted(store.active())
         behaviour = read_history(until=timezone.now())
         anew = fit(behaviour, serving().recipe, version="")[1]
-        found, expected = (
+        refreshed, expected = (
             by_listing(counted.counts, serving().listing_ids),
             by_listing(anew, behaviour.listings),
         )
-        assert found.keys() == expected.keys()
-        assert found == pytest.approx(expected)
+        assert refreshed.keys() == expected.keys()
+        assert refreshed == pytest.approx(expected)
 
-    def test_without_new_events_it_writes_nothing(self, trained, settings, alice, bob):
+    def test_a_refresh_without_new_events_writes_nothing(self, trained, settings, alice, bob):
         factories.listing(alice, "Blue sofa that nobody saw")
         before = sorted(settings.MODEL_ROOT.rglob("*"))
         assert refresh() == 0
@@ -138,11 +142,13 @@ class TestRefresh:
         assert sorted(settings.MODEL_ROOT.rglob("*")) == before
         assert store.active().sha256 == trained.sha256
 
-    def test_it_reads_each_event_once(self, trained, shoppers, alice):
+    def test_a_refresh_reads_each_event_once(self, trained, shoppers, alice):
         factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
         assert [refresh() for _ in range(3)] == [1, 0, 0]
 
-    def test_the_row_stays_and_says_when_and_how_much(self, trained, shoppers, alice):
+    def test_a_refresh_keeps_the_row_of_the_model_and_records_when_and_how_much(
+        self, trained, shoppers, alice
+    ):
         factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
         refresh()
         row = store.active()
@@ -150,7 +156,9 @@ class TestRefresh:
         assert row.metrics["refreshed_at"]
         assert row.metrics["events"] == trained.metrics["events"]
 
-    def test_what_is_sold_is_nobodys_neighbour_any_more_and_still_votes(self, trained, shoppers, alice, now):
+    def test_after_a_refresh_a_sold_listing_is_nobodys_neighbour_and_still_has_neighbours(
+        self, trained, shoppers, alice, now
+    ):
         sofa = factories.listing(alice, "Blue sofa that just came")
         for shopper in shoppers[:6]:
             factories.event(shopper, sofa, "favourite")
@@ -162,7 +170,7 @@ class TestRefresh:
         assert item not in led_to
         assert model.neighbours.weights[item].any()
 
-    def test_a_listing_that_only_strangers_touched_is_known_by_its_content(
+    def test_a_refresh_gives_a_listing_touched_only_by_new_actors_factors_from_its_content(
         self, shoppers, alice, follow, monkeypatch
     ):
         monkeypatch.setattr("recommendations.collaborative.model.LEAST_FOR_PRIOR", 10)
@@ -175,14 +183,14 @@ class TestRefresh:
         model = serving()
         assert model.als.item_factors[model.items_of(np.array([sofa.pk]))[0]].any()
 
-    def test_it_waits_its_turn(self, trained, shoppers, alice):
+    def test_a_refresh_waits_while_a_training_runs(self, trained, shoppers, alice):
         factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(locks, "is_held", lambda lock: lock == locks.TRAINING)
             assert refresh() == 0
         assert refresh() == 1
 
-    def test_it_takes_a_quarter_of_the_time_at_most(self, trained, shoppers, alice, monkeypatch):
+    def test_refreshes_take_a_quarter_of_the_time_at_most(self, trained, shoppers, alice, monkeypatch):
         monkeypatch.setattr(collaborative_refresh, "SHARE_OF_TIME", 0.25)
         factories.event(shoppers[0], factories.listing(alice, "Blue sofa that just came"))
         trained.metrics |= {"refresh_s": 60, "refreshed_at": timezone.now().isoformat()}
@@ -190,7 +198,7 @@ class TestRefresh:
         assert refresh() == 0
         assert refresh_collaborative(now=timezone.now() + timedelta(seconds=241)) == 1
 
-    def test_before_the_first_model_it_does_nothing(self, shoppers):
+    def test_before_the_first_model_a_refresh_does_nothing(self, shoppers):
         assert refresh() == 0
 
 
@@ -203,7 +211,7 @@ class TestWhatGoesWrong:
         return settings.MODEL_ROOT / store.active().path / name
 
     @pytest.mark.parametrize("name", ["counts.npz", "histories.npz"])
-    def test_damaged_counts_are_counted_anew_and_the_log_says_so(self, news, settings, name, caplog):
+    def test_a_refresh_counts_anew_and_logs_it_where_counts_are_damaged(self, news, settings, name, caplog):
         self.file(settings, name).write_bytes(b"no counts")
         with caplog.at_level(logging.ERROR):
             assert refresh() == 1
@@ -211,18 +219,18 @@ class TestWhatGoesWrong:
         behaviour = read_history(until=timezone.now())
         anew = fit(behaviour, serving().recipe, version="")[1]
         counted = store.load_counted(store.active())
-        found, expected = (
+        refreshed, expected = (
             by_listing(counted.counts, serving().listing_ids),
             by_listing(anew, behaviour.listings),
         )
-        assert found == pytest.approx(expected)
+        assert refreshed == pytest.approx(expected)
 
-    def test_a_damaged_model_is_left_alone_and_shown(self, news, settings):
+    def test_a_refresh_leaves_a_damaged_model_alone_and_records_the_problem(self, news, settings):
         self.file(settings, "als.npz").write_bytes(b"no model")
         assert refresh() == 0
         assert "als.npz is not what was published" in store.active().problem
 
-    def test_a_model_published_meanwhile_is_not_touched(self, news, monkeypatch):
+    def test_a_refresh_does_not_touch_a_model_published_meanwhile(self, news, monkeypatch):
         """A training ends, or somebody rolls back, while a refresh computes."""
 
         def read_showable(real=content_vectors.read_showable):
@@ -233,7 +241,7 @@ class TestWhatGoesWrong:
         assert refresh() == 0
         assert "refreshed_at" not in store.active().metrics
 
-    def test_the_files_before_stay_until_nobody_can_be_reading_them(
+    def test_files_before_a_refresh_stay_until_nobody_can_be_reading_them(
         self, news, trained, settings, shoppers, monkeypatch
     ):
         refresh()
@@ -244,9 +252,7 @@ class TestWhatGoesWrong:
         kept = [folder.name for folder in (settings.MODEL_ROOT / "collaborative").iterdir()]
         assert len(kept) == 1 and kept[0].startswith(f"{trained.version}.2-")
 
-    def test_what_an_attempt_that_broke_off_left_is_in_nobodys_way(
-        self, news, trained, settings, monkeypatch
-    ):
+    def test_a_refresh_succeeds_after_one_that_broke_off(self, news, trained, settings, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr("django.db.models.query.QuerySet.update", lambda *args, **changes: 1 / 0)
             with pytest.raises(ZeroDivisionError):

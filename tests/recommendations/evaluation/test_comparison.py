@@ -5,40 +5,14 @@ import pytest
 
 from recommendations.collaborative.history import read_history
 from recommendations.evaluation import comparison
-from recommendations.evaluation.baselines import BASELINES, BETA, EvaluationContext
-from recommendations.evaluation.comparison import compare, measure, rank_all
+from recommendations.evaluation.baselines import BASELINES
+from recommendations.evaluation.comparison import compare, measure
 from recommendations.evaluation.point_in_time import SnapshotUnavailable
-from recommendations.evaluation.runner import run_for_each
 from recommendations.models.embeddings import ListingEmbedding
-from recommendations.models.feature_names import SOURCES
-from tests.recommendations.past import Past, listings_of
+from tests.recommendations.evaluation.conftest import known
 from tests.recommendations.small_world import model
 
 SECOND = 1 / log2(3)  # what the second place gains
-
-
-@pytest.fixture
-def past(alice, encoder, ago) -> Past:
-    return Past(alice, encoder, ago(days=1))
-
-
-@pytest.fixture
-def three(past):
-    """Two actors touched the first listing, one the second, none the third, which Bob is going to touch too.
-
-    Their words point three ways; the later ones are newer.
-    """
-    first, second, third = (past.listing(hours=-48 + place, direction=place) for place in range(3))
-    past.event("xavier", first, hours=-3)
-    past.event("yvonne", first, hours=-3)
-    past.event("zoe", second, hours=-3)
-    past.event("bob", second, hours=1)
-    past.event("bob", third, hours=1)
-    return first, second, third
-
-
-def known(past, trained=None) -> EvaluationContext:
-    return EvaluationContext(past.world().with_collaborative(trained), read_history(until=past.moment))
 
 
 def measured(past, *methods, k=3, **how):
@@ -50,94 +24,8 @@ def values(part, method) -> dict[str, float]:
     return {name: estimate.value for name, estimate in part.figures[method].items()}
 
 
-def scores_of(past, method: str, name: str, trained=None) -> dict[int, float]:
-    """A method's score of each listing for an actor."""
-    now_known = known(past, trained)
-    contender = BASELINES[method](now_known)
-    (scores,) = run_for_each(now_known.snapshot, past.moment, [past.actor(name)], contender)
-    return dict(zip(listings_of(now_known.snapshot), np.asarray(scores).tolist(), strict=True))
-
-
-class TestMethods:
-    def test_popularity_is_the_share_of_actors_who_had_touched_it(self, past, three):
-        past.event("yvonne", three[0], "favourite", hours=-1)  # the same actor again: no more people
-        past.event("yvonne", three[2], "hide", hours=-1)
-        expected = dict(zip([pk.pk for pk in three], [2 / 3, 1 / 3, 0], strict=True))
-        assert scores_of(past, "popularity", "bob") == pytest.approx(expected)
-
-    def test_newest_is_what_was_published_last_by_then(self, past, three):
-        later = past.listing(hours=2)
-        scores = scores_of(past, "newest", "bob")
-        assert np.isnan(scores.pop(later.pk))
-        assert sorted(scores, key=scores.get) == [sofa.pk for sofa in three]
-
-    @pytest.fixture
-    def paths(self, past):
-        """Xavier touched all three, Yvonne the first two, Bob the first."""
-        sofas = [past.listing() for _ in range(3)]
-        for name, count in (("xavier", 3), ("yvonne", 2), ("bob", 1)):
-            for place, sofa in enumerate(sofas[:count]):
-                past.event(name, sofa, "favourite" if name == "xavier" else "view", hours=-9 + place)
-        return [sofa.pk for sofa in sofas]
-
-    def test_rp3beta_walks_from_a_listing_over_its_actors_to_others(self, past, paths):
-        scores = scores_of(past, "rp3beta", "bob")
-        second = (1 / 3) * (1 / 3 + 1 / 2) / 2**BETA
-        third = (1 / 3) * (1 / 3) / 1**BETA
-        assert scores[paths[1]] / scores[paths[2]] == pytest.approx(second / third, rel=1e-5)
-
-    def test_item_item_cosine(self, past, paths):
-        scores = scores_of(past, "cosine", "bob")
-        second, third = 2 / np.sqrt(3 * 2), 1 / np.sqrt(3 * 1)
-        assert scores[paths[1]] / scores[paths[2]] == pytest.approx(second / third, rel=1e-5)
-
-    @pytest.mark.parametrize("method", ["rp3beta", "cosine"])
-    def test_where_no_path_leads_nothing_is_recommended(self, past, paths, method):
-        apart = past.listing()
-        assert np.isnan(scores_of(past, method, "bob")[apart.pk])
-        assert all(np.isnan(list(scores_of(past, method, "stranger").values())))
-
-    @pytest.mark.parametrize(
-        ("method", "source"),
-        [("content", "content"), ("als", "collaborative"), ("covisitation", "covisitation")],
-    )
-    def test_a_source_alone_is_asked_of_every_listing(self, past, paths, method, source):
-        trained = model({pk: (1.0, 0.1 * pk) for pk in paths}, {paths[0]: {paths[2]: 1.0}})
-        view = known(past, trained).snapshot
-        (asked,) = run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked)
-        expected = asked.by_source[:, SOURCES.index(source)].tolist()
-        assert list(scores_of(past, method, "bob", trained).values()) == expected
-        assert not np.isnan(expected).any()
-
-    def test_the_feed_is_in_its_own_order_and_leaves_out_what_was_not_proposed(self, past, monkeypatch):
-        monkeypatch.setattr("recommendations.retrieval.candidates.PER_SOURCE", 3)
-        for number in range(12):
-            past.event("xavier", past.listing(hours=-48 + number, direction=number), hours=-3)
-        view = known(past).snapshot
-        (asked,) = run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked)
-        ranked = rank_all(known(past), [past.actor("bob")], ["blend"], k=20)["blend"][0]
-        assert len(asked.feed) < 12
-        assert ranked.tolist() == asked.feed.tolist() + [-1] * (20 - len(asked.feed))
-
-    def test_none_recommends_what_was_seen_or_is_ones_own(self, past):
-        seen, hidden, other = (past.listing() for _ in range(3))
-        own = past.listing(seller=past.actor("bob"))
-        for sofa in (seen, hidden, other, own):
-            past.event("xavier", sofa, hours=-3)
-        past.event("bob", seen, hours=-2)
-        past.event("bob", hidden, "hide", hours=-2)
-        ids = [seen.pk, hidden.pk, other.pk, own.pk]
-        trained = model(dict.fromkeys(ids, (1.0, 0.0)), {seen.pk: dict.fromkeys(ids, 1.0)})
-        now_known = known(past, trained)
-        ranked = rank_all(now_known, [past.actor("bob")], list(BASELINES), k=4)
-        found = {
-            name: listings_of(now_known.snapshot, rows[0][rows[0] >= 0]) for name, rows in ranked.items()
-        }
-        assert all(rows == [other.pk] for rows in found.values()), found
-
-
 class TestMeasures:
-    def test_popularity_by_hand(self, past, three):
+    def test_the_measures_of_popularity_equal_a_computation_by_hand(self, past, three):
         """Bob is shown the first, the second and the third, and touches the last two."""
         everyone = measured(past, "popularity").slices[0]
         ideal = 1 + SECOND
@@ -152,11 +40,11 @@ class TestMeasures:
             }
         )
 
-    def test_only_the_first_k_places_count(self, past, three):
+    def test_only_the_first_k_places_count_for_a_measure(self, past, three):
         everyone = measured(past, "popularity", k=2).slices[0]
-        found = values(everyone, "popularity")
-        assert found["recall"] == 1 / 2
-        assert found["coverage"] == pytest.approx(2 / 3)
+        figures = values(everyone, "popularity")
+        assert figures["recall"] == 1 / 2
+        assert figures["coverage"] == pytest.approx(2 / 3)
 
     def test_cold_listings_are_ranked_among_all_others(self, past, three):
         """Only the third listing is relevant there, and it is ranked third."""
@@ -166,10 +54,10 @@ class TestMeasures:
         at_two = measured(past, "popularity", k=2).slices[1]
         assert values(at_two, "popularity") == {"recall": 0, "ndcg": 0, "map": 0}
 
-    def test_cold_actors_are_measured_apart(self, past, three):
+    def test_cold_actors_are_measured_in_a_slice_of_their_own(self, past, three):
         past.event("xavier", three[1], hours=1)
-        found = measured(past, "popularity", "cosine", "blend")
-        everyone, _, cold = found.slices
+        result = measured(past, "popularity", "cosine", "blend")
+        everyone, _, cold = result.slices
         assert (everyone.actor_count, cold.actor_count) == (2, 1)
         assert values(cold, "cosine") == {"recall": 0, "ndcg": 0, "map": 0}
         assert values(cold, "blend")["recall"] == 1
@@ -177,21 +65,21 @@ class TestMeasures:
             (1 + values(cold, "popularity")["ndcg"]) / 2  # Xavier has seen the first
         )
 
-    def test_a_slice_without_anybody_has_no_figures(self, past):
+    def test_a_slice_without_actors_has_unknown_figures(self, past):
         past.event("bob", past.listing(), hours=-1)
         past.event("bob", past.listing(), hours=1)
         cold = measured(past, "content").slices[2]
         assert cold.actor_count == 0
         assert np.isnan(list(values(cold, "content").values())).all()
 
-    def test_it_counts_whom_and_what_it_asked_about(self, past, three):
+    def test_a_measurement_counts_its_actors_and_listings(self, past, three):
         past.event("xavier", three[1], hours=1)
         now_known = known(past)
-        found = measure(now_known, past.aftermath(now_known.snapshot, max_actors=1), methods=["newest"])
-        assert (found.actor_count, found.eligible_count) == (1, 2)
-        assert (found.listing_count, found.cold_listing_count) == (3, 1)
+        result = measure(now_known, past.aftermath(now_known.snapshot, max_actors=1), methods=["newest"])
+        assert (result.actor_count, result.eligible_count) == (1, 2)
+        assert (result.listing_count, result.cold_listing_count) == (3, 1)
 
-    def test_intervals_hold_what_was_measured_and_narrow_with_more_actors(self, past):
+    def test_intervals_hold_the_measured_value_and_narrow_with_more_actors(self, past):
         sofas = [past.listing(direction=place) for place in range(6)]
         for place, sofa in enumerate(sofas):
             for number in range(6 - place):
@@ -201,19 +89,19 @@ class TestMeasures:
             for number in range(count):
                 past.event(f"actor {number}", sofas[number % 6], hours=1 + count / 100)
             figures = measured(past, "popularity").slices[0].figures["popularity"]
-            assert all(found.low <= found.value <= found.high for found in figures.values())
+            assert all(figure.low <= figure.value <= figure.high for figure in figures.values())
             widths.append(figures["ndcg"].high - figures["ndcg"].low)
         assert widths[1] < widths[0] / 2
 
-    def test_the_same_seed_gives_the_same_figures(self, past, three):
+    def test_the_same_seed_measures_the_same_figures(self, past, three):
         past.event("xavier", three[1], hours=1)
         assert measured(past, *BASELINES, seed=3) == measured(past, *BASELINES, seed=3)
 
-    def test_coverage_scatters_around_what_was_measured(self):
+    def test_the_interval_of_coverage_lies_around_its_value(self):
         """Each of 50 actors is shown another listing; bootstrap samples of the actors would cover 0.64."""
-        found = comparison._coverage(np.arange(50)[:, None], 50, seed=0)
-        assert found.value == 1
-        assert 0.85 < found.low < 1 < found.high < 1.15
+        estimate = comparison._coverage(np.arange(50)[:, None], 50, seed=0)
+        assert estimate.value == 1
+        assert 0.85 < estimate.low < 1 < estimate.high < 1.15
 
 
 class TestCompare:
@@ -229,17 +117,17 @@ class TestCompare:
         right, wrong = (model(flat, {ids[0]: {ids[place]: 1.0}}) for place in (5, 8))
         return right, wrong
 
-    def test_it_tells_each_actors_ndcg_by_model_and_by_popularity(self, past, leads):
+    def test_comparing_models_gives_the_ndcg_of_each_actor_by_model_and_by_popularity(self, past, leads):
         right, wrong = leads
         earlier = read_history(until=past.moment)
-        found = compare({"right": right, "wrong": wrong, "none": None}, earlier, end=past.end)
-        assert list(found) == ["right", "popularity", "wrong", "none"]
-        assert found["right"].tolist() == [1.0, 1.0]
-        assert (found["wrong"] < found["right"]).all()
-        assert (found["none"] < found["right"]).all()
-        assert all(len(ndcg) == 2 for ndcg in found.values())
+        ndcg_by_model = compare({"right": right, "wrong": wrong, "none": None}, earlier, end=past.end)
+        assert list(ndcg_by_model) == ["right", "popularity", "wrong", "none"]
+        assert ndcg_by_model["right"].tolist() == [1.0, 1.0]
+        assert (ndcg_by_model["wrong"] < ndcg_by_model["right"]).all()
+        assert (ndcg_by_model["none"] < ndcg_by_model["right"]).all()
+        assert all(len(ndcg) == 2 for ndcg in ndcg_by_model.values())
 
-    def test_what_each_model_would_have_served_is_what_counts(self, past, leads):
+    def test_comparing_models_ranks_with_the_blend_weights_of_each(self, past, leads):
         """The fitted blend weights of a model count too."""
         right, _ = leads
         only_fresh = model(
@@ -247,22 +135,25 @@ class TestCompare:
             recipe=right.recipe.replaced(blend=((0.0, (0.0, 0.0, 0.0, 0.0, 1.0)),)),
         )
         earlier = read_history(until=past.moment)
-        found = compare({"right": right, "fresh": only_fresh}, earlier, end=past.end)
-        assert (found["fresh"] < found["right"]).all()
+        ndcg_by_model = compare({"right": right, "fresh": only_fresh}, earlier, end=past.end)
+        assert (ndcg_by_model["fresh"] < ndcg_by_model["right"]).all()
 
-    def test_progress_goes_once_through_all(self, past, leads):
-        told = []
+    def test_comparing_models_reports_progress_once_through_all(self, past, leads):
+        steps = []
         models = {"right": leads[0], "wrong": leads[1]}
         earlier = read_history(until=past.moment)
-        compare(models, earlier, end=past.end, progress=lambda *step: told.append(step))
-        assert told == [(2, 4), (4, 4)]
+        compare(models, earlier, end=past.end, progress=lambda *step: steps.append(step))
+        assert steps == [(2, 4), (4, 4)]
 
-    def test_where_nothing_came_after_there_is_nobody(self, past):
+    def test_comparing_models_without_later_events_measures_nobody(self, past):
         past.event("bob", past.listing(), hours=-1)
-        found = compare({"none": None}, read_history(until=past.moment), end=past.end)
-        assert {name: ndcg.shape for name, ndcg in found.items()} == {"none": (0,), "popularity": (0,)}
+        ndcg_by_model = compare({"none": None}, read_history(until=past.moment), end=past.end)
+        assert {name: ndcg.shape for name, ndcg in ndcg_by_model.items()} == {
+            "none": (0,),
+            "popularity": (0,),
+        }
 
-    def test_without_vectors_there_is_no_world(self, past, leads):
+    def test_comparing_models_without_embeddings_is_refused(self, past, leads):
         ListingEmbedding.objects.all().delete()
         with pytest.raises(SnapshotUnavailable):
             compare({"right": leads[0]}, read_history(until=past.moment), end=past.end)

@@ -6,21 +6,11 @@ import pytest
 from listings.models import Actor, Listing
 from recommendations.evaluation import point_in_time
 from recommendations.evaluation.point_in_time import SnapshotUnavailable
-from recommendations.evaluation.runner import run_for_each
-from recommendations.feed.pipeline import FeedContext, build_feed
 from recommendations.models.trained_models import TrainedModel
 from recommendations.popularity import trending
 from recommendations.popularity.trending import HALF_LIFE
-from recommendations.retrieval.filters import Filters
-from recommendations.taste.profile import read_profile
 from tests import factories
-from tests.recommendations.past import Past, listings_of
-from tests.recommendations.small_world import model
-
-
-@pytest.fixture
-def past(alice, encoder, ago) -> Past:
-    return Past(alice, encoder, ago(days=1))
+from tests.recommendations.past import listings_of
 
 
 def published_at(view, listing) -> float:
@@ -28,7 +18,7 @@ def published_at(view, listing) -> float:
 
 
 class TestSplitTime:
-    def test_that_share_of_all_events_lies_before(self, past):
+    def test_the_split_time_leaves_the_given_share_of_events_before_it(self, past):
         sofa = past.listing()
         for hour in range(10):
             past.event(f"actor {hour}", sofa, hours=hour)
@@ -36,19 +26,19 @@ class TestSplitTime:
         assert point_in_time.split_time(0.5) == past.at(4)
         assert point_in_time.last_event() == past.at(9)
 
-    def test_or_of_the_events_up_to_a_time(self, past):
+    def test_the_split_time_may_be_of_the_events_up_to_a_time(self, past):
         sofa = past.listing()
         for hour in range(10):
             past.event(f"actor {hour}", sofa, hours=hour)
         assert point_in_time.split_time(0.5, until=past.at(3)) == past.at(1)
 
-    def test_without_events_there_is_none(self, db):
+    def test_without_events_there_is_no_split_time(self, db):
         assert point_in_time.split_time() is None
         assert point_in_time.last_event() is None
 
 
 class TestWhatWasOnTheMarket:
-    def test_a_listing_sold_before_is_not_there_and_one_sold_later_is(self, past):
+    def test_a_past_snapshot_lacks_listings_sold_before_and_holds_those_sold_later(self, past):
         earlier, later, unsold = past.listing(), past.listing(), past.listing()
         past.sell(earlier, hours=-1)
         past.sell(later, hours=1)
@@ -60,13 +50,13 @@ class TestWhatWasOnTheMarket:
         past.event("bob", later, "purchase", hours=1)
         assert listings_of(past.world()) == [later.pk]
 
-    def test_nor_is_one_withdrawn_before(self, past):
+    def test_a_past_snapshot_lacks_listings_withdrawn_before(self, past):
         earlier, later = past.listing(), past.listing()
         past.withdraw(earlier, hours=-1)
         past.withdraw(later, hours=1)
         assert listings_of(past.world()) == [later.pk]
 
-    def test_one_published_until_the_end_is_there_and_one_after_it_is_not(self, past):
+    def test_a_past_snapshot_holds_listings_published_until_the_end_with_their_age_unknown(self, past):
         between = past.listing(hours=9)
         past.listing(hours=11)
         view = past.world()
@@ -75,23 +65,23 @@ class TestWhatWasOnTheMarket:
             "of the later ones nothing says at the moment that they are new"
         )
 
-    def test_drafts_are_not(self, past):
+    def test_a_past_snapshot_lacks_drafts(self, past):
         shown, draft = past.listing(), past.listing()
         Listing.objects.filter(pk=draft.pk).update(status="draft")
         assert listings_of(past.world()) == [shown.pk]
 
-    def test_reserved_ones_are(self, past):
+    def test_a_past_snapshot_holds_reserved_listings(self, past):
         reserved = past.listing()
         Listing.objects.filter(pk=reserved.pk).update(status="reserved")
         assert listings_of(past.world()) == [reserved.pk]
 
-    def test_one_imported_later_was_there_from_its_first_event(self, past):
+    def test_a_listing_imported_later_is_on_the_market_from_its_first_event(self, past):
         imported = past.listing(hours=20)
         past.event("bob", imported, "hide", hours=-5)
         past.event("bob", imported, hours=-3)
         assert published_at(past.world(), imported) == past.at(-5).timestamp()
 
-    def test_one_imported_later_that_nobody_had_touched_yet_is_of_unknown_age(self, past):
+    def test_a_listing_imported_later_and_not_touched_before_is_of_unknown_age(self, past):
         """If it counted as new, the newest listings would be the ones that are touched next."""
         imported, older = past.listing(hours=20), past.listing(hours=-30)
         past.event("bob", imported, hours=5)
@@ -100,7 +90,7 @@ class TestWhatWasOnTheMarket:
         assert np.isnan(published_at(view, imported))
         assert listings_of(view, view.newest(1, view.alive)) == [older.pk]
 
-    def test_only_what_the_active_encoder_has_seen(self, past, alice):
+    def test_a_past_snapshot_holds_only_listings_embedded_by_the_active_encoder(self, past, alice):
         seen, by_another = past.listing(), factories.listing(alice, created_at=past.at(-48))
         past.embed(by_another, version="another")
         factories.listing(alice, created_at=past.at(-48))
@@ -108,14 +98,14 @@ class TestWhatWasOnTheMarket:
 
 
 class TestWorld:
-    def test_trending_is_what_it_was_then(self, past):
+    def test_trending_scores_of_a_past_snapshot_are_those_of_its_moment(self, past):
         warm, cool, later = past.listing(), past.listing(), past.listing()
         past.event("bob", warm, "favourite", hours=0)
         past.event("bob", cool, "favourite", hours=-HALF_LIFE / timedelta(hours=1))
         past.event("bob", later, "favourite", hours=1)
         assert past.world().trending.tolist() == pytest.approx([1.0, 0.5, 0.0])
 
-    def test_it_counts_as_the_roll_up_counts(self, past, alice):
+    def test_past_trending_scores_equal_those_of_the_roll_up(self, past, alice):
         sofas = [past.listing() for _ in range(4)]
         for number, kind in enumerate(["view", "purchase", "message", "hide"]):
             past.event("bob", sofas[number], kind, hours=-number)
@@ -123,16 +113,16 @@ class TestWorld:
         trending.roll_up(now=past.moment)
         ids, scores = trending.top()
         rolled_up = dict(zip(ids.tolist(), scores.tolist(), strict=True))
-        found = trending.top_at(past.moment)
-        assert dict(zip(found[0].tolist(), found[1].tolist(), strict=True)) == pytest.approx(rolled_up)
+        top_then = trending.top_at(past.moment)
+        assert dict(zip(top_then[0].tolist(), top_then[1].tolist(), strict=True)) == pytest.approx(rolled_up)
 
-    def test_without_an_encoder_it_says_what_mends_it(self, past):
+    def test_a_past_snapshot_without_an_encoder_names_the_command_that_helps(self, past):
         past.listing()
         TrainedModel.objects.all().delete()
         with pytest.raises(SnapshotUnavailable, match="manage.py embed"):
             past.world()
 
-    def test_without_an_embedded_listing_too(self, past, alice):
+    def test_a_past_snapshot_without_embedded_listings_names_the_command_that_helps(self, past, alice):
         factories.listing(alice, created_at=past.at(-48))
         with pytest.raises(SnapshotUnavailable, match="manage.py embed"):
             past.world()
@@ -145,7 +135,7 @@ class TestAftermath:
         names = [actor.external_id for actor in after.actors]
         return {name: listings_of(view, after.relevant[row].indices) for row, name in enumerate(names)}
 
-    def test_what_was_touched_later_is_right_and_what_was_touched_before_is_not(self, past):
+    def test_held_out_listings_are_those_touched_later_and_not_before(self, past):
         known, new, again = (past.listing() for _ in range(3))
         past.event("bob", known, hours=-1)
         past.event("bob", again, hours=-1)
@@ -153,7 +143,7 @@ class TestAftermath:
         past.event("bob", new, hours=1)
         assert self.relevant(past) == {"bob": [new.pk]}
 
-    def test_what_was_hidden_or_is_ones_own_is_not_right(self, past):
+    def test_held_out_listings_are_neither_hidden_nor_the_actors_own(self, past):
         hidden, before = past.listing(), past.listing()
         own, wanted = past.listing(seller=past.actor("bob")), past.listing()
         past.event("bob", hidden, hours=1)
@@ -164,7 +154,7 @@ class TestAftermath:
         past.event("bob", wanted, hours=1)
         assert self.relevant(past) == {"bob": [wanted.pk]}
 
-    def test_what_was_not_on_the_market_or_came_after_the_end_is_not_asked_about(self, past):
+    def test_held_out_listings_were_on_the_market_and_touched_before_the_end(self, past):
         sold, sofa, late = past.listing(), past.listing(), past.listing()
         past.sell(sold, hours=-1)
         past.event("bob", sold, hours=1)
@@ -172,7 +162,7 @@ class TestAftermath:
         past.event("dora", sofa, hours=1)
         assert self.relevant(past) == {"dora": [sofa.pk]}
 
-    def test_a_visitor_who_logged_in_is_one_with_the_member(self, past):
+    def test_events_of_a_visitor_who_logged_in_are_held_out_with_the_members(self, past):
         seen, new = past.listing(), past.listing()
         visitor = Actor.objects.create(external_id="v", kind="visitor", merged_into=past.actor("bob"))
         past.event(visitor, seen, hours=-1)
@@ -181,7 +171,7 @@ class TestAftermath:
         assert self.relevant(past) == {"bob": [new.pk]}
         assert not past.aftermath().is_cold_actor.any()
 
-    def test_cold_is_what_nobody_and_who_nothing_touched_before(self, past):
+    def test_cold_are_listings_that_nobody_touched_before_and_actors_who_touched_nothing(self, past):
         warm, cold = past.listing(), past.listing()
         past.event("charlie", warm, "hide", hours=-1)
         past.event("bob", cold, hours=1)
@@ -195,7 +185,7 @@ class TestAftermath:
         }
         assert cold_actors == {"bob": True, "charlie": False}
 
-    def test_a_sample_is_drawn_by_its_seed(self, past):
+    def test_a_sample_of_held_out_actors_is_drawn_by_its_seed(self, past):
         sofa = past.listing()
         for number in range(20):
             past.event(f"actor {number}", sofa, hours=1)
@@ -205,60 +195,6 @@ class TestAftermath:
         assert first.keys() != other.keys()
         assert past.aftermath(max_actors=5).actor_count == 20
 
-    def test_where_nothing_came_after_it_is_empty(self, past):
+    def test_without_later_events_nothing_is_held_out(self, past):
         past.event("bob", past.listing(), hours=-1)
         assert len(past.aftermath()) == 0
-
-
-class TestAsking:
-    @pytest.fixture
-    def world(self, past):
-        """Bob likes the first two, Charlie sells, and co-visitation leads from the first to the fifth."""
-        past.sofas = [past.listing(direction=number % 3, hours=-48 + number) for number in range(8)]
-        past.own = past.listing(seller=past.actor("bob"))
-        past.event("bob", past.sofas[0], "favourite", hours=-2)
-        past.event("bob", past.sofas[1], hours=-1)
-        past.event("charlie", past.sofas[3], hours=-1)
-        ids = [sofa.pk for sofa in past.sofas]
-        factors = {pk: (1.0, place / 10) for place, pk in enumerate(ids)}
-        leads = {ids[0]: {ids[4]: 1.0, ids[5]: 0.5}}
-        return past.world().with_collaborative(model(factors, leads, encoder_version=past.encoder.version))
-
-    def asked(self, past, view) -> FeedContext:
-        return next(run_for_each(view, past.moment, [past.actor("bob")], lambda asked: asked))
-
-    def test_the_feed_is_what_would_have_been_served_then(self, past, world, still_replica):
-        still_replica.snapshot = world
-        page = build_feed(actor=past.actor("bob"), filters=Filters(), limit=50, now=past.moment)
-        served = [item.listing.pk for item in page.items]
-        assert listings_of(world, self.asked(past, world).feed) == served
-        assert set(served) == {sofa.pk for sofa in past.sofas[2:]}
-
-    def test_what_happened_later_changes_nothing(self, past, world):
-        before = self.asked(past, world)
-        past.event("bob", past.sofas[6], "message", hours=1)
-        past.event("bob", past.sofas[2], "hide", hours=1)
-        past.event("charlie", past.sofas[7], "favourite", hours=1)
-        later = past.world().with_collaborative(world.collaborative)
-        after = self.asked(past, later)
-        assert after.profile.weights.tolist() == before.profile.weights.tolist()
-        assert after.feed.tolist() == before.feed.tolist()
-        np.testing.assert_array_equal(after.by_source, before.by_source)
-
-    def test_neither_what_they_have_seen_nor_their_own_is_allowed(self, past, world):
-        allowed = listings_of(world, np.flatnonzero(self.asked(past, world).allowed))
-        assert allowed == [sofa.pk for sofa in past.sofas[2:]]
-
-    def test_answers_come_in_the_order_of_the_actors_and_progress_is_told(self, past, world, monkeypatch):
-        monkeypatch.setattr("recommendations.evaluation.runner.BATCH", 2)
-        actors = [past.actor(name) for name in ("charlie", "bob", "dora", "emil", "frida")]
-        told = []
-        answers = run_for_each(
-            world, past.moment, actors, lambda asked: asked.profile.actor_id, lambda *step: told.append(step)
-        )
-        assert list(answers) == [actor.pk for actor in actors]
-        assert told == [(2, 5), (4, 5), (5, 5)]
-
-    def test_taste_is_that_of_serving(self, past, world):
-        own = read_profile(past.actor("bob"), world, now=past.moment)
-        assert self.asked(past, world).profile.covisited.tolist() == own.covisited.tolist()

@@ -68,7 +68,9 @@ class TestWhatFollowed:
             (["favourite", "hide"], FAVOURITE),
         ],
     )
-    def test_the_strongest_of_it_counts(self, served, does, grades, kinds, grade):
+    def test_a_served_listing_is_graded_by_the_strongest_event_that_followed(
+        self, served, does, grades, kinds, grade
+    ):
         slate = served()
         for kind in kinds:
             does(slate, 2, kind)
@@ -81,7 +83,7 @@ class TestWhatFollowed:
             NO_INTERACTION,
         ]
 
-    def test_what_was_taken_back_does_not(self, served, does, grades):
+    def test_events_taken_back_do_not_count_towards_a_grade(self, served, does, grades):
         slate = served()
         does(slate, 0, "favourite")
         does(slate, 1, "hide")
@@ -89,11 +91,11 @@ class TestWhatFollowed:
         does(slate, 1, "unhide", hours=1)
         assert grades() == [NO_INTERACTION] * 6
 
-    def test_nor_what_came_later_than_is_asked(self, served, does, grades):
+    def test_events_after_the_time_in_question_do_not_count_towards_a_grade(self, served, does, grades):
         does(served(), 0, hours=-1)
         assert grades() == [NO_INTERACTION] * 6
 
-    def test_only_of_listings_that_were_in_a_page(self, served, does, read):
+    def test_only_listings_on_a_served_page_are_graded(self, served, does, read):
         slate = served(pages=[(0, 2), (4, 1)])
         for number in range(6):
             does(slate, number)
@@ -101,37 +103,37 @@ class TestWhatFollowed:
         assert only.served.tolist() == [0, 1, 4]
         assert only.grades.tolist() == [CLICK, CLICK, NO_INTERACTION, NO_INTERACTION, CLICK, NO_INTERACTION]
 
-    def test_only_what_names_the_slate(self, served, does, read, sofas, now):
+    def test_only_events_that_name_the_slate_count_towards_its_grades(self, served, does, read, sofas, now):
         served()
         second = served(at=now - 2.5 * HOUR)
         does(second, 0)
         does("another slate", 1)
         assert [slate.has_preferences for slate in read()] == [False, True]
 
-    def test_a_slate_is_named_with_dashes_or_without(self, served, does, grades):
+    def test_events_may_name_a_slate_with_or_without_dashes(self, served, does, grades):
         slate = served()
         does(f"{slate[:8]}-{slate[8:12]}-{slate[12:16]}-{slate[16:20]}-{slate[20:]}", 0)
         does(slate.upper(), 1)
         assert grades() == [CLICK, CLICK, NO_INTERACTION, NO_INTERACTION, NO_INTERACTION, NO_INTERACTION]
 
-    def test_only_by_whom_it_was_served_to(self, served, does, grades, charlie):
+    def test_events_of_other_actors_do_not_count_towards_a_grade(self, served, does, grades, charlie):
         does(served(), 0, who=charlie)
         assert grades() == [NO_INTERACTION] * 6
 
-    def test_a_visitor_who_logged_in_is_one_with_the_member(self, served, does, read, bob):
+    def test_slates_of_a_visitor_who_logged_in_belong_to_the_member(self, served, does, read, bob):
         visitor = Actor.objects.create(external_id="visitor", kind="visitor", merged_into=bob)
         does(served(actor=visitor), 0)
         does(served(), 1, who=visitor)
         assert [(slate.who, slate.grades.max()) for slate in read()] == [(bob.pk, CLICK)] * 2
 
-    def test_it_is_known_of_what_was_simulated(self, served, does, read):
+    def test_a_slate_with_simulated_events_is_marked_as_simulated(self, served, does, read):
         does(served(), 0, source="simulation")
         does(served(), 0)
         assert sorted(slate.is_simulated for slate in read()) == [False, True]
 
 
 class TestWhatIsRead:
-    def test_features_are_those_that_were_logged(self, served, read, features):
+    def test_the_features_of_a_served_slate_are_those_that_were_logged(self, served, read, features):
         served()
         Listing.objects.update(price=9999)
         only = read()[0]
@@ -139,7 +141,7 @@ class TestWhatIsRead:
         np.testing.assert_array_equal(only.features, wanted)
         np.testing.assert_array_equal(only.score, features[:, -1])
 
-    def test_by_name_whatever_their_order_and_unknown_where_they_were_not(self, served, read, features):
+    def test_logged_features_are_read_by_name_and_missing_ones_are_unknown(self, served, read, features):
         names = ("score", "blend", "what_a_release_before_logged", "content")
         served(names=names, features=features[:, [-1, NAMES.index("blend"), 0, 0]])
         only = read()[0]
@@ -156,11 +158,11 @@ class TestWhatIsRead:
         ],
         ids=["of a search", "never served", "of nobody", "without a blend"],
     )
-    def test_other_slates_are_left_out(self, served, read, how):
+    def test_slates_that_are_no_served_feeds_of_an_actor_are_left_out(self, served, read, how):
         served(**how)
         assert read() == []
 
-    def test_who_is_doubted_teaches_nothing_until_they_are_released(self, served, read, bob):
+    def test_slates_of_a_doubted_actor_are_left_out_until_they_are_released(self, served, read, bob):
         served()
         doubt = Doubt.objects.create(actor=bob, reason="haste", share=0, evidence="900 events on a day")
         assert read() == []
@@ -168,21 +170,21 @@ class TestWhatIsRead:
         doubt.save()
         assert len(read()) == 1
 
-    def test_exploration_slots_come_with_their_pool(self, served, read):
+    def test_exploration_slots_are_read_with_their_pool(self, served, read):
         served(explored={"places": [3, 1], "pool": [1, 3, 5]})
         served(explored={"places": [9], "pool": [9]})  # not places of this slate
         only = read()[0]
         assert (only.explored.tolist(), only.pool.tolist()) == ([1, 3], [1, 3, 5])
 
-    def test_the_earliest_comes_first_and_of_too_many_the_newest_are_read(
-        self, served, read, now, monkeypatch
-    ):
+    def test_slates_are_read_earliest_first_and_of_too_many_the_newest(self, served, read, now, monkeypatch):
         monkeypatch.setattr("recommendations.ranker.served_slates.MOST_SLATES", 2)
         for hours in (1, 3, 2):
             served(at=now - hours * HOUR)
         assert [slate.created_at for slate in read()] == [now - 2 * HOUR, now - HOUR]
 
-    def test_it_takes_no_query_for_each_slate(self, served, does, now, django_assert_num_queries):
+    def test_reading_served_slates_takes_no_query_for_each_slate(
+        self, served, does, now, django_assert_num_queries
+    ):
         for _ in range(5):
             does(served(), 0)
         with django_assert_num_queries(4):

@@ -38,77 +38,77 @@ def photo_file(listing):
 
 
 class TestWhatItLearnsFrom:
-    def test_each_photo_comes_with_the_root_category_of_its_listing(self, shop):
+    def test_the_small_backbone_learns_each_photo_with_the_root_category_of_its_listing(self, shop):
         photos = backbone.read_photos()
         expected = {photo_file(listing): listing.category.path.split(" / ")[0] for listing in shop}
         assert dict(zip(photos.paths, photos.categories, strict=True)) == expected
 
-    def test_a_root_category_is_its_own_root(self, alice):
+    def test_a_photo_of_a_listing_in_a_root_category_has_that_root(self, alice):
         factories.photo(factories.listing(alice, path="Stuff"))
         assert backbone.read_photos().categories == ("Stuff",)
 
-    def test_what_was_sold_or_withdrawn_teaches_too(self, shop, now):
+    def test_photos_of_sold_withdrawn_and_draft_listings_train_the_backbone(self, shop, now):
         Listing.objects.filter(pk=shop[0].pk).update(status="sold", sold_at=now)
         for listing, status in zip(shop[1:], ["withdrawn", "reserved", "draft"], strict=True):
             Listing.objects.filter(pk=listing.pk).update(status=status)
         assert len(backbone.read_photos()) == 4
 
-    def test_a_file_that_is_gone_is_left_out(self, shop):
+    def test_photos_whose_file_is_gone_do_not_train_the_backbone(self, shop):
         photo_file(shop[0]).unlink()
         assert len(backbone.read_photos()) == 3
 
-    def test_of_very_many_photos_a_sample_is_enough(self, shop, monkeypatch):
+    def test_of_very_many_photos_a_sample_trains_the_backbone(self, shop, monkeypatch):
         monkeypatch.setattr(backbone, "MOST_PHOTOS", 3)
         assert len(backbone.read_photos()) == 3
 
 
 class TestTooLittleToLearnFrom:
-    def test_few_photos_are_refused_with_what_would_help(self, alice):
+    def test_a_backbone_training_on_too_few_photos_is_refused_with_a_remedy(self, alice):
         factories.photo(factories.listing(alice))
         with pytest.raises(TooFewPhotos, match="1 photos in 1 root categories.*import_listings") as caught:
             train_backbone(minutes=AT_ONCE)
         assert "IMAGE_WEIGHTS" in caught.value.detail
 
-    def test_many_photos_of_one_category_are_refused(self, alice, few_are_enough):
+    def test_a_backbone_training_on_photos_of_one_category_is_refused(self, alice, few_are_enough):
         for _ in range(4):
             _offer(alice, SOFAS, "navy")
         with pytest.raises(TooFewPhotos, match="4 photos in 1"):
             train_backbone(minutes=AT_ONCE)
 
-    def test_a_damaged_photo_is_named_and_nothing_is_changed(self, shop, settings):
+    def test_a_backbone_training_names_a_damaged_photo_and_writes_no_weights(self, shop, settings):
         photo_file(shop[1]).write_bytes(b"not a photo")
         with pytest.raises(DamagedPhoto, match=photo_file(shop[1]).name):
             train_backbone(minutes=AT_ONCE)
         assert not list((settings.MODEL_ROOT / "backbone").glob("*.safetensors"))
 
-    def test_two_do_not_train_at_once(self, shop, settings):
+    def test_two_backbone_trainings_do_not_run_at_once(self, shop, settings):
         settings.MODEL_ROOT.mkdir()
         with FileLock(settings.MODEL_ROOT / "backbone.lock"), pytest.raises(AlreadyTraining):
             train_backbone(minutes=AT_ONCE)
 
 
 class TestWhatBecomesOfIt:
-    def test_it_is_the_backbone_of_the_next_encoder_while_the_one_before_serves_on(
+    def test_a_trained_backbone_becomes_the_candidate_encoder_while_the_active_one_serves_on(
         self, shop, encoder, settings
     ):
-        said = []
-        model = train_backbone(minutes=AT_ONCE, say=said.append)
+        lines = []
+        model = train_backbone(minutes=AT_ONCE, say=lines.append)
         assert (selection.active_encoder(), selection.target_encoder()) == (encoder, model)
         assert model.status == TrainedModel.Status.CANDIDATE
         (file,) = (settings.MODEL_ROOT / "backbone").glob("catalogue-*.safetensors")
         record = manifest.EncoderManifest.read(model)
         assert record.weights == str(file)
         assert "4 photos of the catalogue" in record.source
-        assert "4 photos of 2 categories" in said[0]
+        assert "4 photos of 2 categories" in lines[0]
 
-    def test_the_next_embed_does_not_go_back_to_the_one_before(self, shop, encoder):
+    def test_the_next_embedding_keeps_the_encoder_over_the_trained_backbone(self, shop, encoder):
         model = train_backbone(minutes=AT_ONCE)
         assert selection.ensure_encoder(lambda line: None) == model
 
-    def test_without_any_encoder_it_serves_at_once(self, shop):
+    def test_without_any_encoder_the_one_over_a_trained_backbone_is_active_at_once(self, shop):
         assert train_backbone(minutes=AT_ONCE) == selection.active_encoder()
 
-    def test_its_encoder_turns_photos_into_features(self, shop, encoder):
+    def test_the_encoder_over_a_trained_backbone_turns_photos_into_features(self, shop, encoder):
         train_backbone(minutes=AT_ONCE)
         loaded = selection.load_target()
         assert loaded.features([photo_file(shop[0])]).shape == (1, loaded.feature_dimension)

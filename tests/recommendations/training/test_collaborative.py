@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -13,19 +12,14 @@ from django.db import connection
 from django.utils import timezone
 
 from listings import services
-from listings.announcing import catalogue_transaction
-from listings.models import Actor, Listing
+from listings.models import Listing
 from recommendations.collaborative import store
 from recommendations.collaborative.config import TrainingConfig
 from recommendations.collaborative.history import read_history
 from recommendations.core import locks
-from recommendations.evaluation import comparison, point_in_time
-from recommendations.indexing import embedding_jobs
 from recommendations.interactions import watermark
-from recommendations.models.events import Interaction
 from recommendations.models.trained_models import TrainedModel
 from recommendations.training import collaborative, tuning
-from tests import factories
 from tests.recommendations.conftest import elsewhere
 
 
@@ -45,14 +39,14 @@ def run_command(*words: str, settings) -> subprocess.CompletedProcess:
 
 
 class TestTrain:
-    def test_it_publishes_by_switching_one_row(self, shoppers, capsys):
+    def test_a_training_publishes_by_switching_one_row(self, shoppers, capsys):
         call_command("train", "collaborative")
         call_command("train", "collaborative")
         assert statuses() == ["retired", "active"]
-        said = capsys.readouterr().out.splitlines()
-        assert re.search(r"events of 30 actors .* It serves now\.$", said[-1])
+        printed = capsys.readouterr().out.splitlines()
+        assert re.search(r"events of 30 actors .* It serves now\.$", printed[-1])
 
-    def test_its_files_hold_no_pickle(self, shoppers, settings, now):
+    def test_the_files_of_a_collaborative_model_hold_no_pickle(self, shoppers, settings, now):
         model = collaborative.train_collaborative(now=now)
         folder = settings.MODEL_ROOT / model.path
         assert {file.suffix for file in folder.iterdir()} == {".faiss", ".json", ".npz"}
@@ -60,7 +54,7 @@ class TestTrain:
             with np.load(file, allow_pickle=False) as archive:
                 assert all(archive[name].dtype != object for name in archive)
 
-    def test_neighbours_are_int32_and_float16_and_only_what_may_still_be_shown(self, shoppers, now):
+    def test_trained_neighbours_are_int32_and_float16_and_never_sold_listings(self, shoppers, now):
         sofa = Listing.objects.first()
         services.mark_sold(listing=sofa, buyer=None, now=now)
         model = store.load(collaborative.train_collaborative(now=now))
@@ -69,22 +63,20 @@ class TestTrain:
         assert item not in model.neighbours.items[model.neighbours.weights > 0]
         assert model.neighbours.weights[item].any(), "it still votes"
 
-    def test_an_event_whose_transaction_still_runs_is_left_for_the_next_refresh(
-        self, shoppers, settings, now
-    ):
+    def test_a_training_records_the_horizon_of_finished_transactions(self, shoppers, settings, now):
         row = collaborative.train_collaborative(now=now)
         assert store.manifest_of(row)["horizon"] == row.horizon == watermark.horizon()
 
 
 class TestBadInput:
-    def test_without_events_it_says_so_and_writes_nothing(self, db, settings):
+    def test_a_training_without_events_fails_and_writes_nothing(self, db, settings):
         with pytest.raises(CommandError, match="no events yet") as refusal:
             call_command("train", "collaborative")
         assert refusal.value.returncode == 1
         assert not TrainedModel.objects.exists()
         assert not settings.MODEL_ROOT.exists()
 
-    def test_too_few_events_are_refused_and_the_model_before_stays(self, shoppers, monkeypatch):
+    def test_a_training_on_too_few_events_fails_and_the_model_before_stays(self, shoppers, monkeypatch):
         first = collaborative.train_collaborative(now=timezone.now())
         monkeypatch.setattr(collaborative, "LEAST_EVENTS", 10**6)
         with pytest.raises(CommandError, match="at least 1000000 events"):
@@ -92,12 +84,12 @@ class TestBadInput:
         assert list(store.trainings()) == [first]
         assert store.active() == first
 
-    def test_an_actor_without_events_and_a_listing_that_is_gone_are_no_obstacle(self, shoppers, charlie):
+    def test_a_training_ignores_actors_without_events_and_deleted_listings(self, shoppers, charlie):
         Listing.objects.first().delete()
         assert collaborative.train_collaborative(now=timezone.now()).status == "active"
         assert charlie.pk not in read_history(until=timezone.now()).actors
 
-    def test_with_wait_it_is_the_next(self, shoppers):
+    def test_a_training_with_wait_starts_after_the_one_that_runs(self, shoppers):
         with ThreadPoolExecutor(1) as pool:
             other = elsewhere(locks.TRAINING)
             other.__enter__()
@@ -105,7 +97,7 @@ class TestBadInput:
             call_command("train", "collaborative", "--wait")
         assert statuses() == ["active"]
 
-    def test_never_two_at_once(self, shoppers):
+    def test_two_collaborative_trainings_do_not_run_at_once(self, shoppers):
         with elsewhere(locks.TRAINING), pytest.raises(CommandError, match="Another process"):
             call_command("train", "collaborative")
         assert connection.is_usable()
@@ -123,11 +115,11 @@ class TestBadInput:
         ],
         ids=" ".join,
     )
-    def test_options_that_contradict_each_other_are_refused(self, db, options):
+    def test_options_of_collaborative_training_that_contradict_each_other_are_refused(self, db, options):
         with pytest.raises(CommandError):
             call_command("train", "collaborative", *options)
 
-    def test_the_process_ends_with_status_1_and_one_line(self, transactional_db, settings):
+    def test_a_failed_training_ends_its_process_with_status_1_and_one_line(self, transactional_db, settings):
         ended = run_command("train", "collaborative", settings=settings)
         assert ended.returncode == 1
         assert (
@@ -135,140 +127,10 @@ class TestBadInput:
         )
 
 
-class TestGate:
-    """BAD is a recipe with one factor and one iteration."""
-
-    BAD = TrainingConfig(factors=1, iterations=1, alpha=0.001, regularisation=1e6).replaced(
-        neighbours=1, window=1, source_exponent=2.0, target_exponent=2.0
-    )
-
-    @pytest.fixture
-    def many_shoppers(self, alice, encoder, now):
-        """Each shopper likes one of six stalls, which only interactions reveal: all texts are the same."""
-        with catalogue_transaction():
-            stalls = [
-                [factories.listing(alice, "On offer", path="Things") for _ in range(20)] for _ in range(6)
-            ]
-        embedding_jobs.embed_claimed_batches(clock=timezone.now)
-        rng = np.random.default_rng(5)
-        for number in range(60):
-            shopper = Actor.objects.create(external_id=f"shopper-{number}")
-            liked = rng.permutation(stalls[number % 6])[:12]
-            Interaction.objects.bulk_create(
-                Interaction(
-                    source="tests",
-                    event_id=f"{number}-{place}",
-                    actor=shopper,
-                    listing=listing,
-                    kind="favourite",
-                    occurred_at=now - timedelta(days=12 - place, minutes=number),
-                )
-                for place, listing in enumerate(liked)
-            )
-
-    def train(self, **how) -> TrainedModel:
-        return collaborative.train_collaborative(now=timezone.now(), **how)
-
-    def test_a_worse_model_is_refused_and_the_active_one_stays(self, many_shoppers, settings):
-        first = self.train()
-        with pytest.raises(collaborative.CollaborativeRefused, match="Worse than .*the active model"):
-            self.train(recipe=self.BAD)
-        assert statuses() == ["active", "rejected"]
-        assert store.active() == first
-        refused = store.trainings().get(status="rejected")
-        assert refused.metrics["ndcg"] < refused.metrics["ndcg_active"]
-        assert refused.metrics["gain_over_active"][1] < 0
-        assert "Worse than" in refused.verdict
-        assert refused.path == ""
-        assert [folder.name for folder in (settings.MODEL_ROOT / "collaborative").iterdir()] == [
-            first.version
-        ]
-
-    def test_the_command_says_why_and_fails(self, many_shoppers, monkeypatch):
-        self.train()
-        monkeypatch.setattr(collaborative, "active_config", lambda: self.BAD)
-        with pytest.raises(CommandError, match="Worse than .* the previous model keeps serving") as refusal:
-            call_command("train", "collaborative")
-        assert refusal.value.returncode == 1
-
-    def test_force_publishes_it_and_is_recorded(self, many_shoppers, monkeypatch, capsys):
-        self.train()
-        monkeypatch.setattr(collaborative, "active_config", lambda: self.BAD)
-        call_command("train", "collaborative", "--force")
-        assert statuses() == ["retired", "active"]
-        row = store.active()
-        assert row.metrics["forced"] is True
-        assert row.verdict.startswith("Published by force. Worse than")
-        assert "by force" in capsys.readouterr().out
-
-    def test_one_that_is_no_worse_needs_no_force(self, many_shoppers):
-        self.train()
-        again = self.train(force=True)
-        assert "forced" not in again.metrics
-        assert re.match(
-            r"NDCG@20 .* against what is popular .*, the active model .* test cases", again.verdict
-        )
-
-    @pytest.fixture
-    def compared(self, monkeypatch) -> list[dict]:
-        """The models of each comparison, and the moment that it went back to."""
-        rounds, real = [], comparison.compare
-        monkeypatch.setattr(
-            comparison,
-            "compare",
-            lambda models, earlier, **how: rounds.append(models) or real(models, earlier, **how),
-        )
-        return rounds
-
-    def test_an_active_model_that_saw_the_answers_is_compared_as_it_was_before(self, many_shoppers, compared):
-        first = self.train()
-        self.train(recipe=TrainingConfig(factors=32))
-        candidate, active = compared[-1]["candidate"], compared[-1]["active"]
-        assert (candidate.recipe.factors, active.recipe.factors) == (32, TrainingConfig().factors)
-        assert candidate.trained_until == active.trained_until < store.load(first).trained_until
-
-    def test_an_older_one_is_compared_as_it_is(self, many_shoppers, compared):
-        moment = point_in_time.split_time(0.8)
-        later = list(Interaction.objects.filter(occurred_at__gt=moment))
-        Interaction.objects.filter(occurred_at__gt=moment).delete()
-        first = collaborative.train_collaborative(now=moment)
-        Interaction.objects.bulk_create(later)
-        self.train()
-        assert compared[-1]["active"].version == first.version
-        assert compared[-1]["active"].digest == first.sha256
-
-    def test_what_had_left_the_market_by_then_is_nobodys_neighbour(self, many_shoppers, compared):
-        """It would take the places of listings that could have been recommended."""
-        gone = Listing.objects.filter(interactions__isnull=False).earliest("pk")
-        Listing.objects.filter(pk=gone.pk).update(status="sold", sold_at=point_in_time.split_time(0.5))
-        self.train()
-        candidate = compared[-1]["candidate"]
-        neighbours = candidate.neighbours.items[candidate.neighbours.weights > 0]
-        assert gone.pk in candidate.listing_ids
-        assert gone.pk not in candidate.listing_ids[neighbours]
-
-    def test_where_nothing_is_embedded_it_publishes_unjudged_and_says_so(self, shoppers):
-        row = self.train(recipe=self.BAD)
-        assert row.status == "active"
-        assert row.verdict.startswith("Not judged: No listing")
-
-    def test_with_too_few_cases_it_publishes_unjudged_and_says_so(self, shoppers):
-        embedding_jobs.embed_claimed_batches(clock=timezone.now)
-        row = self.train(recipe=self.BAD)
-        assert row.status == "active"
-        assert re.fullmatch(r"Not judged: \d+ test cases are fewer than 30\.", row.verdict)
-
-    def test_a_damaged_active_model_does_not_stand_in_the_way(self, many_shoppers, settings):
-        first = self.train()
-        (settings.MODEL_ROOT / first.path / "model.json").write_text("{}")
-        second = self.train()
-        assert second.status == "active"
-        assert "ndcg_active" not in second.metrics
-        assert second.metrics["gain_over_popularity"]
-
-
 class TestRecipe:
-    def test_the_environment_comes_first_then_the_active_model_then_the_default(self, shoppers, settings):
+    def test_the_training_config_comes_from_the_environment_then_the_active_model_then_the_default(
+        self, shoppers, settings
+    ):
         first = collaborative.train_collaborative(now=timezone.now(), recipe=TrainingConfig(factors=20))
         assert store.load(first).recipe.factors == 20
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"covisitation_source_exponent": 0.8})
@@ -277,7 +139,9 @@ class TestRecipe:
         assert model.recipe.normalisation.source_exponent == 0.8
         assert model.recipe.normalisation.target_exponent == TrainingConfig().normalisation.target_exponent
 
-    def test_tuning_prints_each_trial_and_its_best_is_remembered(self, shoppers, capsys, monkeypatch):
+    def test_tuning_prints_each_trial_and_the_next_training_uses_its_best(
+        self, shoppers, capsys, monkeypatch
+    ):
         best = TrainingConfig(factors=24)
         monkeypatch.setattr(
             collaborative.tuning,
@@ -292,27 +156,27 @@ class TestRecipe:
 
 
 class TestList:
-    def test_it_shows_every_training_and_what_became_of_it(self, shoppers, capsys):
+    def test_the_train_command_lists_every_training_and_what_became_of_it(self, shoppers, capsys):
         for _ in range(2):
             collaborative.train_collaborative(now=timezone.now())
         store.reject("refused-1", horizon=1, metrics={"ndcg": 0.1}, verdict="Worse than the active model")
         call_command("train", "collaborative", "--list")
-        said = capsys.readouterr().out
-        assert all(word in said for word in ("retired", "active", "rejected", "Worse than"))
+        printed = capsys.readouterr().out
+        assert all(word in printed for word in ("retired", "active", "rejected", "Worse than"))
 
-    def test_before_the_first_training_it_says_so(self, db, capsys):
+    def test_before_the_first_collaborative_training_the_list_says_so(self, db, capsys):
         call_command("train", "collaborative", "--list")
         assert "Nothing was trained yet" in capsys.readouterr().out
 
 
 class TestRollback:
-    def test_the_model_before_serves_again(self, shoppers, capsys):
+    def test_the_train_command_rolls_back_to_the_collaborative_model_before(self, shoppers, capsys):
         first, _ = (collaborative.train_collaborative(now=timezone.now()) for _ in range(2))
         call_command("train", "collaborative", "--rollback")
         assert store.active() == first
         assert f"collaborative {first.version} serves again" in capsys.readouterr().out
 
-    def test_with_nothing_before_it_fails_and_changes_nothing(self, shoppers):
+    def test_a_rollback_command_with_no_earlier_model_fails_and_changes_nothing(self, shoppers):
         only = collaborative.train_collaborative(now=timezone.now())
         with pytest.raises(CommandError, match="no earlier collaborative model"):
             call_command("train", "collaborative", "--rollback")

@@ -1,6 +1,5 @@
 """Distance decay per root category, learned from shoppers who go far for a car but not for a lamp."""
 
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -92,13 +91,13 @@ def bulk(events) -> None:
 
 
 class TestLearning:
-    def test_each_root_category_has_the_scale_by_which_people_chose(self, shopped, now):
+    def test_each_root_category_learns_the_decay_by_which_people_chose(self, shopped, now):
         decays = learn_decays(read_history(until=now))
         assert decays.keys() == ROOTS.keys()
         assert decays["Lamps"] == pytest.approx(ROOTS["Lamps"], rel=0.5)
         assert decays["Motors"] == pytest.approx(ROOTS["Motors"], rel=0.5)
 
-    def test_a_choice_is_among_what_was_on_the_market_just_then(self, alice, now):
+    def test_distance_decay_is_learned_from_choices_among_what_was_on_the_market_then(self, alice, now):
         """Forty shoppers stay in their own towns; listings there for a minute have no alternatives."""
         rng = np.random.default_rng(4)
         towns = np.repeat(rng.uniform((52.0, -2.5), (54.0, 0.0), (40, 2)), 4, axis=0)
@@ -117,26 +116,26 @@ class TestLearning:
         Listing.objects.bulk_update(antiques, ["status", "sold_at", "updated_at"])
         assert learn_decays(read_history(until=now)) == {}
 
-    def test_a_root_category_with_few_choices_is_left_out(self, shopped, now):
+    def test_a_root_category_with_few_choices_learns_no_distance_decay(self, shopped, now):
         Interaction.objects.filter(listing__category__path__startswith="Motors").exclude(
             actor__external_id__in=[f"shopper {number}" for number in range(30)]
         ).delete()
         assert learn_decays(read_history(until=now)).keys() == {"Lamps"}
 
-    def test_of_no_events_or_no_places_nothing_is_learned(self, shopped, now):
+    def test_without_events_or_locations_no_distance_decay_is_learned(self, shopped, now):
         assert learn_decays(read_history(until=now - timedelta(days=9))) == {}
         Listing.objects.update(latitude=None, longitude=None)
         assert learn_decays(read_history(until=now)) == {}
 
 
 class TestTraining:
-    def test_the_model_knows_them_and_says_so(self, shopped, now):
+    def test_a_trained_model_holds_the_learned_distance_decays(self, shopped, now):
         row = collaborative.train_collaborative(now=now)
         decays = store.load(row).recipe.decays
         assert decays == row.metrics["decays_km"] == learn_decays(read_history(until=now))
         assert decays.keys() == ROOTS.keys()
 
-    def test_another_distance_is_no_other_model_to_be_fitted_and_compared_with(self, shopped, now):
+    def test_a_model_that_differs_only_in_distance_decays_is_not_refitted_for_comparison(self, shopped, now):
         collaborative.train_collaborative(now=now)
         steps = []
         collaborative.train_collaborative(
@@ -144,13 +143,6 @@ class TestTraining:
         )
         assert "Learning distance decays" in steps
         assert "Fitting with the configuration of the active model" not in steps
-
-    def test_they_are_part_of_the_recipe_and_an_older_one_knows_none(self):
-        recipe = TrainingConfig(decays={"Motors": 120.0})
-        saved = json.loads(json.dumps(recipe.to_json()))
-        assert TrainingConfig.from_json(saved) == recipe
-        del saved["decays"]
-        assert TrainingConfig.from_json(saved) == TrainingConfig()
 
 
 class TestPlaceScores:
@@ -173,7 +165,7 @@ class TestPlaceScores:
     def near(self, place, scale_km: float) -> float:
         return float(np.exp(-distances_km(np.array([YORK]), np.array([place]))[0, 0] / scale_km)) + 0.02
 
-    def test_nearness_falls_by_root_category_and_by_a_stated_curve_where_nothing_was_learned(self, view):
+    def test_nearness_falls_by_the_learned_decay_and_by_the_default_where_none_was_learned(self, view):
         expected = [self.near(LEEDS, scale) for scale in (6, 120, DEFAULT_DECAY_KM)]
         scores = LocationProfile.none().place_scores(view, np.arange(3), location=LEEDS)
         assert np.exp(scores) == pytest.approx(expected, rel=1e-3)
@@ -181,12 +173,12 @@ class TestPlaceScores:
         scores = LocationProfile.none().place_scores(alone, np.arange(3), location=LEEDS)
         assert np.exp(scores) == pytest.approx([self.near(LEEDS, DEFAULT_DECAY_KM)] * 3, rel=1e-3)
 
-    def test_where_the_shopper_is_goes_before_where_they_looked(self, view, roots):
+    def test_a_stated_location_overrides_where_the_shopper_looked(self, view, roots):
         habits = LocationProfile.of(np.ones(1), np.array([BATH]), np.array([roots["Toys"]]))
         assert habits.place_scores(view, np.arange(3), location=YORK) == pytest.approx(np.log([1.02] * 3))
         assert (habits.place_scores(view, np.arange(3)) < np.log(0.5)).all()
 
-    def test_where_they_looked_for_lamps_says_most_of_lamps(self, view, roots):
+    def test_places_looked_at_in_a_root_category_count_most_for_that_category(self, view, roots):
         touched = np.array([roots["Lamps"], roots["Motors"]])
         habits = LocationProfile.of(np.ones(2), np.array([YORK, BATH]), touched)
         lamp, car, _ = np.exp(habits.place_scores(view, np.arange(3)))

@@ -30,9 +30,9 @@ def train(**how) -> TrainedModel:
 
 def curves_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """The curves that TensorBoard reads there, as (epoch, value) pairs."""
-    found = EventAccumulator(str(folder)).Reload()
-    names = found.Tags()["scalars"]
-    return {name: [(point.step, point.value) for point in found.Scalars(name)] for name in names}
+    events = EventAccumulator(str(folder)).Reload()
+    names = events.Tags()["scalars"]
+    return {name: [(point.step, point.value) for point in events.Scalars(name)] for name in names}
 
 
 def statuses() -> list[str]:
@@ -46,9 +46,7 @@ def quickly(monkeypatch):
 
 
 class TestPublishing:
-    def test_it_is_a_candidate_that_every_listing_waits_for_while_the_one_before_serves(
-        self, market, encoder
-    ):
+    def test_a_trained_encoder_is_a_candidate_that_every_listing_is_queued_for(self, market, encoder):
         embedding_jobs.embed_claimed_batches(clock=timezone.now)
         model = train()
         assert (selection.active_encoder(), selection.target_encoder()) == (encoder, model)
@@ -59,10 +57,10 @@ class TestPublishing:
         assert EmbeddingJob.objects.count() == len(market)
         assert set(ListingEmbedding.objects.values_list("encoder_version", flat=True)) == {encoder.version}
 
-    def test_labels_figures_and_curves_are_kept_and_nothing_is_a_pickle(self, market, settings):
-        told, moment = [], timezone.now()
-        model = train_encoder(now=moment, options=QUICK, report=told.append)
-        assert [epoch.number for epoch in told] == [1, 2, 3]
+    def test_a_trained_encoder_keeps_its_labels_figures_and_curves_without_pickles(self, market, settings):
+        epochs, moment = [], timezone.now()
+        model = train_encoder(now=moment, options=QUICK, report=epochs.append)
+        assert [epoch.number for epoch in epochs] == [1, 2, 3]
         folder = settings.MODEL_ROOT / model.path
         assert {file.suffix for file in folder.iterdir()} == {".json", ".npz"}
         labels = json.loads((folder / "labels.json").read_text())
@@ -73,16 +71,16 @@ class TestPublishing:
         curves = curves_in(settings.VAR / "tensorboard" / f"encoder-{moment:%Y%m%d-%H%M%S}")
         assert {"loss/contrast", "loss/sibling", "words_to_photo"} <= curves.keys()
         assert curves["photo_accuracy"] == [
-            (epoch.number, pytest.approx(epoch.photo_accuracy)) for epoch in told
+            (epoch.number, pytest.approx(epoch.photo_accuracy)) for epoch in epochs
         ]
 
-    def test_the_same_again_is_the_same_and_disturbs_nobody_who_loads_the_first(self, market):
+    def test_training_an_encoder_again_gives_the_same_version_in_another_folder(self, market):
         first, second = train(), train()
         assert (first.pk, first.version) == (second.pk, second.version)
         assert first.path != second.path
         assert selection.load_target().version == second.version
 
-    def test_a_new_candidate_takes_the_place_of_one_that_waits(self, encoder):
+    def test_a_new_candidate_encoder_replaces_one_that_waits(self, encoder):
         first, second = (selection.register(name, "", "", {}) for name in ("first", "second"))
         assert selection.target_encoder() == second
         assert statuses() == ["active", "retired", "candidate"]
@@ -108,7 +106,7 @@ class TestGate:
             for listing, vector in zip(large_market, vectors, strict=True)
         )
 
-    def test_a_worse_one_is_refused_and_recorded_and_the_active_one_stays(
+    def test_a_worse_encoder_is_refused_and_recorded_and_the_active_one_stays(
         self, perfect, encoder, settings, quickly, capsys
     ):
         with pytest.raises(
@@ -124,10 +122,12 @@ class TestGate:
         assert not [folder for folder in (settings.MODEL_ROOT / "encoder").iterdir() if folder.is_dir()]
         assert not EmbeddingJob.objects.exists()
         call_command("train", "encoder", "--list")
-        said = capsys.readouterr().out
-        assert all(word in said for word in ("active", "rejected, 180 listings", "Worse than"))
+        printed = capsys.readouterr().out
+        assert all(word in printed for word in ("active", "rejected, 180 listings", "Worse than"))
 
-    def test_force_publishes_it_and_is_recorded(self, perfect, large_market, quickly, capsys):
+    def test_a_worse_encoder_is_published_by_force_and_the_row_records_it(
+        self, perfect, large_market, quickly, capsys
+    ):
         call_command("train", "encoder", "--force")
         model = selection.target_encoder()
         assert model.status == TrainedModel.Status.CANDIDATE
@@ -135,7 +135,7 @@ class TestGate:
         assert EmbeddingJob.objects.count() == len(large_market)
         assert "Forced." in capsys.readouterr().out
 
-    def test_refusing_what_was_published_by_force_does_not_take_it_back(self, encoder):
+    def test_refusing_an_encoder_that_was_published_by_force_does_not_take_it_back(self, encoder):
         forced = selection.register("forced", "", "", {}, "Forced.")
         for version in (encoder.version, forced.version):
             selection.reject(version, {}, "Worse")
@@ -144,32 +144,32 @@ class TestGate:
 
 
 class TestBadInput:
-    def test_too_little_is_refused_with_what_would_help(self, market, encoder):
+    def test_an_encoder_training_on_too_few_listings_is_refused_with_a_remedy(self, market, encoder):
         Listing.objects.filter(pk__in=[listing.pk for listing in market[40:]]).delete()
         with pytest.raises(TooLittleMaterial, match="at least 50 training listings.*Import more listings"):
             train()
         assert selection.target_encoder() == encoder
         assert statuses() == ["active"]
 
-    def test_an_empty_catalogue_is_too_little(self, market, quickly):
+    def test_an_encoder_training_on_an_empty_catalogue_is_refused(self, market, quickly):
         Listing.objects.all().delete()
         with pytest.raises(CommandError, match="found 0 listings") as refusal:
             call_command("train", "encoder")
         assert refusal.value.returncode == 1
 
-    def test_never_two_at_once(self, market):
+    def test_two_encoder_trainings_do_not_run_at_once(self, market):
         with elsewhere(locks.ENCODER), pytest.raises(AlreadyTraining):
             train()
         assert statuses() == ["active"]
 
-    def test_a_loss_that_is_no_number_publishes_nothing(self, market):
+    def test_an_encoder_training_whose_loss_is_not_finite_publishes_nothing(self, market):
         with pytest.raises(EncoderRefused, match="The training failed.*active encoder stays"):
             train_encoder(now=timezone.now(), options=replace(QUICK, learning_rate=1e30))
         assert statuses() == ["active"]
 
 
 class TestDamage:
-    def test_it_is_said_with_the_command_that_mends_it_which_mends_it(self, market, encoder, settings):
+    def test_a_damaged_encoder_is_named_with_the_command_that_mends_it(self, market, encoder, settings):
         record = EncoderManifest.read(encoder)
         encoder.delete()
         model = train(record=record)
@@ -182,7 +182,9 @@ class TestDamage:
             train()
             assert selection.load_active().version == selection.active_encoder().version == model.version
 
-    def test_one_of_another_release_is_mended_by_the_same_command(self, market, settings, monkeypatch):
+    def test_an_encoder_of_another_release_is_mended_by_training_it_again(
+        self, market, settings, monkeypatch
+    ):
         model = train()
         monkeypatch.setattr(joint, "FORM", "joint-encoder-0")
         encoders_encoder.load.cache_clear()

@@ -32,14 +32,14 @@ def judges(material) -> dict[int, bool]:
 
 
 class TestWhoJudges:
-    def test_about_one_listing_in_ten(self):
+    def test_about_one_listing_in_ten_is_held_out_from_encoder_training(self):
         assert 0.09 < np.mean([is_held_out(f"listing-{number}") for number in range(10_000)]) < 0.11
 
-    def test_it_follows_from_the_id_alone_and_never_changes(self):
+    def test_whether_a_listing_is_held_out_follows_from_its_id_and_never_changes(self):
         """All encoders are compared on these listings: another hash would train on some of them."""
         assert [number for number in range(60) if is_held_out(f"advert-{number}")] == [1, 10, 16, 31, 50, 58]
 
-    def test_whatever_else_is_in_the_catalogue_they_stay_the_same(self, adverts, alice):
+    def test_held_out_listings_stay_so_whatever_else_is_in_the_catalogue(self, adverts, alice):
         before = judges(read())
         assert sum(before.values()) == JUDGES
         Listing.objects.filter(pk__in=[listing.pk for listing in adverts[::3]]).delete()
@@ -52,12 +52,12 @@ class TestWhoJudges:
 
     def test_fine_tuning_holds_out_the_photos_of_the_same_listings(self, market):
         expected = judges(read())
-        told = {photo.listing_id: is_judge for photo, _, _, is_judge in labelled_photos()}
-        assert told == {pk: expected[pk] for pk in told}
+        is_held_out_of = {photo.listing_id: is_judge for photo, _, _, is_judge in labelled_photos()}
+        assert is_held_out_of == {pk: expected[pk] for pk in is_held_out_of}
 
 
 class TestWhatTeaches:
-    def test_all_but_drafts_sold_and_withdrawn_too(self, adverts, now):
+    def test_sold_and_withdrawn_listings_teach_the_encoder_and_drafts_do_not(self, adverts, now):
         sold, withdrawn, reserved, draft = adverts[:4]
         factories.photo(draft), factories.photo(sold)
         Listing.objects.filter(pk=sold.pk).update(status="sold", sold_at=now)
@@ -67,7 +67,7 @@ class TestWhatTeaches:
         assert read().listing_ids.tolist() == expected
         assert {photo.listing_id for photo, *_ in labelled_photos()} == {sold.pk}
 
-    def test_each_photo_knows_its_listing_and_each_listing_its_words_and_categories(self, market):
+    def test_the_encoder_dataset_holds_photos_by_listing_and_listings_with_words_and_categories(self, market):
         material = read()
         owners = material.listing_ids[material.owners].tolist()
         assert owners == [listing.pk for listing in market for _ in range(listing.photos.count())]
@@ -77,32 +77,32 @@ class TestWhatTeaches:
         assert material.paths[row] == market[row].category.path
         assert material.roots[row] == market[row].category.path.split(" / ")[0]
 
-    def test_a_root_category_is_its_own_root(self, alice, encoder):
+    def test_a_listing_in_a_root_category_has_that_root_in_the_encoder_dataset(self, alice, encoder):
         factories.listing(alice, path="Stuff")
         assert read().roots == read().paths == ["Stuff"]
 
-    def test_of_very_many_the_newest_are_enough(self, adverts, monkeypatch):
+    def test_of_very_many_listings_the_newest_teach_the_encoder(self, adverts, monkeypatch):
         monkeypatch.setattr(encoder_dataset, "MOST_LISTINGS", 10)
         assert read().listing_ids.tolist() == [listing.pk for listing in adverts[-10:]]
 
-    def test_nothing_at_all_is_read_as_nothing(self, encoder):
+    def test_an_empty_catalogue_is_an_empty_encoder_dataset(self, encoder):
         material = read()
         assert (len(material), len(material.features), material.sentences) == (0, 0, None)
 
-    def test_progress_rises_to_the_end(self, adverts):
-        told = []
-        read(lambda done, total: told.append((done, total)))
-        assert told == [(64, 93), (93, 93)]
+    def test_reading_the_encoder_dataset_reports_progress_to_the_end(self, adverts):
+        steps = []
+        read(lambda done, total: steps.append((done, total)))
+        assert steps == [(64, 93), (93, 93)]
 
 
 class TestFeaturesOnce:
-    def test_a_second_reading_needs_no_photo(self, market, settings):
+    def test_photo_features_are_computed_once(self, market, settings):
         first = read()
         assert PhotoFeatures.objects.count() == len(first.features) > 90
         shutil.rmtree(settings.MEDIA_ROOT)
         assert np.array_equal(read().features, first.features)
 
-    def test_a_changed_photo_is_looked_at_again_and_nothing_else_is(self, market, settings):
+    def test_only_a_changed_photo_has_its_features_computed_again(self, market, settings):
         before = read()
         shutil.rmtree(settings.MEDIA_ROOT)
         another_photo(market[0])
@@ -111,7 +111,7 @@ class TestFeaturesOnce:
         assert np.flatnonzero(changed).tolist() == [0]
         assert PhotoFeatures.objects.count() == len(after.features)
 
-    def test_each_backbone_has_its_own(self, market, monkeypatch):
+    def test_each_backbone_has_photo_features_of_its_own(self, market, monkeypatch):
         read()
         count = PhotoFeatures.objects.count()
         other = selection.load_target()
@@ -121,13 +121,13 @@ class TestFeaturesOnce:
 
 
 class TestBadPhotos:
-    def test_one_that_is_gone_is_left_out_and_its_listing_teaches_by_words(self, market):
+    def test_a_listing_whose_photo_file_is_gone_teaches_by_its_words(self, market):
         file_of(market[0].photos.get()).unlink()
         material = read()
         assert 0 not in material.owners
         assert len(material) == len(market)
 
-    def test_one_that_is_damaged_is_named(self, market):
+    def test_a_damaged_photo_is_named_with_a_remedy(self, market):
         file = file_of(market[0].photos.get())
         file.write_bytes(b"not a photo")
         with pytest.raises(DamagedPhoto, match=f"{file.name}.*Remove the photo or restore its file"):

@@ -80,18 +80,18 @@ def hold_out(material, case_count: int, category_count: int = CATEGORY_COUNT) ->
 
 
 class TestLeafPrecision:
-    def test_it_is_the_share_of_the_ten_most_similar_that_have_the_path(self):
+    def test_leaf_precision_is_the_share_of_the_ten_most_similar_of_the_same_path(self):
         assert leaf_precision(GOOD, BLOCKS, PATHS, np.arange(COUNT)).tolist() == [1] * COUNT
         worse = leaf_precision(BAD, BLOCKS, PATHS, np.arange(COUNT))
         assert 0.02 < worse.mean() < 0.15, "a twelfth would be chance"
 
-    def test_a_listing_does_not_find_itself(self):
+    def test_a_listing_does_not_count_for_its_own_leaf_precision(self):
         alone = pointing(np.arange(3))
         assert leaf_precision(alone, BLOCKS, np.array(["a", "b", "c"]), np.arange(3)).tolist() == [0] * 3
 
 
 class TestVerdict:
-    def test_a_worse_one_is_refused_with_the_figures(self, material):
+    def test_an_encoder_worse_than_the_active_one_is_refused_with_the_figures(self, material):
         serve(material, GOOD)
         verdict = judge(material, BAD, BLOCKS, ACTIVE)
         assert not verdict.accepted
@@ -101,22 +101,22 @@ class TestVerdict:
         assert (verdict.metrics["judged_listings"], verdict.metrics["judged_categories"]) == (120, 12)
 
     @pytest.mark.parametrize("stored", [GOOD, BAD], ids=["as good", "better"])
-    def test_one_that_is_no_worse_is_accepted(self, material, stored):
+    def test_an_encoder_that_is_no_worse_than_the_active_one_is_accepted(self, material, stored):
         serve(material, stored)
         assert judge(material, GOOD, BLOCKS, ACTIVE).accepted
 
-    def test_listings_that_encoders_learn_from_do_not_judge(self, material):
+    def test_listings_that_encoders_learn_from_do_not_judge_them(self, material):
         """It has learnt its own by heart, and nothing else."""
         serve(material, GOOD)
         heart = np.where(material.held_out[:, None], BAD, GOOD)
         assert not judge(material, heart, BLOCKS, ACTIVE).accepted
 
-    def test_blocks_may_differ_in_size(self, material):
+    def test_encoders_with_blocks_of_different_size_are_compared(self, material):
         serve(material, GOOD)
         wider = Blocks(look=2, meaning=2, words=24)
         assert judge(material, np.pad(GOOD, ((0, 0), (0, 8))), wider, ACTIVE).accepted
 
-    def test_neither_searches_what_the_other_does_not_know(self, material):
+    def test_encoders_are_compared_on_listings_that_both_have_embedded(self, material):
         """Listings of other categories that say the same would only stand in the candidate's way."""
         vectors, angles = GOOD.copy(), np.arange(120) * 2.4
         vectors[:120] = (vectors[:120] + 0.4 * aside(angles)) / np.sqrt(1.16)
@@ -127,7 +127,7 @@ class TestVerdict:
         assert verdict.metrics["gain_over_active"] == [0, 0]
         assert verdict.metrics["leaf_precision10"] == 0.9, "there are nine others"
 
-    def test_categories_are_drawn_whole(self, material):
+    def test_the_gate_of_encoders_resamples_whole_categories(self, material):
         """What is lost in a single category may be chance; as much lost in each of them is not."""
         serve(material, GOOD)
         in_one, in_all = np.flatnonzero(CATEGORIES == 0), np.arange(CATEGORY_COUNT)
@@ -138,7 +138,7 @@ class TestVerdict:
 
 
 class TestNotJudged:
-    def test_without_another_encoder(self, material):
+    def test_an_encoder_without_a_rival_is_published_unjudged(self, material):
         verdict = judge(material, BAD, BLOCKS, None)
         assert verdict.accepted
         assert verdict.reason == "Not judged: no encoder in service can be compared."
@@ -146,7 +146,7 @@ class TestNotJudged:
         assert 0 < verdict.metrics["leaf_precision10"] < 1
 
     @pytest.mark.parametrize("known", [0, 1, 10])
-    def test_with_few_listings_that_the_active_encoder_knows(self, material, known):
+    def test_an_encoder_is_published_unjudged_where_the_active_one_knows_few_listings(self, material, known):
         """They are fewer than the similar listings that would be counted."""
         serve(material, GOOD, known=known)
         verdict = judge(material, BAD, BLOCKS, ACTIVE)
@@ -155,7 +155,7 @@ class TestNotJudged:
         assert verdict.metrics["judged_listings"] == 120
         assert "leaf_precision10_active" not in verdict.metrics
 
-    def test_if_the_active_encoder_knows_nothing_that_is_held_out(self, material):
+    def test_an_encoder_is_published_unjudged_where_the_active_one_knows_no_held_out_listing(self, material):
         material.held_out[:] = np.arange(COUNT) >= 240
         serve(material, GOOD, known=240)
         verdict = judge(material, BAD, BLOCKS, ACTIVE)
@@ -172,7 +172,9 @@ class TestNotJudged:
             (LEAST_CASES, LEAST_CATEGORIES - 1, False),
         ],
     )
-    def test_listings_and_categories_have_to_be_enough(self, material, case_count, category_count, is_judged):
+    def test_an_encoder_is_judged_only_with_enough_listings_and_categories(
+        self, material, case_count, category_count, is_judged
+    ):
         """A candidate that could not be worse is refused where both are, and else published."""
         serve(material, GOOD)
         hold_out(material, case_count, category_count)
@@ -182,7 +184,7 @@ class TestNotJudged:
         assert verdict.reason.startswith("Worse than" if is_judged else f"{few}{category_count} categories")
         assert ("gain_over_active" in verdict.metrics) == is_judged
 
-    def test_both_figures_are_kept_all_the_same(self, material):
+    def test_both_leaf_precisions_are_kept_of_an_encoder_published_unjudged(self, material):
         serve(material, GOOD)
         hold_out(material, LEAST_CASES - 1)
         verdict = judge(material, BAD, BLOCKS, ACTIVE)

@@ -40,15 +40,17 @@ def interrupt(epoch):
 
 
 class TestWhatBecomesOfIt:
-    def test_its_weights_bear_their_digest_and_the_next_training_takes_them(self, market, encoder, settings):
-        said, told = [], []
-        record = finetune(say=said.append, report=told.append)
+    def test_fine_tuned_weights_bear_their_digest_and_the_next_encoder_training_takes_them(
+        self, market, encoder, settings
+    ):
+        lines, epochs = [], []
+        record = finetune(say=lines.append, report=epochs.append)
         file = Path(record.weights)
         assert file.parent == settings.MODEL_ROOT / "backbone"
         assert file.name == f"finetuned-{sha256_of(file)[:12]}.safetensors"
         assert [entry.name for entry in file.parent.iterdir()] == [file.name]
-        assert [epoch.number for epoch in told] == [1, 2]
-        assert "Root category accuracy on held-out photos" in said[-1]
+        assert [epoch.number for epoch in epochs] == [1, 2]
+        assert "Root category accuracy on held-out photos" in lines[-1]
         assert list((settings.VAR / "tensorboard").glob("backbone-*/events*"))
         assert selection.target_encoder() == encoder, "nothing is served by it yet"
 
@@ -58,18 +60,18 @@ class TestWhatBecomesOfIt:
         assert loaded.record.weights == record.weights
         seen = PhotoFeatures.objects.filter(backbone=loaded.backbone_version)
         assert seen.count() == Photo.objects.count()
-        assert selection.ensure_encoder(said.append) == model, "the next embed does not go back"
+        assert selection.ensure_encoder(lines.append) == model, "the next embed does not go back"
 
-    def test_a_run_that_was_broken_off_goes_on_where_it_was(self, market):
+    def test_an_interrupted_fine_tuning_resumes_where_it_was(self, market):
         with pytest.raises(Interrupted):
             finetune(report=interrupt)
-        told = []
-        finetune(report=told.append)
-        assert [epoch.number for epoch in told] == [2]
+        epochs = []
+        finetune(report=epochs.append)
+        assert [epoch.number for epoch in epochs] == [2]
 
 
 class TestWhatItLearnsFrom:
-    def test_files_that_are_there_and_listings_that_judge_only_judge(self, market):
+    def test_fine_tuning_reads_existing_files_and_holds_out_listings_that_judge(self, market):
         photos = list(Photo.objects.order_by("pk").select_related("listing__category__root"))
         file_of(photos.pop(0)).unlink()
         paths, roots, leaves, held_out = finetuning._labelled_files()
@@ -80,22 +82,22 @@ class TestWhatItLearnsFrom:
 
 
 class TestBadInput:
-    def test_without_photos_it_is_refused(self, encoder, settings, tmp_path):
+    def test_fine_tuning_without_photos_is_refused(self, encoder, settings, tmp_path):
         settings.VAR = tmp_path
         with pytest.raises(FineTuningRefused, match="found 0 photos.*active backbone stays"):
             finetune()
 
-    def test_one_category_is_nothing_to_tell_apart(self, market):
+    def test_fine_tuning_on_one_category_is_refused(self, market):
         Listing.objects.exclude(category__path__startswith="Sports").delete()
         with pytest.raises(FineTuningRefused, match="1 categories among the training photos"):
             finetune()
 
-    def test_a_damaged_photo_is_named(self, market):
+    def test_fine_tuning_the_backbone_names_a_damaged_photo(self, market):
         file = file_of(market[0].photos.get())
         file.write_bytes(b"not a photo")
         with pytest.raises(FineTuningRefused, match=file.name):
             finetune()
 
-    def test_not_while_another_process_trains(self, market):
+    def test_fine_tuning_is_refused_while_another_process_trains_an_encoder(self, market):
         with elsewhere(locks.ENCODER), pytest.raises(AlreadyTraining):
             finetune()

@@ -36,24 +36,24 @@ def events(bob, sofa, count: int) -> None:
 
 
 class TestWhenATrainingIsDue:
-    def test_enough_events_start_one_process_and_not_two(self, started, bob, sofa):
+    def test_enough_events_start_one_training_and_not_two(self, started, bob, sofa):
         events(bob, sofa, 5)
         assert [tasks.train_when_due() for _ in range(3)] == [True, False, False]
         assert [command[-2:] for command in started] == [["train", "collaborative"]]
         assert started[0][0] == sys.executable
 
-    def test_fewer_start_none(self, started, bob, sofa):
+    def test_fewer_events_than_set_start_no_training(self, started, bob, sofa):
         events(bob, sofa, 4)
         assert not tasks.train_when_due()
         assert started == []
 
-    def test_0_switches_it_off(self, started, bob, sofa, settings):
+    def test_a_setting_of_0_switches_automatic_training_off(self, started, bob, sofa, settings):
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"retrain_after_events": 0})
         events(bob, sofa, 5)
         assert not tasks.train_when_due()
 
     @pytest.mark.parametrize("verb", ["published", "refused"])
-    def test_it_counts_from_the_last_training_published_or_refused(self, started, bob, sofa, verb):
+    def test_events_are_counted_from_the_last_training_published_or_refused(self, started, bob, sofa, verb):
         """A refused training is not started again each minute."""
         events(bob, sofa, 5)
         row = store.reject("1", horizon=watermark.horizon(), metrics={}, verdict="")
@@ -63,7 +63,7 @@ class TestWhenATrainingIsDue:
         events(bob, sofa, 5)
         assert tasks.train_when_due()
 
-    def test_one_that_broke_off_is_not_started_again_each_minute(self, started, bob, sofa):
+    def test_a_training_that_broke_off_is_not_started_again_each_minute(self, started, bob, sofa):
         events(bob, sofa, 5)
         assert tasks.train_when_due()
         assert not store.trainings().exists(), "it left nothing, not even a row"
@@ -72,17 +72,17 @@ class TestWhenATrainingIsDue:
         events(bob, sofa, 1)
         assert tasks.train_when_due()
 
-    def test_while_one_runs_it_waits_and_forgets_nothing(self, started, bob, sofa):
+    def test_a_training_that_is_due_waits_while_one_runs_and_is_not_forgotten(self, started, bob, sofa):
         events(bob, sofa, 5)
         with elsewhere(locks.TRAINING):
             assert not tasks.train_when_due()
         assert tasks.train_when_due()
 
-    def test_it_counts_no_further_than_it_has_to(self, bob, sofa):
+    def test_counting_new_events_stops_at_the_limit(self, bob, sofa):
         events(bob, sofa, 5)
         assert schedule.count_between(1, watermark.horizon(), limit=3) == 3
 
-    def test_counting_reads_the_index_on_transactions(self, bob, sofa):
+    def test_counting_new_events_reads_the_index_on_transactions(self, bob, sofa):
         events(bob, sofa, 1)
         with connection.cursor() as cursor:
             cursor.execute("SET enable_seqscan = off")
@@ -93,7 +93,7 @@ class TestWhenATrainingIsDue:
 
 
 class TestTasks:
-    def test_the_refresh_and_the_training_are_doors_to_their_verbs(self, started, db):
+    def test_the_tasks_of_refresh_and_training_call_their_functions(self, started, db):
         assert tasks.refresh_collaborative() == 0
         tasks.train_collaborative()
         assert len(started) == 1
@@ -109,7 +109,7 @@ class TestTasks:
 
 
 class TestHorizon:
-    def test_a_transaction_that_still_runs_elsewhere_lies_beyond_it(self, bob, sofa):
+    def test_a_transaction_that_still_runs_elsewhere_lies_beyond_the_horizon(self, bob, sofa):
         other = connections.create_connection("default")
         try:
             other.set_autocommit(False)
@@ -123,7 +123,7 @@ class TestHorizon:
         finally:
             other.close()
 
-    def test_ones_own_does_not(self, bob, sofa, now):
+    def test_ones_own_transaction_does_not_lie_beyond_the_horizon(self, bob, sofa, now):
         with transaction.atomic():
             events(bob, sofa, 1)
             assert watermark.latest_event(watermark.horizon()) <= timezone.now()
@@ -137,20 +137,22 @@ class TestARestoredDump:
         events(bob, sofa, 1)
         Interaction.objects.update(transaction_id=10**15)
 
-    def test_its_events_are_trained_on_and_trend(self, foreign, bob, sofa, now):
+    def test_events_of_a_restored_dump_are_trained_on_and_trend(self, foreign, bob, sofa, now):
         assert read_history(until=timezone.now(), before=watermark.horizon()).actor_ids.tolist() == [bob.pk]
         assert watermark.latest_event(watermark.horizon()) is not None
         trending.roll_up(now=timezone.now())
         assert trending.top()[0].tolist() == [sofa.pk]
 
-    def test_they_trend_once(self, foreign, alice, bob, sofa):
+    def test_events_of_a_restored_dump_trend_once(self, foreign, alice, bob, sofa):
         lamp = factories.listing(alice, "Lamp")
         events(bob, lamp, 2)
         for _ in range(4):
             trending.roll_up(now=timezone.now())
         assert trending.top()[0].tolist() == [lamp.pk, sofa.pk]
 
-    def test_positions_of_the_old_server_are_forgotten(self, started, foreign, bob, sofa):
+    def test_after_a_restored_dump_the_positions_of_the_old_server_are_forgotten(
+        self, started, foreign, bob, sofa
+    ):
         store.reject("1", horizon=10**15, metrics={}, verdict="")
         trending.client().set(schedule.ATTEMPT_KEY, 10**15)
         trending.client().hset(trending.STATE, mapping={"position": 10**15, "t0": timezone.now().isoformat()})

@@ -52,7 +52,7 @@ def weights_of(past, trained, **how) -> dict[float, tuple[float, ...]]:
 
 
 class TestFitBlend:
-    def test_the_source_that_was_right_is_given_more_weight(self, past, led):
+    def test_the_source_that_predicted_better_is_given_more_weight(self, past, led):
         fitted, by_hand = weights_of(past, led)[COOL], BY_HAND[COOL]
         covisitation, content = SOURCES.index("covisitation"), SOURCES.index("content")
         assert fitted[covisitation] / fitted[content] > 2 * by_hand[covisitation] / by_hand[content]
@@ -64,26 +64,28 @@ class TestFitBlend:
         assert (fitted[WARM], fitted[MIDDLE]) == (BY_HAND[WARM], BY_HAND[MIDDLE])
         assert fitted[COOL] != BY_HAND[COOL]
 
-    def test_one_actor_too_few_and_nothing_is_fitted(self, past, led, monkeypatch):
+    def test_with_one_actor_too_few_no_source_weights_are_fitted(self, past, led, monkeypatch):
         monkeypatch.setattr(source_weights, "LEAST_CASES", CASES + 1)
         assert weights_of(past, led) == BY_HAND
 
-    def test_actors_of_whom_nothing_is_known_are_no_cases(self, past, led, monkeypatch):
+    def test_actors_without_history_are_no_cases_for_source_weights(self, past, led, monkeypatch):
         monkeypatch.setattr(source_weights, "LEAST_CASES", CASES + 1)
         for number in range(5):
             past.event(f"stranger {number}", past.listing(), hours=1)
         assert weights_of(past, led) == BY_HAND
 
-    def test_nor_are_those_who_touched_what_was_not_proposed(self, past, led, monkeypatch):
+    def test_actors_who_touched_what_was_not_proposed_are_no_cases_for_source_weights(
+        self, past, led, monkeypatch
+    ):
         monkeypatch.setattr("recommendations.retrieval.candidates.PER_SOURCE", 1)
         assert weights_of(past, model(dict.fromkeys(led.listing_ids.tolist(), (1.0, 0.0)))) == BY_HAND
 
-    def test_warmer_actors_are_in_the_bucket_above(self, past, led):
+    def test_actors_with_more_history_fit_the_weights_of_a_warmer_bucket(self, past, led):
         for number in range(CASES):
             past.event(f"actor {number}", past.listing(direction=99), "offer", hours=-1)
         fitted = weights_of(past, led)
         assert fitted[COOL] == BY_HAND[COOL]
         assert fitted[MIDDLE] != BY_HAND[MIDDLE]
 
-    def test_the_same_events_give_the_same_weights(self, past, led):
+    def test_the_same_events_fit_the_same_source_weights(self, past, led):
         assert weights_of(past, led) == weights_of(past, led)

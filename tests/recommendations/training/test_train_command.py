@@ -20,18 +20,18 @@ def quickly(monkeypatch):
 
 class TestHelp:
     @pytest.mark.parametrize("kind", ["collaborative", "encoder", "backbone", "ranker"])
-    def test_each_kind_tells_its_own_options(self, kind, capsys):
+    def test_the_help_of_each_kind_of_training_lists_its_own_options(self, kind, capsys):
         with pytest.raises(SystemExit) as end:
             call_command("train", kind, "--help")
         assert end.value.code == 0
-        said = " ".join(capsys.readouterr().out.split())  # without line breaks
+        printed = " ".join(capsys.readouterr().out.split())  # without line breaks
         options = {
             "collaborative": "--tune",
             "encoder": "--finetune",
             "backbone": "--minutes",
             "ranker": "without one the blend",
         }
-        assert [name for name, option in options.items() if option in said] == [kind]
+        assert [name for name, option in options.items() if option in printed] == [kind]
 
 
 class TestWordsThatMakeNoSense:
@@ -62,28 +62,28 @@ class TestWordsThatMakeNoSense:
         ],
         ids=" ".join,
     )
-    def test_are_refused_with_what_is_wrong(self, db, words, complaint):
+    def test_options_of_the_train_command_that_make_no_sense_are_refused(self, db, words, complaint):
         with pytest.raises(CommandError, match=complaint):
             call_command("train", *words)
         assert not TrainedModel.objects.exists()
 
 
 class TestEncoder:
-    def test_it_fine_tunes_trains_and_says_how_it_goes_on(self, market, capsys, quickly):
+    def test_the_train_command_fine_tunes_and_trains_an_encoder_and_reports_it(self, market, capsys, quickly):
         options = ["--epochs", "1", "--image-size", "32", "--unfrozen-blocks", "0", "--optimiser", "sgd"]
         call_command("train", "encoder", "--finetune", *options)
-        said = capsys.readouterr().out
-        assert re.search(r"Epoch 1: loss \d\.\d+, category by photo \d+\.\d%", said)
-        assert re.search(r"Epoch 3: category by photo .* by its title .* among the first ten", said)
-        assert re.search(r"Trained encoder joint-\w{12} on 93 listings with 94 photos\. ", said)
-        assert "embedded again in the background" in said
+        printed = capsys.readouterr().out
+        assert re.search(r"Epoch 1: loss \d\.\d+, category by photo \d+\.\d%", printed)
+        assert re.search(r"Epoch 3: category by photo .* by its title .* among the first ten", printed)
+        assert re.search(r"Trained encoder joint-\w{12} on 93 listings with 94 photos\. ", printed)
+        assert "embedded again in the background" in printed
         assert "fine-tuned here" in selection.target_encoder().metrics["source"]
 
-    def test_before_the_first_training_the_list_says_so(self, db, capsys):
+    def test_before_the_first_encoder_training_the_list_says_so(self, db, capsys):
         call_command("train", "encoder", "--list")
         assert "Nothing was trained yet" in capsys.readouterr().out
 
-    def test_a_folder_that_cannot_be_written_is_said_in_one_line(self, market, settings, quickly):
+    def test_a_model_folder_that_cannot_be_written_is_named_in_one_line(self, market, settings, quickly):
         (settings.MODEL_ROOT / "encoder" / "blocked").touch()
         settings.VAR = settings.MODEL_ROOT / "encoder" / "blocked"
         with pytest.raises(CommandError, match="The model cannot be written.*keeps serving"):
@@ -91,16 +91,18 @@ class TestEncoder:
 
 
 class TestBackbone:
-    def test_it_says_what_the_next_encoder_is(self, alice, encoder, capsys, monkeypatch):
+    def test_the_train_command_names_the_next_encoder_after_a_backbone(
+        self, alice, encoder, capsys, monkeypatch
+    ):
         monkeypatch.setattr(backbone, "LEAST_PHOTOS", 2)
         for path in ("Home & Garden / Sofas", "Sports / Bicycles"):
             factories.photo(factories.listing(alice, path=path))
         call_command("train", "backbone", "--minutes", "0.0001")
-        said = capsys.readouterr().out
-        assert f"The next encoder is {selection.target_encoder()}. Listings are embedded again" in said
+        printed = capsys.readouterr().out
+        assert f"The next encoder is {selection.target_encoder()}. Listings are embedded again" in printed
         assert selection.active_encoder() == encoder
 
-    def test_too_few_photos_end_it_with_status_1(self, db):
+    def test_the_train_command_with_too_few_photos_ends_with_status_1(self, db):
         with pytest.raises(CommandError, match="0 photos in 0 root categories") as refusal:
             call_command("train", "backbone")
         assert refusal.value.returncode == 1

@@ -10,14 +10,14 @@ class TestTuning:
         material = collaborative._read_material(now)
         return material.first, material.second
 
-    def test_it_finds_nothing_worse_than_its_start(self, parts):
+    def test_tuning_never_ends_with_a_config_worse_than_its_start(self, parts):
         tried = []
         best = tuning.tune(*parts, start=TrainingConfig(alpha=0.1), budget_s=10, report=tried.append)
         assert tried[0].recipe == TrainingConfig(alpha=0.1)
         assert best in [trial.recipe for trial in tried]
         assert max(trial.ndcg for trial in tried) * 0.999 <= next(t.ndcg for t in tried if t.recipe == best)
 
-    def test_it_keeps_to_its_budget(self, parts):
+    def test_tuning_keeps_to_its_time_budget(self, parts):
         ticks = iter(range(10**6))
         tried = []
         tuning.tune(
@@ -25,7 +25,7 @@ class TestTuning:
         )
         assert 1 <= len(tried) <= 6
 
-    def test_it_never_sees_what_the_gate_asks(self, shoppers, now, monkeypatch):
+    def test_tuning_never_sees_the_events_that_the_gate_asks_about(self, shoppers, now, monkeypatch):
         material = collaborative._read_material(now)
         seen = []
         monkeypatch.setattr(
