@@ -103,7 +103,7 @@ class TestRecords:
         assert not [record for record in records(stream) if record["level"] == "error"]
 
     def test_a_crash_is_told_once_with_id_and_traceback(self, written, monkeypatch):
-        monkeypatch.setattr("marketplace.monitoring.views.condition.seen", lambda: 1 / 0)
+        monkeypatch.setattr("marketplace.monitoring.checks.cached_checks", lambda: 1 / 0)
         stream = written("json")
         Client(raise_request_exception=False).get("/readyz", headers={"X-Request-ID": "boom"})
         errors = [record for record in records(stream) if record["level"] == "error"]

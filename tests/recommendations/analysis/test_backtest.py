@@ -176,7 +176,7 @@ class TestWhatCannotBeEvaluated:
     def test_an_evaluation_file_that_cannot_be_written_is_refused_before_the_work(
         self, shoppers, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr("recommendations.management.commands.evaluate.rehearse", None)
+        monkeypatch.setattr("recommendations.management.commands.evaluate.run_backtest", None)
         assert "is a folder" in self.refused("--json", str(tmp_path))
         (tmp_path / "file").touch()
         assert "cannot be written" in self.refused("--output", str(tmp_path / "file" / "below"))
