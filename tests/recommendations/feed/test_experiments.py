@@ -27,7 +27,7 @@ def divided(now, count=2000) -> Counter:
     return Counter(assignment(shopper(number), now).variant for number in range(count))
 
 
-class TestDivision:
+class TestAssignment:
     def test_without_an_experiment_everybody_gets_the_defaults(self, bob, now):
         default = assignment(bob, now)
         assert default == NO_EXPERIMENT

@@ -153,7 +153,7 @@ def test_boosted_listings_come_first_and_dampened_ones_last(anyone, chairs, page
     assert after[-1] == before[0]
 
 
-class TestRest:
+class TestFatigue:
     @pytest.fixture
     def market(self, alice, encoder):
         with catalogue_transaction():

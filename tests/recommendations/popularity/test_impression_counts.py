@@ -84,7 +84,7 @@ class TestRollUp:
         assert counts() == before
 
 
-class TestCounted:
+class TestImpressionCounts:
     SHOWN = impression_counts.ImpressionCounts.of([(7, 100, 30), (9, 50, 0)])
 
     def test_impression_counts_of_listings_never_shown_are_zero(self):

@@ -15,7 +15,7 @@ from tests.recommendations.offered import served
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class TestHandingOut:
+class TestExport:
     def rows(self, folder, name: str = "alice") -> list[dict]:
         file = folder / "exported.jsonl"
         with open("/dev/null", "w") as silence:  # noqa: PTH123

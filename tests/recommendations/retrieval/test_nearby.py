@@ -116,8 +116,8 @@ class TestLocation:
         ]
 
 
-class TestSellersWhereabouts:
-    """Asked from enough places, exact distances would tell exactly where somebody lives."""
+class TestPrivacyOfSellers:
+    """Requested from enough places, exact distances would tell exactly where somebody lives."""
 
     NEIGHBOURS = {"latitude": 53.7961, "longitude": -1.5549}, {"latitude": 53.8039, "longitude": -1.5451}
 

@@ -55,7 +55,7 @@ class TestWriting:
 
 
 @pytest.mark.django_db(transaction=True)
-class TestNotWaitingForTheDisk:
+class TestAsynchronousCommit:
     @pytest.fixture
     def commit_modes(self):
         """The `synchronous_commit` of the connection as each slate is written."""

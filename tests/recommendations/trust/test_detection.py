@@ -27,7 +27,7 @@ def hottest() -> list[int]:
     return trending.top()[0].tolist()
 
 
-class TestHaste:
+class TestQuarantine:
     def test_only_actors_above_the_daily_limit_of_events_are_quarantined(self, bob, charlie, sofas, now):
         floods(bob, sofas[0])
         floods(charlie, sofas[0], MAXIMUM)
@@ -79,7 +79,7 @@ class TestHaste:
 
 
 @pytest.mark.django_db(transaction=True)
-class TestWhoLearnsOfIt:
+class TestEffectOnOthers:
     def test_trending_leaves_out_an_actor_as_soon_as_they_exceed_the_limit(self, bob, charlie, sofas):
         floods(bob, sofas[0], MAXIMUM)
         factories.event(charlie, sofas[1])
