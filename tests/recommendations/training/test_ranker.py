@@ -38,6 +38,11 @@ def later(now: datetime) -> datetime:
     return now + timedelta(hours=1)
 
 
+@pytest.fixture
+def keen(alice, now) -> Crowd:
+    return Crowd(alice, now, appeal=taste_for_affinity)
+
+
 class TestLearning:
     def test_a_ranker_learns_what_the_blend_misses_and_is_published(self, keen, now):
         row = train_ranker(now=now)
