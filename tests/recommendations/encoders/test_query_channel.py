@@ -15,25 +15,25 @@ from tests.recommendations.search.requests import BIKES, SEARCH, ask, ids, names
 
 
 class TestFilters:
-    def test_filters_alone_bring_the_newest(self, anyone, catalogue):
+    def test_search_by_filters_alone_brings_the_newest_first(self, anyone, catalogue):
         page = ask(anyone, category="Home & Garden", max_price=100)
         assert names(page, catalogue) == ["settee", "bed", "leather"]
 
-    def test_nothing_at_all_is_refused(self, anyone, catalogue):
+    def test_an_empty_search_is_refused(self, anyone, catalogue):
         for query in ({}, {"q": ""}, {"q": "  "}, {"q": " , "}):
             assert ask(anyone, status=400, **query)["detail"].startswith("Send words")
 
-    def test_all_of_them_are_exact(self, anyone, alice, catalogue, follow):
+    def test_search_filters_are_exact(self, anyone, alice, catalogue, follow):
         follow()
         factories.listing(alice, "Sofa like new", price=10, condition="like_new")
         assert len(ask(anyone, q="sofa", condition="like_new")["items"]) == 1
         assert names(ask(anyone, q="sofa", min_price="80.00", max_price=80), catalogue) == ["leather"]
         assert ask(anyone, q="sofa", category="Sports")["items"] == []
 
-    def test_an_unknown_category_is_refused(self, anyone, catalogue):
+    def test_search_refuses_an_unknown_category(self, anyone, catalogue):
         assert ask(anyone, status=400, q="sofa", category="Nowhere")["errors"][0]["field"] == "category"
 
-    def test_facets_count_root_categories_whatever_category_was_asked_for(self, anyone, alice, catalogue):
+    def test_facets_count_root_categories_whatever_category_is_filtered(self, anyone, alice, catalogue):
         factories.listing(alice, "Sofa rack for bicycles", path=BIKES)
         expected = {"Home & Garden": 3, "Sports": 1}
         everywhere, sports = ask(anyone, q="sofa"), ask(anyone, q="sofa", category="Sports")
@@ -42,7 +42,7 @@ class TestFilters:
 
 
 class TestEmptyResults:
-    def test_it_says_which_part_of_the_query_leaves_nothing(self, anyone, catalogue):
+    def test_an_empty_result_names_the_part_of_the_query_that_leaves_nothing(self, anyone, catalogue):
         page = ask(anyone, q="sofa under £5 near Leeds")
         assert (page["items"], page["facets"]) == ([], {})
         assert page["hint"] == {
@@ -50,21 +50,21 @@ class TestEmptyResults:
             "without": [{"text": "under £5", "count": 1}],
         }
 
-    def test_when_no_part_alone_is_to_blame_it_says_so_of_all(self, anyone, catalogue):
+    def test_an_empty_result_names_all_parts_when_no_single_one_is_to_blame(self, anyone, catalogue):
         factories.listing(catalogue["bed"].seller, "Sofa cover", price=400)
         page = ask(anyone, q="cover under £5 near Leeds")
         assert page["hint"]["without"] == [{"text": "under £5 near Leeds", "count": 1}]
 
-    def test_it_promises_nothing_that_is_not_there(self, anyone, catalogue):
+    def test_a_hint_names_no_part_without_which_there_are_no_matches_either(self, anyone, catalogue):
         page = ask(anyone, q="xylophone under £5", mend="false")
         assert page["hint"] == {"text": "Nothing for “xylophone” under £5.", "without": []}
 
-    def test_a_filter_of_the_address_stays_when_it_is_counted(self, anyone, catalogue):
+    def test_a_hint_counts_with_the_filters_of_the_address(self, anyone, catalogue):
         page = ask(anyone, q="sofa under £5", category="Sports")
         assert page["hint"]["without"] == []
 
     @pytest.mark.parametrize("words", ["the and of", "🛋️🔥", "!!! & | <-> :*", "' -- ()"])
-    def test_words_that_say_nothing_find_nothing(self, anyone, catalogue, words):
+    def test_a_search_of_stop_words_alone_finds_nothing_and_says_so(self, anyone, catalogue, words):
         page = ask(anyone, q=words)
         assert (page["items"], page["degraded"]) == ([], [])
         assert page["hint"]["text"] == "These words say nothing that could be looked for."
@@ -76,7 +76,7 @@ class TestPages:
         with catalogue_transaction():
             return [factories.listing(alice, f"Oak chair {number}") for number in range(25)]
 
-    def test_they_follow_each_other_without_gap_or_repeat(self, anyone, many):
+    def test_search_pages_follow_each_other_without_gap_or_repeat(self, anyone, many):
         whole = ids(ask(anyone, q="oak chair", limit=100))
         assert len(whole) == 25
         pages, offset = [], 0
@@ -85,14 +85,14 @@ class TestPages:
             pages, offset = pages + ids(page), page["next_offset"]
         assert pages == whole
 
-    def test_none_leads_further_than_one_may_ask(self, anyone, many, monkeypatch):
+    def test_no_search_page_leads_beyond_the_maximum_offset(self, anyone, many, monkeypatch):
         assert Search().fields["offset"].max_value == pipeline.MAXIMUM_OFFSET
         monkeypatch.setattr(pipeline, "MAXIMUM_OFFSET", 10)
         assert ask(anyone, q="oak chair", limit=10)["next_offset"] == 10
         assert ask(anyone, q="oak chair", limit=10, offset=10)["next_offset"] is None
         assert ask(anyone, q="oak chair", limit=11)["next_offset"] is None
 
-    def test_beyond_the_end_there_is_nothing_and_no_complaint(self, anyone, many):
+    def test_a_search_page_beyond_the_end_is_empty_and_no_error(self, anyone, many):
         page = ask(anyone, q="oak chair", offset=1000)
         assert (page["items"], page["hint"], page["next_offset"]) == ([], None, None)
         assert page["facets"] == {"Home & Garden": 25}
@@ -111,10 +111,10 @@ class TestPages:
             {"cursor": "of-a-feed"},
         ],
     )
-    def test_other_pages_are_refused(self, anyone, many, query):
+    def test_search_refuses_limits_and_offsets_out_of_range(self, anyone, many, query):
         ask(anyone, status=400, q="oak chair", **query)
 
-    def test_the_same_photo_is_shown_once(self, anyone, alice, catalogue):
+    def test_search_shows_listings_with_the_same_photo_once(self, anyone, alice, catalogue):
         data = spots()
         twins = [factories.listing(alice, f"Garden gnome {number}") for number in range(2)]
         for twin in twins:
@@ -150,24 +150,24 @@ class TestTaste:
     def share(self, page: dict, chairs: list) -> int:
         return len({chair.external_id for chair in chairs} & set(ids(page)[:15]))
 
-    def test_it_brings_nearer_what_bob_likes(self, anyone, as_bob, chairs, liked):
+    def test_search_ranks_higher_what_the_actor_likes(self, anyone, as_bob, chairs, liked):
         his, everyones = ask(as_bob, q="chair", limit=30), ask(anyone, q="chair", limit=30)
         assert self.share(his, chairs[1]) > self.share(everyones, chairs[1])
         assert set(ids(his)) == set(ids(everyones))
         assert "taste" in his["items"][0]["scores"]
         assert "taste" not in everyones["items"][0]["scores"]
 
-    def test_it_can_be_switched_off(self, anyone, as_bob, chairs, liked):
+    def test_personalisation_of_a_search_can_be_switched_off(self, anyone, as_bob, chairs, liked):
         plain = ask(as_bob, q="chair", personalised="false", limit=30)
         assert ids(plain) == ids(ask(anyone, q="chair", limit=30))
 
-    def test_it_brings_in_nothing_that_was_not_asked_for(self, as_bob, catalogue, chairs, liked):
+    def test_personalisation_adds_no_listing_to_the_results(self, as_bob, catalogue, chairs, liked):
         assert set(names(ask(as_bob, q="sofa"), catalogue)) == {"leather", "blue", "bed"}
 
-    def test_what_he_looked_at_is_still_found(self, as_bob, chairs, liked):
+    def test_search_still_finds_what_the_actor_viewed(self, as_bob, chairs, liked):
         assert chairs[1][0].external_id in ids(ask(as_bob, q="chair", limit=30))
 
-    def test_what_he_hid_or_reported_is_not_with_or_without_taste(self, bob, as_bob, catalogue, follow):
+    def test_search_leaves_out_what_the_actor_hid_or_reported(self, bob, as_bob, catalogue, follow):
         factories.event(bob, catalogue["blue"], "hide")
         factories.event(bob, catalogue["bed"], "report")
         for more in ({}, {"personalised": "false"}):
@@ -175,32 +175,32 @@ class TestTaste:
             assert (names(page, catalogue), page["facets"]) == (["leather"], {"Home & Garden": 1})
         assert set(names(ask(as_bob, category="Home & Garden"), catalogue)) == {"leather", "settee"}
 
-    def test_alice_does_not_find_what_she_sells(self, as_alice, bob, catalogue):
+    def test_search_leaves_out_what_the_actor_sells(self, as_alice, bob, catalogue):
         his = factories.listing(bob, "Sofa of Bob")
         page = ask(as_alice, q="sofa")
         assert (ids(page), page["facets"]) == ([his.external_id], {"Home & Garden": 1})
 
-    def test_a_service_asks_for_bob_and_charlie_may_not(self, as_service, as_charlie, chairs, liked, as_bob):
+    def test_a_service_may_search_for_an_actor_and_another_actor_may_not(
+        self, as_service, as_charlie, chairs, liked, as_bob
+    ):
         assert ids(ask(as_service, q="chair", actor="bob")) == ids(ask(as_bob, q="chair"))
         ask(as_charlie, status=403, q="chair", actor="bob")
 
-    def test_whoever_is_not_known_gets_what_everybody_gets(self, as_service, anyone, catalogue):
+    def test_a_search_for_an_unknown_actor_is_not_personalised(self, as_service, anyone, catalogue):
         assert ids(ask(as_service, q="sofa", actor="nobody-yet")) == ids(ask(anyone, q="sofa"))
 
-    def test_a_listing_that_is_not_embedded_yet_is_neither_liked_nor_disliked(
-        self, as_bob, alice, chairs, liked
-    ):
+    def test_personalised_search_finds_a_listing_that_is_not_embedded_yet(self, as_bob, alice, chairs, liked):
         new = factories.listing(alice, "Chair chair chair")
         assert new.external_id in ids(ask(as_bob, q="chair", limit=30))
 
 
 class TestSending:
-    def test_json_takes_the_same(self, anyone, catalogue):
+    def test_search_takes_the_same_parameters_as_json(self, anyone, catalogue):
         for body in ({"q": "sofa", "max_price": 100}, {"words": "sofa under £100", "limit": 5}):
             page = anyone.post(SEARCH, body).json()
             assert set(names(page, catalogue)) == {"leather", "bed"}
 
-    def test_a_visitor_without_a_cookie_may_send_it(self, client, catalogue):
+    def test_a_visitor_without_a_cookie_may_send_a_search(self, client, catalogue):
         reply = client.post(SEARCH, json.dumps({"q": "sofa"}), content_type="application/json")
         assert reply.status_code == 200
 
@@ -225,12 +225,12 @@ class TestSending:
             {"q": "sofa", "lat": "inf", "lon": 1, "radius_km": 5},
         ],
     )
-    def test_what_makes_no_sense_is_refused(self, anyone, catalogue, body):
+    def test_search_refuses_invalid_bodies(self, anyone, catalogue, body):
         reply = anyone.post(SEARCH, json.dumps(body), content_type="application/json")
         assert (reply.status_code, reply.headers["Content-Type"]) == (400, "application/problem+json")
 
     @pytest.mark.parametrize("words", ["a" * 10_000, "sofa " * 3000])
-    def test_a_query_of_ten_thousand_characters_is_refused(self, anyone, catalogue, words):
+    def test_search_refuses_a_query_of_ten_thousand_characters(self, anyone, catalogue, words):
         ask(anyone, status=400, q=words)
 
     @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ class TestSending:
             "under £99999999999999999999 near Leeds over £1",
         ],
     )
-    def test_odd_words_never_break_it(self, anyone, catalogue, follow, words):
+    def test_odd_words_never_break_a_search(self, anyone, catalogue, follow, words):
         follow()
         for more in ({}, {"understand": "false"}):
             assert anyone.get(SEARCH, {"q": words, **more}).status_code in (200, 400)

@@ -16,14 +16,14 @@ def wishes(settings, weights_file):
 
 
 class TestAFreshInstallation:
-    def test_its_worker_chooses_the_encoder_and_embeds_the_first_listing(self, alice, wishes):
+    def test_the_worker_of_a_fresh_installation_chooses_the_encoder_and_embeds(self, alice, wishes):
         factories.listing(alice)
         assert not embedding_jobs.is_complete()
         assert embed_pending() == {"embedded": 1}
         assert embedding_jobs.is_complete()
         assert selection.active_encoder().metrics["backbone"] == "shufflenet_v2_x0_5"
 
-    def test_the_choice_is_recorded_with_where_the_weights_came_from(self, encoder, weights_file):
+    def test_the_chosen_encoder_records_the_origin_of_its_weights(self, encoder, weights_file):
         record = EncoderManifest.read(encoder)
         assert (
             record.source == f"shufflenet_v2_x0_5 with the weights in {weights_file.name}, from IMAGE_WEIGHTS"
@@ -32,7 +32,7 @@ class TestAFreshInstallation:
 
 
 class TestAChoiceThatIsGone:
-    def test_a_missing_record_is_said_and_chosen_anew(self, encoder, settings):
+    def test_an_encoder_with_a_missing_manifest_is_refused_and_chosen_anew(self, encoder, settings):
         file = settings.MODEL_ROOT / encoder.path
         file.unlink()
         with pytest.raises(EncoderUnavailable, match="manage.py embed"):
@@ -41,7 +41,7 @@ class TestAChoiceThatIsGone:
         assert again == encoder
         assert file.exists()
 
-    def test_an_edited_record_is_not_believed(self, encoder, settings):
+    def test_an_edited_manifest_of_an_encoder_is_refused(self, encoder, settings):
         file = settings.MODEL_ROOT / encoder.path
         file.write_text(file.read_text().replace("shufflenet", "mobilenet"))
         with pytest.raises(EncoderUnavailable, match="not what was recorded"):
@@ -49,7 +49,7 @@ class TestAChoiceThatIsGone:
 
 
 class TestWithoutPretrainedWeights:
-    def test_a_small_backbone_is_trained_on_drawn_photos_and_one_line_says_so(
+    def test_without_pretrained_weights_a_small_backbone_is_trained_on_drawn_photos(
         self, db, settings, monkeypatch
     ):
         from recommendations.encoders import backbones

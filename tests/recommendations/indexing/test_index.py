@@ -44,14 +44,14 @@ def live_ids(view) -> set[int]:
 
 
 class TestGenerations:
-    def test_the_first_compaction_writes_one_that_holds_every_live_listing(self, sofas):
+    def test_the_first_index_generation_holds_every_live_listing(self, sofas):
         compact()
         generation = newest()
         assert sorted(generation.columns.attributes["listing_id"]) == [sofa.pk for sofa in sofas]
         assert generation.index.count == len(sofas)
         assert generation.seq == CatalogueChange.objects.order_by("-seq").first().seq
 
-    def test_the_next_one_grows_from_it_and_keeps_its_rows(self, sofas, alice):
+    def test_the_next_index_generation_grows_from_the_last_and_keeps_its_rows(self, sofas, alice):
         compact()
         first = newest()
         factories.listing(alice, "Green armchair")
@@ -64,7 +64,7 @@ class TestGenerations:
         assert second.columns.attributes["listing_id"][0] == -1
         assert compaction.verify().agrees
 
-    def test_mostly_dead_rows_are_left_behind(self, sofas):
+    def test_an_index_generation_of_mostly_dead_rows_is_written_without_them(self, sofas):
         compact()
         for sofa in sofas[:6]:
             services.withdraw(listing=sofa)
@@ -72,13 +72,13 @@ class TestGenerations:
         assert len(newest().columns) == 2
         assert compaction.verify().agrees
 
-    def test_few_changes_are_not_worth_a_generation(self, sofas, alice):
+    def test_few_changes_write_no_index_generation(self, sofas, alice):
         compact()
         services.withdraw(listing=sofas[0])
         compaction.compact()
         assert newest().number == 1
 
-    def test_two_are_kept_and_the_log_is_pruned_behind_the_older(self, sofas):
+    def test_two_index_generations_are_kept_and_the_change_log_is_pruned_behind_the_older(self, sofas):
         for sofa in sofas[:3]:
             compact()
             services.withdraw(listing=sofa)
@@ -89,7 +89,7 @@ class TestGenerations:
         assert CatalogueChange.objects.order_by("seq").first().seq == oldest
 
     @pytest.mark.parametrize("name", generations.FILES)
-    def test_a_damaged_generation_is_passed_over_for_the_one_before(self, sofas, name):
+    def test_a_damaged_index_generation_is_passed_over_for_the_one_before(self, sofas, name):
         compact()
         services.withdraw(listing=sofas[0])
         compact()
@@ -101,7 +101,7 @@ class TestGenerations:
         assert compaction.verify().agrees
 
     @pytest.mark.parametrize("meta", ["", "{}", "not json"])
-    def test_without_its_own_word_a_generation_is_replaced_by_the_next_compaction(self, sofas, meta):
+    def test_an_index_generation_without_its_meta_data_is_replaced_by_the_next_compaction(self, sofas, meta):
         compact()
         folder = compaction.settings.INDEX_ROOT / selection.active_encoder().version
         (folder / "00000001" / "meta.json").write_text(meta)
@@ -109,13 +109,13 @@ class TestGenerations:
         assert newest().number == 2
         assert compaction.verify().agrees
 
-    def test_with_no_generation_left_the_tables_are_enough(self, sofas):
+    def test_without_an_index_generation_the_snapshot_is_loaded_from_the_tables(self, sofas):
         compact()
         for folder in (compaction.settings.INDEX_ROOT / selection.active_encoder().version).iterdir():
             (folder / "index.faiss").unlink()
         assert live_ids(follower.load(selection.active_encoder())) == {sofa.pk for sofa in sofas}
 
-    def test_only_one_process_compacts(self, sofas):
+    def test_only_one_process_compacts_the_index(self, sofas):
         compact()
         services.withdraw(listing=sofas[0])
         with FileLock(compaction.settings.INDEX_ROOT / "compaction.lock"):
@@ -123,13 +123,13 @@ class TestGenerations:
             with pytest.raises(compaction.AlreadyCompacting):
                 compaction.rebuild()
 
-    def test_an_empty_catalogue_has_a_generation_too(self, encoder):
+    def test_an_empty_catalogue_has_an_index_generation(self, encoder):
         assert len(compaction.rebuild().columns) == 0
         assert compaction.verify().agrees
 
 
 class TestFollowing:
-    def test_a_reader_behind_the_pruned_log_reloads(self, sofas, follow, alice):
+    def test_a_follower_behind_the_pruned_change_log_reloads(self, sofas, follow, alice):
         compact()
         view = follow()
         reader = follower._replica
@@ -141,12 +141,12 @@ class TestFollowing:
         reader.tail()
         assert live_ids(reader.snapshot) == live_ids(follower.from_table(selection.active_encoder()))
 
-    def test_a_running_process_adopts_a_new_generation(self, sofas, follow):
+    def test_a_running_process_adopts_a_new_index_generation(self, sofas, follow):
         assert follow().generation == 0
         compact()
         assert follow().generation == 1
 
-    def test_a_damaged_generation_is_looked_at_once(self, sofas, follow, monkeypatch):
+    def test_a_follower_loads_a_damaged_index_generation_once(self, sofas, follow, monkeypatch):
         compact()
         services.withdraw(listing=sofas[0])
         compact()
@@ -161,7 +161,7 @@ class TestFollowing:
             follow()
         assert len(loads) == 1
 
-    def test_whatever_goes_wrong_the_reader_serves_on_and_says_so(self, sofas, follow):
+    def test_a_follower_that_fails_serves_its_last_snapshot_and_is_degraded(self, sofas, follow):
         view, rows = follow(), iter(["of another shape"])
 
         def look():
@@ -214,29 +214,31 @@ class TestWhileAnEncoderIsMadeReady:
         model.refresh_from_db()
         return model.status
 
-    def test_it_is_not_served_before_its_work_was_even_requested(self, candidate):
+    def test_a_candidate_encoder_is_not_activated_before_its_embeddings_are_requested(self, candidate):
         compact()
         assert self.status(candidate) == "candidate"
 
-    def test_it_is_not_served_when_every_job_failed(self, candidate):
+    def test_a_candidate_encoder_is_not_activated_when_every_embedding_failed(self, candidate):
         embedding_jobs.request_missing()
         embeddings.EmbeddingJob.objects.update(failed_at=timezone.now())
         compact()
         assert self.status(candidate) == "candidate"
 
-    def test_a_listing_published_meanwhile_is_found_in_the_old_space_too(self, candidate, alice, follow):
+    def test_a_listing_published_while_a_candidate_is_prepared_is_found_in_the_old_space(
+        self, candidate, alice, follow
+    ):
         new = factories.listing(alice, "Blue sofa that just came")
         view = follow()
         assert view.encoder_version != candidate.version
         assert new.pk in live_ids(view)
 
-    def test_a_rebuild_keeps_the_whole_catalogue(self, candidate, sofas):
+    def test_a_rebuild_while_a_candidate_is_prepared_keeps_the_whole_catalogue(self, candidate, sofas):
         embedding_jobs.request_missing()
         embed()
         assert compaction.verify().agrees
         assert len(compaction.rebuild().columns) == len(sofas)
 
-    def test_a_crash_between_its_index_and_its_activation_is_mended_by_the_next_compaction(
+    def test_a_crash_between_index_and_activation_of_an_encoder_is_mended_by_the_next_compaction(
         self, candidate, sofas, monkeypatch
     ):
         embedding_jobs.request_missing()
@@ -253,7 +255,7 @@ class TestWhileAnEncoderIsMadeReady:
 
 
 class TestVerifyIndex:
-    def test_it_agrees_and_reports_waiting_jobs_apart(self, sofas, alice, capsys):
+    def test_verify_index_agrees_and_reports_waiting_jobs_apart(self, sofas, alice, capsys):
         compact()
         factories.listing(alice, "Not embedded yet")
         call_command("verify_index")
@@ -261,7 +263,7 @@ class TestVerifyIndex:
         assert "8 listings checked; 1 wait" in output
         assert "agree" in output
 
-    def test_it_finds_another_vector_a_missing_and_a_surplus_listing(self, sofas):
+    def test_verify_index_finds_a_different_vector_a_missing_and_a_surplus_listing(self, sofas):
         compact()
         other, missing, surplus = sofas[:3]
         row = ListingEmbedding.objects.get(listing=other)
@@ -283,6 +285,6 @@ class TestVerifyIndex:
         call_command("rebuild_index")
         assert compaction.verify().agrees
 
-    def test_before_the_first_encoder_it_says_what_to_do(self, db):
+    def test_verify_index_before_the_first_encoder_names_the_command_to_run(self, db):
         with pytest.raises(CommandError, match="manage.py embed"):
             call_command("verify_index")

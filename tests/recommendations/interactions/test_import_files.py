@@ -66,7 +66,7 @@ def export(path, *options: str) -> None:
 
 class TestRoundTrip:
     @pytest.mark.parametrize("ending", ENDINGS)
-    def test_what_is_exported_deleted_and_imported_is_what_was_there(self, before, tmp_path, ending, capsys):
+    def test_events_exported_deleted_and_imported_are_what_they_were(self, before, tmp_path, ending, capsys):
         export(tmp_path / f"events{ending}")
         Interaction.objects.all().delete()
         call_command("import_interactions", str(tmp_path / f"events{ending}"))
@@ -74,20 +74,20 @@ class TestRoundTrip:
         assert stored() == before
 
     @pytest.mark.parametrize("ending", ENDINGS)
-    def test_imported_where_they_came_from_all_are_duplicates(self, before, tmp_path, ending, capsys):
+    def test_an_export_imported_where_it_came_from_is_all_duplicates(self, before, tmp_path, ending, capsys):
         export(tmp_path / f"events{ending}")
         call_command("import_interactions", str(tmp_path / f"events{ending}"))
         assert "4 duplicate\n" in capsys.readouterr().out
         assert stored() == before
 
-    def test_actors_who_are_gone_are_made_again(self, says, bob, sofa, tmp_path):
+    def test_an_import_of_events_makes_missing_actors_again(self, says, bob, sofa, tmp_path):
         says("shop", "1", actor=Actor.objects.create(external_id="dora"))
         export(tmp_path / "events.csv")
         Actor.objects.filter(external_id="dora").delete()
         call_command("import_interactions", str(tmp_path / "events.csv"))
         assert Interaction.objects.get().actor.external_id == "dora"
 
-    def test_more_events_than_a_chunk_come_back(self, says, tmp_path, monkeypatch):
+    def test_more_events_than_a_chunk_are_exported_and_imported(self, says, tmp_path, monkeypatch):
         monkeypatch.setattr(export_files, "CHUNK_ROWS", 3)
         for number in range(8):
             says("shop", str(number), at=NOON + timedelta(seconds=number))
@@ -111,23 +111,23 @@ class TestSourcesInTheImport:
         call_command("import_interactions", str(file), *options)
         return sorted(Interaction.objects.values_list("source", flat=True))
 
-    def test_each_row_keeps_its_own(self, sofa, tmp_path):
+    def test_each_imported_row_keeps_its_own_source(self, sofa, tmp_path):
         assert self.load(tmp_path, sofa, "shop", "actor:bob") == ["actor:bob", "shop"]
 
-    def test_a_row_that_names_none_comes_from_the_import(self, sofa, tmp_path):
+    def test_an_imported_row_without_a_source_comes_from_the_import(self, sofa, tmp_path):
         assert self.load(tmp_path, sofa, "shop", None) == ["import", "shop"]
 
-    def test_the_one_that_is_asked_for_goes_before_what_the_file_says(self, sofa, tmp_path, capsys):
+    def test_the_source_option_of_an_import_overrides_the_sources_of_the_file(self, sofa, tmp_path, capsys):
         assert self.load(tmp_path, sofa, "shop", None, options=["--source", "archive"]) == ["archive"]
         assert "1 accepted, 1 duplicate" in capsys.readouterr().out
 
-    def test_one_that_is_too_long_is_refused_with_its_row(self, sofa, tmp_path, capsys):
+    def test_an_imported_row_with_a_too_long_source_is_rejected(self, sofa, tmp_path, capsys):
         assert self.load(tmp_path, sofa, "s" * 251, "shop") == ["shop"]
         assert "1 accepted, 1 rejected" in capsys.readouterr().out
 
 
 class TestWhatIsExported:
-    def test_each_event_is_a_row_with_every_column(self, says, bob, sofa, tmp_path):
+    def test_each_exported_event_is_a_row_with_every_column(self, says, bob, sofa, tmp_path):
         says("shop", "1", "favourite", slate="slate-1", position=3)
         export(tmp_path / "events.csv")
         assert rows_of(tmp_path / "events.csv") == [
@@ -143,40 +143,40 @@ class TestWhatIsExported:
             }
         ]
 
-    def test_what_is_not_known_is_left_out_of_a_line(self, says, tmp_path):
+    def test_unknown_values_are_left_out_of_exported_json_lines(self, says, tmp_path):
         says("shop", "1")
         export(tmp_path / "events.jsonl")
         assert not {"slate", "position"} & set(rows_of(tmp_path / "events.jsonl")[0])
 
     @pytest.mark.parametrize("ending", ENDINGS)
-    def test_they_are_in_the_order_in_which_they_happened(self, before, tmp_path, ending):
+    def test_exported_events_are_in_the_order_in_which_they_happened(self, before, tmp_path, ending):
         export(tmp_path / f"events{ending}")
         times = [row["occurred_at"] for row in rows_of(tmp_path / f"events{ending}")]
         assert [datetime.fromisoformat(time) for time in times] == [row[-1] for row in before]
 
-    def test_one_source_alone_if_asked(self, before, tmp_path):
+    def test_an_export_can_be_limited_to_one_source(self, before, tmp_path):
         export(tmp_path / "events.csv", "--source", "shop")
         assert [row["event_id"] for row in rows_of(tmp_path / "events.csv")] == ["1", "3"]
 
-    def test_since_is_included_and_until_is_not(self, says, tmp_path):
+    def test_an_export_includes_since_and_excludes_until(self, says, tmp_path):
         for hour in range(4):
             says("shop", str(hour), at=NOON + timedelta(hours=hour))
         since, until = (NOON + timedelta(hours=1)).isoformat(), (NOON + timedelta(hours=3)).isoformat()
         export(tmp_path / "events.csv", "--since", since, "--until", until)
         assert [row["event_id"] for row in rows_of(tmp_path / "events.csv")] == ["1", "2"]
 
-    def test_a_time_without_a_zone_is_in_that_of_the_settings(self, says, tmp_path):
+    def test_a_time_of_an_export_without_a_zone_is_in_that_of_the_settings(self, says, tmp_path):
         midsummer = datetime(2026, 6, 30, 23, 30, tzinfo=UTC)  # already July in London
         for number, minutes in enumerate((-31, 0)):
             says("shop", str(number), at=midsummer + timedelta(minutes=minutes))
         export(tmp_path / "events.csv", "--since", "2026-07-01")
         assert [row["event_id"] for row in rows_of(tmp_path / "events.csv")] == ["1"]
 
-    def test_how_many_is_said_at_the_end(self, before, tmp_path, capsys):
+    def test_an_export_prints_how_many_events_it_wrote(self, before, tmp_path, capsys):
         export(tmp_path / "events.csv")
         assert capsys.readouterr().out.endswith(f"4 events written to {tmp_path / 'events.csv'}.\n")
 
-    def test_a_dash_is_standard_output_with_nothing_but_lines(self, before, capsys):
+    def test_an_export_to_a_dash_writes_nothing_but_lines_to_standard_output(self, before, capsys):
         export("-")
         output = capsys.readouterr()
         assert [json.loads(line)["event_id"] for line in output.out.split("\n") if line] == [
@@ -184,13 +184,13 @@ class TestWhatIsExported:
         ]
         assert output.err == "4 events written.\n"
 
-    def test_progress_is_told_chunk_by_chunk(self, before, tmp_path, monkeypatch):
+    def test_an_export_reports_progress_chunk_by_chunk(self, before, tmp_path, monkeypatch):
         monkeypatch.setattr(export_files, "CHUNK_ROWS", 2)
         calls = []
         export_events(select_events(), tmp_path / "e.csv", progress=lambda *done: calls.append(done))
         assert calls == [(2, 4), (4, 4)]
 
-    def test_rows_come_through_a_cursor_of_the_database(self, before, tmp_path, monkeypatch):
+    def test_an_export_reads_through_a_cursor_of_the_database(self, before, tmp_path, monkeypatch):
         monkeypatch.setattr(export_files, "CHUNK_ROWS", 2)
         counts = []
 
@@ -215,18 +215,18 @@ class TestTheFileIsWholeOrNotThere:
 
         monkeypatch.setattr(export_files, "_json_writer", breaking)
 
-    def test_an_export_that_breaks_leaves_nothing(self, broken, tmp_path):
+    def test_an_export_that_breaks_leaves_no_file(self, broken, tmp_path):
         with pytest.raises(ZeroDivisionError):
             export(tmp_path / "events.jsonl")
         assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
-    def test_an_export_that_breaks_leaves_what_was_there(self, broken, tmp_path):
+    def test_an_export_that_breaks_leaves_the_file_of_before(self, broken, tmp_path):
         (tmp_path / "events.jsonl").write_text("before")
         with pytest.raises(ZeroDivisionError):
             export(tmp_path / "events.jsonl")
         assert (tmp_path / "events.jsonl").read_text() == "before"
 
-    def test_an_export_again_takes_the_place_of_the_one_before(self, before, tmp_path):
+    def test_an_export_replaces_the_file_of_before(self, before, tmp_path):
         export(tmp_path / "events.csv")
         export(tmp_path / "events.csv", "--source", "shop")
         assert len(rows_of(tmp_path / "events.csv")) == 2
@@ -241,28 +241,28 @@ class TestRefusals:
         return str(error.value)
 
     @pytest.mark.parametrize("name", ["events.txt", "events", "events.gz", "events.csv.zip"])
-    def test_another_ending(self, before, tmp_path, name):
+    def test_an_export_refuses_another_ending(self, before, tmp_path, name):
         assert "accepted: .csv or .jsonl, also with .gz" in self.refusal(tmp_path / name)
         assert not (tmp_path / name).exists()
 
-    def test_a_folder_that_is_not_there(self, before, tmp_path):
+    def test_an_export_refuses_a_missing_folder(self, before, tmp_path):
         assert self.refusal(tmp_path / "gone" / "e.csv") == f"There is no folder {tmp_path / 'gone'}."
 
-    def test_a_folder_in_the_place_of_the_file(self, before, tmp_path):
+    def test_an_export_refuses_a_folder_in_the_place_of_the_file(self, before, tmp_path):
         (tmp_path / "e.csv").mkdir()
         assert self.refusal(tmp_path / "e.csv") == f"{tmp_path / 'e.csv'} is a folder."
 
-    def test_a_file_that_the_system_refuses(self, before, tmp_path):
+    def test_an_export_reports_a_file_that_the_system_refuses(self, before, tmp_path):
         assert "cannot be written: File name too long." in self.refusal(tmp_path / f"{'e' * 300}.csv")
 
-    def test_a_time_that_is_none(self, before, tmp_path):
+    def test_an_export_refuses_a_malformed_time(self, before, tmp_path):
         assert "a time in ISO 8601" in self.refusal(tmp_path / "e.csv", "--since", "yesterday")
 
-    def test_an_empty_log(self, db, tmp_path):
+    def test_an_export_of_an_empty_log_is_refused(self, db, tmp_path):
         assert self.refusal(tmp_path / "e.csv") == "There are no events to export."
         assert not (tmp_path / "e.csv").exists()
 
     @pytest.mark.parametrize("options", [["--source", "nobody"], ["--since", "2100-01-01"]])
-    def test_nothing_of_that_source_or_time(self, before, tmp_path, options):
+    def test_an_export_of_a_source_or_time_without_events_is_refused(self, before, tmp_path, options):
         refusal = self.refusal(tmp_path / "e.csv", *options)
         assert refusal == "There are no events of that source and time."

@@ -30,7 +30,9 @@ class TestImportInteractions:
         return "\n".join([",".join(names)] + [",".join(row.get(name, "") for name in names) for row in rows])
 
     @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".jsonl", ".jsonl.gz"])
-    def test_csv_and_json_lines_plain_and_gzipped(self, sofas, tmp_path, ending, capsys):
+    def test_events_are_imported_from_csv_and_json_lines_plain_and_gzipped(
+        self, sofas, tmp_path, ending, capsys
+    ):
         rows = self.rows(sofas[0])
         text = self.as_csv(rows) if "csv" in ending else "\n".join(map(json.dumps, rows))
         file = tmp_path / f"events{ending}"
@@ -42,7 +44,7 @@ class TestImportInteractions:
         assert Interaction.objects.count() == 2
 
     @pytest.mark.parametrize(("name", "text"), [("e.csv", "a,b\n1,2"), ("e.txt", "x"), ("e.jsonl", "{oops")])
-    def test_another_kind_of_file_is_refused_in_one_line(self, db, tmp_path, name, text):
+    def test_an_import_of_events_refuses_other_files_in_one_line(self, db, tmp_path, name, text):
         file = tmp_path / name
         file.write_text(text)
         with pytest.raises(CommandError) as error:

@@ -11,30 +11,32 @@ from tests.recommendations.search.requests import BATH, SEARCH, ask, ids, names,
 
 
 class TestByWordsAlone:
-    def test_without_the_encoder_full_text_answers_and_says_so(self, anyone, catalogue, follow):
+    def test_without_the_encoder_search_answers_by_full_text_and_is_degraded(self, anyone, catalogue, follow):
         follow()
         page = ask(anyone, q="sofa")
         assert set(names(page, catalogue)) == {"leather", "blue", "bed"}
         assert page["degraded"] == ["encoder"]
         assert (page["next_cursor"], page["next_offset"]) == (None, None)
 
-    def test_before_any_encoder_was_chosen_the_database_answers(self, anyone, catalogue, encoder):
+    def test_before_an_encoder_is_chosen_search_answers_by_full_text_and_is_degraded(
+        self, anyone, catalogue, encoder
+    ):
         encoder.delete()
         page = ask(anyone, q="sofa")
         assert set(names(page, catalogue)) == {"leather", "blue", "bed"}
         assert page["degraded"] == ["catalogue"]
 
-    def test_a_listing_of_this_second_is_found(self, anyone, alice, catalogue, follow):
+    def test_search_finds_a_listing_published_this_second(self, anyone, alice, catalogue, follow):
         follow()
         new = factories.listing(alice, "Corner sofa")
         assert new.external_id in ids(ask(anyone, q="sofa"))
 
-    def test_a_sold_one_is_not(self, anyone, catalogue, follow):
+    def test_search_does_not_find_a_sold_listing(self, anyone, catalogue, follow):
         follow()
         services.mark_sold(listing=catalogue["blue"], buyer=None, now=timezone.now())
         assert set(names(ask(anyone, q="sofa"), catalogue)) == {"leather", "bed"}
 
-    def test_matches_are_marked(self, anyone, alice, catalogue):
+    def test_search_results_mark_the_matching_words(self, anyone, alice, catalogue):
         factories.listing(alice, "Lamp <b>", description="Stands beside any lamp & sofa.")
         item = ask(anyone, q="lamp")["items"][0]
         assert item["highlight"] == {
@@ -42,13 +44,13 @@ class TestByWordsAlone:
             "description": "Stands beside any <mark>lamp</mark> &amp; sofa.",
         }
 
-    def test_scores_are_what_each_ranking_adds(self, anyone, catalogue, follow):
+    def test_search_scores_are_what_each_ranking_adds(self, anyone, catalogue, follow):
         follow()
         first, second, *_ = ask(anyone, q="sofa")["items"]
         assert first["scores"] == {"words": round(1 / 61, 6)}
         assert second["score"] == second["scores"]["words"] == round(1 / 62, 6)
 
-    def test_misspelt_words_are_mended_and_shown_unless_told_otherwise(self, anyone, catalogue):
+    def test_search_corrects_misspelt_words_and_shows_it_unless_switched_off(self, anyone, catalogue):
         mended = ask(anyone, q="leather sofla")
         assert (mended["words"], mended["mended"]) == (
             "leather sofa",
@@ -60,14 +62,14 @@ class TestByWordsAlone:
 
 
 class TestByVectors:
-    def test_what_full_text_misses_is_found_when_it_is_near_enough(self, anyone, catalogue, known):
+    def test_vectors_find_what_full_text_misses_when_it_is_near_enough(self, anyone, catalogue, known):
         known(catalogue["settee"], words="davenport")
         page = ask(anyone, q="davenport", mend="false")
         assert names(page, catalogue) == ["settee"]
         assert page["items"][0]["scores"] == {"words": None, "vectors": round(0.25 / 61, 6)}
         assert page["degraded"] == []
 
-    def test_nonsense_finds_nothing_though_something_is_always_nearest(
+    def test_nonsense_finds_nothing_though_some_vector_is_always_nearest(
         self, anyone, catalogue, known, still_replica
     ):
         known(catalogue["settee"], words="asdkjh qwezxc")
@@ -78,7 +80,7 @@ class TestByVectors:
         assert (page["items"], page["facets"]) == ([], {})
         assert page["hint"] == {"text": "Nothing for “asdkjh qwezxc”.", "without": []}
 
-    def test_both_rankings_together_decide(self, alice, anyone, catalogue, known):
+    def test_search_fuses_the_rankings_by_words_and_by_vectors(self, alice, anyone, catalogue, known):
         sofas = [factories.listing(alice, f"Sofa number {number}") for number in range(10)]
         named = catalogue | {str(number): sofa for number, sofa in enumerate(sofas)}
         by_words = names(ask(anyone, q="sofa"), named)
@@ -91,11 +93,11 @@ class TestByVectors:
         assert item["scores"]["words"] == round(1 / (60 + len(by_words)), 6)
         assert item["score"] == pytest.approx(sum(item["scores"].values()), abs=2e-6)
 
-    def test_filters_hold_for_vectors_too(self, anyone, catalogue, known):
+    def test_filters_hold_for_listings_found_by_vectors(self, anyone, catalogue, known):
         known(catalogue["settee"], words="davenport")
         assert ask(anyone, q="davenport", mend="false", max_price=59)["items"] == []
 
-    def test_while_encoders_are_switched_it_does_without(
+    def test_while_encoders_are_switched_search_goes_without_vectors(
         self, anyone, catalogue, follow, known, still_replica
     ):
         known(catalogue["settee"], words="sofa")
@@ -116,44 +118,46 @@ class TestByPhoto:
         factories.add_picture(listing, data)
         return listing, data
 
-    def test_the_listing_that_shows_it_comes_first(self, anyone, lamp, known):
+    def test_search_by_photo_puts_the_listing_with_that_photo_first(self, anyone, lamp, known):
         listing, data = lamp
         known(listing, photo=data)
         page = anyone.post(SEARCH, {"photo": upload(data)}, format="multipart").json()
         assert ids(page) == [listing.external_id]
         assert page["degraded"] == []
 
-    def test_words_join_the_photo(self, anyone, lamp, catalogue, known):
+    def test_search_by_photo_and_words_uses_both(self, anyone, lamp, catalogue, known):
         listing, data = lamp
         known(listing, photo=data, words="sofa")
         page = anyone.post(SEARCH, {"photo": upload(data), "words": "sofa"}, format="multipart").json()
         assert {listing.external_id, catalogue["blue"].external_id} <= set(ids(page))
         assert set(page["items"][0]["scores"]) == {"words", "vectors", "photo"}
 
-    def test_without_the_encoder_words_answer_alone(self, anyone, lamp, catalogue, follow):
+    def test_without_the_encoder_a_photo_with_words_is_searched_by_the_words(
+        self, anyone, lamp, catalogue, follow
+    ):
         follow()
         page = anyone.post(SEARCH, {"photo": upload(lamp[1]), "q": "bike"}, format="multipart").json()
         assert (names(page, catalogue), page["degraded"]) == (["bike"], ["encoder"])
 
     @pytest.mark.parametrize("words", ["", "🛋️", "the and of"])
-    def test_and_a_photo_alone_has_to_be_sent_again(self, anyone, lamp, follow, words):
+    def test_without_the_encoder_a_search_by_photo_alone_is_a_503(self, anyone, lamp, follow, words):
         follow()
         reply = anyone.post(SEARCH, {"photo": upload(lamp[1]), "q": words}, format="multipart")
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "2")
 
-    def test_so_it_is_before_an_encoder_was_chosen(self, anyone, lamp, encoder):
+    def test_before_an_encoder_is_chosen_a_search_by_photo_is_a_503(self, anyone, lamp, encoder):
         encoder.delete()
         assert anyone.post(SEARCH, {"photo": upload(lamp[1])}, format="multipart").status_code == 503
 
     @pytest.mark.parametrize("data", [b"", b"no photo", factories.picture()[:300]])
-    def test_a_broken_one_is_refused(self, anyone, catalogue, data):
+    def test_search_refuses_a_broken_photo(self, anyone, catalogue, data):
         reply = anyone.post(SEARCH, {"photo": upload(data), "q": "sofa"}, format="multipart")
         assert reply.status_code == 400
         assert reply.json()["errors"][0]["field"] == "photo"
 
 
 class TestUnderstanding:
-    def test_price_and_place_become_filters_and_are_shown(self, anyone, catalogue):
+    def test_search_turns_price_and_place_into_filters_and_shows_them(self, anyone, catalogue):
         page = ask(anyone, q="sofa under £100 near Leeds")
         assert (page["words"], names(page, catalogue)) == ("sofa", ["leather"])
         price, place = page["understood"]
@@ -161,30 +165,30 @@ class TestUnderstanding:
         assert place["text"] == "near Leeds"
         assert set(place["filters"]) == {"lat", "lon", "radius_km"}
 
-    def test_it_can_be_switched_off(self, anyone, catalogue):
+    def test_understanding_of_a_search_can_be_switched_off(self, anyone, catalogue):
         page = ask(anyone, q="sofa under £100 near Leeds", understand="false")
         assert (page["understood"], page["words"]) == ([], "sofa under £100 near Leeds")
         assert page["items"] == []  # "under" and "leeds" are in no listing, and "sofa" in most
 
-    def test_the_same_filter_in_the_address_goes_before_it(self, anyone, catalogue):
+    def test_a_price_filter_of_the_address_overrides_a_price_of_the_query(self, anyone, catalogue):
         page = ask(anyone, q="sofa under £100", max_price=500)
         assert set(names(page, catalogue)) == {"leather", "blue", "bed"}
         assert page["understood"] == [{"text": "under £100", "filters": {}}]
 
-    def test_so_does_a_place(self, anyone, catalogue):
+    def test_a_place_of_the_address_overrides_a_place_of_the_query(self, anyone, catalogue):
         page = ask(anyone, q="sofa near Leeds", lat=BATH["latitude"], lon=BATH["longitude"], radius_km=20)
         assert names(page, catalogue) == ["bed"]
 
-    def test_where_somebody_is_keeps_nothing_out(self, anyone, catalogue):
+    def test_a_location_without_a_radius_is_no_filter(self, anyone, catalogue):
         here = {"lat": BATH["latitude"], "lon": BATH["longitude"]}
         assert names(ask(anyone, q="sofa near Leeds", **here), catalogue) == ["leather"]
         ask(anyone, status=400, q="", **here)
 
-    def test_what_contradicts_the_address_is_left_out_and_the_rest_counts(self, anyone, catalogue):
+    def test_a_price_that_contradicts_the_address_is_dropped_and_the_rest_counts(self, anyone, catalogue):
         page = ask(anyone, q="sofa under £50 near Leeds", min_price=60, radius_km=100, lat=53.8, lon=-1.55)
         assert set(names(page, catalogue)) == {"leather", "blue"}
 
-    def test_a_price_alone_brings_what_it_buys_newest_first(self, anyone, catalogue):
+    def test_a_price_alone_brings_the_listings_that_it_buys_newest_first(self, anyone, catalogue):
         page = ask(anyone, q="under £85")
         assert (page["words"], names(page, catalogue)) == ("", ["settee", "bed", "leather"])
         assert page["degraded"] == []
@@ -192,7 +196,7 @@ class TestUnderstanding:
 
 
 class TestCost:
-    def test_a_search_takes_few_queries_however_much_it_finds(
+    def test_a_search_takes_few_database_queries_however_much_it_finds(
         self, bob, as_bob, catalogue, known, alice, django_assert_max_num_queries
     ):
         for listing in list(catalogue.values())[:4]:
@@ -205,7 +209,9 @@ class TestCost:
             page = ask(as_bob, q="sofa under £110 near Leeds", limit=100, category="Home & Garden")
         assert page["degraded"] == []
 
-    def test_so_does_an_empty_result(self, anyone, catalogue, follow, django_assert_max_num_queries):
+    def test_a_search_without_results_takes_few_database_queries(
+        self, anyone, catalogue, follow, django_assert_max_num_queries
+    ):
         follow()
         ask(anyone, q="sofa")
         with django_assert_max_num_queries(40):

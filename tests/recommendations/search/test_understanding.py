@@ -78,7 +78,7 @@ class TestPrices:
             ("under £100", "", None, 100),
         ],
     )
-    def test_prices_are_taken_out_of_the_words(self, query, words, low, high):
+    def test_prices_of_a_query_become_filters_and_leave_its_words(self, query, words, low, high):
         assert prices(query) == (words.replace(" ,", ""), low, high)
 
     @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ class TestPrices:
             *("under 100 euros", "over 40 birthday", "up to 12 months", '43" tv', "under £1,00", "under £ "),
         ],
     )
-    def test_what_is_no_price_stays(self, query):
+    def test_numbers_that_are_no_prices_stay_words(self, query):
         assert prices(query) == (query.strip(), None, None)
 
     @pytest.mark.parametrize("query", ["over £200 under £100", "under £100 under £50", "£20-£40 under £30"])
-    def test_prices_that_contradict_each_other_are_not_all_understood(self, query):
+    def test_of_contradicting_prices_only_one_becomes_a_filter(self, query):
         parsed = understand(query)
         assert len(parsed.understood) == 1
         assert "£" in parsed.words
@@ -109,11 +109,11 @@ class TestPrices:
             *(("BRL", "sofa under BRL 100"), ("BRL", "sofa under 100 brl")),
         ],
     )
-    def test_money_is_that_of_the_installation(self, currency, code, query):
+    def test_prices_are_read_in_the_currency_of_the_installation(self, currency, code, query):
         currency(code)
         assert prices(query) == ("sofa", None, 100)
 
-    def test_other_money_is_not_converted(self, currency):
+    def test_a_price_in_another_currency_stays_words(self, currency):
         currency("EUR")
         assert prices("sofa under £100") == ("sofa under £100", None, None)
 
@@ -140,7 +140,9 @@ class TestPlaces:
             ("near Leeds sofa", 53.8, TOWN_RADIUS_KM),
         ],
     )
-    def test_places_are_taken_out_of_the_words(self, gazetteer, query, latitude, radius_km):
+    def test_places_of_a_query_become_filters_and_leave_its_words(
+        self, gazetteer, query, latitude, radius_km
+    ):
         parsed = understand(query)
         assert (parsed.words, parsed.filters["lat"]) == ("sofa", latitude)
         assert parsed.filters["radius_km"] == pytest.approx(radius_km, abs=0.01)
@@ -154,19 +156,19 @@ class TestPlaces:
             *("sofa within 5000 miles of Leeds", "boxes of York", "near 100"),
         ],
     )
-    def test_what_is_no_place_stays(self, gazetteer, query):
+    def test_words_that_name_no_place_stay_words(self, gazetteer, query):
         assert understand(query).words == query
         assert understand(query).understood == ()
 
-    def test_only_the_first_place_is_taken(self, gazetteer):
+    def test_only_the_first_place_of_a_query_becomes_a_filter(self, gazetteer):
         parsed = understand("sofa near Leeds near York")
         assert (parsed.words, parsed.filters["lat"]) == ("sofa near York", 53.8)
 
-    def test_places_of_another_country_are_unknown(self, gazetteer, settings):
+    def test_places_of_another_country_stay_words(self, gazetteer, settings):
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"country": "FR"})
         assert understand("sofa near Leeds").words == "sofa near Leeds"
 
-    def test_they_cost_one_query_however_many_words(self, gazetteer, django_assert_num_queries):
+    def test_places_take_one_database_query_however_many_words(self, gazetteer, django_assert_num_queries):
         with django_assert_num_queries(1):
             understand("sofa near a b c d in good condition near Leeds")
         with django_assert_num_queries(0):
@@ -177,22 +179,22 @@ class TestWholeQueries:
     @pytest.mark.parametrize(
         "query", ["sofa under £100 near Leeds", "sofa in Leeds under £100", "under £100 near Leeds sofa"]
     )
-    def test_price_and_place_in_any_order(self, gazetteer, query):
+    def test_price_and_place_are_understood_in_any_order(self, gazetteer, query):
         parsed = understand(query)
         assert parsed.words == "sofa"
         assert parsed.filters == {"max_price": 100, "lat": 53.8, "lon": -1.55, "radius_km": TOWN_RADIUS_KM}
 
-    def test_each_part_keeps_the_text_it_came_from(self, gazetteer):
+    def test_each_understood_part_keeps_the_text_it_came_from(self, gazetteer):
         parts = understand("Sofa  under £100, near  Leeds!").understood
         assert [part.text for part in parts] == ["under £100", "near  Leeds"]
         assert [set(part.filters) for part in parts] == [{"max_price"}, {"lat", "lon", "radius_km"}]
 
-    def test_a_query_without_either_is_all_words(self, gazetteer):
+    def test_a_query_without_price_or_place_is_all_words(self, gazetteer):
         assert understand("  blue   sofa ").words == "blue sofa"
 
     @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.text(max_size=80) | st.text("£1,.0k- underbtwadmxfo", max_size=60))
-    def test_no_text_is_an_error(self, gazetteer, query):
+    def test_understanding_accepts_any_text(self, gazetteer, query):
         Filters(**understand(query).filters)
 
     @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -207,11 +209,11 @@ class TestWholeQueries:
             max_size=12,
         )
     )
-    def test_neither_is_any_order_of_its_words(self, gazetteer, words):
+    def test_understanding_accepts_its_own_words_in_any_order(self, gazetteer, words):
         parsed = understand(" ".join(words))
         Filters(**parsed.filters)
         assert all(part.text for part in parsed.understood)
 
     @pytest.mark.parametrize("unit", ["near Leeds ", "under £1 ", "£1-", " ", "1,", "near a-", "x"])
-    def test_neither_is_a_long_one(self, gazetteer, unit):
+    def test_understanding_accepts_very_long_queries(self, gazetteer, unit):
         understand(unit * (10_000 // len(unit)))
