@@ -16,10 +16,7 @@ ROOTS = tuple(CategorySuggestion(name, 0.4 - number / 20) for number, name in en
 LEAVES = (CategorySuggestion("Home & Garden / Sofas", 0.71), CategorySuggestion("Sports / Bicycles", 0.12))
 
 
-@pytest.fixture(autouse=True)
-def impatient(settings, encoder):
-    """No encode worker runs: queries that are not cached fail at once."""
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.02})
+pytestmark = pytest.mark.usefixtures("encoder", "impatient")
 
 
 @pytest.fixture

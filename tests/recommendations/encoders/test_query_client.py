@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from recommendations.encoders import query_channel, query_client
-from recommendations.encoders.encoded_query import EncodedQuery
-from recommendations.encoders.query_channel import EncodeRequest
 from recommendations.encoders.query_client import EncodingUnavailable, encode
 from recommendations.popularity import trending
 from tests import factories
 from tests.conftest import encode_worker_running
+from tests.recommendations.encoders.cached_queries import cache_answer
 
 LINK = trending.client
 
@@ -22,17 +21,7 @@ def photo() -> bytes:
     return factories.as_received(factories.picture())
 
 
-@pytest.fixture
-def impatient(settings):
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.05})
-
-
-def kept(words: str, encoder_version: str) -> None:
-    """Caches an answer, as the worker does."""
-    factories.known_answer(EncodedQuery(encoder_version, np.full(8, len(words), np.float32)), words=words)
-
-
-class TestAsking:
+class TestEncoding:
     def test_words_and_photos_are_encoded_by_the_active_encoder(self, encode_worker, encoder, photo):
         words, look, both = encode(words="blue sofa"), encode(photo=photo), encode(words="sofa", photo=photo)
         assert {one.encoder_version for one in (words, look, both)} == {encoder.version}
@@ -50,23 +39,6 @@ class TestAsking:
         for words, vector in zip(queries, vectors, strict=True):
             np.testing.assert_allclose(vector, encode(words=words).vector, atol=1e-6)
 
-    def test_an_unreadable_photo_fails_one_query_alone(self, encode_worker, photo):
-        with pytest.raises(EncodingUnavailable, match="encoder failed"):
-            encode(photo=b"no photo")
-        assert encode(photo=photo).photo.any()
-
-    def test_a_missing_encoder_file_is_not_named_to_clients(self, transactional_db, encoder, settings):
-        (settings.MODEL_ROOT / encoder.path).unlink()
-        with (
-            encode_worker_running(),
-            pytest.raises(EncodingUnavailable, match="log of its worker") as refused,
-        ):
-            encode(words="blue sofa")
-        assert encoder.path not in str(refused.value)
-
-    def test_an_encode_request_replaces_lone_surrogates(self):
-        assert EncodeRequest.of("sofa \ud800", None).words == "sofa ?"
-
 
 class TestCache:
     def test_a_query_encoded_before_needs_no_worker(self, transactional_db, encoder, photo):
@@ -76,47 +48,14 @@ class TestCache:
         assert np.array_equal(encode(photo=photo).vector, look.vector)
 
     def test_a_cached_answer_of_another_encoder_is_not_used(self, encoder, impatient):
-        kept("blue sofa", "another-version")
+        cache_answer("blue sofa", "another-version")
         with pytest.raises(EncodingUnavailable):
             encode(words="blue sofa")
-
-    def test_the_cache_of_encoded_queries_keeps_only_the_newest(self, monkeypatch):
-        monkeypatch.setitem(query_channel.CACHED_COUNT, "words", 2)
-        queries = ("one", "two", "three")
-        for words in queries:
-            kept(words, "v")
-        cached = [
-            query_channel.read_cache(LINK(), EncodeRequest.of(words, None), "v")[0] for words in queries
-        ]
-        assert [one is not None for one in cached] == [False, True, True]
-
-    def test_a_large_encoded_query_is_sent_and_not_cached(self, monkeypatch):
-        monkeypatch.setattr(query_channel, "CACHED_BYTES", 10)
-        kept("sofa", "v")
-        assert query_channel.wait(LINK(), "encode:reply:nobody", 1).encoder_version == "v"
-        assert query_channel.read_cache(LINK(), EncodeRequest.of("sofa", None), "v")[0] is None
-
-    def test_a_cached_answer_of_another_release_is_ignored(self):
-        question = EncodeRequest.of("sofa", None)
-        LINK().set(question.key("v"), b'{"vector": 1}')
-        assert query_channel.read_cache(LINK(), question, "v")[0] is None
-
-    def test_all_keys_of_encoded_queries_expire_or_are_bounded(self):
-        kept("sofa", "v")
-        ttl = {key.decode(): LINK().ttl(key) for key in LINK().keys("encode:*")}
-        assert 0 < ttl.pop("encode:reply:nobody") <= query_channel.REPLY_KEPT_S
-        assert ttl.pop("encode:newest:words") == -1  # bounded by its count instead
-        assert [0 < seconds <= query_channel.CACHED_S for seconds in ttl.values()] == [True]
-
-    def test_cache_keys_of_queries_have_one_length(self):
-        keys = {EncodeRequest.of(words, None).key("v") for words in ("a", "b" * 10_000)}
-        assert len(keys) == 2
-        assert len({len(key) for key in keys}) == 1
 
 
 class TestWithoutAWorker:
     def test_after_a_timeout_the_next_queries_do_not_wait_for_the_encode_worker(self, encoder, impatient):
-        with pytest.raises(EncodingUnavailable, match="did not answer in 0.05 s"):
+        with pytest.raises(EncodingUnavailable, match="did not answer in 0.02 s"):
             encode(words="blue sofa")
         with pytest.raises(EncodingUnavailable, match="did not answer"):
             encode(words="red sofa")
@@ -125,7 +64,7 @@ class TestWithoutAWorker:
     def test_cached_queries_are_answered_while_the_encode_worker_is_away(self, encoder, impatient):
         with pytest.raises(EncodingUnavailable):
             encode(words="blue sofa")
-        kept("red sofa", encoder.version)
+        cache_answer("red sofa", encoder.version)
         assert encode(words="red sofa").vector[0] == len("red sofa")
 
     def test_a_returning_encode_worker_skips_queries_that_nobody_waits_for(

@@ -1,3 +1,5 @@
+"""Embedding jobs: requested, claimed, finished and failed."""
+
 import threading
 from datetime import timedelta
 
@@ -14,12 +16,9 @@ from recommendations.indexing import embedding_jobs
 from recommendations.models.catalogue_changes import CatalogueChange
 from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, PhotoFeatures
 from tests import factories
+from tests.recommendations.indexed import embed
 
 pytestmark = pytest.mark.usefixtures("encoder")
-
-
-def embed(clock=timezone.now):
-    return embedding_jobs.embed_claimed_batches(clock=clock)
 
 
 def vector_of(listing) -> np.ndarray:
@@ -227,29 +226,6 @@ class TestFailing:
         assert embed(clock=lambda: start) == {}
         later = start + embedding_jobs.LEASE + timedelta(seconds=1)
         assert embed(clock=lambda: later) == {"embedded": 1}
-
-
-class TestChoosingAnEncoder:
-    def test_the_first_encoder_is_active_and_the_same_request_chooses_no_other(self):
-        lines = []
-        again = selection.ensure_encoder(lines.append)
-        assert again == selection.active_encoder()
-        assert "chosen before" in lines[0]
-
-    def test_another_requested_encoder_is_a_candidate_that_listings_are_embedded_with(
-        self, settings, sofa, tmp_path, weights_file, monkeypatch
-    ):
-        embed()
-        other = tmp_path / "other.safetensors"
-        other.write_bytes(weights_file.read_bytes())
-        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"image_weights": other})
-        monkeypatch.setattr(selection, "SEED", selection.SEED + 1)
-        candidate = selection.ensure_encoder(lambda line: None)
-        assert candidate.status == "candidate"
-        assert selection.active_encoder() != candidate
-        embedding_jobs.request_missing()
-        embed()
-        assert ListingEmbedding.objects.filter(encoder_version=candidate.version).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

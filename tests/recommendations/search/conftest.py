@@ -25,9 +25,8 @@ TOWNS = (
 
 
 @pytest.fixture(autouse=True)
-def impatient(settings, encoder):
-    """No encode worker runs: queries that are not cached fail at once."""
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.02})
+def without_encode_worker(encoder, impatient):
+    """There is an encoder, and no worker that encodes queries."""
 
 
 @pytest.fixture

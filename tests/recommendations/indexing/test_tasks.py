@@ -1,0 +1,24 @@
+"""The task that embeds waiting listings."""
+
+import pytest
+
+from recommendations.encoders import selection
+from recommendations.indexing import embedding_jobs
+from recommendations.indexing.tasks import embed_pending
+from tests import factories
+
+
+@pytest.fixture
+def wishes(settings, weights_file):
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
+        update={"image_backbone": "shufflenet_v2_x0_5", "image_weights": weights_file}
+    )
+
+
+class TestEmbedPending:
+    def test_the_worker_of_a_fresh_installation_chooses_the_encoder_and_embeds(self, alice, wishes):
+        factories.listing(alice)
+        assert not embedding_jobs.is_complete()
+        assert embed_pending() == {"embedded": 1}
+        assert embedding_jobs.is_complete()
+        assert selection.active_encoder().metrics["backbone"] == "shufflenet_v2_x0_5"
