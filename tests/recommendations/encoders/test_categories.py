@@ -21,11 +21,11 @@ pytestmark = pytest.mark.usefixtures("encoder", "impatient")
 
 @pytest.fixture
 def known(encoder):
-    """`known(words=, photo=)` is what the worker has said of them before."""
+    """`known(words=, photo=)` caches suggestions for this query."""
 
-    def keep(roots=ROOTS, leaves=LEAVES, **asked) -> None:
+    def keep(roots=ROOTS, leaves=LEAVES, **query) -> None:
         factories.known_answer(
-            EncodedQuery(encoder.version, np.ones(4, np.float32), roots=roots, leaves=leaves), **asked
+            EncodedQuery(encoder.version, np.ones(4, np.float32), roots=roots, leaves=leaves), **query
         )
 
     return keep

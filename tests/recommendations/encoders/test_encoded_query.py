@@ -18,37 +18,37 @@ def encoded(**changed) -> EncodedQuery:
     return EncodedQuery(**usual | changed)
 
 
-def carried(one: EncodedQuery) -> EncodedQuery:
+def through_json(encoded_query: EncodedQuery) -> EncodedQuery:
     """The query after a round trip through JSON, as in a reply or the cache."""
-    return EncodedQuery.from_json(json.loads(json.dumps(one.to_json()).encode()))
+    return EncodedQuery.from_json(json.loads(json.dumps(encoded_query.to_json()).encode()))
 
 
 class TestThereAndBack:
     def test_an_encoded_query_keeps_every_number_through_json(self):
-        one, back = encoded(), carried(encoded())
+        encoded_query, decoded = encoded(), through_json(encoded())
         for name in ("vector", "photo", "features"):
-            part = getattr(back, name)
+            part = getattr(decoded, name)
             assert part.dtype == np.float32
-            np.testing.assert_array_equal(part, getattr(one, name))
+            np.testing.assert_array_equal(part, getattr(encoded_query, name))
 
     def test_an_encoded_query_keeps_its_version_and_suggestions_through_json(self):
-        one, back = encoded(), carried(encoded())
-        assert back.encoder_version == one.encoder_version
-        assert (back.roots, back.leaves) == (one.roots, one.leaves)
+        encoded_query, decoded = encoded(), through_json(encoded())
+        assert decoded.encoder_version == encoded_query.encoder_version
+        assert (decoded.roots, decoded.leaves) == (encoded_query.roots, encoded_query.leaves)
 
     def test_an_encoded_query_of_words_alone_has_no_photo_features_or_suggestions(self):
-        back = carried(EncodedQuery("v", np.ones(3, np.float32)))
-        assert (len(back.photo), len(back.features), back.roots, back.leaves) == (0, 0, (), ())
-        assert back.photo.dtype == back.features.dtype == np.float32
+        decoded = through_json(EncodedQuery("v", np.ones(3, np.float32)))
+        assert (len(decoded.photo), len(decoded.features), decoded.roots, decoded.leaves) == (0, 0, (), ())
+        assert decoded.photo.dtype == decoded.features.dtype == np.float32
 
     def test_vectors_of_a_decoded_query_are_writable(self):
-        back = carried(encoded())
-        back.vector[0] = 7
-        assert back.vector[0] == 7
+        decoded = through_json(encoded())
+        decoded.vector[0] = 7
+        assert decoded.vector[0] == 7
 
     def test_half_precision_vectors_of_a_query_are_decoded_as_single_precision(self):
         halves = np.array([0.5, 0.1], np.float16)
-        np.testing.assert_array_equal(carried(encoded(vector=halves)).vector, halves.astype(np.float32))
+        np.testing.assert_array_equal(through_json(encoded(vector=halves)).vector, halves.astype(np.float32))
 
 
 class TestDamaged:

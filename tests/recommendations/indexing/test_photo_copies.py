@@ -42,7 +42,7 @@ def held_elsewhere(statement: str, *values) -> Iterator[None]:
         other.close()
 
 
-def see(listing: Listing, *values: float) -> None:
+def store_features(listing: Listing, *values: float) -> None:
     """Stores these features of the listing's photos."""
     features = np.array(values, "<f2").tobytes()
     for photo in listing.photos.all():
@@ -130,27 +130,27 @@ class TestConfirming:
 
     def test_photos_with_near_hashes_and_different_features_are_no_copies(self, pair):
         one, other = pair()
-        see(one, 1, 0)
-        see(other, 0, 1)
+        store_features(one, 1, 0)
+        store_features(other, 0, 1)
         assert photo_copies.note_copies([other.pk]) == 0
 
     def test_a_recorded_photo_copy_is_deleted_when_features_refute_it(self, pair):
         one, other = pair()
-        see(one, 1, 0)
-        see(other, 1, 0.1)
+        store_features(one, 1, 0)
+        store_features(other, 1, 0.1)
         assert photo_copies.note_copies([other.pk]) == 1
         PhotoFeatures.objects.filter(photo__listing=other).update(features=np.array([0, 1], "<f2").tobytes())
         assert photo_copies.note_copies([other.pk]) == 0 and not PhotoCopy.objects.exists()
 
     def test_photos_without_features_are_no_copies_yet(self, pair):
         one, other = pair()
-        see(one, 1, 0)
+        store_features(one, 1, 0)
         assert photo_copies.note_copies([one.pk, other.pk]) == 0
 
     def test_photo_features_of_different_backbones_are_not_compared(self, pair):
         one, other = pair()
-        see(one, 1, 0)
-        see(other, 1, 0)
+        store_features(one, 1, 0)
+        store_features(other, 1, 0)
         PhotoFeatures.objects.filter(photo__listing=other).update(backbone="other eye")
         assert photo_copies.note_copies([other.pk]) == 0
 
@@ -166,8 +166,8 @@ class TestConfirming:
         self, pair, perceptual_hash, count
     ):
         one, other = pair(perceptual_hash)
-        see(one, 1, 0)
-        see(other, 1, 0)
+        store_features(one, 1, 0)
+        store_features(other, 1, 0)
         assert photo_copies.note_copies([other.pk]) == count
 
     def test_blank_photos_are_no_copies(self, pair):
@@ -179,7 +179,7 @@ class TestConfirming:
         crowd = [hashed(factories.listing(alice), SCENE) for _ in range(LOOKED_AT + 5)]
         late = hashed(factories.listing(bob), SCENE)
         for listing in (*crowd, late):
-            see(listing, 1, 0)
+            store_features(listing, 1, 0)
         assert len(photo_copies._pairs([late.pk])) == LOOKED_AT
         assert photo_copies.note_copies([late.pk]) == 1
         assert PhotoCopy.objects.get().original.listing == crowd[0]
@@ -189,7 +189,7 @@ class TestConfirming:
     ):
         listings = [hashed(factories.listing(alice), SCENE, OTHER_SCENE) for _ in range(6)]
         for listing in listings:
-            see(listing, 1, 0)
+            store_features(listing, 1, 0)
         with django_assert_max_num_queries(14):  # savepoints and settings are counted too
             assert photo_copies.note_copies([listing.pk for listing in listings]) == 10
 
@@ -249,13 +249,13 @@ class TestForStaff:
         assert capsys.readouterr().out.endswith("1 photos were shown before, 1 of them by another seller.\n")
         assert PhotoCopy.objects.count() == 1
 
-    @pytest.mark.parametrize(("place", "said"), [(0, "Shown again by bob"), (1, "Shown before by alice")])
+    @pytest.mark.parametrize(("place", "sentence"), [(0, "Shown again by bob"), (1, "Shown before by alice")])
     def test_the_admin_page_of_a_listing_shows_where_else_its_photos_are(
-        self, admin_client, taken, place, said
+        self, admin_client, taken, place, sentence
     ):
         page = admin_client.get(reverse("admin:listings_listing_change", args=[taken[place].pk]))
         other = reverse("admin:listings_listing_change", args=[taken[1 - place].pk])
-        assert said in page.content.decode() and f'href="{other}"' in page.content.decode()
+        assert sentence in page.content.decode() and f'href="{other}"' in page.content.decode()
         assert "<b>sofa" not in page.content.decode()
 
     @pytest.mark.parametrize(("choice", "place"), [("yes", 1), ("no", 0)])

@@ -41,72 +41,74 @@ def by_queryset(*actors, until=None) -> list[tuple[int, str]]:
 
 
 def by_sql(*actors, until=None) -> list[tuple[int, str]]:
-    known = "retraction.occurred_at <= %(until)s"
+    known_retractions = "retraction.occurred_at <= %(until)s"
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT listing_id, interaction.kind FROM recommendations_interaction interaction "
             "JOIN listings_actor actor ON actor.id = actor_id "
             "WHERE actor_id = ANY(%(actors)s) AND occurred_at <= %(until)s AND "
-            + retractions.is_not_retracted(known),
+            + retractions.is_not_retracted(known_retractions),
             {"until": until or "infinity", "actors": [actor.pk for actor in actors]},
         )
         return sorted(cursor.fetchall())
 
 
-@pytest.mark.parametrize("standing_of", [by_queryset, by_sql])
+@pytest.mark.parametrize("not_retracted", [by_queryset, by_sql])
 class TestWhatStands:
     @pytest.mark.parametrize(("after", "before"), PAIRS)
     def test_each_retraction_takes_back_its_own_kind_and_no_other(
-        self, standing_of, did, bob, sofa, after, before
+        self, not_retracted, did, bob, sofa, after, before
     ):
         for kind in ("view", *retractions.RETRACTS.values(), "purchase"):
             did(bob, sofa, kind, minutes=9)
         did(bob, sofa, after, minutes=5)
-        left = {kind for _, kind in standing_of(bob)}
+        left = {kind for _, kind in not_retracted(bob)}
         assert left == {"view", "purchase", *retractions.RETRACTS.values()} - {before}
 
     def test_a_retraction_takes_back_all_earlier_interactions_and_no_later_ones(
-        self, standing_of, did, bob, sofa
+        self, not_retracted, did, bob, sofa
     ):
         did(bob, sofa, "favourite", minutes=9)
         did(bob, sofa, "favourite", minutes=7)
         did(bob, sofa, "unfavourite", minutes=5)
-        assert standing_of(bob) == []
+        assert not_retracted(bob) == []
         did(bob, sofa, "favourite", minutes=3)
-        assert standing_of(bob) == [(sofa.pk, "favourite")]
+        assert not_retracted(bob) == [(sofa.pk, "favourite")]
 
-    def test_a_retraction_counts_in_whatever_order_events_arrive(self, standing_of, did, bob, sofa):
+    def test_a_retraction_counts_in_whatever_order_events_arrive(self, not_retracted, did, bob, sofa):
         did(bob, sofa, "unhide", minutes=5)
         did(bob, sofa, "hide", minutes=9)
-        assert standing_of(bob) == []
+        assert not_retracted(bob) == []
 
-    def test_an_interaction_of_the_moment_of_its_retraction_is_taken_back(self, standing_of, bob, sofa, now):
+    def test_an_interaction_of_the_moment_of_its_retraction_is_taken_back(
+        self, not_retracted, bob, sofa, now
+    ):
         events = [Event(str(n), bob, sofa.external_id, kind) for n, kind in enumerate(["hide", "unhide"])]
         record(source="tests", events=events, now=now)
-        assert standing_of(bob) == []
+        assert not_retracted(bob) == []
 
     def test_a_retraction_touches_no_other_listings_and_no_other_actors(
-        self, standing_of, did, bob, charlie, sofas
+        self, not_retracted, did, bob, charlie, sofas
     ):
         did(bob, sofas[0], "hide", minutes=9)
         did(bob, sofas[1], "unhide", minutes=5)
         did(charlie, sofas[0], "unhide", minutes=5)
-        assert standing_of(bob) == [(sofas[0].pk, "hide")]
+        assert not_retracted(bob) == [(sofas[0].pk, "hide")]
 
     def test_a_member_takes_back_what_they_did_as_a_visitor_and_the_other_way(
-        self, standing_of, did, bob, visitor, sofas
+        self, not_retracted, did, bob, visitor, sofas
     ):
         did(visitor, sofas[0], "favourite", minutes=9)
         did(bob, sofas[0], "unfavourite", minutes=5)
         did(bob, sofas[1], "offer", minutes=9)
         did(visitor, sofas[1], "unoffer", minutes=5)
-        assert standing_of(bob, visitor) == []
+        assert not_retracted(bob, visitor) == []
 
-    def test_an_interaction_counts_at_a_time_before_its_retraction(self, standing_of, did, ago, bob, sofa):
+    def test_an_interaction_counts_at_a_time_before_its_retraction(self, not_retracted, did, ago, bob, sofa):
         did(bob, sofa, "favourite", minutes=9)
         did(bob, sofa, "unfavourite", minutes=5)
-        assert standing_of(bob, until=ago(minutes=6)) == [(sofa.pk, "favourite")]
-        assert standing_of(bob, until=ago(minutes=10)) == []
+        assert not_retracted(bob, until=ago(minutes=6)) == [(sofa.pk, "favourite")]
+        assert not_retracted(bob, until=ago(minutes=10)) == []
 
 
 class TestTheIndex:
@@ -123,8 +125,8 @@ class TestReaders:
         did(bob, sofas[0], "favourite", minutes=9)
         did(bob, sofas[0], "unfavourite", minutes=5)
         did(bob, sofas[1], "favourite", minutes=5)
-        behaviour = read_history(until=now)
-        assert (behaviour.listings.tolist(), behaviour.event_count) == ([sofas[1].pk], 1)
+        history = read_history(until=now)
+        assert (history.listings.tolist(), history.event_count) == ([sofas[1].pk], 1)
         assert read_history(until=ago(minutes=6)).listings.tolist() == [sofas[0].pk]
 
     def test_the_history_for_training_ignores_retractions_after_its_position(self, did, bob, sofa, now):

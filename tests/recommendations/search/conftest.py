@@ -56,9 +56,9 @@ def known(encoder, follow):
     """`known(listing, words=...)` caches an answer for this query: the listing's own vector."""
 
     def keep(like, *, version: str | None = None, photo: bytes | None = None, words: str = "") -> None:
-        view = follow()
-        vector = view.vectors(view.rows_of(np.array([like.pk])))[0].astype(np.float32)
-        blocks = view.comparison.blocks
+        snapshot = follow()
+        vector = snapshot.vectors(snapshot.rows_of(np.array([like.pk])))[0].astype(np.float32)
+        blocks = snapshot.comparison.blocks
         query_vector = np.zeros_like(vector)
         for name, block in zip(("look", "meaning", "words"), blocks.slices, strict=True):
             if (name == "words" and words) or (name != "words" and photo is not None):

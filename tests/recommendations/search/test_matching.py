@@ -55,9 +55,9 @@ class TestByVectors:
         self, anyone, catalogue, known, still_replica
     ):
         known(catalogue["settee"], words="asdkjh qwezxc")
-        view = still_replica.snapshot
-        strict = replace(view.comparison.blocks, least_likeness=1.01)
-        still_replica.snapshot = replace(view, comparison=replace(view.comparison, blocks=strict))
+        snapshot = still_replica.snapshot
+        strict = replace(snapshot.comparison.blocks, least_likeness=1.01)
+        still_replica.snapshot = replace(snapshot, comparison=replace(snapshot.comparison, blocks=strict))
         page = ask(anyone, q="asdkjh qwezxc")
         assert (page["items"], page["facets"]) == ([], {})
         assert page["hint"] == {"text": "Nothing for “asdkjh qwezxc”.", "without": []}

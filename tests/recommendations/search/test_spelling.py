@@ -123,8 +123,12 @@ class TestLearning:
         assert spelling.learn_when_stale(now=now) == 1
 
     def test_the_vocabulary_counts_listings_not_occurrences(self, catalogue):
-        known = spelling.vocabulary()
-        assert (known.counts["sofa"], known.counts["desk"], known.listing_count) == (2, 2, len(TITLES))
+        vocabulary = spelling.vocabulary()
+        assert (vocabulary.counts["sofa"], vocabulary.counts["desk"], vocabulary.listing_count) == (
+            2,
+            2,
+            len(TITLES),
+        )
 
     def test_spelling_correction_follows_the_learnt_vocabulary(self, alice, catalogue, now):
         assert correct_spelling("gutiar").words == "gutiar"

@@ -42,7 +42,7 @@ def recommend(client, positive=(), negative=(), status: int = 200, **more) -> di
     return response.json()
 
 
-def found(page: dict) -> list[str]:
+def result_ids(page: dict) -> list[str]:
     return [item["listing"]["id"] for item in page["items"]]
 
 
@@ -50,20 +50,20 @@ class TestMoreLikeThese:
     def test_listings_like_the_examples_come_first_and_never_the_examples(self, anyone, world, follow):
         follow()
         page = recommend(anyone, world["sofas"][:2], limit=8)
-        assert set(found(page)) == set(names(world["sofas"][2:]))
+        assert set(result_ids(page)) == set(names(world["sofas"][2:]))
         assert (page["next_cursor"], page["degraded"]) == (None, [])
 
     def test_examples_of_several_kinds_bring_listings_of_each_kind(self, anyone, world, follow):
         follow()
-        first = set(found(recommend(anyone, [world["sofas"][0], world["bikes"][0]], limit=18)))
+        first = set(result_ids(recommend(anyone, [world["sofas"][0], world["bikes"][0]], limit=18)))
         assert len(first & set(names(world["sofas"]))) == 9
         assert len(first & set(names(world["bikes"]))) == 9
 
     def test_listings_like_a_negative_example_fall_behind(self, anyone, world, follow):
         follow()
         (desk, *desks), (lamp, unwanted, *_) = world["desks"], world["lamps"]
-        assert set(found(recommend(anyone, [desk, lamp], limit=9))) != set(names(desks))
-        assert set(found(recommend(anyone, [desk, lamp], [unwanted], limit=9))) == set(names(desks))
+        assert set(result_ids(recommend(anyone, [desk, lamp], limit=9))) != set(names(desks))
+        assert set(result_ids(recommend(anyone, [desk, lamp], [unwanted], limit=9))) == set(names(desks))
 
     def test_scores_by_example_combine_the_similarities_to_the_nearest_of_both_kinds(
         self, anyone, world, follow
@@ -81,12 +81,12 @@ class TestMoreLikeThese:
             services.mark_sold(listing=listing, buyer=None, now=timezone.now())
         follow()
         page = recommend(anyone, [example], limit=8)
-        assert set(found(page)) == set(names(world["sofas"][2:]))
+        assert set(result_ids(page)) == set(names(world["sofas"][2:]))
 
     def test_filters_hold_for_recommendations_by_example(self, anyone, world, follow):
         follow()
         page = recommend(anyone, world["sofas"][:1], max_price=50, category="Home & Garden / Sofas")
-        assert set(found(page)) == set(names(world["sofas"][1:5]))
+        assert set(result_ids(page)) == set(names(world["sofas"][1:5]))
 
     def test_an_example_that_is_not_embedded_is_left_out_and_reported(self, anyone, alice, world, follow):
         follow()
