@@ -1,7 +1,10 @@
 """Encode worker: queries that it cannot encode, over Redis. The worker is a thread of this process."""
 
+import logging
+
 import pytest
 
+from recommendations.encoders import query_worker
 from recommendations.encoders.query_client import EncodingUnavailable, encode
 from tests import factories
 from tests.conftest import encode_worker_running
@@ -26,3 +29,10 @@ class TestFailures:
         ):
             encode(words="blue sofa")
         assert encoder.path not in str(refused.value)
+
+
+class TestWarmingUp:
+    def test_an_encode_worker_starts_without_an_encoder(self, db, caplog):
+        with caplog.at_level(logging.INFO):
+            query_worker.warm_up()
+        assert "no encoder to load yet" in caplog.text
