@@ -1,6 +1,7 @@
 """Change log of the catalogue: what is written, read and pruned."""
 
 import pytest
+from django.db import transaction
 
 from listings import services
 from recommendations.core import locks
@@ -24,11 +25,15 @@ def test_a_change_of_an_active_listing_is_an_upsert_and_of_any_other_a_removal(c
     assert changes == [(chairs[0], "upsert"), (chairs[2], "remove")]
 
 
-def test_the_change_log_is_locked_until_the_transaction_ends(chairs):
-    change_log.append_changes([])
-    assert not CatalogueChange.objects.exists()
-    change_log.append_changes(chairs[:1])
-    assert locks.is_held(locks.CHANGE_LOG)
+@pytest.mark.django_db(transaction=True)
+def test_the_change_log_is_locked_by_a_change_until_the_transaction_ends():
+    sofa = factories.listing(factories.actor("alice"))
+    with transaction.atomic():
+        change_log.append_changes([])
+        assert not locks.is_held(locks.CHANGE_LOG)
+        change_log.append_changes([sofa.pk])
+        assert locks.is_held(locks.CHANGE_LOG)
+    assert not locks.is_held(locks.CHANGE_LOG)
 
 
 def test_changes_are_read_in_order_from_a_position(chairs):
