@@ -1,4 +1,4 @@
-"""Shoppers to learn from, and other processes to share a database with."""
+"""Listings, shoppers to learn from, and other processes to share a database with."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from listings.announcing import catalogue_transaction
 from listings.models import Actor, Listing
 from recommendations.interactions.simulation import simulate
 from tests import factories
+from tests.recommendations.indexed import embed
 from tests.recommendations.market import open_large_market, open_market
 
 
@@ -33,6 +34,20 @@ def shoppers(alice, encoder, now) -> list[Actor]:
 @pytest.fixture
 def sofas(alice):
     return [factories.listing(alice, f"Blue sofa {number}") for number in range(6)]
+
+
+@pytest.fixture
+def embedded_sofas(encoder, alice) -> list[Listing]:
+    """Eight of Alice's, with vectors."""
+    made = [factories.listing(alice, f"Blue sofa number {number}") for number in range(8)]
+    embed()
+    return made
+
+
+@pytest.fixture
+def impatient(settings) -> None:
+    """No encode worker runs: queries that are not cached fail soon."""
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.02})
 
 
 @pytest.fixture

@@ -75,11 +75,11 @@ class Past:
     def world(self) -> CatalogueSnapshot:
         return point_in_time.snapshot_at(self.moment, end=self.end)
 
-    def aftermath(self, view: CatalogueSnapshot | None = None, **how) -> HeldOut:
-        return point_in_time.read_held_out(view or self.world(), self.moment, end=self.end, **how)
+    def aftermath(self, snapshot: CatalogueSnapshot | None = None, **how) -> HeldOut:
+        return point_in_time.read_held_out(snapshot or self.world(), self.moment, end=self.end, **how)
 
 
-def listings_of(view: CatalogueSnapshot, rows: np.ndarray | None = None) -> list[int]:
+def listings_of(snapshot: CatalogueSnapshot, rows: np.ndarray | None = None) -> list[int]:
     """The listings of these rows, or of all rows."""
-    ids = view.attributes["listing_id"]
+    ids = snapshot.attributes["listing_id"]
     return ids.tolist() if rows is None else ids[rows].tolist()

@@ -23,7 +23,7 @@ TARGET = 999
 BREADTH = 100  # of a taste: listings lie on a ring, and who likes one likes those that are near it
 RECIPE = TrainingConfig(factors=16, iterations=8)
 TOP = 20
-ASKED = 300  # honest actors
+HONEST_COUNT = 300  # honest actors that the hit rate is measured on
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Town:
         model, _ = fit(behaviour, RECIPE, version="1")
         ids = np.array([listing.pk for listing in self.listings])
         target = int(model.items_of(np.array([self.target.pk]))[0])
-        asked = [rows for rows in self.touched if TARGET not in rows][:ASKED]
-        return float(np.mean([target in _top(model, model.items_of(ids[rows])) for rows in asked]))
+        honest = [rows for rows in self.touched if TARGET not in rows][:HONEST_COUNT]
+        return float(np.mean([target in _top(model, model.items_of(ids[rows])) for rows in honest]))
 
     def attacked_by(self, share: float, attack: Attack, seed: int = 5) -> None:
         """So many shills for each honest actor act over the last ten days, as clients of their own."""

@@ -34,14 +34,14 @@ def columns(*listings: tuple[int, int]) -> Columns:
 
 
 def load(*listings: tuple[int, int]) -> CatalogueSnapshot:
-    """A view of these, with nothing in its tail."""
+    """A snapshot of these, with nothing in its tail."""
     base = columns(*listings)
     index = build_index(base.vectors, seed=0) if listings else None
     return CatalogueSnapshot.load(ENCODER, BLOCKS, base, index, seq=0)
 
 
-def changed(view: CatalogueSnapshot, listing_ids, *live: tuple[int, int], seq=1) -> CatalogueSnapshot:
-    return view.with_changes(np.array(listing_ids), columns(*live), seq)
+def changed(snapshot: CatalogueSnapshot, listing_ids, *live: tuple[int, int], seq=1) -> CatalogueSnapshot:
+    return snapshot.with_changes(np.array(listing_ids), columns(*live), seq)
 
 
 def model(
@@ -74,16 +74,16 @@ def model(
 
 
 def taste(
-    view: CatalogueSnapshot, touched: dict[int, float], *, interests: tuple[np.ndarray, ...] = ()
+    snapshot: CatalogueSnapshot, touched: dict[int, float], *, interests: tuple[np.ndarray, ...] = ()
 ) -> UserProfile:
     """Of somebody who touched these listings, live or sold, with these weights."""
     listing_ids, weights = np.array(list(touched), np.int64), np.array(list(touched.values()), np.float32)
-    model = view.collaborative
+    model = snapshot.collaborative
     items = model.items_of(listing_ids) if model else None
     return UserProfile(
         listing_ids=listing_ids,
         weights=weights,
-        interests=np.array(interests, np.float32).reshape(-1, view.dimension),
+        interests=np.array(interests, np.float32).reshape(-1, snapshot.dimension),
         interest_weights=np.ones(len(interests), np.float32),
         factors=model and model.fold_in(items, weights),
         covisited=model and model.covisited(items, weights),

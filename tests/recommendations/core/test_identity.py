@@ -29,7 +29,7 @@ class TestPython:
         assert set(identity.identities_of(bob)) == {bob.pk, *(visitor.pk for visitor in visitors)}
         assert identity.identities_of(alice) == [alice.pk]
 
-    def test_any_identity_leads_to_all_of_the_person(self, bob, alice, visitors):
+    def test_any_identity_leads_to_all_identities_of_the_person(self, bob, alice, visitors):
         everything = {bob.pk, *(visitor.pk for visitor in visitors)}
         for actor in (bob, *visitors):
             assert set(identity.all_identities([actor.pk])) == everything
@@ -55,7 +55,7 @@ class TestQueries:
         keys = Interaction.objects.values_list(identity.person_key("actor"), flat=True)
         assert list(keys) == [bob.pk, bob.pk]
 
-    def test_sql_says_the_same_as_python(self, bob, alice, visitors):
+    def test_identities_are_the_same_in_sql_as_in_python(self, bob, alice, visitors):
         actors = list(Actor.objects.order_by("pk"))
         assert rows_of(identity.PERSON_KEY) == [identity.member_of(actor).pk for actor in actors]
         assert [set(keys) for keys in rows_of(identity.PERSON_KEYS)] == [

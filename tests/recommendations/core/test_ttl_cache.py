@@ -12,14 +12,14 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 class TestRemembered:
-    def test_it_is_read_again_when_its_time_is_over_and_for_an_earlier_one(self):
+    def test_a_cached_value_is_read_again_when_its_time_is_over_and_for_an_earlier_time(self):
         remembered = TtlCache(lambda now: now)
         for after, read in [(0, 0), (0.9, 0), (1, 1), (1.5, 1), (-5, -5)]:
             assert remembered.at(NOW + after * DEFAULT_TTL) == NOW + read * DEFAULT_TTL
         remembered.forget()
         assert remembered.at(NOW - 4.5 * DEFAULT_TTL) == NOW - 4.5 * DEFAULT_TTL
 
-    def test_where_reading_fails_nothing_is_kept_of_it(self):
+    def test_a_cached_value_stays_when_reading_again_fails(self):
         answers = iter([1 / 2, None])
         remembered = TtlCache(lambda now: 1 / (next(answers) or 0))
         assert remembered.at(NOW) == 2
@@ -28,7 +28,7 @@ class TestRemembered:
         assert remembered.at(NOW + DEFAULT_TTL / 2) == 2
 
     @pytest.mark.parametrize(("late", "waits"), [(DEFAULT_TTL, False), (timedelta(hours=1), True)])
-    def test_while_one_reads_others_take_what_is_hardly_too_old(self, late, waits):
+    def test_while_one_thread_reads_others_take_a_cached_value_that_just_expired(self, late, waits):
         reading, may_end = threading.Event(), threading.Event()
 
         def read(now: datetime) -> datetime:

@@ -18,37 +18,37 @@ def encoded(**changed) -> EncodedQuery:
     return EncodedQuery(**usual | changed)
 
 
-def carried(one: EncodedQuery) -> EncodedQuery:
+def through_json(encoded_query: EncodedQuery) -> EncodedQuery:
     """The query after a round trip through JSON, as in a reply or the cache."""
-    return EncodedQuery.from_json(json.loads(json.dumps(one.to_json()).encode()))
+    return EncodedQuery.from_json(json.loads(json.dumps(encoded_query.to_json()).encode()))
 
 
 class TestThereAndBack:
-    def test_every_number_is_the_same(self):
-        one, back = encoded(), carried(encoded())
+    def test_an_encoded_query_keeps_every_number_through_json(self):
+        encoded_query, decoded = encoded(), through_json(encoded())
         for name in ("vector", "photo", "features"):
-            part = getattr(back, name)
+            part = getattr(decoded, name)
             assert part.dtype == np.float32
-            np.testing.assert_array_equal(part, getattr(one, name))
+            np.testing.assert_array_equal(part, getattr(encoded_query, name))
 
-    def test_names_and_suggestions_are_too(self):
-        one, back = encoded(), carried(encoded())
-        assert back.encoder_version == one.encoder_version
-        assert (back.roots, back.leaves) == (one.roots, one.leaves)
+    def test_an_encoded_query_keeps_its_version_and_suggestions_through_json(self):
+        encoded_query, decoded = encoded(), through_json(encoded())
+        assert decoded.encoder_version == encoded_query.encoder_version
+        assert (decoded.roots, decoded.leaves) == (encoded_query.roots, encoded_query.leaves)
 
-    def test_words_alone_have_neither_photo_nor_features_nor_suggestions(self):
-        back = carried(EncodedQuery("v", np.ones(3, np.float32)))
-        assert (len(back.photo), len(back.features), back.roots, back.leaves) == (0, 0, (), ())
-        assert back.photo.dtype == back.features.dtype == np.float32
+    def test_an_encoded_query_of_words_alone_has_no_photo_features_or_suggestions(self):
+        decoded = through_json(EncodedQuery("v", np.ones(3, np.float32)))
+        assert (len(decoded.photo), len(decoded.features), decoded.roots, decoded.leaves) == (0, 0, (), ())
+        assert decoded.photo.dtype == decoded.features.dtype == np.float32
 
-    def test_what_comes_back_may_be_reckoned_with_in_place(self):
-        back = carried(encoded())
-        back.vector[0] = 7
-        assert back.vector[0] == 7
+    def test_vectors_of_a_decoded_query_are_writable(self):
+        decoded = through_json(encoded())
+        decoded.vector[0] = 7
+        assert decoded.vector[0] == 7
 
-    def test_half_precision_is_widened(self):
+    def test_half_precision_vectors_of_a_query_are_decoded_as_single_precision(self):
         halves = np.array([0.5, 0.1], np.float16)
-        np.testing.assert_array_equal(carried(encoded(vector=halves)).vector, halves.astype(np.float32))
+        np.testing.assert_array_equal(through_json(encoded(vector=halves)).vector, halves.astype(np.float32))
 
 
 class TestDamaged:
@@ -57,7 +57,7 @@ class TestDamaged:
     ERRORS = (ValueError, KeyError, TypeError)
 
     @pytest.mark.parametrize("name", sorted(encoded().to_json()))
-    def test_each_part_is_needed(self, name):
+    def test_each_field_of_an_encoded_query_is_required(self, name):
         values = encoded().to_json()
         del values[name]
         with pytest.raises(KeyError, match=name):
@@ -65,17 +65,17 @@ class TestDamaged:
 
     @pytest.mark.parametrize("text", ["AAA", "AAAA", "AAAAAAA=", "zig zag!", "é", None, 3])
     @pytest.mark.parametrize("name", ["vector", "photo", "features"])
-    def test_bytes_that_are_no_whole_numbers_are_refused(self, name, text):
+    def test_malformed_vectors_of_an_encoded_query_are_refused(self, name, text):
         with pytest.raises(self.ERRORS):
             EncodedQuery.from_json(encoded().to_json() | {name: text})
 
     @pytest.mark.parametrize("pairs", [[["Home"]], [["Home", 0.5, 1]], [3], None])
     @pytest.mark.parametrize("name", ["roots", "leaves"])
-    def test_suggestions_of_another_shape_are_refused(self, name, pairs):
+    def test_malformed_suggestions_of_an_encoded_query_are_refused(self, name, pairs):
         with pytest.raises(self.ERRORS):
             EncodedQuery.from_json(encoded().to_json() | {name: pairs})
 
     @pytest.mark.parametrize("values", [None, [], "text", 3])
-    def test_so_is_what_is_no_answer_at_all(self, values):
+    def test_a_value_that_is_no_encoded_query_is_refused(self, values):
         with pytest.raises(self.ERRORS):
             EncodedQuery.from_json(values)

@@ -1,270 +1,48 @@
-"""Search over the API: filters, pages, personalisation, hints for empty results, and invalid queries."""
+"""Replies of the encode worker in Redis, and the cache of encoded queries."""
 
-import io
-import json
+from recommendations.encoders import query_channel
+from recommendations.encoders.query_channel import EncodeRequest
+from recommendations.popularity import trending
+from tests.recommendations.encoders.cached_queries import cache_answer
 
-import numpy as np
-import pytest
-from PIL import Image
-
-from listings.announcing import catalogue_transaction
-from recommendations.api.search_serializers import Search
-from recommendations.search import pipeline
-from tests import factories
-from tests.recommendations.search.requests import BIKES, SEARCH, ask, ids, names
+LINK = trending.client
 
 
-class TestFilters:
-    def test_filters_alone_bring_the_newest(self, anyone, catalogue):
-        page = ask(anyone, category="Home & Garden", max_price=100)
-        assert names(page, catalogue) == ["settee", "bed", "leather"]
+class TestRequest:
+    def test_an_encode_request_replaces_lone_surrogates(self):
+        assert EncodeRequest.of("sofa \ud800", None).words == "sofa ?"
 
-    def test_nothing_at_all_is_refused(self, anyone, catalogue):
-        for query in ({}, {"q": ""}, {"q": "  "}, {"q": " , "}):
-            assert ask(anyone, status=400, **query)["detail"].startswith("Send words")
-
-    def test_all_of_them_are_exact(self, anyone, alice, catalogue, follow):
-        follow()
-        factories.listing(alice, "Sofa like new", price=10, condition="like_new")
-        assert len(ask(anyone, q="sofa", condition="like_new")["items"]) == 1
-        assert names(ask(anyone, q="sofa", min_price="80.00", max_price=80), catalogue) == ["leather"]
-        assert ask(anyone, q="sofa", category="Sports")["items"] == []
-
-    def test_an_unknown_category_is_refused(self, anyone, catalogue):
-        assert ask(anyone, status=400, q="sofa", category="Nowhere")["errors"][0]["field"] == "category"
-
-    def test_facets_count_root_categories_whatever_category_was_asked_for(self, anyone, alice, catalogue):
-        factories.listing(alice, "Sofa rack for bicycles", path=BIKES)
-        expected = {"Home & Garden": 3, "Sports": 1}
-        everywhere, sports = ask(anyone, q="sofa"), ask(anyone, q="sofa", category="Sports")
-        assert (everywhere["facets"], sports["facets"], len(sports["items"])) == (expected, expected, 1)
-        assert ask(anyone, q="sofa", max_price=40, category="Sports")["facets"] == {"Home & Garden": 1}
+    def test_cache_keys_of_queries_have_one_length(self):
+        keys = {EncodeRequest.of(words, None).key("v") for words in ("a", "b" * 10_000)}
+        assert len(keys) == 2
+        assert len({len(key) for key in keys}) == 1
 
 
-class TestEmptyResults:
-    def test_it_says_which_part_of_the_query_leaves_nothing(self, anyone, catalogue):
-        page = ask(anyone, q="sofa under £5 near Leeds")
-        assert (page["items"], page["facets"]) == ([], {})
-        assert page["hint"] == {
-            "text": "Nothing for “sofa” under £5 near Leeds; 1 without “under £5”.",
-            "without": [{"text": "under £5", "count": 1}],
-        }
+class TestCache:
+    def test_the_cache_of_encoded_queries_keeps_only_the_newest(self, monkeypatch):
+        monkeypatch.setitem(query_channel.CACHED_COUNT, "words", 2)
+        queries = ("one", "two", "three")
+        for words in queries:
+            cache_answer(words, "v")
+        cached = [
+            query_channel.read_cache(LINK(), EncodeRequest.of(words, None), "v")[0] for words in queries
+        ]
+        assert [one is not None for one in cached] == [False, True, True]
 
-    def test_when_no_part_alone_is_to_blame_it_says_so_of_all(self, anyone, catalogue):
-        factories.listing(catalogue["bed"].seller, "Sofa cover", price=400)
-        page = ask(anyone, q="cover under £5 near Leeds")
-        assert page["hint"]["without"] == [{"text": "under £5 near Leeds", "count": 1}]
+    def test_a_large_encoded_query_is_sent_and_not_cached(self, monkeypatch):
+        monkeypatch.setattr(query_channel, "CACHED_BYTES", 10)
+        cache_answer("sofa", "v")
+        assert query_channel.wait(LINK(), "encode:reply:nobody", 1).encoder_version == "v"
+        assert query_channel.read_cache(LINK(), EncodeRequest.of("sofa", None), "v")[0] is None
 
-    def test_it_promises_nothing_that_is_not_there(self, anyone, catalogue):
-        page = ask(anyone, q="xylophone under £5", mend="false")
-        assert page["hint"] == {"text": "Nothing for “xylophone” under £5.", "without": []}
+    def test_a_cached_answer_of_another_release_is_ignored(self):
+        question = EncodeRequest.of("sofa", None)
+        LINK().set(question.key("v"), b'{"vector": 1}')
+        assert query_channel.read_cache(LINK(), question, "v")[0] is None
 
-    def test_a_filter_of_the_address_stays_when_it_is_counted(self, anyone, catalogue):
-        page = ask(anyone, q="sofa under £5", category="Sports")
-        assert page["hint"]["without"] == []
-
-    @pytest.mark.parametrize("words", ["the and of", "🛋️🔥", "!!! & | <-> :*", "' -- ()"])
-    def test_words_that_say_nothing_find_nothing(self, anyone, catalogue, words):
-        page = ask(anyone, q=words)
-        assert (page["items"], page["degraded"]) == ([], [])
-        assert page["hint"]["text"] == "These words say nothing that could be looked for."
-
-
-class TestPages:
-    @pytest.fixture
-    def many(self, alice, encoder):
-        with catalogue_transaction():
-            return [factories.listing(alice, f"Oak chair {number}") for number in range(25)]
-
-    def test_they_follow_each_other_without_gap_or_repeat(self, anyone, many):
-        whole = ids(ask(anyone, q="oak chair", limit=100))
-        assert len(whole) == 25
-        pages, offset = [], 0
-        while offset is not None:
-            page = ask(anyone, q="oak chair", limit=10, offset=offset)
-            pages, offset = pages + ids(page), page["next_offset"]
-        assert pages == whole
-
-    def test_none_leads_further_than_one_may_ask(self, anyone, many, monkeypatch):
-        assert Search().fields["offset"].max_value == pipeline.MAXIMUM_OFFSET
-        monkeypatch.setattr(pipeline, "MAXIMUM_OFFSET", 10)
-        assert ask(anyone, q="oak chair", limit=10)["next_offset"] == 10
-        assert ask(anyone, q="oak chair", limit=10, offset=10)["next_offset"] is None
-        assert ask(anyone, q="oak chair", limit=11)["next_offset"] is None
-
-    def test_beyond_the_end_there_is_nothing_and_no_complaint(self, anyone, many):
-        page = ask(anyone, q="oak chair", offset=1000)
-        assert (page["items"], page["hint"], page["next_offset"]) == ([], None, None)
-        assert page["facets"] == {"Home & Garden": 25}
-
-    @pytest.mark.parametrize(
-        "query",
-        [
-            *(
-                {"limit": 0},
-                {"limit": 101},
-                {"limit": 10**6},
-                {"limit": "x"},
-                {"offset": -1},
-                {"offset": 1001},
-            ),
-            {"cursor": "of-a-feed"},
-        ],
-    )
-    def test_other_pages_are_refused(self, anyone, many, query):
-        ask(anyone, status=400, q="oak chair", **query)
-
-    def test_the_same_photo_is_shown_once(self, anyone, alice, catalogue):
-        data = spots()
-        twins = [factories.listing(alice, f"Garden gnome {number}") for number in range(2)]
-        for twin in twins:
-            factories.add_picture(twin, data)
-        (item,) = ask(anyone, q="garden gnome")["items"]
-        assert {item["listing"]["id"], *item["copies"]} == {twin.external_id for twin in twins}
-
-
-def spots() -> bytes:
-    """A photo of coloured spots, whose hash differs from that of any other photo."""
-    colours = np.random.default_rng(5).integers(0, 255, (12, 12, 3), dtype=np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(colours).resize((240, 240), Image.Resampling.BICUBIC).save(stream, "JPEG")
-    return stream.getvalue()
-
-
-class TestTaste:
-    @pytest.fixture
-    def chairs(self, alice, encoder):
-        """Thirty that full text ranks by their age, the wooden ones last."""
-        with catalogue_transaction():
-            metal = [factories.listing(alice, f"Chair in polished metal {number}") for number in range(15)]
-            wood = [factories.listing(alice, f"Chair in walnut wood {number}") for number in range(15)]
-        return wood, metal
-
-    @pytest.fixture
-    def liked(self, bob, chairs, follow):
-        """Bob looked at metal chairs."""
-        for listing in chairs[1][:3]:
-            factories.event(bob, listing, "favourite")
-        follow()
-
-    def share(self, page: dict, chairs: list) -> int:
-        return len({chair.external_id for chair in chairs} & set(ids(page)[:15]))
-
-    def test_it_brings_nearer_what_bob_likes(self, anyone, as_bob, chairs, liked):
-        his, everyones = ask(as_bob, q="chair", limit=30), ask(anyone, q="chair", limit=30)
-        assert self.share(his, chairs[1]) > self.share(everyones, chairs[1])
-        assert set(ids(his)) == set(ids(everyones))
-        assert "taste" in his["items"][0]["scores"]
-        assert "taste" not in everyones["items"][0]["scores"]
-
-    def test_it_can_be_switched_off(self, anyone, as_bob, chairs, liked):
-        plain = ask(as_bob, q="chair", personalised="false", limit=30)
-        assert ids(plain) == ids(ask(anyone, q="chair", limit=30))
-
-    def test_it_brings_in_nothing_that_was_not_asked_for(self, as_bob, catalogue, chairs, liked):
-        assert set(names(ask(as_bob, q="sofa"), catalogue)) == {"leather", "blue", "bed"}
-
-    def test_what_he_looked_at_is_still_found(self, as_bob, chairs, liked):
-        assert chairs[1][0].external_id in ids(ask(as_bob, q="chair", limit=30))
-
-    def test_what_he_hid_or_reported_is_not_with_or_without_taste(self, bob, as_bob, catalogue, follow):
-        factories.event(bob, catalogue["blue"], "hide")
-        factories.event(bob, catalogue["bed"], "report")
-        for more in ({}, {"personalised": "false"}):
-            page = ask(as_bob, q="sofa", **more)
-            assert (names(page, catalogue), page["facets"]) == (["leather"], {"Home & Garden": 1})
-        assert set(names(ask(as_bob, category="Home & Garden"), catalogue)) == {"leather", "settee"}
-
-    def test_alice_does_not_find_what_she_sells(self, as_alice, bob, catalogue):
-        his = factories.listing(bob, "Sofa of Bob")
-        page = ask(as_alice, q="sofa")
-        assert (ids(page), page["facets"]) == ([his.external_id], {"Home & Garden": 1})
-
-    def test_a_service_asks_for_bob_and_charlie_may_not(self, as_service, as_charlie, chairs, liked, as_bob):
-        assert ids(ask(as_service, q="chair", actor="bob")) == ids(ask(as_bob, q="chair"))
-        ask(as_charlie, status=403, q="chair", actor="bob")
-
-    def test_whoever_is_not_known_gets_what_everybody_gets(self, as_service, anyone, catalogue):
-        assert ids(ask(as_service, q="sofa", actor="nobody-yet")) == ids(ask(anyone, q="sofa"))
-
-    def test_a_listing_that_is_not_embedded_yet_is_neither_liked_nor_disliked(
-        self, as_bob, alice, chairs, liked
-    ):
-        new = factories.listing(alice, "Chair chair chair")
-        assert new.external_id in ids(ask(as_bob, q="chair", limit=30))
-
-
-class TestSending:
-    def test_json_takes_the_same(self, anyone, catalogue):
-        for body in ({"q": "sofa", "max_price": 100}, {"words": "sofa under £100", "limit": 5}):
-            page = anyone.post(SEARCH, body).json()
-            assert set(names(page, catalogue)) == {"leather", "bed"}
-
-    def test_a_visitor_without_a_cookie_may_send_it(self, client, catalogue):
-        reply = client.post(SEARCH, json.dumps({"q": "sofa"}), content_type="application/json")
-        assert reply.status_code == 200
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            {},
-            [],
-            "sofa",
-            {"q": "sofa", "words": "bed"},
-            {"q": "sofa\x00"},
-            {"q": "\ud800 sofa"},
-            {"q": "sofa", "category": "\ud800"},
-            {"q": ["sofa"]},
-            {"q": {"a": 1}},
-            {"q": "a" * 501},
-            {"q": "sofa", "k": 5},
-            {"q": "sofa", "photo": "photo.jpg"},
-            {"q": "sofa", "min_price": 5, "max_price": 2},
-            {"q": "sofa", "min_price": "NaN"},
-            {"q": "sofa", "lat": 50},
-            {"q": "sofa", "lat": "inf", "lon": 1, "radius_km": 5},
-        ],
-    )
-    def test_what_makes_no_sense_is_refused(self, anyone, catalogue, body):
-        reply = anyone.post(SEARCH, json.dumps(body), content_type="application/json")
-        assert (reply.status_code, reply.headers["Content-Type"]) == (400, "application/problem+json")
-
-    @pytest.mark.parametrize("words", ["a" * 10_000, "sofa " * 3000])
-    def test_a_query_of_ten_thousand_characters_is_refused(self, anyone, catalogue, words):
-        ask(anyone, status=400, q=words)
-
-    @pytest.mark.parametrize(
-        "words",
-        [
-            *(
-                "sofa' OR 1=1; --",
-                "sofa & | ! <-> :*",
-                "((",
-                "\\",
-                "%",
-                "'",
-                "$$",
-                "a:*b",
-                "sofa:ABCD",
-                "-" * 500,
-            ),
-            *(
-                "ſofa",
-                "İ",
-                "\u202e sofa",
-                "\ufeff",
-                "x" * 500,
-                "£",
-                "under",
-                "under £",
-                "near",
-                "1e999",
-                "under £1e9",
-            ),
-            "under £99999999999999999999 near Leeds over £1",
-        ],
-    )
-    def test_odd_words_never_break_it(self, anyone, catalogue, follow, words):
-        follow()
-        for more in ({}, {"understand": "false"}):
-            assert anyone.get(SEARCH, {"q": words, **more}).status_code in (200, 400)
+    def test_all_keys_of_encoded_queries_expire_or_are_bounded(self):
+        cache_answer("sofa", "v")
+        ttl = {key.decode(): LINK().ttl(key) for key in LINK().keys("encode:*")}
+        assert 0 < ttl.pop("encode:reply:nobody") <= query_channel.REPLY_KEPT_S
+        assert ttl.pop("encode:newest:words") == -1  # bounded by its count instead
+        assert [0 < seconds <= query_channel.CACHED_S for seconds in ttl.values()] == [True]

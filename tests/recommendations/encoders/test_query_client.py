@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from recommendations.encoders import query_channel, query_client
-from recommendations.encoders.encoded_query import EncodedQuery
-from recommendations.encoders.query_channel import EncodeRequest
 from recommendations.encoders.query_client import EncodingUnavailable, encode
 from recommendations.popularity import trending
 from tests import factories
 from tests.conftest import encode_worker_running
+from tests.recommendations.encoders.cached_queries import cache_answer
 
 LINK = trending.client
 
@@ -22,20 +21,8 @@ def photo() -> bytes:
     return factories.as_received(factories.picture())
 
 
-@pytest.fixture
-def impatient(settings):
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.05})
-
-
-def kept(words: str, encoder_version: str) -> None:
-    """Caches an answer, as the worker does."""
-    factories.known_answer(EncodedQuery(encoder_version, np.full(8, len(words), np.float32)), words=words)
-
-
-class TestAsking:
-    def test_words_and_photos_come_back_in_the_space_of_the_active_encoder(
-        self, encode_worker, encoder, photo
-    ):
+class TestEncoding:
+    def test_words_and_photos_are_encoded_by_the_active_encoder(self, encode_worker, encoder, photo):
         words, look, both = encode(words="blue sofa"), encode(photo=photo), encode(words="sofa", photo=photo)
         assert {one.encoder_version for one in (words, look, both)} == {encoder.version}
         assert words.vector.any()
@@ -44,7 +31,7 @@ class TestAsking:
         assert look.features.any()
         assert not np.array_equal(both.vector, look.vector)
 
-    def test_many_threads_ask_at_once_and_each_gets_its_own(self, encode_worker):
+    def test_threads_that_encode_at_once_each_get_their_own_query(self, encode_worker):
         queries = [f"sofa number {number}" for number in range(24)]
         with ThreadPoolExecutor(8) as threads:
             vectors = list(threads.map(lambda words: encode(words=words).vector, queries))
@@ -52,87 +39,35 @@ class TestAsking:
         for words, vector in zip(queries, vectors, strict=True):
             np.testing.assert_allclose(vector, encode(words=words).vector, atol=1e-6)
 
-    def test_a_photo_that_cannot_be_read_costs_one_query(self, encode_worker, photo):
-        with pytest.raises(EncodingUnavailable, match="encoder failed"):
-            encode(photo=b"no photo")
-        assert encode(photo=photo).photo.any()
-
-    def test_askers_of_an_encoder_that_is_gone_learn_nothing_of_its_files(
-        self, transactional_db, encoder, settings
-    ):
-        (settings.MODEL_ROOT / encoder.path).unlink()
-        with (
-            encode_worker_running(),
-            pytest.raises(EncodingUnavailable, match="log of its worker") as refused,
-        ):
-            encode(words="blue sofa")
-        assert encoder.path not in str(refused.value)
-
-    def test_words_that_no_message_could_hold_are_asked_without_what_is_wrong_with_them(self):
-        assert EncodeRequest.of("sofa \ud800", None).words == "sofa ?"
-
 
 class TestCache:
-    def test_what_was_asked_before_needs_no_worker(self, transactional_db, encoder, photo):
+    def test_a_query_encoded_before_needs_no_worker(self, transactional_db, encoder, photo):
         with encode_worker_running():
             words, look = encode(words="Blue sofa"), encode(photo=photo)
         assert np.array_equal(encode(words=" blue  SOFA ").vector, words.vector)
         assert np.array_equal(encode(photo=photo).vector, look.vector)
 
-    def test_another_encoder_answers_for_itself(self, encoder, impatient):
-        kept("blue sofa", "another-version")
+    def test_a_cached_answer_of_another_encoder_is_not_used(self, encoder, impatient):
+        cache_answer("blue sofa", "another-version")
         with pytest.raises(EncodingUnavailable):
             encode(words="blue sofa")
 
-    def test_it_keeps_the_newest_answers_and_no_more(self, monkeypatch):
-        monkeypatch.setitem(query_channel.CACHED_COUNT, "words", 2)
-        queries = ("one", "two", "three")
-        for words in queries:
-            kept(words, "v")
-        cached = [
-            query_channel.read_cache(LINK(), EncodeRequest.of(words, None), "v")[0] for words in queries
-        ]
-        assert [one is not None for one in cached] == [False, True, True]
-
-    def test_a_large_answer_is_given_and_not_kept(self, monkeypatch):
-        monkeypatch.setattr(query_channel, "CACHED_BYTES", 10)
-        kept("sofa", "v")
-        assert query_channel.wait(LINK(), "encode:reply:nobody", 1).encoder_version == "v"
-        assert query_channel.read_cache(LINK(), EncodeRequest.of("sofa", None), "v")[0] is None
-
-    def test_an_answer_of_another_release_counts_as_none(self):
-        question = EncodeRequest.of("sofa", None)
-        LINK().set(question.key("v"), b'{"vector": 1}')
-        assert query_channel.read_cache(LINK(), question, "v")[0] is None
-
-    def test_all_that_it_writes_expires(self):
-        kept("sofa", "v")
-        ttl = {key.decode(): LINK().ttl(key) for key in LINK().keys("encode:*")}
-        assert 0 < ttl.pop("encode:reply:nobody") <= query_channel.REPLY_KEPT_S
-        assert ttl.pop("encode:newest:words") == -1  # bounded by its count instead
-        assert [0 < seconds <= query_channel.CACHED_S for seconds in ttl.values()] == [True]
-
-    def test_keys_are_short_whatever_is_asked(self):
-        keys = {EncodeRequest.of(words, None).key("v") for words in ("a", "b" * 10_000)}
-        assert len(keys) == 2
-        assert len({len(key) for key in keys}) == 1
-
 
 class TestWithoutAWorker:
-    def test_the_first_waits_its_time_and_the_next_do_not_ask(self, encoder, impatient):
-        with pytest.raises(EncodingUnavailable, match="did not answer in 0.05 s"):
+    def test_after_a_timeout_the_next_queries_do_not_wait_for_the_encode_worker(self, encoder, impatient):
+        with pytest.raises(EncodingUnavailable, match="did not answer in 0.02 s"):
             encode(words="blue sofa")
         with pytest.raises(EncodingUnavailable, match="did not answer"):
             encode(words="red sofa")
         assert LINK().llen(query_channel.QUEUE) == 1
 
-    def test_words_that_are_known_are_answered_meanwhile(self, encoder, impatient):
+    def test_cached_queries_are_answered_while_the_encode_worker_is_away(self, encoder, impatient):
         with pytest.raises(EncodingUnavailable):
             encode(words="blue sofa")
-        kept("red sofa", encoder.version)
+        cache_answer("red sofa", encoder.version)
         assert encode(words="red sofa").vector[0] == len("red sofa")
 
-    def test_a_worker_that_comes_back_does_not_encode_for_nobody(
+    def test_a_returning_encode_worker_skips_queries_that_nobody_waits_for(
         self, transactional_db, encoder, settings, impatient, monkeypatch
     ):
         with pytest.raises(EncodingUnavailable):
@@ -143,7 +78,7 @@ class TestWithoutAWorker:
             encode(words="red sofa")
         assert LINK().zcard("encode:newest:words") == 1  # not the blue one, which was asked before
 
-    def test_a_long_queue_is_not_made_longer(self, encoder):
+    def test_a_full_queue_of_the_encode_worker_takes_no_more_queries(self, encoder):
         LINK().rpush(query_channel.QUEUE, *["{}"] * query_client.WAITING_COUNT)
         with pytest.raises(EncodingUnavailable, match="wait for the encode worker"):
             encode(words="blue sofa")
@@ -151,14 +86,14 @@ class TestWithoutAWorker:
 
 
 class TestWithoutRedis:
-    def test_it_fails_at_once_and_is_not_tried_by_each(self, encoder, settings):
+    def test_without_redis_encoding_fails_at_once_and_is_not_tried_by_each_query(self, encoder, settings):
         settings.REDIS_URL = "redis://127.0.0.1:1/0"
         with pytest.raises(EncodingUnavailable, match=r"^Redis does not answer\.$"):
             encode(words="blue sofa")
         with pytest.raises(EncodingUnavailable, match="asked again in a moment"):
             encode(words="blue sofa")
 
-    def test_one_that_takes_calls_and_says_nothing_is_not_waited_for(self, encoder, settings, monkeypatch):
+    def test_encoding_does_not_wait_for_a_silent_redis(self, encoder, settings, monkeypatch):
         monkeypatch.setattr(query_client, "QUICK_S", 0.05)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
@@ -167,10 +102,10 @@ class TestWithoutRedis:
 
 
 class TestWithoutAnEncoder:
-    def test_it_says_what_to_run(self, db):
+    def test_encoding_without_an_encoder_names_the_command_to_run(self, db):
         with pytest.raises(EncodingUnavailable, match="manage.py embed"):
             encode(words="blue sofa")
 
-    def test_nothing_is_asked_about_nothing(self):
+    def test_encoding_of_nothing_is_refused(self):
         with pytest.raises(EncodingUnavailable, match="neither"):
             encode(words="  ")

@@ -1,65 +1,32 @@
+"""Selection of the encoder that listings are embedded with."""
+
 import pytest
 
 from recommendations.encoders import selection
-from recommendations.encoders.manifest import EncoderManifest, EncoderUnavailable
 from recommendations.indexing import embedding_jobs
-from recommendations.indexing.tasks import embed_pending
-from recommendations.models.trained_models import TrainedModel
-from tests import factories
+from recommendations.models.embeddings import ListingEmbedding
+from tests.recommendations.indexed import embed
 
 
-@pytest.fixture
-def wishes(settings, weights_file):
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
-        update={"image_backbone": "shufflenet_v2_x0_5", "image_weights": weights_file}
-    )
-
-
-class TestAFreshInstallation:
-    def test_its_worker_chooses_the_encoder_and_embeds_the_first_listing(self, alice, wishes):
-        factories.listing(alice)
-        assert not embedding_jobs.is_complete()
-        assert embed_pending() == {"embedded": 1}
-        assert embedding_jobs.is_complete()
-        assert selection.active_encoder().metrics["backbone"] == "shufflenet_v2_x0_5"
-
-    def test_the_choice_is_recorded_with_where_the_weights_came_from(self, encoder, weights_file):
-        record = EncoderManifest.read(encoder)
-        assert (
-            record.source == f"shufflenet_v2_x0_5 with the weights in {weights_file.name}, from IMAGE_WEIGHTS"
-        )
-        assert record.weights == str(weights_file)
-
-
-class TestAChoiceThatIsGone:
-    def test_a_missing_record_is_said_and_chosen_anew(self, encoder, settings):
-        file = settings.MODEL_ROOT / encoder.path
-        file.unlink()
-        with pytest.raises(EncoderUnavailable, match="manage.py embed"):
-            selection.blocks_of(encoder)
-        again = selection.ensure_encoder(lambda line: None)
-        assert again == encoder
-        assert file.exists()
-
-    def test_an_edited_record_is_not_believed(self, encoder, settings):
-        file = settings.MODEL_ROOT / encoder.path
-        file.write_text(file.read_text().replace("shufflenet", "mobilenet"))
-        with pytest.raises(EncoderUnavailable, match="not what was recorded"):
-            selection.blocks_of(encoder)
-
-
-class TestWithoutPretrainedWeights:
-    def test_a_small_backbone_is_trained_on_drawn_photos_and_one_line_says_so(
-        self, db, settings, monkeypatch
-    ):
-        from recommendations.encoders import backbones
-
-        monkeypatch.setattr(backbones, "DRAWN_PHOTO_COUNT", 60)
-        monkeypatch.setattr(backbones, "DRAWN_TRAINING_S", 2.0)
-        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"image_weights": None})
+@pytest.mark.usefixtures("encoder")
+class TestChoosingAnEncoder:
+    def test_the_first_encoder_is_active_and_the_same_request_chooses_no_other(self):
         lines = []
-        model = selection.ensure_encoder(lines.append)
-        assert "trained here on 60 drawn photos" in lines[-1]
-        assert model.status == TrainedModel.Status.ACTIVE
-        assert selection.ensure_encoder(lines.append) == model
-        assert "chosen before" in lines[-1]
+        again = selection.ensure_encoder(lines.append)
+        assert again == selection.active_encoder()
+        assert "chosen before" in lines[0]
+
+    def test_another_requested_encoder_is_a_candidate_that_listings_are_embedded_with(
+        self, settings, sofa, tmp_path, weights_file, monkeypatch
+    ):
+        embed()
+        other = tmp_path / "other.safetensors"
+        other.write_bytes(weights_file.read_bytes())
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"image_weights": other})
+        monkeypatch.setattr(selection, "SEED", selection.SEED + 1)
+        candidate = selection.ensure_encoder(lambda line: None)
+        assert candidate.status == "candidate"
+        assert selection.active_encoder() != candidate
+        embedding_jobs.request_missing()
+        embed()
+        assert ListingEmbedding.objects.filter(encoder_version=candidate.version).count() == 1

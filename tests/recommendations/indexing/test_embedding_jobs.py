@@ -1,3 +1,5 @@
+"""Embedding jobs: requested, claimed, finished and failed."""
+
 import threading
 from datetime import timedelta
 
@@ -14,12 +16,9 @@ from recommendations.indexing import embedding_jobs
 from recommendations.models.catalogue_changes import CatalogueChange
 from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, PhotoFeatures
 from tests import factories
+from tests.recommendations.indexed import embed
 
 pytestmark = pytest.mark.usefixtures("encoder")
-
-
-def embed(clock=timezone.now):
-    return embedding_jobs.embed_claimed_batches(clock=clock)
 
 
 def vector_of(listing) -> np.ndarray:
@@ -27,24 +26,24 @@ def vector_of(listing) -> np.ndarray:
 
 
 class TestRequesting:
-    def test_publishing_writes_a_job_and_a_change_in_the_same_transaction(self, sofa):
+    def test_publishing_writes_an_embedding_job_and_a_change_in_the_same_transaction(self, sofa):
         assert EmbeddingJob.objects.get().listing == sofa
         assert CatalogueChange.objects.get().listing_id == sofa.pk
 
-    def test_a_draft_waits_until_it_is_published(self, alice):
+    def test_a_draft_gets_an_embedding_job_when_it_is_published(self, alice):
         draft = factories.listing(alice, status="draft")
         assert not EmbeddingJob.objects.exists()
         services.publish(listing=draft)
         assert EmbeddingJob.objects.get().listing == draft
 
-    def test_a_price_needs_no_new_vector_but_other_words_do(self, sofa):
+    def test_edited_words_request_an_embedding_and_an_edited_price_does_not(self, sofa):
         embed()
         services.edit_listing(listing=sofa, price=70)
         assert not EmbeddingJob.objects.exists()
         services.edit_listing(listing=sofa, title="Green sofa")
         assert EmbeddingJob.objects.exists()
 
-    def test_what_is_missing_over_the_whole_catalogue_is_requested_once(self, sofa):
+    def test_missing_embeddings_of_the_whole_catalogue_are_requested_once(self, sofa):
         EmbeddingJob.objects.all().delete()
         embedding_jobs.request_missing()
         embedding_jobs.request_missing()
@@ -55,7 +54,7 @@ class TestRequesting:
 
 
 class TestEmbedding:
-    def test_vector_job_and_change_move_together(self, sofa):
+    def test_embedding_stores_the_vector_deletes_the_job_and_logs_the_change(self, sofa):
         assert embed() == {"embedded": 1}
         assert not EmbeddingJob.objects.exists()
         stored = ListingEmbedding.objects.get()
@@ -63,7 +62,7 @@ class TestEmbedding:
         assert stored.content_version == sofa.content_version
         assert CatalogueChange.objects.filter(listing_id=sofa.pk, op="upsert").count() == 2
 
-    def test_blocks_are_unit_length_and_photo_blocks_are_empty_without_photos(self, sofa, alice):
+    def test_vector_blocks_have_unit_length_and_photo_blocks_are_empty_without_photos(self, sofa, alice):
         pictured = factories.listing(alice, "Red sofa")
         factories.photo(pictured)
         embed()
@@ -75,7 +74,7 @@ class TestEmbedding:
         assert lengths[0] == pytest.approx([0, 0, 1], abs=0.01)
         assert lengths[1] == pytest.approx([1, 1, 1], abs=0.01)
 
-    def test_features_are_computed_once_and_a_changed_photo_alone_anew(self, sofa):
+    def test_photo_features_are_computed_once_for_each_photo(self, sofa):
         first = factories.photo(sofa)
         embed()
         before = PhotoFeatures.objects.get(photo=first).pk
@@ -84,7 +83,7 @@ class TestEmbedding:
         assert PhotoFeatures.objects.count() == 2
         assert PhotoFeatures.objects.get(photo=first).pk == before
 
-    def test_an_edit_in_the_middle_keeps_its_job(self, sofa, monkeypatch):
+    def test_an_edit_during_an_embedding_keeps_its_job(self, sofa, monkeypatch):
         compute = embedding_jobs._compute
 
         def edited_meanwhile(encoder, ids):
@@ -99,12 +98,12 @@ class TestEmbedding:
         assert ListingEmbedding.objects.get().content_version == sofa.content_version == 2
         assert not EmbeddingJob.objects.exists()
 
-    def test_sold_while_waiting_does_no_harm(self, sofa):
+    def test_a_listing_sold_before_its_embedding_stays_removed_in_the_change_log(self, sofa):
         services.mark_sold(listing=sofa, buyer=None, now=timezone.now())
         embed()
         assert CatalogueChange.objects.order_by("-seq").first().op == "remove"
 
-    def test_the_budget_ends_a_turn(self, alice):
+    def test_embedding_stops_when_its_budget_is_spent(self, alice):
         for number in range(3):
             factories.listing(alice, f"Sofa {number}")
         times = iter([timezone.now() + timedelta(minutes=m) for m in range(10)])
@@ -113,7 +112,7 @@ class TestEmbedding:
 
 
 class TestFailing:
-    def test_a_photo_that_is_gone_fails_its_listing_alone_and_is_set_aside_in_the_end(self, alice):
+    def test_a_missing_photo_fails_its_listing_alone_and_in_the_end_for_good(self, alice):
         broken, whole = factories.listing(alice, "Broken"), factories.listing(alice, "Whole")
         processing.path_of(factories.photo(broken).file.name, processing.Size.MEDIUM).unlink()
         start = timezone.now()
@@ -127,11 +126,11 @@ class TestFailing:
         assert job.failed_at is not None
         assert "decoded" in job.last_error
 
-    def test_the_attempt_is_counted_before_the_work_starts(self, sofa):
+    def test_an_embedding_attempt_is_counted_before_the_work_starts(self, sofa):
         embedding_jobs._claim(now=timezone.now())
         assert EmbeddingJob.objects.get().attempts == 1
 
-    def test_a_listing_that_kills_its_worker_each_time_is_set_aside(self, sofa):
+    def test_a_listing_that_kills_its_worker_each_time_fails_for_good(self, sofa):
         time = timezone.now()
         for attempt in range(embedding_jobs.MAXIMUM_ATTEMPTS):
             assert embedding_jobs._claim(now=time), "claimed, and then the worker is killed"
@@ -143,7 +142,7 @@ class TestFailing:
         assert job.failed_at == time
         assert "killed" in job.last_error
 
-    def test_whatever_words_break_fails_their_listing_alone(self, sofa, alice, monkeypatch):
+    def test_a_listing_whose_words_break_the_encoder_fails_alone(self, sofa, alice, monkeypatch):
         odd = factories.listing(alice, "Lamp")
         compute = embedding_jobs._compute
 
@@ -160,7 +159,7 @@ class TestFailing:
         job = EmbeddingJob.objects.get()
         assert (job.listing, job.attempts, job.last_error) == (odd, 2, "'lamp'")
 
-    def test_photos_that_are_not_mounted_are_no_fault_of_listings(self, alice, sofa, settings):
+    def test_an_unmounted_photo_folder_fails_no_listing_for_good(self, alice, sofa, settings):
         pictured = factories.listing(alice, "Red sofa")
         factories.photo(pictured)
         aside = settings.MEDIA_ROOT.rename(settings.MEDIA_ROOT.with_name("elsewhere"))
@@ -185,7 +184,9 @@ class TestFailing:
             (DataError("a text that cannot be stored"), True),
         ],
     )
-    def test_nor_is_a_full_memory_or_a_database_that_went_away(self, sofa, monkeypatch, error, is_failed):
+    def test_an_outage_of_memory_or_database_fails_no_listing_for_good(
+        self, sofa, monkeypatch, error, is_failed
+    ):
         def fail(encoder, ids):
             raise error
 
@@ -200,7 +201,7 @@ class TestFailing:
             embed(clock=lambda turn=turn: start + turn * timedelta(minutes=10))
         return start + timedelta(hours=2)
 
-    def test_a_database_error_gives_the_jobs_back_with_its_reason(self, sofa, monkeypatch):
+    def test_a_database_error_releases_embedding_jobs_with_its_message(self, sofa, monkeypatch):
         def refuse(spaces):
             raise OperationalError("deadlock detected")
 
@@ -210,7 +211,7 @@ class TestFailing:
         assert job.last_error == "deadlock detected"
         assert job.claimed_until < timezone.now() + embedding_jobs.LEASE
 
-    def test_a_retried_job_does_not_wait_for_a_long_import(self, alice, sofa):
+    def test_a_retried_embedding_job_does_not_wait_for_a_long_import(self, alice, sofa):
         embedding_jobs._claim(now=timezone.now())
         for number in range(embedding_jobs.BATCH_SIZE + 5):
             factories.listing(alice, f"Lamp {number}")
@@ -219,7 +220,7 @@ class TestFailing:
         assert len(fresh) == embedding_jobs.BATCH_SIZE
         assert [job.listing for job in retried] == [sofa]
 
-    def test_a_claim_that_nobody_finished_is_free_again_after_its_lease(self, sofa):
+    def test_an_unfinished_embedding_job_is_free_again_after_its_lease(self, sofa):
         start = timezone.now()
         embedding_jobs._claim(now=start)
         assert embed(clock=lambda: start) == {}
@@ -227,31 +228,8 @@ class TestFailing:
         assert embed(clock=lambda: later) == {"embedded": 1}
 
 
-class TestChoosingAnEncoder:
-    def test_the_first_is_active_and_the_same_wish_changes_nothing(self):
-        lines = []
-        again = selection.ensure_encoder(lines.append)
-        assert again == selection.active_encoder()
-        assert "chosen before" in lines[0]
-
-    def test_another_wish_is_a_candidate_that_listings_are_embedded_with(
-        self, settings, sofa, tmp_path, weights_file, monkeypatch
-    ):
-        embed()
-        other = tmp_path / "other.safetensors"
-        other.write_bytes(weights_file.read_bytes())
-        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"image_weights": other})
-        monkeypatch.setattr(selection, "SEED", selection.SEED + 1)
-        candidate = selection.ensure_encoder(lambda line: None)
-        assert candidate.status == "candidate"
-        assert selection.active_encoder() != candidate
-        embedding_jobs.request_missing()
-        embed()
-        assert ListingEmbedding.objects.filter(encoder_version=candidate.version).count() == 1
-
-
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_breaks_amid_the_work_is_made_anew_to_give_the_jobs_back(encoder, monkeypatch):
+def test_a_broken_database_connection_is_replaced_to_release_embedding_jobs(encoder, monkeypatch):
     factories.listing(factories.actor("alice"))
 
     def be_cut_off(encoder, ids):
@@ -268,7 +246,7 @@ def test_a_connection_that_breaks_amid_the_work_is_made_anew_to_give_the_jobs_ba
 
 @pytest.mark.django_db(transaction=True)
 class TestBesideAnEdit:
-    def test_storing_vectors_does_not_wait_for_an_edit_nor_the_other_way_round(self, encoder):
+    def test_storing_vectors_and_editing_a_listing_do_not_wait_for_each_other(self, encoder):
         """Both lock rows of one listing, and neither may wait for the other's locks: no deadlock."""
         sofa = factories.listing(factories.actor("alice"))
         held, finished = threading.Event(), threading.Event()

@@ -42,7 +42,7 @@ def held_elsewhere(statement: str, *values) -> Iterator[None]:
         other.close()
 
 
-def see(listing: Listing, *values: float) -> None:
+def store_features(listing: Listing, *values: float) -> None:
     """Stores these features of the listing's photos."""
     features = np.array(values, "<f2").tobytes()
     for photo in listing.photos.all():
@@ -64,7 +64,7 @@ class TestNoting:
         factories.add_picture(listing, saved(scene(1).resize((80, 60)), quality=60))
         return listing
 
-    def test_a_photo_of_another_seller_is_noted(self, mine, his, follow):
+    def test_a_photo_of_another_seller_is_recorded_as_a_copy(self, mine, his, follow):
         follow()
         assert photo_copies.note_copies([his.pk]) == 1
         copy = PhotoCopy.objects.get()
@@ -74,23 +74,23 @@ class TestNoting:
             and photo_copies.LEAST_LIKENESS <= copy.likeness <= 1.001
         )
 
-    def test_it_does_not_matter_which_is_embedded_first(self, mine, his, follow):
+    def test_a_copy_is_recorded_whichever_photo_is_embedded_first(self, mine, his, follow):
         follow()
         assert photo_copies.note_copies([mine.pk]) == 0  # hers was the first
         assert PhotoCopy.objects.get().photo.listing == his
 
-    def test_noting_again_changes_nothing(self, mine, his, follow):
+    def test_recording_photo_copies_again_changes_nothing(self, mine, his, follow):
         follow()
         assert photo_copies.note_copies([his.pk, mine.pk]) == photo_copies.note_copies([his.pk, mine.pk]) == 1
         assert PhotoCopy.objects.count() == 1
 
-    def test_a_seller_may_show_a_photo_twice_and_it_says_so(self, alice, mine, follow):
+    def test_a_copy_of_the_sellers_own_photo_is_recorded_as_such(self, alice, mine, follow):
         factories.add_picture(factories.listing(alice), saved(scene(1)))
         follow()
         photo_copies.note_copies([mine.pk])
         assert PhotoCopy.objects.get().other_seller is False
 
-    def test_the_earliest_is_the_original(self, charlie, mine, his, follow):
+    def test_the_earliest_of_photo_copies_is_the_original(self, charlie, mine, his, follow):
         third = factories.listing(charlie)
         factories.add_picture(third, saved(scene(1), quality=70))
         follow()
@@ -99,7 +99,7 @@ class TestNoting:
         originals = PhotoCopy.objects.order_by("photo_id").values_list("photo__listing", "original__listing")
         assert list(originals) == [(his.pk, mine.pk), (third.pk, mine.pk)]
 
-    def test_when_the_original_goes_its_copies_follow(self, charlie, mine, his, follow):
+    def test_photo_copies_go_with_their_original_and_get_another(self, charlie, mine, his, follow):
         third = factories.listing(charlie)
         factories.add_picture(third, saved(scene(1)))
         follow()
@@ -114,7 +114,7 @@ class TestNoting:
         follow()
         assert photo_copies.note_copies([mine.pk]) == 0
 
-    def test_nothing_asked_is_nothing_noted(self, db):
+    def test_no_listings_have_no_photo_copies(self, db):
         assert photo_copies.note_copies([]) == 0
 
 
@@ -128,33 +128,33 @@ class TestConfirming:
 
         return make
 
-    def test_features_that_differ_speak_against_it(self, pair):
+    def test_photos_with_near_hashes_and_different_features_are_no_copies(self, pair):
         one, other = pair()
-        see(one, 1, 0)
-        see(other, 0, 1)
+        store_features(one, 1, 0)
+        store_features(other, 0, 1)
         assert photo_copies.note_copies([other.pk]) == 0
 
-    def test_what_was_noted_and_is_not_so_any_more_goes(self, pair):
+    def test_a_recorded_photo_copy_is_deleted_when_features_refute_it(self, pair):
         one, other = pair()
-        see(one, 1, 0)
-        see(other, 1, 0.1)
+        store_features(one, 1, 0)
+        store_features(other, 1, 0.1)
         assert photo_copies.note_copies([other.pk]) == 1
         PhotoFeatures.objects.filter(photo__listing=other).update(features=np.array([0, 1], "<f2").tobytes())
         assert photo_copies.note_copies([other.pk]) == 0 and not PhotoCopy.objects.exists()
 
-    def test_without_features_it_waits(self, pair):
+    def test_photos_without_features_are_no_copies_yet(self, pair):
         one, other = pair()
-        see(one, 1, 0)
+        store_features(one, 1, 0)
         assert photo_copies.note_copies([one.pk, other.pk]) == 0
 
-    def test_features_of_different_backbones_are_not_compared(self, pair):
+    def test_photo_features_of_different_backbones_are_not_compared(self, pair):
         one, other = pair()
-        see(one, 1, 0)
-        see(other, 1, 0)
+        store_features(one, 1, 0)
+        store_features(other, 1, 0)
         PhotoFeatures.objects.filter(photo__listing=other).update(backbone="other eye")
         assert photo_copies.note_copies([other.pk]) == 0
 
-    def test_the_same_file_needs_no_features(self, pair):
+    def test_the_same_photo_file_is_a_copy_without_features(self, pair):
         _, other = pair()
         Photo.objects.update(sha256="same")
         assert photo_copies.note_copies([other.pk]) == 1
@@ -162,43 +162,47 @@ class TestConfirming:
     @pytest.mark.parametrize(
         ("perceptual_hash", "count"), [(THREE_BITS_OFF, 1), ("f0e0d2c1b4a59487", 1), (FOUR_BITS_OFF, 0)]
     )
-    def test_up_to_three_bits_wherever_they_lie(self, pair, perceptual_hash, count):
+    def test_hashes_of_photo_copies_differ_in_up_to_three_bits_wherever_they_lie(
+        self, pair, perceptual_hash, count
+    ):
         one, other = pair(perceptual_hash)
-        see(one, 1, 0)
-        see(other, 1, 0)
+        store_features(one, 1, 0)
+        store_features(other, 1, 0)
         assert photo_copies.note_copies([other.pk]) == count
 
-    def test_blank_photos_are_nobodys(self, pair):
+    def test_blank_photos_are_no_copies(self, pair):
         _, other = pair()
         Photo.objects.update(perceptual_hash=BLANK, sha256="same")
         assert photo_copies.note_copies([other.pk]) == 0
 
-    def test_a_photo_that_everybody_uses_is_looked_at_a_few_times_only(self, alice, bob):
+    def test_a_photo_that_everybody_uses_is_compared_a_few_times_only(self, alice, bob):
         crowd = [hashed(factories.listing(alice), SCENE) for _ in range(LOOKED_AT + 5)]
         late = hashed(factories.listing(bob), SCENE)
         for listing in (*crowd, late):
-            see(listing, 1, 0)
+            store_features(listing, 1, 0)
         assert len(photo_copies._pairs([late.pk])) == LOOKED_AT
         assert photo_copies.note_copies([late.pk]) == 1
         assert PhotoCopy.objects.get().original.listing == crowd[0]
 
-    def test_a_batch_takes_as_many_queries_as_one(self, alice, bob, django_assert_max_num_queries):
+    def test_photo_copies_of_a_batch_take_as_many_queries_as_one(
+        self, alice, bob, django_assert_max_num_queries
+    ):
         listings = [hashed(factories.listing(alice), SCENE, OTHER_SCENE) for _ in range(6)]
         for listing in listings:
-            see(listing, 1, 0)
+            store_features(listing, 1, 0)
         with django_assert_max_num_queries(14):  # savepoints and settings are counted too
             assert photo_copies.note_copies([listing.pk for listing in listings]) == 10
 
 
 class TestInsideAnotherTransaction:
-    def test_what_goes_wrong_is_undone_and_the_batch_goes_on(self, alice, caplog):
+    def test_a_failed_recording_of_photo_copies_is_rolled_back_and_the_batch_goes_on(self, alice, caplog):
         hashed(factories.listing(alice), "no hash at all..")
         listing = hashed(factories.listing(alice), "no hash at all..")
         assert photo_copies.note_copies([listing.pk]) == 0
         assert "not noted" in caplog.text
         assert Listing.objects.count() == 2  # the transaction is usable
 
-    def test_waiting_for_locks_is_afterwards_as_it_was(self, alice):
+    def test_recording_photo_copies_restores_the_lock_timeout(self, alice):
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '7s'")
             photo_copies.note_copies([hashed(factories.listing(alice), SCENE).pk])
@@ -206,7 +210,7 @@ class TestInsideAnotherTransaction:
             assert cursor.fetchone() == ("7s",)
 
     @pytest.mark.django_db(transaction=True)
-    def test_a_photo_that_is_being_removed_is_not_waited_for(self, alice, bob, caplog):
+    def test_recording_photo_copies_does_not_wait_for_a_photo_being_removed(self, alice, bob, caplog):
         one, other = hashed(factories.listing(alice), SCENE), hashed(factories.listing(bob), SCENE)
         Photo.objects.update(sha256="same")
         with held_elsewhere("SELECT id FROM listings_photo WHERE listing_id = %s FOR UPDATE", one.pk):
@@ -216,7 +220,7 @@ class TestInsideAnotherTransaction:
 
 
 class TestTheSearchForNearHashes:
-    def test_each_band_is_found_by_its_index(self, alice):
+    def test_each_band_of_a_perceptual_hash_is_searched_by_its_index(self, alice):
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE listings_photo CASCADE")  # and the planner's statistics of earlier tests
         listing = hashed(factories.listing(alice), SCENE)
@@ -240,29 +244,33 @@ class TestForStaff:
         call_command("find_copies")
         return mine, his
 
-    def test_the_command_finds_what_is_there_already(self, taken, capsys):
+    def test_find_copies_finds_copies_of_photos_that_exist_already(self, taken, capsys):
         call_command("find_copies")
         assert capsys.readouterr().out.endswith("1 photos were shown before, 1 of them by another seller.\n")
         assert PhotoCopy.objects.count() == 1
 
-    @pytest.mark.parametrize(("place", "said"), [(0, "Shown again by bob"), (1, "Shown before by alice")])
-    def test_a_listings_page_shows_where_else_its_photos_are(self, admin_client, taken, place, said):
+    @pytest.mark.parametrize(("place", "sentence"), [(0, "Shown again by bob"), (1, "Shown before by alice")])
+    def test_the_admin_page_of_a_listing_shows_where_else_its_photos_are(
+        self, admin_client, taken, place, sentence
+    ):
         page = admin_client.get(reverse("admin:listings_listing_change", args=[taken[place].pk]))
         other = reverse("admin:listings_listing_change", args=[taken[1 - place].pk])
-        assert said in page.content.decode() and f'href="{other}"' in page.content.decode()
+        assert sentence in page.content.decode() and f'href="{other}"' in page.content.decode()
         assert "<b>sofa" not in page.content.decode()
 
     @pytest.mark.parametrize(("choice", "place"), [("yes", 1), ("no", 0)])
-    def test_the_list_can_be_narrowed_to_them(self, admin_client, taken, choice, place):
+    def test_the_admin_list_can_be_narrowed_to_listings_with_copied_photos(
+        self, admin_client, taken, choice, place
+    ):
         page = admin_client.get("/admin/listings/listing/", {"used_before": choice})
         assert [listing.pk for listing in page.context["cl"].result_list] == [taken[place].pk]
 
-    def test_the_add_page_opens_without_them(self, admin_client, db):
+    def test_the_admin_page_for_a_new_listing_shows_no_photo_copies(self, admin_client, db):
         assert (
             "Photos shown elsewhere" not in admin_client.get("/admin/listings/listing/add/").content.decode()
         )
 
-    def test_copies_are_read_not_written(self, admin_client, taken):
+    def test_photo_copies_are_read_only_in_the_admin(self, admin_client, taken):
         page = admin_client.get("/admin/recommendations/photocopy/").content.decode()
         assert "Hers" in page and page.count("<img") >= 2
         assert admin_client.get("/admin/recommendations/photocopy/add/").status_code == 403

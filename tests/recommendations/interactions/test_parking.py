@@ -37,7 +37,7 @@ def publish(seller, external_id=SOON, **content) -> Listing:
 
 
 class TestParking:
-    def test_it_waits_and_becomes_an_interaction_as_the_listing_comes(self, says, alice, bob, ago):
+    def test_a_parked_event_becomes_an_interaction_as_its_listing_comes(self, says, alice, bob, ago):
         assert says("1", "favourite", at=ago(hours=3), slate="s", position=4) == "parked"
         assert not Interaction.objects.exists()
         sofa = publish(alice)
@@ -47,20 +47,20 @@ class TestParking:
         assert event.occurred_at == ago(hours=3)
         assert not ParkedInteraction.objects.exists()
 
-    def test_events_of_other_listings_go_on_waiting(self, says, alice):
+    def test_parked_events_of_other_listings_go_on_waiting(self, says, alice):
         says("1")
         says("2", listing="another")
         publish(alice)
         assert ParkedInteraction.objects.get().event_id == "2"
 
-    def test_sent_again_it_is_a_duplicate_parked_or_not(self, says, alice, ago):
+    def test_an_event_sent_again_is_a_duplicate_parked_or_not(self, says, alice, ago):
         assert says("1", at=ago(hours=3)) == "parked"
         assert says("1", at=ago(hours=3)) == "duplicate"
         publish(alice)
         assert says("1", at=ago(hours=3)) == "duplicate"
         assert Interaction.objects.count() == 1
 
-    def test_with_another_body_it_is_a_conflict_parked_or_not(self, says, alice, charlie):
+    def test_an_event_with_another_body_is_a_conflict_parked_or_not(self, says, alice, charlie):
         there = publish(alice, "lamp").external_id
         says("1")
         says("2", listing=there)
@@ -78,7 +78,7 @@ class TestParking:
         assert Interaction.objects.count() == 2
         assert not ParkedInteraction.objects.exists()
 
-    def test_a_future_time_is_set_to_now_and_may_be_sent_again(self, says, alice, now):
+    def test_a_parked_event_of_the_future_is_set_to_now_and_may_be_sent_again(self, says, alice, now):
         future = now + timedelta(days=3)
         assert says("1", at=future) == "parked"
         assert says("1", at=future) == "duplicate"
@@ -86,34 +86,34 @@ class TestParking:
         assert Interaction.objects.get().occurred_at == now
         assert says("1", at=future) == "duplicate"
 
-    def test_rows_of_a_batch_are_judged_one_by_one(self, bob, alice, now):
+    def test_parked_and_recorded_events_of_a_batch_are_judged_one_by_one(self, bob, alice, now):
         there = publish(alice, "lamp").external_id
         rows = [("1", SOON), ("1", SOON), ("2", there), ("1", there), ("2", SOON), ("3", SOON)]
         events = [Event(event_id, bob, listing, "view") for event_id, listing in rows]
         outcomes = [result.outcome for result in record(source="shop", events=events, now=now)]
         assert outcomes == ["parked", "duplicate", "accepted", "conflict", "conflict", "parked"]
 
-    def test_over_rest_it_says_so(self, as_bob, alice):
+    def test_the_api_reports_parked_events(self, as_bob, alice):
         body = {"event_id": "1", "kind": "view", "listing": SOON, "slate": "no uuid", "position": 3}
         assert as_bob.post(ADDRESS, body).json()["results"][0]["outcome"] == "parked"
         publish(alice)
         assert Interaction.objects.get().slate == "no uuid"
 
-    def test_two_sources_may_use_the_same_event_id(self, says, alice):
+    def test_two_sources_may_park_the_same_event_id(self, says, alice):
         assert {says("1", source="shop"), says("1", source="another")} == {"parked"}
         publish(alice)
         assert Interaction.objects.count() == 2
 
 
 class TestHowTheListingMayCome:
-    def test_in_a_batch(self, says, as_service):
+    def test_a_listing_published_in_a_batch_releases_its_parked_events(self, says, as_service):
         says("1")
         row = {"external_id": SOON, "seller": "ada", "title": "Oak table", "price": "80.00"}
         body = {"listings": [row | {"category": "Home & Garden / Tables", "status": "active"}]}
         assert as_service.put("/api/v1/listings/batch/", body, format="json").status_code == 200
         assert Interaction.objects.get().listing.external_id == SOON
 
-    def test_as_an_import_while_events_came_first(self, tmp_path, alice):
+    def test_imported_events_are_parked_until_their_listing_comes(self, tmp_path, alice):
         file = tmp_path / "events.jsonl"
         fields = {"occurred_at": "2026-03-02T00:57:13Z", "actor": "shopper", "kind": "view", "listing": SOON}
         file.write_text("\n".join(json.dumps(fields | {"event_id": str(number)}) for number in range(3)))
@@ -122,12 +122,12 @@ class TestHowTheListingMayCome:
         publish(alice)
         assert Interaction.objects.count() == 3
 
-    def test_as_a_draft(self, says, alice):
+    def test_a_draft_releases_its_parked_events(self, says, alice):
         says("1")
         publish(alice, status=Listing.Status.DRAFT)
         assert Interaction.objects.count() == 1
 
-    def test_what_is_parked_is_not_taken_up_by_a_sale(self, says, alice, bob, now):
+    def test_a_sale_releases_no_parked_events_of_other_listings(self, says, alice, bob, now):
         lamp = publish(alice, "lamp")
         says("1")
         services.mark_sold(listing=lamp, buyer=bob, now=now)
@@ -135,7 +135,9 @@ class TestHowTheListingMayCome:
 
 
 class TestLimits:
-    def test_a_source_that_has_too_many_is_told_so(self, says, bob, alice, now, monkeypatch):
+    def test_events_of_a_source_with_too_many_parked_ones_are_rejected(
+        self, says, bob, alice, now, monkeypatch
+    ):
         monkeypatch.setattr(parking, "MOST_PARKED", 3)
         events = [Event(str(number), bob, f"to-come-{number}", "view") for number in range(5)]
         results = record(source="shop", events=events, now=now)
@@ -147,7 +149,7 @@ class TestLimits:
         publish(alice, "to-come-1")
         assert says("6") == "parked"
 
-    def test_what_waited_too_long_is_deleted_with_the_slates(self, says, ago, capsys):
+    def test_events_parked_too_long_are_deleted_with_the_slates(self, says, ago, capsys):
         says("1")
         says("2")
         ParkedInteraction.objects.filter(event_id="1").update(received_at=ago(days=31))
@@ -172,7 +174,7 @@ class TestAtTheSameMoment:
             thread.start()
         return threads
 
-    def test_an_event_that_is_being_parked_is_waited_for(self, says):
+    def test_a_publication_waits_for_an_event_that_is_being_parked(self, says):
         alice = factories.actor("alice")
         parked, go_on = threading.Event(), threading.Event()
 
@@ -192,7 +194,7 @@ class TestAtTheSameMoment:
         assert Interaction.objects.get().event_id == "1"
         assert not ParkedInteraction.objects.exists()
 
-    def test_an_event_that_comes_as_the_listing_is_committed_is_accepted(self, says):
+    def test_an_event_that_comes_as_its_listing_is_committed_is_accepted(self, says):
         alice = factories.actor("alice")
         published, outcomes = threading.Event(), []
 
@@ -212,7 +214,7 @@ class TestAtTheSameMoment:
         assert outcomes == [RecordOutcome.ACCEPTED]
         assert not ParkedInteraction.objects.exists()
 
-    def test_a_transaction_that_breaks_off_takes_up_nothing(self, says):
+    def test_a_publication_that_is_rolled_back_releases_no_parked_events(self, says):
         alice = factories.actor("alice")
         says("1")
         with pytest.raises(RuntimeError), transaction.atomic():
@@ -223,7 +225,7 @@ class TestAtTheSameMoment:
         publish(alice)
         assert Interaction.objects.count() == 1
 
-    def test_trending_sees_it_though_its_events_were_rolled_up_before(self, says, ago):
+    def test_trending_counts_released_events_older_than_its_last_roll_up(self, says, ago):
         alice = factories.actor("alice")
         lamp = publish(alice, "lamp")
         says("1", "favourite", at=ago(minutes=5))

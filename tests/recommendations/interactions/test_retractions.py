@@ -41,70 +41,78 @@ def by_queryset(*actors, until=None) -> list[tuple[int, str]]:
 
 
 def by_sql(*actors, until=None) -> list[tuple[int, str]]:
-    known = "retraction.occurred_at <= %(until)s"
+    known_retractions = "retraction.occurred_at <= %(until)s"
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT listing_id, interaction.kind FROM recommendations_interaction interaction "
             "JOIN listings_actor actor ON actor.id = actor_id "
             "WHERE actor_id = ANY(%(actors)s) AND occurred_at <= %(until)s AND "
-            + retractions.is_not_retracted(known),
+            + retractions.is_not_retracted(known_retractions),
             {"until": until or "infinity", "actors": [actor.pk for actor in actors]},
         )
         return sorted(cursor.fetchall())
 
 
-@pytest.mark.parametrize("standing_of", [by_queryset, by_sql])
+@pytest.mark.parametrize("not_retracted", [by_queryset, by_sql])
 class TestWhatStands:
     @pytest.mark.parametrize(("after", "before"), PAIRS)
-    def test_each_kind_takes_back_its_own_and_no_other(self, standing_of, did, bob, sofa, after, before):
+    def test_each_retraction_takes_back_its_own_kind_and_no_other(
+        self, not_retracted, did, bob, sofa, after, before
+    ):
         for kind in ("view", *retractions.RETRACTS.values(), "purchase"):
             did(bob, sofa, kind, minutes=9)
         did(bob, sofa, after, minutes=5)
-        left = {kind for _, kind in standing_of(bob)}
+        left = {kind for _, kind in not_retracted(bob)}
         assert left == {"view", "purchase", *retractions.RETRACTS.values()} - {before}
 
-    def test_all_earlier_ones_are_taken_back_and_later_ones_count(self, standing_of, did, bob, sofa):
+    def test_a_retraction_takes_back_all_earlier_interactions_and_no_later_ones(
+        self, not_retracted, did, bob, sofa
+    ):
         did(bob, sofa, "favourite", minutes=9)
         did(bob, sofa, "favourite", minutes=7)
         did(bob, sofa, "unfavourite", minutes=5)
-        assert standing_of(bob) == []
+        assert not_retracted(bob) == []
         did(bob, sofa, "favourite", minutes=3)
-        assert standing_of(bob) == [(sofa.pk, "favourite")]
+        assert not_retracted(bob) == [(sofa.pk, "favourite")]
 
-    def test_the_order_of_arrival_does_not_matter(self, standing_of, did, bob, sofa):
+    def test_a_retraction_counts_in_whatever_order_events_arrive(self, not_retracted, did, bob, sofa):
         did(bob, sofa, "unhide", minutes=5)
         did(bob, sofa, "hide", minutes=9)
-        assert standing_of(bob) == []
+        assert not_retracted(bob) == []
 
-    def test_at_the_same_moment_it_is_taken_back(self, standing_of, bob, sofa, now):
+    def test_an_interaction_of_the_moment_of_its_retraction_is_taken_back(
+        self, not_retracted, bob, sofa, now
+    ):
         events = [Event(str(n), bob, sofa.external_id, kind) for n, kind in enumerate(["hide", "unhide"])]
         record(source="tests", events=events, now=now)
-        assert standing_of(bob) == []
+        assert not_retracted(bob) == []
 
-    def test_other_listings_and_other_actors_are_not_touched(self, standing_of, did, bob, charlie, sofas):
+    def test_a_retraction_touches_no_other_listings_and_no_other_actors(
+        self, not_retracted, did, bob, charlie, sofas
+    ):
         did(bob, sofas[0], "hide", minutes=9)
         did(bob, sofas[1], "unhide", minutes=5)
         did(charlie, sofas[0], "unhide", minutes=5)
-        assert standing_of(bob) == [(sofas[0].pk, "hide")]
+        assert not_retracted(bob) == [(sofas[0].pk, "hide")]
 
     def test_a_member_takes_back_what_they_did_as_a_visitor_and_the_other_way(
-        self, standing_of, did, bob, visitor, sofas
+        self, not_retracted, did, bob, visitor, sofas
     ):
         did(visitor, sofas[0], "favourite", minutes=9)
         did(bob, sofas[0], "unfavourite", minutes=5)
         did(bob, sofas[1], "offer", minutes=9)
         did(visitor, sofas[1], "unoffer", minutes=5)
-        assert standing_of(bob, visitor) == []
+        assert not_retracted(bob, visitor) == []
 
-    def test_at_an_earlier_time_it_still_stood(self, standing_of, did, ago, bob, sofa):
+    def test_an_interaction_counts_at_a_time_before_its_retraction(self, not_retracted, did, ago, bob, sofa):
         did(bob, sofa, "favourite", minutes=9)
         did(bob, sofa, "unfavourite", minutes=5)
-        assert standing_of(bob, until=ago(minutes=6)) == [(sofa.pk, "favourite")]
-        assert standing_of(bob, until=ago(minutes=10)) == []
+        assert not_retracted(bob, until=ago(minutes=6)) == [(sofa.pk, "favourite")]
+        assert not_retracted(bob, until=ago(minutes=10)) == []
 
 
 class TestTheIndex:
-    def test_what_was_taken_back_is_looked_up_in_a_partial_one(self, did, bob, sofa):
+    def test_retractions_are_looked_up_in_a_partial_index(self, did, bob, sofa):
         did(bob, sofa, "favourite", minutes=9)
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
@@ -113,15 +121,15 @@ class TestTheIndex:
 
 
 class TestReaders:
-    def test_training(self, did, ago, bob, sofas, now):
+    def test_the_history_for_training_leaves_out_retracted_interactions(self, did, ago, bob, sofas, now):
         did(bob, sofas[0], "favourite", minutes=9)
         did(bob, sofas[0], "unfavourite", minutes=5)
         did(bob, sofas[1], "favourite", minutes=5)
-        behaviour = read_history(until=now)
-        assert (behaviour.listings.tolist(), behaviour.event_count) == ([sofas[1].pk], 1)
+        history = read_history(until=now)
+        assert (history.listings.tolist(), history.event_count) == ([sofas[1].pk], 1)
         assert read_history(until=ago(minutes=6)).listings.tolist() == [sofas[0].pk]
 
-    def test_training_while_a_retraction_is_not_committed_before_its_position(self, did, bob, sofa, now):
+    def test_the_history_for_training_ignores_retractions_after_its_position(self, did, bob, sofa, now):
         """Events after a position count neither as interactions nor as retractions."""
         did(bob, sofa, "favourite", minutes=9)
         did(bob, sofa, "unfavourite", minutes=5)
@@ -130,13 +138,15 @@ class TestReaders:
         assert len(read_history(until=now, before=4)) == 1
         assert len(read_history(until=now, before=6)) == 0
 
-    def test_the_search_shows_again_what_was_hidden(self, did, bob, visitor, sofas):
+    def test_a_listing_that_was_unhidden_is_wanted_again(self, did, bob, visitor, sofas):
         for sofa in sofas[:2]:
             did(visitor, sofa, "hide", minutes=9)
         did(bob, sofas[0], "unhide", minutes=5)
         assert unwanted_by(bob) == {sofas[1].pk}
 
-    def test_what_comes_after_a_moment(self, did, ago, bob, charlie, sofas, now):
+    def test_newly_touched_listings_leave_out_retracted_interactions(
+        self, did, ago, bob, charlie, sofas, now
+    ):
         moment = ago(hours=1)
         did(bob, sofas[0], "favourite", minutes=9)
         did(bob, sofas[0], "unfavourite", minutes=5)
@@ -150,7 +160,7 @@ class TestReaders:
         assert (actor_ids.tolist(), listing_ids.tolist()) == ([bob.pk], [sofas[1].pk])
 
     @pytest.mark.django_db(transaction=True)
-    def test_a_refresh_hears_of_it(self, did, bob, sofa, now):
+    def test_a_refresh_reads_retractions_of_preferences(self, did, bob, sofa, now):
         did(bob, sofa, "favourite", minutes=9)
         since = refresh.read_delta(since=0, now=now).horizon
         did(bob, sofa, "unhide", minutes=5)
@@ -178,7 +188,7 @@ class TestTrending:
         ids, scores = trending.top()
         return dict(zip(ids.tolist(), scores.tolist(), strict=True))
 
-    def test_it_is_taken_back_once_though_it_was_counted_and_retracted_twice(self, did, bob, charlie, sofas):
+    def test_an_interaction_retracted_twice_is_taken_from_trending_once(self, did, bob, charlie, sofas):
         did(bob, sofas[0], "favourite", minutes=9)
         did(charlie, sofas[0], "favourite", minutes=9)
         did(bob, sofas[1], "message", minutes=9)
@@ -189,20 +199,20 @@ class TestTrending:
         did(bob, sofas[0], "unfavourite", minutes=4)
         assert list(self.rolled()) == [sofas[1].pk, sofas[0].pk]
 
-    def test_nothing_is_left_of_a_listing_that_all_was_taken_back_of(self, did, bob, sofas):
+    def test_a_listing_of_which_all_was_retracted_is_not_trending(self, did, bob, sofas):
         did(bob, sofas[0], "favourite", minutes=9)
         trending.roll_up(now=timezone.now())
         did(bob, sofas[0], "unfavourite", minutes=5)
         assert self.rolled() == {}
 
-    def test_what_comes_after_its_own_retraction_never_counts(self, did, bob, sofas):
+    def test_an_interaction_that_arrives_after_its_retraction_is_never_trending(self, did, bob, sofas):
         did(bob, sofas[0], "unfavourite", minutes=5)
         trending.roll_up(now=timezone.now())
         did(bob, sofas[0], "favourite", minutes=9)
         did(bob, sofas[1], "view", minutes=9)
         assert list(self.rolled()) == [sofas[1].pk]
 
-    def test_in_the_past(self, did, ago, bob, sofas):
+    def test_trending_in_the_past_counts_what_was_retracted_later(self, did, ago, bob, sofas):
         did(bob, sofas[0], "favourite", minutes=9)
         did(bob, sofas[0], "unfavourite", minutes=5)
         assert trending.top_at(ago(minutes=6))[0].tolist() == [sofas[0].pk]
@@ -210,7 +220,7 @@ class TestTrending:
 
 
 class TestOverRest:
-    def test_the_retractions_are_kinds_of_events(self, as_bob, bob, sofa):
+    def test_the_api_accepts_every_kind_of_retraction(self, as_bob, bob, sofa):
         of_sofa = {"listing": sofa.external_id}
         events = [{"event_id": kind, "kind": kind} | of_sofa for kind, _ in PAIRS]
         results = as_bob.post("/api/v1/interactions/", {"events": events}).json()["results"]

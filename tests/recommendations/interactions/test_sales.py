@@ -21,35 +21,37 @@ def purchases() -> list[tuple[str, int, str]]:
 
 @pytest.mark.django_db(transaction=True)
 class TestASale:
-    def test_is_a_purchase_of_its_buyer_at_the_time_of_the_sale(self, sofa, bob, now):
+    def test_a_sale_is_a_purchase_of_its_buyer_at_the_time_of_the_sale(self, sofa, bob, now):
         looked_at(bob, sofa)
         services.mark_sold(listing=sofa, buyer=bob, now=now)
         assert purchases() == [("sale", sofa.pk, "bob")]
         assert Interaction.objects.get(kind="purchase").occurred_at == now
 
-    def test_to_somebody_who_never_looked_at_it_is_only_what_its_seller_says(self, sofa, bob, now):
+    def test_a_sale_to_a_buyer_who_never_viewed_the_listing_is_no_purchase(self, sofa, bob, now):
         services.mark_sold(listing=sofa, buyer=bob, now=now)
         assert purchases() == []
 
-    def test_counts_once_however_often_it_is_announced(self, sofa, bob, now):
+    def test_a_sale_is_one_purchase_however_often_it_is_announced(self, sofa, bob, now):
         looked_at(bob, sofa)
         services.mark_sold(listing=sofa, buyer=bob, now=now)
         assert sales.note_purchases([sofa.pk]) == 0
         assert len(purchases()) == 1
 
-    def test_of_which_the_buyer_has_told_adds_nothing(self, sofa, bob, now):
+    def test_a_sale_adds_no_purchase_to_the_one_that_the_buyer_sent(self, sofa, bob, now):
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
         factories.event(visitor, sofa, "purchase")
         services.mark_sold(listing=sofa, buyer=bob, now=now)
         assert [source for source, *_ in purchases()] == ["tests"]
 
     @pytest.mark.parametrize("buyer", [None, "alice"])
-    def test_to_nobody_or_to_oneself_is_none(self, sofa, alice, now, buyer):
+    def test_a_sale_to_nobody_or_to_the_seller_is_no_purchase(self, sofa, alice, now, buyer):
         looked_at(alice, sofa)
         services.mark_sold(listing=sofa, buyer=buyer and alice, now=now)
         assert purchases() == []
 
-    def test_keeps_its_category_out_of_the_buyers_next_feed(self, sofa, alice, bob, as_bob, now, follow):
+    def test_a_sale_keeps_its_category_out_of_the_buyers_next_feed(
+        self, sofa, alice, bob, as_bob, now, follow
+    ):
         other, lamp = (factories.listing(alice, title, path=f"Home / {title}s") for title in ("Sofa", "Lamp"))
         bought = factories.listing(alice, "Red sofa", path="Home / Sofas")
         follow()

@@ -5,7 +5,7 @@ from recommendations.models.events import Interaction
 
 
 class TestSimulate:
-    def test_it_says_that_it_is_simulated_and_the_same_seed_adds_nothing(self, shoppers, capsys):
+    def test_simulate_says_that_events_are_simulated_and_the_same_seed_adds_nothing(self, shoppers, capsys):
         count = Interaction.objects.count()
         call_command("simulate", "--shoppers", "5", "--seed", "3")
         assert "SIMULATED" in capsys.readouterr().out
@@ -14,7 +14,7 @@ class TestSimulate:
         call_command("simulate", "--shoppers", "5", "--seed", "3")
         assert Interaction.objects.count() == more
 
-    def test_shoppers_have_tastes(self, shoppers):
+    def test_simulated_shoppers_have_tastes(self, shoppers):
         """Most views of a shopper are in one or two categories, unevenly."""
         shares = []
         for number in range(30):
@@ -24,7 +24,7 @@ class TestSimulate:
                 shares.append(max(viewed.count(path) for path in viewed) / len(viewed))
         assert np.mean(shares) > 0.75
 
-    def test_a_listing_is_bought_once_and_stays_active(self, shoppers):
+    def test_simulated_shoppers_buy_a_listing_once_and_leave_it_active(self, shoppers):
         bought = list(Interaction.objects.filter(kind="purchase").values_list("listing_id", flat=True))
         assert bought
         assert len(bought) == len(set(bought))

@@ -9,11 +9,24 @@ from recommendations.search import spelling
 from tests import factories
 from tests.recommendations.search.requests import BATH, BIKES, LEEDS, YORK
 
+TOWNS = (
+    ("Leeds", "West Yorkshire", 53.8, -1.55, 536_280),
+    ("York", "North Yorkshire", 53.96, -1.08, 156_135),
+    ("Bath", "Somerset", 51.38, -2.36, 101_557),
+    ("Box", "", 51.42, -2.25, 0),
+    ("Good", "", 50.0, -2.0, 600),
+    ("Sale", "Manchester", 53.42, -2.32, 62_550),
+    ("St Albans", "Hertfordshire", 51.75, -0.33, 84_561),
+    ("Newcastle", "", 54.21, -5.89, 7_444),
+    ("Newcastle upon Tyne", "Tyne and Wear", 54.97, -1.61, 192_382),
+    ("Stoke-on-Trent", "", 53.0, -2.19, 260_419),
+    ("Kent", "Kent", 51.28, 0.77, None),
+)
+
 
 @pytest.fixture(autouse=True)
-def impatient(settings, encoder):
-    """No encode worker runs: queries that are not cached fail at once."""
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 0.02})
+def without_encode_worker(encoder, impatient):
+    """There is an encoder, and no worker that encodes queries."""
 
 
 @pytest.fixture
@@ -43,9 +56,9 @@ def known(encoder, follow):
     """`known(listing, words=...)` caches an answer for this query: the listing's own vector."""
 
     def keep(like, *, version: str | None = None, photo: bytes | None = None, words: str = "") -> None:
-        view = follow()
-        vector = view.vectors(view.rows_of(np.array([like.pk])))[0].astype(np.float32)
-        blocks = view.comparison.blocks
+        snapshot = follow()
+        vector = snapshot.vectors(snapshot.rows_of(np.array([like.pk])))[0].astype(np.float32)
+        blocks = snapshot.comparison.blocks
         query_vector = np.zeros_like(vector)
         for name, block in zip(("look", "meaning", "words"), blocks.slices, strict=True):
             if (name == "words" and words) or (name != "words" and photo is not None):
@@ -55,3 +68,12 @@ def known(encoder, follow):
         factories.known_answer(EncodedQuery(version or encoder.version, query_vector, photo=look), **query)
 
     return keep
+
+
+@pytest.fixture
+def gazetteer(db):
+    """The towns and counties of TOWNS."""
+    Place.objects.bulk_create(
+        Place(name=name, county=county, country="GB", latitude=north, longitude=east, population=population)
+        for name, county, north, east, population in TOWNS
+    )

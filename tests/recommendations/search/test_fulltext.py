@@ -42,19 +42,19 @@ def table(alice):
 
 
 class TestWords:
-    def test_the_title_counts_more_than_the_description(self, sofa, table):
+    def test_full_text_ranks_a_match_in_the_title_above_one_in_the_description(self, sofa, table):
         assert find("sofa") == keys(sofa, table)
 
-    def test_plural_and_singular_meet(self, sofa, alice):
+    def test_full_text_matches_plural_and_singular_forms(self, sofa, alice):
         several = factories.listing(alice, "Two sofas")
         assert set(find("sofas")) == set(find("sofa")) == set(keys(sofa, several))
 
-    def test_listings_with_all_words_come_before_those_with_some(self, sofa, table, alice):
+    def test_listings_with_all_words_of_a_query_come_before_those_with_some(self, sofa, table, alice):
         both = factories.listing(alice, "Table", description="Came with a leather sofa, long since gone.")
         assert find("sofa table")[-1] == sofa.pk
         assert find("leather sofa table")[0] == both.pk
 
-    def test_a_rare_word_finds_more_than_a_common_one(self, alice, now):
+    def test_a_rare_word_of_a_query_weighs_more_than_a_common_one(self, alice, now):
         chairs = [factories.listing(alice, f"Chair {number}") for number in range(20)]
         rare = factories.listing(alice, "Wishbone stool")
         spelling.learn(now=now)
@@ -62,14 +62,14 @@ class TestWords:
         assert find("wishbone chair nothing") == keys(rare), chairs
 
     @pytest.mark.parametrize("half", ["so", "sof", "leath", "leather sof", "leath sof"])
-    def test_half_typed_words_find_from_the_third_letter_on(self, sofa, half):
+    def test_half_typed_search_words_match_from_the_third_letter_on(self, sofa, half):
         assert find(half) == ([] if half == "so" else keys(sofa))
 
-    def test_a_word_that_is_stemmed_is_found_half_typed(self, alice):
+    def test_a_stemmed_search_word_matches_while_half_typed(self, alice):
         machine = factories.listing(alice, "Washing machine")
         assert find("washin") == find("washin mach") == keys(machine)
 
-    def test_whole_words_come_before_longer_ones(self, alice):
+    def test_full_text_ranks_exact_words_above_words_that_begin_with_them(self, alice):
         carpet, car = factories.listing(alice, "Carpet"), factories.listing(alice, "Toy car")
         assert find("car") == keys(car, carpet)
 
@@ -90,19 +90,19 @@ class TestWords:
             ("★Café★ table", "CAFÉ"),
         ],
     )
-    def test_what_sellers_write_is_found_as_buyers_write_it(self, alice, title, query):
+    def test_full_text_finds_what_sellers_write_as_buyers_write_it(self, alice, title, query):
         listing = factories.listing(alice, title)
         assert find(query) == keys(listing)
 
-    def test_a_number_is_not_the_beginning_of_another(self, alice):
+    def test_a_number_in_a_query_does_not_match_longer_numbers(self, alice):
         factories.listing(alice, "iPhone 128 GB")
         assert find("12") == []
 
-    def test_new_listings_come_first_among_equals(self, alice, ago):
+    def test_full_text_puts_newer_listings_first_among_equal_matches(self, alice, ago):
         listings = [factories.listing(alice, "Lamp", created_at=ago(days=day)) for day in (3, 1, 2)]
         assert find("lamp") == keys(listings[1], listings[2], listings[0])
 
-    def test_never_more_than_asked_for_and_none_twice(self, alice):
+    def test_full_text_returns_at_most_the_limit_and_no_listing_twice(self, alice):
         for number in range(6):
             factories.listing(alice, f"Blue lamp {number}")
             factories.listing(alice, f"Lamp {number}")
@@ -128,51 +128,51 @@ class TestBadWords:
             "%s {}",
         ],
     )
-    def test_words_that_say_nothing_find_nothing(self, sofa, words):
+    def test_full_text_finds_nothing_without_search_words(self, sofa, words):
         assert find(words) == []
 
-    def test_operators_and_emoji_do_not_hide_the_words(self, sofa):
+    def test_operators_and_emoji_in_a_query_do_not_hide_its_words(self, sofa):
         assert find("!leather & | 'sofa':* 🛋️ \\ \x00") == keys(sofa)
 
-    def test_a_very_long_query_is_read_to_some_length(self, sofa):
+    def test_only_the_first_words_of_a_very_long_query_are_searched(self, sofa):
         assert find("leather sofa " + "x" * 10_000) == keys(sofa)
         assert find("leather sofa " * 800) == keys(sofa)
         assert find(" ".join(f"leather{number}" for number in range(2000))) == []
 
     @HARMLESS
     @given(st.text(max_size=60))
-    def test_no_text_is_an_error(self, sofa, words):
+    def test_full_text_search_accepts_any_text(self, sofa, words):
         assert set(find(words)) <= {sofa.pk}
 
     @HARMLESS
     @given(st.text(alphabet="ab12 '\\:*&|!<->()½é", max_size=40))
-    def test_neither_is_one_of_signs(self, sofa, words):
+    def test_full_text_search_accepts_any_sequence_of_operators(self, sofa, words):
         find(words)
 
 
 class TestFilters:
-    def test_only_active_listings_are_found(self, sofa, table):
+    def test_full_text_finds_only_active_listings(self, sofa, table):
         services.reserve(listing=sofa)
         assert find("sofa") == keys(table)
 
-    def test_a_category_holds_what_lies_below_it(self, sofa, table):
+    def test_a_category_filter_of_full_text_includes_subcategories(self, sofa, table):
         assert find("sofa", Filters(category="Home & Garden")) == keys(sofa, table)
         assert find("sofa", Filters(category="Home & Garden / Tables")) == keys(table)
 
-    def test_an_unknown_category_is_said(self, sofa):
+    def test_full_text_search_refuses_an_unknown_category(self, sofa):
         with pytest.raises(NoSuchCategory):
             find("sofa", Filters(category="Nothing"))
 
-    def test_prices_include_their_ends(self, sofa, table):
+    def test_price_filters_of_full_text_include_their_bounds(self, sofa, table):
         assert find("sofa", Filters(max_price=Decimal(50))) == keys(table)
         assert find("sofa", Filters(min_price=Decimal(80))) == keys(sofa)
         assert find("sofa", Filters(min_price=Decimal("50.01"), max_price=Decimal("79.99"))) == []
 
-    def test_condition(self, sofa, alice):
+    def test_full_text_search_filters_by_condition(self, sofa, alice):
         new = factories.listing(alice, "Sofa", condition="new")
         assert find("sofa", Filters(condition="new")) == keys(new)
 
-    def test_distance_and_what_lies_nowhere(self, sofa, table, alice):
+    def test_a_radius_excludes_listings_that_are_farther_or_without_a_place(self, sofa, table, alice):
         factories.listing(alice, "Sofa in the sky")
         near = {"lat": LEEDS["latitude"], "lon": LEEDS["longitude"]}
         assert find("sofa", Filters(**near, radius_km=30)) == keys(sofa)
@@ -183,23 +183,23 @@ class TestFilters:
         ("here", "there", "radius_km"),
         [((0, 179.9), (0, -179.9), 30), ((89.9, 0), (89.9, 180), 30), ((-89.95, 10), (-89.95, -90), 10)],
     )
-    def test_distance_holds_at_the_date_line_and_at_the_poles(self, alice, here, there, radius_km):
+    def test_a_radius_holds_at_the_date_line_and_at_the_poles(self, alice, here, there, radius_km):
         listing = factories.listing(alice, "Sledge", latitude=there[0], longitude=there[1])
         assert find("sledge", Filters(lat=here[0], lon=here[1], radius_km=radius_km)) == keys(listing)
         assert find("sledge", Filters(lat=here[0], lon=here[1], radius_km=radius_km / 4)) == []
 
-    def test_listings_of_a_seller_are_left_out(self, sofa, alice, bob):
+    def test_full_text_leaves_out_listings_of_the_excluded_seller(self, sofa, alice, bob):
         other = factories.listing(bob, "Sofa")
         assert find("sofa", excluded_seller=alice.pk) == keys(other)
 
-    def test_filters_go_before_the_limit(self, sofa, alice):
+    def test_full_text_applies_filters_before_the_limit(self, sofa, alice):
         for _ in range(5):
             factories.listing(alice, "Leather sofa", price=500)
         assert find("leather sofa", Filters(max_price=Decimal(100)), limit=1) == keys(sofa)
 
 
 class TestSearchWords:
-    def test_an_edit_changes_what_finds_the_listing(self, sofa):
+    def test_an_edited_listing_is_found_by_its_new_words_alone(self, sofa):
         services.edit_listing(listing=sofa, title="Bench", description="")
         assert (find("sofa"), find("bench")) == ([], keys(sofa))
 
@@ -208,18 +208,18 @@ class TestSearchWords:
         ["sofa " * 20_000, " ".join(f"word{n}" for n in range(20_000)), "x" * 100_000, "沙发" * 50_000],
         ids=["one word", "many words", "a long word", "no blanks"],
     )
-    def test_a_description_of_any_length_can_be_stored(self, alice, description):
+    def test_a_description_of_any_length_can_be_stored_and_searched(self, alice, description):
         listing = factories.listing(alice, "Bench", description=description)
         assert find("bench") == keys(listing)
 
-    def test_ordinary_reads_leave_the_words_where_they_are(self, sofa):
+    def test_ordinary_reads_of_a_listing_do_not_load_its_search_words(self, sofa):
         with CaptureQueriesContext(
             connection,
         ) as queries:
             Listing.objects.get(pk=sofa.pk)
         assert "search_words" not in queries.captured_queries[0]["sql"]
 
-    def test_the_index_answers(self, sofa):
+    def test_full_text_search_uses_its_index(self, sofa):
         with CaptureQueriesContext(connection) as queries:
             find("sofa")
         with connection.cursor() as cursor:

@@ -40,54 +40,54 @@ class TestMarks:
             ("& < ' | 🛋️", "R&B 🛋️", []),
         ],
     )
-    def test_words_are_marked_in_whatever_form(self, words, title, expected):
-        marked = highlight(words, title, "")
-        assert marked(marked.title) == expected
-        assert plain(marked.title) == title
+    def test_highlighting_marks_words_of_the_query_in_any_form(self, words, title, expected):
+        highlighted = highlight(words, title, "")
+        assert marked(highlighted.title) == expected
+        assert plain(highlighted.title) == title
 
 
 class TestPassages:
-    def test_a_short_description_is_whole(self):
+    def test_a_short_description_is_highlighted_whole(self):
         assert highlight("sofa", "", "A sofa\nfor two.").description == "A <mark>sofa</mark> for two."
 
-    def test_a_long_one_is_cut_to_where_the_words_are(self):
-        marked = highlight(
+    def test_a_long_description_is_cut_to_the_passage_with_the_words(self):
+        highlighted = highlight(
             "leather sofa", "", f"{FILLER} a sofa {FILLER} a leather sofa {FILLER}"
         ).description
-        assert marked(marked) == ["leather", "sofa"]
-        assert marked.startswith(ELLIPSIS)
-        assert marked.endswith(ELLIPSIS)
-        assert len(plain(marked)) <= PASSAGE + 2 * len(ELLIPSIS)
+        assert marked(highlighted) == ["leather", "sofa"]
+        assert highlighted.startswith(ELLIPSIS)
+        assert highlighted.endswith(ELLIPSIS)
+        assert len(plain(highlighted)) <= PASSAGE + 2 * len(ELLIPSIS)
 
-    def test_it_begins_at_the_beginning_when_there_are_none(self):
-        marked = highlight("sofa", "", FILLER).description
-        assert marked.startswith("Nothing to see")
-        assert marked.endswith(ELLIPSIS)
+    def test_without_a_match_the_passage_is_the_beginning_of_the_description(self):
+        highlighted = highlight("sofa", "", FILLER).description
+        assert highlighted.startswith("Nothing to see")
+        assert highlighted.endswith(ELLIPSIS)
 
-    def test_no_word_is_cut_in_two(self):
-        marked = plain(highlight("sofa", "", f"{FILLER} sofa {FILLER}").description).strip(ELLIPSIS)
-        assert set(marked.split()) <= {*FILLER.split(), "sofa"}
+    def test_a_passage_cuts_no_word_in_two(self):
+        passage = plain(highlight("sofa", "", f"{FILLER} sofa {FILLER}").description).strip(ELLIPSIS)
+        assert set(passage.split()) <= {*FILLER.split(), "sofa"}
 
-    def test_a_word_without_end_is(self):
+    def test_a_word_longer_than_a_passage_is_cut(self):
         assert len(plain(highlight("xxxx", "", "x" * 10_000).description)) <= PASSAGE + 2
 
 
 class TestEscaping:
     @pytest.mark.parametrize("words", ["", "script", "script alert", "b", "lt amp", "<script>"])
-    def test_what_a_seller_wrote_is_never_html(self, words):
+    def test_highlighting_escapes_html_of_sellers(self, words):
         text = "<script>alert('1')</script> &lt;b&gt; <b>bold</b> & \"more\""
-        marked = highlight(words, text, text)
-        assert plain(marked.title) == plain(marked.description) == text
+        highlighted = highlight(words, text, text)
+        assert plain(highlighted.title) == plain(highlighted.description) == text
 
     @settings(max_examples=200, deadline=None)
     @given(st.text(max_size=30), st.text(max_size=100), st.text(max_size=600))
-    def test_no_text_gets_through_unescaped(self, words, title, description):
-        marked = highlight(words, title, description)
-        assert plain(marked.title) == title
-        assert len(plain(marked.description)) <= PASSAGE + 2
+    def test_highlighting_escapes_any_text(self, words, title, description):
+        highlighted = highlight(words, title, description)
+        assert plain(highlighted.title) == title
+        assert len(plain(highlighted.description)) <= PASSAGE + 2
 
     @settings(max_examples=100, deadline=None)
     @given(st.text("ab &<>;'", max_size=12), st.text("ab &<>;'", max_size=600))
-    def test_neither_does_text_that_is_nearly_html(self, words, text):
+    def test_highlighting_escapes_text_that_is_nearly_html(self, words, text):
         assert plain(highlight(words, text, text).title) == text
         assert plain(highlight(words, text, text).description).strip(ELLIPSIS) in " ".join(text.split())

@@ -43,10 +43,10 @@ class TestMending:
             ("osfa", "sofa"),
         ],
     )
-    def test_misspelt_words_become_what_the_catalogue_says(self, catalogue, words, mended):
+    def test_misspelt_words_are_corrected_to_words_of_the_catalogue(self, catalogue, words, mended):
         assert correct_spelling(words).words == mended
 
-    def test_what_was_replaced_is_told(self, catalogue):
+    def test_a_correction_names_the_words_that_it_replaced(self, catalogue):
         assert correct_spelling("blue sofla") == Correction("blue sofa", {"sofla": "sofa"})
 
     @pytest.mark.parametrize(
@@ -68,29 +68,29 @@ class TestMending:
             "boat",
         ],
     )
-    def test_what_is_right_or_short_or_a_number_stays(self, catalogue, words):
+    def test_known_words_short_words_and_numbers_are_not_corrected(self, catalogue, words):
         assert correct_spelling(words) == Correction(words)
 
-    def test_only_the_last_word_may_be_half_typed(self, catalogue):
+    def test_only_the_last_word_of_a_query_may_stay_half_typed(self, catalogue):
         assert correct_spelling("blue washin").words == "blue washin"
         assert correct_spelling("washin mach").words == "washing mach"
 
-    def test_of_two_words_as_near_the_commoner_is_meant(self, alice, now):
+    def test_of_two_equally_near_words_the_more_frequent_is_the_correction(self, alice, now):
         for title in ("Lamp", "Lamp", "Lamp", "Damp", "Camp", "Camp", "Lump", "Lump"):
             factories.listing(alice, title)
         spelling.learn(now=now)
         assert correct_spelling("lemp").words == "lamp"
 
-    def test_a_word_that_one_listing_holds_mends_nothing_but_is_right(self, alice, catalogue, now):
+    def test_a_word_of_a_single_listing_is_known_but_corrects_nothing(self, alice, catalogue, now):
         factories.listing(alice, "Wardrobbe")
         spelling.learn(now=now)
         assert correct_spelling("wardrobbe").words == "wardrobbe"
         assert correct_spelling("wardrobe").words == "wardrobe"
 
-    def test_a_word_of_descriptions_counts_when_many_say_it(self, catalogue):
+    def test_a_frequent_word_of_descriptions_is_a_correction(self, catalogue):
         assert correct_spelling("collectoin").words == "collection"
 
-    def test_what_is_not_on_the_market_teaches_nothing(self, catalogue, now):
+    def test_listings_off_the_market_add_no_words_to_the_vocabulary(self, catalogue, now):
         for listing in catalogue[:2]:
             services.withdraw(listing=listing)
         spelling.learn(now=now + timedelta(minutes=1))
@@ -98,50 +98,54 @@ class TestMending:
 
     @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.text(max_size=80))
-    def test_no_text_is_an_error(self, catalogue, words):
+    def test_spelling_correction_accepts_any_text(self, catalogue, words):
         correct_spelling(words)
 
     @pytest.mark.parametrize("words", ["sofla " * 2000, "x" * 10_000, "\ud800sofla", "sofla\x00"])
-    def test_neither_are_long_or_broken_ones(self, catalogue, words):
+    def test_spelling_correction_accepts_very_long_and_malformed_text(self, catalogue, words):
         correct_spelling(words)
 
 
 @pytest.mark.django_db
 class TestLearning:
-    def test_the_task_learns_once_in_a_while(self, catalogue):
+    def test_the_vocabulary_task_learns_only_when_the_vocabulary_is_stale(self, catalogue):
         spelling.client().delete(spelling.KEY)
         assert tasks.learn_vocabulary() > 5
         assert tasks.learn_vocabulary() == 0
 
-    def test_it_learns_again_when_that_is_long_ago(self, catalogue, now):
+    def test_the_vocabulary_is_learnt_again_after_five_minutes(self, catalogue, now):
         assert spelling.learn_when_stale(now=now + timedelta(minutes=4)) == 0
         assert spelling.learn_when_stale(now=now + timedelta(minutes=6)) > 5
 
-    def test_an_empty_catalogue_is_looked_at_again_soon(self, alice, now):
+    def test_the_vocabulary_of_an_empty_catalogue_is_learnt_again_at_once(self, alice, now):
         assert spelling.learn_when_stale(now=now) == 0
         factories.listing(alice, "Sofa")
         assert spelling.learn_when_stale(now=now) == 1
 
-    def test_counts_are_of_listings(self, catalogue):
-        known = spelling.vocabulary()
-        assert (known.counts["sofa"], known.counts["desk"], known.listing_count) == (2, 2, len(TITLES))
+    def test_the_vocabulary_counts_listings_not_occurrences(self, catalogue):
+        vocabulary = spelling.vocabulary()
+        assert (vocabulary.counts["sofa"], vocabulary.counts["desk"], vocabulary.listing_count) == (
+            2,
+            2,
+            len(TITLES),
+        )
 
-    def test_serving_follows_what_was_learnt(self, alice, catalogue, now):
+    def test_spelling_correction_follows_the_learnt_vocabulary(self, alice, catalogue, now):
         assert correct_spelling("gutiar").words == "gutiar"
         for _ in range(2):
             factories.listing(alice, "Guitar")
         spelling.learn(now=now + timedelta(minutes=6))
         assert correct_spelling("gutiar").words == "guitar"
 
-    def test_an_emptied_redis_mends_nothing(self, catalogue):
+    def test_without_a_vocabulary_in_redis_no_word_is_corrected(self, catalogue):
         spelling.client().flushdb()
         assert correct_spelling("sofla") == Correction("sofla")
         assert spelling.vocabulary() == Vocabulary()
 
-    def test_neither_does_rubbish_in_it(self, catalogue):
+    def test_with_a_damaged_vocabulary_no_word_is_corrected(self, catalogue):
         spelling.client().hset(spelling.KEY, mapping={"learnt_at": "then", "words": b"rubbish"})
         assert correct_spelling("sofla") == Correction("sofla")
 
-    def test_neither_does_one_that_is_down(self, catalogue, settings):
+    def test_without_redis_no_word_is_corrected(self, catalogue, settings):
         settings.REDIS_URL = "redis://127.0.0.1:1"
         assert correct_spelling("sofla") == Correction("sofla")

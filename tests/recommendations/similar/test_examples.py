@@ -42,30 +42,32 @@ def recommend(client, positive=(), negative=(), status: int = 200, **more) -> di
     return response.json()
 
 
-def found(page: dict) -> list[str]:
+def result_ids(page: dict) -> list[str]:
     return [item["listing"]["id"] for item in page["items"]]
 
 
 class TestMoreLikeThese:
-    def test_the_like_come_first_and_never_those_that_were_named(self, anyone, world, follow):
+    def test_listings_like_the_examples_come_first_and_never_the_examples(self, anyone, world, follow):
         follow()
         page = recommend(anyone, world["sofas"][:2], limit=8)
-        assert set(found(page)) == set(names(world["sofas"][2:]))
+        assert set(result_ids(page)) == set(names(world["sofas"][2:]))
         assert (page["next_cursor"], page["degraded"]) == (None, [])
 
-    def test_several_kinds_are_both_there(self, anyone, world, follow):
+    def test_examples_of_several_kinds_bring_listings_of_each_kind(self, anyone, world, follow):
         follow()
-        first = set(found(recommend(anyone, [world["sofas"][0], world["bikes"][0]], limit=18)))
+        first = set(result_ids(recommend(anyone, [world["sofas"][0], world["bikes"][0]], limit=18)))
         assert len(first & set(names(world["sofas"]))) == 9
         assert len(first & set(names(world["bikes"]))) == 9
 
-    def test_what_is_like_a_negative_one_falls_behind(self, anyone, world, follow):
+    def test_listings_like_a_negative_example_fall_behind(self, anyone, world, follow):
         follow()
         (desk, *desks), (lamp, unwanted, *_) = world["desks"], world["lamps"]
-        assert set(found(recommend(anyone, [desk, lamp], limit=9))) != set(names(desks))
-        assert set(found(recommend(anyone, [desk, lamp], [unwanted], limit=9))) == set(names(desks))
+        assert set(result_ids(recommend(anyone, [desk, lamp], limit=9))) != set(names(desks))
+        assert set(result_ids(recommend(anyone, [desk, lamp], [unwanted], limit=9))) == set(names(desks))
 
-    def test_scores_say_how_near_it_is_to_both(self, anyone, world, follow):
+    def test_scores_by_example_combine_the_similarities_to_the_nearest_of_both_kinds(
+        self, anyone, world, follow
+    ):
         follow()
         item = recommend(anyone, world["desks"][:1], world["lamps"][:1])["items"][0]
         near, far = item["scores"]["positive"], item["scores"]["negative"]
@@ -73,20 +75,20 @@ class TestMoreLikeThese:
         assert item["score"] == pytest.approx(near - max(far, 0) / 2, abs=2e-4)
         assert recommend(anyone, world["desks"][:1])["items"][0]["scores"]["negative"] is None
 
-    def test_sold_ones_speak_too_and_are_not_shown(self, anyone, world, follow):
+    def test_sold_listings_may_be_examples_and_are_not_shown(self, anyone, world, follow):
         example, sold = world["sofas"][:2]
         for listing in (example, sold):
             services.mark_sold(listing=listing, buyer=None, now=timezone.now())
         follow()
         page = recommend(anyone, [example], limit=8)
-        assert set(found(page)) == set(names(world["sofas"][2:]))
+        assert set(result_ids(page)) == set(names(world["sofas"][2:]))
 
-    def test_filters_hold(self, anyone, world, follow):
+    def test_filters_hold_for_recommendations_by_example(self, anyone, world, follow):
         follow()
         page = recommend(anyone, world["sofas"][:1], max_price=50, category="Home & Garden / Sofas")
-        assert set(found(page)) == set(names(world["sofas"][1:5]))
+        assert set(result_ids(page)) == set(names(world["sofas"][1:5]))
 
-    def test_what_is_not_embedded_yet_says_nothing_and_that_is_said(self, anyone, alice, world, follow):
+    def test_an_example_that_is_not_embedded_is_left_out_and_reported(self, anyone, alice, world, follow):
         follow()
         new = factories.listing(alice, "Corner sofa in blue velvet")
         page = recommend(anyone, [new])
@@ -94,7 +96,9 @@ class TestMoreLikeThese:
         both = recommend(anyone, [new, world["sofas"][0]], limit=9)
         assert (len(both["items"]), both["degraded"]) == (9, ["not_embedded_yet"])
 
-    def test_it_takes_few_queries_however_many_are_named(self, world, follow, django_assert_max_num_queries):
+    def test_recommendations_by_example_take_few_queries_however_many_examples(
+        self, world, follow, django_assert_max_num_queries
+    ):
         follow()
         named = {"positive": names(world["sofas"] + world["bikes"]), "negative": names(world["lamps"])}
         with django_assert_max_num_queries(6):
@@ -102,23 +106,23 @@ class TestMoreLikeThese:
 
 
 class TestRefusals:
-    def test_unknown_ones_are_named(self, anyone, world, follow):
+    def test_unknown_examples_are_named_in_the_error(self, anyone, world, follow):
         body = {"positive": [world["sofas"][0].external_id, "nobody"], "negative": ["nothing"]}
         reply = anyone.post(RECOMMEND, body)
         assert reply.status_code == 400
         assert "'nobody', 'nothing'" in reply.json()["detail"]
         assert world["sofas"][0].external_id not in reply.json()["detail"]
 
-    def test_a_draft_is_nobodys_business(self, anyone, alice, world):
+    def test_a_draft_is_refused_as_an_example(self, anyone, alice, world):
         recommend(anyone, [factories.listing(alice, status="draft")], status=400)
 
-    def test_negative_ones_alone_are_not_enough(self, anyone, world):
+    def test_negative_examples_alone_are_refused(self, anyone, world):
         recommend(anyone, [], world["lamps"][:1], status=400)
 
-    def test_one_cannot_be_wanted_and_not(self, anyone, world):
+    def test_a_listing_that_is_both_a_positive_and_a_negative_example_is_refused(self, anyone, world):
         recommend(anyone, world["sofas"][:1], world["sofas"][:1], status=400)
 
-    def test_before_an_encoder_was_chosen_it_asks_to_try_again(self, anyone, world, encoder):
+    def test_before_an_encoder_is_chosen_recommendations_by_example_are_a_503(self, anyone, world, encoder):
         encoder.delete()
         recommend(anyone, world["sofas"][:1], status=503)
 
@@ -141,6 +145,6 @@ class TestRefusals:
             {"positive": ["a"], "min_price": 5, "max_price": 2},
         ],
     )
-    def test_what_makes_no_sense_is_refused(self, anyone, db, body):
+    def test_recommendations_by_example_refuse_invalid_bodies(self, anyone, db, body):
         reply = anyone.post(RECOMMEND, json.dumps(body), content_type="application/json")
         assert (reply.status_code, reply.headers["Content-Type"]) == (400, "application/problem+json")
