@@ -89,7 +89,7 @@ def test_a_folder_holds_at_most_twelve_modules(package):
 
 
 @pytest.mark.parametrize("package", ["ml", *DJANGO])
-def test_every_package_states_its_promise(package):
+def test_every_package_has_a_docstring(package):
     """Folders of commands and migrations are Django's."""
     packages = [file for file in (ROOT / package).rglob("__init__.py") if file.parent.name != "migrations"]
     packages = [file for file in packages if "management" not in file.parts]
@@ -117,7 +117,7 @@ def run(program: str, environment: dict[str, str]) -> subprocess.CompletedProces
 
 
 class TestServing:
-    def test_a_web_process_loads_neither_torch_nor_what_comes_with_it(self, transactional_db, settings):
+    def test_a_web_process_that_serves_a_feed_loads_no_heavy_package(self, transactional_db, settings):
         environment = servers(settings)
         served = run(SERVE_ONE_FEED, environment)
         feed, schema, *loaded = served.stdout.split()
@@ -125,7 +125,9 @@ class TestServing:
         assert "faiss" in loaded
         assert not set(loaded) & set(HEAVY)
 
-    def test_nor_when_it_is_asked_with_words_and_photos(self, encode_worker, settings, tmp_path):
+    def test_a_web_process_that_serves_photo_queries_loads_no_heavy_package(
+        self, encode_worker, settings, tmp_path
+    ):
         environment = servers(settings) | {"VAR": str(tmp_path), "ENCODE_TIMEOUT_S": "20"}
         served = run(SERVE_QUERIES, environment)
         features, similar, category, classify, _, *loaded = served.stdout.split()

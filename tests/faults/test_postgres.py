@@ -63,7 +63,7 @@ def questions_about(sofa, port: int, key: dict) -> list[Callable[[int], Reply]]:
 
 
 class TestARestartAndACrashUnderRequests:
-    def test_requests_fail_cleanly_and_then_succeed_without_a_stale_connection(
+    def test_requests_fail_with_503_while_postgresql_is_down_and_then_succeed(
         self, installation, postgres, key
     ):
         sofa = factories.listing(factories.actor("alice"))

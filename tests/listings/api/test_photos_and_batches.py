@@ -19,7 +19,7 @@ def stored_files(media: Path) -> list[Path]:
 
 
 class TestPhotos:
-    def test_a_good_one_is_added_in_three_sizes(self, as_alice, sofa, settings):
+    def test_a_good_photo_is_added_in_three_sizes(self, as_alice, sofa, settings):
         response = as_alice.post(at(sofa, "photos"), upload(factories.picture()), format="multipart")
         assert response.status_code == 201
         assert set(response.json()["urls"]) == {"large", "medium", "thumbnail"}
@@ -27,7 +27,7 @@ class TestPhotos:
         assert len(stored_files(settings.MEDIA_ROOT)) == 3
 
     @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
-    def test_every_accepted_format(self, as_alice, sofa, image_format):
+    def test_photos_of_every_accepted_format_are_added(self, as_alice, sofa, image_format):
         name, kind = f"sofa.{image_format.lower()}", f"image/{image_format.lower()}"
         data = factories.picture(image_format=image_format)
         response = as_alice.post(at(sofa, "photos"), upload(data, name, kind), format="multipart")
@@ -43,13 +43,13 @@ class TestPhotos:
             ("words.jpg", b"not a photo at all"),
         ],
     )
-    def test_a_bad_one_is_refused_and_leaves_nothing(self, as_alice, sofa, settings, name, data):
+    def test_a_bad_photo_is_refused_and_leaves_no_file(self, as_alice, sofa, settings, name, data):
         response = as_alice.post(at(sofa, "photos"), upload(data, name), format="multipart")
         assert is_problem(response, 400)
         assert not Photo.objects.exists()
         assert stored_files(settings.MEDIA_ROOT) == []
 
-    def test_one_with_too_many_bytes_or_pixels_is_refused(self, as_alice, sofa, settings):
+    def test_a_photo_with_too_many_bytes_or_pixels_is_refused(self, as_alice, sofa, settings):
         for limit in ("photo_maximum_bytes", "photo_maximum_pixels"):
             settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={limit: 500})
             response = as_alice.post(at(sofa, "photos"), upload(factories.picture()), format="multipart")
@@ -57,17 +57,17 @@ class TestPhotos:
         assert stored_files(settings.MEDIA_ROOT) == []
 
     @pytest.mark.parametrize("body", [{}, {"photo": "words"}, {"image": "words"}])
-    def test_without_a_file_the_field_is_named(self, as_alice, sofa, body):
+    def test_an_upload_without_a_file_is_refused_by_naming_the_field(self, as_alice, sofa, body):
         response = as_alice.post(at(sofa, "photos"), body, format="multipart")
         assert is_problem(response, 400)
         assert response.json()["errors"][0]["field"] == "photo"
 
-    def test_a_body_that_is_no_form_is_refused(self, as_alice, sofa):
+    def test_a_photo_upload_that_is_no_form_is_refused(self, as_alice, sofa):
         assert is_problem(as_alice.post(at(sofa, "photos"), {}), 415)
         broken = as_alice.generic("POST", at(sofa, "photos"), b"--x", content_type="multipart/form-data")
         assert is_problem(broken, 400)
 
-    def test_the_twenty_first_is_one_too_many(self, as_alice, sofa, settings):
+    def test_the_twenty_first_photo_of_a_listing_is_refused(self, as_alice, sofa, settings):
         Photo.objects.bulk_create(
             Photo(listing=sofa, position=position, file="photos/x.jpg", width=1, height=1)
             for position in range(services.MAXIMUM_PHOTOS)
@@ -76,12 +76,12 @@ class TestPhotos:
         assert is_problem(response, 400)
         assert stored_files(settings.MEDIA_ROOT) == []
 
-    def test_it_can_be_removed(self, as_alice, sofa):
+    def test_a_photo_can_be_removed_once(self, as_alice, sofa):
         photo = factories.photo(sofa)
         assert as_alice.delete(at(sofa, "photos", photo.external_id)).status_code == 204
         assert is_problem(as_alice.delete(at(sofa, "photos", photo.external_id)), 404)
 
-    def test_not_through_another_listing(self, as_bob, bob, sofa):
+    def test_a_photo_cannot_be_removed_through_another_listing(self, as_bob, bob, sofa):
         photo, own = factories.photo(sofa), factories.listing(bob)
         assert is_problem(as_bob.delete(at(own, "photos", photo.external_id)), 404)
         assert Photo.objects.get() == photo
@@ -98,7 +98,7 @@ class TestBatches:
         assert response.status_code == 200, response.content
         return [(row["external_id"], row["outcome"]) for row in response.json()["results"]]
 
-    def test_each_row_is_judged_alone(self, as_service):
+    def test_each_row_of_a_batch_has_an_outcome_of_its_own(self, as_service):
         rows = [
             self.ROW,
             self.ROW | {"external_id": "advert-2", "price": "free"},
@@ -116,32 +116,34 @@ class TestBatches:
         assert self.results(as_service, *rows) == expected
         assert Listing.objects.get().external_id == "advert-1"
 
-    def test_a_rejected_row_says_which_field_and_why(self, as_service, db):
+    def test_a_rejected_row_names_its_field_and_the_reason(self, as_service, db):
         reason = self.put(as_service, self.ROW | {"price": "free"}).json()["results"][0]["reason"]
         assert reason == "price: A valid number is required."
 
-    def test_a_second_time_is_unchanged_and_an_older_version_stale(self, as_service):
+    def test_a_repeated_row_is_unchanged_and_one_of_an_older_source_version_is_stale(self, as_service):
         assert self.results(as_service, self.ROW | {"source_version": 3}) == [("advert-1", "created")]
         assert self.results(as_service, self.ROW | {"source_version": 3}) == [("advert-1", "unchanged")]
         assert self.results(as_service, self.ROW | {"source_version": 2}) == [("advert-1", "stale")]
         row = self.ROW | {"source_version": 4, "status": "sold"}
         assert self.results(as_service, row) == [("advert-1", "updated")]
 
-    def test_staff_may_and_persons_may_not(self, as_staff, as_alice, sofa):
+    def test_staff_may_send_batches_and_other_persons_may_not(self, as_staff, as_alice, sofa):
         assert self.results(as_staff, self.ROW) == [("advert-1", "created")]
         assert is_problem(self.put(as_alice, self.ROW), 403)
 
-    def test_a_service_without_the_scope_may_not(self, db):
+    def test_a_service_without_the_catalogue_scope_may_not_send_batches(self, db):
         assert is_problem(self.put(service_client("reader", ["feed", "events"]), self.ROW), 403)
 
     @pytest.mark.parametrize(
         "listings", [[], [{}] * 501, {}, "rows", None, [1, "x", None]], ids=lambda v: str(v)[:9]
     )
-    def test_what_is_no_batch_of_five_hundred_is_refused(self, as_service, db, listings):
+    def test_a_batch_that_is_empty_too_long_or_no_list_of_rows_is_refused(self, as_service, db, listings):
         assert is_problem(as_service.put(BATCH, {"listings": listings}), 400)
         assert not Listing.objects.exists()
 
-    def test_places_of_all_rows_are_looked_up_at_once(self, as_service, leeds, django_assert_max_num_queries):
+    def test_places_of_all_rows_of_a_batch_are_looked_up_in_few_queries(
+        self, as_service, leeds, django_assert_max_num_queries
+    ):
         rows = [self.ROW | {"external_id": f"advert-{n}", "place": "Leeds"} for n in range(60)]
         rows.append(self.ROW | {"external_id": "lost", "place": "Atlantis"})
         with django_assert_max_num_queries(30):
@@ -171,7 +173,7 @@ class TestGarbage:
     ]  # fmt: skip
 
     @pytest.mark.parametrize("bad", BAD_FIELDS, ids=lambda bad: ascii(bad)[:40])
-    def test_a_bad_value_is_refused_at_every_door(self, as_alice, as_service, sofa, bad):
+    def test_a_bad_field_value_is_refused_by_post_patch_and_batch(self, as_alice, as_service, sofa, bad):
         assert is_problem(self.send(as_alice, "POST", LISTINGS, NEW | bad), 400)
         assert is_problem(self.send(as_alice, "PATCH", at(sofa), bad), 400)
         row = NEW | {"external_id": "x", "seller": "y"} | bad
@@ -192,7 +194,7 @@ class TestGarbage:
         ],
         ids=ascii,
     )
-    def test_a_bad_row_is_rejected(self, as_service, db, bad):
+    def test_a_batch_row_with_a_bad_id_seller_status_or_time_is_rejected(self, as_service, db, bad):
         row = NEW | {"external_id": "x", "seller": "y"} | bad
         reply = self.send(as_service, "PUT", BATCH, {"listings": [row]})
         assert [row["outcome"] for row in reply.json()["results"]] == ["rejected"]
@@ -215,18 +217,18 @@ class TestGarbage:
             assert (method, body) == ("PATCH", b"{}") or is_problem(response, 400)
 
     @pytest.mark.parametrize("charset", ["rot13", "zlib", "hex", "undefined", "idna", "klingon"])
-    def test_a_strange_charset_does_no_harm(self, as_alice, sofa, charset):
+    def test_a_request_body_with_a_strange_charset_is_refused(self, as_alice, sofa, charset):
         kind = f"application/json; charset={charset}"
         assert is_problem(as_alice.generic("POST", LISTINGS, b"{}", content_type=kind), 400)
 
     @pytest.mark.parametrize(
         "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "nonsense"]
     )
-    def test_another_content_type_is_415(self, as_alice, sofa, kind):
+    def test_a_listing_in_another_content_type_than_json_is_415(self, as_alice, sofa, kind):
         assert is_problem(as_alice.generic("POST", LISTINGS, b"title=x", content_type=kind), 415)
 
     @pytest.mark.parametrize("external_id", ["a%00b", "%FF", "%ED%A0%80", "x" * 3000, "%F0%9F%9B%8B"])
-    def test_a_strange_id_in_an_address_is_refused(self, as_alice, sofa, external_id):
+    def test_a_strange_listing_id_in_an_address_is_refused_as_a_problem(self, as_alice, sofa, external_id):
         url = f"{LISTINGS}{external_id}/"
         for response in (
             as_alice.get(url),
@@ -238,7 +240,7 @@ class TestGarbage:
             assert response.status_code in (400, 404)
             assert response.headers["Content-Type"] == PROBLEM
 
-    def test_a_body_of_many_megabytes_is_refused(self, as_alice, sofa, settings):
+    def test_a_request_body_beyond_the_memory_limit_is_refused(self, as_alice, sofa, settings):
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000
         assert is_problem(as_alice.post(LISTINGS, NEW | {"description": "x" * 10_000}), 400)
 

@@ -16,12 +16,12 @@ from tests.problems import is_problem
 
 
 class TestReading:
-    def test_anyone_reads_what_is_for_sale_newest_first(self, anyone, alice, ago):
+    def test_anyone_reads_listings_for_sale_newest_first(self, anyone, alice, ago):
         old = factories.listing(alice, created_at=ago(days=2))
         new = factories.listing(alice, created_at=ago(days=1))
         assert ids(anyone.get(LISTINGS)) == [new.external_id, old.external_id]
 
-    def test_a_card_says_all_there_is_to_say(self, anyone, alice, leeds):
+    def test_a_listings_card_has_all_its_fields(self, anyone, alice, leeds):
         sofa = factories.listing(alice, description="Two seats.", condition="good", place=leeds)
         photo = factories.photo(sofa)
         card = anyone.get(at(sofa)).json()
@@ -32,7 +32,7 @@ class TestReading:
         assert card["place"] == "Leeds, West Yorkshire"
         assert card["photos"][0]["id"] == photo.external_id
 
-    def test_photos_are_served_in_every_size(self, anyone, sofa, settings):
+    def test_photo_urls_lead_to_a_file_of_every_size(self, anyone, sofa, settings):
         factories.photo(sofa)
         for url in anyone.get(at(sofa)).json()["photos"][0]["urls"].values():
             assert (settings.MEDIA_ROOT / url.removeprefix("/media/")).is_file()
@@ -46,7 +46,7 @@ class TestReading:
             assert ids(client.get(LISTINGS)) == []
 
     @pytest.mark.parametrize("status", ["draft", "reserved", "sold", "withdrawn"])
-    def test_what_is_not_for_sale_is_there_for_its_owner_staff_and_services_only(
+    def test_a_listing_that_is_not_for_sale_is_shown_to_its_owner_staff_and_services_only(
         self, sofa, anyone, as_alice, as_charlie, as_staff, as_service, status
     ):
         sold_at = sofa.created_at if status == "sold" else None
@@ -56,7 +56,7 @@ class TestReading:
         for client in (as_alice, as_staff, as_service):
             assert client.get(at(sofa)).json()["status"] == status
 
-    def test_coordinates_leave_rounded_to_a_hundredth(self, anyone, alice):
+    def test_coordinates_in_responses_are_rounded_to_a_hundredth_of_a_degree(self, anyone, alice):
         sofa = factories.listing(alice, latitude=53.79648, longitude=-1.54785)
         card = anyone.get(at(sofa)).json()
         assert (card["latitude"], card["longitude"]) == (53.8, -1.55)
@@ -64,7 +64,7 @@ class TestReading:
     def test_categories_are_listed_with_their_parents(self, anyone, sofa):
         assert [card["path"] for card in anyone.get("/api/v1/categories/").json()] == ["Home & Garden", SOFAS]
 
-    def test_a_page_takes_as_many_queries_whatever_it_holds(
+    def test_a_page_of_listings_takes_three_queries_however_many_it_holds(
         self, anyone, alice, django_assert_max_num_queries
     ):
         for _ in range(5):
@@ -72,7 +72,7 @@ class TestReading:
         with django_assert_max_num_queries(3):
             assert len(ids(anyone.get(LISTINGS))) == 5
 
-    def test_an_unknown_id_is_a_problem_that_names_it(self, anyone, db):
+    def test_an_unknown_listing_id_is_a_404_that_names_it(self, anyone, db):
         response = anyone.get(f"{LISTINGS}nothing/")
         assert is_problem(response, 404)
         assert "nothing" in response.json()["detail"]
@@ -103,7 +103,7 @@ class TestFilters:
         ],
         ids=str,
     )
-    def test_they_narrow_the_list(self, anyone, shelf, query, expected):
+    def test_filters_narrow_the_list_of_listings(self, anyone, shelf, query, expected):
         assert set(ids(anyone.get(LISTINGS, query))) == {shelf[name].external_id for name in expected}
 
     @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ class TestFilters:
         ],
         ids=lambda query: str(query)[:40],
     )
-    def test_a_bad_one_is_refused_by_name(self, anyone, shelf, query):
+    def test_a_bad_filter_value_is_refused_with_the_filters_name(self, anyone, shelf, query):
         response = anyone.get(LISTINGS, query)
         assert is_problem(response, 400)
         assert [error["field"] for error in response.json()["errors"]] == list(query)
 
 
 class TestPages:
-    def test_they_follow_each_other_without_gap_or_repeat(self, anyone, alice, ago):
+    def test_pages_of_listings_follow_each_other_without_gap_or_repeat(self, anyone, alice, ago):
         expected = [factories.listing(alice, created_at=ago(hours=hour)).external_id for hour in range(7)]
         found, url = [], f"{LISTINGS}?limit=3"
         while url:
@@ -137,7 +137,7 @@ class TestPages:
             url = page.json()["next"]
         assert found == expected
 
-    def test_a_batch_that_shares_one_time_is_paged_to_its_end(self, anyone, alice, now):
+    def test_listings_created_at_the_same_time_are_paged_to_their_end(self, anyone, alice, now):
         for _ in range(7):
             factories.listing(alice, created_at=now)
         found, url = [], f"{LISTINGS}?limit=3"
@@ -147,13 +147,13 @@ class TestPages:
             url = page.json()["next"]
         assert len(found) == len(set(found)) == 7
 
-    def test_what_is_sold_in_between_is_not_on_the_next_page(self, anyone, alice, ago, now):
+    def test_a_listing_sold_after_the_first_page_is_not_on_the_next(self, anyone, alice, ago, now):
         shelf = [factories.listing(alice, created_at=ago(hours=hour)) for hour in range(4)]
         page = anyone.get(f"{LISTINGS}?limit=2")
         services.mark_sold(listing=shelf[2], buyer=None, now=now)
         assert ids(anyone.get(page.json()["next"])) == [shelf[3].external_id]
 
-    def test_one_leads_back_to_the_other(self, anyone, alice, now, ago):
+    def test_next_and_previous_links_of_pages_lead_back_to_each_other(self, anyone, alice, now, ago):
         shelf = [factories.listing(alice, created_at=now) for _ in range(4)]
         shelf += [factories.listing(alice, created_at=ago(hours=hour)) for hour in (3, 2, 1)]
         first = anyone.get(LISTINGS, {"limit": "3"})
@@ -166,7 +166,7 @@ class TestPages:
         assert (ids(back), back.json()["previous"]) == (ids(first), None)
         assert ids(anyone.get(back.json()["next"])) == ids(second)
 
-    def test_the_next_one_is_found_in_the_index(self, anyone, alice, now):
+    def test_the_next_page_is_read_by_position_in_the_index_without_offset(self, anyone, alice, now):
         for _ in range(3):
             factories.listing(alice, created_at=now)
         page = anyone.get(f"{LISTINGS}?limit=1").json()
@@ -198,18 +198,18 @@ class TestPages:
             ),
         ],
     )
-    def test_a_cursor_of_ones_own_making_is_refused(self, anyone, sofa, cursor):
+    def test_a_forged_page_cursor_is_refused(self, anyone, sofa, cursor):
         encoded = base64.b64encode(cursor.encode()).decode()
         assert is_problem(anyone.get(LISTINGS, {"cursor": encoded}), 404)
         assert is_problem(anyone.get(LISTINGS, {"cursor": "garbage"}), 404)
 
     @pytest.mark.parametrize("limit", ["0", "-1", "many", "9" * 30])
-    def test_a_strange_limit_does_no_harm(self, anyone, sofa, limit):
+    def test_a_strange_page_limit_is_ignored(self, anyone, sofa, limit):
         assert ids(anyone.get(LISTINGS, {"limit": limit})) == [sofa.external_id]
 
 
 class TestUnknownFields:
-    def test_a_field_that_nobody_knows_is_refused_by_name(self, as_alice, sofa):
+    def test_unknown_fields_of_a_patch_are_refused_by_name(self, as_alice, sofa):
         address = f"{LISTINGS}{sofa.external_id}/"
         response = as_alice.patch(address, {"status": "sold", "colour": "red"})
         assert is_problem(response, 400)

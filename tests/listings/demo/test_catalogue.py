@@ -21,17 +21,17 @@ def pixels(image) -> np.ndarray:
 
 class TestDrawing:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_every_kind_is_drawn_in_every_variant_and_colour(self, kind):
+    def test_every_kind_of_thing_is_drawn_in_every_variant_and_colour(self, kind):
         for variant in KINDS[kind].variants:
             for colour in KINDS[kind].colours:
                 image = drawings.draw(kind, colour, Random(1), variant=variant, side=48)
                 assert (image.mode, image.size) == ("RGB", (48, 48)) and pixels(image).std() > 5
 
-    def test_a_seed_draws_the_same_picture_again(self):
+    def test_the_same_seed_draws_the_same_picture(self):
         one, again, other = (drawings.draw("sofa", "red", Random(seed), side=64) for seed in (1, 1, 2))
         assert one == again != other
 
-    def test_colour_shows_in_the_middle_of_the_picture(self):
+    def test_a_drawn_things_colour_shows_in_the_middle_of_the_picture(self):
         red, blue = (pixels(drawings.draw("sofa", colour, Random(3), side=96)) for colour in ("red", "navy"))
         middle = np.s_[44:60, 40:56]
         assert red[middle][..., RED].mean() > blue[middle][..., RED].mean() + 60
@@ -44,7 +44,7 @@ class TestDrawing:
         again = drawings.labelled_drawings(2 * len(KINDS), seed=5, side=32)
         assert all(one == other for (one, _), (other, _) in zip(pairs, again, strict=True))
 
-    def test_the_kinds_lie_in_thirteen_root_categories(self):
+    def test_drawn_kinds_lie_in_thirteen_root_categories(self):
         assert len({kind.category.split(Category.SEPARATOR)[0] for kind in KINDS.values()}) == 13
         assert all(set(kind.colours) <= set(COLOURS) for kind in KINDS.values())
 
@@ -65,7 +65,7 @@ class TestCatalogue:
     def _draw_small(*arguments, **options):
         return drawings.draw(*arguments, **options, side=40)
 
-    def test_listings_have_photos_words_prices_and_places(self):
+    def test_drawn_listings_have_photos_words_prices_and_places(self):
         call_command("draw_catalogue", count=30)
         assert Listing.objects.filter(status="active", place__isnull=False, price__gt=0).count() == 30
         for listing in Listing.objects.select_related("category"):
@@ -73,7 +73,7 @@ class TestCatalogue:
             assert len(listing.description.split(". ")) >= 4
             assert any(colour in listing.title.lower() for colour in COLOURS)
 
-    def test_a_second_run_changes_and_announces_nothing(self, monkeypatch):
+    def test_drawing_the_catalogue_again_changes_and_announces_nothing(self, monkeypatch):
         call_command("draw_catalogue", count=20)
         before = list(Photo.objects.order_by("pk").values_list("pk", "file")), CatalogueChange.objects.count()
         monkeypatch.setattr("listings.demo.catalogue.draw", lambda *a, **o: pytest.fail("it drew again"))
@@ -83,7 +83,7 @@ class TestCatalogue:
             CatalogueChange.objects.count(),
         )
 
-    def test_another_seed_adds_another_catalogue(self):
+    def test_drawing_with_another_seed_adds_other_listings(self):
         call_command("draw_catalogue", count=5)
         call_command("draw_catalogue", count=5, seed=2)
         assert Listing.objects.count() == 10

@@ -19,7 +19,7 @@ class TestAddresses:
     @pytest.mark.parametrize(
         "good", [url("a.jpg?size=2"), url("a", "img.shop.example"), "HTTPS://IMG.shop.example"]
     )
-    def test_of_a_listed_host_are_good(self, good):
+    def test_a_photo_url_of_a_listed_host_is_accepted(self, good):
         assert check_photo_url(good).hostname in (HOST, "img.shop.example")
 
     @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ class TestAddresses:
         ],
         ids=ascii,
     )
-    def test_others_are_not(self, bad):
+    def test_a_photo_url_that_is_not_plain_https_to_a_listed_host_is_refused(self, bad):
         with pytest.raises(BadPhotoUrl):
             check_photo_url(bad)
 
-    def test_none_is_good_where_the_operator_lists_none(self, settings):
+    def test_every_photo_url_is_refused_where_the_operator_lists_no_host(self, settings):
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"photo_hosts": []})
         with pytest.raises(BadPhotoUrl, match="PHOTO_HOSTS"):
             check_photo_url(url("a.jpg"))
@@ -107,19 +107,19 @@ class TestPlaces:
             "2001:0:53aa:64c:0:fbff:80ff:fffe",
         ],
     )
-    def test_that_are_not_public(self, address):
+    def test_private_and_reserved_ip_addresses_are_not_public(self, address):
         assert not is_public(address)
 
     @pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::1"])
-    def test_that_are(self, address):
+    def test_ordinary_ip_addresses_are_public(self, address):
         assert is_public(address)
 
-    def test_a_name_that_leads_into_our_own_network_is_refused(self, network):
+    def test_a_host_name_that_resolves_to_a_private_address_is_refused(self, network):
         with pytest.raises(BadPhotoUrl, match="not public"):
             fetch(url("photo.jpg"), Network(port=network.port, trusted=network.trusted))
         assert Site.asked == []
 
-    def test_one_that_leads_to_both_is_too(self, monkeypatch):
+    def test_a_host_name_that_resolves_to_a_public_and_a_private_address_is_refused(self, monkeypatch):
         both = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (place, 443)) for place in ("8.8.8.8", "10.0.0.1")
         ]
@@ -127,7 +127,7 @@ class TestPlaces:
         with pytest.raises(BadPhotoUrl, match="not public"):
             fetch(url("photo.jpg", "img.shop.example"))
 
-    def test_a_name_is_resolved_once_and_what_it_says_then_does_not_matter(self, network, monkeypatch):
+    def test_a_host_name_is_resolved_once_and_the_connection_goes_to_that_address(self, network, monkeypatch):
         resolve, asked = socket.getaddrinfo, []
 
         def rebinding(host, *arguments, **options):
@@ -139,7 +139,7 @@ class TestPlaces:
         assert fetch(url("photo.jpg"), network) == PHOTO
         assert asked[0] == HOST and len(asked) == 2 and is_number(asked[1])
 
-    def test_the_certificate_has_to_be_that_of_the_name(self, network, monkeypatch):
+    def test_a_certificate_for_another_host_name_is_refused(self, network, monkeypatch):
         resolve = socket.getaddrinfo
         monkeypatch.setattr(
             socket,
@@ -149,7 +149,7 @@ class TestPlaces:
         with pytest.raises(PhotoDownloadFailed, match="SSLCertVerificationError"):
             fetch(url("photo.jpg", "img.shop.example"), network)
 
-    def test_and_of_an_authority_that_is_trusted(self, network):
+    def test_a_certificate_of_an_untrusted_authority_is_refused(self, network):
         with pytest.raises(PhotoDownloadFailed, match="SSLCertVerificationError"):
             fetch(url("photo.jpg"), Network(port=network.port, may_connect=network.may_connect))
 

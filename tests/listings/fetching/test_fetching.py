@@ -16,7 +16,7 @@ from tests.listings.fetching.site import BATCH, PHOTO, Site, url
 
 
 class TestFetching:
-    def test_a_photo_comes_as_it_is_and_nothing_of_ours_is_told(self, network):
+    def test_a_photo_is_fetched_unchanged_with_four_plain_request_headers(self, network):
         assert fetch(url("photo.jpg?size=2#x"), network) == PHOTO
         path, headers = Site.asked[0]
         assert path == "/photo.jpg?size=2"
@@ -33,19 +33,21 @@ class TestFetching:
             ("short", PhotoDownloadFailed, "cut short"),
         ],
     )
-    def test_what_is_no_photo_is_refused_or_tried_again(self, network, path, error, message):
+    def test_a_redirect_error_or_oversized_answer_is_refused_or_may_be_retried(
+        self, network, path, error, message
+    ):
         with pytest.raises(error, match=message):
             fetch(url(path), network)
         assert len(Site.asked) == 1
 
     @pytest.mark.parametrize("path", ["slow", "dripping"])
-    def test_one_that_trickles_in_is_cut_off(self, network, path):
+    def test_a_download_that_trickles_in_is_cut_off_after_the_timeout(self, network, path):
         hasty = Network(network.port, network.may_connect, network.trusted, timeout_s=0.2)
         with pytest.raises(PhotoDownloadFailed):
             fetch(url(path), hasty)
         assert Site.patient == []
 
-    def test_where_nobody_listens(self, network):
+    def test_a_download_from_a_closed_port_fails(self, network):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             nowhere = Network(free.getsockname()[1], network.may_connect, network.trusted)
@@ -101,18 +103,18 @@ class TestBatches:
         ],
         ids=lambda photos: str(photos)[:40],
     )
-    def test_a_row_with_a_photo_that_cannot_be_is_rejected(self, as_service, db, photos):
+    def test_a_batch_row_with_an_impossible_photo_is_rejected(self, as_service, db, photos):
         result = self.result(as_service, *photos)
         assert result["outcome"] == "rejected" and "photos" in result["reason"]
         assert not Listing.objects.exists() and not PhotoSource.objects.exists()
 
-    def test_the_same_again_is_not_fetched_again(self, row, work, now, db):
+    def test_a_photo_sent_again_under_the_same_url_is_not_fetched_again(self, row, work, now, db):
         for _ in range(2):
             upsert_batch(rows=[row], now=now)
             work()
         assert len(Site.asked) == 1
 
-    def test_another_address_is(self, row, work, now, db):
+    def test_a_photo_sent_again_under_another_url_is_fetched_and_replaced(self, row, work, now, db):
         upsert_batch(rows=[row], now=now)
         work()
         other = RequestedPhoto("photo-1", url("photo.jpg?2"))
@@ -121,7 +123,7 @@ class TestBatches:
         assert [path for path, _ in Site.asked] == ["/photo.jpg", "/photo.jpg?2"]
         assert Photo.objects.count() == 1
 
-    def test_a_stale_or_rejected_row_asks_for_nothing(self, row, now, db):
+    def test_a_stale_or_rejected_row_requests_no_photo(self, row, now, db):
         for change in ({"source_version": 5, "photos": ()}, {"source_version": 4}, {"seller": "bea"}):
             upsert_batch(rows=[ListingRow(**{**vars(row), **change})], now=now)
         assert not PhotoSource.objects.exists()
@@ -137,13 +139,13 @@ class TestWork:
 
         return named
 
-    def test_what_will_never_do_fails_at_once_and_says_why(self, source, work):
+    def test_a_file_that_is_no_photo_fails_at_once_with_its_reason(self, source, work):
         source("page")
         assert outcome(work()) == "failed"
         assert "not a JPEG" in PhotoSource.objects.get().last_error
         assert outcome(work(timedelta(days=9))) == "nothing"
 
-    def test_what_may_pass_is_tried_five_times_with_growing_pauses(self, source, work, now):
+    def test_a_server_error_is_retried_five_times_with_growing_pauses(self, source, work, now):
         source("busy")
         after, pauses = timedelta(0), []
         for attempt in range(5):
@@ -154,7 +156,7 @@ class TestWork:
         assert pauses == sorted(set(pauses)) == list(PAUSES)
         assert outcome(work(after)) == "nothing" and len(Site.asked) == 5
 
-    def test_an_attempt_counts_before_it_is_made(self, source, work, monkeypatch):
+    def test_a_fetch_attempt_is_counted_before_it_is_made(self, source, work, monkeypatch):
         source("photo.jpg")
 
         class Killed(BaseException):
@@ -169,7 +171,7 @@ class TestWork:
         assert PhotoSource.objects.get().attempts == 1
         assert outcome(work()) == "nothing"
 
-    def test_one_that_ends_each_worker_is_set_aside_and_the_rest_is_fetched(
+    def test_a_photo_that_kills_each_worker_is_set_aside_and_the_others_are_fetched(
         self, row, work, now, db, monkeypatch
     ):
         class Killed(BaseException):
@@ -192,7 +194,9 @@ class TestWork:
         fetched = PhotoSource.objects.exclude(fetched_at=None)
         assert list(fetched.order_by("pk").values_list("external_id", flat=True)) == ["a", "z"]
 
-    def test_what_is_erased_while_it_is_fetched_does_not_come_back(self, source, network, now, settings):
+    def test_a_photo_erased_while_it_is_fetched_leaves_no_row_and_no_file(
+        self, source, network, now, settings
+    ):
         source("photo.jpg")
 
         def clock():
@@ -204,13 +208,13 @@ class TestWork:
         assert not Photo.objects.exists()
         assert not list(settings.MEDIA_ROOT.rglob("*.jpg"))
 
-    def test_a_host_that_was_struck_off_is_not_asked(self, source, work, settings):
+    def test_a_host_removed_from_the_list_is_not_contacted(self, source, work, settings):
         source("photo.jpg")
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"photo_hosts": []})
         assert outcome(work()) == "failed"
         assert Site.asked == []
 
-    def test_staff_see_it_and_have_it_tried_again(self, source, work, admin_client):
+    def test_staff_see_a_failed_photo_in_the_admin_and_retry_it(self, source, work, admin_client):
         pk = source("gone").pk
         work()
         page = admin_client.get("/admin/listings/photosource/?failed_at__isempty=0").content.decode()
@@ -220,5 +224,5 @@ class TestWork:
         assert len(Site.asked) == 2
 
 
-def test_the_default_network_is_the_open_one():
+def test_the_default_network_connects_to_public_addresses_on_port_443():
     assert Network() == Network(443, is_public, download._trusted, download.TIMEOUT_S)

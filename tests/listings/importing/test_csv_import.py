@@ -99,7 +99,7 @@ def counts(report: ImportReport, source: str) -> dict[str, int]:
 
 class TestAnImport:
     @pytest.mark.parametrize("zipped", [True, False])
-    def test_makes_listings_with_photos_in_the_order_of_the_file(self, export, run, zipped):
+    def test_an_import_creates_listings_with_photos_in_the_order_of_the_file(self, export, run, zipped):
         export.write(zipped=zipped)
         report = run()
         listing = Listing.objects.get(external_id="a1")
@@ -112,19 +112,19 @@ class TestAnImport:
             UpsertOutcome.CREATED: 3
         }
 
-    def test_announces_what_it_makes(self, export, run):
+    def test_an_import_announces_the_listings_it_creates(self, export, run):
         export.write()
         run()
         assert EmbeddingJob.objects.count() == 3
         assert CatalogueChange.objects.count() >= 3
 
-    def test_hashes_listings_to_sellers(self, export, run):
+    def test_an_import_spreads_listings_over_the_sellers(self, export, run):
         export.adverts = [advert(f"a{number}") for number in range(40)]
         export.write()
         run(seller_count=2)
         assert set(Actor.objects.values_list("external_id", flat=True)) == {"seller-0001", "seller-0002"}
 
-    def test_makes_categories_with_their_parents(self, export, run):
+    def test_an_import_creates_categories_with_their_parents(self, export, run):
         export.adverts = [advert("a1", category="Phones / Radios / Ham/Amateur Radios")]
         export.images = {"i1": ("a1", picture())}
         export.write()
@@ -143,7 +143,7 @@ class TestAnImport:
         assert counts(run(), PRODUCTS) == {UpsertOutcome.CREATED: 3}
         assert Listing.objects.get(external_id="a1").description == "A sofa.\nIt is blue."
 
-    def test_a_misnamed_photo_is_no_reason_to_leave_it_out(self, export, run):
+    def test_a_photo_whose_name_has_the_wrong_extension_is_imported(self, export, run):
         export.images["i1"] = ("a1", picture(image_format="PNG"))
         export.write()
         assert counts(run(), IMAGES) == {UpsertOutcome.CREATED: 3}
@@ -174,7 +174,7 @@ class TestWhatIsLeftOut:
         found = next(row for row in report.rows if row["file"] == PRODUCTS)
         assert (found["row"], found["id"], found["reason"]) == ("3", changes.get("id", "a2"), reason)
 
-    def test_the_photos_of_a_bad_row_are_accounted_for(self, export, run):
+    def test_photos_of_a_rejected_advert_are_reported_as_rejected(self, export, run):
         export.adverts[0]["price"] = "?"
         export.write()
         report = run()
@@ -192,7 +192,7 @@ class TestWhatIsLeftOut:
             (picture()[:-300], "a photo that cannot be used"),
         ],
     )
-    def test_a_bad_photo_leaves_its_listing_and_the_others(self, export, run, data, reason):
+    def test_a_bad_photo_costs_neither_its_listing_nor_other_photos(self, export, run, data, reason):
         export.images["i1"] = ("a1", data)
         export.write()
         report = run()
@@ -222,7 +222,7 @@ class TestWhatIsLeftOut:
         report = run()
         assert counts(report, IMAGES) == {UpsertOutcome.CREATED: 3, UpsertOutcome.REJECTED: 1}
 
-    def test_rows_that_are_broken_are_reported(self, export, run):
+    def test_a_row_with_missing_fields_is_reported_as_rejected(self, export, run):
         export.write()
         with (export.folder / "Products.csv").open("a") as file:
             row = advert("a9", product_name="Desk", product_description="", location="", price="5")
@@ -237,14 +237,14 @@ class TestWhatIsLeftOut:
         report = run()
         assert counts(report, IMAGES) == {UpsertOutcome.CREATED: 3, UpsertOutcome.REJECTED: 1}
 
-    def test_photos_beyond_the_most_that_a_listing_has(self, export, run):
+    def test_photos_beyond_the_maximum_of_a_listing_are_rejected(self, export, run):
         export.images = {f"i{number}": ("a1", picture()) for number in range(22)}
         export.write()
         assert counts(run(), IMAGES) == {UpsertOutcome.CREATED: 20, UpsertOutcome.REJECTED: 2}
 
 
 class TestASecondRun:
-    def test_creates_nothing_twice_decodes_nothing_and_announces_nothing(self, export, run, monkeypatch):
+    def test_a_second_import_creates_decodes_and_announces_nothing(self, export, run, monkeypatch):
         export.write()
         run()
         changes = CatalogueChange.objects.count()
@@ -256,7 +256,7 @@ class TestASecondRun:
         assert (Listing.objects.count(), Photo.objects.count()) == (3, 3)
         assert CatalogueChange.objects.count() == changes
 
-    def test_updates_what_changed(self, export, run):
+    def test_a_second_import_updates_the_adverts_that_changed(self, export, run):
         export.write()
         run()
         export.adverts[0]["price"] = "£9"
@@ -283,7 +283,7 @@ class TestASecondRun:
         assert processing.path_of(new.file.name).exists()
 
     @pytest.mark.django_db(transaction=True)
-    def test_the_files_of_a_replaced_photo_go_away(self, export, run):
+    def test_files_of_a_replaced_photo_are_deleted(self, export, run):
         export.write()
         run()
         old = Photo.objects.get(external_id="i1").file.name
@@ -299,7 +299,7 @@ class TestASecondRun:
         assert counts(run(seller_count=7), PRODUCTS) == {UpsertOutcome.UNCHANGED: 3}
         assert dict(Listing.objects.values_list("external_id", "seller")) == before
 
-    def test_what_was_sold_stays_sold(self, export, run, now):
+    def test_a_second_import_leaves_a_sold_listing_sold(self, export, run, now):
         export.write()
         run()
         Listing.objects.filter(external_id="a1").update(status="sold", sold_at=now)
@@ -308,7 +308,7 @@ class TestASecondRun:
 
 
 class TestADryRun:
-    def test_reports_the_same_and_writes_nothing(self, export, run, settings):
+    def test_a_dry_run_reports_what_an_import_would_and_writes_nothing(self, export, run, settings):
         export.images["i9"] = ("a1", b"junk")
         export.adverts.append(advert("a4", price="?"))
         export.write()
@@ -320,7 +320,7 @@ class TestADryRun:
 
 
 class TestStreaming:
-    def test_memory_does_not_grow_with_the_file(self, tmp_path):
+    def test_memory_of_reading_rows_does_not_grow_with_the_file(self, tmp_path):
         peaks = [self.peak_of_reading(tmp_path / f"{rows}.csv", rows) for rows in (500, 20_000)]
         assert peaks[1] < 2 * peaks[0] + 100_000
 
@@ -332,7 +332,7 @@ class TestStreaming:
         tracemalloc.stop()
         return peak
 
-    def test_a_chunk_is_written_before_the_next_is_read(self, export, run, monkeypatch):
+    def test_a_chunk_of_adverts_is_written_before_the_next_is_read(self, export, run, monkeypatch):
         export.adverts = [advert(f"a{number}") for number in range(9)]
         export.write()
         monkeypatch.setattr(csv_import, "CHUNK_ROWS", 3)
@@ -364,7 +364,7 @@ class TestReadingRows:
         (tmp_path / "rows.csv").write_bytes(content)
         return list(read_rows(tmp_path / "rows.csv", frozenset({"id"})))
 
-    def test_rows_end_at_a_newline_only_and_quotes_may_hold_one(self, tmp_path):
+    def test_csv_rows_end_at_a_newline_only_and_quoted_fields_may_hold_one(self, tmp_path):
         rows = self.rows_of(tmp_path, b'id,words\n1,a\rb\n2,"c\nd, ""e"""\r\n\n3,\xff\n')
         assert [row.cells for row in rows[:2]] == [
             {"id": "1", "words": "a\rb"},
@@ -382,7 +382,7 @@ class TestReadingRows:
 
 
 class TestTheCommand:
-    def test_prints_totals_and_writes_the_report(self, export, tmp_path, monkeypatch):
+    def test_import_listings_prints_totals_and_writes_the_report(self, export, tmp_path, monkeypatch):
         monkeypatch.setattr("listings.places._cities_of", lambda country: [])
         export.adverts[0]["price"] = "POA"
         export.write()
@@ -402,7 +402,9 @@ class TestTheCommand:
             (lambda folder: (folder / "Images.csv").write_text(""), "has no column"),
         ],
     )
-    def test_a_missing_file_or_column_is_one_line(self, export, tmp_path, spoil, message):
+    def test_import_listings_refuses_a_missing_file_or_column_in_one_line(
+        self, export, tmp_path, spoil, message
+    ):
         export.write()
         spoil(export.folder)
         with pytest.raises(CommandError, match=message) as refusal:
@@ -410,17 +412,17 @@ class TestTheCommand:
         assert "\n" not in str(refusal.value)
         assert not Listing.objects.exists()
 
-    def test_a_folder_that_is_not_there_is_one_line(self, tmp_path):
+    def test_import_listings_refuses_a_missing_folder_in_one_line(self, tmp_path):
         with pytest.raises(CommandError, match="is not a folder"):
             call_command("import_listings", tmp_path / "nowhere")
 
-    def test_a_source_that_is_missing_raises_before_anything_is_written(self, export, run):
+    def test_a_missing_source_file_raises_bad_import(self, export, run):
         export.write()
         (export.folder / "Products.csv").unlink()
         with pytest.raises(BadImport):
             run()
 
-    def test_the_export_is_what_the_batch_endpoint_takes(self, export, run, tmp_path):
+    def test_export_listings_writes_rows_for_the_batch_endpoint(self, export, run, tmp_path):
         export.write()
         run()
         call_command("export_listings", output=tmp_path / "listings.jsonl")

@@ -134,46 +134,46 @@ class TestRoundTrip:
 
 
 class TestBackup:
-    def test_the_folder_is_for_its_owner_alone_and_whole(self, transactional_db, alice, tmp_path, now):
+    def test_a_backup_folder_is_complete_and_closed_to_others(self, transactional_db, alice, tmp_path, now):
         about = back_up(tmp_path / "backup", now=now)
         assert about["counts"]["listings.Actor"] == 1
         assert (tmp_path / "backup").stat().st_mode & 0o077 == 0
         assert files.read_manifest(tmp_path / "backup")["made_at"] == about["made_at"]
         assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
 
-    def test_one_that_fails_leaves_nothing(self, alice, tmp_path, now, monkeypatch):
+    def test_a_failed_backup_leaves_no_folder(self, alice, tmp_path, now, monkeypatch):
         monkeypatch.setattr(pg_tools, "places", list)
         with pytest.raises(pg_tools.NoPrograms, match="postgresql-client"):
             back_up(tmp_path / "backup", now=now)
         assert not [file for file in tmp_path.iterdir() if "backup" in file.name]
 
-    def test_it_writes_over_nothing(self, db, tmp_path, now):
+    def test_a_backup_into_a_folder_that_is_not_empty_is_refused(self, db, tmp_path, now):
         (tmp_path / "mine").write_text("precious")
         with pytest.raises(backup.FolderNotEmpty):
             back_up(tmp_path, now=now)
 
-    def test_what_a_training_has_not_finished_is_left_out(self, alice, settings, tmp_path, now):
+    def test_files_of_an_unfinished_training_are_not_backed_up(self, alice, settings, tmp_path, now):
         half = settings.MODEL_ROOT / "collaborative" / ".building-1"
         half.mkdir(parents=True)
         (half / "half").write_text("half")
         back_up(tmp_path / "backup", now=now)
         assert stored(tmp_path / "backup" / "models") == {}
 
-    def test_the_password_is_not_shown_to_who_lists_processes(self, db):
+    def test_the_command_line_of_pg_dump_does_not_show_the_password(self, db):
         other = connection.copy()
         other.settings_dict["PASSWORD"] = "hunter2-hunter2"
         assert "hunter2" not in pg_tools._address(other)
 
     @pytest.mark.parametrize(("server", "chosen"), [(18, 18), (17, 17), (16, 17)])
-    def test_programs_are_of_the_servers_version_or_the_next(self, server, chosen):
+    def test_pg_dump_is_of_the_servers_version_or_the_next_newer(self, server, chosen):
         versions = {Path("/wheel"): 18, Path("/usr/bin"): 17, Path("/broken"): 0}
         assert versions[pg_tools.fitting(versions, server)] == chosen
 
-    def test_older_ones_cannot_read_a_server(self):
+    def test_pg_dump_older_than_the_server_is_refused(self):
         with pytest.raises(pg_tools.NoPrograms, match="PostgreSQL 19"):
             pg_tools.fitting({Path("/wheel"): 18}, 19)
 
-    def test_those_of_the_wheel_are_found_without_any_on_path(self, db, monkeypatch):
+    def test_pg_dump_of_the_wheel_is_found_without_any_on_path(self, db, monkeypatch):
         monkeypatch.setenv("PATH", "/nowhere")
         assert pg_tools.folder_for(connection).parts[-2:] == (INSTALLATION, "bin")
 
@@ -187,7 +187,9 @@ def made(alice, settings, tmp_path, now) -> Path:
 
 
 class TestRestore:
-    def test_only_into_an_empty_system(self, transactional_db, made, elsewhere, settings, tmp_path):
+    def test_a_restore_over_data_is_refused_unless_forced(
+        self, transactional_db, made, elsewhere, settings, tmp_path
+    ):
         with living(elsewhere, settings, tmp_path / "there"):
             restore(made, database=elsewhere)
             Listing.objects.update(title="Changed since")
@@ -197,7 +199,9 @@ class TestRestore:
             restore(made, force=True, database=elsewhere)
             assert Listing.objects.get().title == "Blue sofa"
 
-    def test_an_account_alone_is_something_too(self, transactional_db, tmp_path, now, elsewhere, settings):
+    def test_a_restore_over_a_single_account_is_refused(
+        self, transactional_db, tmp_path, now, elsewhere, settings
+    ):
         back_up(tmp_path / "backup", now=now)
         with living(elsewhere, settings, tmp_path / "there"):
             restore(tmp_path / "backup", database=elsewhere)
@@ -207,7 +211,7 @@ class TestRestore:
                 restore(tmp_path / "backup", database=elsewhere)
 
     @pytest.mark.parametrize("table", ["ledger", "recommendations_readerposition"])
-    def test_nothing_is_dropped_that_somebody_may_miss(self, transactional_db, made, elsewhere, table):
+    def test_a_restore_over_unknown_tables_is_refused(self, transactional_db, made, elsewhere, table):
         with elsewhere.cursor() as cursor:
             cursor.execute(f"CREATE TABLE {table} AS SELECT 1 AS amount")
         with pytest.raises(backup.InstallationNotEmpty, match=table):
@@ -215,7 +219,7 @@ class TestRestore:
         assert elsewhere.introspection.table_names() == [table]
 
     @pytest.mark.parametrize("folder", ["media", "models"])
-    def test_nor_are_files_beside_an_empty_database(
+    def test_a_restore_over_files_beside_an_empty_database_is_refused(
         self, transactional_db, made, elsewhere, settings, tmp_path, folder
     ):
         mine = tmp_path / "there" / folder / "photos" / "mine.jpg"
@@ -227,7 +231,7 @@ class TestRestore:
         assert mine.read_text() == "mine"
         assert elsewhere.introspection.table_names() == []
 
-    def test_not_while_others_are_connected(self, transactional_db, made, elsewhere):
+    def test_a_restore_while_others_are_connected_is_refused(self, transactional_db, made, elsewhere):
         elsewhere.ensure_connection()
         busy = elsewhere.copy()
         busy.ensure_connection()
@@ -236,7 +240,9 @@ class TestRestore:
         busy.close()
 
     @pytest.mark.parametrize("damage", ["dump", "photo", "missing", "manifest", "stranger"])
-    def test_a_damaged_backup_changes_nothing(self, transactional_db, made, elsewhere, settings, damage):
+    def test_restoring_a_damaged_backup_changes_nothing(
+        self, transactional_db, made, elsewhere, settings, damage
+    ):
         photo = next((made / "media").rglob("*.jpg"))
         hurt = {
             "dump": lambda: (made / "database.dump").write_bytes(b"PGDMP"),
@@ -250,7 +256,7 @@ class TestRestore:
             restore(made, database=elsewhere)
         assert elsewhere.introspection.table_names() == []
 
-    def test_a_dump_that_breaks_half_way_changes_nothing(
+    def test_a_restore_that_fails_half_way_changes_nothing(
         self, transactional_db, made, elsewhere, monkeypatch
     ):
         monkeypatch.setattr(backup, "_RENUMBER", "SELECT 1/0;")
@@ -258,7 +264,7 @@ class TestRestore:
             restore(made, force=True, database=elsewhere)
         assert elsewhere.introspection.table_names() == []
 
-    def test_one_of_later_code_is_refused(self, transactional_db, made, elsewhere):
+    def test_a_backup_of_later_code_is_refused(self, transactional_db, made, elsewhere):
         file = made / "manifest.json"
         file.write_text(file.read_text().replace("listings.0001_initial", "listings.0999_later"))
         with pytest.raises(files.BadBackup, match="listings.0999_later"):
@@ -266,7 +272,9 @@ class TestRestore:
 
 
 class TestCommands:
-    def test_they_say_what_was_done_and_what_keeps_them_from_it(self, transactional_db, alice, tmp_path):
+    def test_backup_and_restore_commands_print_what_was_done_or_why_not(
+        self, transactional_db, alice, tmp_path
+    ):
         output = io.StringIO()
         call_command("backup", str(tmp_path / "backup"), stdout=output)
         assert "1 Actor, 0 Listing, 0 Interaction" in output.getvalue()
@@ -277,7 +285,7 @@ class TestCommands:
         with pytest.raises(CommandError, match="--force"):
             call_command("restore", str(tmp_path / "backup"))
 
-    def test_who_was_shut_out_since_is_not_let_in_again(
+    def test_a_restore_deletes_sessions_and_tokens_and_names_the_keys_that_are_valid_again(
         self, transactional_db, alice, elsewhere, settings, tmp_path
     ):
         Client().force_login(alice.user)
@@ -293,7 +301,7 @@ class TestCommands:
             assert Actor.objects.filter(user__username="alice").exists()
             assert not Session.objects.exists() and not PersonToken.objects.exists()
 
-    def test_without_redis_the_tables_are_brought_up_to_date_all_the_same(
+    def test_a_restore_without_redis_migrates_the_tables_and_says_what_is_left(
         self, transactional_db, elsewhere, settings, tmp_path, monkeypatch
     ):
         later = Permission.objects.filter(codename="view_boost")

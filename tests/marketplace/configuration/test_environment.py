@@ -81,7 +81,7 @@ def started(*command: str, **variables: str) -> subprocess.CompletedProcess:
 
 class TestReading:
     @pytest.mark.parametrize(("name", "value"), [(name, value) for name in BAD for value in BAD[name]])
-    def test_a_bad_value_is_refused_in_one_line(self, monkeypatch, name, value):
+    def test_a_bad_value_of_a_variable_is_refused_in_one_line(self, monkeypatch, name, value):
         monkeypatch.setenv(name, value)
         with pytest.raises(BadEnvironment) as refusal:
             read_environment()
@@ -98,7 +98,7 @@ class TestReading:
         assert sorted(line.split(":")[0] for line in str(refusal.value).splitlines()) == ["DEBUG", "PORT"]
 
     @pytest.mark.parametrize("name", sorted(name.upper() for name in Environment.model_fields))
-    def test_an_empty_value_is_none_at_all(self, monkeypatch, name):
+    def test_an_empty_variable_counts_as_unset(self, monkeypatch, name):
         monkeypatch.delenv(name, raising=False)
         expected = read_environment()
         monkeypatch.setenv(name, "")
@@ -120,7 +120,7 @@ class TestReading:
             ("COVISITATION_SOURCE_EXPONENT", "0", 0.0),
         ],
     )
-    def test_a_good_value_changes_what_it_says(self, monkeypatch, name, value, expected):
+    def test_a_good_value_sets_its_field(self, monkeypatch, name, value, expected):
         monkeypatch.setenv(name, value)
         assert getattr(read_environment(), name.lower()) == expected
 
@@ -138,19 +138,19 @@ class TestStarting:
         ],
         ids=lambda command: command[-1],
     )
-    def test_with_a_bad_variable(self, command):
+    def test_programs_with_a_bad_variable_end_with_one_line(self, command):
         ended = started(*command, PORT="abc")
         assert (ended.returncode, ended.stdout) == (2, "")
         assert ended.stderr == 'PORT: found "abc"; accepted: a valid integer.\n'
 
-    def test_gunicorn_gives_up_instead_of_trying_for_ever(self):
+    def test_gunicorn_ends_on_a_bad_variable_instead_of_restarting_its_workers(self):
         command = ["-m", "gunicorn", "marketplace.wsgi:application", "--bind", "127.0.0.1:0"]
         ended = started(*command, PORT="abc")
         assert ended.returncode == 3
         assert ended.stderr.count('PORT: found "abc"; accepted: a valid integer.') == 1
         assert "Traceback" not in ended.stderr
 
-    def test_with_a_database_that_cannot_be_reached(self):
+    def test_migrate_ends_with_one_line_when_the_database_cannot_be_reached(self):
         ended = started("manage.py", "migrate", DATABASE_URL=NOWHERE, REDIS_URL="redis://127.0.0.1:1")
         assert (ended.returncode, ended.stdout) == (2, "")
         assert re.fullmatch(r"DATABASE_URL: the database cannot be reached: .+\n", ended.stderr)
@@ -166,25 +166,27 @@ class TestStarting:
         ],
         ids=["check", "own servers", "another Redis", "celery"],
     )
-    def test_with_a_folder_that_cannot_be_written(self, command, variables):
+    def test_programs_end_with_one_line_when_var_cannot_be_written(self, command, variables):
         ended = started(*command, VAR="/dev/null/var", **variables)
         assert (ended.returncode, ended.stdout) == (2, "")
         assert ended.stderr.count("\n") == 1
         assert "VAR" in ended.stderr
         assert "/dev/null/var" in ended.stderr
 
-    def test_with_a_redis_that_cannot_be_reached(self, capsys):
+    def test_a_program_ends_with_one_line_when_redis_cannot_be_reached(self, capsys):
         with pytest.raises(SystemExit) as end, entry.plain_errors():
             redis.Redis.from_url("redis://127.0.0.1:1").ping()
         assert end.value.code == 2
         assert re.fullmatch(r"REDIS_URL: Redis cannot be reached: .+\n", capsys.readouterr().err)
 
-    def test_a_mistake_of_our_own_keeps_its_traceback(self):
+    def test_a_programming_error_keeps_its_traceback(self):
         with pytest.raises(ZeroDivisionError), entry.plain_errors():
             print(1 / 0)
 
     @pytest.mark.parametrize("variable", ["IMAGE_BACKBONE", "IMAGE_WEIGHTS"])
-    def test_embed_with_a_backbone_that_cannot_be_used(self, variable, tmp_path, test_database):
+    def test_embed_ends_with_one_line_when_the_backbone_cannot_be_used(
+        self, variable, tmp_path, test_database
+    ):
         weights = tmp_path / "broken.safetensors"
         weights.write_bytes(b"no weights")
         values = {"IMAGE_BACKBONE": "resnet5000", "IMAGE_WEIGHTS": str(weights)}
@@ -203,15 +205,15 @@ class TestStarting:
 
 
 class TestEventWeights:
-    def test_every_kind_that_tells_of_taste_has_one(self):
+    def test_every_kind_of_event_that_expresses_interest_has_a_weight(self):
         telling_nothing = {*interactions_weights.NEGATIVE_KINDS, *retractions.RETRACTS}
         assert set(EVENT_WEIGHTS) == set(Interaction.Kind.values) - telling_nothing
 
-    def test_training_taste_and_trending_read_the_same_table(self):
+    def test_training_profiles_and_trending_read_the_same_event_weights(self):
         readers = (history, profile, trending)
         assert all(reader.WEIGHTS is interactions_weights.EVENT_WEIGHTS for reader in readers)
 
-    def test_the_environment_decides_what_it_holds(self):
+    def test_the_environment_sets_event_weights(self):
         code = "from recommendations.interactions.weights import WEIGHTS as w; print(w['view'], w['hide'])"
         servers = {"DATABASE_URL": NOWHERE, "REDIS_URL": "redis://127.0.0.1:1"}
         process = started("manage.py", "shell", "-c", code, EVENT_WEIGHTS="view=0.25", **servers)
@@ -219,15 +221,15 @@ class TestEventWeights:
 
 
 class TestSourceWeights:
-    def test_they_are_read_by_whole_name_or_by_kind(self, monkeypatch):
+    def test_source_weights_are_read_by_whole_name_or_by_kind(self, monkeypatch):
         monkeypatch.setenv("SOURCE_WEIGHTS", "service:newsletter=0.3, actor=0")
         assert read_environment().source_weights == {"service:newsletter": 0.3, "actor": 0.0}
 
-    def test_none_is_set_at_first(self):
+    def test_no_source_weight_is_set_by_default(self):
         assert Environment.model_fields["source_weights"].default == {}
 
 
 class TestSettingsPage:
-    def test_its_table_holds_every_variable_and_no_other(self):
+    def test_the_settings_page_lists_every_variable_and_no_other(self):
         rows = re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text(), flags=re.MULTILINE)
         assert sorted(rows) == sorted({name.upper() for name in Environment.model_fields})

@@ -61,10 +61,10 @@ class TestVerdict:
             ({"value": 0, "limit": 5, "problem": "broken"}, OVER),
         ],
     )
-    def test_a_line_is_over_beyond_its_limit(self, fields, status):
+    def test_a_check_is_over_only_beyond_its_limit(self, fields, status):
         assert self.line(**fields).status == status
 
-    def test_only_what_is_vital_makes_a_process_unready(self):
+    def test_only_a_vital_check_makes_a_process_unready(self):
         fine, slow = self.line(value=1, limit=2), self.line(value=3, limit=2)
         dead = self.line(value=3, limit=2, is_vital=True)
         assert readiness_of([fine, self.line()]) == READY
@@ -73,12 +73,12 @@ class TestVerdict:
 
 
 class TestReplica:
-    def test_before_anything_was_embedded_nobody_should_be_asked(self, db, client):
+    def test_a_process_is_unready_before_anything_was_embedded(self, db, client):
         assert found()["replica_lag"].status == OVER
         assert "manage.py embed" in found()["replica_lag"].problem
         assert client.get("/readyz").status_code == 503
 
-    def test_what_the_view_lacks_is_counted(self, follow, alice):
+    def test_changes_that_the_replica_lacks_are_counted(self, follow, alice):
         assert found()["replica_behind"].value == 0
         factories.listing(alice)
         assert found()["replica_behind"].value == 1
@@ -86,18 +86,18 @@ class TestReplica:
         follow()
         assert found()["replica_behind"].value == 0
 
-    def test_a_process_that_stopped_following_is_unready_after_a_minute(self):
+    def test_replica_lag_is_over_its_limit_a_minute_after_the_process_stopped_following(self):
         following = ReplicaLagTimer()
         assert following.lag_s(reached=7, latest=7, clock_s=0) == 0
         assert following.lag_s(reached=7, latest=9, clock_s=10) == 0
         assert following.lag_s(reached=7, latest=12, clock_s=71) == 61 > checks.MAXIMUM_REPLICA_LAG_S
 
-    def test_one_that_follows_a_busy_catalogue_is_never_late(self):
+    def test_a_process_that_follows_a_busy_catalogue_has_no_replica_lag(self):
         following = ReplicaLagTimer()
         lags = [following.lag_s(reached=10 * t, latest=10 * t + 5, clock_s=t) for t in range(0, 200, 5)]
         assert set(lags) == {0}
 
-    def test_one_that_is_late_and_catches_up_is_well_again(self):
+    def test_replica_lag_ends_when_the_process_catches_up(self):
         following = ReplicaLagTimer()
         following.lag_s(reached=1, latest=5, clock_s=0)
         assert following.lag_s(reached=4, latest=9, clock_s=90) == 90
@@ -105,14 +105,14 @@ class TestReplica:
 
 
 class TestEmbedding:
-    def test_a_listing_that_waits_too_long_is_over_the_limit(self, follow, alice, now):
+    def test_a_listing_that_waits_too_long_for_embedding_is_over_the_limit(self, follow, alice, now):
         factories.listing(alice)
         assert (found()["embedding_waiting"].value, found()["embedding_oldest"].status) == (1, OK)
         later = found(timezone.now() + timedelta(seconds=61))
         assert later["embedding_oldest"].status == OVER
         assert readiness_of([later["embedding_oldest"], later["embedding_waiting"]]) == DEGRADED
 
-    def test_one_that_was_given_up_is_told_apart(self, follow, alice, now):
+    def test_a_listing_whose_embedding_failed_is_counted_apart_from_those_waiting(self, follow, alice, now):
         factories.listing(alice)
         EmbeddingJob.objects.update(failed_at=now, created_at=now - timedelta(days=1))
         look = found()
@@ -133,11 +133,11 @@ class TestModelsAndIndex:
         TrainedModel.objects.create(kind=row.kind, version="b", status=TrainedModel.Status.REJECTED)
         assert found()["model_tried/collaborative"].status == OK  # a training was refused
 
-    def test_a_damaged_one_says_what_is_wrong(self, follow):
+    def test_a_damaged_model_is_reported_with_its_problem(self, follow):
         selection.active_encoder().__class__.objects.update(problem="Cannot be loaded: gone.")
         assert found()["model_damaged/encoder"].problem == "Cannot be loaded: gone."
 
-    def test_the_log_must_not_grow_far_beyond_the_index(self, follow, alice):
+    def test_a_change_log_far_beyond_the_index_is_over_the_limit(self, follow, alice):
         factories.listing(alice)
         follow()
         compaction.compact(least_changes=0)
@@ -158,11 +158,11 @@ class TestQueues:
         assert later["queue_oldest/events"].status == OVER
         assert "worker-events" in later["queue_oldest/events"].advice
 
-    def test_every_queue_of_the_workers_is_looked_at(self, follow):
+    def test_every_queue_of_the_workers_is_checked(self, follow):
         queues = {name.partition("/")[2] for name in found() if name.startswith("queue_length")}
         assert queues == {"events", "embeddings", "encode", "training"}
 
-    def test_a_message_of_somebody_else_is_no_trouble(self, follow):
+    def test_a_foreign_message_in_a_queue_makes_its_age_unknown(self, follow):
         trending.client().lpush("events", b"not json")
         assert found()["queue_oldest/events"].status == UNKNOWN
 
@@ -172,13 +172,13 @@ class TestQueues:
         assert found(now)["task_ran/roll_up_trending"].status == OK
         assert found(now + timedelta(minutes=6))["task_ran/roll_up_trending"].status == OVER
 
-    def test_one_that_ran_by_a_clock_that_was_ahead_is_over_it_too(self, follow, now):
+    def test_a_periodic_task_that_ran_by_a_clock_ahead_is_over_the_limit(self, follow, now):
         monitoring_queues.record_success(
             trending.client(), tasks.roll_up_trending.name, now + timedelta(days=1)
         )
         assert found(now)["task_ran/roll_up_trending"].status == OVER
 
-    def test_all_that_beat_rings_often_is_looked_at(self, follow):
+    def test_every_frequent_task_of_beat_is_checked(self, follow):
         often = {
             entry["task"].rpartition(".")[2]
             for entry in app.conf.beat_schedule.values()
@@ -209,7 +209,7 @@ class TestBrokenServers:
         reply = as_staff.get("/readyz")
         assert (reply.status_code, reply.json()["status"]) == (200, DEGRADED)
 
-    def test_without_a_database_it_is_unready_and_still_answers(self, transactional_db, client):
+    def test_without_a_database_a_process_is_unready_and_still_answers(self, transactional_db, client):
         with no_database():
             reply = client.get("/readyz", headers={"Authorization": "Api-Key x"})
             look = found()
@@ -217,7 +217,9 @@ class TestBrokenServers:
         assert look["database_answer"].status == OVER
         assert "redis_answer" in look
 
-    def test_an_operator_is_told_of_that_by_a_key_that_was_good_before(self, transactional_db, monkeypatch):
+    def test_without_a_database_an_operators_key_that_was_valid_before_shows_every_check(
+        self, transactional_db, monkeypatch
+    ):
         asking = {
             "operator": service_client("prometheus", ["staff"]),
             "shop": service_client("shop", ["feed", "events", "catalogue"]),
@@ -240,7 +242,7 @@ class TestBrokenServers:
         assert {"name": "database_answer", "status": OVER}.items() <= lines_by_caller["operator"][0].items()
         assert measured == {"operator": 200, "shop": 403, "revoked": 403, "new": 403}
 
-    def test_a_slow_database_is_not_waited_for(self, transactional_db, follow, monkeypatch):
+    def test_a_check_does_not_wait_for_a_slow_database(self, transactional_db, follow, monkeypatch):
         monkeypatch.setattr(checks, "DATABASE_TIMEOUT_S", 0.2)
         other = connections.create_connection("default")
         try:
@@ -255,12 +257,12 @@ class TestBrokenServers:
 
 
 class TestAccess:
-    def test_anybody_is_told_the_verdict_and_nothing_else(self, follow, client, as_bob):
+    def test_anybody_sees_the_readiness_and_no_checks(self, follow, client, as_bob):
         for asking in (client, as_bob):
             assert asking.get("/readyz").json().keys() == {"status"}
             assert asking.get("/metrics").status_code == 403
 
-    def test_staff_and_their_services_are_told_every_line(self, follow, as_staff):
+    def test_staff_and_services_with_the_staff_scope_see_every_check(self, follow, as_staff):
         for asking in (as_staff, service_client("prometheus", ["staff"])):
             body = asking.get("/readyz").json()
             assert {"database_answer", "redis_answer", "replica_lag", "disk_used"} <= {
@@ -270,22 +272,22 @@ class TestAccess:
             assert asking.get("/metrics").status_code == 200
 
     @pytest.mark.parametrize("scopes", [["feed", "events", "catalogue"], []])
-    def test_a_service_without_that_scope_is_not(self, follow, scopes):
+    def test_a_service_without_the_staff_scope_sees_no_checks(self, follow, scopes):
         service = service_client("shop", scopes)
         assert service.get("/readyz").json().keys() == {"status"}
         assert service.get("/metrics").status_code == 403
 
     @pytest.mark.parametrize("credential", ["Api-Key wrong", "Token wrong", "Basic YTpi", "Api-Key é"])
-    def test_a_bad_credential_is_none(self, follow, client, credential):
+    def test_a_bad_credential_shows_no_checks_and_no_metrics(self, follow, client, credential):
         headers = {"Authorization": credential}
         assert client.get("/readyz", headers=headers).json().keys() == {"status"}
         assert client.get("/metrics", headers=headers).status_code == 403
 
-    def test_an_address_alone_opens_nothing(self, follow, client):
+    def test_a_local_address_alone_shows_no_metrics(self, follow, client):
         headers = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"}
         assert client.get("/metrics", headers=headers, REMOTE_ADDR="127.0.0.1").status_code == 403
 
     @pytest.mark.parametrize("path", ["/readyz", "/metrics"])
-    def test_they_are_only_read(self, db, client, path):
+    def test_readyz_and_metrics_are_read_only_and_not_cached(self, db, client, path):
         assert client.post(path).status_code == 405
         assert "no-store" in client.get(path)["Cache-Control"]

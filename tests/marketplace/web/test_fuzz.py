@@ -134,7 +134,7 @@ def in_one_transaction() -> Iterator[None]:
 
 class TestEveryRoute:
     @pytest.mark.parametrize("label", OPERATIONS)
-    def test_answers_as_it_is_described(self, world, label):
+    def test_every_operation_answers_random_requests_as_the_schema_describes(self, world, label):
         statuses = set()
 
         @fuzz(30)
@@ -176,7 +176,7 @@ def folder(db, tmp_path, monkeypatch) -> Path:
 class TestTheImporter:
     @fuzz(300)
     @given(st.fixed_dictionaries(dict.fromkeys(COLUMNS, CELLS)))
-    def test_a_row_is_a_listing_or_bad(self, cells):
+    def test_random_cells_of_an_advert_make_a_listing_or_a_bad_row(self, cells):
         try:
             row = csv_import.read_listing(cells, OPTIONS, {})
         except csv_import.BadRow as bad:
@@ -184,7 +184,7 @@ class TestTheImporter:
         else:
             assert row.title and row.category and 0 <= row.price <= OPTIONS.maximum_price
 
-    def test_every_row_of_a_file_is_accounted_for(self, folder):
+    def test_every_random_row_of_an_import_is_accounted_for(self, folder):
 
         @fuzz(40)
         @given(st.lists(st.lists(CELLS, min_size=6, max_size=6) | st.lists(CELLS), max_size=4))
@@ -196,7 +196,7 @@ class TestTheImporter:
 
         take_in()
 
-    def test_any_bytes_are_a_file_or_a_bad_source(self, folder):
+    def test_random_bytes_are_imported_or_refused_as_a_bad_source(self, folder):
         @fuzz(60)
         @given(st.sampled_from([b"", ",".join(COLUMNS).encode() + b"\n"]), st.binary(max_size=80))
         def take_in(start, rest):
@@ -226,11 +226,11 @@ ANY_TEXT = st.lists(ANY_CHARACTER, max_size=80).map("".join)
 class TestCursors:
     @fuzz(300)
     @given(ANY_TEXT | st.text("abcABC019-_.", max_size=120))
-    def test_no_text_is_one(self, text):
+    def test_random_text_is_no_feed_cursor(self, text):
         with pytest.raises(store.BadCursor):
             store.read_cursor(text, actor=None, now=None)
 
-    def test_one_with_anything_changed_is_none(self, db, now):
+    def test_a_feed_cursor_with_any_change_is_refused(self, db, now):
         slate = Slate.objects.create(
             surface=Slate.Surface.FEED, listing_ids=[], feature_names=[], features=b"", propensities=b"",
             reasons=[], seed=1, versions={}, parameters={}, created_at=now,
@@ -299,7 +299,7 @@ GIVEN = st.sampled_from(
 
 
 class TestQueries:
-    def test_any_text_is_read(self, world):
+    def test_random_search_queries_are_parsed(self, world):
         @fuzz(300)
         @given(ANY_TEXT | st.lists(WORDS, max_size=9).map(" ".join), GIVEN, st.booleans(), st.booleans())
         def read(query, filters, understanding, mending):
