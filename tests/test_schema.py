@@ -15,14 +15,14 @@ def schema() -> dict:
 
 def endpoints(patterns=None, prefix: str = "/") -> set[str]:
     """Every address below /api/v1/, in OpenAPI's spelling."""
-    found = set()
+    addresses = set()
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
         path = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
-            found |= endpoints(pattern.url_patterns, path)
+            addresses |= endpoints(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern) and path.startswith("/api/v1/"):
-            found.add(path.replace("<str:", "{").replace(">", "}"))
-    return found
+            addresses.add(path.replace("<str:", "{").replace(">", "}"))
+    return addresses
 
 
 class TestSchema:

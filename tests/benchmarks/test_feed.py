@@ -57,8 +57,10 @@ def folders(tmp_path, log):
     (adverts / "images").mkdir(parents=True)
     shoppers.mkdir()
     write_adverts(adverts, log)
-    events = [(it.event_id, it.at.isoformat(), it.actor, it.listing, it.kind) for it in log.events]
-    lives = [(name, it.published_at, it.ended_at, "sold") for name, it in log.lives.items()]
+    events = [
+        (event.event_id, event.at.isoformat(), event.actor, event.listing, event.kind) for event in log.events
+    ]
+    lives = [(name, life.published_at, life.ended_at, "sold") for name, life in log.lives.items()]
     write_log(shoppers, "events", events)
     write_log(shoppers, "listings", lives)
     return adverts, shoppers
@@ -94,31 +96,31 @@ def stage(transactional_db, weights_file, monkeypatch):
 
 
 class TestQuestions:
-    def asked(self, *told: tuple[float, str, str], since: float = 600):
+    def questions(self, *rows: tuple[float, str, str], since: float = 600):
         """Questions about one actor who did these: minute, listing, kind."""
         events = [
             LogEvent(str(number), START + minute * MINUTE, "bob", listing, kind)
-            for number, (minute, listing, kind) in enumerate(told)
+            for number, (minute, listing, kind) in enumerate(rows)
         ]
         return Log(events, {}).questions(START + since * MINUTE, START + 10 * DAY)
 
     before = ((1, "a", "view"), (2, "b", "view"), (3, "c", "hide"))
 
     def test_new_listings_touched_within_half_an_hour_are_relevant(self):
-        told = ((700, "d", "view"), (701, "a", "purchase"), (702, "e", "hide"), (729, "f", "message"))
-        [question] = self.asked(*self.before, *told, (731, "g", "view"))
+        session = ((700, "d", "view"), (701, "a", "purchase"), (702, "e", "hide"), (729, "f", "message"))
+        [question] = self.questions(*self.before, *session, (731, "g", "view"))
         assert question.moment == START + 700 * MINUTE
         assert question.relevant == {"d", "f"}
         assert question.touched == {"a", "b", "c"}
 
     def test_a_session_that_began_before_the_period_is_skipped(self):
-        [question] = self.asked(*self.before, (595, "d", "view"), (605, "e", "view"), (700, "f", "view"))
+        [question] = self.questions(*self.before, (595, "d", "view"), (605, "e", "view"), (700, "f", "view"))
         assert question.relevant == {"f"}
 
     def test_shoppers_with_too_few_events_or_nothing_new_are_skipped(self):
-        assert not self.asked(*self.before[:2], (700, "d", "view"))
-        assert not self.asked(*self.before, (700, "a", "view"))
-        assert not self.asked(*self.before)
+        assert not self.questions(*self.before[:2], (700, "d", "view"))
+        assert not self.questions(*self.before, (700, "a", "view"))
+        assert not self.questions(*self.before)
 
 
 class TestReplay:
@@ -159,16 +161,18 @@ class TestTheWhole:
         adverts, shoppers = folders
         log = feed_log.read_log(shoppers)
         cache = tmp_path / "cache"
-        found = __main__.replayed(adverts, log, stage, trained=False, cache=cache, period=__main__.Period())
-        assert found["feed_users"] == SHOPPERS
+        measured = __main__.replayed(
+            adverts, log, stage, trained=False, cache=cache, period=__main__.Period()
+        )
+        assert measured["feed_users"] == SHOPPERS
         # Of 17 that are on the market and new to each, 4 are to their taste, and 2 of these are wanted.
-        assert found["hit_rate20"] == 1
-        assert found["ndcg20"] > 0.55
-        assert found["sold_shown"] == found["repeat_rate"] == 0
-        assert set(found["single"]) == {
+        assert measured["hit_rate20"] == 1
+        assert measured["ndcg20"] > 0.55
+        assert measured["sold_shown"] == measured["repeat_rate"] == 0
+        assert set(measured["single"]) == {
             *("popularity", "newest", "content_only", "covisitation_only", "als_only")
         }
-        assert found["data"] == "simulated shoppers"
+        assert measured["data"] == "simulated shoppers"
         assert TrainedModel.objects.get(kind="collaborative").metrics["trained_until"] == (
             "2026-03-13T00:00:00+00:00"
         )

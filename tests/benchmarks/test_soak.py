@@ -129,9 +129,9 @@ class TestMemory:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with subprocess.Popen(command, start_new_session=True, **pipes) as process:
             process.stdout.readline()  # it holds them
-            found = megabytes_of_children()
+            megabytes = megabytes_of_children()
             process.stdin.close()
-        assert found["web"] > 40
+        assert megabytes["web"] > 40
 
     def test_memory_growth_is_from_the_first_fifth_to_the_last(self):
         still = {"worker-a": 50.0, "worker-b": 50.0}
@@ -154,9 +154,9 @@ class TestFigures:
         return __main__.Soaked(shop, traffic, watch, memory.Memory(), 100.0, 200.0)
 
     def test_figures_leave_out_the_warm_up(self, soaked):
-        found = __main__.figures(soaked)
-        assert (found["requests"], found["p50_ms"]) == (2, 30.0)
-        assert found["replica_lag_p99_s"] == 0.5
+        measured = __main__.figures(soaked)
+        assert (measured["requests"], measured["p50_ms"]) == (2, 30.0)
+        assert measured["replica_lag_p99_s"] == 0.5
 
     def test_figures_leave_out_no_server_error(self, soaked):
         soaked.shop.problems.append("GET feed/: 500")

@@ -32,8 +32,8 @@ def batch(sofa) -> dict:
 
 
 def outcomes(reply: dict) -> dict[str, int]:
-    found = [result["outcome"] for result in reply["results"]]
-    return {outcome: found.count(outcome) for outcome in sorted(set(found))}
+    results = [result["outcome"] for result in reply["results"]]
+    return {outcome: results.count(outcome) for outcome in sorted(set(results))}
 
 
 def somebody_waits_for_a_lock() -> bool:

@@ -107,8 +107,8 @@ class TestTheRace:
         installation.serve()
         market = Market(installation.port, key, stock)
         eventually(lambda: len(shown_on(market.look(0))) == 50, "the feed is full")
-        asked = [market.buy] * BUYERS + [market.hold] * HOLDERS
-        with Asking(*asked) as trading, Asking(*[market.look] * LOOKERS) as looking:
+        trades = [market.buy] * BUYERS + [market.hold] * HOLDERS
+        with Asking(*trades) as trading, Asking(*[market.look] * LOOKERS) as looking:
             time.sleep(LASTS_S)
         assert (trading.problems, looking.problems) == ([], [])
         assert len(looking.replies) > LOOKERS

@@ -46,7 +46,7 @@ class TestTheWholeWay:
         def complete_everywhere() -> bool:
             """Whether several responses in a row satisfy a condition: both web processes answer in turn."""
             answers = [set(ids(installation.get(similar)[1])) for _ in range(6)]
-            return all(found == {f"sofa-{n}" for n in range(1, 5)} for found in answers)
+            return all(similar_ids == {f"sofa-{n}" for n in range(1, 5)} for similar_ids in answers)
 
         eventually(complete_everywhere, "every process finds every sofa, photos and all")
         assert ListingEmbedding.objects.filter(content_version=2).count() == 5

@@ -28,7 +28,7 @@ def similar(client, listing) -> list[tuple[str, float]]:
     return [(item["listing"]["id"], item["score"]) for item in page["items"]]
 
 
-def found(client, words: str) -> list[str]:
+def search(client, words: str) -> list[str]:
     page = client.get("/api/v1/search/", {"q": words}).json()
     return [item["listing"]["id"] for item in page["items"]]
 
@@ -58,15 +58,15 @@ class TestTheSwitch:
         self, market, follow, anyone, alice, encoder
     ):
         follow(), compact(), follow()
-        asked, sold = market[0], market[1]
+        kept, sold = market[0], market[1]
         services.mark_sold(listing=sold, buyer=None, now=timezone.now())
         follow()
-        before = similar(anyone, asked)
+        before = similar(anyone, kept)
 
         candidate = train_encoder(now=timezone.now(), options=QUICK)
         compact()
         assert follower.snapshot().encoder_version == encoder.version
-        assert similar(anyone, asked) == before
+        assert similar(anyone, kept) == before
 
         newcomer = factories.listing(alice, "velvet armchair", path="Home & Garden / Bargains")
         embed_one_batch()
@@ -74,7 +74,7 @@ class TestTheSwitch:
         follower._replica.tail(), follower._replica.refresh()
         assert EmbeddingJob.objects.exists(), "the switch is under way"
         assert spaces_of(newcomer) == {encoder.version, candidate.version}
-        assert newcomer.external_id in found(anyone, "velvet armchair")
+        assert newcomer.external_id in search(anyone, "velvet armchair")
         assert similar(anyone, newcomer)
         assert follower.snapshot().encoder_version == encoder.version
 
@@ -83,9 +83,9 @@ class TestTheSwitch:
         view = follow()
         assert view.encoder_version == candidate.version
         assert TrainedModel.objects.get(pk=encoder.pk).status == "retired"
-        after = similar(anyone, asked)
+        after = similar(anyone, kept)
         assert after and after != before
-        assert newcomer.external_id in found(anyone, "velvet armchair")
+        assert newcomer.external_id in search(anyone, "velvet armchair")
 
         assert spaces_of(sold) == {candidate.version}
         assert vectors_of(np.array([sold.pk]), view)[1].all(), "who liked it is still shown its like"

@@ -59,7 +59,7 @@ class TestTheList:
             assert browser.get(CHANGELIST).content.decode().count('loading="lazy"') == 6
 
     @pytest.mark.parametrize(
-        ("query", "found"),
+        ("query", "is_listed"),
         [
             ({"status__exact": "active"}, True),
             ({"status__exact": "sold"}, False),
@@ -70,8 +70,8 @@ class TestTheList:
         ],
         ids=str,
     )
-    def test_the_list_of_listings_is_filtered_and_searched(self, browser, sofa, query, found):
-        assert (change_page(sofa) in browser.get(CHANGELIST, query).content.decode()) == found
+    def test_the_list_of_listings_is_filtered_and_searched(self, browser, sofa, query, is_listed):
+        assert (change_page(sofa) in browser.get(CHANGELIST, query).content.decode()) == is_listed
 
     def test_the_list_of_listings_is_filtered_by_category_and_root_category(self, browser, alice, sofa):
         boat = factories.listing(alice, "Canoe", path="Boats / Canoes")

@@ -65,8 +65,8 @@ class TestLoading:
 @pytest.mark.usefixtures("gazetteer")
 class TestPlacing:
     def placed(self, *locations: str) -> list[tuple[float, float] | None]:
-        found = places.place_locations(locations, "GB")
-        return [found[name] and (found[name].latitude, found[name].longitude) for name in locations]
+        place_of = places.place_locations(locations, "GB")
+        return [place_of[name] and (place_of[name].latitude, place_of[name].longitude) for name in locations]
 
     def test_a_town_with_one_match_is_placed_and_learns_its_county(self):
         assert self.placed("Didcot, Oxonshire") == [(51.6, -1.2)]

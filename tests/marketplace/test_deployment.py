@@ -57,8 +57,8 @@ class TestEnvironment:
     def test_every_setting_can_be_passed_to_each_compose_service(self, name):
         given = SERVICES[name]["environment"]
         assert SETTINGS - set(given) == {"VAR", "PORT", "DEBUG"}  # the image sets the first two
-        asked = {setting for setting in SETTINGS if f"${{{setting}:" in given.get(setting, "")}
-        assert SETTINGS - asked == {"VAR", "PORT", "DEBUG", "DATABASE_URL", "REDIS_URL"}
+        passed_on = {setting for setting in SETTINGS if f"${{{setting}:" in given.get(setting, "")}
+        assert SETTINGS - passed_on == {"VAR", "PORT", "DEBUG", "DATABASE_URL", "REDIS_URL"}
 
     @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
     def test_compose_services_have_the_native_threads_of_the_demo(self, process):

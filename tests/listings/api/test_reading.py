@@ -130,22 +130,22 @@ class TestFilters:
 class TestPages:
     def test_pages_of_listings_follow_each_other_without_gap_or_repeat(self, anyone, alice, ago):
         expected = [factories.listing(alice, created_at=ago(hours=hour)).external_id for hour in range(7)]
-        found, url = [], f"{LISTINGS}?limit=3"
+        listed, url = [], f"{LISTINGS}?limit=3"
         while url:
             page = anyone.get(url)
-            found += ids(page)
+            listed += ids(page)
             url = page.json()["next"]
-        assert found == expected
+        assert listed == expected
 
     def test_listings_created_at_the_same_time_are_paged_to_their_end(self, anyone, alice, now):
         for _ in range(7):
             factories.listing(alice, created_at=now)
-        found, url = [], f"{LISTINGS}?limit=3"
+        listed, url = [], f"{LISTINGS}?limit=3"
         while url:
             page = anyone.get(url)
-            found += ids(page)
+            listed += ids(page)
             url = page.json()["next"]
-        assert len(found) == len(set(found)) == 7
+        assert len(listed) == len(set(listed)) == 7
 
     def test_a_listing_sold_after_the_first_page_is_not_on_the_next(self, anyone, alice, ago, now):
         shelf = [factories.listing(alice, created_at=ago(hours=hour)) for hour in range(4)]
@@ -170,10 +170,10 @@ class TestPages:
         for _ in range(3):
             factories.listing(alice, created_at=now)
         page = anyone.get(f"{LISTINGS}?limit=1").json()
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             anyone.get(page["next"])
-        assert "OFFSET" not in str(asked.captured_queries)
-        assert re.search(r'\("\w+"."created_at", "\w+"."id"\) < \(', str(asked.captured_queries))
+        assert "OFFSET" not in str(queries.captured_queries)
+        assert re.search(r'\("\w+"."created_at", "\w+"."id"\) < \(', str(queries.captured_queries))
 
     @pytest.mark.parametrize(
         "cursor",

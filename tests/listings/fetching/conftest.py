@@ -53,4 +53,4 @@ def hosts(settings):
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
         update={"photo_hosts": [HOST, "img.shop.example"], "photo_maximum_bytes": 100_000}
     )
-    Site.asked.clear()
+    Site.requests.clear()

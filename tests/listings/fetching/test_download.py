@@ -117,7 +117,7 @@ class TestPlaces:
     def test_a_host_name_that_resolves_to_a_private_address_is_refused(self, network):
         with pytest.raises(BadPhotoUrl, match="not public"):
             fetch(url("photo.jpg"), Network(port=network.port, trusted=network.trusted))
-        assert Site.asked == []
+        assert Site.requests == []
 
     def test_a_host_name_that_resolves_to_a_public_and_a_private_address_is_refused(self, monkeypatch):
         both = [
@@ -128,16 +128,16 @@ class TestPlaces:
             fetch(url("photo.jpg", "img.shop.example"))
 
     def test_a_host_name_is_resolved_once_and_the_connection_goes_to_that_address(self, network, monkeypatch):
-        resolve, asked = socket.getaddrinfo, []
+        resolve, resolved = socket.getaddrinfo, []
 
         def rebinding(host, *arguments, **options):
-            asked.append(host)
-            assert asked.count(HOST) <= 1, "the name server was asked again"
+            resolved.append(host)
+            assert resolved.count(HOST) <= 1, "the name server was asked again"
             return resolve(host, *arguments, **options)
 
         monkeypatch.setattr(socket, "getaddrinfo", rebinding)
         assert fetch(url("photo.jpg"), network) == PHOTO
-        assert asked[0] == HOST and len(asked) == 2 and is_number(asked[1])
+        assert resolved[0] == HOST and len(resolved) == 2 and is_number(resolved[1])
 
     def test_a_certificate_for_another_host_name_is_refused(self, network, monkeypatch):
         resolve = socket.getaddrinfo

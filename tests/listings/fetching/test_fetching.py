@@ -18,7 +18,7 @@ from tests.listings.fetching.site import BATCH, PHOTO, Site, url
 class TestFetching:
     def test_a_photo_is_fetched_unchanged_with_four_plain_request_headers(self, network):
         assert fetch(url("photo.jpg?size=2#x"), network) == PHOTO
-        path, headers = Site.asked[0]
+        path, headers = Site.requests[0]
         assert path == "/photo.jpg?size=2"
         assert {name.lower() for name in headers} == {"host", "accept", "accept-encoding", "user-agent"}
 
@@ -38,7 +38,7 @@ class TestFetching:
     ):
         with pytest.raises(error, match=message):
             fetch(url(path), network)
-        assert len(Site.asked) == 1
+        assert len(Site.requests) == 1
 
     @pytest.mark.parametrize("path", ["slow", "dripping"])
     def test_a_download_that_trickles_in_is_cut_off_after_the_timeout(self, network, path):
@@ -83,7 +83,7 @@ class TestBatches:
 
     def test_a_service_names_photos_and_a_worker_fetches_them(self, as_service, work, now, db):
         assert self.result(as_service, {"id": "photo-1", "url": url("photo.jpg")})["outcome"] == "created"
-        assert Site.asked == []  # the web process fetches nothing
+        assert Site.requests == []  # the web process fetches nothing
         assert work(timedelta(seconds=9)) == {"fetched": 1, "failed": 0, "later": 0}
         shown = as_service.get("/api/v1/listings/advert-1/").json()["photos"]
         assert [photo["id"] for photo in shown] == ["photo-1"]
@@ -112,7 +112,7 @@ class TestBatches:
         for _ in range(2):
             upsert_batch(rows=[row], now=now)
             work()
-        assert len(Site.asked) == 1
+        assert len(Site.requests) == 1
 
     def test_a_photo_sent_again_under_another_url_is_fetched_and_replaced(self, row, work, now, db):
         upsert_batch(rows=[row], now=now)
@@ -120,7 +120,7 @@ class TestBatches:
         other = RequestedPhoto("photo-1", url("photo.jpg?2"))
         upsert_batch(rows=[ListingRow(**{**vars(row), "photos": (other,)})], now=now)
         assert outcome(work()) == "fetched"
-        assert [path for path, _ in Site.asked] == ["/photo.jpg", "/photo.jpg?2"]
+        assert [path for path, _ in Site.requests] == ["/photo.jpg", "/photo.jpg?2"]
         assert Photo.objects.count() == 1
 
     def test_a_stale_or_rejected_row_requests_no_photo(self, row, now, db):
@@ -154,7 +154,7 @@ class TestWork:
             pauses.append(PhotoSource.objects.get().try_after - now - after)
             after += pauses[-1]
         assert pauses == sorted(set(pauses)) == list(PAUSES)
-        assert outcome(work(after)) == "nothing" and len(Site.asked) == 5
+        assert outcome(work(after)) == "nothing" and len(Site.requests) == 5
 
     def test_a_fetch_attempt_is_counted_before_it_is_made(self, source, work, monkeypatch):
         source("photo.jpg")
@@ -200,7 +200,7 @@ class TestWork:
         source("photo.jpg")
 
         def clock():
-            if Site.asked:
+            if Site.requests:
                 PhotoSource.objects.all().delete()  # erasing its seller does this
             return now
 
@@ -212,7 +212,7 @@ class TestWork:
         source("photo.jpg")
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"photo_hosts": []})
         assert outcome(work()) == "failed"
-        assert Site.asked == []
+        assert Site.requests == []
 
     def test_staff_see_a_failed_photo_in_the_admin_and_retry_it(self, source, work, admin_client):
         pk = source("gone").pk
@@ -221,7 +221,7 @@ class TestWork:
         assert "answered 410" in page
         admin_client.post("/admin/listings/photosource/", {"action": "retry", "_selected_action": [pk]})
         assert outcome(work(timedelta(minutes=1))) == "failed"
-        assert len(Site.asked) == 2
+        assert len(Site.requests) == 2
 
 
 def test_the_default_network_connects_to_public_addresses_on_port_443():

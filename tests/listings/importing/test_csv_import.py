@@ -171,8 +171,12 @@ class TestWhatIsLeftOut:
         export.write()
         report = run()
         assert counts(report, PRODUCTS) == {UpsertOutcome.CREATED: 2, UpsertOutcome.REJECTED: 1}
-        found = next(row for row in report.rows if row["file"] == PRODUCTS)
-        assert (found["row"], found["id"], found["reason"]) == ("3", changes.get("id", "a2"), reason)
+        rejection = next(row for row in report.rows if row["file"] == PRODUCTS)
+        assert (rejection["row"], rejection["id"], rejection["reason"]) == (
+            "3",
+            changes.get("id", "a2"),
+            reason,
+        )
 
     def test_photos_of_a_rejected_advert_are_reported_as_rejected(self, export, run):
         export.adverts[0]["price"] = "?"

@@ -193,8 +193,8 @@ class TestStarting:
         chosen = {variable: values[variable]}
         ended = started("manage.py", "embed", "--no-wait", **chosen, **test_database)
         assert ended.returncode == 2
-        found = "resnet5000" if variable == "IMAGE_BACKBONE" else weights.name
-        assert re.fullmatch(rf"{variable}: found .*{found}.*; accepted: .+\.\n", ended.stderr), ended.stderr
+        value = "resnet5000" if variable == "IMAGE_BACKBONE" else weights.name
+        assert re.fullmatch(rf"{variable}: found .*{value}.*; accepted: .+\.\n", ended.stderr), ended.stderr
 
     @pytest.fixture
     def test_database(self, transactional_db, settings) -> dict[str, str]:

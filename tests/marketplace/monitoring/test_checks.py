@@ -41,7 +41,7 @@ def looks_each_time():
     checks.forget()
 
 
-def found(now=None) -> dict[str, CheckResult]:
+def results(now=None) -> dict[str, CheckResult]:
     """Lines by name and label."""
     looked = checks.run_checks(now or timezone.now())
     return {"/".join([line.name, *line.labels.values()]): line for line in looked}
@@ -74,17 +74,17 @@ class TestVerdict:
 
 class TestReplica:
     def test_a_process_is_unready_before_anything_was_embedded(self, db, client):
-        assert found()["replica_lag"].status == OVER
-        assert "manage.py embed" in found()["replica_lag"].problem
+        assert results()["replica_lag"].status == OVER
+        assert "manage.py embed" in results()["replica_lag"].problem
         assert client.get("/readyz").status_code == 503
 
     def test_changes_that_the_replica_lacks_are_counted(self, follow, alice):
-        assert found()["replica_behind"].value == 0
+        assert results()["replica_behind"].value == 0
         factories.listing(alice)
-        assert found()["replica_behind"].value == 1
-        assert found()["replica_lag"].status == OK  # a moment ago
+        assert results()["replica_behind"].value == 1
+        assert results()["replica_lag"].status == OK  # a moment ago
         follow()
-        assert found()["replica_behind"].value == 0
+        assert results()["replica_behind"].value == 0
 
     def test_replica_lag_is_over_its_limit_a_minute_after_the_process_stopped_following(self):
         following = ReplicaLagTimer()
@@ -107,15 +107,15 @@ class TestReplica:
 class TestEmbedding:
     def test_a_listing_that_waits_too_long_for_embedding_is_over_the_limit(self, follow, alice, now):
         factories.listing(alice)
-        assert (found()["embedding_waiting"].value, found()["embedding_oldest"].status) == (1, OK)
-        later = found(timezone.now() + timedelta(seconds=61))
+        assert (results()["embedding_waiting"].value, results()["embedding_oldest"].status) == (1, OK)
+        later = results(timezone.now() + timedelta(seconds=61))
         assert later["embedding_oldest"].status == OVER
         assert readiness_of([later["embedding_oldest"], later["embedding_waiting"]]) == DEGRADED
 
     def test_a_listing_whose_embedding_failed_is_counted_apart_from_those_waiting(self, follow, alice, now):
         factories.listing(alice)
         EmbeddingJob.objects.update(failed_at=now, created_at=now - timedelta(days=1))
-        look = found()
+        look = results()
         assert (look["embedding_failed"].value, look["embedding_failed"].status) == (1, OVER)
         assert (look["embedding_waiting"].value, look["embedding_oldest"].value) == (0, 0)
 
@@ -125,58 +125,60 @@ class TestModelsAndIndex:
         row = TrainedModel.objects.create(
             kind=TrainedModel.Kind.COLLABORATIVE, version="a", status=TrainedModel.Status.ACTIVE
         )
-        assert found()["model_tried/collaborative"].status == OK
+        assert results()["model_tried/collaborative"].status == OK
         TrainedModel.objects.filter(pk=row.pk).update(created_at=now - timedelta(days=3))
-        look = found()
+        look = results()
         assert look["model_tried/collaborative"].status == OVER
         assert look["model_age/collaborative"].value == pytest.approx(3 * 86400, abs=60)
         TrainedModel.objects.create(kind=row.kind, version="b", status=TrainedModel.Status.REJECTED)
-        assert found()["model_tried/collaborative"].status == OK  # a training was refused
+        assert results()["model_tried/collaborative"].status == OK  # a training was refused
 
     def test_a_damaged_model_is_reported_with_its_problem(self, follow):
         selection.active_encoder().__class__.objects.update(problem="Cannot be loaded: gone.")
-        assert found()["model_damaged/encoder"].problem == "Cannot be loaded: gone."
+        assert results()["model_damaged/encoder"].problem == "Cannot be loaded: gone."
 
     def test_a_change_log_far_beyond_the_index_is_over_the_limit(self, follow, alice):
         factories.listing(alice)
         follow()
         compaction.compact(least_changes=0)
-        assert found()["index_behind"].status == OK
+        assert results()["index_behind"].status == OK
         far = change_log.last_seq() + checks.MAXIMUM_CHANGES_BEYOND_INDEX + 1
         CatalogueChange.objects.create(seq=far, listing_id=1, op=CatalogueChange.Op.REMOVE)
-        assert found()["index_behind"].status == OVER
+        assert results()["index_behind"].status == OVER
 
 
 class TestQueues:
     def test_a_message_that_nobody_takes_is_over_the_limit(self, follow):
         tasks.roll_up_trending.apply_async()
         tasks.roll_up_trending.apply_async()
-        look = found()
+        look = results()
         assert (look["queue_length/events"].value, look["queue_oldest/events"].status) == (2, OK)
         assert look["queue_length/embeddings"].value == 0
-        later = found(timezone.now() + timedelta(minutes=6))
+        later = results(timezone.now() + timedelta(minutes=6))
         assert later["queue_oldest/events"].status == OVER
         assert "worker-events" in later["queue_oldest/events"].advice
 
     def test_every_queue_of_the_workers_is_checked(self, follow):
-        queues = {name.partition("/")[2] for name in found() if name.startswith("queue_length")}
+        queues = {name.partition("/")[2] for name in results() if name.startswith("queue_length")}
         assert queues == {"events", "embeddings", "encode", "training"}
 
     def test_a_foreign_message_in_a_queue_makes_its_age_unknown(self, follow):
         trending.client().lpush("events", b"not json")
-        assert found()["queue_oldest/events"].status == UNKNOWN
+        assert results()["queue_oldest/events"].status == UNKNOWN
 
     def test_a_periodic_task_that_stopped_is_over_the_limit(self, follow, now):
-        assert found(now)["task_ran/roll_up_trending"].status == OVER  # no record, because Redis was emptied
+        assert (
+            results(now)["task_ran/roll_up_trending"].status == OVER
+        )  # no record, because Redis was emptied
         monitoring_queues.record_success(trending.client(), tasks.roll_up_trending.name, now)
-        assert found(now)["task_ran/roll_up_trending"].status == OK
-        assert found(now + timedelta(minutes=6))["task_ran/roll_up_trending"].status == OVER
+        assert results(now)["task_ran/roll_up_trending"].status == OK
+        assert results(now + timedelta(minutes=6))["task_ran/roll_up_trending"].status == OVER
 
     def test_a_periodic_task_that_ran_by_a_clock_ahead_is_over_the_limit(self, follow, now):
         monitoring_queues.record_success(
             trending.client(), tasks.roll_up_trending.name, now + timedelta(days=1)
         )
-        assert found(now)["task_ran/roll_up_trending"].status == OVER
+        assert results(now)["task_ran/roll_up_trending"].status == OVER
 
     def test_every_frequent_task_of_beat_is_checked(self, follow):
         often = {
@@ -184,7 +186,7 @@ class TestQueues:
             for entry in app.conf.beat_schedule.values()
             if isinstance(entry["schedule"], float)
         }
-        assert {name.partition("/")[2] for name in found() if name.startswith("task_ran")} == often
+        assert {name.partition("/")[2] for name in results() if name.startswith("task_ran")} == often
 
 
 @contextmanager
@@ -203,7 +205,7 @@ def no_database():
 class TestBrokenServers:
     def test_without_redis_a_process_is_degraded_and_ready(self, follow, settings, as_staff):
         settings.REDIS_URL = "redis://127.0.0.1:1"
-        look = found()
+        look = results()
         assert look["redis_answer"].status == OVER
         assert not any(name.startswith(("queue", "task")) for name in look)
         reply = as_staff.get("/readyz")
@@ -212,7 +214,7 @@ class TestBrokenServers:
     def test_without_a_database_a_process_is_unready_and_still_answers(self, transactional_db, client):
         with no_database():
             reply = client.get("/readyz", headers={"Authorization": "Api-Key x"})
-            look = found()
+            look = results()
         assert (reply.status_code, reply.json()) == (503, {"status": UNREADY})
         assert look["database_answer"].status == OVER
         assert "redis_answer" in look
@@ -248,7 +250,7 @@ class TestBrokenServers:
         try:
             with other.cursor() as cursor:
                 cursor.execute("BEGIN; LOCK TABLE recommendations_embeddingjob IN ACCESS EXCLUSIVE MODE")
-                stuck = found()["embedding"]
+                stuck = results()["embedding"]
                 cursor.execute("ROLLBACK")
         finally:
             other.close()

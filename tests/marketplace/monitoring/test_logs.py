@@ -230,8 +230,8 @@ class TestSecrets:
 
 class TestTasks:
     @pytest.fixture
-    def told_by_worker(self, transactional_db, written):
-        """told_by_worker() is the output of a worker after a query."""
+    def logged_by_worker(self, transactional_db, written):
+        """logged_by_worker() is the output of a worker after a query."""
         # A worker sets up Django's log handlers again when it starts, so the test's handler is added later.
         with start_worker(
             app, queues=["encode"], loglevel="info", perform_ping_check=False, shutdown_timeout=60
@@ -247,9 +247,9 @@ class TestTasks:
 
             yield ask
 
-    def test_records_of_a_task_have_the_id_of_the_request_that_sent_it(self, told_by_worker):
+    def test_records_of_a_task_have_the_id_of_the_request_that_sent_it(self, logged_by_worker):
         with structlog.contextvars.bound_contextvars(request_id="from-the-web"):
-            assert told_by_worker()["request_id"] == "from-the-web"
+            assert logged_by_worker()["request_id"] == "from-the-web"
 
     def test_the_wakeup_message_of_a_new_listing_has_the_request_id(self, transactional_db, alice):
         def rung_by() -> list[str | None]:
@@ -263,8 +263,8 @@ class TestTasks:
         factories.listing(alice)
         eventually(lambda: rung_by() == [None, "from-the-web"])
 
-    def test_records_of_a_task_without_a_request_have_no_request_id(self, told_by_worker):
-        assert "request_id" not in told_by_worker()
+    def test_records_of_a_task_without_a_request_have_no_request_id(self, logged_by_worker):
+        assert "request_id" not in logged_by_worker()
 
     def test_a_worker_keeps_the_log_levels_of_the_settings(self, transactional_db):
         with start_worker(app, queues=["encode"], perform_ping_check=False, shutdown_timeout=60):

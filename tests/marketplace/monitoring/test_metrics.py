@@ -77,11 +77,11 @@ class TestRequests:
 
 class TestCandidates:
     def test_each_candidate_source_has_its_sum_and_count(self):
-        asked = value("candidates_count", source="fresh")
+        count = value("candidates_count", source="fresh")
         proposed = value("candidates_sum", source="fresh")
         process_metrics.observe_candidates({"fresh": 40, "nearby": 0})
         process_metrics.observe_candidates({"fresh": 2})
-        assert value("candidates_count", source="fresh") == asked + 2
+        assert value("candidates_count", source="fresh") == count + 2
         assert value("candidates_sum", source="fresh") == proposed + 42
         assert value("candidates_count", source="nearby") > 0
 

@@ -49,13 +49,13 @@ class Row:
 
 
 def rows() -> list[Row]:
-    found = []
+    listed_rows = []
     for line in TABLE.read_text().splitlines():
         cells = [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
         if line.startswith("| ") and cells[0] in ("any", *METHODS):
             method, address, case, *answers, limit = cells
-            found.append(Row(method, address, case, dict(zip(CALLERS, answers, strict=True)), limit))
-    return found
+            listed_rows.append(Row(method, address, case, dict(zip(CALLERS, answers, strict=True)), limit))
+    return listed_rows
 
 
 ROWS = rows()
@@ -63,14 +63,14 @@ ROWS = rows()
 
 def patterns(resolver=None, prefix: str = "/") -> dict[str, object]:
     """Every URL pattern of the site by its address, in the table's spelling."""
-    found: dict[str, object] = {}
+    by_address: dict[str, object] = {}
     for pattern in (resolver or get_resolver()).url_patterns:
         address = prefix + plain(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
-            found |= patterns(pattern, address)
+            by_address |= patterns(pattern, address)
         else:
-            found.setdefault(address, pattern)
-    return found
+            by_address.setdefault(address, pattern)
+    return by_address
 
 
 def plain(route: str) -> str:
@@ -184,19 +184,19 @@ class TestTheTable:
         assert len({str(row) for row in ROWS}) == len(ROWS)
 
     def test_the_access_table_states_the_answer_to_every_caller(self, world):
-        asked = [row for row in ROWS if row.method != "any"]
-        found = {str(row): answers(world, row) for row in asked}
-        assert {row: found[row] for row in found if found[row]} == {}
+        single_rows = [row for row in ROWS if row.method != "any"]
+        differences = {str(row): answers(world, row) for row in single_rows}
+        assert {row: differences[row] for row in differences if differences[row]} == {}
 
     def test_methods_without_a_row_in_the_access_table_are_refused_for_everybody(self, world):
-        found = {
+        statuses = {
             (method, address, caller): ask(world, caller, method, address).status_code
             for address in OUTSIDE_ADMIN
             for method in set(METHODS) - listed(address)
             for caller in ("anyone", "staff", "catalogue")
         }
-        assert len(found) > 300
-        assert {key: status for key, status in found.items() if status not in REFUSALS} == {}
+        assert len(statuses) > 300
+        assert {key: status for key, status in statuses.items() if status not in REFUSALS} == {}
 
     @pytest.mark.parametrize("row", [row for row in ROWS if row.method != "any"], ids=str)
     def test_the_access_table_states_the_rate_limit_of_every_method(self, row):

@@ -155,14 +155,14 @@ class TestServices:
     def test_each_scope_of_a_service_key_allows_its_requests_and_no_others(self, follow, sofa, scope):
         client = service_client(scope, [scope])
         body = {"title": "Chair", "price": 1, "category": "Chairs", "seller": "x"}
-        asked = {
+        statuses = {
             "catalogue": client.post("/api/v1/listings/", body).status_code,
             "events": client.post(INTERACTIONS, view(sofa, actor="x")).status_code,
             "feed": client.get("/api/v1/feed/", {"actor": "x"}).status_code,
         }
         follow()
         allowed = {"catalogue": 201, "events": 200, "feed": 200}
-        assert asked == {name: allowed[name] if name == scope else 403 for name in asked}
+        assert statuses == {name: allowed[name] if name == scope else 403 for name in statuses}
 
     def test_a_service_key_of_any_scope_reads_listings(self, sofa):
         client = service_client("events only", ["events"])
@@ -197,8 +197,8 @@ class TestIssuing:
                 call_command("issue_key", "other", "--expires-days", days)
 
     def test_the_admin_sets_the_expiry_of_a_service_key(self, admin_client, db):
-        asked = {"name": "shop", "scopes": ["feed"], "expires_at_0": "2030-01-01", "expires_at_1": "00:00"}
-        admin_client.post("/admin/marketplace/servicekey/add/", asked)
+        form = {"name": "shop", "scopes": ["feed"], "expires_at_0": "2030-01-01", "expires_at_1": "00:00"}
+        admin_client.post("/admin/marketplace/servicekey/add/", form)
         assert ServiceKey.objects.get().expires_at.year in (2029, 2030)
 
     def test_the_admin_shows_a_new_service_key_once_and_revokes_it(self, admin_client):

@@ -323,7 +323,7 @@ class TestWhereACallerIs:
         assert self.address("203.0.113.9") == "192.0.2.1"
 
     @pytest.mark.parametrize(
-        ("count", "forwarded", "found"),
+        ("count", "forwarded", "expected"),
         [
             (1, "203.0.113.9", "203.0.113.9"),
             (1, "1.1.1.1, 203.0.113.9", "203.0.113.9"),  # the client's own entry is on the left
@@ -334,10 +334,10 @@ class TestWhereACallerIs:
         ],
     )
     def test_behind_proxies_the_address_is_what_the_outermost_proxy_saw(
-        self, limits, count, forwarded, found
+        self, limits, count, forwarded, expected
     ):
         limits(proxy_count=count)
-        assert self.address(forwarded) == found
+        assert self.address(forwarded) == expected
 
     def test_addresses_of_one_ipv6_network_count_as_one(self):
         assert self.address(remote="2001:db8:1:2:3::4") == self.address(remote="2001:db8:1:2::9")

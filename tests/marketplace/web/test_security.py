@@ -156,8 +156,8 @@ class TestProduction:
 
     @pytest.mark.parametrize("password", ["password1", "short", "somebody"])
     def test_the_admin_refuses_easily_guessed_passwords(self, admin_client, password):
-        asked = {"username": "somebody", "password1": password, "password2": password}
-        page = admin_client.post("/admin/auth/user/add/", asked | {"usable_password": "true"})
+        form = {"username": "somebody", "password1": password, "password2": password}
+        page = admin_client.post("/admin/auth/user/add/", form | {"usable_password": "true"})
         assert page.status_code == 200 and b"errorlist" in page.content
 
     def test_production_redirects_to_https_and_marks_cookies_secure(self):
@@ -193,10 +193,10 @@ class TestProduction:
 
     def test_processes_of_the_demo_use_its_servers_and_no_https(self, monkeypatch):
         monkeypatch.delenv("HTTPS_ONLY")
-        told = child_environment()
-        assert "DATABASE_URL" in told
-        assert Environment(database_url=told["DATABASE_URL"], var=told["VAR"]).is_embedded
-        assert told["HTTPS_ONLY"] == "false"
+        variables = child_environment()
+        assert "DATABASE_URL" in variables
+        assert Environment(database_url=variables["DATABASE_URL"], var=variables["VAR"]).is_embedded
+        assert variables["HTTPS_ONLY"] == "false"
         monkeypatch.setenv("HTTPS_ONLY", "true")
         assert child_environment()["HTTPS_ONLY"] == "true"
 
@@ -277,8 +277,8 @@ class TestWhatIsTold:
         listing = factories.listing(alice, "private words")
         with pytest.raises(IntegrityError), transaction.atomic():
             Listing.objects.filter(pk=listing.pk).update(title="private words too", category_id=None)
-        told = log.read_bytes()[size:]
-        assert b"violates not-null constraint" in told and b"private words" not in told
+        logged_bytes = log.read_bytes()[size:]
+        assert b"violates not-null constraint" in logged_bytes and b"private words" not in logged_bytes
 
     def test_a_data_error_is_logged_without_its_values(self, db, logged):
         with pytest.raises(DataError) as refused, transaction.atomic(), connection.cursor() as cursor:

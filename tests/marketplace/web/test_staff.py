@@ -15,14 +15,14 @@ from tests.recommendations.offered import served
 
 
 class TestStaffWhoAskForSomebody:
-    def asked(self) -> list[tuple[str, str, str]]:
+    def recorded(self) -> list[tuple[str, str, str]]:
         return list(StaffAccess.objects.order_by("pk").values_list("by", "whose__external_id", "what"))
 
     def test_staff_access_to_an_actors_feed_and_search_is_recorded(self, as_staff, bob, now):
         assert as_staff.get("/api/v1/feed/?actor=bob").status_code == 200
         as_staff.get("/api/v1/search/?q=sofa&actor=bob")
         as_staff.post("/api/v1/search/", {"q": "sofa", "actor": "bob"})
-        assert self.asked() == [
+        assert self.recorded() == [
             ("staff", "bob", "feed"),
             ("staff", "bob", "search"),
             ("staff", "bob", "search"),
@@ -37,7 +37,7 @@ class TestStaffWhoAskForSomebody:
         row = StaffAccess.objects.get()
         assert admin_client.post(f"{url}{row.pk}/delete/", {"post": "yes"}).status_code == 403
         admin_client.post(f"{url}{row.pk}/change/", {"by": "nobody"})
-        assert self.asked() == [("staff", "bob", "feed")]
+        assert self.recorded() == [("staff", "bob", "feed")]
 
     def test_staff_get_no_feed_when_their_access_cannot_be_recorded(self, as_staff, bob, monkeypatch):
         def full(**_):
@@ -52,7 +52,7 @@ class TestStaffWhoAskForSomebody:
         for query in ("", "?actor=staff", "?actor=nobody-knows"):
             as_staff.get(f"/api/v1/feed/{query}")
         as_service.get("/api/v1/feed/?actor=bob")
-        assert self.asked() == []
+        assert self.recorded() == []
 
 
 class TestStaffWhoLookInTheAdmin:
@@ -83,12 +83,12 @@ class TestStaffWhoLookInTheAdmin:
 
     @pytest.mark.parametrize("query", ["q=bob", "q=BO", 'q="bob"', "actor={0}", "actor__id__exact={0}"])
     def test_searching_or_filtering_events_by_an_actor_is_recorded(self, look, bob, query):
-        found = look(f"{self.INTERACTIONS}?{query.format(bob.pk)}")
-        assert found == [("admin", "bob", "events")]
+        accesses = look(f"{self.INTERACTIONS}?{query.format(bob.pk)}")
+        assert accesses == [("admin", "bob", "events")]
 
     def test_filtering_events_by_several_actors_is_recorded_for_each(self, look, bob, charlie):
-        found = look(f"{self.INTERACTIONS}?actor__in={bob.pk},{charlie.pk}")
-        assert [whose for _, whose, _ in found] == ["bob", "charlie"]
+        accesses = look(f"{self.INTERACTIONS}?actor__in={bob.pk},{charlie.pk}")
+        assert [whose for _, whose, _ in accesses] == ["bob", "charlie"]
 
     @pytest.mark.parametrize("query", ["", "q=nobody-there", "kind__exact=view"])
     def test_opening_events_without_choosing_an_actor_is_not_recorded(self, look, query):

@@ -52,7 +52,7 @@ class TestTokens:
     ):
         others = client_of(charlie)
         new = "entirely another horse"
-        asked = {"new_password1": new, "new_password2": new}
+        passwords = {"new_password1": new, "new_password2": new}
         match way:
             case "the admin's form":
                 form = {"password1": new, "password2": new, "usable_password": "true"}
@@ -60,7 +60,7 @@ class TestTokens:
             case "their own form":
                 User.objects.filter(pk=bob.user.pk).update(is_staff=True)
                 admin_client.force_login(bob.user)
-                admin_client.post("/admin/password_change/", asked | {"old_password": PASSWORD})
+                admin_client.post("/admin/password_change/", passwords | {"old_password": PASSWORD})
             case "a command":
                 monkeypatch.setattr("getpass.getpass", lambda **_: new)
                 call_command("changepassword", "bob", stdout=io.StringIO())
@@ -110,8 +110,8 @@ class TestTokens:
 
 
 class TestScopesOfTokens:
-    def token(self, **asked) -> APIClient:
-        reply = APIClient().post(LOGIN, {"username": "bob", "password": PASSWORD} | asked)
+    def token(self, **options) -> APIClient:
+        reply = APIClient().post(LOGIN, {"username": "bob", "password": PASSWORD} | options)
         assert reply.status_code == 200, reply.content
         return APIClient(HTTP_AUTHORIZATION=f"Token {reply.json()['token']}")
 
@@ -121,11 +121,13 @@ class TestScopesOfTokens:
         assert is_problem(client.post("/api/v1/listings/", {}), 403)
 
     def test_the_feed_of_a_token_without_the_feed_scope_is_not_personalised(self, bob, monkeypatch):
-        asked = []
-        monkeypatch.setattr("recommendations.api.feed.build_feed", lambda actor, **_: asked.append(actor))
+        feed_actors = []
+        monkeypatch.setattr(
+            "recommendations.api.feed.build_feed", lambda actor, **_: feed_actors.append(actor)
+        )
         for scopes in (["events"], ["feed"]):
             self.token(scopes=scopes).get("/api/v1/feed/")
-        assert asked == [None, bob]
+        assert feed_actors == [None, bob]
 
     def test_a_token_with_a_scope_beyond_the_persons_rights_does_not_widen_them(self, bob, charlie):
         assert is_problem(self.token(scopes=["staff"]).get("/api/v1/feed/?actor=charlie"), 403)
@@ -139,8 +141,8 @@ class TestScopesOfTokens:
 
     @pytest.mark.parametrize("scopes", [[], ["everything"], "feed", [1]], ids=str)
     def test_a_login_with_invalid_scopes_is_refused(self, anyone, bob, scopes):
-        asked = {"username": "bob", "password": PASSWORD, "scopes": scopes}
-        assert is_problem(anyone.post(LOGIN, asked), 400)
+        login = {"username": "bob", "password": PASSWORD, "scopes": scopes}
+        assert is_problem(anyone.post(LOGIN, login), 400)
 
 
 class TestWhenACredentialWasUsed:
