@@ -1,35 +1,17 @@
-from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connections, transaction
+from django.db import IntegrityError, connections
 from django.utils import timezone
 
 from listings import services
-from listings.announcing import catalogue_transaction, listings_changed
 from listings.errors import Conflict, Invalid
-from listings.models import Actor, Category, Listing, Photo, Place
+from listings.models import Actor, Category, Listing, Photo
 from listings.photos import processing
 from listings.services import NoSuchCategory, NotForSale, StaleVersion
 from tests import factories
-
-
-@pytest.fixture
-def refusing_receiver():
-    """A receiver of listings_changed that fails."""
-
-    def refuse(sender, **_):
-        raise RuntimeError("The change log is broken.")
-
-    listings_changed.connect(refuse)
-    yield
-    listings_changed.disconnect(refuse)
-
-
-def stored_files(media: Path) -> list[Path]:
-    return [path for path in media.rglob("*") if path.is_file()]
+from tests.listings.photo_files import stored_files
 
 
 def received(colour: str = "navy") -> processing.ReceivedPhoto:
@@ -274,98 +256,3 @@ class TestPhotos:
         with pytest.raises(IntegrityError):
             services.add_photo(listing=sofa, received=received(), external_id="front")
         assert stored_files(settings.MEDIA_ROOT) == before
-
-
-class TestAnnouncing:
-    def test_nested_verbs_make_one_announcement_with_all_ids_sorted(self, alice, announced):
-        with catalogue_transaction():
-            sofa = factories.listing(alice)
-            chair = factories.listing(alice, "Chair")
-            services.edit_listing(listing=chair, price=Decimal(3))
-            services.reserve(listing=sofa)
-            assert announced == []
-        assert announced == [sorted([sofa.pk, chair.pk])]
-
-    def test_a_failing_announcement_rolls_back_the_listing_its_photos_and_files(
-        self, alice, refusing_receiver, settings
-    ):
-        with pytest.raises(RuntimeError), catalogue_transaction():
-            sofa = factories.listing(alice)
-            factories.photo(sofa)
-        assert not Listing.objects.exists()
-        assert not Photo.objects.exists()
-        assert stored_files(settings.MEDIA_ROOT) == []
-
-    def test_a_photo_whose_removal_is_rolled_back_keeps_its_files(
-        self, sofa, settings, django_capture_on_commit_callbacks
-    ):
-        photo = factories.photo(sofa)
-        before = stored_files(settings.MEDIA_ROOT)
-        with (
-            django_capture_on_commit_callbacks(execute=True),
-            pytest.raises(RuntimeError),
-            catalogue_transaction(),
-        ):
-            services.remove_photo(photo=photo)
-            raise RuntimeError
-        assert stored_files(settings.MEDIA_ROOT) == before
-        assert Photo.objects.get().listing == sofa
-
-    def test_a_verb_announces_after_one_that_was_refused(self, sofa, announced):
-        with pytest.raises(NotForSale):
-            services.release(listing=sofa)
-        services.reserve(listing=sofa)
-        assert announced == [[sofa.pk]]
-
-
-class TestTheDatabaseRefuses:
-    def refused(self, write) -> None:
-        with pytest.raises(DatabaseError), transaction.atomic():
-            write()
-
-    @pytest.mark.parametrize(
-        "bad",
-        [
-            {"title": ""},
-            {"price": Decimal("-0.01")},
-            {"status": "sold"},
-            {"sold_at": datetime(2026, 3, 2, tzinfo=UTC)},
-            {"latitude": 91.0, "longitude": 0.0},
-            {"latitude": 0.0, "longitude": -181.0},
-            {"latitude": float("nan"), "longitude": 0.0},
-            {"latitude": 1.0},
-        ],
-        ids=str,
-    )
-    def test_the_database_refuses_a_bad_listing(self, sofa, bad):
-        self.refused(lambda: Listing.objects.filter(pk=sofa.pk).update(**bad))
-
-    def test_the_database_refuses_a_buyer_of_an_unsold_listing(self, sofa, bob):
-        self.refused(lambda: Listing.objects.filter(pk=sofa.pk).update(buyer=bob))
-
-    def test_the_database_refuses_two_listings_with_one_id(self, sofa, alice):
-        self.refused(
-            lambda: Listing.objects.filter(pk=factories.listing(alice).pk).update(
-                external_id=sofa.external_id
-            )
-        )
-
-    def test_the_database_refuses_two_photos_in_one_position(self, sofa):
-        first, second = factories.photo(sofa), factories.photo(sofa)
-
-        def collide():
-            Photo.objects.filter(pk=second.pk).update(position=first.position)
-            with connections["default"].cursor() as cursor:
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-
-        self.refused(collide)
-
-    def test_the_database_refuses_an_actor_merged_into_itself(self, alice):
-        self.refused(lambda: Actor.objects.filter(pk=alice.pk).update(merged_into=alice))
-
-    def test_the_database_refuses_a_place_with_impossible_coordinates(self, db):
-        self.refused(lambda: Place.objects.create(name="Mars", country="GB", latitude=0, longitude=200))
-
-    def test_the_database_refuses_to_delete_a_seller_or_category_in_use(self, sofa):
-        self.refused(sofa.seller.delete)
-        self.refused(sofa.category.delete)

@@ -10,31 +10,17 @@ from PIL import Image, ImageCms
 
 from listings.photos import processing
 from listings.photos.processing import LARGE, MEDIUM, THUMBNAIL, BadPhoto, Size
-
-
-def encoded(image: Image.Image, image_format: str = "JPEG", **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, image_format, **options)
-    return stream.getvalue()
-
-
-def picture(size: tuple[int, int] = (90, 60), mode: str = "RGB") -> Image.Image:
-    """Red on the left, blue on the right."""
-    image = Image.new("RGB", size, "red")
-    image.paste("blue", (size[0] // 2, 0, *size))
-    return image.convert(mode)
-
-
-def kept(received: processing.ReceivedPhoto, size: Size = LARGE) -> Image.Image:
-    return Image.open(io.BytesIO(received.sizes[size]))
+from tests.listings.photos.encoding import (
+    encoded,
+    frames,
+    kept,
+    picture,
+    png_chunk,
+)
 
 
 def is_near(colour: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     return all(abs(a - b) <= 12 for a, b in zip(colour, expected, strict=True))
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -45,10 +31,6 @@ def png_that_claims(width: int, height: int) -> bytes:
         + png_chunk(b"IDAT", zlib.compress(b"\0" * 100))
         + png_chunk(b"IEND", b"")
     )
-
-
-def frames() -> dict:
-    return {"save_all": True, "append_images": [picture().rotate(90), picture().rotate(180)], "duration": 80}
 
 
 @pytest.fixture

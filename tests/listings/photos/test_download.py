@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from listings.photos import download
 from listings.photos.download import (
     BadPhotoUrl,
     Network,
@@ -12,7 +13,9 @@ from listings.photos.download import (
     fetch,
     is_public,
 )
-from tests.listings.fetching.site import HOST, PHOTO, Site, url
+from tests.listings.photo_site import HOST, PHOTO, Site, url
+
+pytestmark = pytest.mark.usefixtures("photo_hosts")
 
 
 class TestAddresses:
@@ -156,3 +159,47 @@ class TestPlaces:
 
 def is_number(address: str) -> bool:
     return ":" in address or address.replace(".", "").isdigit()
+
+
+class TestFetching:
+    def test_a_photo_is_fetched_unchanged_with_four_plain_request_headers(self, network):
+        assert fetch(url("photo.jpg?size=2#x"), network) == PHOTO
+        path, headers = Site.requests[0]
+        assert path == "/photo.jpg?size=2"
+        assert {name.lower() for name in headers} == {"host", "accept", "accept-encoding", "user-agent"}
+
+    @pytest.mark.parametrize(
+        ("path", "error", "message"),
+        [
+            ("redirect", BadPhotoUrl, "sends elsewhere"),
+            ("gone", BadPhotoUrl, "answered 410"),
+            ("busy", PhotoDownloadFailed, "answered 503"),
+            ("claims", BadPhotoUrl, "more than 100,000 bytes"),
+            ("endless", BadPhotoUrl, "more than 100,000 bytes"),
+            ("short", PhotoDownloadFailed, "cut short"),
+        ],
+    )
+    def test_a_redirect_error_or_oversized_answer_is_refused_or_may_be_retried(
+        self, network, path, error, message
+    ):
+        with pytest.raises(error, match=message):
+            fetch(url(path), network)
+        assert len(Site.requests) == 1
+
+    @pytest.mark.parametrize("path", ["slow", "dripping"])
+    def test_a_download_that_trickles_in_is_cut_off_after_the_timeout(self, network, path):
+        hasty = Network(network.port, network.may_connect, network.trusted, timeout_s=0.2)
+        with pytest.raises(PhotoDownloadFailed):
+            fetch(url(path), hasty)
+        assert Site.patient == []
+
+    def test_a_download_from_a_closed_port_fails(self, network):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            nowhere = Network(free.getsockname()[1], network.may_connect, network.trusted)
+            with pytest.raises(PhotoDownloadFailed):
+                fetch(url("photo.jpg"), nowhere)
+
+
+def test_the_default_network_connects_to_public_addresses_on_port_443():
+    assert Network() == Network(443, is_public, download._trusted, download.TIMEOUT_S)
