@@ -1,136 +1,19 @@
-"""A backup taken while everything runs is restored elsewhere and gives the same recommendations."""
+"""Backups and their restoration, refused wherever something would be lost."""
 
 import io
-import shutil
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 
-from listings.models import Actor, Listing, Photo
+from listings.models import Actor, Listing
 from marketplace.backups import backup, files, pg_tools
 from marketplace.backups.backup import back_up, restore
 from marketplace.models import PersonToken, ServiceKey
-from marketplace.servers.postgres import INSTALLATION
-from recommendations.collaborative import store
-from recommendations.feed import experiments
-from recommendations.feed.pipeline import build_feed
-from recommendations.indexing import compaction
-from recommendations.interactions import watermark
-from recommendations.interactions.simulation import simulate
-from recommendations.models.events import Interaction
-from recommendations.models.slates import Slate
-from recommendations.models.trained_models import TrainedModel
-from recommendations.popularity import impression_counts, trending
-from recommendations.ranking import boosts
-from recommendations.replica import follower
-from recommendations.retrieval.filters import Filters
-from recommendations.training.collaborative import train_collaborative
-from tests import factories
-
-SEED = 7
-
-
-@pytest.fixture
-def elsewhere(transactional_db):
-    """A connection to an empty database of this test's server."""
-    with connection.cursor() as cursor:
-        cursor.execute("DROP DATABASE IF EXISTS restored")
-        cursor.execute("CREATE DATABASE restored TEMPLATE template0")
-    other = connection.copy()
-    other.settings_dict["NAME"] = "restored"
-    yield other
-    other.close()
-    with connection.cursor() as cursor:
-        cursor.execute("DROP DATABASE restored WITH (FORCE)")
-
-
-@contextmanager
-def living(database, settings, folder: Path):
-    """Let this process use the other installation for a while."""
-    here = connections["default"]
-    settings.MEDIA_ROOT, settings.MODEL_ROOT = folder / "media", folder / "models"
-    settings.INDEX_ROOT = folder / "index"
-    connections["default"] = database
-    try:
-        yield
-    finally:
-        connections["default"] = here
-
-
-def feed(actor_name: str, now) -> list[tuple[str, float]]:
-    """The feed of a newly started process: listings and scores in order."""
-    for kept in (boosts, experiments, impression_counts):
-        kept.forget()
-    trending.roll_up(now=now)
-    impression_counts.roll_up(now=now)
-    process = follower._replica
-    process.snapshot = None
-    process._looked_at = ("", 0)
-    process._models.__init__(store)
-    process.refresh()
-    actor = Actor.objects.get(external_id=actor_name)
-    page = build_feed(actor=actor, filters=Filters(), limit=20, now=now, is_kept=False, seed=SEED)
-    assert not set(page.degraded) - {"ranker"}
-    return [(item.listing.external_id, round(float(item.score), 5)) for item in page.items]
-
-
-@pytest.fixture
-def world(alice, bob, follow, now):
-    """A catalogue of sofas and bicycles with a trained model; Bob is one of the shoppers."""
-    for number in range(12):
-        title, path = f"Mountain bike {number}", "Sports / Bicycles"
-        factories.listing(alice, f"Blue sofa {number}", price=20 + number, external_id=f"sofa-{number:02}")
-        factories.listing(alice, title, path=path, price=80 + number, external_id=f"bike-{number:02}")
-    factories.photo(Listing.objects.get(external_id="sofa-00"))
-    follow()
-    simulate(shopper_count=30, seed=2, now=now)
-    train_collaborative(now=now, force=True)
-    for number in range(3):
-        factories.event(
-            bob, Listing.objects.get(external_id=f"sofa-{number:02}"), at=now - timedelta(hours=1)
-        )
-    return now
-
-
-class TestRoundTrip:
-    def test_a_restored_system_gives_the_same_feed(self, world, elsewhere, settings, tmp_path):
-        now = world
-        here, photos = feed("bob", now), stored(settings.MEDIA_ROOT)
-        before = {model: model.objects.count() for model in (Interaction, Slate, Photo, TrainedModel)}
-        back_up(tmp_path / "backup", now=now)
-        Interaction.objects.all().delete()  # changes after the backup are not in it
-        shutil.rmtree(settings.MEDIA_ROOT)
-        trending.client().set("keep", "me")
-        with living(elsewhere, settings, tmp_path / "there"):
-            restore(tmp_path / "backup", database=elsewhere)
-            there = feed("bob", now)
-            assert there == here
-            assert len(here) == 20
-            assert follower.snapshot().collaborative is not None
-            assert {model: model.objects.count() for model in before} == before
-            assert stored(settings.MEDIA_ROOT) == photos
-            assert compaction.verify().agrees
-            self.goes_on(now)
-        assert trending.client().get("keep") == b"me"
-
-    def goes_on(self, now) -> None:
-        """Transaction ids are below those of this server, and keep their order around reader positions."""
-        newest = max(Interaction.objects.values_list("transaction_id", flat=True))
-        assert newest < 100 < watermark.horizon()
-        model = TrainedModel.objects.get(kind="collaborative", status="active")
-        unread = Interaction.objects.filter(transaction_id__gte=model.horizon)
-        assert {event.actor.external_id for event in unread} == {"bob"}
-        carol = Actor.objects.create(external_id="carol")  # sequences continue, too
-        factories.event(carol, Listing.objects.get(external_id="bike-00"))
-        assert trending.roll_up(now=timezone.now()) == 1
+from tests.marketplace.backups.living import living
 
 
 class TestBackup:
@@ -151,39 +34,6 @@ class TestBackup:
         (tmp_path / "mine").write_text("precious")
         with pytest.raises(backup.FolderNotEmpty):
             back_up(tmp_path, now=now)
-
-    def test_files_of_an_unfinished_training_are_not_backed_up(self, alice, settings, tmp_path, now):
-        half = settings.MODEL_ROOT / "collaborative" / ".building-1"
-        half.mkdir(parents=True)
-        (half / "half").write_text("half")
-        back_up(tmp_path / "backup", now=now)
-        assert stored(tmp_path / "backup" / "models") == {}
-
-    def test_the_command_line_of_pg_dump_does_not_show_the_password(self, db):
-        other = connection.copy()
-        other.settings_dict["PASSWORD"] = "hunter2-hunter2"
-        assert "hunter2" not in pg_tools._address(other)
-
-    @pytest.mark.parametrize(("server", "chosen"), [(18, 18), (17, 17), (16, 17)])
-    def test_pg_dump_is_of_the_servers_version_or_the_next_newer(self, server, chosen):
-        versions = {Path("/wheel"): 18, Path("/usr/bin"): 17, Path("/broken"): 0}
-        assert versions[pg_tools.fitting(versions, server)] == chosen
-
-    def test_pg_dump_older_than_the_server_is_refused(self):
-        with pytest.raises(pg_tools.NoPrograms, match="PostgreSQL 19"):
-            pg_tools.fitting({Path("/wheel"): 18}, 19)
-
-    def test_pg_dump_of_the_wheel_is_found_without_any_on_path(self, db, monkeypatch):
-        monkeypatch.setenv("PATH", "/nowhere")
-        assert pg_tools.folder_for(connection).parts[-2:] == (INSTALLATION, "bin")
-
-
-@pytest.fixture
-def made(alice, settings, tmp_path, now) -> Path:
-    """A backup with one photo and its owner."""
-    factories.photo(factories.listing(alice))
-    back_up(tmp_path / "backup", now=now)
-    return tmp_path / "backup"
 
 
 class TestRestore:
@@ -239,23 +89,6 @@ class TestRestore:
             restore(made, database=elsewhere)
         busy.close()
 
-    @pytest.mark.parametrize("damage", ["dump", "photo", "missing", "manifest", "stranger"])
-    def test_restoring_a_damaged_backup_changes_nothing(
-        self, transactional_db, made, elsewhere, settings, damage
-    ):
-        photo = next((made / "media").rglob("*.jpg"))
-        hurt = {
-            "dump": lambda: (made / "database.dump").write_bytes(b"PGDMP"),
-            "photo": lambda: photo.write_bytes(b"other"),
-            "missing": photo.unlink,
-            "manifest": lambda: (made / "manifest.json").write_text("{"),
-            "stranger": lambda: (made / "manifest.json").write_text("[]"),
-        }
-        hurt[damage]()
-        with pytest.raises(files.BadBackup, match=str(made)):
-            restore(made, database=elsewhere)
-        assert elsewhere.introspection.table_names() == []
-
     def test_a_restore_that_fails_half_way_changes_nothing(
         self, transactional_db, made, elsewhere, monkeypatch
     ):
@@ -263,12 +96,6 @@ class TestRestore:
         with pytest.raises(pg_tools.ProgramFailed, match="division by zero"):
             restore(made, force=True, database=elsewhere)
         assert elsewhere.introspection.table_names() == []
-
-    def test_a_backup_of_later_code_is_refused(self, transactional_db, made, elsewhere):
-        file = made / "manifest.json"
-        file.write_text(file.read_text().replace("listings.0001_initial", "listings.0999_later"))
-        with pytest.raises(files.BadBackup, match="listings.0999_later"):
-            restore(made, database=elsewhere)
 
 
 class TestCommands:
@@ -313,7 +140,3 @@ class TestCommands:
                 call_command("restore", str(tmp_path / "backup"), stdout=io.StringIO())
             assert later.exists()
         monkeypatch.undo()
-
-
-def stored(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}

@@ -26,11 +26,7 @@ STATUSES = 12  # different statuses of one route
 COUNT = "from recommendations import measured; measured.observe_candidates({'elsewhere': 7})"
 
 
-@pytest.fixture(autouse=True)
-def looks_each_time(db):
-    checks.forget()
-    yield
-    checks.forget()
+pytestmark = pytest.mark.django_db
 
 
 def value(name: str, **labels: str) -> float:

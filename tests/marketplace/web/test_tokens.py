@@ -1,20 +1,18 @@
 """Tokens of persons: scopes, expiry, revocation, time of last use."""
 
 import io
-from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
-from django.utils import timezone
 from rest_framework.test import APIClient
 
-from marketplace.models import PersonToken, ServiceKey
+from marketplace.models import PersonToken
 from recommendations.models.events import Interaction
 from tests.conftest import client_of
 from tests.factories import PASSWORD
-from tests.marketplace.web.requests import INTERACTIONS, LOGIN, LOGOUT, outcomes, view
+from tests.marketplace.web.requests import INTERACTIONS, LOGIN, outcomes, view
 from tests.problems import is_problem
 
 
@@ -25,19 +23,6 @@ class TestTokens:
         assert outcomes(client.post(INTERACTIONS, view(sofa))) == ["accepted"]
         assert Interaction.objects.get().actor == bob
         assert Interaction.objects.get().source == "actor:bob"
-
-    def test_a_token_is_refused_after_logout(self, as_bob, sofa):
-        assert as_bob.post(LOGOUT).status_code == 204
-        assert is_problem(as_bob.post(INTERACTIONS, view(sofa)), 401)
-
-    def test_a_logout_ends_one_token_only(self, bob, as_bob):
-        other = client_of(bob)
-        as_bob.post(LOGOUT)
-        assert other.get("/api/v1/listings/").status_code == 200
-
-    def test_a_logout_without_a_token_is_refused(self, anyone, as_service):
-        assert is_problem(anyone.post(LOGOUT), 401)
-        assert is_problem(as_service.post(LOGOUT), 403)
 
     def test_the_token_of_an_inactive_user_is_refused(self, bob, as_bob):
         bob.user.is_active = False
@@ -95,19 +80,6 @@ class TestTokens:
     def test_a_malformed_credential_is_refused_even_for_reading(self, db, header):
         assert is_problem(APIClient(HTTP_AUTHORIZATION=header).get("/api/v1/listings/"), 401)
 
-    @pytest.mark.parametrize(
-        "body",
-        [
-            {},
-            {"username": "bob"},
-            {"username": ["bob"], "password": {}},
-            {"username": "a\0", "password": "x"},
-        ],
-        ids=ascii,
-    )
-    def test_a_malformed_login_is_refused(self, anyone, db, body):
-        assert is_problem(anyone.post(LOGIN, body), 400)
-
 
 class TestScopesOfTokens:
     def token(self, **options) -> APIClient:
@@ -138,54 +110,3 @@ class TestScopesOfTokens:
         assert is_problem(modest.get("/api/v1/feed/?actor=charlie"), 403)
         assert full.get("/api/v1/feed/?actor=charlie").status_code == 200
         assert modest.get("/admin/").status_code == full.get("/admin/").status_code == 302  # only in sessions
-
-    @pytest.mark.parametrize("scopes", [[], ["everything"], "feed", [1]], ids=str)
-    def test_a_login_with_invalid_scopes_is_refused(self, anyone, bob, scopes):
-        login = {"username": "bob", "password": PASSWORD, "scopes": scopes}
-        assert is_problem(anyone.post(LOGIN, login), 400)
-
-
-class TestWhenACredentialWasUsed:
-    @pytest.mark.parametrize("model", [ServiceKey, PersonToken])
-    def test_the_time_of_a_credentials_last_use_is_written_once_a_minute(
-        self, as_service, as_bob, model, now
-    ):
-        client = as_service if model is ServiceKey else as_bob
-        assert model.objects.get().last_used_at is None
-        client.get("/api/v1/listings/")
-        first = model.objects.get().last_used_at
-        assert now <= first <= timezone.now()
-        client.get("/api/v1/listings/")
-        assert model.objects.get().last_used_at == first
-        model.objects.update(last_used_at=now - timedelta(minutes=1))
-        client.get("/api/v1/listings/")
-        assert model.objects.get().last_used_at >= first
-
-    def test_two_processes_write_the_time_of_last_use_once(self, as_service, now):
-        stale = ServiceKey.objects.get()
-        ServiceKey.objects.update(last_used_at=now)
-        stale.note_use(now + timedelta(seconds=1))
-        assert ServiceKey.objects.get().last_used_at == now
-
-    def test_a_refused_key_has_no_time_of_last_use(self, as_service, now):
-        ServiceKey.objects.update(revoked_at=now)
-        as_service.get("/api/v1/listings/")
-        assert ServiceKey.objects.get().last_used_at is None
-
-    def test_the_admin_shows_when_credentials_were_last_used(self, admin_client, as_service, as_bob):
-        as_service.get("/api/v1/listings/")
-        as_bob.get("/api/v1/listings/")
-        for name in ("servicekey", "persontoken"):
-            page = admin_client.get(f"/admin/marketplace/{name}/").content.decode()
-            assert 'class="field-last_used_at nowrap">-<' not in page
-            assert "field-last_used_at" in page
-
-    def test_a_token_ends_after_90_days_or_when_staff_delete_it(self, admin_client, as_bob, now):
-        token = PersonToken.objects.get()
-        assert abs(token.expiry - now - timedelta(days=90)) < timedelta(minutes=1)
-        admin_client.post(f"/admin/marketplace/persontoken/{token.pk}/delete/", {"post": "yes"})
-        assert is_problem(as_bob.get("/api/v1/listings/"), 401)
-
-    def test_an_expired_token_is_refused(self, as_bob, now):
-        PersonToken.objects.update(expiry=now - timedelta(seconds=1))
-        assert is_problem(as_bob.get("/api/v1/listings/"), 401)
