@@ -7,7 +7,7 @@ from tests.document_checks import PAGES, ROOT
 
 README = ROOT / "README.md"
 FRONT_PAGE_BYTES = 10_000
-# Its addresses are patterns, and tests/marketplace/test_access.py sends a request to each.
+# Its addresses are patterns, and tests/marketplace/web/test_access.py sends a request to each.
 PATTERNS = {"access.md"}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

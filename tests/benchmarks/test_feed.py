@@ -130,7 +130,7 @@ class TestReplay:
         return Replay(catalogue, log)
 
     def live(self, replay: Replay) -> set[str]:
-        return {name for name, row in replay.catalogue.row_of.items() if replay.view().alive[row]}
+        return {name for name, row in replay.catalogue.row_of.items() if replay.snapshot().alive[row]}
 
     def test_replayed_listings_are_on_the_market_when_the_log_says_so(self, replay):
         replay.forward_to(START + 9 * DAY)
@@ -151,7 +151,7 @@ class TestReplay:
     def test_replayed_events_are_counted_once_and_are_trending(self, replay):
         replay.forward_to(START + 5 * DAY)
         assert replay.touched_by.sum() == 5 * SHOPPERS
-        assert (replay.view().trending > 0).any()
+        assert (replay.snapshot().trending > 0).any()
 
 
 class TestTheWhole:
