@@ -24,7 +24,14 @@ from recommendations.indexing import embedding_jobs
 from recommendations.popularity import impression_counts, trending
 from recommendations.ranking import boosts
 from recommendations.replica import follower, snapshot
-from tests import factories
+from tests import factories, quick_flush
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker) -> None:
+    """Tests that commit end quickly."""
+    with django_db_blocker.unblock():
+        quick_flush.install()
 
 
 @pytest.fixture(autouse=True)
