@@ -25,7 +25,15 @@ from recommendations.indexing import embedding_jobs
 from recommendations.popularity import impression_counts, trending
 from recommendations.ranking import boosts
 from recommendations.replica import follower, snapshot
-from tests import factories
+from tests import factories, quick_flush
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker) -> None:
+    """Tests that commit end quickly."""
+    with django_db_blocker.unblock():
+        quick_flush.install()
+
 
 # How long an example takes says more of the machine than of the code.
 hypothesis_settings.register_profile("any machine", deadline=None)

@@ -78,11 +78,11 @@ def broken_links(text: str, page: Path) -> list[str]:
 
 def anchors(text: str) -> set[str]:
     """The anchors that GitHub makes of headings."""
-    found: dict[str, int] = {}
+    last_number: dict[str, int] = {}
     for heading in re.findall(r"^#+ +(.+)$", prose_of(text), re.MULTILINE):
         slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        found[slug] = found.get(slug, -1) + 1
-    numbered = [(slug, number) for slug, last in found.items() for number in range(last + 1)]
+        last_number[slug] = last_number.get(slug, -1) + 1
+    numbered = [(slug, number) for slug, last in last_number.items() for number in range(last + 1)]
     return {f"{slug}-{number}" if number else slug for slug, number in numbered}
 
 

@@ -139,7 +139,7 @@ def run(program: str, environment: dict[str, str]) -> subprocess.CompletedProces
 
 
 class TestServing:
-    def test_a_web_process_loads_neither_torch_nor_what_comes_with_it(self, transactional_db, settings):
+    def test_a_web_process_that_serves_a_feed_loads_no_heavy_package(self, transactional_db, settings):
         environment = servers(settings)
         served = run(SERVE_ONE_FEED, environment)
         feed, schema, *loaded = served.stdout.split()
@@ -147,7 +147,9 @@ class TestServing:
         assert "faiss" in loaded
         assert not set(loaded) & set(HEAVY)
 
-    def test_nor_when_it_is_asked_with_words_and_photos(self, encode_worker, settings, tmp_path):
+    def test_a_web_process_that_serves_photo_queries_loads_no_heavy_package(
+        self, encode_worker, settings, tmp_path
+    ):
         environment = servers(settings) | {"VAR": str(tmp_path), "ENCODE_TIMEOUT_S": "20"}
         served = run(SERVE_QUERIES, environment)
         features, similar, category, classify, _, *loaded = served.stdout.split()

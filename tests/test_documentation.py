@@ -23,28 +23,28 @@ def test_the_front_page_leads_to_every_other_page():
 
 
 @each_page
-def test_links_lead_somewhere(page):
+def test_links_of_the_documentation_lead_somewhere(page):
     assert checks.broken_links(page.read_text(), page) == []
 
 
 @each_page
-def test_commands_exist_with_their_options(page):
+def test_documented_commands_exist_with_their_options(page):
     assert checks.wrong_commands(page.read_text()) == []
 
 
 @each_page
-def test_addresses_are_served_by_the_methods_named(page):
+def test_documented_urls_are_served_by_the_methods_named(page):
     if page.name not in PATTERNS:
         assert checks.wrong_addresses(page.read_text()) == []
 
 
 @each_page
-def test_settings_are_read_by_something(page):
+def test_documented_settings_are_read_by_the_code(page):
     assert checks.unknown_settings(page.read_text()) == []
 
 
 @each_page
-def test_files_exist_and_name_what_the_page_says(page):
+def test_documented_files_exist_and_contain_what_the_page_names(page):
     assert checks.missing_files(page.read_text()) == []
 
 
@@ -59,7 +59,7 @@ class TestTheChecks:
             "[a heading of this page](#nowhere)",
         ],
     )
-    def test_a_broken_link_is_found(self, text):
+    def test_the_check_of_links_finds_a_broken_one(self, text):
         assert len(checks.broken_links(text, README)) == 1
 
     @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ class TestTheChecks:
             "| `python -m benchmarks.` | |\n| --- | --- |\n| `nothing` | |\n",
         ],
     )
-    def test_a_wrong_command_is_found(self, text):
+    def test_the_check_of_commands_finds_a_wrong_one(self, text):
         assert len(checks.wrong_commands(text)) == 1
 
     @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ class TestTheChecks:
             "```sh\ncurl -s $ELSEWHERE/feed/\n```",
         ],
     )
-    def test_a_wrong_address_is_found(self, text):
+    def test_the_check_of_urls_finds_a_wrong_one(self, text):
         assert len(checks.wrong_addresses(text)) == 1
 
     @pytest.mark.parametrize(
@@ -108,17 +108,17 @@ class TestTheChecks:
             "`recommendations/ranking/scoring.py`: `NO_SUCH_WEIGHTS`",
         ],
     )
-    def test_an_unknown_setting_is_found(self, text):
+    def test_the_check_of_settings_finds_an_unknown_one(self, text):
         assert len(checks.unknown_settings(text)) == 1
 
     @pytest.mark.parametrize(
         "text",
         ["`ml/nothing.py`", "`recommendations/nothing`", "| 1 | `ml/arrays.py` | `no_such_function` |"],
     )
-    def test_a_missing_file_is_found(self, text):
+    def test_the_check_of_files_finds_a_missing_one(self, text):
         assert len(checks.missing_files(text)) == 1
 
-    def test_what_is_right_passes(self):
+    def test_the_checks_of_the_documentation_pass_a_correct_page(self):
         text = "`make test ARGS=x` `manage.py train collaborative --tune` `GET /livez` `SLATE_DAYS`"
         text += " `python -m benchmarks.soak --json` `recommendations/ranking/scoring.py`: `COLD_WEIGHTS`"
         problems = checks.wrong_commands(text) + checks.wrong_addresses(text) + checks.unknown_settings(text)

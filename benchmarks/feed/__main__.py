@@ -128,7 +128,7 @@ def ask(replay: Replay, questions: list[EvaluatedSession], ranker: Ranker | None
     seconds = []
     for number, question in enumerate(questions, start=1):
         replay.forward_to(question.moment)
-        view, actor = replay.view(), replay.catalogue.actors[question.actor]
+        view, actor = replay.snapshot(), replay.catalogue.actors[question.actor]
         show(view)
         started = time.perf_counter()
         page = build_feed(actor=actor, filters=Filters(), limit=K, now=question.moment, seed=number)

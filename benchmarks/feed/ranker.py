@@ -23,7 +23,7 @@ def serve_feeds(replay: Replay, log: Log, since: datetime, until: datetime, *, l
     visits = log.visits(since, until)
     for number, (moment, name) in enumerate(visits, start=1):
         replay.forward_to(moment)
-        show(replay.view())
+        show(replay.snapshot())
         actor = replay.catalogue.actors[name]
         page = build_feed(actor=actor, filters=Filters(), limit=limit, now=moment, seed=number)
         replay.note_page(name, page, moment)

@@ -57,8 +57,10 @@ def folders(tmp_path, log):
     (adverts / "images").mkdir(parents=True)
     shoppers.mkdir()
     write_adverts(adverts, log)
-    events = [(it.event_id, it.at.isoformat(), it.actor, it.listing, it.kind) for it in log.events]
-    lives = [(name, it.published_at, it.ended_at, "sold") for name, it in log.lives.items()]
+    events = [
+        (event.event_id, event.at.isoformat(), event.actor, event.listing, event.kind) for event in log.events
+    ]
+    lives = [(name, life.published_at, life.ended_at, "sold") for name, life in log.lives.items()]
     write_log(shoppers, "events", events)
     write_log(shoppers, "listings", lives)
     return adverts, shoppers
@@ -94,31 +96,31 @@ def stage(transactional_db, weights_file, monkeypatch):
 
 
 class TestQuestions:
-    def asked(self, *told: tuple[float, str, str], since: float = 600):
+    def questions(self, *rows: tuple[float, str, str], since: float = 600):
         """Questions about one actor who did these: minute, listing, kind."""
         events = [
             LogEvent(str(number), START + minute * MINUTE, "bob", listing, kind)
-            for number, (minute, listing, kind) in enumerate(told)
+            for number, (minute, listing, kind) in enumerate(rows)
         ]
         return Log(events, {}).questions(START + since * MINUTE, START + 10 * DAY)
 
     before = ((1, "a", "view"), (2, "b", "view"), (3, "c", "hide"))
 
-    def test_what_follows_within_half_an_hour_and_is_new_to_them_is_relevant(self):
-        told = ((700, "d", "view"), (701, "a", "purchase"), (702, "e", "hide"), (729, "f", "message"))
-        [question] = self.asked(*self.before, *told, (731, "g", "view"))
+    def test_new_listings_touched_within_half_an_hour_are_relevant(self):
+        session = ((700, "d", "view"), (701, "a", "purchase"), (702, "e", "hide"), (729, "f", "message"))
+        [question] = self.questions(*self.before, *session, (731, "g", "view"))
         assert question.moment == START + 700 * MINUTE
         assert question.relevant == {"d", "f"}
         assert question.touched == {"a", "b", "c"}
 
-    def test_a_session_that_had_begun_before_is_passed_over(self):
-        [question] = self.asked(*self.before, (595, "d", "view"), (605, "e", "view"), (700, "f", "view"))
+    def test_a_session_that_began_before_the_period_is_skipped(self):
+        [question] = self.questions(*self.before, (595, "d", "view"), (605, "e", "view"), (700, "f", "view"))
         assert question.relevant == {"f"}
 
-    def test_nobody_is_asked_for_who_did_too_little_or_finds_nothing_new(self):
-        assert not self.asked(*self.before[:2], (700, "d", "view"))
-        assert not self.asked(*self.before, (700, "a", "view"))
-        assert not self.asked(*self.before)
+    def test_shoppers_with_too_few_events_or_nothing_new_are_skipped(self):
+        assert not self.questions(*self.before[:2], (700, "d", "view"))
+        assert not self.questions(*self.before, (700, "a", "view"))
+        assert not self.questions(*self.before)
 
 
 class TestReplay:
@@ -128,9 +130,9 @@ class TestReplay:
         return Replay(catalogue, log)
 
     def live(self, replay: Replay) -> set[str]:
-        return {name for name, row in replay.catalogue.row_of.items() if replay.view().alive[row]}
+        return {name for name, row in replay.catalogue.row_of.items() if replay.snapshot().alive[row]}
 
-    def test_listings_are_on_the_market_when_the_log_says_so(self, replay):
+    def test_replayed_listings_are_on_the_market_when_the_log_says_so(self, replay):
         replay.forward_to(START + 9 * DAY)
         assert "sofa-0" in self.live(replay)
         assert "sofa-13" not in self.live(replay)
@@ -140,33 +142,37 @@ class TestReplay:
         active = Listing.objects.filter(status=Listing.Status.ACTIVE)
         assert set(active.values_list("external_id", flat=True)) == self.live(replay)
 
-    def test_the_database_knows_nothing_of_what_is_to_come(self, replay):
+    def test_a_replayed_database_holds_no_later_event(self, replay):
         replay.forward_to(START + 2.5 * DAY)
         assert Interaction.objects.count() == 3 * SHOPPERS
         assert Interaction.objects.latest("occurred_at").occurred_at < START + 2.5 * DAY
         assert not Listing.objects.filter(status=Listing.Status.SOLD).exists()
 
-    def test_who_touched_what_is_counted_once_and_is_trending(self, replay):
+    def test_replayed_events_are_counted_once_and_are_trending(self, replay):
         replay.forward_to(START + 5 * DAY)
         assert replay.touched_by.sum() == 5 * SHOPPERS
-        assert (replay.view().trending > 0).any()
+        assert (replay.snapshot().trending > 0).any()
 
 
 class TestTheWhole:
-    def test_the_feed_finds_the_taste_and_shows_nothing_that_is_gone(self, stage, folders, tmp_path):
+    def test_the_replayed_feed_finds_the_shoppers_interest_and_shows_no_ended_listing(
+        self, stage, folders, tmp_path
+    ):
         adverts, shoppers = folders
         log = feed_log.read_log(shoppers)
         cache = tmp_path / "cache"
-        found = __main__.replayed(adverts, log, stage, trained=False, cache=cache, period=__main__.Period())
-        assert found["feed_users"] == SHOPPERS
+        measured = __main__.replayed(
+            adverts, log, stage, trained=False, cache=cache, period=__main__.Period()
+        )
+        assert measured["feed_users"] == SHOPPERS
         # Of 17 that are on the market and new to each, 4 are to their taste, and 2 of these are wanted.
-        assert found["hit_rate20"] == 1
-        assert found["ndcg20"] > 0.55
-        assert found["sold_shown"] == found["repeat_rate"] == 0
-        assert set(found["single"]) == {
+        assert measured["hit_rate20"] == 1
+        assert measured["ndcg20"] > 0.55
+        assert measured["sold_shown"] == measured["repeat_rate"] == 0
+        assert set(measured["single"]) == {
             *("popularity", "newest", "content_only", "covisitation_only", "als_only")
         }
-        assert found["data"] == "simulated shoppers"
+        assert measured["data"] == "simulated shoppers"
         assert TrainedModel.objects.get(kind="collaborative").metrics["trained_until"] == (
             "2026-03-13T00:00:00+00:00"
         )
@@ -174,7 +180,7 @@ class TestTheWhole:
 
 
 class TestFigures:
-    def test_gini_is_none_for_all_alike_and_near_one_for_one_that_has_all(self):
+    def test_gini_is_zero_for_equal_counts_and_near_one_when_one_has_all(self):
         assert figures.gini(np.array([3, 3, 3])) == pytest.approx(0)
         assert figures.gini(np.eye(1, 100)[0]) == pytest.approx(0.99)
         assert figures.gini(np.array([1, 3])) == pytest.approx(0.25)
@@ -182,7 +188,7 @@ class TestFigures:
 
 
 class TestBadData:
-    def test_a_log_that_cannot_be_read_says_why(self, folders):
+    def test_an_unreadable_event_log_is_refused_with_its_reason(self, folders):
         _, shoppers = folders
         write_log(shoppers, "events", [("1", "yesterday", "bob", "sofa-1", "view")])
         with pytest.raises(BadData, match="yesterday"):
@@ -191,7 +197,7 @@ class TestBadData:
         with pytest.raises(BadData, match="stare"):
             feed_log.read_log(shoppers)
 
-    def test_a_folder_without_a_log_ends_in_one_line(self, folders, weights_file, monkeypatch):
+    def test_the_feed_benchmark_without_a_log_ends_in_one_line(self, folders, weights_file, monkeypatch):
         given = ["feed", "--data", str(folders[0]), "--log", "nowhere", "--weights", str(weights_file)]
         monkeypatch.setattr(sys, "argv", given)
         with pytest.raises(SystemExit) as ended:

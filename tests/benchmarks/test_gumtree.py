@@ -77,7 +77,7 @@ def one_seed(monkeypatch):
     monkeypatch.setattr(installation, "servers", nullcontext)
 
 
-def test_every_figure_is_measured_and_plain_categories_are_told(
+def test_the_gumtree_benchmark_measures_every_figure_and_tells_plain_categories_apart(
     transactional_db, one_seed, adverts_folder, weights
 ):
     figures = __main__.benchmark(adverts_folder, None, weights)
@@ -92,7 +92,7 @@ def test_every_figure_is_measured_and_plain_categories_are_told(
     assert 0 <= figures["calibration_error"] <= 1
 
 
-def test_photos_are_joined_to_their_adverts_and_two_folders_are_one_gallery(adverts_folder):
+def test_photos_are_joined_to_their_adverts_over_two_folders(adverts_folder):
     adverts = read_adverts(adverts_folder)
     assert (len(adverts), len(adverts.photos)) == (COUNT, 2 * COUNT)
     assert adverts.roots[1] == "Sports"
@@ -101,7 +101,7 @@ def test_photos_are_joined_to_their_adverts_and_two_folders_are_one_gallery(adve
     assert both.open_photos([0])[0].read() == both.open_photos([2 * COUNT])[0].read()
 
 
-def test_the_test_part_has_the_same_mixture_of_categories():
+def test_the_test_split_has_the_same_share_of_each_category():
     labels = ["a"] * 80 + ["b"] * 20 + ["one of its kind"]
     part = __main__.stratified(labels, 0.1, seed=0)
     assert part[:80].sum() == 8

@@ -61,7 +61,7 @@ def following(follow):
 
 
 class TestTraffic:
-    def test_everything_that_is_asked_for_is_granted(self, shop, stock):
+    def test_every_request_of_the_soak_is_accepted(self, shop, stock):
         traffic, chance = Traffic(shop, stock, rate=1000, seed=1), random.Random(1)
         for name in SHARES:
             for _ in range(4):
@@ -72,13 +72,13 @@ class TestTraffic:
         assert Listing.objects.filter(status="sold").count() == 4
         assert Listing.objects.filter(photos__isnull=False).exists()
 
-    def test_a_shop_never_sells_out(self, shop, stock):
+    def test_the_soaks_shop_never_sells_out(self, shop, stock):
         traffic = Traffic(shop, stock, rate=1000, seed=1)
         for _ in range(10):
             traffic.act("sell", random.Random(2))
         assert Listing.objects.filter(status="active").count() == LEFT
 
-    def test_it_does_not_ask_faster_than_it_may(self):
+    def test_the_soak_sends_no_more_requests_than_its_rate(self):
         pace, began = Pace(100), time.monotonic()
         for _ in range(11):
             pace.wait()
@@ -86,54 +86,54 @@ class TestTraffic:
 
 
 class TestWatch:
-    def test_each_change_is_seen_once_it_shows(self, shop, stock, following):
+    def test_the_lag_of_a_change_is_measured_when_it_is_first_seen(self, shop, stock, following):
         watch = Watch(shop, stock[0].name)
         watch.follow(1)
         assert {change: len(seen) for change, seen in watch.lags.items()} == dict.fromkeys(CHANGES, 1)
         assert all(0 <= lag < soak_lag.PATIENCE_S for seen in watch.lags.values() for _, lag in seen)
         assert shop.problems == []
 
-    def test_what_never_shows_counts_as_late_as_can_be(self, shop, stock, monkeypatch):
+    def test_a_change_that_is_never_seen_counts_with_the_longest_lag(self, shop, stock, monkeypatch):
         monkeypatch.setattr(soak_lag, "PATIENCE_S", 0.3)
         watch = Watch(shop, stock[0].name)
         watch._note("published", time.monotonic(), "nothing", "1.00", is_shown=True)
         assert [round(lag, 6) for _, lag in watch.lags["published"]] == [0.3]
 
-    def test_what_is_not_embedded_is_said(self, shop, stock, monkeypatch):
+    def test_listings_that_are_not_embedded_are_reported(self, shop, stock, monkeypatch):
         monkeypatch.setattr(soak_lag, "PATIENCE_S", 0.1)
         with pytest.raises(NotDone, match="watched-1 was not embedded"):
             Watch(shop, stock[0].name).follow(1)
 
 
 class TestShop:
-    def test_a_shop_that_does_not_answer_is_a_server_error(self):
+    def test_a_request_without_an_answer_counts_as_a_server_error(self):
         shop = Shop(free_port(), "no key")
         assert shop.ask("GET", "feed/").is_server_error
         assert len(shop.problems) == 1
         assert "ConnectionRefusedError" in shop.problems[0]
 
-    def test_a_refusal_is_none(self, shop):
+    def test_a_refused_request_is_no_server_error(self, shop):
         assert not shop.ask("GET", "listings/nothing/similar/").is_server_error
         assert (len(shop.problems), len(shop.refusals)) == (0, 1)
 
 
 class TestMemory:
-    def test_processes_are_told_apart_as_they_are_started(self):
+    def test_a_process_is_named_after_its_command_line(self):
         names = [name_of("\0".join(with_this_python(each.words())) + "\0") for each in (*WORKERS, BEAT, WEB)]
         assert names == [*(worker.name for worker in WORKERS), "", "web"]
 
-    def test_a_process_counts_with_what_it_started(self):
+    def test_memory_of_a_process_includes_its_children(self):
         inner = "held = b'x' * 40_000_000; print(flush=True); __import__('sys').stdin.read()"
         outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
         command = [sys.executable, "-c", outer, "gunicorn", ""]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with subprocess.Popen(command, start_new_session=True, **pipes) as process:
             process.stdout.readline()  # it holds them
-            found = megabytes_of_children()
+            megabytes = megabytes_of_children()
             process.stdin.close()
-        assert found["web"] > 40
+        assert megabytes["web"] > 40
 
-    def test_growth_is_from_the_first_fifth_to_the_last(self):
+    def test_memory_growth_is_from_the_first_fifth_to_the_last(self):
         still = {"worker-a": 50.0, "worker-b": 50.0}
         looks = [(float(at), still | {"web": 100.0 + at}) for at in range(-20, 101)]
         looks[35] = (15.0, still | {"web": 900.0})  # a moment tells nothing
@@ -153,23 +153,23 @@ class TestFigures:
             watch.lags[change] = [(50.0, 9.0), (150.0, 0.1 + place / 10)]
         return __main__.Soaked(shop, traffic, watch, memory.Memory(), 100.0, 200.0)
 
-    def test_warm_up_is_left_out(self, soaked):
-        found = __main__.figures(soaked)
-        assert (found["requests"], found["p50_ms"]) == (2, 30.0)
-        assert found["replica_lag_p99_s"] == 0.5
+    def test_figures_leave_out_the_warm_up(self, soaked):
+        measured = __main__.figures(soaked)
+        assert (measured["requests"], measured["p50_ms"]) == (2, 30.0)
+        assert measured["replica_lag_p99_s"] == 0.5
 
-    def test_errors_are_never_left_out(self, soaked):
+    def test_figures_leave_out_no_server_error(self, soaked):
         soaked.shop.problems.append("GET feed/: 500")
         assert __main__.figures(soaked)["server_errors"] == 1
 
-    def test_a_kind_of_change_that_nobody_saw_leaves_the_lag_unknown(self, soaked):
+    def test_the_lag_of_a_kind_of_change_never_seen_is_unknown(self, soaked):
         soaked.watch.lags["edited"].clear()
         assert __main__.figures(soaked)["replica_lag_p99_s"] is None
 
 
 class TestOptions:
     @pytest.mark.parametrize("given", [["--minutes", "0"], ["--rate", "nan"], ["--listings", "3"]])
-    def test_nonsense_is_refused_in_a_line(self, given, capsys):
+    def test_a_nonsense_option_is_refused_in_one_line(self, given, capsys):
         with pytest.raises(SystemExit):
             __main__._options(given)
         assert f"argument {given[0]}: found {given[1]}; accepted" in capsys.readouterr().err

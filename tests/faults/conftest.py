@@ -132,10 +132,10 @@ def limit_files(pid: int, most: int) -> None:
 
 def children_of(pid: int, *, state: str = "RSDT") -> list[int]:
     """Children of a process in one of these states: T for stopped, Z for ended; see proc(5)."""
-    found = []
+    children = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             its_state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
             if int(parent) == pid and its_state in state:
-                found.append(int(folder.name))
-    return found
+                children.append(int(folder.name))
+    return children

@@ -31,13 +31,15 @@ class Absence:
 
 def absences(history: list[Entry]) -> list[Absence]:
     """Periods after each acknowledged sale, and between a reservation and the next attempt to release it."""
-    found = [Absence(it.name, it.ended) for it in history if it.what == "sell" and it.is_done]
-    for held in (it for it in history if it.what == "reserve" and it.is_done):
-        ends = (it.began for it in history if it.what == "release" and it.name == held.name)
-        found.append(
+    periods = [
+        Absence(entry.name, entry.ended) for entry in history if entry.what == "sell" and entry.is_done
+    ]
+    for held in (entry for entry in history if entry.what == "reserve" and entry.is_done):
+        ends = (entry.began for entry in history if entry.what == "release" and entry.name == held.name)
+        periods.append(
             Absence(held.name, held.ended, min((end for end in ends if end >= held.ended), default=inf))
         )
-    return found
+    return periods
 
 
 def shown_while_absent(history: list[Entry]) -> list[str]:
@@ -46,20 +48,20 @@ def shown_while_absent(history: list[Entry]) -> list[str]:
     for absence in absences(history):
         away.setdefault(absence.listing, []).append(absence)
     return [
-        f"{it.name} showed {listing}, which was sold or reserved"
-        for it in history
-        for listing in it.shown
+        f"{entry.name} showed {listing}, which was sold or reserved"
+        for entry in history
+        for listing in entry.shown
         for absence in away.get(listing, ())
-        if absence.since < it.began and it.ended < absence.until
+        if absence.since < entry.began and entry.ended < absence.until
     ]
 
 
 def lost_edits(history: list[Entry], titles: dict[str, str]) -> list[str]:
     """Listings whose title is neither that of the last acknowledged edit nor of a later attempt."""
     possible: dict[str, set[str]] = {}
-    for it in sorted((it for it in history if it.what == "edit"), key=lambda it: it.began):
-        before = set() if it.is_done else possible.get(it.name, {titles.get(it.name, "")})
-        possible[it.name] = before | {it.title}
+    for entry in sorted((entry for entry in history if entry.what == "edit"), key=lambda entry: entry.began):
+        before = set() if entry.is_done else possible.get(entry.name, {titles.get(entry.name, "")})
+        possible[entry.name] = before | {entry.title}
     return [name for name, given in possible.items() if titles.get(name) not in given]
 
 
@@ -70,10 +72,13 @@ def violations(
 
     Edits of one listing never overlap.
     """
-    done = {what: Counter(it.name for it in history if it.what == what and it.is_done) for what in WHATS}
-    tried_to_sell = {it.name for it in history if it.what == "sell"}
+    done = {
+        what: Counter(entry.name for entry in history if entry.what == what and entry.is_done)
+        for what in WHATS
+    }
+    tried_to_sell = {entry.name for entry in history if entry.what == "sell"}
     sold = {name for name, status in statuses.items() if status == "sold"}
-    sent = {it.name for it in history if it.what == "send"}
+    sent = {entry.name for entry in history if entry.what == "send"}
     return [
         *shown_while_absent(history),
         *(f"the listing {name} is lost" for name in done["publish"].keys() - statuses.keys()),

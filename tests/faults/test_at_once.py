@@ -38,7 +38,7 @@ def embed() -> dict[str, int]:
 
 
 class TestTwoAtOnce:
-    def test_who_rebuilds_the_index_beside_another_is_refused_and_harms_nothing(
+    def test_a_second_rebuild_of_the_index_at_once_is_refused_and_harms_nothing(
         self, installation, sofas, forking
     ):
         embed()
@@ -53,7 +53,7 @@ class TestTwoAtOnce:
         assert generations.newest(selection.active_encoder().version).number == 2
         assert_agrees(19)
 
-    def test_who_trains_beside_another_is_refused_and_harms_nothing(self, installation, sofas, forking):
+    def test_a_second_training_at_once_is_refused_and_harms_nothing(self, installation, sofas, forking):
         simulate(shopper_count=30, seed=1, now=timezone.now())
         other = installation.forking()
         with forking.halting(installation, "model.synced", "train", "collaborative") as ended:
@@ -68,7 +68,9 @@ class TestTwoAtOnce:
 class TestAWorkerThatSleptTooLong:
     """The lease of a halted worker expires, and another worker does its job."""
 
-    def test_what_it_brings_does_not_replace_what_is_newer(self, installation, sofas, forking):
+    def test_a_worker_that_slept_past_its_lease_does_not_overwrite_newer_embeddings(
+        self, installation, sofas, forking
+    ):
         edited, sold, same = sofas[:3]
         with forking.halting(installation, "embedding.computed", "embed", "--here") as ended:
             services.edit_listing(listing=edited, title="Green armchair")
@@ -86,7 +88,7 @@ class TestAWorkerThatSleptTooLong:
 
 
 class TestTasksTwiceAndInAnyOrder:
-    def test_they_leave_what_one_orderly_run_would(self, installation, sofas):
+    def test_tasks_run_twice_and_in_any_order_leave_what_one_orderly_run_would(self, installation, sofas):
         bob = factories.actor("bob")
         every = [
             indexing_tasks.embed_pending,

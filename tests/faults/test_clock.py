@@ -32,12 +32,14 @@ def seen(actor: Actor, sofa, now) -> None:
 
 @pytest.mark.django_db(transaction=True)
 class TestAClockThatWasAhead:
-    def test_a_claim_that_it_made_is_nobodys(self, sofas, now):
+    def test_jobs_claimed_by_a_clock_ahead_are_embedded(self, sofas, now):
         embedding_jobs._claim(now=now + AHEAD)
         embedding_jobs.embed_claimed_batches(clock=timezone.now)
         assert not EmbeddingJob.objects.exists()
 
-    def test_feeds_trends_and_trainings_bear_events_from_its_time(self, sofas, now, bob, as_bob, follow):
+    def test_feeds_trends_and_trainings_work_with_events_from_the_future(
+        self, sofas, now, bob, as_bob, follow
+    ):
         simulate(shopper_count=30, seed=1, now=now)
         for sofa in sofas[:3]:
             seen(bob, sofa, now + AHEAD)
@@ -50,7 +52,7 @@ class TestAClockThatWasAhead:
         seen(bob, sofas[5], now)
         refresh_collaborative(now=now)
 
-    def test_periodic_work_goes_on(self, sofas, now, bob):
+    def test_roll_ups_and_refreshes_go_on_after_a_clock_was_ahead(self, sofas, now, bob):
         for moment in (now + AHEAD, now):
             seen(bob, sofas[0], moment)
             trending.roll_up(now=moment)

@@ -27,11 +27,11 @@ def start(**environment: str) -> subprocess.CompletedProcess:
 
 
 class TestInProduction:
-    def test_no_process_starts_with_them(self, tmp_path):
+    def test_no_process_starts_with_crash_points_in_production(self, tmp_path):
         refused = start(**PRODUCTION, CRASH_POINTS=str(tmp_path / "crash_points"))
         assert refused.returncode != 0
         assert "CRASH_POINTS is for tests" in refused.stderr
 
-    def test_without_them_it_starts(self):
+    def test_a_process_starts_without_crash_points_in_production(self):
         started = start(**PRODUCTION)
         assert started.returncode == 0, started.stderr

@@ -80,7 +80,9 @@ def publish(seller, title: str, photo: bytes):
 
 
 class TestKilledAtEachStep:
-    def test_nothing_is_lost_or_done_twice(self, worker, installation):
+    def test_an_embedding_worker_killed_at_each_step_loses_nothing_and_repeats_nothing(
+        self, worker, installation
+    ):
         alice, copycat = factories.actor("alice"), factories.actor("copycat")
         for number, step in enumerate(STEPS):
             photo = pictures.saved(pictures.scene(number))
@@ -105,7 +107,7 @@ class TestKilledAtEachStep:
 
 
 class TestPoison:
-    def test_who_kills_each_worker_is_set_aside_the_rest_moves_on_and_a_command_tries_again(
+    def test_a_listing_that_kills_each_worker_is_set_aside_and_a_command_retries_it(
         self, worker, installation
     ):
         alice = factories.actor("alice")

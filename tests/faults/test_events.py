@@ -32,8 +32,8 @@ def batch(sofa) -> dict:
 
 
 def outcomes(reply: dict) -> dict[str, int]:
-    found = [result["outcome"] for result in reply["results"]]
-    return {outcome: found.count(outcome) for outcome in sorted(set(found))}
+    results = [result["outcome"] for result in reply["results"]]
+    return {outcome: results.count(outcome) for outcome in sorted(set(results))}
 
 
 def somebody_waits_for_a_lock() -> bool:
@@ -60,7 +60,7 @@ def while_it_waits(installation, body: dict, key: dict):
 
 
 class TestAWebProcessKilledInABatch:
-    def test_before_the_commit_nothing_is_there_and_the_batch_can_be_sent_again(
+    def test_a_batch_of_events_killed_before_its_commit_leaves_nothing_and_can_be_sent_again(
         self, installation, sofa, key
     ):
         installation.serve()
@@ -82,7 +82,9 @@ class TestAWebProcessKilledInABatch:
         assert not Interaction.objects.exists()
         self.assert_sent_again(installation, sofa, key, {"accepted": COUNT - 1, "parked": 1})
 
-    def test_at_the_commit_all_is_there_and_is_not_counted_again(self, installation, sofa, key):
+    def test_a_batch_of_events_killed_at_its_commit_is_complete_and_not_counted_again(
+        self, installation, sofa, key
+    ):
         """The commit checks foreign keys, so it waits for a lock on the listing."""
         installation.serve()
         web = installation.running[-1]
@@ -109,7 +111,7 @@ class TestAWebProcessKilledInABatch:
 
 
 class TestTheSameBatchTwiceAtOnce:
-    def test_over_two_processes_each_event_is_accepted_once(self, installation, sofa, key):
+    def test_a_batch_sent_to_two_processes_at_once_is_accepted_once(self, installation, sofa, key):
         installation.serve()
         replies = []
 

@@ -37,7 +37,7 @@ def newest_folder():
 
 
 class TestWhatAGenerationSaysOfItself:
-    def test_wherever_a_bit_flips_the_one_before_is_used(self, sofas):
+    def test_a_flipped_bit_in_a_generations_metadata_falls_back_to_the_generation_before(self, sofas):
         file = newest_folder() / "meta.json"
         whole = file.read_bytes()
         for place in range(0, len(whole), EVERY):
@@ -51,7 +51,9 @@ class TestWhatAGenerationSaysOfItself:
 
 @pytest.mark.django_db(transaction=True)
 class TestFilesThatAreCutShortUnderAProcess:
-    def test_who_reads_them_dies_and_the_next_one_serves_all_there_is(self, installation, sofas):
+    def test_a_process_whose_index_files_are_cut_short_is_replaced_by_one_that_serves_every_listing(
+        self, installation, sofas
+    ):
         installation.serve()
         path = f"/api/v1/listings/{sofas[0].external_id}/similar/?limit=50"
 
@@ -81,7 +83,7 @@ def photo_files(installation) -> set[Path]:
 
 @pytest.mark.django_db(transaction=True)
 class TestAFullDisk:
-    def test_an_index_is_refused_in_one_line_and_the_one_before_serves(self, installation, sofas):
+    def test_an_index_rebuilt_on_a_full_disk_is_refused_and_the_one_before_serves(self, installation, sofas):
         forking = installation.forking()
         forking.fill_disk()
         before = newest_folder()
@@ -89,7 +91,9 @@ class TestAFullDisk:
         assert newest_folder() == before
         assert_agrees(20)
 
-    def test_a_photo_is_refused_until_there_is_room_and_leaves_nothing(self, installation, sofas, key):
+    def test_a_photo_on_a_full_disk_is_refused_until_there_is_room_and_leaves_no_file(
+        self, installation, sofas, key
+    ):
         installation.serve()
         path = f"/api/v1/listings/{sofas[1].external_id}/photos/"
         everybody = [installation.running[-1].pid, *children_of(installation.running[-1].pid)]

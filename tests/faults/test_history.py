@@ -26,24 +26,24 @@ STATUSES = {"sofa": "sold", "lamp": "active"}
 TITLES = {"sofa": "Sofa", "lamp": "Red lamp"}
 
 
-def found(history=GOOD, statuses=STATUSES, titles=TITLES, event_ids=("view-1",)) -> list[str]:
+def violations_in(history=GOOD, statuses=STATUSES, titles=TITLES, event_ids=("view-1",)) -> list[str]:
     return violations(list(history), statuses=statuses, titles=titles, event_ids=list(event_ids))
 
 
 class TestTheCheckOfAStorm:
-    def test_a_good_history_has_none(self):
-        assert found() == []
-        assert found(event_ids=["view-1", "view-2"]) == [], "what nobody heard of may have been done"
-        assert found(titles=TITLES | {"lamp": "Green lamp"}) == [], "nor of this edit"
+    def test_a_correct_history_has_no_violation(self):
+        assert violations_in() == []
+        assert violations_in(event_ids=["view-1", "view-2"]) == [], "what nobody heard of may have been done"
+        assert violations_in(titles=TITLES | {"lamp": "Green lamp"}) == [], "nor of this edit"
 
     @pytest.mark.parametrize(("place", "listing"), [(5, "lamp"), (9, "sofa")])
-    def test_what_was_shown_while_it_was_away(self, place, listing):
+    def test_a_listing_shown_while_sold_or_reserved_is_a_violation(self, place, listing):
         history = list(GOOD)
         history[place] = replace(history[place], shown=frozenset({listing}))
-        assert found(history) == [f"feed showed {listing}, which was sold or reserved"]
+        assert violations_in(history) == [f"feed showed {listing}, which was sold or reserved"]
 
     @pytest.mark.parametrize(
-        ("change", "said"),
+        ("change", "violation"),
         [
             ({"statuses": {"sofa": "sold"}}, "the listing lamp is lost"),
             ({"statuses": {"sofa": "active", "lamp": "active"}}, "the sale of sofa is lost"),
@@ -56,5 +56,5 @@ class TestTheCheckOfAStorm:
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
-    def test_what_is_lost_doubled_or_made_up(self, change, said):
-        assert found(**change) == [said]
+    def test_lost_repeated_and_invented_writes_are_violations(self, change, violation):
+        assert violations_in(**change) == [violation]

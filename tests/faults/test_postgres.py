@@ -41,29 +41,29 @@ def is_clean(reply: Reply) -> bool:
 def questions_about(sofa, port: int, key: dict) -> list[Callable[[int], Reply]]:
     """Request functions, one for each thread."""
 
-    def asked(method: str, path: str, body=None):
+    def asking_for(method: str, path: str, body=None):
         return lambda number: ask(port, method, path, body and body(number), key)
 
     def event(number: int) -> dict:
-        told = {"actor": "bob", "listing": sofa.external_id, "kind": "view"}
-        return {"event_id": f"event-{number}"} | told
+        content = {"actor": "bob", "listing": sofa.external_id, "kind": "view"}
+        return {"event_id": f"event-{number}"} | content
 
     def new(number: int) -> dict:
         content = {"title": "Lamp", "price": "5", "category": "Home / Lamps"}
         return {"id": f"lamp-{number}", "seller": "alice"} | content
 
     return [
-        asked("GET", "/api/v1/feed/?actor=bob"),
-        asked("GET", f"/api/v1/listings/{sofa.external_id}/similar/"),
-        asked("GET", "/api/v1/search/?q=sofa"),
-        asked("GET", f"/api/v1/listings/{sofa.external_id}/"),
-        asked("POST", "/api/v1/interactions/", event),
-        asked("POST", "/api/v1/listings/", new),
+        asking_for("GET", "/api/v1/feed/?actor=bob"),
+        asking_for("GET", f"/api/v1/listings/{sofa.external_id}/similar/"),
+        asking_for("GET", "/api/v1/search/?q=sofa"),
+        asking_for("GET", f"/api/v1/listings/{sofa.external_id}/"),
+        asking_for("POST", "/api/v1/interactions/", event),
+        asking_for("POST", "/api/v1/listings/", new),
     ]
 
 
 class TestARestartAndACrashUnderRequests:
-    def test_requests_fail_cleanly_and_then_succeed_without_a_stale_connection(
+    def test_requests_fail_with_503_while_postgresql_is_down_and_then_succeed(
         self, installation, postgres, key
     ):
         sofa = factories.listing(factories.actor("alice"))
@@ -92,10 +92,10 @@ class TestARestartAndACrashUnderRequests:
         assert asking.problems == []
         assert [reply for reply in asking.replies if not is_clean(reply)] == []
         assert {reply.status for reply in asking.since(healed)} <= {200, 201}
-        told = [
+        batches = [
             reply.body for reply in asking.replies if "interactions" in reply.what and reply.status == 200
         ]
-        accepted = [result["event_id"] for reply in told for result in reply["results"]]
+        accepted = [result["event_id"] for reply in batches for result in reply["results"]]
         assert set(accepted) <= set(Interaction.objects.values_list("event_id", flat=True))
         embedding_jobs.embed_claimed_batches(clock=timezone.now)
         made = sum(reply.status == 201 for reply in asking.replies)

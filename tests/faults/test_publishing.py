@@ -35,7 +35,7 @@ def catalogue(installation):
 
 
 class TestAnIndexGeneration:
-    def test_there_is_a_whole_one_at_every_moment_and_the_next_attempt_succeeds(
+    def test_a_rebuild_killed_at_any_step_leaves_a_complete_index_and_the_next_one_succeeds(
         self, installation, catalogue
     ):
         forking = installation.forking()
@@ -57,7 +57,7 @@ class TestAnIndexGeneration:
 
 
 class TestAModel:
-    def test_the_one_before_serves_until_the_row_is_switched_and_the_next_attempt_succeeds(
+    def test_a_training_killed_before_its_row_is_switched_leaves_the_model_before_serving(
         self, installation, monkeypatch
     ):
         alice = factories.actor("alice")

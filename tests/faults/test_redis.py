@@ -71,7 +71,7 @@ def trending_count(own_redis) -> int:
 
 
 class TestRedis:
-    def test_stopped_emptied_and_full_it_costs_time_and_nothing_else(self, running, own_redis, key):
+    def test_no_request_is_lost_while_redis_is_stopped_emptied_or_full(self, running, own_redis, key):
         shop = Shop(running, key)
 
         def heals(after: str) -> None:

@@ -103,14 +103,12 @@ class Market:
 
 
 class TestTheRace:
-    def test_what_is_sold_or_reserved_is_on_no_page_that_is_asked_for_after_it(
-        self, installation, stock, key
-    ):
+    def test_a_sold_or_reserved_listing_is_on_no_page_requested_afterwards(self, installation, stock, key):
         installation.serve()
         market = Market(installation.port, key, stock)
         eventually(lambda: len(shown_on(market.look(0))) == 50, "the feed is full")
-        asked = [market.buy] * BUYERS + [market.hold] * HOLDERS
-        with Asking(*asked) as trading, Asking(*[market.look] * LOOKERS) as looking:
+        trades = [market.buy] * BUYERS + [market.hold] * HOLDERS
+        with Asking(*trades) as trading, Asking(*[market.look] * LOOKERS) as looking:
             time.sleep(LASTS_S)
         assert (trading.problems, looking.problems) == ([], [])
         assert len(looking.replies) > LOOKERS

@@ -212,7 +212,9 @@ def stock(installation) -> list[str]:
 
 
 class TestAStorm:
-    def test_no_promise_is_broken(self, homes, own_redis, key, stock):
+    def test_no_guarantee_is_violated_while_processes_are_killed_under_load(
+        self, homes, own_redis, key, stock
+    ):
         reaper = Reaper(homes, own_redis)
         for home in homes:
             eventually(home._answers, "both web processes answer")

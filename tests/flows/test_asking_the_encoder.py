@@ -34,7 +34,7 @@ def answered(words: str) -> EncodedQuery | None:
 
 
 class TestACrash:
-    def test_the_encoder_comes_back_by_itself(self, installation, monkeypatch):
+    def test_an_encode_worker_whose_encoder_is_killed_recovers_by_itself(self, installation, monkeypatch):
         monkeypatch.setattr(query_client, "PAUSE_S", 0.1)
         worker = installation.start(ENCODE)
         assert eventually(lambda: answered("blue sofa"), "the first query is answered").vector.any()

@@ -46,7 +46,7 @@ class TestTheWholeWay:
         def complete_everywhere() -> bool:
             """Whether several responses in a row satisfy a condition: both web processes answer in turn."""
             answers = [set(ids(installation.get(similar)[1])) for _ in range(6)]
-            return all(found == {f"sofa-{n}" for n in range(1, 5)} for found in answers)
+            return all(similar_ids == {f"sofa-{n}" for n in range(1, 5)} for similar_ids in answers)
 
         eventually(complete_everywhere, "every process finds every sofa, photos and all")
         assert ListingEmbedding.objects.filter(content_version=2).count() == 5
@@ -56,7 +56,7 @@ class TestTheWholeWay:
             assert "sofa-3" not in ids(installation.get("/api/v1/feed/")[1])
         assert installation.get("/api/v1/listings/sofa-3/")[0] == 404
 
-    def test_with_all_workers_stopped_the_next_feed_still_follows_the_shopper(self, installation, key):
+    def test_with_all_workers_stopped_the_next_feed_follows_the_shoppers_events(self, installation, key):
         alice = factories.actor("alice")
         for number in range(25):
             factories.listing(alice, f"Winter coat {number}", path="Clothing / Coats")
@@ -79,7 +79,9 @@ class TestTheWholeWay:
 
 
 class TestAWorkerKilledInTheMiddle:
-    def test_nothing_is_lost_and_database_and_index_agree(self, installation, settings):
+    def test_after_a_killed_embedding_worker_every_listing_is_embedded_and_indexed(
+        self, installation, settings
+    ):
         alice = factories.actor("alice")
         for number in range(500):
             listing = factories.listing(alice, f"Sofa number {number}")
@@ -101,7 +103,9 @@ class TestAWorkerKilledInTheMiddle:
 
 
 class TestWithoutRedis:
-    def test_listings_and_events_are_accepted_and_the_feed_says_what_it_lacks(self, installation, key):
+    def test_without_redis_listings_and_events_are_accepted_and_the_feed_says_what_it_lacks(
+        self, installation, key
+    ):
         installation.environment["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
         installation.serve()
         new = {"id": "sofa", "seller": "alice", "title": "Sofa", "price": "50", "category": "Home / Sofas"}
@@ -116,7 +120,7 @@ class TestWithoutRedis:
 
 
 class TestMovingACatalogue:
-    def test_what_is_exported_comes_in_again_through_the_batch_endpoint(self, as_service, alice, encoder):
+    def test_an_exported_catalogue_is_imported_by_the_batch_endpoint(self, as_service, alice, encoder):
         for number in range(3):
             factories.listing(alice, f"Sofa {number}", latitude=53.8, longitude=-1.55, source_version=number)
         lines = io.StringIO()

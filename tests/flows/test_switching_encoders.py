@@ -28,7 +28,7 @@ def similar(client, listing) -> list[tuple[str, float]]:
     return [(item["listing"]["id"], item["score"]) for item in page["items"]]
 
 
-def found(client, words: str) -> list[str]:
+def search(client, words: str) -> list[str]:
     page = client.get("/api/v1/search/", {"q": words}).json()
     return [item["listing"]["id"] for item in page["items"]]
 
@@ -54,19 +54,19 @@ def market(encoder, settings, tmp_path, now):
 
 
 class TestTheSwitch:
-    def test_the_old_space_answers_until_everything_is_embedded_and_indexed(
+    def test_the_old_encoder_answers_until_everything_is_embedded_and_indexed_by_the_new(
         self, market, follow, anyone, alice, encoder
     ):
         follow(), compact(), follow()
-        asked, sold = market[0], market[1]
+        kept, sold = market[0], market[1]
         services.mark_sold(listing=sold, buyer=None, now=timezone.now())
         follow()
-        before = similar(anyone, asked)
+        before = similar(anyone, kept)
 
         candidate = train_encoder(now=timezone.now(), options=QUICK)
         compact()
         assert follower.snapshot().encoder_version == encoder.version
-        assert similar(anyone, asked) == before
+        assert similar(anyone, kept) == before
 
         newcomer = factories.listing(alice, "velvet armchair", path="Home & Garden / Bargains")
         embed_one_batch()
@@ -74,7 +74,7 @@ class TestTheSwitch:
         follower._replica.tail(), follower._replica.refresh()
         assert EmbeddingJob.objects.exists(), "the switch is under way"
         assert spaces_of(newcomer) == {encoder.version, candidate.version}
-        assert newcomer.external_id in found(anyone, "velvet armchair")
+        assert newcomer.external_id in search(anyone, "velvet armchair")
         assert similar(anyone, newcomer)
         assert follower.snapshot().encoder_version == encoder.version
 
@@ -83,9 +83,9 @@ class TestTheSwitch:
         view = follow()
         assert view.encoder_version == candidate.version
         assert TrainedModel.objects.get(pk=encoder.pk).status == "retired"
-        after = similar(anyone, asked)
+        after = similar(anyone, kept)
         assert after and after != before
-        assert newcomer.external_id in found(anyone, "velvet armchair")
+        assert newcomer.external_id in search(anyone, "velvet armchair")
 
         assert spaces_of(sold) == {candidate.version}
         assert vectors_of(np.array([sold.pk]), view)[1].all(), "who liked it is still shown its like"
@@ -118,12 +118,12 @@ class TestWhatLeftTheMarket:
     def waiting(self) -> list[int]:
         return list(EmbeddingJob.objects.order_by("listing").values_list("listing_id", flat=True))
 
-    def test_without_another_encoder_there_is_nothing_to_do(self, sofas):
+    def test_without_a_candidate_encoder_no_sold_listing_is_embedded_again(self, sofas):
         assert embedding_jobs.is_complete()
         embedding_jobs.request_missing()
         assert self.waiting() == []
 
-    def test_it_follows_into_the_new_space_if_it_had_a_vector_in_the_old_one(self, sofas, candidate):
+    def test_a_sold_listing_is_embedded_by_the_new_encoder_if_it_was_by_the_old(self, sofas, candidate):
         assert not embedding_jobs.is_complete()
         embedding_jobs.request_missing()
         assert self.waiting() == [sofa.pk for sofa in sofas[:4]]
@@ -131,7 +131,7 @@ class TestWhatLeftTheMarket:
         assert embedding_jobs.is_complete()
         assert spaces_of(sofas[4]) == set()
 
-    def test_the_new_space_is_not_served_before_it_followed(self, sofas, candidate):
+    def test_the_new_encoder_does_not_serve_before_sold_listings_are_embedded(self, sofas, candidate):
         embedding_jobs.request_missing()
         EmbeddingJob.objects.filter(listing__in=sofas[2:]).delete()
         embedding_jobs.embed_claimed_batches(clock=timezone.now)
@@ -144,11 +144,11 @@ class TestWhatLeftTheMarket:
         assert compaction.verify().checked == 1, "an index holds what is on offer"
         assert embedding_jobs.is_complete()
 
-    def test_what_is_sold_during_the_switch_is_not_forgotten(self, sofas, candidate):
+    def test_a_listing_sold_while_encoders_switch_is_embedded_by_the_new_one(self, sofas, candidate):
         services.mark_sold(listing=sofas[0], buyer=None, now=timezone.now())
         assert self.waiting() == [sofas[0].pk]
 
-    def test_other_words_of_what_is_sold_need_no_new_vector(self, sofas):
+    def test_new_words_of_a_sold_listing_need_no_new_embedding(self, sofas):
         sold = sofas[2]
         type(sold).objects.filter(pk=sold.pk).update(content_version=9)
         embedding_jobs.request_embeddings([sold.pk])

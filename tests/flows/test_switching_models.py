@@ -55,7 +55,9 @@ class Asking:
 
 
 class TestFeedsGoOn:
-    def test_while_files_are_switched_damaged_and_rolled_back(self, installation, shoppers, key, monkeypatch):
+    def test_feeds_are_served_while_models_are_switched_damaged_and_rolled_back(
+        self, installation, shoppers, key, monkeypatch
+    ):
         installation.serve()
         bob = factories.actor("bob")
         factories.event(bob, Listing.objects.first(), "favourite")

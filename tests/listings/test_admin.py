@@ -45,19 +45,21 @@ def messages_in(response) -> str:
 
 
 class TestTheList:
-    def test_it_shows_thumbnails(self, browser, sofa):
+    def test_the_list_of_listings_shows_thumbnails(self, browser, sofa):
         photo = factories.photo(sofa)
         page = browser.get(CHANGELIST).content.decode()
         assert photo.file.name.replace(".jpg", "-256.jpg") in page
 
-    def test_a_longer_list_takes_no_more_queries(self, browser, alice, django_assert_max_num_queries):
+    def test_the_list_of_listings_takes_at_most_twelve_queries(
+        self, browser, alice, django_assert_max_num_queries
+    ):
         for number in range(6):
             factories.photo(factories.listing(alice, f"Sofa {number}"))
         with django_assert_max_num_queries(12):
             assert browser.get(CHANGELIST).content.decode().count('loading="lazy"') == 6
 
     @pytest.mark.parametrize(
-        ("query", "found"),
+        ("query", "is_listed"),
         [
             ({"status__exact": "active"}, True),
             ({"status__exact": "sold"}, False),
@@ -68,10 +70,10 @@ class TestTheList:
         ],
         ids=str,
     )
-    def test_it_is_filtered_and_searched(self, browser, sofa, query, found):
-        assert (change_page(sofa) in browser.get(CHANGELIST, query).content.decode()) == found
+    def test_the_list_of_listings_is_filtered_and_searched(self, browser, sofa, query, is_listed):
+        assert (change_page(sofa) in browser.get(CHANGELIST, query).content.decode()) == is_listed
 
-    def test_it_is_filtered_by_category_and_by_root(self, browser, alice, sofa):
+    def test_the_list_of_listings_is_filtered_by_category_and_root_category(self, browser, alice, sofa):
         boat = factories.listing(alice, "Canoe", path="Boats / Canoes")
         for query in (
             {"category__id__exact": boat.category_id},
@@ -81,7 +83,7 @@ class TestTheList:
             assert change_page(boat) in page
             assert change_page(sofa) not in page
 
-    def test_it_is_for_staff(self, client, sofa):
+    def test_the_list_of_listings_is_for_staff_only(self, client, sofa):
         assert client.get(CHANGELIST).headers["Location"].startswith("/admin/login/")
 
 
@@ -100,14 +102,16 @@ class TestActions:
             ("active", "withdraw", "withdrawn"),
         ],
     )
-    def test_they_go_through_services(self, browser, sofa, announced, before, action, after):
+    def test_admin_actions_change_the_status_and_announce_it(
+        self, browser, sofa, announced, before, action, after
+    ):
         Listing.objects.filter(pk=sofa.pk).update(status=before)
         response = self.act(browser, action, sofa)
         assert ": 1." in messages_in(response)
         assert Listing.objects.get().status == after
         assert announced == [[sofa.pk]]
 
-    def test_what_is_refused_is_said_and_the_rest_is_done(self, browser, alice, sofa):
+    def test_an_admin_action_names_the_listings_it_refuses_and_changes_the_others(self, browser, alice, sofa):
         draft = factories.listing(alice, status="draft")
         messages = messages_in(self.act(browser, "mark_sold", sofa, draft))
         assert f"Left alone: Listing {draft.external_id} is draft" in messages
@@ -115,7 +119,7 @@ class TestActions:
         sofa.refresh_from_db()
         assert sofa.status == "sold"
 
-    def test_nothing_can_be_deleted(self, browser, sofa):
+    def test_listings_cannot_be_deleted_in_the_admin(self, browser, sofa):
         self.act(browser, "delete_selected", sofa)
         url = reverse("admin:listings_listing_delete", args=[sofa.pk])
         assert browser.post(url, {"post": "yes"}).status_code == 403
@@ -129,7 +133,7 @@ class TestAdding:
     def sofas(self, db) -> Category:
         return factories.category()
 
-    def test_with_a_photo(self, browser, alice, sofas, announced, settings):
+    def test_staff_add_a_listing_with_a_photo(self, browser, alice, sofas, announced, settings):
         photo = SimpleUploadedFile("sofa.jpg", factories.picture(), "image/jpeg")
         fields = form(external_id="sofa-1", seller=alice.pk, add_photo=photo)
         assert browser.post(self.ADD, fields).status_code == 302
@@ -138,11 +142,11 @@ class TestAdding:
         assert (settings.MEDIA_ROOT / sofa.photos.get().file.name).is_file()
         assert announced == [[sofa.pk]]
 
-    def test_an_empty_form_can_be_opened(self, browser, sofas):
+    def test_the_form_for_a_new_listing_opens(self, browser, sofas):
         assert browser.get(self.ADD).status_code == 200
 
     @pytest.mark.parametrize("data", [b"", b"no photo", factories.picture(image_format="PNG")])
-    def test_a_bad_photo_is_an_error_of_the_form(self, browser, alice, sofas, settings, data):
+    def test_a_bad_photo_is_an_error_of_the_listing_form(self, browser, alice, sofas, settings, data):
         photo = SimpleUploadedFile("sofa.jpg", data, "image/jpeg")
         response = browser.post(self.ADD, form(external_id="x", seller=alice.pk, add_photo=photo))
         assert response.status_code == 200
@@ -165,7 +169,7 @@ class TestAdding:
         ],
         ids=str,
     )
-    def test_bad_values_are_errors_of_the_form(self, browser, alice, sofas, bad):
+    def test_bad_values_are_errors_of_the_listing_form(self, browser, alice, sofas, bad):
         response = browser.post(self.ADD, form(external_id="x", seller=alice.pk) | bad)
         assert response.status_code == 200
         assert response.context["adminform"].form.errors
@@ -173,11 +177,11 @@ class TestAdding:
 
 
 class TestEditing:
-    def test_the_page_shows_the_photos(self, browser, sofa):
+    def test_a_listings_page_shows_its_photos(self, browser, sofa):
         photo = factories.photo(sofa)
         assert photo.file.name.removesuffix(".jpg") in browser.get(change_page(sofa)).content.decode()
 
-    def test_a_change_is_saved_and_announced(self, browser, sofa, announced):
+    def test_an_edit_in_the_admin_is_saved_and_announced(self, browser, sofa, announced):
         fields = form(title="Green sofa", price="45", latitude="53.8", longitude="-1.5")
         assert browser.post(change_page(sofa), fields).status_code == 302
         sofa.refresh_from_db()
@@ -185,17 +189,17 @@ class TestEditing:
         assert sofa.content_version == 2
         assert announced == [[sofa.pk]]
 
-    def test_a_photo_can_be_added(self, browser, sofa):
+    def test_a_photo_can_be_added_on_a_listings_page(self, browser, sofa):
         photo = SimpleUploadedFile("sofa.png", factories.picture(image_format="PNG"), "image/png")
         browser.post(change_page(sofa), form(add_photo=photo))
         assert Photo.objects.get().listing == sofa
 
-    def test_status_seller_and_id_are_not_fields(self, browser, sofa, bob):
+    def test_status_seller_and_id_cannot_be_edited_in_the_listing_form(self, browser, sofa, bob):
         browser.post(change_page(sofa), form(status="sold", seller=bob.pk, external_id="other"))
         after = Listing.objects.get()
         assert (after.status, after.seller, after.external_id) == ("active", sofa.seller, sofa.external_id)
 
-    def test_what_the_services_refuse_is_said(self, browser, sofa):
+    def test_an_edit_that_the_services_refuse_is_shown_as_a_message(self, browser, sofa):
         browser.post(change_page(sofa), form(source_version="5"))
         response = browser.post(change_page(sofa), form(title="Old", source_version="4"))
         assert "source_version 5" in messages_in(response)
@@ -205,15 +209,15 @@ class TestEditing:
 class TestCategories:
     ADD = "/admin/listings/category/add/"
 
-    def test_a_new_one_brings_its_parents(self, browser):
+    def test_a_category_added_in_the_admin_gets_its_parents(self, browser):
         assert browser.post(self.ADD, {"path": "Boats / Canoes"}).status_code == 302
         assert Category.objects.get(path="Boats / Canoes").parent.path == "Boats"
 
-    def test_a_path_that_is_none_is_refused(self, browser):
+    def test_an_invalid_category_path_is_refused_in_the_admin(self, browser):
         assert "not a category path" in messages_in(browser.post(self.ADD, {"path": "Boats / "}))
         assert not Category.objects.exists()
 
-    def test_a_path_is_final(self, browser, sofa):
+    def test_a_categorys_path_cannot_be_edited(self, browser, sofa):
         url = reverse("admin:listings_category_change", args=[sofa.category_id])
         browser.post(url, {"path": "Elsewhere"})
         assert not Category.objects.filter(path="Elsewhere").exists()
@@ -221,11 +225,11 @@ class TestCategories:
 
 class TestTheRest:
     @pytest.mark.parametrize("model", ["actor", "category", "place", "listing"])
-    def test_every_list_opens_and_searches(self, browser, sofa, model):
+    def test_every_list_of_the_catalogues_admin_opens_and_searches(self, browser, sofa, model):
         assert browser.get(f"/admin/listings/{model}/").status_code == 200
         assert browser.get(f"/admin/listings/{model}/", {"q": "a"}).status_code == 200
 
-    def test_an_actor_can_be_edited(self, browser, bob):
+    def test_staff_can_edit_an_actor(self, browser, bob):
         url = reverse("admin:listings_actor_change", args=[bob.pk])
         assert browser.get(url).status_code == 200
         browser.post(url, {"external_id": "robert", "kind": "member", "user": "", "merged_into": ""})

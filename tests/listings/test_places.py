@@ -42,7 +42,7 @@ def gazetteer():
 
 
 class TestLoading:
-    def test_towns_are_stored_once(self):
+    def test_towns_of_the_gazetteer_are_stored_once(self):
         assert places.load_gazetteer("GB") == len(CITIES)
         assert places.load_gazetteer("GB") == 0
         assert Place.objects.count() == len(CITIES)
@@ -65,28 +65,28 @@ class TestLoading:
 @pytest.mark.usefixtures("gazetteer")
 class TestPlacing:
     def placed(self, *locations: str) -> list[tuple[float, float] | None]:
-        found = places.place_locations(locations, "GB")
-        return [found[name] and (found[name].latitude, found[name].longitude) for name in locations]
+        place_of = places.place_locations(locations, "GB")
+        return [place_of[name] and (place_of[name].latitude, place_of[name].longitude) for name in locations]
 
     def test_a_town_with_one_match_is_placed_and_learns_its_county(self):
         assert self.placed("Didcot, Oxonshire") == [(51.6, -1.2)]
         assert str(Place.objects.get(name="Didcot")) == "Didcot, Oxonshire"
 
-    def test_spelling_does_not_matter(self):
+    def test_towns_are_found_in_other_spellings(self):
         expected = [(51.7, -1.4)] * 3
         assert (
             self.placed("St Olave on Sea, X", "ST. OLAVE-ON-SEA, X", "Saint Olave upon Sea City Centre, X")
             == expected
         )
 
-    def test_another_name_of_the_town_will_do(self):
+    def test_a_town_is_found_by_an_alternative_name(self):
         assert self.placed("Stow, Tyneside") == [(55.0, -1.6)]
 
-    def test_of_two_towns_the_one_near_its_county_is_meant(self):
+    def test_of_two_towns_of_one_name_the_one_near_the_county_is_chosen(self):
         county = ["Faringdon, Oxonshire", "Didcot, Oxonshire"]
         assert self.placed(*county, "Newtown, Oxonshire")[-1] == (51.65, -1.5)
 
-    def test_without_a_county_to_go_by_the_largest_is_meant(self):
+    def test_of_two_towns_of_one_name_without_a_known_county_the_larger_is_chosen(self):
         assert self.placed("Newtown, Nowhereshire", "Newtown") == [(55.0, -4.0)] * 2
 
     def test_an_unknown_town_stands_at_the_mean_of_its_countys_towns(self):
@@ -95,20 +95,20 @@ class TestPlacing:
         county = Place.objects.get(name="Oxonshire")
         assert county.population is None and str(county) == "Oxonshire"
 
-    def test_a_namesake_at_the_other_end_of_the_country_is_not_meant(self):
+    def test_a_namesake_far_from_the_county_is_not_chosen(self):
         placed = self.placed(
             "Faringdon, Oxonshire", "Didcot, Oxonshire", "Newtown, Oxonshire", "Lonely, Oxonshire"
         )
         assert placed[-1] != (58.0, -4.0) and abs(placed[-1][0] - 51.6) < 0.1
 
-    def test_what_nobody_knows_has_no_place(self):
+    def test_an_unknown_location_has_no_place(self):
         assert self.placed("Hamlet, Nowhereshire", ",", "???") == [None] * 3
 
     def test_a_town_that_names_its_county_and_the_county_are_both_kept(self):
         assert self.placed("Lonely, Lonely", "Elsewhere, Lonely") == [(58.0, -4.0)] * 2
         assert Place.objects.filter(name="Lonely").count() == 2
 
-    def test_a_second_run_finds_the_same_places_and_makes_none(self):
+    def test_placing_locations_again_finds_the_same_places_and_creates_none(self):
         locations = ["Faringdon, Oxonshire", "Hamlet, Oxonshire", "Newtown, Oxonshire", "Lonely, Lonely"]
         first = places.place_locations(locations, "GB")
         count = Place.objects.count()
@@ -118,6 +118,6 @@ class TestPlacing:
         }
         assert Place.objects.count() == count
 
-    def test_a_known_county_keeps_its_point(self):
+    def test_a_known_county_keeps_its_coordinates(self):
         first = self.placed("Faringdon, Oxonshire", "Oxonshire")[1]
         assert self.placed("Didcot, Oxonshire", "Oxonshire")[1] == first

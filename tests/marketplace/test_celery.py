@@ -1,12 +1,10 @@
 """Configuration of Celery. tests/flows sends real messages."""
 
 import socket
-from datetime import timedelta
 
 import pytest
 from kombu.exceptions import OperationalError
 from kombu.serialization import dumps, loads
-from kombu.utils.imports import symbol_by_name
 
 from marketplace import settings
 from marketplace.celery import app, broker_address
@@ -23,7 +21,7 @@ def queue_of(task: str) -> str:
 
 
 class TestTimeouts:
-    def test_the_visibility_timeout_stands_in_all_three_places(self):
+    def test_the_visibility_timeout_is_the_same_in_all_three_settings(self):
         places = [
             conf.visibility_timeout,
             conf.broker_transport_options["visibility_timeout"],
@@ -32,17 +30,17 @@ class TestTimeouts:
         assert len(set(places)) == 1
         assert places[0] > 0
 
-    def test_time_limits_are_under_half_of_it(self):
+    def test_task_time_limits_are_under_half_the_visibility_timeout(self):
         assert conf.task_soft_time_limit < conf.task_time_limit < conf.visibility_timeout / 2
 
-    def test_so_are_the_limits_of_every_task(self):
+    def test_time_limits_of_single_tasks_are_under_half_the_visibility_timeout(self):
         for name in TASKS:
             limits = (app.tasks[name].time_limit, app.tasks[name].soft_time_limit)
             assert all(limit is None or limit < conf.visibility_timeout / 2 for limit in limits), name
 
 
 class TestSilence:
-    def test_a_broker_that_says_nothing_is_given_up(self):
+    def test_a_silent_broker_is_given_up_after_the_socket_timeout(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"redis://127.0.0.1:{silent.getsockname()[1]}"
             hurried = conf.broker_transport_options | {"socket_timeout": 0.2}
@@ -53,84 +51,50 @@ class TestSilence:
             ):
                 ring(connection=connection, retry=False)
 
-    def test_that_is_longer_than_a_worker_waits_for_work(self):
+    def test_the_socket_timeout_is_longer_than_a_worker_waits_for_messages(self):
         with app.connection_for_read() as connection:
             wait_s = connection.default_channel.brpop_timeout
         assert wait_s < conf.broker_transport_options["socket_timeout"] < conf.visibility_timeout
 
 
-class TestAClockThatWasAhead:
-    @pytest.fixture
-    def scheduler(self, tmp_path):
-        """Beat's scheduler, with its own schedule file."""
-        begun = []
-
-        def begin():
-            kept = {"schedule_filename": str(tmp_path / "schedule"), "app": app, "lazy": False}
-            begun.append(symbol_by_name(conf.beat_scheduler)(**kept))
-            return begun[-1]
-
-        yield begin
-        for each in begun:
-            each.close()
-
-    @pytest.mark.parametrize("is_started_anew", [False, True])
-    def test_does_not_stop_what_beat_rings(self, scheduler, monkeypatch, is_started_anew):
-        rung = []
-        beat = scheduler()
-        for entry in beat.schedule.values():
-            entry.last_run_at = entry.default_now() + timedelta(days=3650)
-        if is_started_anew:
-            beat.close()
-            beat = scheduler()
-        monkeypatch.setattr(beat, "apply_entry", lambda entry, producer=None: rung.append(entry.name))
-        assert beat.tick() <= 2
-        for entry in beat.schedule.values():
-            entry.last_run_at -= timedelta(minutes=2)
-        beat._heap = None
-        for _ in beat.schedule:
-            beat.tick()
-        assert {"embed-pending", "roll-up-trending", "train-when-due"} <= set(rung)
-
-
 class TestDelivery:
-    def test_a_task_is_acknowledged_when_it_is_done(self):
+    def test_tasks_are_acknowledged_when_they_are_done(self):
         assert conf.task_acks_late
         assert conf.task_reject_on_worker_lost
         assert all(app.tasks[name].acks_late for name in TASKS if name != ENCODE)
 
-    def test_a_query_to_encode_is_not_tried_again_by_a_worker_that_it_crashed(self):
+    def test_an_encode_task_that_crashed_its_worker_is_not_retried(self):
         assert not app.tasks[ENCODE].acks_late
         assert not app.tasks[ENCODE].reject_on_worker_lost
 
-    def test_no_worker_keeps_messages_in_hand(self):
+    def test_workers_prefetch_one_message(self):
         assert conf.worker_prefetch_multiplier == 1
 
-    def test_a_worker_is_given_time_to_finish(self):
+    def test_workers_get_time_to_finish_their_tasks(self):
         assert conf.worker_soft_shutdown_timeout > 0
 
-    def test_results_are_not_kept(self):
+    def test_task_results_are_not_kept(self):
         assert conf.task_ignore_result
 
 
 class TestMessages:
-    def test_json_only(self):
+    def test_messages_are_json_only(self):
         assert conf.accept_content == ["json"]
         assert (conf.task_serializer, conf.result_serializer) == ("json", "json")
 
-    def test_a_pickle_is_refused(self):
+    def test_a_pickled_message_is_refused(self):
         kind, encoding, body = dumps({"a": 1}, serializer="pickle")
         with pytest.raises(Exception, match="pickle"):
             loads(body, kind, encoding, accept=conf.accept_content)
 
-    def test_no_scheduled_task_carries_anything(self):
+    def test_scheduled_tasks_have_no_arguments(self):
         for entry in conf.beat_schedule.values():
             assert not entry.get("args")
             assert not entry.get("kwargs")
 
 
 class TestQueues:
-    def test_there_are_tasks(self):
+    def test_tasks_of_the_apps_are_registered(self):
         assert "recommendations.tasks.embed_pending" in TASKS
 
     @pytest.mark.parametrize("task", TASKS)
@@ -141,20 +105,20 @@ class TestQueues:
         named = {*conf.task_routes, *(entry["task"] for entry in conf.beat_schedule.values())}
         assert named <= set(TASKS)
 
-    def test_embedding_and_training_do_not_wait_for_each_other(self):
+    def test_embedding_training_and_events_have_queues_of_their_own(self):
         assert queue_of("recommendations.tasks.embed_pending") == "embeddings"
         assert queue_of("recommendations.tasks.train_collaborative") == "training"
         assert queue_of("recommendations.tasks.roll_up_trending") == "events"
 
-    def test_hosts_of_photos_keep_neither_embeddings_nor_events_nor_queries_waiting(self):
+    def test_fetching_photos_runs_in_the_training_queue(self):
         assert queue_of("recommendations.tasks.fetch_photos") == "training"
 
-    def test_queries_have_a_worker_of_their_own(self):
+    def test_queries_to_encode_have_a_queue_of_their_own(self):
         assert queue_of(ENCODE) == "encode"
         assert [task for task in TASKS if queue_of(task) == "encode"] == [ENCODE]
         assert ENCODE not in [entry["task"] for entry in conf.beat_schedule.values()]
 
-    def test_a_bell_that_nobody_heard_does_not_pile_up(self):
+    def test_messages_of_frequent_tasks_expire_within_a_minute(self):
         for entry in conf.beat_schedule.values():
             if isinstance(entry["schedule"], float):
                 assert entry["options"]["expires"] <= 60
@@ -174,10 +138,10 @@ class TestBrokerAddress:
             ("rediss://localhost?ssl_cert_reqs=none", "rediss://localhost?ssl_cert_reqs=none"),
         ],
     )
-    def test_celery_spells_some_addresses_in_its_own_way(self, redis_url, expected):
+    def test_redis_urls_are_spelt_as_celery_expects(self, redis_url, expected):
         assert broker_address(redis_url) == expected
 
-    def test_the_spelling_leads_to_our_redis(self):
+    def test_the_broker_url_leads_to_the_configured_redis(self):
         assert conf.broker_url == broker_address(settings.REDIS_URL)
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=5)

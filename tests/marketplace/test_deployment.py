@@ -32,45 +32,45 @@ def dockerfile(instruction: str) -> list[str]:
 
 class TestCommands:
     @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
-    def test_each_process_of_the_demo_is_a_service_with_the_same_command(self, process):
+    def test_each_process_of_the_demo_is_a_compose_service_with_the_same_command(self, process):
         assert shlex.split(SERVICES[process.name]["command"]) == process.words(bind=BIND)
 
     @pytest.mark.parametrize("name", PREPARATIONS)
-    def test_each_preparation_of_the_demo_is_a_one_shot(self, name):
+    def test_each_preparation_of_the_demo_is_a_one_shot_compose_service(self, name):
         assert SERVICES[name]["command"] == PREPARATIONS[name]
         assert is_one_shot(SERVICES[name])
 
-    def test_there_is_no_service_that_the_demo_does_not_know(self):
+    def test_compose_has_no_service_beyond_the_demos_processes_and_servers(self):
         assert set(SERVICES) == {process.name for process in PROCESSES} | set(PREPARATIONS) | SERVERS
 
-    def test_the_image_alone_serves_the_web(self):
+    def test_the_images_default_command_is_the_web_process(self):
         web = next(process for process in PROCESSES if process.name == "web")
         assert json.loads(dockerfile("CMD")[-1]) == web.words(bind=BIND)
 
 
 class TestEnvironment:
     @pytest.mark.parametrize("name", set(SERVICES) - SERVERS)
-    def test_settings_know_every_variable(self, name):
+    def test_every_variable_that_compose_sets_is_a_setting(self, name):
         assert set(SERVICES[name]["environment"]) <= SETTINGS | set(COUNTS)
 
     @pytest.mark.parametrize("name", set(SERVICES) - SERVERS)
-    def test_every_setting_of_the_operator_reaches_them(self, name):
+    def test_every_setting_can_be_passed_to_each_compose_service(self, name):
         given = SERVICES[name]["environment"]
         assert SETTINGS - set(given) == {"VAR", "PORT", "DEBUG"}  # the image sets the first two
-        asked = {setting for setting in SETTINGS if f"${{{setting}:" in given.get(setting, "")}
-        assert SETTINGS - asked == {"VAR", "PORT", "DEBUG", "DATABASE_URL", "REDIS_URL"}
+        passed_on = {setting for setting in SETTINGS if f"${{{setting}:" in given.get(setting, "")}
+        assert SETTINGS - passed_on == {"VAR", "PORT", "DEBUG", "DATABASE_URL", "REDIS_URL"}
 
     @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
-    def test_native_threads_are_those_of_the_demo(self, process):
+    def test_compose_services_have_the_native_threads_of_the_demo(self, process):
         given = SERVICES[process.name]["environment"]
         assert {name: given[name] for name in COUNTS if name in given} == dict(process.environment)
 
-    def test_secrets_come_from_outside(self):
+    def test_compose_requires_secrets_from_the_environment(self):
         assert SERVICES["web"]["environment"]["SECRET_KEY"].startswith("${SECRET_KEY:?")
         assert ":${POSTGRES_PASSWORD:?" in SERVICES["web"]["environment"]["DATABASE_URL"]
         assert SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
 
-    def test_values_that_compose_fills_in_are_accepted(self):
+    def test_defaults_that_compose_fills_in_are_valid_settings(self):
         filled = {
             name.lower(): re.sub(
                 r"\$\{\w+:(?:-([^}]*)|\?[^}]*)\}", lambda m: "x" * 40 if m[1] is None else m[1], value
@@ -85,7 +85,7 @@ class TestHealthcheck:
     @pytest.mark.parametrize(
         "hosts", ["shop.example", ".shop.example", "*", "shop.example,127.0.0.1", "localhost,127.0.0.1"]
     )
-    def test_web_is_asked_by_a_name_that_it_answers_to(self, hosts, client, settings, monkeypatch):
+    def test_the_web_healthcheck_uses_a_host_name_that_is_allowed(self, hosts, client, settings, monkeypatch):
         settings.ALLOWED_HOSTS = Environment(allowed_hosts=hosts).allowed_hosts
         replies = []
 
@@ -104,28 +104,28 @@ class TestHealthcheck:
 
 class TestSafety:
     @pytest.mark.parametrize("name", SERVICES)
-    def test_every_service_has_a_healthcheck_or_ends_by_itself(self, name):
+    def test_every_compose_service_has_a_healthcheck_or_ends_by_itself(self, name):
         assert is_one_shot(SERVICES[name]) or SERVICES[name]["healthcheck"]["test"]
 
     @pytest.mark.parametrize("name", SERVICES)
-    def test_no_service_runs_as_root(self, name):
+    def test_no_compose_service_runs_as_root(self, name):
         assert SERVICES[name]["user"] not in ("", "root", "0")
 
-    def test_the_image_does_not_run_as_root_either(self):
+    def test_the_image_does_not_run_as_root(self):
         assert dockerfile("USER")[-1] not in ("root", "0")
         assert f"--uid {SERVICES['web']['user']}" in dockerfile("RUN")[-1]
 
-    def test_only_web_is_published_and_only_to_this_host(self):
+    def test_only_the_web_service_publishes_a_port_and_only_to_this_host(self):
         assert [name for name, service in SERVICES.items() if "ports" in service] == ["web"]
         assert all(port.startswith("127.0.0.1:") for port in SERVICES["web"]["ports"])
 
     @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
-    def test_nothing_starts_before_the_tables_are_there(self, process):
+    def test_every_process_waits_for_the_migrations(self, process):
         assert (
             SERVICES[process.name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
         )
 
-    def test_what_is_written_outlives_the_containers(self):
+    def test_folders_that_services_write_are_volumes(self):
         mounted = {
             volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])
         }

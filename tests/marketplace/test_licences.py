@@ -24,13 +24,13 @@ def listed(file: str) -> dict[str, str]:
     return {normalised(package): licence for package, licence in rows if package != "Name"}
 
 
-def test_the_page_lists_exactly_the_pinned_packages():
+def test_the_licences_page_lists_exactly_the_pinned_packages():
     for file in PINS:
         assert len(pinned(file)) > 5
         assert set(listed(file)) == pinned(file), f"{file}: run `make licences`"
 
 
-def test_every_licence_is_declared_but_one():
+def test_every_pinned_package_but_one_declares_its_licence():
     undeclared = [
         package for file in PINS for package, licence in listed(file).items() if licence == "UNKNOWN"
     ]

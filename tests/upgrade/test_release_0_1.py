@@ -71,34 +71,34 @@ def answers(environment, expected) -> dict:
     return json.loads(run(LOOK, environment | {"EXPECTED": json.dumps(expected)}).splitlines()[-1])
 
 
-def test_the_index_generation_is_read_and_not_built_again(answers, expected):
+def test_the_index_generation_of_the_old_release_is_read_and_not_built_again(answers, expected):
     assert answers["generation"] == expected["generation"]
     assert answers["encoder_version"] == expected["encoder_version"]
     assert answers["live_listing_count"] == expected["live_listing_count"]
 
 
-def test_the_change_log_is_followed_from_where_it_was(answers, expected):
+def test_the_change_log_of_the_old_release_is_followed_from_where_it_was(answers, expected):
     assert answers["seq"] >= expected["seq"]
 
 
-def test_the_collaborative_model_serves(answers, expected):
+def test_the_collaborative_model_of_the_old_release_serves(answers, expected):
     assert answers["collaborative_version"] == expected["collaborative_version"]
     assert answers["degraded"] == expected["degraded"]
 
 
-def test_a_feed_is_personalised(answers, expected):
+def test_a_feed_is_personalised_after_the_upgrade(answers, expected):
     assert len(answers["first_page"]) == len(expected["first_page"])
     assert any(answers["reasons"])
 
 
-def test_a_cursor_given_out_before_leads_to_the_same_second_page(answers, expected):
+def test_a_cursor_of_the_old_release_leads_to_the_same_second_page(answers, expected):
     assert answers["second_page"] == expected["second_page"]
 
 
-def test_similar_listings_have_the_same_scores(answers, expected):
+def test_similar_listings_have_the_same_scores_after_the_upgrade(answers, expected):
     assert answers["similar"] == pytest.approx(expected["similar"], abs=1e-4)
 
 
-def test_a_service_key_issued_before_is_accepted(answers):
+def test_a_service_key_of_the_old_release_is_accepted(answers):
     assert answers["listing_status"] == 200
     assert answers["event_outcomes"] == ["accepted"]

@@ -25,7 +25,7 @@ def outcomes(results) -> list[str]:
 
 
 class TestOutcomes:
-    def test_a_new_row_is_created_on_the_market(self, upsert, now):
+    def test_a_new_row_creates_an_active_listing(self, upsert, now):
         result = upsert(SOFA)[0]
         sofa = Listing.objects.get()
         assert (result.outcome, result.listing_id) == (UpsertOutcome.CREATED, sofa.pk)
@@ -37,7 +37,7 @@ class TestOutcomes:
         assert outcomes(upsert(SOFA, at=now + timedelta(hours=1))) == ["unchanged"]
         assert Listing.objects.values().get() == before
 
-    def test_another_price_is_an_update(self, upsert, now):
+    def test_a_row_with_another_price_updates_its_listing(self, upsert, now):
         upsert(SOFA)
         later = now + timedelta(hours=1)
         assert outcomes(upsert(replace(SOFA, price=Decimal(45)), at=later)) == ["updated"]
@@ -47,12 +47,14 @@ class TestOutcomes:
     @pytest.mark.parametrize(
         ("change", "content_version"), [({"title": "Green sofa"}, 2), ({"price": Decimal(1)}, 1)], ids=str
     )
-    def test_only_words_make_a_new_content_version(self, upsert, change, content_version):
+    def test_new_words_in_a_row_make_a_new_content_version_and_a_new_price_does_not(
+        self, upsert, change, content_version
+    ):
         upsert(SOFA)
         upsert(replace(SOFA, **change))
         assert Listing.objects.get().content_version == content_version
 
-    def test_an_older_source_version_is_stale_and_changes_nothing(self, upsert):
+    def test_a_row_with_an_older_source_version_is_stale_and_changes_nothing(self, upsert):
         upsert(replace(SOFA, source_version=3))
         assert outcomes(upsert(replace(SOFA, title="Old", status="sold", source_version=2))) == ["stale"]
         sofa = Listing.objects.get()
@@ -63,13 +65,13 @@ class TestOutcomes:
         upsert(replace(SOFA, title="News"))
         assert Listing.objects.get().source_version == 3
 
-    def test_the_second_row_with_an_id_is_rejected(self, upsert):
+    def test_the_second_row_of_a_batch_with_the_same_id_is_rejected(self, upsert):
         results = upsert(SOFA, replace(SOFA, title="Again"))
         assert outcomes(results) == ["created", "rejected"]
         assert "twice" in results[1].reason
         assert Listing.objects.get().title == "Blue sofa"
 
-    def test_another_sellers_listing_is_left_alone(self, upsert):
+    def test_a_row_for_another_sellers_listing_is_rejected(self, upsert):
         upsert(SOFA)
         results = upsert(replace(SOFA, seller="charlie", price=Decimal(1)))
         assert outcomes(results) == ["rejected"]
@@ -90,31 +92,31 @@ class TestOutcomes:
 
 class TestStatuses:
     @pytest.mark.parametrize("status", Listing.Status.values)
-    def test_a_new_row_may_come_in_any_status(self, upsert, now, status):
+    def test_a_new_row_may_have_any_status(self, upsert, now, status):
         upsert(replace(SOFA, status=status))
         sofa = Listing.objects.get()
         assert (sofa.status, sofa.sold_at) == (status, now if status == "sold" else None)
 
-    def test_without_a_status_a_listing_stays_as_it_is(self, upsert):
+    def test_a_row_without_a_status_leaves_the_listings_status(self, upsert):
         upsert(replace(SOFA, status="reserved"))
         assert outcomes(upsert(SOFA)) == ["unchanged"]
         assert Listing.objects.get().status == "reserved"
 
-    def test_a_sale_is_an_update_with_its_time(self, upsert, now):
+    def test_a_row_that_says_sold_updates_the_listing_and_its_time_of_sale(self, upsert, now):
         upsert(SOFA)
         later = now + timedelta(hours=1)
         assert outcomes(upsert(replace(SOFA, status="sold"), at=later)) == ["updated"]
         assert Listing.objects.get().sold_at == later
 
     @pytest.mark.parametrize("status", sorted(set(Listing.Status.values) - {"sold"}))
-    def test_sold_stays_sold(self, upsert, status):
+    def test_a_row_cannot_bring_back_a_sold_listing(self, upsert, status):
         upsert(replace(SOFA, status="sold"))
         results = upsert(replace(SOFA, status=status, title="Back again"))
         assert outcomes(results) == ["rejected"]
         assert "stays sold" in results[0].reason
         assert Listing.objects.get().title == "Blue sofa"
 
-    def test_a_buyer_who_is_known_here_is_not_lost(self, upsert, bob, now):
+    def test_a_row_that_says_sold_keeps_the_known_buyer(self, upsert, bob, now):
         upsert(SOFA)
         services.mark_sold(listing=Listing.objects.get(), buyer=bob, now=now)
         assert outcomes(upsert(replace(SOFA, status="sold"))) == ["unchanged"]
@@ -122,22 +124,22 @@ class TestStatuses:
 
 
 class TestTimes:
-    def test_a_time_of_its_own_is_kept(self, upsert, ago):
+    def test_a_rows_time_of_creation_is_kept(self, upsert, ago):
         upsert(replace(SOFA, created_at=ago(days=9)))
         assert Listing.objects.get().created_at == ago(days=9)
 
-    def test_nothing_is_newer_than_new(self, upsert, now):
+    def test_a_rows_time_of_creation_in_the_future_becomes_now(self, upsert, now):
         upsert(replace(SOFA, created_at=now + timedelta(days=9)))
         assert Listing.objects.get().created_at == now
 
 
 class TestWhatIsMade:
-    def test_sellers_and_categories_are_made_once(self, upsert):
+    def test_a_batch_creates_each_seller_and_category_once(self, upsert):
         upsert(SOFA, replace(SOFA, external_id="two"), replace(SOFA, external_id="three", seller="bob"))
         assert set(Actor.objects.values_list("external_id", flat=True)) == {"alice", "bob"}
         assert list(Category.objects.values_list("path", flat=True)) == ["Home", "Home / Sofas"]
 
-    def test_those_that_exist_are_used(self, upsert, alice):
+    def test_a_batch_uses_existing_sellers_and_categories(self, upsert, alice):
         sofas = factories.category("Home / Sofas")
         upsert(SOFA)
         listing = Listing.objects.get()
@@ -145,7 +147,7 @@ class TestWhatIsMade:
 
 
 class TestAnnouncing:
-    def test_one_announcement_names_what_was_written(self, upsert, announced):
+    def test_a_batch_announces_once_which_listings_it_wrote(self, upsert, announced):
         upsert(SOFA)
         announced.clear()
         upsert(
@@ -155,7 +157,7 @@ class TestAnnouncing:
         )
         assert announced == [[Listing.objects.get(external_id="new").pk]]
 
-    def test_a_batch_that_changes_nothing_says_nothing(self, upsert, announced):
+    def test_a_batch_that_changes_nothing_announces_nothing(self, upsert, announced):
         upsert(SOFA)
         announced.clear()
         upsert(SOFA)
@@ -163,7 +165,9 @@ class TestAnnouncing:
 
 
 class TestSize:
-    def test_five_hundred_rows_take_about_as_many_queries_as_one(self, upsert, django_assert_max_num_queries):
+    def test_a_batch_of_five_hundred_rows_takes_at_most_25_queries(
+        self, upsert, django_assert_max_num_queries
+    ):
         rows = [
             replace(SOFA, external_id=f"sofa-{number}", seller=f"seller-{number % 50}")
             for number in range(500)

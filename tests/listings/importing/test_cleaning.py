@@ -26,16 +26,16 @@ class TestTitle:
             "  Blue\r sofa ",
         ],
     )
-    def test_the_sites_ending_goes_whole_or_cut_off(self, title):
+    def test_the_sites_ending_of_a_title_is_removed_whole_or_cut_off(self, title):
         assert cleaning.clean_title(title, LOCATION) == "Blue sofa"
 
     @pytest.mark.parametrize(
         "title", ["Sofa | in good condition", "Sofa |grey| in parts", "PS5 | 2 games", "Gumtree sign"]
     )
-    def test_other_bars_and_words_stay(self, title):
+    def test_bars_and_words_of_a_title_that_are_no_site_ending_stay(self, title):
         assert cleaning.clean_title(title, LOCATION) == title
 
-    def test_a_title_that_is_only_the_ending_is_nothing(self):
+    def test_a_title_that_is_only_the_sites_ending_is_empty(self):
         assert cleaning.clean_title("N/A | in Stow-on-the-Wold, Gloucestershire | Gumtree", LOCATION) == ""
 
 
@@ -50,7 +50,7 @@ class TestPostedBy:
             "Posted by Alice.Stow-on-the-Wold. 25 February 2022",
         ],
     )
-    def test_the_dated_sentence_goes_wherever_it_stands(self, sentence):
+    def test_a_dated_posted_by_sentence_is_removed_wherever_it_stands(self, sentence):
         for before, after in (
             ("A bed. ", ""),
             ("A bed. ", "Size 45x45cm"),
@@ -69,7 +69,7 @@ class TestPostedBy:
             "Posted by Alice in Stow-on-the-Wold",
         ],
     )
-    def test_without_its_date_it_is_told_by_the_adverts_own_category_or_town(self, sentence):
+    def test_a_posted_by_sentence_without_its_date_is_known_by_the_adverts_category_or_town(self, sentence):
         assert cleaning.clean_description(f"A bed. {sentence}", CATEGORY, LOCATION) == "A bed."
 
     @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ class TestPostedBy:
             "Bought on 25 February 2022 in Bath.",
         ],
     )
-    def test_other_talk_of_post_and_dates_stays(self, text):
+    def test_other_sentences_about_post_and_dates_stay(self, text):
         assert cleaning.clean_description(text, CATEGORY, LOCATION) == text
 
-    def test_it_works_without_category_or_location(self):
+    def test_a_description_without_category_and_location_keeps_an_undated_posted_by_sentence(self):
         assert cleaning.clean_description("A bed. Posted by A in B.", "", "") == "A bed. Posted by A in B."
 
 
@@ -126,7 +126,7 @@ class TestPrice:
             "£10-£20",
         ],
     )
-    def test_junk_is_no_price(self, text):
+    def test_text_that_is_no_price_is_refused(self, text):
         with pytest.raises(cleaning.UnreadablePrice):
             cleaning.clean_price(text)
 
@@ -136,10 +136,10 @@ class TestTheRest:
     def test_empty_cells_are_empty_in_every_spelling(self, text):
         assert cleaning.clean_cell(text) == "" and cleaning.clean_text(text) == ""
 
-    def test_lines_end_in_one_way(self):
+    def test_line_ends_of_every_kind_become_newlines(self):
         assert cleaning.clean_text("one\r\ntwo\rthree\nfour\x00") == "one\ntwo\nthree\nfour"
 
-    def test_a_category_path_has_one_kind_of_separator(self):
+    def test_category_paths_get_one_kind_of_separator(self):
         assert (
             cleaning.clean_category(" Phones  /  Radios /Ham/Amateur Radios / ")
             == "Phones / Radios /Ham/Amateur Radios"
@@ -150,7 +150,7 @@ class TestTheRest:
         )
         assert cleaning.clean_category("N/A") == "" and cleaning.clean_category(" / ") == ""
 
-    def test_sellers_are_stable_and_evenly_spread(self):
+    def test_sellers_given_to_adverts_are_stable_and_evenly_spread(self):
         sellers = [cleaning.seller_of(f"listing-{number}", 10) for number in range(2000)]
         assert sellers == [cleaning.seller_of(f"listing-{number}", 10) for number in range(2000)]
         assert sorted(set(sellers)) == [f"seller-{number:04d}" for number in range(1, 11)]

@@ -34,7 +34,9 @@ def aged(media: Path, now, by: timedelta = KEPT_FOR + timedelta(minutes=1)) -> s
 
 
 class TestSweeping:
-    def test_what_no_photo_names_goes_in_every_size_and_the_rest_stays(self, alice, media, now):
+    def test_files_without_a_photo_row_are_deleted_in_every_size_and_other_files_stay(
+        self, alice, media, now
+    ):
         named = factories.photo(factories.listing(alice)).file.name
         (media / "photos" / "notes.txt").write_text("somebody's")
         (media / "photos" / named.split("/")[1] / "notes.jpg").write_text("somebody's")
@@ -46,7 +48,7 @@ class TestSweeping:
         assert not processing.path_of(lost).exists()
         assert sweep_photos(now=now) == 0
 
-    def test_what_was_being_written_goes_too(self, alice, media, now):
+    def test_an_old_unfinished_photo_file_is_deleted(self, alice, media, now):
         named = processing.path_of(factories.photo(factories.listing(alice)).file.name)
         building = named.with_name(f"{processing.BUILDING}{'0' * 32}-640.jpg")
         building.touch()
@@ -54,7 +56,9 @@ class TestSweeping:
         assert sweep_photos(now=now) == 1
         assert named.exists() and not building.exists()
 
-    def test_a_folder_of_another_database_is_let_be_unless_forced(self, alice, media, now, monkeypatch):
+    def test_a_sweep_that_would_delete_many_photos_is_refused_unless_forced(
+        self, alice, media, now, monkeypatch
+    ):
         monkeypatch.setattr(cleanup, "MANY", 2)
         factories.photo(factories.listing(alice))
         for _ in range(3):
@@ -66,20 +70,20 @@ class TestSweeping:
         call_command("sweep_photos", "--force")
         assert len([file for file in media.rglob("*") if file.is_file()]) == len(processing.Size)
 
-    def test_one_that_is_being_added_is_let_be(self, db, media, now):
+    def test_files_of_a_photo_that_is_being_added_are_kept(self, db, media, now):
         left_behind()
         aged(media, now, by=KEPT_FOR - timedelta(minutes=1))
         assert sweep_photos(now=now) == 0
         assert sweep_photos(now=now + timedelta(minutes=2)) == 1
 
-    def test_one_that_was_erased_is_gone_by_the_next_night(self, alice, media, now):
+    def test_files_of_an_erased_photo_are_deleted_by_the_nightly_task(self, alice, media, now):
         factories.photo(factories.listing(alice))
         aged(media, now)
         Photo.objects.all().delete()  # and killed before the files were deleted
         assert tasks.sweep_photos() == 1
         assert not [file for file in media.rglob("*") if file.is_file()]
 
-    def test_the_command_says_how_many(self, db, media, now):
+    def test_sweep_photos_prints_how_many_photos_it_deleted(self, db, media, now):
         output = io.StringIO()
         call_command("sweep_photos", stdout=output)  # where nothing was ever stored
         left_behind()

@@ -10,31 +10,17 @@ from PIL import Image, ImageCms
 
 from listings.photos import processing
 from listings.photos.processing import LARGE, MEDIUM, THUMBNAIL, BadPhoto, Size
-
-
-def encoded(image: Image.Image, image_format: str = "JPEG", **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, image_format, **options)
-    return stream.getvalue()
-
-
-def picture(size: tuple[int, int] = (90, 60), mode: str = "RGB") -> Image.Image:
-    """Red on the left, blue on the right."""
-    image = Image.new("RGB", size, "red")
-    image.paste("blue", (size[0] // 2, 0, *size))
-    return image.convert(mode)
-
-
-def kept(received: processing.ReceivedPhoto, size: Size = LARGE) -> Image.Image:
-    return Image.open(io.BytesIO(received.sizes[size]))
+from tests.listings.photos.encoding import (
+    encoded,
+    frames,
+    kept,
+    picture,
+    png_chunk,
+)
 
 
 def is_near(colour: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     return all(abs(a - b) <= 12 for a, b in zip(colour, expected, strict=True))
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -45,10 +31,6 @@ def png_that_claims(width: int, height: int) -> bytes:
         + png_chunk(b"IDAT", zlib.compress(b"\0" * 100))
         + png_chunk(b"IEND", b"")
     )
-
-
-def frames() -> dict:
-    return {"save_all": True, "append_images": [picture().rotate(90), picture().rotate(180)], "duration": 80}
 
 
 @pytest.fixture
@@ -93,7 +75,7 @@ class TestWhatIsRefused:
         with pytest.raises(BadPhoto, match="at most 1,000"):
             processing.receive(b"x" * 1001)
 
-    def test_the_pixels_are_counted_before_they_are_decoded(self, limits, monkeypatch):
+    def test_pixels_of_a_photo_are_counted_before_they_are_decoded(self, limits, monkeypatch):
         limits(photo_maximum_pixels=5000)
         monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("it was decoded"))
         with pytest.raises(BadPhoto, match="90 x 60 pixels"):
@@ -104,7 +86,7 @@ class TestWhatIsRefused:
         [{"file_name": "sofa.jpg"}, {"file_name": "SOFA.JPEG"}, {"content_type": "image/jpeg"}],
         ids=str,
     )
-    def test_a_png_that_goes_by_another_name_is_refused(self, declared):
+    def test_a_png_declared_as_a_jpeg_is_refused(self, declared):
         with pytest.raises(BadPhoto, match="holds a PNG image"):
             processing.receive(encoded(picture(), "PNG"), **declared)
 
@@ -117,22 +99,22 @@ class TestWhatIsRefused:
         ],
         ids=str,
     )
-    def test_a_name_that_agrees_or_says_nothing_is_fine(self, declared):
+    def test_a_png_declared_as_a_png_or_not_at_all_is_accepted(self, declared):
         assert processing.receive(encoded(picture(), "PNG"), **declared).width == 90
 
-    def test_names_that_jpegs_go_by_are_accepted(self):
+    def test_jpegs_are_accepted_under_every_name_of_their_format(self):
         for name, content_type in (("a.jpe", "image/jpg"), ("a.jfif", "image/jpeg"), ("a.jpeg", None)):
             processing.receive(encoded(picture()), file_name=name, content_type=content_type)
 
 
 class TestWhatIsKept:
     @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
-    def test_every_accepted_format_becomes_jpeg(self, image_format):
+    def test_photos_of_every_accepted_format_become_jpegs(self, image_format):
         image = kept(processing.receive(encoded(picture(), image_format)))
         assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (90, 60))
         assert is_near(image.getpixel((10, 30)), (254, 0, 0))
 
-    def test_there_are_three_sizes_and_none_is_enlarged(self):
+    def test_a_photo_is_stored_in_three_sizes_and_never_enlarged(self):
         received = processing.receive(encoded(picture((2000, 1000))))
         assert {size: kept(received, size).size for size in Size} == {
             LARGE: (1280, 640),
@@ -151,12 +133,12 @@ class TestWhatIsKept:
             assert image.size == (60, 90)
             assert is_near(image.getpixel((30, 10)), (254, 0, 0))
 
-    def test_a_see_through_photo_is_turned_upright_too(self):
+    def test_a_transparent_photo_taken_sideways_stands_upright(self):
         exif = Image.Exif()
         exif[0x0112] = 6
         assert kept(processing.receive(encoded(picture(mode="RGBA"), "PNG", exif=exif))).size == (60, 90)
 
-    def test_where_and_with_what_it_was_taken_is_dropped(self):
+    def test_metadata_of_place_camera_and_comment_is_dropped(self):
         exif = Image.Exif()
         exif[0x010F] = "SecretCam"
         exif.get_ifd(0x8825)[1] = "N"
@@ -173,13 +155,13 @@ class TestWhatIsKept:
             }
             assert b"SecretCam" not in stored and b"my address" not in stored
 
-    def test_broken_metadata_does_not_cost_the_photo(self):
+    def test_a_photo_with_broken_metadata_is_accepted(self):
         assert (
             processing.receive(encoded(picture(), icc_profile=b"no profile", exif=b"Exif\0\0junk")).width
             == 90
         )
 
-    def test_see_through_parts_become_white(self):
+    def test_transparent_parts_of_a_photo_become_white(self):
         image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
         for picture_of_nothing in (image, image.convert("LA"), image.convert("P")):
             assert is_near(
@@ -187,11 +169,11 @@ class TestWhatIsKept:
             )
 
     @pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK"])
-    def test_other_colour_modes_become_rgb(self, mode):
+    def test_photos_in_other_colour_modes_become_rgb(self, mode):
         data = encoded(picture(mode=mode), "JPEG" if mode == "CMYK" else "PNG")
         assert kept(processing.receive(data)).mode == "RGB"
 
-    def test_sixteen_bits_of_grey_are_not_clipped(self):
+    def test_greys_of_sixteen_bits_are_scaled_and_not_clipped(self):
         image = Image.new("I;16", (40, 40), 32768)
         assert is_near(kept(processing.receive(encoded(image, "PNG"))).getpixel((5, 5)), (128, 128, 128))
 
@@ -200,7 +182,7 @@ class TestWhatIsKept:
         assert Image.open(io.BytesIO(data)).format == "MPO"
         assert processing.receive(data, file_name="IMG_1.jpg", content_type="image/jpeg").width == 90
 
-    def test_the_hashes_tell_the_same_from_the_similar(self):
+    def test_the_same_photo_has_the_same_sha256_and_a_similar_one_the_same_perceptual_hash(self):
         one, again = processing.receive(encoded(picture())), processing.receive(encoded(picture()))
         resaved = processing.receive(encoded(picture(), quality=60))
         other = processing.receive(encoded(picture().transpose(Image.Transpose.ROTATE_90)))
@@ -219,7 +201,7 @@ class TestTheDisk:
         settings.MEDIA_ROOT = tmp_path
 
     @pytest.mark.parametrize("size", [(60, 40), (1400, 900)])
-    def test_all_sizes_are_written_under_a_name_of_our_own(self, size):
+    def test_all_sizes_of_a_photo_are_written_under_a_generated_name(self, size):
         received = processing.receive(encoded(picture(size)))
         name = processing.store(received)
         folder, file = name.removeprefix("photos/").split("/")
@@ -235,13 +217,13 @@ class TestTheDisk:
         processing.delete_files([first])
         assert processing.path_of(second, MEDIUM).exists() and len(files()) == 3
 
-    def test_deleting_what_is_gone_is_no_mistake(self):
+    def test_deleting_the_files_of_a_photo_twice_succeeds(self):
         name = processing.store(processing.receive(encoded(picture())))
         processing.delete_files([name])
         processing.delete_files([name])
         assert files() == []
 
-    def test_a_full_disk_leaves_nothing_behind(self, monkeypatch):
+    def test_storing_a_photo_on_a_full_disk_leaves_no_file(self, monkeypatch):
         received = processing.receive(encoded(picture((1400, 900))))
         write = processing._write
 

@@ -1,26 +1,12 @@
 """Every program refuses an invalid environment at start, in one line."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import redis
 
-from marketplace import entry
 from marketplace.configuration.environment import EVENT_WEIGHTS, BadEnvironment, Environment, read_environment
-from recommendations.collaborative import history
-from recommendations.interactions import retractions
-from recommendations.interactions import weights as interactions_weights
-from recommendations.models.events import Interaction
-from recommendations.popularity import trending
-from recommendations.taste import profile
-
-ROOT = Path(__file__).resolve().parents[3]
-SECRET = "hunter2-hunter2"
-NOWHERE = "postgresql://shop:hunter2-hunter2@127.0.0.1:1/shop"
+from tests.marketplace.programs import NOWHERE, ROOT, SECRET
 
 BAD = {
     "PORT": ["abc", "0", "65536", "80.5"],
@@ -70,18 +56,9 @@ BAD = {
 }
 
 
-def started(*command: str, **variables: str) -> subprocess.CompletedProcess:
-    """Run a command to its end in a minimal environment."""
-    needed = ("PATH", "VAR", "SECRET_KEY") if "DATABASE_URL" in variables else ("PATH", "VAR")
-    environment = {name: os.environ[name] for name in needed} | variables
-    return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
-    )
-
-
 class TestReading:
     @pytest.mark.parametrize(("name", "value"), [(name, value) for name in BAD for value in BAD[name]])
-    def test_a_bad_value_is_refused_in_one_line(self, monkeypatch, name, value):
+    def test_a_bad_value_of_a_variable_is_refused_in_one_line(self, monkeypatch, name, value):
         monkeypatch.setenv(name, value)
         with pytest.raises(BadEnvironment) as refusal:
             read_environment()
@@ -98,7 +75,7 @@ class TestReading:
         assert sorted(line.split(":")[0] for line in str(refusal.value).splitlines()) == ["DEBUG", "PORT"]
 
     @pytest.mark.parametrize("name", sorted(name.upper() for name in Environment.model_fields))
-    def test_an_empty_value_is_none_at_all(self, monkeypatch, name):
+    def test_an_empty_variable_counts_as_unset(self, monkeypatch, name):
         monkeypatch.delenv(name, raising=False)
         expected = read_environment()
         monkeypatch.setenv(name, "")
@@ -120,114 +97,12 @@ class TestReading:
             ("COVISITATION_SOURCE_EXPONENT", "0", 0.0),
         ],
     )
-    def test_a_good_value_changes_what_it_says(self, monkeypatch, name, value, expected):
+    def test_a_good_value_sets_its_field(self, monkeypatch, name, value, expected):
         monkeypatch.setenv(name, value)
         assert getattr(read_environment(), name.lower()) == expected
 
 
-class TestStarting:
-    """Each test starts a process, which ends with status 2 and one line."""
-
-    @pytest.mark.parametrize(
-        "command",
-        [
-            ["manage.py", "check"],
-            ["manage.py", "migrate"],
-            ["-m", "celery", "-A", "marketplace", "worker"],
-            ["-m", "celery", "-A", "marketplace", "beat"],
-        ],
-        ids=lambda command: command[-1],
-    )
-    def test_with_a_bad_variable(self, command):
-        ended = started(*command, PORT="abc")
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr == 'PORT: found "abc"; accepted: a valid integer.\n'
-
-    def test_gunicorn_gives_up_instead_of_trying_for_ever(self):
-        command = ["-m", "gunicorn", "marketplace.wsgi:application", "--bind", "127.0.0.1:0"]
-        ended = started(*command, PORT="abc")
-        assert ended.returncode == 3
-        assert ended.stderr.count('PORT: found "abc"; accepted: a valid integer.') == 1
-        assert "Traceback" not in ended.stderr
-
-    def test_with_a_database_that_cannot_be_reached(self):
-        ended = started("manage.py", "migrate", DATABASE_URL=NOWHERE, REDIS_URL="redis://127.0.0.1:1")
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert re.fullmatch(r"DATABASE_URL: the database cannot be reached: .+\n", ended.stderr)
-        assert SECRET not in ended.stderr
-
-    @pytest.mark.parametrize(
-        ("command", "variables"),
-        [
-            (["manage.py", "check"], {}),
-            (["manage.py", "migrate"], {}),
-            (["manage.py", "migrate"], {"REDIS_URL": "redis://127.0.0.1:1"}),
-            (["-m", "celery", "-A", "marketplace", "worker"], {}),
-        ],
-        ids=["check", "own servers", "another Redis", "celery"],
-    )
-    def test_with_a_folder_that_cannot_be_written(self, command, variables):
-        ended = started(*command, VAR="/dev/null/var", **variables)
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr.count("\n") == 1
-        assert "VAR" in ended.stderr
-        assert "/dev/null/var" in ended.stderr
-
-    def test_with_a_redis_that_cannot_be_reached(self, capsys):
-        with pytest.raises(SystemExit) as end, entry.plain_errors():
-            redis.Redis.from_url("redis://127.0.0.1:1").ping()
-        assert end.value.code == 2
-        assert re.fullmatch(r"REDIS_URL: Redis cannot be reached: .+\n", capsys.readouterr().err)
-
-    def test_a_mistake_of_our_own_keeps_its_traceback(self):
-        with pytest.raises(ZeroDivisionError), entry.plain_errors():
-            print(1 / 0)
-
-    @pytest.mark.parametrize("variable", ["IMAGE_BACKBONE", "IMAGE_WEIGHTS"])
-    def test_embed_with_a_backbone_that_cannot_be_used(self, variable, tmp_path, test_database):
-        weights = tmp_path / "broken.safetensors"
-        weights.write_bytes(b"no weights")
-        values = {"IMAGE_BACKBONE": "resnet5000", "IMAGE_WEIGHTS": str(weights)}
-        chosen = {variable: values[variable]}
-        ended = started("manage.py", "embed", "--no-wait", **chosen, **test_database)
-        assert ended.returncode == 2
-        found = "resnet5000" if variable == "IMAGE_BACKBONE" else weights.name
-        assert re.fullmatch(rf"{variable}: found .*{found}.*; accepted: .+\.\n", ended.stderr), ended.stderr
-
-    @pytest.fixture
-    def test_database(self, transactional_db, settings) -> dict[str, str]:
-        """Variables with which another process uses the database of this test."""
-        database = settings.DATABASES["default"]
-        address = f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}"
-        return {"DATABASE_URL": address, "REDIS_URL": settings.REDIS_URL}
-
-
-class TestEventWeights:
-    def test_every_kind_that_tells_of_taste_has_one(self):
-        telling_nothing = {*interactions_weights.NEGATIVE_KINDS, *retractions.RETRACTS}
-        assert set(EVENT_WEIGHTS) == set(Interaction.Kind.values) - telling_nothing
-
-    def test_training_taste_and_trending_read_the_same_table(self):
-        readers = (history, profile, trending)
-        assert all(reader.EVENT_WEIGHTS is interactions_weights.EVENT_WEIGHTS for reader in readers)
-
-    def test_the_environment_decides_what_it_holds(self):
-        code = "from recommendations.interactions.weights import EVENT_WEIGHTS as w; print(w['view'], w['hide'])"
-        servers = {"DATABASE_URL": NOWHERE, "REDIS_URL": "redis://127.0.0.1:1"}
-        process = started("manage.py", "shell", "-c", code, EVENT_WEIGHTS="view=0.25", **servers)
-        assert process.stdout.splitlines()[-1] == "0.25 0.0", process.stderr
-
-
-class TestSourceWeights:
-    def test_they_are_read_by_whole_name_or_by_kind(self, monkeypatch):
-        monkeypatch.setenv("SOURCE_WEIGHTS", "service:newsletter=0.3, actor=0")
-        assert read_environment().source_weights == {"service:newsletter": 0.3, "actor": 0.0}
-
-    def test_none_is_set_at_first(self):
-        assert Environment.model_fields["source_weights"].default == {}
-
-
 class TestSettingsPage:
-    def test_its_table_holds_every_variable_and_no_other(self):
+    def test_the_settings_page_lists_every_variable_and_no_other(self):
         rows = re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text(), flags=re.MULTILINE)
         assert sorted(rows) == sorted({name.upper() for name in Environment.model_fields})

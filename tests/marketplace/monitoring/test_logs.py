@@ -52,24 +52,24 @@ def finished(stream: io.StringIO) -> dict:
 
 
 class TestRequestId:
-    def test_a_sane_one_is_kept_and_sent_back(self, client):
+    def test_a_sane_request_id_is_kept_and_sent_back(self, client):
         assert client.get("/livez", headers={"X-Request-ID": "edge-7.A_1"})["X-Request-ID"] == "edge-7.A_1"
 
     @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "a\nb", '"}', "-rf", "é", "../../etc"])
-    def test_any_other_is_replaced(self, client, given):
+    def test_a_strange_request_id_is_replaced(self, client, given):
         reply = client.get("/livez", headers={"X-Request-ID": given})
         assert re.fullmatch(r"[0-9a-f]{32}", reply["X-Request-ID"])
 
-    def test_two_requests_have_two(self, client):
+    def test_two_requests_have_two_request_ids(self, client):
         assert client.get("/livez")["X-Request-ID"] != client.get("/livez")["X-Request-ID"]
 
-    def test_an_error_bears_it_too(self, db, client):
+    def test_an_error_response_has_the_request_id(self, db, client):
         reply = client.get("/api/v1/listings/nothing/", headers={"X-Request-ID": "lost"})
         assert (reply.status_code, reply["X-Request-ID"]) == (404, "lost")
 
 
 class TestRecords:
-    def test_a_request_leaves_one_with_id_status_and_duration(self, client, written):
+    def test_a_request_leaves_a_log_record_with_id_status_and_duration(self, client, written):
         stream = written("json")
         client.get("/livez", headers={"X-Request-ID": "one"})
         record = finished(stream)
@@ -77,18 +77,18 @@ class TestRecords:
         assert record["duration_ms"] >= 0
         assert (record["level"], record["logger"]) == ("info", "django_structlog.middlewares.request")
 
-    def test_what_any_library_logs_meanwhile_bears_the_id(self, written):
+    def test_records_of_any_library_during_a_request_have_its_id(self, written):
         stream = written("json")
         with structlog.contextvars.bound_contextvars(request_id="one"):
             logging.getLogger("elsewhere").warning("%d left", 3)
         record = records(stream)[-1]
         assert (record["event"], record["request_id"], record["logger"]) == ("3 left", "one", "elsewhere")
 
-    def test_nothing_of_a_request_is_left_to_the_next(self, client):
+    def test_the_log_context_of_a_request_is_empty_after_it(self, client):
         client.get("/livez", headers={"X-Request-ID": "one"})
         assert structlog.contextvars.get_contextvars() == {}
 
-    def test_a_failure_that_was_expected_bears_it_too(self, transactional_db, client, written):
+    def test_the_record_of_an_expected_failure_has_the_request_id(self, transactional_db, client, written):
         stream = written("json")
         reply = client.post(
             "/api/v1/classify/", {"words": "sofa"}, "application/json", headers={"X-Request-ID": "later"}
@@ -97,12 +97,12 @@ class TestRecords:
         assert reply.status_code == 503
         assert {error["request_id"] for error in errors if "Unavailable" in error["event"]} == {"later"}
 
-    def test_a_probe_that_asks_all_the_time_fills_no_log(self, db, client, written):
+    def test_an_unready_answer_to_a_probe_logs_no_error(self, db, client, written):
         stream = written("json")
         assert client.get("/readyz").status_code == 503
         assert not [record for record in records(stream) if record["level"] == "error"]
 
-    def test_a_crash_is_told_once_with_id_and_traceback(self, written, monkeypatch):
+    def test_a_crash_is_logged_once_with_request_id_and_traceback(self, written, monkeypatch):
         monkeypatch.setattr("marketplace.monitoring.checks.cached_checks", lambda: 1 / 0)
         stream = written("json")
         Client(raise_request_exception=False).get("/readyz", headers={"X-Request-ID": "boom"})
@@ -112,7 +112,7 @@ class TestRecords:
 
 
 class TestLines:
-    def test_the_supervisor_reads_how_loud_they_are(self, written):
+    def test_the_supervisor_recognises_the_level_of_log_lines(self, written):
         stream = written("text")
         logging.getLogger("shop").warning("low")
         structlog.get_logger("shop").info("fine", code=200)
@@ -123,7 +123,7 @@ class TestLines:
         assert not is_loud(fine, after_loud=True)
         assert fine.endswith(" INFO shop: fine code=200")
 
-    def test_a_traceback_stands_below_its_line(self, written):
+    def test_a_traceback_follows_its_log_line(self, written):
         stream = written("text")
         try:
             raise ValueError("no")
@@ -138,7 +138,7 @@ class TestForgedLines:
     FORGED = "2026-11-21 15:04:05 ERROR shop: sold out"
 
     @pytest.mark.parametrize("log_format", ["text", "json"])
-    def test_an_address_begins_no_line_of_its_own(self, client, db, written, log_format):
+    def test_a_url_with_newlines_begins_no_log_line_of_its_own(self, client, db, written, log_format):
         stream = written(log_format)
         client.get(f"/nothing/%0A{self.FORGED}%1B[2J")
         client.get("/api/v1/listings/%0A" + self.FORGED)
@@ -146,14 +146,14 @@ class TestForgedLines:
         assert "GET /nothing/%0A2026" in text and "/api/v1/listings/%0A2026" in text
         assert "\x1b" not in text and "\n2026-11-21 15:04:05" not in text
 
-    def test_nor_does_that_of_a_failure(self, written, monkeypatch, db):
+    def test_the_url_of_a_failed_request_begins_no_log_line_of_its_own(self, written, monkeypatch, db):
         monkeypatch.setattr("listings.queries.for_caller", lambda *_: 1 / 0)
         stream = written("text")
         Client(raise_request_exception=False).get(f"/api/v1/listings/x%0A{self.FORGED}/")
         assert "ERROR django.request" in stream.getvalue()
         assert "\n2026-11-21 15:04:05" not in stream.getvalue()
 
-    def test_nor_does_what_an_error_quotes(self, written):
+    def test_an_error_message_with_newlines_begins_no_log_line_of_its_own(self, written):
         stream = written("text")
         try:
             raise ValueError(f"no such thing: a\n{self.FORGED}\x1b[2J")
@@ -162,7 +162,7 @@ class TestForgedLines:
         assert "\x1b" not in stream.getvalue() and "\n2026-11-21 15:04:05" not in stream.getvalue()
         assert "\n  2026-11-21 15:04:05" in stream.getvalue()
 
-    def test_nor_does_anything_else_that_is_told(self, written):
+    def test_logged_values_with_newlines_begin_no_log_line_of_their_own(self, written):
         stream = written("text")
         logging.getLogger("shop").warning("no such file: %s", f"a\n{self.FORGED}")
         structlog.get_logger("shop").info("seen", name=f"a\r\n{self.FORGED}\u2028")
@@ -170,7 +170,7 @@ class TestForgedLines:
 
 
 class TestRowsOfTheDatabase:
-    def test_are_not_quoted_by_what_it_refuses(self, alice, written):
+    def test_a_row_that_the_database_refuses_is_not_quoted_in_the_log(self, alice, written):
         stream = written("text")
         sofa = factories.listing(alice, "private words", description="private\n\nlines\nCONTEXT: private")
         for quote in (logging.getLogger("shop").exception, lambda value: logging.error("%r", value)):
@@ -185,7 +185,7 @@ class TestRowsOfTheDatabase:
         assert text.count("violates not-null constraint") >= 3  # both errors of the chain, and the repr
         assert "The above exception was the direct cause" in text and "IntegrityError" in text
 
-    def test_nor_are_statements(self, db, written):
+    def test_parameters_of_a_failed_statement_are_not_quoted_in_the_log(self, db, written):
         stream, values = written("json"), ["private words"]
         try:
             with transaction.atomic(), connection.cursor() as cursor:
@@ -217,21 +217,21 @@ class TestSecrets:
             "sessionid=hunter2-hunter2; path=/",
         ],
     )
-    def test_what_a_library_quotes_is_blotted_out(self, written, text):
+    def test_secrets_in_a_librarys_log_message_are_hidden(self, written, text):
         stream = written("json")
         logging.getLogger("library").error("it said %s", text)
         assert not re.search(f"{KEY}|hunter2", stream.getvalue())
         assert logs.HIDDEN in stream.getvalue()
 
-    def test_common_words_are_left_alone(self):
+    def test_ordinary_text_that_resembles_credentials_is_not_hidden(self):
         text = "Token of Alice, basic office chair, cookie jar: sold at https://shop.example/a@b"
         assert logs.without_secrets(text) == text
 
 
 class TestTasks:
     @pytest.fixture
-    def told_by_worker(self, transactional_db, written):
-        """told_by_worker() is the output of a worker after a query."""
+    def logged_by_worker(self, transactional_db, written):
+        """logged_by_worker() is the output of a worker after a query."""
         # A worker sets up Django's log handlers again when it starts, so the test's handler is added later.
         with start_worker(
             app, queues=["encode"], loglevel="info", perform_ping_check=False, shutdown_timeout=60
@@ -247,11 +247,11 @@ class TestTasks:
 
             yield ask
 
-    def test_what_a_task_logs_bears_the_id_of_the_request_behind_it(self, told_by_worker):
+    def test_records_of_a_task_have_the_id_of_the_request_that_sent_it(self, logged_by_worker):
         with structlog.contextvars.bound_contextvars(request_id="from-the-web"):
-            assert told_by_worker()["request_id"] == "from-the-web"
+            assert logged_by_worker()["request_id"] == "from-the-web"
 
-    def test_the_bell_of_a_new_listing_bears_it_too(self, transactional_db, alice):
+    def test_the_wakeup_message_of_a_new_listing_has_the_request_id(self, transactional_db, alice):
         def rung_by() -> list[str | None]:
             waiting = trending.client().lrange("embeddings", 0, -1)
             headers = [json.loads(message)["headers"] for message in waiting]
@@ -263,24 +263,24 @@ class TestTasks:
         factories.listing(alice)
         eventually(lambda: rung_by() == [None, "from-the-web"])
 
-    def test_a_task_that_nobody_asked_for_has_none(self, told_by_worker):
-        assert "request_id" not in told_by_worker()
+    def test_records_of_a_task_without_a_request_have_no_request_id(self, logged_by_worker):
+        assert "request_id" not in logged_by_worker()
 
-    def test_a_worker_leaves_it_to_the_settings_how_much_is_logged(self, transactional_db):
+    def test_a_worker_keeps_the_log_levels_of_the_settings(self, transactional_db):
         with start_worker(app, queues=["encode"], perform_ping_check=False, shutdown_timeout=60):
             assert logging.getLogger("recommendations").getEffectiveLevel() == logging.INFO
             assert logging.getLogger("celery.worker").getEffectiveLevel() == logging.ERROR
 
 
 class TestFormat:
-    def test_it_is_for_people_but_in_production(self, monkeypatch):
+    def test_logs_are_text_in_development_and_json_in_production(self, monkeypatch):
         monkeypatch.delenv("LOG_FORMAT", raising=False)
         assert read_environment(https_only=False).chosen_log_format == "text"
         assert read_environment(https_only=True).chosen_log_format == "json"
 
     @pytest.mark.parametrize("log_format", ["text", "json"])
     @pytest.mark.parametrize("https_only", [True, False])
-    def test_it_can_be_said(self, monkeypatch, log_format, https_only):
+    def test_the_log_format_can_be_set(self, monkeypatch, log_format, https_only):
         monkeypatch.setenv("LOG_FORMAT", log_format)
         assert read_environment(https_only=https_only).chosen_log_format == log_format
 

@@ -26,11 +26,7 @@ STATUSES = 12  # different statuses of one route
 COUNT = "from recommendations import measured; measured.observe_candidates({'elsewhere': 7})"
 
 
-@pytest.fixture(autouse=True)
-def looks_each_time(db):
-    checks.forget()
-    yield
-    checks.forget()
+pytestmark = pytest.mark.django_db
 
 
 def value(name: str, **labels: str) -> float:
@@ -43,7 +39,7 @@ def value(name: str, **labels: str) -> float:
 
 
 class TestRequests:
-    def test_they_are_counted_by_route_method_and_status(self, db, client):
+    def test_requests_are_counted_by_route_method_and_status(self, db, client):
         route = "/api/v1/listings/<str:listing_id>/"
         before = value("http_requests_total", route=route, method="GET", status="404")
         timed = value("http_request_seconds_count", route=route, method="GET")
@@ -52,20 +48,20 @@ class TestRequests:
         assert value("http_requests_total", route=route, method="GET", status="404") == before + 2
         assert value("http_request_seconds_count", route=route, method="GET") == timed + 2
 
-    def test_what_leads_nowhere_is_counted_in_one_place(self, client):
+    def test_requests_to_unknown_urls_are_counted_under_one_route(self, client):
         before = value("http_requests_total", route="none", method="GET", status="404")
         for number in range(3):
             client.get(f"/wp-login-{number}.php")
         assert value("http_requests_total", route="none", method="GET", status="404") == before + 3
         assert "wp-login" not in metrics.exposition().decode()
 
-    def test_a_made_up_method_makes_no_label_of_its_own(self):
+    def test_an_unknown_http_method_makes_no_label_of_its_own(self):
         request = RequestFactory().generic("BREW", "/livez")
         request.resolver_match = None
         metrics.count_request(request, 405, 0.1)
         assert "BREW" not in metrics.exposition().decode()
 
-    def test_whatever_is_asked_for_fits_into_the_files_that_were_made(self):
+    def test_series_of_all_routes_and_methods_fit_into_the_metric_files(self):
         """Files have their final size, because growing on a full disk would kill the process."""
         routes = {metrics.route_of(address.removeprefix("/")) for address in patterns()} | {metrics.NOWHERE}
         methods = len(metrics.METHODS) + 1
@@ -76,18 +72,18 @@ class TestRequests:
 
 
 class TestCandidates:
-    def test_each_source_has_its_sum_and_how_often_it_was_asked(self):
-        asked = value("candidates_count", source="fresh")
+    def test_each_candidate_source_has_its_sum_and_count(self):
+        count = value("candidates_count", source="fresh")
         proposed = value("candidates_sum", source="fresh")
         process_metrics.observe_candidates({"fresh": 40, "nearby": 0})
         process_metrics.observe_candidates({"fresh": 2})
-        assert value("candidates_count", source="fresh") == asked + 2
+        assert value("candidates_count", source="fresh") == count + 2
         assert value("candidates_sum", source="fresh") == proposed + 42
         assert value("candidates_count", source="nearby") > 0
 
 
 class TestTasks:
-    def test_what_workers_do_and_fail_to_do_is_counted(self, transactional_db):
+    def test_tasks_that_succeed_and_fail_are_counted(self, transactional_db):
         done = {"task": tasks.roll_up_exposure.name, "outcome": "done"}
         failed = {"task": encoders_tasks.encode_query.name, "outcome": "failed"}
         before = value("tasks_total", **done), value("tasks_total", **failed)
@@ -101,14 +97,14 @@ class TestTasks:
         checks.forget()
         assert value("task_ran_ok", task="roll_up_exposure") == 1
 
-    def test_embedding_tells_its_throughput(self):
+    def test_embedded_listings_are_counted(self):
         before = value("listings_embedded_total", outcome="embedded")
         metrics.note_done(sender=indexing_tasks.embed_pending, result={"embedded": 32, "failed": 1})
         assert value("listings_embedded_total", outcome="embedded") == before + 32
 
 
 class TestCondition:
-    def test_lines_of_health_are_gauges(self, follow, alice):
+    def test_health_checks_are_exported_as_gauges(self, follow, alice):
         factories.listing(alice)
         assert value("embedding_waiting_jobs") == 1
         assert value("replica_behind_changes") == 1
@@ -116,7 +112,7 @@ class TestCondition:
         assert value("queue_length_messages", queue="events") == 0
         assert value("disk_used_share") > 0
 
-    def test_without_a_database_the_counts_are_still_told(self, db, settings):
+    def test_without_redis_the_counters_are_still_exported(self, db, settings):
         settings.REDIS_URL = "redis://127.0.0.1:1"
         process_metrics.observe_candidates({"fresh": 1})
         assert value("redis_answer_ok") == 0
@@ -124,20 +120,20 @@ class TestCondition:
 
 
 class TestProcesses:
-    def test_what_another_process_counted_is_added_and_outlives_it(self):
+    def test_counts_of_another_process_are_added_and_outlive_it(self):
         before = value("candidates_sum", source="elsewhere")
         process_metrics.observe_candidates({"elsewhere": 5})
         run(COUNT)
         assert value("candidates_sum", source="elsewhere") == before + 12
 
-    def test_a_fork_counts_for_itself(self):
+    def test_a_forked_process_counts_in_files_of_its_own(self):
         process_metrics.observe_candidates({"forked": 1})
         fork = f"import os; {COUNT}; pid = os.fork(); {COUNT}; pid and os.waitpid(pid, 0)"
         before = value("candidates_sum", source="elsewhere")
         run(fork)
         assert value("candidates_sum", source="elsewhere") == before + 21
 
-    def test_files_of_the_dead_go_once_their_parent_is_gone_too(self):
+    def test_metric_files_of_ended_processes_are_deleted_once_their_parent_ended(self):
         gone = run("import os; print(os.getpid())").strip()
         orphan = settings.METRICS_ROOT / f"counter_{process_metrics.HOST}-{gone}-{gone}.db"
         sibling = settings.METRICS_ROOT / f"counter_{process_metrics.HOST}-{os.getpid()}-{gone}.db"
@@ -151,7 +147,7 @@ class TestProcesses:
         assert not foreign.exists()
         sibling.unlink()
 
-    def test_on_a_full_disk_nothing_is_counted_and_nothing_breaks(self, settings, tmp_path):
+    def test_metrics_are_off_without_an_error_where_their_files_cannot_be_created(self, settings, tmp_path):
         (tmp_path / "file").touch()
         settings.METRICS_ROOT = tmp_path / "file" / "metrics"  # cannot be created, even by root
         files = process_metrics.MetricFiles()

@@ -104,7 +104,7 @@ class TestSupervisor:
         supervisor.start(Process("alice", python("print('ready', flush=True); import time; time.sleep(60)")))
         assert is_ready("alice")
 
-    def test_a_process_that_is_killed_starts_again_and_it_is_said(
+    def test_a_killed_process_is_started_again_and_reported(
         self, supervisor, messages, tmp_path, first_number
     ):
         supervisor.start(Process("alice", python(SLEEPER)))
@@ -113,13 +113,13 @@ class TestSupervisor:
         assert messages[0][0] == "alice"
         assert "was ended by SIGKILL; starts again" in messages[0][1]
 
-    def test_the_pause_grows_while_it_keeps_failing(self, supervisor, messages):
+    def test_the_pause_before_a_restart_grows_while_a_process_keeps_failing(self, supervisor, messages):
         supervisor.start(Process("alice", python("raise SystemExit('no such database')")))
         assert in_time(lambda: len(messages) >= 2)
         assert "ended with 1 (no such database); starts again in 1 s" in messages[0][1]
         assert "starts again in 2 s" in messages[1][1]
 
-    def test_children_of_a_killed_process_go_too(self, supervisor, tmp_path, first_number):
+    def test_children_of_a_stopped_process_are_ended(self, supervisor, tmp_path, first_number):
         supervisor.start(Process("alice", python(PARENT_OF_A_CHILD)))
         grandchild = first_number("alice")
         supervisor.stop()
@@ -136,7 +136,7 @@ class TestSupervisor:
         assert time.monotonic() - began > GRACE_S * 0.9
         assert not is_alive(pid)
 
-    def test_stages_are_stopped_in_order(self, supervisor, is_ready, tmp_path):
+    def test_processes_are_stopped_in_the_order_of_their_stages(self, supervisor, is_ready, tmp_path):
         code = (
             "import pathlib, signal, sys, time\n"
             "def end(*_):\n    pathlib.Path(sys.argv[1]).open('a').write(sys.argv[2]); sys.exit()\n"
@@ -148,7 +148,7 @@ class TestSupervisor:
         supervisor.stop()
         assert (tmp_path / "order").read_text() == "abc"
 
-    def test_the_log_of_the_run_before_is_kept(self, supervisor, tmp_path):
+    def test_the_log_of_the_previous_run_is_kept(self, supervisor, tmp_path):
         (tmp_path / "alice.log").write_text("yesterday")
         supervisor.start(Process("alice", python(SLEEPER)))
         assert (tmp_path / "alice.log.1").read_text() == "yesterday"
@@ -171,13 +171,13 @@ class TestEndOfTheSupervisor:
         return [first_number("alice"), first_number("bob")]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-    def test_a_signal_to_its_process_group_stops_all(self, running, children, number):
+    def test_a_signal_to_the_supervisors_group_stops_all_processes(self, running, children, number):
         os.killpg(running.pid, number)
         assert running.wait(PATIENCE_S) == 0
         assert not any(is_alive(pid) for pid in children)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-    def test_kill_nine_leaves_no_orphan(self, running, children):
+    def test_a_supervisor_killed_with_sigkill_leaves_no_orphan(self, running, children):
         running.kill()
         assert in_time(lambda: not any(is_alive(pid) for pid in children))
 
@@ -192,14 +192,14 @@ class TestWhatReachesTheConsole:
             "Traceback (most recent call last):",
         ],
     )
-    def test_warnings_and_worse_do(self, line):
+    def test_warnings_and_errors_are_shown_on_the_console(self, line):
         assert is_loud(line, after_loud=False)
 
     @pytest.mark.parametrize(
         "line", ["[2026-11-21 10:00:00 +0000] [7] [INFO] Booting", " -------- celery@host"]
     )
-    def test_the_rest_does_not(self, line):
+    def test_lines_below_warning_level_are_not_shown_on_the_console(self, line):
         assert not is_loud(line, after_loud=False)
 
-    def test_lines_below_a_warning_belong_to_it(self):
+    def test_lines_that_continue_a_warning_are_shown_on_the_console(self):
         assert is_loud('  File "x.py", line 1', after_loud=True)

@@ -49,13 +49,13 @@ class Row:
 
 
 def rows() -> list[Row]:
-    found = []
+    listed_rows = []
     for line in TABLE.read_text().splitlines():
         cells = [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
         if line.startswith("| ") and cells[0] in ("any", *METHODS):
             method, address, case, *answers, limit = cells
-            found.append(Row(method, address, case, dict(zip(CALLERS, answers, strict=True)), limit))
-    return found
+            listed_rows.append(Row(method, address, case, dict(zip(CALLERS, answers, strict=True)), limit))
+    return listed_rows
 
 
 ROWS = rows()
@@ -63,14 +63,14 @@ ROWS = rows()
 
 def patterns(resolver=None, prefix: str = "/") -> dict[str, object]:
     """Every URL pattern of the site by its address, in the table's spelling."""
-    found: dict[str, object] = {}
+    by_address: dict[str, object] = {}
     for pattern in (resolver or get_resolver()).url_patterns:
         address = prefix + plain(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
-            found |= patterns(pattern, address)
+            by_address |= patterns(pattern, address)
         else:
-            found.setdefault(address, pattern)
-    return found
+            by_address.setdefault(address, pattern)
+    return by_address
 
 
 def plain(route: str) -> str:
@@ -177,29 +177,29 @@ def answers(world: SimpleNamespace, row: Row) -> dict[str, tuple[str, str]]:
 
 
 class TestTheTable:
-    def test_every_address_has_a_row_and_every_row_an_address(self):
+    def test_every_url_has_a_row_in_the_access_table_and_every_row_a_url(self):
         assert {row.address for row in ROWS} - {ADMIN, "/admin/login/"} == {*OUTSIDE_ADMIN}
 
-    def test_no_row_stands_there_twice(self):
+    def test_no_row_of_the_access_table_is_repeated(self):
         assert len({str(row) for row in ROWS}) == len(ROWS)
 
-    def test_it_says_what_each_caller_is_answered(self, world):
-        asked = [row for row in ROWS if row.method != "any"]
-        found = {str(row): answers(world, row) for row in asked}
-        assert {row: found[row] for row in found if found[row]} == {}
+    def test_the_access_table_states_the_answer_to_every_caller(self, world):
+        single_rows = [row for row in ROWS if row.method != "any"]
+        differences = {str(row): answers(world, row) for row in single_rows}
+        assert {row: differences[row] for row in differences if differences[row]} == {}
 
-    def test_methods_without_a_row_are_refused_even_for_the_mightiest(self, world):
-        found = {
+    def test_methods_without_a_row_in_the_access_table_are_refused_for_everybody(self, world):
+        statuses = {
             (method, address, caller): ask(world, caller, method, address).status_code
             for address in OUTSIDE_ADMIN
             for method in set(METHODS) - listed(address)
             for caller in ("anyone", "staff", "catalogue")
         }
-        assert len(found) > 300
-        assert {key: status for key, status in found.items() if status not in REFUSALS} == {}
+        assert len(statuses) > 300
+        assert {key: status for key, status in statuses.items() if status not in REFUSALS} == {}
 
     @pytest.mark.parametrize("row", [row for row in ROWS if row.method != "any"], ids=str)
-    def test_it_says_what_is_limited(self, row):
+    def test_the_access_table_states_the_rate_limit_of_every_method(self, row):
         view = getattr(ADDRESSES[row.address].callback, "cls", None)
         if view is not None:
             reads = row.method == "GET"
@@ -207,7 +207,7 @@ class TestTheTable:
 
 
 class TestTheAdmin:
-    def test_nobody_but_staff_gets_in_anywhere(self, world):
+    def test_only_staff_get_into_any_page_of_the_admin(self, world):
         row = next(row for row in ROWS if row.address == ADMIN)
         assert len(INSIDE_ADMIN) > 50
         assert [caller for caller in CALLERS if row.answers[caller] != "login"] == ["staff"]
@@ -218,11 +218,11 @@ class TestTheAdmin:
                 reply = getattr(world.clients[caller], method.lower())(path)
                 assert (caller, path, is_shut(reply)) == (caller, path, True)
 
-    def test_staff_do(self, world):
+    def test_staff_get_into_the_admin(self, world):
         for address in ("/admin/", "/admin/listings/listing/", "/admin/marketplace/servicekey/add/"):
             assert world.clients["staff"].get(address).status_code == 200
 
-    def test_staff_without_a_permission_see_no_model(self, world):
+    def test_staff_without_permissions_see_no_model_in_the_admin(self, world):
         User.objects.filter(username="charlie").update(is_staff=True)
         for address in (address for address in INSIDE_ADMIN if re.fullmatch(MODEL, address)):
             assert (address, world.clients["member"].get(address).status_code) == (address, 403)
@@ -233,7 +233,7 @@ def is_shut(reply) -> bool:
 
 
 class TestAViewThatSaysNothing:
-    def test_is_for_nobody(self, world):
+    def test_an_api_view_that_declares_no_permission_is_closed_to_everybody(self, world):
         class Forgotten(APIView):
             def get(self, request):
                 pytest.fail("it was answered")
@@ -244,12 +244,12 @@ class TestAViewThatSaysNothing:
             reply = Forgotten.as_view()(request)
             assert (caller, reply.status_code) in [(caller, 401), (caller, 403)]
 
-    def test_nor_is_one_that_is_not_of_rest_framework(self, world, settings):
+    def test_a_plain_view_that_declares_no_permission_requires_a_login(self, world, settings):
         settings.ROOT_URLCONF = __name__
         for caller, client in world.clients.items():
             reply = client.get("/forgotten/")
             is_person = caller in ("member", "owner", "staff")
             assert (caller, outcome_of(reply, "/forgotten/")) == (caller, "yes" if is_person else "login")
 
-    def test_because_that_is_the_default(self):
+    def test_the_default_permission_of_the_api_is_nobody(self):
         assert [kind.__name__ for kind in api_settings.DEFAULT_PERMISSION_CLASSES] == ["Nobody"]

@@ -41,37 +41,37 @@ class TestWhatIsTooLarge:
             *("/api/v1/listings/1/photos/", "/api/v1/login/", "/admin/listings/listing/add/", EVENTS),
         ],
     )
-    def test_a_form_is_when_no_photo_could_be_so_large(self, db, settings, path):
+    def test_a_form_larger_than_any_photo_is_refused_unread(self, db, settings, path):
         most = settings.ENVIRONMENT.photo_maximum_bytes + BESIDE_PHOTO_BYTES
         assert is_too_large(send(path, most + 1, FORM))
         assert is_too_large(send(path, 10**30, FORM))
 
     @pytest.mark.parametrize("content_type", [JSON, "application/x-www-form-urlencoded", "text/plain", ""])
     @pytest.mark.parametrize("path", ["/api/v1/recommend/", SEARCH, "/api/v1/login/", "/admin/login/"])
-    def test_all_else_is_soon(self, db, path, content_type):
+    def test_a_body_that_is_no_form_is_refused_beyond_the_plain_limit(self, db, path, content_type):
         assert is_too_large(send(path, PLAIN_BYTES + 1, content_type))
 
     @pytest.mark.parametrize(
         ("method", "path", "most"),
         [("POST", EVENTS, 2_000_000), ("PUT", BATCH, 12_000_000), ("POST", LISTINGS, 300_000)],
     )
-    def test_where_much_is_sent_more_is_taken(self, db, method, path, most):
+    def test_batches_events_and_listings_have_larger_body_limits(self, db, method, path, most):
         assert is_too_large(send(path, most + 1, JSON, method))
         reply = Client().generic(method, path, b"{}".ljust(most), content_type=JSON)
         assert reply.status_code in (400, 401)
 
-    def test_a_length_below_zero_is_none(self, db):
+    def test_a_negative_content_length_is_refused(self, db):
         assert is_too_large(send(SEARCH, -1, JSON))
 
 
 class TestWhatFits:
-    def test_a_photo_as_large_as_they_may_be(self, as_alice, alice, settings):
+    def test_a_photo_of_the_maximum_size_is_accepted(self, as_alice, alice, settings):
         data = factories.picture()
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"photo_maximum_bytes": len(data)})
         path = f"/api/v1/listings/{factories.listing(alice).external_id}/photos/"
         assert as_alice.post(path, {"photo": io.BytesIO(data)}, format="multipart").status_code == 201
 
-    def test_the_longest_description_however_it_is_written(self, as_alice, alice):
+    def test_the_longest_description_fits_even_in_escaped_json(self, as_alice, alice):
         factories.category()
         words = "\N{COUCH AND LAMP}" * 20_000
         content = {"title": "Sofa", "price": "5", "category": "Home & Garden / Sofas", "description": words}

@@ -43,7 +43,7 @@ def replies(anyone, as_alice, as_charlie, sofa):
 
 class TestShape:
     @pytest.mark.parametrize("status", TITLES)
-    def test_each_status_has_the_members_of_a_problem(self, replies, status):
+    def test_an_error_of_each_status_is_problem_json_with_its_members(self, replies, status):
         response = replies[status]()
         body = response.json()
         assert response.status_code == status
@@ -52,21 +52,21 @@ class TestShape:
         assert body["detail"]
         assert set(body) <= {"type", "title", "status", "detail", "errors"}
 
-    def test_a_405_says_what_is_allowed(self, replies):
+    def test_a_405_lists_the_allowed_methods(self, replies):
         assert replies[405]().headers["Allow"] == "GET, POST, HEAD, OPTIONS"
 
     def test_a_401_says_how_to_authenticate(self, replies):
         assert replies[401]().headers["WWW-Authenticate"] == "Api-Key"
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_what_will_pass_says_when_to_try_again(self, replies, status):
+    def test_a_429_and_a_503_say_when_to_try_again(self, replies, status):
         assert int(replies[status]().headers["Retry-After"]) >= 1
 
-    def test_a_forgotten_slash_is_put_right_for_reading(self, client, db):
+    def test_a_get_without_the_final_slash_is_redirected(self, client, db):
         response = client.get("/api/v1/listings?limit=3")
         assert (response.status_code, response["Location"]) == (301, "/api/v1/listings/?limit=3")
 
-    def test_another_host_is_told_what_sets_hosts(self, client, db):
+    def test_a_request_for_an_unknown_host_is_told_about_allowed_hosts(self, client, db):
         response = client.get("/livez", headers={"host": "elsewhere.example"})
         assert response.status_code == response.json()["status"] == 400
         assert "ALLOWED_HOSTS" in response.json()["detail"]
@@ -74,7 +74,7 @@ class TestShape:
     @pytest.mark.parametrize(
         "path", ["/api/v1/nothing/", "/api/v2/listings/", "/api/", "/%00", "/api/v1/%FF/"]
     )
-    def test_an_address_that_leads_nowhere(self, client, db, path):
+    def test_an_unknown_url_is_a_404_problem(self, client, db, path):
         response = client.get(path)
         assert response.status_code == response.json()["status"] == 404
         assert response.headers["Content-Type"] == "application/problem+json"
@@ -84,12 +84,12 @@ class TestFields:
     def errors_of(self, response) -> dict[str, str]:
         return {error["field"]: error["detail"] for error in response.json()["errors"]}
 
-    def test_every_field_to_mend_is_named(self, as_alice, sofa):
+    def test_every_bad_field_is_named_in_an_error(self, as_alice, sofa):
         response = as_alice.post(LISTINGS, {"title": "", "price": "free"})
         assert set(self.errors_of(response)) == {"title", "price", "category"}
         assert "price: A valid number is required." in response.json()["detail"]
 
-    def test_a_field_within_a_list_is_named_by_its_path(self, as_service, db):
+    def test_a_bad_row_of_a_list_is_named_by_its_path(self, as_service, db):
         response = as_service.put(f"{LISTINGS}batch/", {"listings": [{}, "x"]})
         assert set(self.errors_of(response)) == {"listings.1"}
 
@@ -102,17 +102,17 @@ class TestFields:
             ("put", f"{LISTINGS}batch/", "listings"),
         ],
     )
-    def test_a_list_that_is_too_long_is_one_error_whatever_is_in_it(self, as_staff, method, path, field):
+    def test_a_list_that_is_too_long_is_one_error_whatever_its_rows(self, as_staff, method, path, field):
         response = getattr(as_staff, method)(path, {"positive": ["1"], field: [[]] * 30_000})
         errors = {name: messages for name, messages in self.errors_of(response).items() if name == field}
         assert response.status_code == 400 and "no more than" in errors[field]
         assert len(response.json()["errors"]) == 1
 
-    def test_of_many_errors_a_hundred_are_told(self, as_service, db):
+    def test_at_most_a_hundred_field_errors_are_listed(self, as_service, db):
         response = as_service.put(f"{LISTINGS}batch/", {"listings": ["x"] * 500})
         assert (response.status_code, len(response.json()["errors"])) == (400, 100)
 
-    def test_of_many_unknown_fields_twenty_are(self, as_bob):
+    def test_at_most_twenty_unknown_fields_are_listed(self, as_bob):
         body = {f"nothing-{number}": 1 for number in range(5_000)}
         reason = as_bob.post("/api/v1/interactions/", body).json()["results"][0]["reason"]
         assert reason.count("no such field") == 20
@@ -123,7 +123,7 @@ class TestFields:
             "category": "There is no category 'Nowhere'."
         }
 
-    def test_what_concerns_no_field_has_no_errors(self, anyone, db):
+    def test_a_problem_that_concerns_no_field_has_no_errors(self, anyone, db):
         assert "errors" not in anyone.get(f"{LISTINGS}nothing/").json()
 
 
@@ -144,18 +144,18 @@ class TestMapping:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_each_kind_of_error_has_its_status(self, error, status):
+    def test_each_kind_of_exception_has_its_status(self, error, status):
         response = problem(error, {})
         assert response.status_code == response.data["status"] == status
 
-    def test_nothing_of_the_database_is_told(self):
+    def test_a_problem_does_not_quote_the_databases_error(self):
         response = problem(OperationalError("password authentication failed for user shop"), {})
         assert "shop" not in str(response.data)
 
-    def test_a_mistake_of_our_own_is_left_to_django(self):
+    def test_a_programming_error_is_left_to_django(self):
         assert problem(ZeroDivisionError(), {}) is None
 
-    def test_which_tells_nothing_of_it(self, client, db, monkeypatch):
+    def test_a_500_does_not_quote_the_error(self, client, db, monkeypatch):
         from listings import queries
 
         def broken():

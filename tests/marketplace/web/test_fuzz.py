@@ -1,10 +1,8 @@
 """Fuzzing from the OpenAPI document: no 500, and responses match the document."""
 
-import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,15 +11,12 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, transaction
 from drf_spectacular.generators import SchemaGenerator
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
 from listings import services
-from listings.importing import csv_import
-from listings.importing.files import BadImport
-from listings.importing.report import SOURCES, ImportReport, import_report
 from listings.models import Listing, Place
 from marketplace.models import PersonToken, ServiceKey
 from marketplace.web.rate_limits import LIMITS
@@ -30,19 +25,7 @@ from recommendations.retrieval.filters import Filters
 from recommendations.search.query import parse_query
 from recommendations.slates import store
 from tests import factories
-
-
-def fuzz(example_count: int) -> settings:
-    """Settings for a number of examples, the same in each run."""
-    return settings(
-        max_examples=example_count,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),  # examples share fixtures
-        phases=[Phase.generate],
-    )
-
+from tests.fuzzing import fuzz
 
 SCHEMA = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
 OPERATIONS = {result.ok().label: result.ok() for result in SCHEMA.get_all_operations()}
@@ -134,7 +117,7 @@ def in_one_transaction() -> Iterator[None]:
 
 class TestEveryRoute:
     @pytest.mark.parametrize("label", OPERATIONS)
-    def test_answers_as_it_is_described(self, world, label):
+    def test_every_operation_answers_random_requests_as_the_schema_describes(self, world, label):
         statuses = set()
 
         @fuzz(30)
@@ -156,67 +139,6 @@ class TestEveryRoute:
         assert label in UNPREPARED or {200, 201, 204, 409} & statuses  # its service was called
 
 
-CELLS = st.text(max_size=40) | st.sampled_from(
-    ["", "n/a", "a1", "£1,200.00", "free", "£9,999,999,999", CATEGORY, " / ", "Bath, Somerset", "x" * 600]
-)
-COLUMNS = sorted(csv_import.PRODUCT_COLUMNS)
-OPTIONS = csv_import.ImportOptions(maximum_price=Decimal(100_000), country="GB", seller_count=50)
-
-
-@pytest.fixture
-def folder(db, tmp_path, monkeypatch) -> Path:
-    """An export without photos and without Products.csv; the gazetteer has one town."""
-    monkeypatch.setattr("listings.places._cities_of", lambda country: [])
-    Place.objects.create(name="Bath", country="GB", latitude=51.38, longitude=-2.36, population=90_000)
-    (tmp_path / "images").mkdir()
-    (tmp_path / "Images.csv").write_text("id,product_id\n")
-    return tmp_path
-
-
-class TestTheImporter:
-    @fuzz(300)
-    @given(st.fixed_dictionaries(dict.fromkeys(COLUMNS, CELLS)))
-    def test_a_row_is_a_listing_or_bad(self, cells):
-        try:
-            row = csv_import.read_listing(cells, OPTIONS, {})
-        except csv_import.BadRow as bad:
-            assert bad.reason
-        else:
-            assert row.title and row.category and 0 <= row.price <= OPTIONS.maximum_price
-
-    def test_every_row_of_a_file_is_accounted_for(self, folder):
-
-        @fuzz(40)
-        @given(st.lists(st.lists(CELLS, min_size=6, max_size=6) | st.lists(CELLS), max_size=4))
-        def take_in(rows):
-            with (folder / "Products.csv").open("w", newline="") as file:
-                csv.writer(file).writerows([COLUMNS, *rows])
-            report = imported(folder)
-            assert all(report.adds_up(source) for source in SOURCES)
-
-        take_in()
-
-    def test_any_bytes_are_a_file_or_a_bad_source(self, folder):
-        @fuzz(60)
-        @given(st.sampled_from([b"", ",".join(COLUMNS).encode() + b"\n"]), st.binary(max_size=80))
-        def take_in(start, rest):
-            (folder / "Products.csv").write_bytes(start + rest)
-            try:
-                report = imported(folder)
-            except BadImport:
-                return
-            assert all(report.adds_up(source) for source in SOURCES)
-
-        take_in()
-
-
-def imported(folder: Path) -> ImportReport:
-    with transaction.atomic(), import_report(folder / "report.csv") as report:
-        csv_import.import_folder(folder, OPTIONS, report, csv_import.Progress())
-        transaction.set_rollback(True)
-    return report
-
-
 ANY_CHARACTER = st.characters() | st.sampled_from(
     "\ud800\udfff\0.%"
 )  # includes rare characters that break parsers
@@ -226,11 +148,11 @@ ANY_TEXT = st.lists(ANY_CHARACTER, max_size=80).map("".join)
 class TestCursors:
     @fuzz(300)
     @given(ANY_TEXT | st.text("abcABC019-_.", max_size=120))
-    def test_no_text_is_one(self, text):
+    def test_random_text_is_no_feed_cursor(self, text):
         with pytest.raises(store.BadCursor):
             store.read_cursor(text, actor=None, now=None)
 
-    def test_one_with_anything_changed_is_none(self, db, now):
+    def test_a_feed_cursor_with_any_change_is_refused(self, db, now):
         slate = Slate.objects.create(
             surface=Slate.Surface.FEED, listing_ids=[], feature_names=[], features=b"", propensities=b"",
             reasons=[], seed=1, versions={}, parameters={}, created_at=now,
@@ -299,7 +221,7 @@ GIVEN = st.sampled_from(
 
 
 class TestQueries:
-    def test_any_text_is_read(self, world):
+    def test_random_search_queries_are_parsed(self, world):
         @fuzz(300)
         @given(ANY_TEXT | st.lists(WORDS, max_size=9).map(" ".join), GIVEN, st.booleans(), st.booleans())
         def read(query, filters, understanding, mending):

@@ -21,7 +21,7 @@ def as_in_web(transactional_db, monkeypatch):
     connection.close()
 
 
-def test_it_gives_up_and_nothing_is_half_written(as_in_web, sofa):
+def test_an_edit_that_waits_for_a_lock_times_out_and_writes_nothing(as_in_web, sofa):
     with elsewhere(locks.CHANGE_LOG), pytest.raises(OperationalError, match="lock timeout"):
         services.edit_listing(listing=sofa, title="Red sofa")
     sofa.refresh_from_db()
@@ -29,7 +29,7 @@ def test_it_gives_up_and_nothing_is_half_written(as_in_web, sofa):
     services.edit_listing(listing=sofa, title="Red sofa")
 
 
-def test_who_asks_is_told_to_come_again(as_in_web, as_alice, sofa):
+def test_a_request_that_waits_for_a_lock_is_a_503_with_retry_after(as_in_web, as_alice, sofa):
     with elsewhere(locks.CHANGE_LOG):
         reply = as_alice.patch(f"/api/v1/listings/{sofa.external_id}/", {"title": "Red sofa"})
     assert (reply.status_code, "Retry-After" in reply.headers) == (503, True)

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from listings.photos import download
 from listings.photos.download import (
     BadPhotoUrl,
     Network,
@@ -12,14 +13,16 @@ from listings.photos.download import (
     fetch,
     is_public,
 )
-from tests.listings.fetching.site import HOST, PHOTO, Site, url
+from tests.listings.photo_site import HOST, PHOTO, Site, url
+
+pytestmark = pytest.mark.usefixtures("photo_hosts")
 
 
 class TestAddresses:
     @pytest.mark.parametrize(
         "good", [url("a.jpg?size=2"), url("a", "img.shop.example"), "HTTPS://IMG.shop.example"]
     )
-    def test_of_a_listed_host_are_good(self, good):
+    def test_a_photo_url_of_a_listed_host_is_accepted(self, good):
         assert check_photo_url(good).hostname in (HOST, "img.shop.example")
 
     @pytest.mark.parametrize(
@@ -68,11 +71,11 @@ class TestAddresses:
         ],
         ids=ascii,
     )
-    def test_others_are_not(self, bad):
+    def test_a_photo_url_that_is_not_plain_https_to_a_listed_host_is_refused(self, bad):
         with pytest.raises(BadPhotoUrl):
             check_photo_url(bad)
 
-    def test_none_is_good_where_the_operator_lists_none(self, settings):
+    def test_every_photo_url_is_refused_where_the_operator_lists_no_host(self, settings):
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"photo_hosts": []})
         with pytest.raises(BadPhotoUrl, match="PHOTO_HOSTS"):
             check_photo_url(url("a.jpg"))
@@ -107,19 +110,19 @@ class TestPlaces:
             "2001:0:53aa:64c:0:fbff:80ff:fffe",
         ],
     )
-    def test_that_are_not_public(self, address):
+    def test_private_and_reserved_ip_addresses_are_not_public(self, address):
         assert not is_public(address)
 
     @pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::1"])
-    def test_that_are(self, address):
+    def test_ordinary_ip_addresses_are_public(self, address):
         assert is_public(address)
 
-    def test_a_name_that_leads_into_our_own_network_is_refused(self, network):
+    def test_a_host_name_that_resolves_to_a_private_address_is_refused(self, network):
         with pytest.raises(BadPhotoUrl, match="not public"):
             fetch(url("photo.jpg"), Network(port=network.port, trusted=network.trusted))
-        assert Site.asked == []
+        assert Site.requests == []
 
-    def test_one_that_leads_to_both_is_too(self, monkeypatch):
+    def test_a_host_name_that_resolves_to_a_public_and_a_private_address_is_refused(self, monkeypatch):
         both = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (place, 443)) for place in ("8.8.8.8", "10.0.0.1")
         ]
@@ -127,19 +130,19 @@ class TestPlaces:
         with pytest.raises(BadPhotoUrl, match="not public"):
             fetch(url("photo.jpg", "img.shop.example"))
 
-    def test_a_name_is_resolved_once_and_what_it_says_then_does_not_matter(self, network, monkeypatch):
-        resolve, asked = socket.getaddrinfo, []
+    def test_a_host_name_is_resolved_once_and_the_connection_goes_to_that_address(self, network, monkeypatch):
+        resolve, resolved = socket.getaddrinfo, []
 
         def rebinding(host, *arguments, **options):
-            asked.append(host)
-            assert asked.count(HOST) <= 1, "the name server was asked again"
+            resolved.append(host)
+            assert resolved.count(HOST) <= 1, "the name server was asked again"
             return resolve(host, *arguments, **options)
 
         monkeypatch.setattr(socket, "getaddrinfo", rebinding)
         assert fetch(url("photo.jpg"), network) == PHOTO
-        assert asked[0] == HOST and len(asked) == 2 and is_number(asked[1])
+        assert resolved[0] == HOST and len(resolved) == 2 and is_number(resolved[1])
 
-    def test_the_certificate_has_to_be_that_of_the_name(self, network, monkeypatch):
+    def test_a_certificate_for_another_host_name_is_refused(self, network, monkeypatch):
         resolve = socket.getaddrinfo
         monkeypatch.setattr(
             socket,
@@ -149,10 +152,54 @@ class TestPlaces:
         with pytest.raises(PhotoDownloadFailed, match="SSLCertVerificationError"):
             fetch(url("photo.jpg", "img.shop.example"), network)
 
-    def test_and_of_an_authority_that_is_trusted(self, network):
+    def test_a_certificate_of_an_untrusted_authority_is_refused(self, network):
         with pytest.raises(PhotoDownloadFailed, match="SSLCertVerificationError"):
             fetch(url("photo.jpg"), Network(port=network.port, may_connect=network.may_connect))
 
 
 def is_number(address: str) -> bool:
     return ":" in address or address.replace(".", "").isdigit()
+
+
+class TestFetching:
+    def test_a_photo_is_fetched_unchanged_with_four_plain_request_headers(self, network):
+        assert fetch(url("photo.jpg?size=2#x"), network) == PHOTO
+        path, headers = Site.requests[0]
+        assert path == "/photo.jpg?size=2"
+        assert {name.lower() for name in headers} == {"host", "accept", "accept-encoding", "user-agent"}
+
+    @pytest.mark.parametrize(
+        ("path", "error", "message"),
+        [
+            ("redirect", BadPhotoUrl, "sends elsewhere"),
+            ("gone", BadPhotoUrl, "answered 410"),
+            ("busy", PhotoDownloadFailed, "answered 503"),
+            ("claims", BadPhotoUrl, "more than 100,000 bytes"),
+            ("endless", BadPhotoUrl, "more than 100,000 bytes"),
+            ("short", PhotoDownloadFailed, "cut short"),
+        ],
+    )
+    def test_a_redirect_error_or_oversized_answer_is_refused_or_may_be_retried(
+        self, network, path, error, message
+    ):
+        with pytest.raises(error, match=message):
+            fetch(url(path), network)
+        assert len(Site.requests) == 1
+
+    @pytest.mark.parametrize("path", ["slow", "dripping"])
+    def test_a_download_that_trickles_in_is_cut_off_after_the_timeout(self, network, path):
+        hasty = Network(network.port, network.may_connect, network.trusted, timeout_s=0.2)
+        with pytest.raises(PhotoDownloadFailed):
+            fetch(url(path), hasty)
+        assert Site.patient == []
+
+    def test_a_download_from_a_closed_port_fails(self, network):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            nowhere = Network(free.getsockname()[1], network.may_connect, network.trusted)
+            with pytest.raises(PhotoDownloadFailed):
+                fetch(url("photo.jpg"), nowhere)
+
+
+def test_the_default_network_connects_to_public_addresses_on_port_443():
+    assert Network() == Network(443, is_public, download._trusted, download.TIMEOUT_S)

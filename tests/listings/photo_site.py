@@ -14,11 +14,11 @@ HOST = "localhost"
 class Site(http.server.BaseHTTPRequestHandler):
     """The path of a request selects the answer."""
 
-    asked: list[tuple[str, dict[str, str]]] = []
+    requests: list[tuple[str, dict[str, str]]] = []
     patient: list[str] = []  # paths whose client waited for the whole answer
 
     def do_GET(self) -> None:
-        self.asked.append((self.path, dict(self.headers)))
+        self.requests.append((self.path, dict(self.headers)))
         getattr(self, "answer_" + urlsplit(self.path).path.strip("/").partition(".")[0])()
 
     def log_message(self, *arguments: object) -> None:
