@@ -17,10 +17,12 @@ class TestEventWeights:
 
     def test_training_profiles_and_trending_read_the_same_event_weights(self):
         readers = (history, profile, trending)
-        assert all(reader.WEIGHTS is interactions_weights.EVENT_WEIGHTS for reader in readers)
+        assert all(reader.EVENT_WEIGHTS is interactions_weights.EVENT_WEIGHTS for reader in readers)
 
     def test_the_environment_sets_event_weights(self):
-        code = "from recommendations.interactions.weights import WEIGHTS as w; print(w['view'], w['hide'])"
+        code = (
+            "from recommendations.interactions.weights import EVENT_WEIGHTS as w; print(w['view'], w['hide'])"
+        )
         servers = {"DATABASE_URL": NOWHERE, "REDIS_URL": "redis://127.0.0.1:1"}
         process = started("manage.py", "shell", "-c", code, EVENT_WEIGHTS="view=0.25", **servers)
         assert process.stdout.splitlines()[-1] == "0.25 0.0", process.stderr
