@@ -91,5 +91,5 @@ class SummarisedSchema(AutoSchema):
 
     def get_extensions(self) -> dict[str, object]:
         """A mark for add_problems, which removes it."""
-        is_limited = hasattr(self.snapshot, "rate_limit") and self.method not in READ_METHODS
+        is_limited = hasattr(self.view, "rate_limit") and self.method not in READ_METHODS
         return {"x-limited": True} if is_limited else {}
