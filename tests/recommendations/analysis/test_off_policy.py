@@ -9,9 +9,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from listings.models import Actor
+from ml.evaluation.off_policy import PolicyEstimate
 from ml.ranking.exploration import Prior, explore
 from recommendations.analysis import off_policy_report
-from recommendations.analysis.off_policy import evaluate_policy
+from recommendations.analysis.off_policy import PolicyEvaluation, PolicyReward, evaluate_policy
 from recommendations.analysis.off_policy_candidates import BadPolicy, NoSuchRanker, Policy
 from recommendations.analysis.off_policy_slots import NoExplorationSlots
 from recommendations.models.events import Interaction
@@ -92,7 +93,7 @@ def world(alice, now) -> World:
 
 @pytest.fixture
 def small_world(alice, now) -> World:
-    return World(alice, now, slate_count=60)
+    return World(alice, now, slate_count=150)
 
 
 @pytest.fixture
@@ -126,6 +127,14 @@ class TestTruth:
         assert found.asked == found.served
         assert (found.gain.value, found.gain.low, found.gain.high) == (0, 0, 0)
 
+    def test_what_too_few_slots_agree_with_is_not_estimated(self, alice, now, ask):
+        World(alice, now, slate_count=15)
+        found = ask(BY_CONTENT)
+        assert found.asked.same_count < 20
+        estimates = (found.asked.self_normalised, found.asked.doubly_robust, found.gain)
+        assert np.isnan([estimate.value for estimate in estimates]).all()
+        assert found.drawn.low <= found.drawn.value <= found.drawn.high
+
     def test_a_reward_may_be_graded(self, small_world, ask):
         clicks = ask(BY_CONTENT).drawn.value
         assert ask(BY_CONTENT, "graded").drawn.value == pytest.approx(clicks), "clicks are all there is"
@@ -138,6 +147,40 @@ class TestTruth:
     def test_simulated_events_are_named_so(self, small_world, ask):
         Interaction.objects.update(source="simulation")
         assert any("SIMULATED" in line for line in off_policy_report.warnings_of(ask(BY_CONTENT)))
+
+
+class TestWarnings:
+    """A policy's reward of .02, by a model that expects .04."""
+
+    def warnings(self, **changes) -> str:
+        usual = {"effective_sample_size": 900.0, "clipped_share": 0.0, "mean_weight": 1.0}
+        robust = PolicyEstimate(0.02, 0.01, 0.03, **(usual | changes))
+        earned = PolicyReward(same_count=1000, modelled=0.04, self_normalised=robust, doubly_robust=robust)
+        slots = {"slot_count": 9, "slate_count": 9, "actor_count": 9, "untold_count": 0, "simulated_count": 0}
+        now = timezone.now()
+        result = PolicyEvaluation(
+            "click", robust, self.served(), earned, robust, first_at=now, last_at=now, **slots
+        )
+        return " ".join(off_policy_report.warnings_of(result))
+
+    def served(self) -> PolicyReward:
+        fine = PolicyEstimate(0.02, 0.01, 0.03, effective_sample_size=900.0, clipped_share=0.0)
+        return PolicyReward(same_count=1000, modelled=0.02, self_normalised=fine, doubly_robust=fine)
+
+    def test_weights_of_about_1_are_not_warned_of(self):
+        assert self.warnings() == ""
+
+    def test_a_mean_weight_that_falls_short_is_told_with_the_direction_of_the_bias(self):
+        said = self.warnings(mean_weight=0.48)
+        assert "MEAN WEIGHT 0.48 for the policy" in said
+        assert "expects 0.0400: it is too high" in said
+
+    def test_so_is_much_clipping(self):
+        assert "20% of the weights of the policy were clipped" in self.warnings(clipped_share=0.2)
+        assert "too high" in self.warnings(clipped_share=0.2)
+
+    def test_a_mean_weight_far_above_1_is_told(self):
+        assert "MEAN WEIGHT 1.60" in self.warnings(mean_weight=1.6)
 
 
 class TestFeeds:
@@ -165,7 +208,7 @@ class TestExperiments:
         )
 
     def test_their_multipliers_are_taken_out_of_the_weights_first(self, variant, alice, now, ask):
-        World(alice, now, slate_count=60, experiment="bolder", variant="bold")
+        World(alice, now, slate_count=150, experiment="bolder", variant="bold")
         same = ask({"parameters": variant.parameters})
         assert same.gain.value == same.gain.low == 0, "the weights that were logged have the multipliers in"
         assert ask({}).gain.value != 0
@@ -235,7 +278,7 @@ class TestCommand:
     def test_it_tells_what_was_found_and_warns_of_few_slots(self, small_world, policy_file, capsys):
         call_command("replay", "--policy", policy_file, "--reward", "click")
         said = capsys.readouterr().out
-        assert "120 places that were filled by chance, in 60 slates of 60 actors" in said
+        assert "300 places that were filled by chance, in 150 slates of 60 actors" in said
         for row in ("chance, as it was", "the order that served", "the policy", "policy − served"):
             assert row in said
         assert "TOO FEW SLOTS" in said
@@ -243,7 +286,7 @@ class TestCommand:
     def test_as_json_it_says_the_same(self, small_world, policy_file, capsys):
         call_command("replay", "--policy", policy_file, "--json")
         found = json.loads(capsys.readouterr().out)
-        assert (found["reward"], found["slot_count"]) == ("graded", 120)
+        assert (found["reward"], found["slot_count"]) == ("graded", 300)
         assert found["asked"]["doubly_robust"]["low"] < found["asked"]["doubly_robust"]["high"]
 
     def test_without_any_slot_it_ends_with_status_1(self, db, policy_file):
