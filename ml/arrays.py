@@ -62,8 +62,3 @@ def pack_mask(mask: np.ndarray) -> Bitmap:
     """A boolean mask as bits in FAISS's order (little).   (n,) bool -> (ceil(n / 8),) uint8"""
     require_vector(mask, dtypes=[np.bool_])
     return np.packbits(mask, bitorder="little")
-
-
-def count_allowed(bitmap: Bitmap) -> int:
-    """Number of rows that a bitmap allows."""
-    return int(np.bitwise_count(bitmap).sum())

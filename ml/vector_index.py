@@ -2,7 +2,8 @@
 
 Rows can be added but not removed; a bitmap excludes rows from a search. `build_index` chooses the kind by
 size: exact search up to EXACT_ROWS, inverted lists (IVF) beyond. Codes are float16, which halves the memory.
-They are accurate enough to propose candidates, which the caller rescores.
+They are accurate enough to propose candidates, which the caller rescores. A filtered search of an IVF index
+visits lists until it has k allowed rows and further lists change little; nothing is left out for a filter.
 """
 
 from abc import ABC, abstractmethod
@@ -12,10 +13,12 @@ from typing import Any
 import faiss
 import numpy as np
 
-from ml.arrays import Bitmap, Matrix, Rows, ShapeError, count_allowed, require_matrix, require_vector
+from ml.arrays import Bitmap, Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 
 EXACT_ROWS = 20_000  # about 0.6 ms a query at 512 dimensions on one thread
 RECALL, RECALL_AT, RECALL_SAMPLE = 0.97, 200, 100  # target recall@200 of an IVF index, on so many queries
+LEAST_RECALL = 0.9  # below it a grown index is outgrown; the room is for chance and for rows hard to find
+SETTLED = 0.02  # a filtered search ends once the lists visited last brought no more of the best RECALL_AT
 TRAINING_ROWS_PER_LIST = 256  # FAISS's default; more do not improve the centroids
 CHUNK_ROWS = 65_536  # that are converted to float32 at a time
 Selector = faiss.IDSelector | None  # FAISS's stubs lack what its Python layer adds, hence the ignores below
@@ -44,13 +47,17 @@ class VectorIndex(ABC):
     def dimension(self) -> int:
         return self._native.d
 
-    @property
     @abstractmethod
-    def outgrown(self) -> bool:
-        """True once so many rows were added that a rebuild would give a faster or more accurate index."""
+    def is_outgrown(self, *samples: Matrix) -> bool:
+        """Whether rows were added of such number or kind that a rebuild would be faster or more accurate.
+
+        samples: each (q, d) float32, queries for which recall has to be good, such as some like the rows that
+        were added. They are also searched exactly, which takes time.
+        """
 
     @abstractmethod
-    def _parameters(self, selector: Selector, kept: int) -> faiss.SearchParameters: ...
+    def _search(self, queries: Matrix, k: int, allowed: Bitmap | None) -> tuple[Matrix, np.ndarray]:
+        """Scores (q, k) float32 and rows (q, k) int64, -1 where there are no more."""
 
     def search(self, queries: Matrix, k: int, allowed: Bitmap | None = None) -> tuple[Rows, Matrix]:
         """The k allowed rows of greatest inner product for each query, best first.
@@ -61,7 +68,10 @@ class VectorIndex(ABC):
         require_matrix(queries, columns=self.dimension, dtypes=[np.float32])
         if k < 1:
             raise ShapeError(f"expected k of 1 or more, found {k}")
-        scores, rows = self._native.search(np.ascontiguousarray(queries), k, params=self._restrict(allowed))
+        if allowed is not None:
+            require_vector(allowed, dtypes=[np.uint8])
+            allowed = np.ascontiguousarray(allowed)
+        scores, rows = self._search(np.ascontiguousarray(queries), k, allowed)
         return rows.astype(np.int32), np.where(rows < 0, np.float32(-np.inf), scores)
 
     def add(self, vectors: Matrix) -> None:
@@ -76,40 +86,109 @@ class VectorIndex(ABC):
         """Write the index to a file. The caller passes a temporary path, syncs and renames it."""
         faiss.write_index(self._native, str(path))
 
-    def _restrict(self, allowed: Bitmap | None) -> faiss.SearchParameters:
-        if allowed is None:
-            return self._parameters(None, self.count)
-        require_vector(allowed, dtypes=[np.uint8])
-        selector = faiss.IDSelectorBitmap(np.ascontiguousarray(allowed))  # type: ignore[call-arg, arg-type]
-        return self._parameters(selector, count_allowed(allowed))
-
 
 class ExactIndex(VectorIndex):
     """An index that compares every row with the query."""
 
-    @property
-    def outgrown(self) -> bool:
+    def is_outgrown(self, *samples: Matrix) -> bool:
         return self.count > 1.25 * EXACT_ROWS  # above the threshold, since a rebuild costs more than slack
 
-    def _parameters(self, selector: Selector, kept: int) -> faiss.SearchParameters:
-        return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+    def _search(self, queries: Matrix, k: int, allowed: Bitmap | None) -> tuple[Matrix, np.ndarray]:
+        parameters = faiss.SearchParameters(sel=_selector(allowed))  # type: ignore[call-arg]
+        return self._native.search(queries, k, params=parameters)
 
 
 class IvfIndex(VectorIndex):
-    """An index that compares only the lists nearest to the query; their number was tuned by the build."""
+    """An index that compares only the lists nearest to the query; their number was tuned by the build.
 
-    @property
-    def outgrown(self) -> bool:
-        return list_count(self.count) > 2 * self._native.nlist  # about four times the rows since the build
+    The number is for a search of all rows. What a filter keeps may lie far from the query, among lists whose
+    order says little, so a filtered search goes on until its best rows have settled.
+    """
 
-    def _parameters(self, selector: Selector, kept: int) -> faiss.SearchParameters:
-        return _visiting(self._lists_to_visit(kept), selector)
+    _list_of_row: np.ndarray | None = None  # (count,) int32, built by the first filtered search
 
-    def _lists_to_visit(self, kept: int) -> int:
-        """All lists if few rows are allowed, else more lists in proportion to the excluded rows."""
-        if kept <= EXACT_ROWS and kept < self.count:
-            return self._native.nlist
-        return min(self._native.nlist, round(self._native.nprobe * self.count / max(kept, 1)))
+    def is_outgrown(self, *samples: Matrix) -> bool:
+        if list_count(self.count) > 2 * self._native.nlist:  # about four times the rows since the build
+            return True
+        return any(len(queries) and self._recall(queries) < LEAST_RECALL for queries in samples)
+
+    def _recall(self, queries: Matrix) -> float:
+        k = min(RECALL_AT, self.count)
+        truth = _visit(self._native, queries, k, self._native.nlist)
+        return _recall(_visit(self._native, queries, k, self._native.nprobe), truth)
+
+    def _search(self, queries: Matrix, k: int, allowed: Bitmap | None) -> tuple[Matrix, np.ndarray]:
+        if allowed is None:
+            return self._native.search(queries, k, params=_visiting(self._native.nprobe))
+        counts = self._allowed_of_lists(allowed)
+        scores, rows = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
+        for at in range(len(queries)):
+            best = self._search_allowed(queries[at : at + 1], k, counts, _selector(allowed))
+            scores[at, : len(best[0])], rows[at, : len(best[0])] = best
+        return scores, rows
+
+    def _search_allowed(
+        self, query: Matrix, k: int, counts: Rows, selector: Selector
+    ) -> tuple[Vector, np.ndarray]:
+        """The best k allowed rows of one query (1, d), with their scores: (<= k,) float32 and int64
+
+        counts (nlist,): the allowed rows in each list. Lists are visited in order of their centroids, those
+        without an allowed row left out: first as many as hold half the rows that the tuned number of lists
+        holds, then as many again as were visited, until that brings hardly anything new.
+        """
+        lists = self._native.quantizer.search(query, self._native.nlist)[1][0]
+        lists = lists[counts[lists] > 0]
+        rows_until = np.cumsum(counts[lists])
+        depth = max(k, RECALL_AT)
+        target = max(self._native.nprobe / self._native.nlist * self.count / 2, depth)
+        if len(lists) and rows_until[-1] <= EXACT_ROWS:
+            target = rows_until[-1]
+        scores, rows, start = np.empty(0, np.float32), np.empty(0, np.int64), 0
+        while start < len(lists):
+            end = min(int(np.searchsorted(rows_until, target)) + 1, len(lists))
+            more_scores, more_rows = self._visit_lists(query, depth, lists[start:end], selector)
+            scores, rows = np.concatenate([scores, more_scores]), np.concatenate([rows, more_rows])
+            best = np.argsort(-scores, kind="stable")[:depth]
+            is_settled = start > 0 and (best >= len(scores) - len(more_scores)).mean() <= SETTLED
+            scores, rows, start = scores[best], rows[best], end
+            if is_settled:
+                break
+            target = 2 * max(target, rows_until[end - 1])
+        return scores[:k], rows[:k]
+
+    def _visit_lists(
+        self, query: Matrix, depth: int, lists: np.ndarray, selector: Selector
+    ) -> tuple[Vector, np.ndarray]:
+        """The best allowed rows of these lists: (<= depth,) float32 and int64"""
+        centroid_scores = np.zeros(
+            len(lists), np.float32
+        )  # no part of the scores, as codes are not residuals
+        scores, rows = np.empty(depth, np.float32), np.empty(depth, np.int64)
+        arrays = (np.ascontiguousarray(lists), centroid_scores, scores, rows)
+        pointers = [faiss.swig_ptr(array) for array in arrays]
+        self._native.search_preassigned_c(
+            1, faiss.swig_ptr(query), depth, *pointers, False, _visiting(len(lists), selector)
+        )
+        return scores[rows >= 0], rows[rows >= 0]
+
+    def _allowed_of_lists(self, allowed: Bitmap) -> Rows:
+        """The number of allowed rows in each list: (nlist,) int64"""
+        mask = np.unpackbits(allowed, count=min(8 * len(allowed), self.count), bitorder="little").view(bool)
+        lists = self._lists_of_rows().take(
+            np.flatnonzero(mask)
+        )  # a tenth of the time of indexing by the mask
+        return np.bincount(lists, minlength=self._native.nlist)
+
+    def _lists_of_rows(self) -> np.ndarray:
+        lists_of_rows = self._list_of_row
+        if lists_of_rows is None or len(lists_of_rows) != self.count:
+            lists_of_rows = np.empty(self.count, np.int32)
+            inverted = self._native.invlists
+            for place in range(self._native.nlist):
+                if size := inverted.list_size(place):
+                    lists_of_rows[faiss.rev_swig_ptr(inverted.get_ids(place), size)] = place
+            self._list_of_row = lists_of_rows  # assigned when complete: other threads may be searching
+        return lists_of_rows
 
 
 def build_index(
@@ -185,6 +264,10 @@ def _probes_for_recall(native: faiss.IndexIVFScalarQuantizer, queries: Matrix) -
         if _recall(_visit(native, queries, k, int(probes)), truth) >= RECALL:
             return int(probes)
     return native.nlist
+
+
+def _selector(allowed: Bitmap | None) -> Selector:
+    return None if allowed is None else faiss.IDSelectorBitmap(allowed)  # type: ignore[call-arg, arg-type]
 
 
 def _visit(native: faiss.IndexIVFScalarQuantizer, queries: Matrix, k: int, probes: int) -> np.ndarray:

@@ -8,6 +8,9 @@ from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_
 
 FOLDS = 5
 RIDGE = 10.0  # regularisation, in rows
+# Deviation of a feature, over its greatest value, that is but rounding of float32; its column is left out.
+ROUNDING = 1e-4
+GREATEST_Z = 5.0  # deviations from the mean at which a feature is cut off: a fold may hold what others lack
 INTEGERS = (np.int32, np.int64)
 
 
@@ -19,7 +22,8 @@ def cross_fitted_rewards(
     The model is trained on features (n, f) float, NaN = unknown, and rewards (n,) float. clusters (n,) int
     are split into folds; rows of a fold are predicted from the other folds (Chernozhukov et al. 2018).
     queries: each (n, f), row i belongs to the cluster of row i. Unknown values are replaced by the mean, with
-    an indicator feature. Returns (n,) float64 for each of queries; 0 where there is no other fold.
+    an indicator feature. Predictions lie at most one deviation outside of the rewards that were trained on.
+    Returns (n,) float64 for each of queries; 0 where there is no other fold.
     Raises ShapeError.
     """
     require_vector(rewards, length=len(require_matrix(features)))
@@ -56,7 +60,10 @@ class _Ridge:
         self._mean = np.where(known, wide, 0).sum(axis=0) / count  # (f,)
         squares = np.where(known, wide - self._mean, 0) ** 2
         deviation = np.sqrt(squares.sum(axis=0) / count)
-        self._scale = np.where(deviation > 0, deviation, 1)
+        greatest = np.where(known, np.abs(wide), 0).max(axis=0, initial=0)
+        self._scale = np.where(deviation > ROUNDING * greatest, deviation, np.inf)  # inf: 0 for any value
+        deviation_of_rewards = rewards.std()
+        self._range = rewards.min() - deviation_of_rewards, rewards.max() + deviation_of_rewards
         self._mean_reward = float(np.mean(rewards, dtype=np.float64))
         x = self._columns(wide)
         self._centre = x.mean(axis=0)
@@ -67,10 +74,10 @@ class _Ridge:
     def predict(self, features: Matrix) -> Vector:
         """(n, f) -> (n,) float64"""
         x = self._columns(features.astype(np.float64))
-        return self._mean_reward + (x - self._centre) @ self._weights
+        return np.clip(self._mean_reward + (x - self._centre) @ self._weights, *self._range)
 
     def _columns(self, wide: Matrix) -> Matrix:
         """Standardised features, 0 where unknown, followed by indicators of unknown: (n, f) -> (n, 2 f)"""
         unknown = np.isnan(wide)
-        scaled = np.where(unknown, 0, (wide - self._mean) / self._scale)
+        scaled = np.where(unknown, 0, ((wide - self._mean) / self._scale).clip(-GREATEST_Z, GREATEST_Z))
         return np.hstack([scaled, unknown.astype(np.float64)])

@@ -1,5 +1,6 @@
 """Off-policy evaluation: the reward that another policy would have earned in the logged exploration slots."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,7 @@ from recommendations.ranker.served_slates import ServedSlate
 
 SERVED, TARGET = "served", "asked"  # the order that was served, and the target policy
 SEED = 17
+UNKNOWN = IntervalEstimate(float("nan"), float("nan"), float("nan"))
 # Kind of reward -> grade -> reward.
 REWARDS: dict[str, dict[int, float]] = {
     "graded": {HIDDEN: -1.0, NO_INTERACTION: 0.0}
@@ -36,9 +38,14 @@ REWARDS: dict[str, dict[int, float]] = {
 
 @dataclass(frozen=True)
 class PolicyReward:
-    """The reward per slot of a policy by two estimators, and the number of slots that it fills as logged."""
+    """The reward per slot of a policy by two estimators, and the number of slots that it fills as logged.
+
+    modelled: the mean of what the reward model expects of the policy's listings. Where weights fall short,
+    the doubly robust estimate lies between it and the truth.
+    """
 
     same_count: int
+    modelled: float
     self_normalised: PolicyEstimate
     doubly_robust: PolicyEstimate
 
@@ -80,13 +87,16 @@ def evaluate_policy(
     slots = read_slots({SERVED: _served_scores, TARGET: target_scores}, until=now, progress=progress)
     reward_of = REWARDS[reward]
     rewards = np.array([reward_of[grade] for grade in slots.grades.tolist()])
-    corrected, earned = _earned(slots, rewards)
+    possible = reward_of.values()
+    corrected, earned = _earned(slots, rewards, possible)
+    is_enough = not any(np.isnan(earned[name].doubly_robust.value) for name in (SERVED, TARGET))
+    gain = _gain(corrected[TARGET] - corrected[SERVED], slots.who, possible) if is_enough else UNKNOWN
     return PolicyEvaluation(
         reward=reward,
-        drawn=logged_mean(_logged(slots, rewards, SERVED), _interval()),
+        drawn=logged_mean(_logged(slots, rewards, SERVED, possible), _interval()),
         served=earned[SERVED],
         asked=earned[TARGET],
-        gain=_difference(corrected[TARGET] - corrected[SERVED], slots.who),
+        gain=gain,
         slot_count=len(slots.who),
         slate_count=slots.slate_count,
         actor_count=len(np.unique(slots.who)),
@@ -101,7 +111,9 @@ def _served_scores(slate: ServedSlate, rows: Rows) -> Vector:
     return slate.score[rows]
 
 
-def _earned(slots: LoggedExploration, rewards: Vector) -> tuple[dict[str, Vector], dict[str, PolicyReward]]:
+def _earned(
+    slots: LoggedExploration, rewards: Vector, possible: Collection[float]
+) -> tuple[dict[str, Vector], dict[str, PolicyReward]]:
     """By policy, the terms of its doubly robust mean, one per slot (n,), and its estimates."""
     names = list(slots.fillings)
     matrices = [slots.features, *(slots.fillings[name].features for name in names)]
@@ -110,10 +122,11 @@ def _earned(slots: LoggedExploration, rewards: Vector) -> tuple[dict[str, Vector
     corrected: dict[str, Vector] = {}
     earned: dict[str, PolicyReward] = {}
     for name, expected_rewards in zip(names, expected, strict=True):
-        logged = _logged(slots, rewards, name)
+        logged = _logged(slots, rewards, name, possible)
         corrected[name] = expected_rewards + logged.weights * (rewards - predicted)
         earned[name] = PolicyReward(
             same_count=int(slots.fillings[name].is_same.sum()),
+            modelled=float(expected_rewards.mean()),
             self_normalised=self_normalised(logged, _interval()),
             doubly_robust=doubly_robust(logged, predicted, expected_rewards, _interval()),
         )
@@ -125,14 +138,23 @@ def _with_place(features: Matrix, places: Rows) -> Matrix:
     return np.column_stack([features, np.log1p(places)])
 
 
-def _logged(slots: LoggedExploration, rewards: Vector, name: str) -> LoggedSlots:
+def _logged(slots: LoggedExploration, rewards: Vector, name: str, possible: Collection[float]) -> LoggedSlots:
     target = slots.fillings[name].is_same.astype(np.float64)
-    return LoggedSlots(rewards=rewards, logged=slots.logged, target=target, clusters=slots.who)
+    return LoggedSlots(
+        rewards=rewards,
+        logged=slots.logged,
+        target=target,
+        clusters=slots.who,
+        least=min(possible),
+        greatest=max(possible),
+    )
 
 
-def _difference(differences: Vector, who: Rows) -> IntervalEstimate:
+def _gain(differences: Vector, who: Rows, possible: Collection[float]) -> IntervalEstimate:
+    """The mean of paired differences, within what rewards allow."""
     low, high = _interval()(differences, np.ones(len(differences)), who)
-    return IntervalEstimate(float(differences.mean()), low, high)
+    span = max(possible) - min(possible)
+    return IntervalEstimate(*np.clip([differences.mean(), low, high], -span, span).tolist())
 
 
 def _interval():

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from recommendations.replica.columns import ATTRIBUTES, Columns, PhotoRows, with
 KEPT_GENERATIONS = 2
 SEED = 7
 SELF_SEARCH_SAMPLE = 50
+PHOTO_QUERIES = 100  # on which the recall of a grown index of photos is measured
 BUILDING = ".building"
 FILES = ("vectors.npy", "attributes.npy", "index.faiss", "photos.npy", "photo_rows.npy", "photos.faiss")
 PHOTO_ROW = np.dtype([("id", np.int64), ("owner", np.int64)])
@@ -166,6 +167,13 @@ def _row_index(columns: Columns, blocks: Blocks) -> VectorIndex | None:
     return build_index(columns.vectors, seed=SEED, queries=queries)
 
 
+def _photo_queries(vectors: Matrix) -> Matrix:
+    """A sample of the photos, as float32."""
+    count = min(PHOTO_QUERIES, len(vectors))
+    rows = np.random.default_rng(SEED).choice(len(vectors), size=count, replace=False)
+    return vectors[np.sort(rows)].astype(np.float32)
+
+
 def _photo_index(photos: PhotoRows) -> VectorIndex | None:
     return build_index(photos.vectors, seed=SEED) if len(photos) else None
 
@@ -173,18 +181,30 @@ def _photo_index(photos: PhotoRows) -> VectorIndex | None:
 def _grow(generation: Generation, columns: Columns, blocks: Blocks) -> Indexes:
     """The generation's indexes extended by the further rows. An index that is outgrown is built anew."""
     folder = _root(generation.encoder_version) / f"{generation.number:08d}"
-    rows = _grown(folder / "index.faiss", generation.index, columns.vectors)
-    photos = _grown(folder / "photos.faiss", generation.photo_index, columns.photos.vectors)
+    comparison = Comparison.of(blocks, columns.vectors)
+
+    def row_queries(vectors: Matrix) -> Matrix:
+        return sample_index_queries(vectors, comparison, seed=SEED)
+
+    rows = _grown(folder / "index.faiss", generation.index, columns.vectors, row_queries)
+    photos = _grown(folder / "photos.faiss", generation.photo_index, columns.photos.vectors, _photo_queries)
     return rows or _row_index(columns, blocks), photos or _photo_index(columns.photos)
 
 
-def _grown(file: Path, existing: VectorIndex | None, vectors: Matrix) -> VectorIndex | None:
-    """The index of a file, extended by the further vectors; None when there was none, or it is outgrown."""
+def _grown(
+    file: Path, existing: VectorIndex | None, vectors: Matrix, queries_like: Callable[[Matrix], Matrix]
+) -> VectorIndex | None:
+    """The index of a file, extended by the further vectors; None when there was none, or it is outgrown.
+
+    queries_like: a sample of queries such as some vectors get. The newest tenth has a sample of its own,
+    since vectors of a new kind are those that an index finds badly.
+    """
     if existing is None:
         return None
     index = load_index(file, share=False)
     index.add(vectors[index.count :])
-    return None if index.outgrown else index
+    newest = vectors[-(len(vectors) // 10) :] if len(vectors) >= 10 else vectors
+    return None if index.is_outgrown(queries_like(vectors), queries_like(newest)) else index
 
 
 def _photo_rows(photos: PhotoRows) -> np.ndarray:

@@ -7,12 +7,15 @@ import pytest
 
 from ml.arrays import ShapeError
 from ml.evaluation.off_policy import (
+    GREATEST_WEIGHT,
+    LEAST_AGREEING,
     LoggedSlots,
     cluster_interval,
     doubly_robust,
     logged_mean,
     self_normalised,
 )
+from ml.ranking import exploration
 
 SLOTS_OF_AN_ACTOR = 4
 # Mean rewards of four listings in two situations; the logging policy prefers the worse listings.
@@ -137,18 +140,27 @@ class TestWeights:
         return replace(usual, **changes)
 
     def test_importance_weights_are_the_ratio_of_the_two_chances_and_are_clipped(self):
-        assert self.slots().weights.tolist() == [1, 2, 50]
+        assert self.slots().weights.tolist() == [1, 2, 100]
         assert self.slots(greatest_weight=10.0).weights.tolist() == [1, 2, 10]
 
-    def test_the_share_of_clipped_importance_weights_is_reported(self):
-        assert self.slots(greatest_weight=200.0).clipped_share == 0
-        assert self_normalised(self.slots(), bootstrap()).clipped_share == pytest.approx(1 / 3)
+    def test_the_share_of_clipped_importance_weights_counts_slots_that_agree(self):
+        assert self.slots().clipped_share == 0
+        clipped = self.slots(greatest_weight=50.0)
+        assert self_normalised(clipped, bootstrap()).clipped_share == pytest.approx(1 / 3)
+        assert replace(clipped, target=np.array([0.0, 0.5, 1.0])).clipped_share == pytest.approx(1 / 2)
+        assert math.isnan(replace(clipped, target=np.zeros(3)).clipped_share)
+
+    def test_no_propensity_that_exploration_logs_is_clipped(self):
+        assert GREATEST_WEIGHT == exploration.ROUNDS
+        least = self.slots(logged=np.full(3, 1 / exploration.ROUNDS), target=np.ones(3))
+        assert least.clipped_share == 0
+        assert least.mean_weight == pytest.approx(exploration.ROUNDS)
 
     def test_equal_importance_weights_have_an_effective_sample_size_of_all_slots(self):
         assert self.slots(logged=np.full(3, 0.5), target=np.ones(3)).effective_sample_size == 3
 
     def test_one_great_importance_weight_has_an_effective_sample_size_of_about_one(self):
-        assert self.slots().effective_sample_size == pytest.approx(53**2 / (1 + 4 + 2500))
+        assert self.slots().effective_sample_size == pytest.approx(103**2 / (1 + 4 + 10_000))
 
     def test_where_the_target_would_have_shown_nothing_the_estimate_is_unknown(self):
         slots = self.slots(target=np.zeros(3))
@@ -169,11 +181,65 @@ class TestWeights:
             {"rewards": np.zeros((3, 1))},
             {"clusters": np.zeros(3)},
             {"greatest_weight": 0.0},
+            {"least": 0.5},
+            {"greatest": 0.5},
         ],
     )
     def test_impossible_logged_slots_are_refused(self, wrong):
         with pytest.raises(ShapeError):
             self.slots(**wrong)
+
+
+class TestOpenBanditPipeline:
+    """Unclipped estimates equal the formulas of obp 0.5.5 (`obp.ope`, round_rewards and their mean)."""
+
+    @pytest.fixture
+    def log(self) -> Log:
+        return Log(9, actor_count=80)
+
+    def test_self_normalised_is_snipw(self, log):
+        importance_weight = log.slots.target / log.slots.logged
+        snipw = (log.slots.rewards * importance_weight / importance_weight.mean()).mean()
+        assert self_normalised(log.slots, bootstrap()).value == pytest.approx(snipw, rel=1e-12)
+
+    def test_doubly_robust_is_dr(self, log):
+        rates = RATES + 0.1
+        estimated_rewards, action_dist = rates[log.situations], TARGET[log.situations]
+        importance_weight = action_dist[np.arange(len(log.shown)), log.shown] / log.slots.logged
+        baseline = np.average(estimated_rewards, weights=action_dist, axis=1)
+        of_action = estimated_rewards[np.arange(len(log.shown)), log.shown]
+        dr = (importance_weight * (log.slots.rewards - of_action) + baseline).mean()
+        assert log.robust(rates, bootstrap()).value == pytest.approx(dr, rel=1e-12)
+
+
+class TestWhatIsKeptWithinBounds:
+    def test_no_estimate_lies_outside_of_what_rewards_allow(self):
+        log = Log(10, actor_count=60)
+        log.slots = replace(log.slots, least=0.0, greatest=1.0)
+        found = log.robust(RATES - 1000, bootstrap())
+        assert 0 <= found.low <= found.value <= found.high <= 1
+
+    def test_too_few_slots_that_agree_say_nothing(self):
+        target = np.zeros(500)
+        target[: LEAST_AGREEING - 1] = 1
+        few = LoggedSlots(np.ones(500), np.full(500, 0.5), target, np.arange(500))
+        enough = replace(few, target=(np.arange(500) < LEAST_AGREEING).astype(np.float64))
+        for slots, is_withheld in ((few, True), (enough, False)):
+            for found in (
+                self_normalised(slots, bootstrap()),
+                doubly_robust(slots, np.zeros(500), np.zeros(500), bootstrap()),
+            ):
+                assert (
+                    math.isnan(found.value) == math.isnan(found.low) == math.isnan(found.high) == is_withheld
+                )
+
+    def test_no_click_in_forty_slots_does_not_mean_that_nobody_ever_clicks(self):
+        """Other slots were clicked; a bootstrap of forty zeros would give an interval of no width."""
+        target = (np.arange(400) < 40).astype(np.float64)
+        slots = LoggedSlots((np.arange(400) >= 200) * 1.0, np.full(400, 0.1), target, np.arange(400))
+        found = self_normalised(slots, bootstrap())
+        assert (found.value, found.low) == (0, 0)
+        assert 0.05 < found.high < 0.15
 
 
 class TestIntervals:

@@ -45,6 +45,22 @@ class TestCrossFitted:
         foretold = cross_fitted_rewards(features, rewards, np.arange(COUNT), [features], seed=0)[0]
         assert foretold == pytest.approx(rewards.mean(), abs=0.05)
 
+    @pytest.mark.parametrize("level", [0.0, 1.0])
+    def test_a_feature_that_varies_in_one_fold_alone_does_not_blow_up(self, rng, level):
+        """One slot of one actor has another value; elsewhere rounding is all that varies."""
+        features = np.column_stack([rng.normal(size=COUNT), np.full(COUNT, level)])
+        features[:, 1] += 6e-8 * rng.normal(size=COUNT) * (level + (np.arange(COUNT) == 0))
+        features[7, 1] += 0.8
+        rewards = rng.integers(-1, 8, COUNT).astype(np.float64)
+        found = cross_fitted_rewards(features, rewards, np.arange(COUNT) // 4, [features], seed=0)[0]
+        assert np.abs(found - rewards.mean()).max() < 3
+
+    def test_predictions_lie_near_the_rewards_that_were_seen(self, rng):
+        features = rng.normal(size=(COUNT, 1))
+        rewards = (features[:, 0] > 0).astype(np.float64)
+        found = cross_fitted_rewards(features, rewards, np.arange(COUNT), [100 * features], seed=0)[0]
+        assert -0.6 < found.min() < found.max() < 1.6
+
     def test_the_rewards_of_a_single_actor_are_predicted_as_zero(self):
         features = np.ones((5, 1), np.float32)
         predicted = cross_fitted_rewards(features, np.ones(5), np.zeros(5, np.int64), [features], seed=0)[0]
