@@ -34,7 +34,7 @@ def world(alice, now) -> World:
 
 @pytest.fixture
 def small_world(alice, now) -> World:
-    return World(alice, now, slate_count=60)
+    return World(alice, now, slate_count=150)
 
 
 @pytest.fixture
