@@ -23,7 +23,10 @@ from tests.marketplace.web.test_access import patterns
 
 ROOT = Path(__file__).resolve().parents[3]
 STATUSES = 12  # different statuses of one route
-COUNT = "from recommendations import measured; measured.observe_candidates({'elsewhere': 7})"
+COUNT = (
+    "from recommendations.core import process_metrics as measured; "
+    "measured.observe_candidates({'elsewhere': 7})"
+)
 
 
 pytestmark = pytest.mark.django_db

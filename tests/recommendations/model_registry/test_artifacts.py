@@ -12,7 +12,7 @@ from tests.recommendations.model_registry.published_models import folder_of, ser
 class TestPublishing:
     BREAKING = [
         (artifacts, "write_settings"),
-        (artifacts, "sync"),
+        (artifacts, "fsync"),
         (Path, "rename"),
         (store, "activate"),
     ]
