@@ -73,7 +73,7 @@ class LoggedSlots:
     def is_enough(self) -> bool:
         """Whether so many slots agree with the target policy that an estimate is given at all."""
         agreeing = np.count_nonzero(self.target)
-        return agreeing >= LEAST_AGREEING and self.effective_sample_size >= LEAST_EFFECTIVE
+        return bool(agreeing >= LEAST_AGREEING and self.effective_sample_size >= LEAST_EFFECTIVE)
 
     @property
     def effective_sample_size(self) -> float:
@@ -123,9 +123,11 @@ def logged_mean(slots: LoggedSlots, interval: IntervalMethod) -> PolicyEstimate:
     everything = np.ones(len(slots.rewards))
     value = _mean(slots.rewards)
     bounds = interval(slots.rewards.astype(np.float64), everything, slots.clusters)
+    low, high = np.clip(_expanded(value, *bounds, len(everything)), slots.least, slots.greatest).tolist()
     return PolicyEstimate(
         value,
-        *np.clip(_expanded(value, *bounds, len(everything)), slots.least, slots.greatest).tolist(),
+        low,
+        high,
         effective_sample_size=float(len(slots.rewards)),
         clipped_share=0.0,
     )

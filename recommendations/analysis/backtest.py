@@ -67,7 +67,7 @@ def run_backtest(
 
     The split is where this share of the events has happened, or `since`. The recipe is that of the active
     model; the weights of its sources are fitted again, on a split of the same share before the moment.
-    `seed` samples the actors, where there are more than `most`, and the bootstrap.
+    `seed` samples the actors, where there are more than `max_actors`, and the bootstrap.
     Raises TooFewEvents, NothingHeldOut, SnapshotUnavailable.
     """
     end = point_in_time.last_event()
@@ -79,10 +79,8 @@ def run_backtest(
     held_out = point_in_time.read_held_out(snapshot, moment, end=end, max_actors=max_actors, seed=seed)
     if not len(held_out):
         raise NothingHeldOut(_nothing_after(moment, end))
-    content, recipe = (
-        read_content(),
-        active_config().with_environment().replaced(decays=learn_decays(behaviour)),
-    )
+    content = read_content()
+    recipe = active_config().with_environment().replaced(decays=learn_decays(behaviour))
     if "blend" in methods:
         recipe = _with_source_weights(recipe, content, moment, share, steps)
     with steps("Fitting on the earlier events") as progress:
@@ -90,18 +88,25 @@ def run_backtest(
     context = EvaluationContext(snapshot.with_collaborative(model), behaviour)
     with steps(f"Ranking for {len(held_out):,} actors") as progress:
         measured = measure(context, held_out, methods=methods, k=k, seed=seed, progress=progress)
-    events = Interaction.objects.filter(occurred_at__lte=end)
     return Backtest(
         moment=moment,
         end=end,
-        event_count=events.filter(occurred_at__lte=moment).count(),
         actor_count=len(behaviour.actors),
-        answer_count=events.filter(occurred_at__gt=moment).count(),
-        simulated_count=events.filter(source=SIMULATION).count(),
+        **_event_counts(moment, end),
         encoder=snapshot.encoder_version,
         recipe=recipe,
         measured=measured,
     )
+
+
+def _event_counts(moment: datetime, end: datetime) -> dict[str, int]:
+    """Counts of events up to the split, after it, and simulated ones."""
+    events = Interaction.objects.filter(occurred_at__lte=end)
+    return {
+        "event_count": events.filter(occurred_at__lte=moment).count(),
+        "answer_count": events.filter(occurred_at__gt=moment).count(),
+        "simulated_count": events.filter(source=SIMULATION).count(),
+    }
 
 
 def _history_until(moment: datetime, end: datetime) -> InteractionHistory:

@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,11 +182,7 @@ def _photo_index(photos: PhotoRows) -> VectorIndex | None:
 def _grow(generation: Generation, columns: Columns, blocks: Blocks) -> Indexes:
     """The generation's indexes extended by the further rows. An index that is outgrown is built anew."""
     folder = _root(generation.encoder_version) / f"{generation.number:08d}"
-    comparison = Comparison.of(blocks, columns.vectors)
-
-    def row_queries(vectors: Matrix) -> Matrix:
-        return sample_index_queries(vectors, comparison, seed=SEED)
-
+    row_queries = partial(sample_index_queries, comparison=Comparison.of(blocks, columns.vectors), seed=SEED)
     rows = _grown(folder / "index.faiss", generation.index, columns.vectors, row_queries)
     photos = _grown(folder / "photos.faiss", generation.photo_index, columns.photos.vectors, _photo_queries)
     return rows or _row_index(columns, blocks), photos or _photo_index(columns.photos)
@@ -196,14 +193,14 @@ def _grown(
 ) -> VectorIndex | None:
     """The index of a file, extended by the further vectors; None when there was none, or it is outgrown.
 
-    queries_like: a sample of queries such as some vectors get. The newest tenth has a sample of its own,
-    since vectors of a new kind are those that an index finds badly.
+    queries_like: a sample of queries for some vectors. The newest tenth is sampled apart: an index finds
+    vectors of a new kind badly.
     """
     if existing is None:
         return None
     index = load_index(file, share=False)
     index.add(vectors[index.count :])
-    newest = vectors[-(len(vectors) // 10) :] if len(vectors) >= 10 else vectors
+    newest = vectors[-max(1, len(vectors) // 10) :]
     return None if index.is_outgrown(queries_like(vectors), queries_like(newest)) else index
 
 
