@@ -27,7 +27,7 @@ from benchmarks.feed import log as feed_log
 from benchmarks.feed.catalogue import load
 from benchmarks.feed.figures import Judge, K
 from benchmarks.feed.log import EvaluatedSession, Log
-from benchmarks.feed.photos import weights_beside
+from benchmarks.feed.photos import require_weights_beside
 from benchmarks.feed.ranker import serve_feeds, trained_ranker
 from benchmarks.feed.replay import Replay, show
 from benchmarks.protocol import BadData, json_option, print_figures, say
@@ -235,9 +235,7 @@ def _options() -> argparse.Namespace:
 
 def main() -> None:
     options = _options()
-    weights = options.weights or weights_beside(options.data)
-    if weights is None:
-        sys.exit("No weights of MobileNetV2: give a file as --weights or in IMAGE_WEIGHTS.")
+    weights = options.weights or require_weights_beside(options.data)
     try:
         result = benchmark(
             options.data,

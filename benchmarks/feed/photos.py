@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,16 @@ def read_features(folder: Path, backbone: Backbone, cache: Path | None) -> dict[
     return {Path(name).stem: row for name, row in zip(names, features, strict=True)}
 
 
-def weights_beside(data: Path) -> Path | None:
-    """A file of MobileNetV2's weights: IMAGE_WEIGHTS, else the first in ../weights/ beside the adverts."""
+def require_weights_beside(data: Path) -> Path:
+    """A file of MobileNetV2's weights: IMAGE_WEIGHTS, else the first in ../weights/ beside the adverts.
+
+    Ends the program with one line where there is none.
+    """
     configured = os.environ.get("IMAGE_WEIGHTS")
     beside = sorted(data.resolve().parent.glob("weights/mobilenet_v2*"))
-    return Path(configured) if configured else next(iter(beside), None)
+    if not configured and not beside:
+        sys.exit("No weights of MobileNetV2: give a file as --weights or in IMAGE_WEIGHTS.")
+    return Path(configured) if configured else beside[0]
 
 
 def _computed(files: ZippedPhotos | PhotosInFolder, names: list[str], backbone: Backbone) -> Matrix:

@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 from benchmarks import adverts as files
 from benchmarks import installation
 from benchmarks.adverts import Adverts
-from benchmarks.feed.photos import weights_beside
+from benchmarks.feed.photos import require_weights_beside
 from benchmarks.gumtree.measures import measure, photo_accuracy
 from benchmarks.gumtree.search import Searched
 from benchmarks.protocol import BadData, CpuClock, json_option, print_figures, say
@@ -142,9 +142,7 @@ def _options() -> argparse.Namespace:
 
 def main() -> None:
     options = _options()
-    weights = options.weights or weights_beside(options.data)
-    if weights is None:
-        sys.exit("No weights of MobileNetV2: give a file as --weights or in IMAGE_WEIGHTS.")
+    weights = options.weights or require_weights_beside(options.data)
     try:
         result = benchmark(options.data, options.holdout, weights)
     except (BadData, OSError, UnreadablePhoto, WeightsError) as error:
