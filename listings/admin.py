@@ -1,5 +1,6 @@
 """Admin pages of the catalogue. Every change goes through services, which send `listings_changed`."""
 
+import functools
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -16,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 
 from listings import announcing, services
 from listings.errors import DomainError
-from listings.models import Actor, Category, Listing, Photo, PhotoSource, Place
+from listings.models import Actor, Category, Listing, Photo, PhotoSource, Place, Writer
 from listings.photos import processing
 
 
@@ -64,6 +65,10 @@ class PlainRefusals(admin.ModelAdmin):
             return HttpResponseRedirect(request.get_full_path())
 
 
+def _by_staff(verb: Callable[..., Listing]) -> Callable[..., Listing]:
+    return functools.partial(verb, by=Writer.STAFF)
+
+
 def _action_on_each(verb: Callable[..., Listing], done: str):
     """An admin action that calls a service with each chosen listing and reports the refusals."""
 
@@ -93,6 +98,7 @@ class ListingAdmin(PlainRefusals):
     autocomplete_fields = ("seller", "category", "place")
     readonly_fields = (
         "status",
+        "withdrawn_by",
         "pictures",
         "buyer",
         "sold_at",
@@ -108,12 +114,14 @@ class ListingAdmin(PlainRefusals):
             lambda listing: services.mark_sold(listing=listing, buyer=None, now=timezone.now()), "sold"
         )
     )
-    reserve = admin.action(description="Reserve")(_action_on_each(services.reserve, "reserved"))
+    reserve = admin.action(description="Reserve")(_action_on_each(_by_staff(services.reserve), "reserved"))
     release = admin.action(description="Release: show again")(
-        _action_on_each(services.release, "shown again")
+        _action_on_each(_by_staff(services.release), "shown again")
     )
-    publish = admin.action(description="Publish")(_action_on_each(services.publish, "published"))
-    withdraw = admin.action(description="Withdraw")(_action_on_each(services.withdraw, "withdrawn"))
+    publish = admin.action(description="Publish")(_action_on_each(_by_staff(services.publish), "published"))
+    withdraw = admin.action(description="Withdraw")(
+        _action_on_each(_by_staff(services.withdraw), "withdrawn")
+    )
 
     def get_queryset(self, request):
         return super().get_queryset(request).prefetch_related("photos")

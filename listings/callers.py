@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rest_framework.request import Request
 
 from listings.errors import Forbidden
-from listings.models import Actor, Listing
+from listings.models import Actor, Listing, Writer
 
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -33,6 +33,18 @@ class Caller:
         """A visitor without an actor: their first event will create one."""
         return self.visitor_id is not None and self.actor is None
 
+    @property
+    def writer(self) -> Writer:
+        """As whom they change listings that they may change."""
+        if self.is_service:
+            return Writer.SERVICE
+        return Writer.STAFF if self.is_staff else Writer.OWNER
+
+    @property
+    def acts_for_others(self) -> bool:
+        """Whether they may name sellers, buyers, ids and versions, as services and staff do."""
+        return self.is_service or self.is_staff
+
     def require_actor(self) -> Actor:
         """The caller's actor, created for a visitor's first event. Raises Forbidden for a service."""
         if self.actor is None and self.visitor_id is not None:
@@ -48,7 +60,7 @@ class Caller:
 
     def may_change(self, listing: Listing) -> bool:
         """True for the owner, staff and services, given the catalogue scope."""
-        return "catalogue" in self.scopes and (self.is_service or self.is_staff or self.owns(listing))
+        return "catalogue" in self.scopes and (self.acts_for_others or self.owns(listing))
 
 
 class CallerRequest(Request):

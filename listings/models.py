@@ -61,6 +61,14 @@ class Actor(models.Model):
         return f"visitor-{secrets.token_hex(16)}"
 
 
+class Writer(models.TextChoices):
+    """A kind of caller who changes listings. Later ones outrank earlier ones."""
+
+    OWNER = "owner"
+    SERVICE = "service"
+    STAFF = "staff"
+
+
 class Category(models.Model):
     """A node of the category tree. `path` holds all names from the root: `Home & Garden / Garden & Patio`."""
 
@@ -155,6 +163,10 @@ class Listing(models.Model):
     latitude = models.FloatField(null=True, blank=True)
     longitude = models.FloatField(null=True, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT)
+    # Who withdrew it, and may put it back. Empty for what is not withdrawn, and where nobody noted who did.
+    withdrawn_by = models.CharField(
+        max_length=10, choices=Writer, blank=True, default="", editable=False, db_default=""
+    )
     buyer = models.ForeignKey(
         Actor, null=True, blank=True, on_delete=models.PROTECT, related_name="purchases"
     )

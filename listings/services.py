@@ -9,8 +9,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from listings.announcing import CatalogueChanges, catalogue_transaction
-from listings.errors import Conflict, Invalid, Missing, Unavailable
-from listings.models import Actor, Category, Listing, Photo, new_external_id
+from listings.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
+from listings.models import Actor, Category, Listing, Photo, Writer, new_external_id
 from listings.photos import processing
 
 # Fields that an edit may set, and those that the embedding depends on.
@@ -31,6 +31,15 @@ class NotForSale(Conflict):
 
     def __init__(self, listing: Listing):
         super().__init__(f"Listing {listing.external_id} is {listing.status}.")
+
+
+class WithdrawnByAnother(Forbidden):
+    """Another kind of caller withdrew the listing, and only that kind puts it back."""
+
+    def __init__(self, listing: Listing):
+        who = {Writer.OWNER: "Its owner", Writer.SERVICE: "A service", Writer.STAFF: "Staff"}
+        by = who[Writer(listing.withdrawn_by)]
+        super().__init__(f"{by} withdrew listing {listing.external_id}, and nobody else may put it back.")
 
 
 class ListingErased(Missing):
@@ -143,25 +152,54 @@ def apply_content(listing: Listing, content: dict[str, Any]) -> bool:
     return bool(changed)
 
 
-def publish(*, listing: Listing) -> Listing:
-    """Put a draft or a withdrawn listing on the market."""
-    return _move(listing, {Listing.Status.DRAFT, Listing.Status.WITHDRAWN}, Listing.Status.ACTIVE)
+def move_to_seller(*, listing: Listing, seller: Actor) -> Listing:
+    """Make the listing that of another seller."""
+    with catalogue_transaction() as changes:
+        listing = _locked(listing)
+        if listing.seller_id != seller.pk:
+            listing.seller = seller
+            listing.save(update_fields=["seller", "updated_at"])
+            changes.listing_ids.add(listing.pk)
+    return listing
 
 
-def reserve(*, listing: Listing) -> Listing:
+def change_status(listing: Listing, status: str, by: Writer) -> bool:
+    """Set the status and who withdrew it, without saving. Returns whether either changed.
+
+    A repeated withdrawal counts as that of the higher rank. Raises WithdrawnByAnother.
+    """
+    before = (listing.status, listing.withdrawn_by)
+    if status == Listing.Status.WITHDRAWN:
+        rank = ["", *Writer]
+        was_by = listing.withdrawn_by if listing.status == status else ""
+        listing.withdrawn_by = max(was_by, by, key=rank.index)
+    else:
+        if listing.status == Listing.Status.WITHDRAWN and listing.withdrawn_by not in ("", by):
+            raise WithdrawnByAnother(listing)
+        listing.withdrawn_by = ""
+    listing.status = status
+    return (listing.status, listing.withdrawn_by) != before
+
+
+def publish(*, listing: Listing, by: Writer = Writer.OWNER) -> Listing:
+    """Put a draft or a withdrawn listing on the market. Raises WithdrawnByAnother."""
+    return _move(listing, {Listing.Status.DRAFT, Listing.Status.WITHDRAWN}, Listing.Status.ACTIVE, by)
+
+
+def reserve(*, listing: Listing, by: Writer = Writer.OWNER) -> Listing:
     """Hold an active listing for a buyer. Reserved listings are not shown."""
-    return _move(listing, {Listing.Status.ACTIVE}, Listing.Status.RESERVED)
+    return _move(listing, {Listing.Status.ACTIVE}, Listing.Status.RESERVED, by)
 
 
-def release(*, listing: Listing) -> Listing:
+def release(*, listing: Listing, by: Writer = Writer.OWNER) -> Listing:
     """Show a reserved listing again."""
-    return _move(listing, {Listing.Status.RESERVED}, Listing.Status.ACTIVE)
+    return _move(listing, {Listing.Status.RESERVED}, Listing.Status.ACTIVE, by)
 
 
-def withdraw(*, listing: Listing) -> Listing:
-    """Take an unsold listing off the market. Its row stays. Safe to repeat."""
+def withdraw(*, listing: Listing, by: Writer = Writer.OWNER) -> Listing:
+    """Take an unsold listing off the market and keep who did. Its row stays. Safe to repeat."""
     unsold = set(Listing.Status) - {Listing.Status.SOLD}
-    return _move(listing, unsold, Listing.Status.WITHDRAWN)
+    return _move(listing, unsold, Listing.Status.WITHDRAWN, by)
 
 
 def mark_sold(*, listing: Listing, buyer: Actor | None, now: datetime) -> Listing:
@@ -173,7 +211,7 @@ def mark_sold(*, listing: Listing, buyer: Actor | None, now: datetime) -> Listin
     def sell(listing: Listing) -> None:
         listing.sold_at, listing.buyer = now, buyer
 
-    return _move(listing, set(Listing.ON_MARKET), Listing.Status.SOLD, sell)
+    return _move(listing, set(Listing.ON_MARKET), Listing.Status.SOLD, Writer.OWNER, sell)
 
 
 def add_photo(
@@ -268,15 +306,16 @@ def _move(
     listing: Listing,
     allowed: Collection[str],
     status: str,
+    by: Writer,
     also: Callable[[Listing], None] = lambda listing: None,
 ) -> Listing:
     with catalogue_transaction() as changes:
         listing = _locked(listing)
         if listing.status not in allowed:
             raise NotForSale(listing)
-        listing.status = status
+        change_status(listing, status, by)
         also(listing)
-        listing.save(update_fields=["status", "sold_at", "buyer", "updated_at"])
+        listing.save(update_fields=["status", "withdrawn_by", "sold_at", "buyer", "updated_at"])
         changes.listing_ids.add(listing.pk)
     return listing
 

@@ -109,8 +109,14 @@ class ListingContent(StrictSerializer):
         return attributes
 
 
+class ListingEdit(ListingContent):
+    """Changes of a listing. A service or staff may make it that of another seller."""
+
+    seller = serializers.CharField(max_length=200, required=False, validators=[check_external_id])
+
+
 class NewListing(ListingContent):
-    """A listing to publish, or to keep as a draft. A service names the seller; a person is one."""
+    """A listing to publish, or to keep as a draft. A service names the seller and may name the id."""
 
     id = serializers.CharField(max_length=200, required=False, validators=[check_external_id])
     seller = serializers.CharField(max_length=200, required=False, validators=[check_external_id])

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from listings import queries, services
+from listings.announcing import catalogue_transaction
 from listings.api.filters import ListingFilter
 from listings.api.pagination import NewestFirst
 from listings.api.serializers import (
@@ -20,7 +21,7 @@ from listings.api.serializers import (
     BatchRow,
     CategoryCard,
     ListingCard,
-    ListingContent,
+    ListingEdit,
     NewListing,
     PhotoCard,
     PhotoUpload,
@@ -76,6 +77,7 @@ class ListingsApi(CatalogueApi, ListAPIView):
         new = NewListing(data=request.data)
         new.is_valid(raise_exception=True)
         content = dict(new.validated_data)
+        _refuse_naming(request.caller, content, "id", "source_version")
         listing = services.create_listing(
             seller=_seller(request.caller, content.pop("seller", None)),
             external_id=content.pop("id", None),
@@ -95,20 +97,26 @@ class ListingApi(CatalogueApi):
     def get(self, request, listing_id: str):
         return Response(ListingCard(queries.for_caller(request.caller, listing_id)).data)
 
-    @extend_schema(request=ListingContent(partial=True), responses=ListingCard, tags=[CATALOGUE])
+    @extend_schema(request=ListingEdit(partial=True), responses=ListingCard, tags=[CATALOGUE])
     def patch(self, request, listing_id: str):
         listing = self.changeable(listing_id)
-        edit = ListingContent(data=request.data, partial=True)
+        edit = ListingEdit(data=request.data, partial=True)
         edit.is_valid(raise_exception=True)
         content = dict(edit.validated_data)
+        _refuse_naming(request.caller, content, "seller", "source_version")
         if "category" in content:
             content["category"] = _category(request.caller, content["category"])
-        return Response(ListingCard(services.edit_listing(listing=listing, **content)).data)
+        seller_id = content.pop("seller", None)
+        with catalogue_transaction():
+            listing = services.edit_listing(listing=listing, **content)
+            if seller_id is not None:
+                listing = services.move_to_seller(listing=listing, seller=_actor(seller_id))
+        return Response(ListingCard(listing).data)
 
     @extend_schema(responses={204: None}, tags=[CATALOGUE])
     def delete(self, request, listing_id: str):
         """Withdraws it; its row stays."""
-        services.withdraw(listing=self.changeable(listing_id))
+        services.withdraw(listing=self.changeable(listing_id), by=request.caller.writer)
         return Response(status=204)
 
 
@@ -119,7 +127,8 @@ class StatusApi(CatalogueApi):
 
     @extend_schema(request=None, responses=ListingCard, tags=[CATALOGUE])
     def post(self, request, listing_id: str):
-        return Response(ListingCard(type(self).verb(listing=self.changeable(listing_id))).data)
+        changed = type(self).verb(listing=self.changeable(listing_id), by=request.caller.writer)
+        return Response(ListingCard(changed).data)
 
 
 class PublishApi(StatusApi):
@@ -194,7 +203,7 @@ class BatchApi(CatalogueApi):
 
     @extend_schema(request=Batch, responses=BatchReply, tags=[CATALOGUE])
     def put(self, request):
-        if not (request.caller.is_service or request.caller.is_staff):
+        if not request.caller.acts_for_others:
             raise Forbidden("Only a service or staff may write batches.")
         batch = Batch(data=request.data)
         batch.is_valid(raise_exception=True)
@@ -202,7 +211,9 @@ class BatchApi(CatalogueApi):
         places = queries.places_named(str(body["place"]).strip() for body in bodies if body.get("place"))
         rows = [BatchRow(data=body, context={"places": places}) for body in bodies]
         good = [row.to_row() for row in rows if row.is_valid()]
-        applied = iter(upsert_batch(rows=good, now=timezone.now()))
+        applied = iter(
+            upsert_batch(rows=good, now=timezone.now(), by=request.caller.writer, is_moving_sellers=True)
+        )
         results = [next(applied) if row.is_valid() else _rejected(row) for row in rows]
         return Response(BatchReply({"results": results}).data)
 
@@ -227,17 +238,27 @@ def _rejected(row: BatchRow) -> RowResult:
     return RowResult(str(row.initial_data.get("external_id", "")), UpsertOutcome.REJECTED, row.refusal)
 
 
+def _refuse_naming(caller: Caller, content: dict[str, object], *fields: str) -> None:
+    """Raise Forbidden when a person sends one of these, which only the marketplace itself decides.
+
+    A person who chose ids or versions would keep the marketplace's own writes out.
+    """
+    for field in fields:
+        if content.get(field) is not None and not caller.acts_for_others:
+            raise Forbidden(f"Only a service or staff may set {field}.", field=field)
+
+
 def _seller(caller: Caller, external_id: str | None) -> Actor:
     if external_id is None:
         return caller.require_actor()
-    if not (caller.is_service or caller.is_staff):
+    if not caller.acts_for_others:
         raise Forbidden("Only a service or staff may publish for somebody else.", field="seller")
     return _actor(external_id)
 
 
 def _buyer(caller: Caller, external_id: str) -> Actor:
     """The buyer. For services and staff the actor is created when new; for anyone else it must exist."""
-    if caller.is_service or caller.is_staff:
+    if caller.acts_for_others:
         return _actor(external_id)
     buyer = Actor.objects.filter(external_id=external_id).first()
     if buyer is None:

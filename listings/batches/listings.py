@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from listings.announcing import catalogue_transaction
 from listings.errors import DomainError
-from listings.models import Category, Listing, Place
+from listings.models import Category, Listing, Place, Writer
 from listings.photos.requests import RequestedPhoto, request_photos
-from listings.services import apply_content, ensure_actors, ensure_category, is_stale
+from listings.services import apply_content, change_status, ensure_actors, ensure_category, is_stale
 
 Status = Listing.Status
 
@@ -53,14 +53,21 @@ class RowResult:
     listing_id: int | None = None  # the primary key; None when rejected
 
 
-def upsert_batch(*, rows: list[ListingRow], now: datetime) -> list[RowResult]:
+def upsert_batch(
+    *,
+    rows: list[ListingRow],
+    now: datetime,
+    by: Writer = Writer.SERVICE,
+    is_moving_sellers: bool = False,
+) -> list[RowResult]:
     """Create or update each row's listing. New categories and sellers are created.
 
     A row that cannot be applied is rejected with a reason and does not affect the others. A row with an older
     source_version is stale and changes nothing. Of two rows with the same id, the second is rejected.
+    is_moving_sellers: whether a listing of another seller becomes the row's seller's; else it is rejected.
     """
     with catalogue_transaction() as changes:
-        batch = _Batch(rows, now)
+        batch = _Batch(rows, now, by, is_moving_sellers)
         results = [batch.apply(row) for row in rows]
         batch.write()
         request_photos(batch.named_photos(rows, results), now=now)
@@ -74,8 +81,8 @@ class _Batch:
     Reads and writes take a few statements.
     """
 
-    def __init__(self, rows: list[ListingRow], now: datetime):
-        self.now = now
+    def __init__(self, rows: list[ListingRow], now: datetime, by: Writer, is_moving_sellers: bool):
+        self.now, self.by, self.is_moving_sellers = now, by, is_moving_sellers
         self.sellers = ensure_actors({row.seller for row in rows})
         self.categories = _ensure_categories({row.category for row in rows})
         self.listings = _lock_listings({row.external_id for row in rows})
@@ -114,22 +121,24 @@ class _Batch:
     def _update(self, listing: Listing, row: ListingRow, category: Category) -> UpsertOutcome:
         if is_stale(listing, row.source_version):
             return UpsertOutcome.STALE
-        if listing.seller_id != self.sellers[row.seller].pk:
+        seller = self.sellers[row.seller]
+        is_moved = listing.seller_id != seller.pk
+        if is_moved and not self.is_moving_sellers:
             raise DomainError("The listing belongs to another seller.")
         status_changed = self._set_status(listing, row.status or listing.status)
-        if not apply_content(listing, _content(row, category)) and not status_changed:
+        if not apply_content(listing, _content(row, category)) and not status_changed and not is_moved:
             return UpsertOutcome.UNCHANGED
+        listing.seller = seller
         self.updated.append(listing)
         return UpsertOutcome.UPDATED
 
     def _set_status(self, listing: Listing, status: str) -> bool:
-        if listing.status == status and listing.pk:
+        if listing.status == Status.SOLD and listing.pk:
+            if status != Status.SOLD:
+                raise DomainError("The listing is sold and stays sold.")
             return False
-        if listing.status == Status.SOLD:
-            raise DomainError("The listing is sold and stays sold.")
-        listing.status = status
         listing.sold_at = self.now if status == Status.SOLD else None
-        return True
+        return change_status(listing, status, self.by)
 
     def write(self) -> None:
         Listing.objects.bulk_create(self.created)
@@ -157,7 +166,7 @@ class _Batch:
 
 _UPDATED_FIELDS = [
     *("title", "description", "price", "condition", "category", "place", "latitude", "longitude"),
-    *("status", "sold_at", "content_version", "source_version", "updated_at"),
+    *("seller", "status", "withdrawn_by", "sold_at", "content_version", "source_version", "updated_at"),
 ]
 
 

@@ -119,6 +119,12 @@ class TestActions:
         sofa.refresh_from_db()
         assert sofa.status == "sold"
 
+    def test_staff_put_back_what_staff_withdrew(self, browser, sofa):
+        self.act(browser, "withdraw", sofa)
+        assert Listing.objects.get().withdrawn_by == "staff"
+        self.act(browser, "publish", sofa)
+        assert Listing.objects.get().status == "active"
+
     def test_listings_cannot_be_deleted_in_the_admin(self, browser, sofa):
         self.act(browser, "delete_selected", sofa)
         url = reverse("admin:listings_listing_delete", args=[sofa.pk])

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from listings import services
 from listings.errors import Conflict, Invalid
-from listings.models import Actor, Category, Listing, Photo
+from listings.models import Actor, Category, Listing, Photo, Writer
 from listings.photos import processing
 from listings.services import NoSuchCategory, NotForSale, StaleVersion
 from tests import factories
@@ -153,6 +153,29 @@ class TestStatuses:
             assert announced == []
         sofa.refresh_from_db()
         assert sofa.status == (expected or status)
+
+    @pytest.mark.parametrize("by", Writer)
+    @pytest.mark.parametrize("other", Writer)
+    def test_only_the_kind_of_caller_who_withdrew_a_listing_puts_it_back(self, sofa, by, other):
+        assert services.withdraw(listing=sofa, by=by).withdrawn_by == by
+        if other == by:
+            published = services.publish(listing=sofa, by=other)
+            assert (published.status, published.withdrawn_by) == ("active", "")
+        else:
+            with pytest.raises(services.WithdrawnByAnother):
+                services.publish(listing=sofa, by=other)
+            assert Listing.objects.get().status == "withdrawn"
+
+    @pytest.mark.parametrize("first", Writer)
+    @pytest.mark.parametrize("second", Writer)
+    def test_a_second_withdrawal_counts_as_that_of_the_higher_rank(self, sofa, first, second):
+        services.withdraw(listing=sofa, by=first)
+        expected = max(first, second, key=list(Writer).index)
+        assert services.withdraw(listing=sofa, by=second).withdrawn_by == expected
+
+    def test_where_nobody_noted_who_withdrew_it_anyone_who_may_puts_it_back(self, sofa):
+        Listing.objects.filter(pk=sofa.pk).update(status="withdrawn")
+        assert services.publish(listing=sofa).status == "active"
 
     def test_a_sale_stores_its_buyer_and_time(self, sofa, bob, now):
         sold = services.mark_sold(listing=sofa, buyer=bob, now=now)

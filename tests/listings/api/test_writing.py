@@ -86,7 +86,13 @@ class TestWhoMayWrite:
 
 class TestPublishing:
     def test_a_published_listing_is_for_sale_at_once(self, as_alice, anyone, sofa):
-        created = as_alice.post(LISTINGS, NEW | {"id": "sofa-2", "source_version": 4}).json()
+        created = as_alice.post(LISTINGS, NEW).json()
+        assert (created["status"], created["source_version"]) == ("active", None)
+        assert created["id"] in ids(anyone.get(LISTINGS))
+
+    def test_a_service_gives_a_listing_its_id_and_version(self, as_service, anyone):
+        new = NEW | {"id": "sofa-2", "seller": "x", "source_version": 4}
+        created = as_service.post(LISTINGS, new).json()
         assert (created["status"], created["source_version"]) == ("active", 4)
         assert "sofa-2" in ids(anyone.get(LISTINGS))
 
@@ -98,8 +104,8 @@ class TestPublishing:
         assert as_alice.post(at(draft, "publish")).json()["status"] == "active"
         assert anyone.get(at(draft)).status_code == 200
 
-    def test_publishing_under_an_id_that_is_taken_is_a_conflict(self, as_alice, sofa):
-        response = as_alice.post(LISTINGS, NEW | {"id": sofa.external_id})
+    def test_publishing_under_an_id_that_is_taken_is_a_conflict(self, as_service, sofa):
+        response = as_service.post(LISTINGS, NEW | {"id": sofa.external_id, "seller": "x"})
         assert is_problem(response, 409)
         assert response.json()["errors"][0]["field"] == "id"
 
@@ -110,10 +116,8 @@ class TestPublishing:
         assert {error["field"] for error in response.json()["errors"]} == {"id"}
 
     @pytest.mark.parametrize("external_id", ["advert 5", "50%", "é?#&", "a.b"])
-    def test_a_listing_with_an_unusual_id_is_found_by_its_quoted_url(
-        self, as_alice, anyone, sofa, external_id
-    ):
-        assert as_alice.post(LISTINGS, NEW | {"id": external_id}).status_code == 201
+    def test_a_listing_with_an_unusual_id_is_found_by_its_quoted_url(self, as_service, anyone, external_id):
+        assert as_service.post(LISTINGS, NEW | {"id": external_id, "seller": "x"}).status_code == 201
         assert anyone.get(f"{LISTINGS}{quote(external_id, safe='')}/").json()["id"] == external_id
 
     def test_persons_and_staff_may_not_publish_in_an_unknown_category(self, as_alice, as_staff, sofa):
@@ -148,14 +152,64 @@ class TestPublishing:
         assert is_problem(as_alice.post(LISTINGS, NEW | half), 400)
 
 
+class TestIdsAndVersionsAreTheMarketplaces:
+    """A member who chose them would keep the marketplace's own writes out for ever."""
+
+    def test_a_member_cannot_name_an_id(self, as_alice, as_service, sofa):
+        response = as_alice.post(LISTINGS, NEW | {"id": "advert-1"})
+        assert is_problem(response, 403)
+        assert response.json()["errors"][0]["field"] == "id"
+        row = NEW | {"external_id": "advert-1", "seller": "ada"}
+        result = as_service.put(BATCH, {"listings": [row]}).json()["results"][0]
+        assert (result["outcome"], Listing.objects.get(external_id="advert-1").seller.external_id) == (
+            "created",
+            "ada",
+        )
+
+    def test_staff_may_name_an_id(self, as_staff, sofa):
+        assert as_staff.post(LISTINGS, NEW | {"id": "advert-1"}).json()["id"] == "advert-1"
+
+    @pytest.mark.parametrize("version", [0, 7, 2**63 - 1])
+    def test_nor_a_version(self, as_alice, as_service, sofa, version):
+        for response in (
+            as_alice.post(LISTINGS, NEW | {"source_version": version}),
+            as_alice.patch(at(sofa), {"title": "Mine", "source_version": version}),
+        ):
+            assert is_problem(response, 403)
+            assert response.json()["errors"][0]["field"] == "source_version"
+        assert list(Listing.objects.values_list("title", "source_version")) == [("Blue sofa", None)]
+        row = NEW | {"external_id": sofa.external_id, "seller": "alice", "source_version": 1, "price": "9"}
+        assert as_service.put(BATCH, {"listings": [row]}).json()["results"][0]["outcome"] == "updated"
+
+    @pytest.mark.parametrize("name", ["as_service", "as_staff"])
+    def test_services_and_staff_move_a_listing_to_another_seller(self, request, sofa, announced, name):
+        response = request.getfixturevalue(name).patch(at(sofa), {"seller": "ada", "price": "9"})
+        assert (response.json()["seller"], response.json()["price"]) == ("ada", "9.00")
+        assert announced == [[sofa.pk]]
+
+    @pytest.mark.parametrize("name", ["as_service", "as_staff"])
+    def test_their_batches_do_too(self, request, sofa, announced, name):
+        row = NEW | {"external_id": sofa.external_id, "seller": "ada"}
+        results = request.getfixturevalue(name).put(BATCH, {"listings": [row]}).json()["results"]
+        assert results[0]["outcome"] == "updated"
+        assert Listing.objects.get().seller.external_id == "ada"
+        assert announced == [[sofa.pk]]
+
+    def test_an_owner_does_not(self, as_alice, sofa, bob):
+        response = as_alice.patch(at(sofa), {"seller": "bob"})
+        assert is_problem(response, 403)
+        assert response.json()["errors"][0]["field"] == "seller"
+        assert Listing.objects.get().seller.external_id == "alice"
+
+
 class TestEditing:
     def test_the_owner_edits_title_and_price(self, as_alice, sofa):
         card = as_alice.patch(at(sofa), {"title": "Green sofa", "price": "45"}).json()
         assert (card["title"], card["price"], card["category"]) == ("Green sofa", "45.00", SOFAS)
 
-    def test_an_edit_with_an_older_source_version_is_a_conflict(self, as_alice, sofa):
-        assert as_alice.patch(at(sofa), {"source_version": 5}).json()["source_version"] == 5
-        response = as_alice.patch(at(sofa), {"title": "Old", "source_version": 4})
+    def test_an_edit_with_an_older_source_version_is_a_conflict(self, as_service, sofa):
+        assert as_service.patch(at(sofa), {"source_version": 5}).json()["source_version"] == 5
+        response = as_service.patch(at(sofa), {"title": "Old", "source_version": 4})
         assert is_problem(response, 409)
         assert response.json()["errors"][0]["field"] == "source_version"
 
@@ -214,3 +268,25 @@ class TestLeavingTheMarket:
     def test_a_buyer_whom_a_service_names_is_created_when_unknown(self, as_service, sofa):
         assert as_service.post(at(sofa, "sold"), {"buyer": "shopper-9"}).status_code == 200
         assert Listing.objects.get().buyer.external_id == "shopper-9"
+
+    def test_what_staff_withdrew_stays_withdrawn_for_its_owner(self, as_alice, as_staff, sofa):
+        assert as_staff.post(at(sofa, "withdraw")).json()["status"] == "withdrawn"
+        assert as_alice.delete(at(sofa)).status_code == 204
+        assert is_problem(as_alice.post(at(sofa, "publish")), 403)
+        assert Listing.objects.get().status == "withdrawn"
+        assert as_staff.post(at(sofa, "publish")).json()["status"] == "active"
+
+    @pytest.mark.parametrize("status", ["active", "draft", "reserved", "sold"])
+    def test_nor_does_the_next_batch_of_a_service_put_it_back(self, as_service, as_staff, sofa, status):
+        as_staff.delete(at(sofa))
+        row = NEW | {"external_id": sofa.external_id, "seller": "alice", "status": status}
+        result = as_service.put(BATCH, {"listings": [row]}).json()["results"][0]
+        assert (result["outcome"], Listing.objects.get().status) == ("rejected", "withdrawn")
+        assert "Staff withdrew" in result["reason"]
+
+    def test_what_a_service_withdrew_is_put_back_by_a_service_alone(self, as_alice, as_service, sofa):
+        row = NEW | {"external_id": sofa.external_id, "seller": "alice"}
+        as_service.put(BATCH, {"listings": [row | {"status": "withdrawn"}]})
+        assert is_problem(as_alice.post(at(sofa, "publish")), 403)
+        result = as_service.put(BATCH, {"listings": [row | {"status": "active"}]}).json()["results"][0]
+        assert (result["outcome"], Listing.objects.get().status) == ("updated", "active")

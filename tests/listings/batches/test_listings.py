@@ -6,7 +6,7 @@ import pytest
 
 from listings import services
 from listings.batches.listings import ListingRow, UpsertOutcome, upsert_batch
-from listings.models import Actor, Category, Listing
+from listings.models import Actor, Category, Listing, Writer
 from tests import factories
 
 SOFA = ListingRow(
@@ -78,6 +78,14 @@ class TestOutcomes:
         assert "another seller" in results[0].reason
         assert Listing.objects.get().price == 50
 
+    def test_unless_the_batch_may_move_it(self, upsert, now, announced):
+        upsert(SOFA)
+        announced.clear()
+        moved = upsert_batch(rows=[replace(SOFA, seller="charlie")], now=now, is_moving_sellers=True)
+        assert outcomes(moved) == ["updated"]
+        sofa = Listing.objects.get()
+        assert (sofa.seller.external_id, announced) == ("charlie", [[sofa.pk]])
+
     def test_a_bad_category_rejects_its_row_only(self, upsert):
         results = upsert(replace(SOFA, category=" / "), replace(SOFA, external_id="chair"))
         assert outcomes(results) == ["rejected", "created"]
@@ -121,6 +129,17 @@ class TestStatuses:
         services.mark_sold(listing=Listing.objects.get(), buyer=bob, now=now)
         assert outcomes(upsert(replace(SOFA, status="sold"))) == ["unchanged"]
         assert Listing.objects.get().buyer == bob
+
+    def test_who_withdrew_it_is_kept_and_nobody_else_puts_it_back(self, upsert, now):
+        upsert(replace(SOFA, status="withdrawn"))
+        assert Listing.objects.get().withdrawn_by == "service"
+        as_staff = {"now": now, "by": Writer.STAFF}
+        assert outcomes(upsert_batch(rows=[replace(SOFA, status="active")], **as_staff)) == ["rejected"]
+        assert outcomes(upsert_batch(rows=[replace(SOFA, status="withdrawn")], **as_staff)) == ["updated"]
+        assert Listing.objects.get().withdrawn_by == "staff"
+        assert outcomes(upsert(replace(SOFA, status="active"))) == ["rejected"]
+        assert outcomes(upsert_batch(rows=[replace(SOFA, status="active")], **as_staff)) == ["updated"]
+        assert (Listing.objects.get().status, Listing.objects.get().withdrawn_by) == ("active", "")
 
 
 class TestTimes:
