@@ -106,8 +106,8 @@ def _train(kind: str) -> None:
 
 @shared_task
 def train_when_due() -> bool:
-    """Start a training of the collaborative model once enough events came since the last attempt."""
-    if not schedule.claim_training():
+    """Start a training of the collaborative model once enough believed events came since the last attempt."""
+    if not schedule.claim_training(now=timezone.now()):
         return False
     train_collaborative()
     return True

@@ -147,6 +147,12 @@ class Environment(BaseSettings):
         ge=0,
         description="Photos that one caller adds to listings; ten times as many from one address. 0: any.",
     )
+    listing_writes_per_minute: int = Field(
+        60,
+        ge=0,
+        description="Listings that one caller publishes, edits or moves to another status; "
+        "ten times as many from one address. 0: any.",
+    )
     events_per_minute: int = Field(
         1200, ge=0, description="Events of one caller; ten times as many from one address. 0: any."
     )
@@ -164,7 +170,16 @@ class Environment(BaseSettings):
     )
     retrain_hour: int = Field(3, ge=0, le=23, description="The hour of the nightly training, in TIME_ZONE.")
     retrain_after_events: int = Field(
-        5000, ge=0, description="New events after which a training starts before the night; 0: none does."
+        5000,
+        ge=0,
+        description="New believed events after which a training starts before the night; 0: none does.",
+    )
+    retrain_least_hours: float = Field(
+        1,
+        ge=0,
+        le=24,
+        allow_inf_nan=False,
+        description="Hours between a training and the next one that events start.",
     )
     event_weights: Weights = Field(
         EVENT_WEIGHTS,
@@ -218,6 +233,16 @@ class Environment(BaseSettings):
     @property
     def is_https_only(self) -> bool:
         return not (self.is_embedded or self.debug) if self.https_only is None else self.https_only
+
+    @property
+    def address_problem(self) -> str:
+        """Why limits by address count everybody as one, empty when they do not."""
+        if not self.is_https_only or self.proxy_count:
+            return ""
+        return (
+            "HTTPS_ONLY means a proxy in front, but PROXY_COUNT is 0: every request seems to come from the "
+            "proxy's address, so the limits of one address hold for the whole site."
+        )
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", "photo_hosts", mode="before")
     @classmethod

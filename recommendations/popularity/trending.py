@@ -2,12 +2,15 @@
 
 A count is the sum of weight x 2^((t - t0) / half-life) (Cormode et al. 2009, "Forward decay"). New events
 weigh more instead of old ones less, so stored counts need no update as time passes.
+
+Visitors on their first day, all together, add at most NEWCOMER_CAP to a listing: a cookie costs nothing, and
+a person with many would be many people. What they added is kept beside the counts.
 """
 
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import redis
@@ -28,7 +31,10 @@ MAX_CLOCK_SKEW = timedelta(minutes=1)  # between machines, at most
 TOP = 2000
 KEPT = 10 * TOP  # listings with lower counts cannot return to the top by decay alone
 
+NEWCOMER_CAP = 4.0  # at any time, in views: as much as one favourite
+
 SCORES, STATE, PROBE = "trending:scores", "trending:state", "trending:probe"
+NEWCOMERS = "trending:newcomers"  # the part of the scores that visitors on their first day gave
 
 
 def client() -> redis.Redis:
@@ -87,7 +93,8 @@ def roll_up(*, now: datetime) -> int:
             else _counts(new, since=str(since), **times)
         )
         position: dict[FieldT, EncodableT] = {"position": horizon, "t0": t0.isoformat(), "doubts": edition}
-        _write(counts, position, rebuild, [] if rebuild else new.retracted)
+        cap = NEWCOMER_CAP * 2 ** ((now - t0) / HALF_LIFE)
+        _write(counts, position, cap, rebuild, [] if rebuild else new.retracted)
     return len(counts)
 
 
@@ -110,8 +117,22 @@ def _read_new(**between: str) -> _NewEvents:
     return _NewEvents(all_identities(actor_ids or []), earliest, retracted or [])
 
 
+class _Count(NamedTuple):
+    """What a listing got: of newcomers, and of everybody else."""
+
+    listing_id: int
+    trusted: float
+    newcomers: float
+
+    def capped(self, cap: float, before: float = 0.0) -> float:
+        """What it adds: newcomers add at most what the cap leaves above their part of before."""
+        return self.trusted + max(min(before + self.newcomers, cap), before) - before
+
+
 _SUMS = """
-    SELECT listing_id, sum(share * decayed) FROM {counted} counted GROUP BY listing_id
+    SELECT listing_id, coalesce(sum(share * decayed) FILTER (WHERE NOT is_by_newcomer), 0),
+           coalesce(sum(share * decayed) FILTER (WHERE is_by_newcomer), 0)
+    FROM {counted} counted GROUP BY listing_id
 """
 # least(): a time in the future comes from a clock that is ahead, and counts as now.
 _DECAY = "power(2::float8, extract(epoch FROM least(occurred_at, %(latest)s) - %(t0)s) / %(half_life)s)"
@@ -132,12 +153,13 @@ def top_at(moment: datetime) -> tuple[np.ndarray, np.ndarray]:
     """What `top` returned at a moment of the past, from the interactions alone."""
     then = "{table}.occurred_at <= %(t0)s"
     counts = _sums("true", then, t0=moment, oldest=moment - HORIZON, latest=moment)
-    highest = sorted(counts, key=lambda count: (-count[1], count[0]))[:TOP]
+    scored = [(count.listing_id, count.capped(NEWCOMER_CAP)) for count in counts]
+    highest = sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:TOP]
     scores = np.array([score for _, score in highest], np.float64)
     return np.array([pk for pk, _ in highest], np.int64), (scores / scores.max(initial=0)).astype(np.float32)
 
 
-def _counts(new: _NewEvents, *, oldest: datetime, **times: Any) -> list[tuple[int, float]]:
+def _counts(new: _NewEvents, *, oldest: datetime, **times: Any) -> list[_Count]:
     """The counts of the new events; for listings with a retraction, the counts of all their events.
 
     Subtracting a retracted event would leave rounding errors, and would subtract it twice for a second
@@ -160,8 +182,8 @@ def _counts(new: _NewEvents, *, oldest: datetime, **times: Any) -> list[tuple[in
 
 def _sums(
     which: str, known: str, *, oldest: datetime, actors: list[int] | None = None, **parameters: Any
-) -> list[tuple[int, float]]:
-    """Listing ids with their counts, over the events that `which` selects and nobody retracted.
+) -> list[_Count]:
+    """The counts of listings, over the events that `which` selects and nobody retracted.
 
     which: a condition on the events to add up. known: a condition on the events and retractions to consider,
     with a placeholder for the table: trust also depends on the actors' other events of the same days, which
@@ -178,7 +200,8 @@ def _sums(
         "oldest": oldest,
         "actors": actors,
     }
-    return [(pk, score) for pk, score in _select(query, **parameters) if math.isfinite(score) and score]
+    counts = [_Count(*row) for row in _select(query, **parameters)]
+    return [count for count in counts if 0 < count.trusted + count.newcomers < math.inf]
 
 
 def _start_of_day(moment: datetime) -> datetime:
@@ -193,16 +216,39 @@ def _select(query: str, **parameters: Any) -> list[tuple]:
 
 
 def _write(
-    counts: list[tuple[int, float]], state: dict[FieldT, EncodableT], rebuild: bool, recounted: list[int]
+    counts: list[_Count],
+    state: dict[FieldT, EncodableT],
+    cap: float,
+    rebuild: bool,
+    recounted: list[int],
 ) -> None:
-    """Add the counts and set the state. rebuild: start from no counts. recounted: ids to start from 0."""
+    """Add the counts and set the state. rebuild: start from no counts. recounted: ids to start from 0.
+
+    cap: of newcomers' part, as decayed as the counts are.
+    """
+    before = {} if rebuild else _newcomers_before([count.listing_id for count in counts if count.newcomers])
+    before |= dict.fromkeys(recounted, 0.0)
     with client().pipeline(transaction=True) as pipe:
         if rebuild:
-            pipe.delete(SCORES)
+            pipe.delete(SCORES, NEWCOMERS)
         if recounted:
             pipe.zrem(SCORES, *recounted)
-        for pk, score in counts:
-            pipe.zincrby(SCORES, score, pk)
-        pipe.zremrangebyrank(SCORES, 0, -KEPT - 1)
+            pipe.zrem(NEWCOMERS, *recounted)
+        for count in counts:
+            earlier = before.get(count.listing_id, 0.0)
+            added = count.capped(cap, earlier)
+            pipe.zincrby(SCORES, added, count.listing_id)
+            if newcomers := added - count.trusted:
+                pipe.zincrby(NEWCOMERS, newcomers, count.listing_id)
+        for key in (SCORES, NEWCOMERS):
+            pipe.zremrangebyrank(key, 0, -KEPT - 1)
         pipe.hset(STATE, mapping=state)
         pipe.execute()
+
+
+def _newcomers_before(listing_ids: list[int]) -> dict[int, float]:
+    """Newcomers' part of the scores of these listings, so far."""
+    if not listing_ids:
+        return {}
+    scores = client().zmscore(NEWCOMERS, listing_ids)
+    return {pk: score or 0.0 for pk, score in zip(listing_ids, scores, strict=True)}

@@ -1,4 +1,10 @@
-"""Schedule of trainings between the nightly ones: one is due after enough events since the last attempt."""
+"""Schedule of trainings between the nightly ones: one is due after enough events since the last attempt.
+
+Only believed events count, and attempts keep a distance in time: a training takes minutes of a processor,
+which must not be had for a few requests.
+"""
+
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
@@ -7,8 +13,10 @@ from recommendations.collaborative import store
 from recommendations.core import locks
 from recommendations.interactions import watermark
 from recommendations.popularity import trending
+from recommendations.trust import weighting
 
 ATTEMPT_KEY = "training:tried"  # Redis key: the position in the interactions of the last automatic attempt
+ATTEMPT_AT_KEY = "training:tried-at"  # Redis key: when that was, in seconds since 1970
 
 _COUNT = """
     SELECT count(*) FROM (
@@ -18,19 +26,22 @@ _COUNT = """
 """
 
 
-def claim_training() -> bool:
+def claim_training(*, now: datetime) -> bool:
     """Whether the caller should start a training now. If so, the attempt is recorded.
 
-    The next attempt is due only after as many new events again, so a training that is refused or fails is not
-    started again each minute.
+    The next attempt is due only after as many new believed events again, and RETRAIN_LEAST_HOURS later, so a
+    training that is refused or fails is not started again each minute.
     """
     after = settings.ENVIRONMENT.retrain_after_events
-    if not after or locks.is_held(locks.TRAINING):
+    if not after or locks.is_held(locks.TRAINING) or _was_tried_lately(now):
         return False
     horizon = watermark.horizon()
-    if count_between(_last_tried(horizon), horizon, limit=after) < after:
+    since = _last_tried(horizon)
+    if count_between(since, horizon, limit=after) < after:  # costs little, and is the usual answer
         return False
-    trending.client().set(ATTEMPT_KEY, horizon)
+    if weighting.believed_count(since=since, until=horizon, limit=after) < after:
+        return False
+    trending.client().mset({ATTEMPT_KEY: horizon, ATTEMPT_AT_KEY: now.timestamp()})
     return True
 
 
@@ -43,6 +54,16 @@ def count_between(since: int, until: int, *, limit: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, [str(since), str(until), limit])
         return cursor.fetchone()[0]
+
+
+def _was_tried_lately(now: datetime) -> bool:
+    """Whether the latest attempt is less than RETRAIN_LEAST_HOURS old. Times in the future do not count."""
+    least = timedelta(hours=settings.ENVIRONMENT.retrain_least_hours)
+    last = store.trainings().exclude(horizon=None).order_by("-pk").first()
+    attempts = [float(trending.client().get(ATTEMPT_AT_KEY) or 0)]
+    if last:
+        attempts.append(last.created_at.timestamp())
+    return any(0 <= now.timestamp() - attempt < least.total_seconds() for attempt in attempts)
 
 
 def _last_tried(horizon: int) -> int:

@@ -4,12 +4,17 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from listings.models import Actor
 from recommendations.popularity import trending
 from tests import factories
 
 
 def top_ids() -> list[int]:
     return trending.top()[0].tolist()
+
+
+def visitors(count: int) -> list[Actor]:
+    return [Actor.objects.create(external_id=Actor.new_visitor_id(), kind="visitor") for _ in range(count)]
 
 
 @pytest.fixture
@@ -63,6 +68,55 @@ class TestTrending:
         factories.event(bob, bike)
         trending.roll_up(now=now)
         assert top_ids() == [bike.pk]
+
+    @pytest.mark.parametrize("kind", ["view", "favourite", "purchase", "message"])
+    def test_a_crowd_of_newcomers_adds_at_most_a_capped_amount(self, bob, charlie, sofa, bike, now, kind):
+        factories.event(bob, bike, "favourite", at=now)
+        factories.event(charlie, bike, "view", at=now)
+        for visitor in visitors(40):
+            factories.event(visitor, sofa, kind, at=now)
+        trending.roll_up(now=now)
+        expected = trending.NEWCOMER_CAP / 5
+        assert top_ids() == [bike.pk, sofa.pk]
+        assert trending.top()[1].tolist() == pytest.approx([1, expected])
+        assert trending.top_at(now)[1].tolist() == pytest.approx([1, expected])
+
+    def test_newcomers_who_come_one_by_one_add_no_more_than_a_crowd(self, bob, charlie, sofa, bike, now):
+        factories.event(bob, bike, "favourite", at=now)
+        factories.event(charlie, bike, "view", at=now)
+        for visitor in visitors(8):
+            factories.event(visitor, sofa, "click", at=now)
+            trending.roll_up(now=now)
+        assert trending.top()[1].tolist() == pytest.approx([1, trending.NEWCOMER_CAP / 5], rel=1e-3)
+
+    def test_events_of_members_count_beyond_those_of_newcomers(self, bob, charlie, sofa, bike, now):
+        for visitor in visitors(8):
+            factories.event(visitor, sofa, "click", at=now)
+            factories.event(visitor, bike, "click", at=now)
+        factories.event(bob, sofa, at=now)
+        trending.roll_up(now=now)
+        expected = trending.NEWCOMER_CAP / (trending.NEWCOMER_CAP + 1)
+        assert trending.top()[1].tolist() == pytest.approx([1, expected])
+
+    def test_visitors_whose_first_day_is_over_count_as_members_do(self, bob, sofa, bike, now, ago):
+        known = visitors(10)
+        Actor.objects.filter(kind="visitor").update(created_at=ago(hours=25))
+        for visitor in known:
+            factories.event(visitor, sofa, "click", at=now)
+        factories.event(bob, bike, "favourite", at=now)
+        trending.roll_up(now=now)
+        assert trending.top()[1].tolist() == pytest.approx([1, 4 / 15])
+
+    def test_what_a_newcomer_takes_back_makes_room_under_the_cap(self, bob, sofa, bike, now):
+        first = visitors(1)[0]
+        factories.event(bob, bike, "purchase", at=now)
+        for _ in range(2):
+            factories.event(first, sofa, "favourite")
+            trending.roll_up(now=timezone.now())
+            assert trending.top()[1].tolist() == pytest.approx([1, 0.5], rel=1e-3)
+            factories.event(first, sofa, "unfavourite")
+            trending.roll_up(now=timezone.now())
+            assert top_ids() == [bike.pk]
 
     def test_trending_does_not_miss_an_event_that_commits_late(self, bob, sofa, bike, now):
         """Its id is older than that of one which was counted already."""

@@ -1,20 +1,26 @@
 """Automatic trainings in separate processes."""
 
 import sys
+from datetime import timedelta
 
 import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
+from listings.models import Actor
+from marketplace.configuration.environment import Environment
 from recommendations import tasks
 from recommendations.collaborative import refresh, store
 from recommendations.collaborative.history import read_history
 from recommendations.core import locks
 from recommendations.interactions import watermark
+from recommendations.interactions.recording import Event, record
 from recommendations.model_registry import publication
+from recommendations.models.doubts import Doubt
 from recommendations.models.events import Interaction
 from recommendations.popularity import trending
 from recommendations.training import schedule
+from recommendations.trust import weighting
 from tests import factories
 from tests.recommendations.conftest import elsewhere
 
@@ -24,7 +30,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def started(settings, monkeypatch) -> list[list[str]]:
     """The processes that were started; a training is due after five events."""
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"retrain_after_events": 5})
+    often = {"retrain_after_events": 5, "retrain_least_hours": 0}
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=often)
     processes = []
     monkeypatch.setattr(tasks.subprocess, "Popen", lambda command, **_: processes.append(command))
     return processes
@@ -90,6 +97,84 @@ class TestWhenATrainingIsDue:
             plan = "\n".join(line for (line,) in cursor.fetchall())
             cursor.execute("RESET enable_seqscan")
         assert "interaction_by_transaction" in plan
+
+
+class TestEventsThatAreNotBelieved:
+    @pytest.fixture
+    def visitors(self, db) -> list[Actor]:
+        return [Actor.objects.create(external_id=f"visitor-{n}", kind="visitor") for n in range(9)]
+
+    def test_events_of_newcomers_start_no_training(self, started, visitors, sofa):
+        for visitor in visitors:
+            events(visitor, sofa, 1)
+        assert not tasks.train_when_due()
+
+    def test_events_of_visitors_whose_first_day_is_over_start_one(self, started, visitors, sofa, ago):
+        Actor.objects.update(created_at=ago(hours=25))
+        for visitor in visitors:
+            events(visitor, sofa, 1)
+        assert tasks.train_when_due()
+
+    def test_events_of_doubted_actors_start_none_until_staff_release_them(self, started, bob, sofa):
+        doubt = Doubt.objects.create(actor=bob, reason="haste", share=0, evidence="")
+        events(bob, sofa, 5)
+        assert not tasks.train_when_due()
+        Doubt.objects.filter(pk=doubt.pk).update(decision="released")
+        assert tasks.train_when_due()
+
+    def test_events_of_sellers_on_their_own_listings_start_none(self, started, alice, sofa):
+        events(alice, sofa, 5)
+        assert not tasks.train_when_due()
+
+    def test_false_claims_and_events_without_weight_start_none(self, started, bob, sofa):
+        false = [Event(f"f{n}", bob, sofa.external_id, "view", slate="no slate") for n in range(5)]
+        light = [Event(f"l{n}", bob, sofa.external_id, "hide") for n in range(5)]
+        record(source="tests", events=false + light, now=timezone.now())
+        assert not tasks.train_when_due()
+
+    def test_events_of_a_source_without_weight_start_none(self, started, bob, sofa, settings):
+        weightless = {"source_weights": {"tests": 0.0}}
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=weightless)
+        events(bob, sofa, 5)
+        assert not tasks.train_when_due()
+
+    def test_events_of_one_person_are_capped_by_the_day_of_reception_whatever_times_they_claim(self, bob, sofa, ago):
+        claims = [
+            Event(f"c{n}", bob, sofa.external_id, "view", occurred_at=ago(days=n % 40)) for n in range(200)
+        ]
+        record(source="tests", events=claims, now=timezone.now())
+        count = weighting.believed_count(since=1, until=watermark.horizon(), limit=1000)
+        assert count <= 2 * weighting.WEIGHT_CAP  # twice at midnight
+
+
+class TestTimeBetweenTrainings:
+    @pytest.fixture
+    def hourly(self, started, settings) -> list[list[str]]:
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"retrain_least_hours": 1})
+        return started
+
+    def test_trainings_are_an_hour_apart_however_many_events_come(self, hourly, bob, sofa, now):
+        events(bob, sofa, 5)
+        assert schedule.claim_training(now=now)
+        events(bob, sofa, 5)
+        assert not schedule.claim_training(now=now + timedelta(minutes=59))
+        assert schedule.claim_training(now=now + timedelta(minutes=61))
+
+    def test_they_are_so_too_after_a_training_that_left_a_row_and_with_an_emptied_redis(self, hourly, bob, sofa, now):
+        store.reject("1", horizon=watermark.horizon(), metrics={}, verdict="")
+        trending.client().flushdb()
+        events(bob, sofa, 5)
+        assert not schedule.claim_training(now=now + timedelta(minutes=59))
+        assert schedule.claim_training(now=now + timedelta(minutes=61))
+
+    def test_a_clock_that_was_put_back_delays_no_training(self, hourly, bob, sofa, now):
+        events(bob, sofa, 5)
+        assert schedule.claim_training(now=now + timedelta(days=300))
+        events(bob, sofa, 5)
+        assert schedule.claim_training(now=now)
+
+    def test_trainings_are_an_hour_apart_by_default(self):
+        assert Environment.model_fields["retrain_least_hours"].default == 1
 
 
 class TestTasks:

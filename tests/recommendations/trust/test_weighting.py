@@ -137,6 +137,24 @@ class TestTrendingIsCapped:
         assert scores.tolist() == pytest.approx([1, 4 / WEIGHT_CAP])
 
 
+class TestEventsOfVisitors:
+    @pytest.mark.parametrize(("kind", "weight"), [("purchase", 1.5), ("offer", 1.5), ("message", 1.5)])
+    def test_what_a_visitor_says_they_did_elsewhere_counts_as_a_click_at_most(self, many, kind, weight):
+        visitor = Actor.objects.create(external_id="visitor-1", kind="visitor")
+        says(visitor, many[0], kind)
+        assert care_of(visitor) == pytest.approx({many[0].pk: weight})
+
+    @pytest.mark.parametrize(("kind", "weight"), [("view", 1), ("click", 1.5), ("favourite", 4)])
+    def test_what_a_visitor_does_here_counts_in_full(self, many, kind, weight):
+        visitor = Actor.objects.create(external_id="visitor-1", kind="visitor")
+        says(visitor, many[0], kind)
+        assert care_of(visitor) == pytest.approx({many[0].pk: weight})
+
+    def test_what_a_visitor_said_counts_in_full_once_they_log_in(self, bob, many):
+        says(Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob), many[0], "offer")
+        assert care_of(bob) == pytest.approx({many[0].pk: 7})
+
+
 class TestSources:
     def test_sources_are_weighted_by_name_or_by_kind_and_others_count_fully(self, bob, many, settings):
         with_source_weights(settings, {"service:newsletter": 0.5, "actor": 0.25, "service:spam": 0})
