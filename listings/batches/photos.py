@@ -9,7 +9,7 @@ from listings.announcing import CatalogueChanges, catalogue_transaction
 from listings.batches.listings import UpsertOutcome
 from listings.models import Listing, Photo
 from listings.photos import processing
-from listings.services import MAXIMUM_PHOTOS, stored_photo
+from listings.services import MAXIMUM_PHOTOS, hold_for_deletion, stored_photo
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ class _PhotoBatch:
 
     def write(self, changes: CatalogueChanges) -> None:
         changes.dropped_files.extend(photo.file_name for photo in self.replaced)
-        Photo.objects.filter(pk__in=[photo.pk for photo in self.replaced]).delete()
+        replaced = Photo.objects.filter(pk__in=[photo.pk for photo in self.replaced])
+        hold_for_deletion(replaced)
+        replaced.delete()
         Photo.objects.bulk_create(
             stored_photo(changes, row.listing_id, row.received, position, row.external_id)
             for row, position in self.created

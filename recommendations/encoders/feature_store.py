@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from django.db import transaction
+from django.db import connection, transaction
 
 from listings.models import Listing, Photo
 from listings.photos import processing
@@ -26,13 +26,31 @@ def stored_features(encoder: Encoder, pictures: list[Photo]) -> np.ndarray:
         paths = [processing.path_of(photo.file_name, processing.Size.MEDIUM) for photo in missing]
         computed = encoder.features(paths)  # (len(missing), f) float16
         fresh = {photo.pk: row.astype("<f2").tobytes() for photo, row in zip(missing, computed, strict=True)}
-        PhotoFeatures.objects.bulk_create(
-            [PhotoFeatures(photo_id=pk, backbone=name, features=data) for pk, data in fresh.items()],
-            ignore_conflicts=True,
+        _store_features(
+            PhotoFeatures(photo_id=pk, backbone=name, features=data) for pk, data in fresh.items()
         )
         stored |= fresh
     rows = [np.frombuffer(stored[photo.pk], dtype="<f2") for photo in pictures]
     return np.stack(rows) if rows else np.empty((0, encoder.feature_dimension), np.float16)
+
+
+@transaction.atomic
+def _store_features(rows: Iterable[PhotoFeatures]) -> None:
+    """Store the rows of photos that were not deleted in the meantime."""
+    row_of = {row.photo_id: row for row in rows}
+    held = hold_photos(row_of)
+    PhotoFeatures.objects.bulk_create([row_of[pk] for pk in sorted(held)], ignore_conflicts=True)
+
+
+def hold_photos(photo_ids: Iterable[int]) -> set[int]:
+    """Lock these photos against deletion until the transaction ends. Returns those that still exist.
+
+    Foreign keys are checked at the commit, which would fail if a photo were deleted in between.
+    """
+    with connection.cursor() as cursor:
+        statement = "SELECT id FROM listings_photo WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
+        cursor.execute(statement, [sorted(photo_ids)])
+        return {pk for (pk,) in cursor.fetchall()}
 
 
 def stored_sentences(encoder: Encoder, listings: Sequence[Listing]) -> np.ndarray | None:

@@ -184,8 +184,7 @@ class ListingVectors:
 def _compute(encoder: Encoder, listing_ids: list[int]) -> ListingVectors:
     """Vectors of these listings by one encoder."""
     listings = list(Listing.objects.filter(pk__in=listing_ids).order_by("pk"))
-    pictures = list(Photo.objects.filter(listing__in=listings).order_by("listing_id", "position"))
-    features = stored_features(encoder, pictures)  # (m, f) float16
+    pictures, features = _pictures_with_features(encoder, listings)
     failpoint("embedding.features", listing_ids)
     row_of = {listing.pk: row for row, listing in enumerate(listings)}
     owners = np.array([row_of[photo.listing_id] for photo in pictures], dtype=np.int64)  # (m,)
@@ -198,6 +197,24 @@ def _compute(encoder: Encoder, listing_ids: list[int]) -> ListingVectors:
         coded.listings,
         PhotoRows(photo_ids, owners, coded.photos),
     )
+
+
+def _pictures_with_features(encoder: Encoder, listings: list[Listing]) -> tuple[list[Photo], np.ndarray]:
+    """The photos of these listings, and their features (m, f) float16.
+
+    A photo that is deleted before its file was read is left out: the deletion wrote another job.
+    """
+    of_listings = Photo.objects.filter(listing__in=listings).order_by("listing_id", "position")
+    pictures = list(of_listings)
+    while True:
+        try:
+            return pictures, stored_features(encoder, pictures)
+        except Exception:
+            ids = set(of_listings.values_list("pk", flat=True))
+            remaining = [photo for photo in pictures if photo.pk in ids]
+            if len(remaining) == len(pictures):
+                raise
+            pictures = remaining
 
 
 @transaction.atomic

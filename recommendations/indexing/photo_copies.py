@@ -23,6 +23,7 @@ from django.db import DatabaseError, connection, transaction
 from listings.models import Photo
 from ml.arrays import Vector
 from ml.perceptual_hash import MOST_BITS, PLAIN
+from recommendations.encoders.feature_store import hold_photos
 from recommendations.models.embeddings import PhotoCopy, PhotoFeatures
 
 if TYPE_CHECKING:
@@ -165,21 +166,10 @@ def _write(earliest: dict[int, PhotoCopy], photo_ids: set[int]) -> None:
         for pk, copy in sorted(earliest.items())  # one order of locks in all processes: no deadlock
         if pk in photo_ids or copy.original_id < stored.get(pk, copy.original_id + 1)
     ]
-    held = _hold({pk for copy in rows for pk in (copy.photo_id, copy.original_id)})
+    held = hold_photos({pk for copy in rows for pk in (copy.photo_id, copy.original_id)})
     PhotoCopy.objects.bulk_create(
         [copy for copy in rows if {copy.photo_id, copy.original_id} <= held],
         update_conflicts=True,
         unique_fields=["photo"],
         update_fields=["original", "hamming", "likeness", "other_seller"],
     )
-
-
-def _hold(photo_ids: set[int]) -> set[int]:
-    """Lock these photos against deletion until the transaction ends. Returns those that still exist.
-
-    Foreign keys are checked at the commit, which would fail if a photo were deleted in between.
-    """
-    with connection.cursor() as cursor:
-        statement = "SELECT id FROM listings_photo WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
-        cursor.execute(statement, [sorted(photo_ids)])
-        return {pk for (pk,) in cursor.fetchall()}

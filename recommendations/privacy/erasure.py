@@ -30,6 +30,7 @@ from redis.exceptions import RedisError
 from listings.announcing import CatalogueChanges, catalogue_transaction
 from listings.errors import Conflict, Missing, Unavailable
 from listings.models import Actor, Listing, Photo, new_external_id
+from listings.services import hold_for_deletion
 from recommendations.core import locks
 from recommendations.core.identity import all_identities
 from recommendations.indexing import compaction
@@ -186,6 +187,7 @@ def _listings_of(person: Person) -> QuerySet[Listing]:
 def _erase_listings(person: Person, listings: list[Listing], changes: CatalogueChanges) -> dict[str, int]:
     """Withdraw and anonymise their listings, and clear the buyer of those that they bought."""
     bought_count = Listing.objects.filter(buyer__in=person.ids).update(buyer=None)
+    hold_for_deletion(Photo.objects.filter(listing__in=listings))
     changes.dropped_files.extend(Photo.objects.filter(listing__in=listings).values_list("file", flat=True))
     for name in [name for name, rule in LISTING_RULES.items() if rule == Rule.DELETE]:
         model, field = field_of(name)
