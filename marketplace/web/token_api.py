@@ -1,6 +1,6 @@
 """REST views that issue and revoke tokens of persons."""
 
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, logout
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
@@ -60,7 +60,7 @@ def _token_for(user: User, *, scopes: list[str]) -> tuple[PersonToken, str]:
 
 
 class LogoutApi(APIView):
-    """Ends the token that the request carries."""
+    """Ends the token that the request carries, or without one the session."""
 
     permission_classes = [IsAuthenticated]
 
@@ -69,4 +69,6 @@ class LogoutApi(APIView):
         token = TokenAuthentication().authenticate(request)
         if token is not None:
             token[1].delete()
+        else:
+            logout(request._request)
         return Response(status=204)

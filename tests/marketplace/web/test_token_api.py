@@ -1,6 +1,7 @@
 """Login and logout for tokens."""
 
 import pytest
+from django.test import Client
 
 from tests.conftest import client_of
 from tests.factories import PASSWORD
@@ -18,7 +19,28 @@ class TestLogout:
         as_bob.post(LOGOUT)
         assert other.get("/api/v1/listings/").status_code == 200
 
-    def test_a_logout_without_a_token_is_refused(self, anyone, as_service):
+    def test_a_session_is_refused_after_logout(self, bob, client, sofa):
+        client.force_login(bob.user)
+        before = client.cookies["sessionid"].value
+        assert client.post(LOGOUT).status_code == 204
+        thief = Client()
+        thief.cookies["sessionid"] = before
+        for browser in (client, thief):
+            assert is_problem(browser.post("/api/v1/listings/", {}, "application/json"), 401)
+            assert browser.get("/admin/").status_code == 302
+
+    def test_a_logout_with_a_token_keeps_the_session_of_the_same_browser(self, bob, as_bob):
+        as_bob.force_login(bob.user)
+        assert as_bob.post(LOGOUT).status_code == 204
+        as_bob.credentials()
+        assert as_bob.post("/api/v1/listings/", {}).status_code == 400
+
+    def test_a_session_does_not_end_without_its_csrf_token(self, bob):
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(bob.user)
+        assert is_problem(browser.post(LOGOUT), 403)
+
+    def test_a_logout_without_a_credential_of_a_person_is_refused(self, anyone, as_service):
         assert is_problem(anyone.post(LOGOUT), 401)
         assert is_problem(as_service.post(LOGOUT), 403)
 
