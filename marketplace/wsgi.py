@@ -21,8 +21,10 @@ try:
 except SystemExit:
     sys.exit(GIVE_UP)
 
+from marketplace.monitoring import checks  # noqa: E402
 from recommendations.core import process_metrics  # noqa: E402
 from recommendations.replica import follower  # noqa: E402
 
+checks.warn_at_start()
 process_metrics.delete_orphans()
 follower.start()

@@ -1,5 +1,6 @@
 """Health checks of the installation, for `/readyz` and `/metrics`."""
 
+import logging
 import shutil
 import threading
 import time
@@ -28,6 +29,8 @@ MAXIMUM_TRAINING_AGE_S = 2 * 24 * 3600.0  # beat trains every night
 MAXIMUM_DISK_SHARE = 0.95
 LOOK_EVERY = timedelta(seconds=1)  # results are cached for this long
 
+logger = logging.getLogger(__name__)
+
 
 def run_checks(now: datetime) -> list[CheckResult]:
     """Run all checks, each with a short timeout. A check that times out is over its limit or unknown."""
@@ -35,7 +38,7 @@ def run_checks(now: datetime) -> list[CheckResult]:
     if lines[0].status == OK:
         for group in (_replica, _index, _models, _embedding):
             lines += _checked(group, now)
-    return [*lines, *queues.queue_checks(now), _disk()]
+    return [*lines, *queues.queue_checks(now), _disk(), client_addresses()]
 
 
 _seen = TtlCache(run_checks, ttl=LOOK_EVERY)
@@ -210,6 +213,25 @@ def _embedding(now: datetime) -> Iterator[CheckResult]:
         0,
         "The admin's embedding jobs show the errors; correct the cause and retry them there.",
     )
+
+
+def client_addresses() -> CheckResult:
+    """Whether the addresses of clients are known, by which strangers are limited."""
+    return CheckResult(
+        "proxies",
+        "proxies",
+        "The proxies in front, as PROXY_COUNT says.",
+        settings.ENVIRONMENT.proxy_count,
+        advice="Set PROXY_COUNT to the number of your proxies that add to X-Forwarded-For.",
+        problem=settings.ENVIRONMENT.address_problem,
+    )
+
+
+def warn_at_start() -> None:
+    """Log what is wrong with the settings of this process and would not be noticed by itself."""
+    line = client_addresses()
+    if line.problem:
+        logger.error("%s %s", line.problem, line.advice)
 
 
 def _disk() -> CheckResult:

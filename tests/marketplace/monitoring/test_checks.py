@@ -123,3 +123,30 @@ class TestBrokenServers:
             other.close()
         assert stuck.status == OVER
         assert "timeout" in stuck.problem
+
+
+class TestClientAddresses:
+    @pytest.fixture
+    def with_proxies(self, settings):
+        def set_proxies(**fields) -> None:
+            settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=fields)
+
+        return set_proxies
+
+    def test_https_with_no_proxy_counted_is_over_its_limit_and_logged(self, db, with_proxies, caplog):
+        with_proxies(https_only=True, proxy_count=0)
+        line = results()["proxies"]
+        assert line.status == OVER and not line.is_vital
+        assert "limits of one address hold for the whole site" in line.problem
+        checks.warn_at_start()
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        assert "PROXY_COUNT" in caplog.text
+
+    @pytest.mark.parametrize(
+        "fields", [{"https_only": True, "proxy_count": 1}, {"https_only": False}], ids=str
+    )
+    def test_known_addresses_are_well_and_nothing_is_logged(self, db, with_proxies, caplog, fields):
+        with_proxies(**fields)
+        assert results()["proxies"].status == OK
+        checks.warn_at_start()
+        assert not caplog.records
