@@ -1,6 +1,8 @@
 """Serializers of the recommendation endpoints: queries, pages and events."""
 
+from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 from rest_framework import serializers
 
@@ -44,6 +46,12 @@ class NamedQuery(ListQuery):
         validators=[check_external_id],
         help_text="For services and staff: the actor whose profile is used.",
     )
+
+    def to_internal_value(self, data: Any) -> dict:
+        """An empty name is refused: REST framework would take it for none, and answer with another feed."""
+        if isinstance(data, Mapping) and data.get("actor") == "":
+            raise serializers.ValidationError({"actor": ["This name is empty."]})
+        return super().to_internal_value(data)
 
 
 class FeedQuery(NamedQuery):

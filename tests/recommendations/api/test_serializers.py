@@ -7,6 +7,7 @@ import pytest
 from listings.errors import Invalid
 from recommendations.api.serializers import ListQuery, SimilarQuery
 from recommendations.retrieval.filters import Filters
+from tests.problems import is_problem
 
 
 def filters_of(**data) -> Filters:
@@ -43,3 +44,16 @@ def test_similar_listings_are_by_photo_and_text_unless_the_query_says_otherwise(
     query = SimilarQuery(data={})
     query.is_valid(raise_exception=True)
     assert query.validated_data["by"] == "both"
+
+
+class TestTheActorOfAQuery:
+    @pytest.mark.parametrize("address", ["/api/v1/feed/", "/api/v1/search/"])
+    @pytest.mark.parametrize("name", ["anyone", "as_bob", "as_service", "as_staff"])
+    def test_an_empty_actor_is_refused(self, request, db, address, name):
+        response = request.getfixturevalue(name).get(address, {"actor": ""})
+        assert is_problem(response, 400)
+        assert response.json()["errors"][0]["field"] == "actor"
+
+    def test_an_empty_actor_in_a_form_is_refused(self, as_service):
+        response = as_service.post("/api/v1/search/", {"q": "sofa", "actor": ""}, format="multipart")
+        assert is_problem(response, 400)
