@@ -1,5 +1,7 @@
 """Parked events: events of unknown listings, kept by external id and recorded when the listing is published.
 
+A draft is unknown too, and so is whatever was withdrawn before anyone could see it.
+
 A transaction that parks events shares an advisory lock. A transaction that publishes listings takes the lock
 alone before it looks for parked events. So an event is either parked before that look, or sees the listing.
 Row locks are taken before this one: nothing waits for a listing's row, which a sale locks, while holding it.
@@ -22,6 +24,7 @@ _TAKE_UP = f"""
     WITH released AS (
         DELETE FROM recommendations_parkedinteraction parked USING listings_listing listing
         WHERE listing.id = ANY(%(listings)s) AND listing_external_id = external_id
+              AND NOT listing.is_unpublished
         RETURNING source, event_id, actor_id, listing.id AS listing_id, kind, slate, position,
                   occurred_at, received_at
     )

@@ -25,6 +25,7 @@ class Event:
     occurred_at: datetime | None = None
     slate: str | None = None
     position: int | None = None
+    is_doubtful: bool = False  # stored as an event that weighs near nothing
 
 
 class RecordOutcome(StrEnum):
@@ -118,7 +119,13 @@ class _Batch:
         fresh = [event for event in self._firsts() if event.listing in listing_ids]
         rows = [self._row(event, listing_ids[event.listing]) for event in fresh]
         self.new |= dict.fromkeys(_insert(_INTO_INTERACTIONS, rows, **self.judged), RecordOutcome.ACCEPTED)
+        self._mark_doubtful([event.event_id for event in fresh if event.is_doubtful])
         self.stored |= self._stored(Interaction, "listing__external_id")
+
+    def _mark_doubtful(self, event_ids: list[str]) -> None:
+        """Mark those among these events that were inserted just now."""
+        if inserted := [event_id for event_id in event_ids if event_id in self.new]:
+            Interaction.objects.filter(source=self.source, event_id__in=inserted).update(is_doubtful=True)
 
     def unknown(self, listing_ids: dict[str, int]) -> list[Event]:
         """The events to park, in the order sent."""
@@ -214,5 +221,6 @@ def _insert(statement: str, rows: list[tuple], **parameters: Any) -> set[str]:
 
 
 def known_listings(external_ids: set[str]) -> dict[str, int]:
-    """External id -> primary key, for the listings that exist."""
-    return dict(Listing.objects.filter(external_id__in=external_ids).values_list("external_id", "pk"))
+    """External id -> primary key, for the listings that are or were public. Of others nobody may learn."""
+    published = Listing.objects.filter(external_id__in=external_ids, is_unpublished=False)
+    return dict(published.values_list("external_id", "pk"))

@@ -10,7 +10,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from listings import services
-from listings.models import Listing
+from listings.batches.listings import ListingRow, upsert_batch
+from listings.models import Listing, Writer
 from recommendations.interactions import parking
 from recommendations.interactions.recording import Event, RecordOutcome, record
 from recommendations.models.events import Interaction, ParkedInteraction
@@ -103,6 +104,34 @@ class TestParking:
         assert {says("1", source="shop"), says("1", source="another")} == {"parked"}
         publish(alice)
         assert Interaction.objects.count() == 2
+
+
+class TestWhatWasNeverPublic:
+    """Nobody may learn of it: an event of it is treated like that of an id which does not exist."""
+
+    @pytest.mark.parametrize("status", ["draft", "withdrawn"])
+    def test_it_is_unknown_until_it_is_published(self, says, alice, as_bob, now, status):
+        row = ListingRow(SOON, "alice", "Blue sofa", "Home / Sofas", 50, status=status)
+        upsert_batch(rows=[row], now=now)
+        assert says("1") == "parked"
+        body = {"event_id": "2", "kind": "favourite", "listing": SOON}
+        assert as_bob.post(ADDRESS, body).json()["results"][0]["outcome"] == "parked"
+        services.edit_listing(listing=Listing.objects.get(), title="Green sofa")
+        assert not Interaction.objects.exists()
+        services.publish(listing=Listing.objects.get(), by=Writer.SERVICE)
+        assert Interaction.objects.count() == 2
+        assert says("3") == "accepted"
+
+    def test_a_draft_that_is_withdrawn_stays_unknown(self, says, alice):
+        services.withdraw(listing=publish(alice, status="draft"))
+        assert says("1") == "parked"
+
+    @pytest.mark.parametrize("status", ["draft", "withdrawn"])
+    def test_what_was_public_once_stays_known(self, says, alice, now, status):
+        publish(alice)
+        row = ListingRow(SOON, "alice", "Blue sofa", "Home / Sofas", 50, status=status)
+        assert upsert_batch(rows=[row], now=now)[0].outcome == "updated"
+        assert says("1") == "accepted"
 
 
 class TestHowTheListingMayCome:
