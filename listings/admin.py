@@ -37,7 +37,7 @@ class ListingForm(forms.ModelForm):
         price, maximum = self.cleaned_data["price"], settings.ENVIRONMENT.maximum_price
         if price > maximum:
             raise forms.ValidationError(f"A price is at most {maximum}.")
-        return price
+        return abs(price)  # of -0
 
     def clean_add_photo(self) -> processing.ReceivedPhoto | None:
         upload = self.cleaned_data["add_photo"]
@@ -145,11 +145,11 @@ class ListingAdmin(PlainRefusals):
         content = {name: form.cleaned_data[name] for name in services.EDITABLE if name in form.cleaned_data}
         with announcing.catalogue_transaction():
             if change:
-                services.edit_listing(listing=obj, **content)
+                services.edit_listing(listing=obj, by=Writer.STAFF, **content)
             else:
                 obj.pk = self._create(form, content).pk
             if received := form.cleaned_data.get("add_photo"):
-                services.add_photo(listing=obj, received=received)
+                services.add_photo(listing=obj, received=received, by=Writer.STAFF)
         obj.refresh_from_db()
 
     def _create(self, form: ListingForm, content: dict) -> Listing:

@@ -27,6 +27,7 @@ class Caller:
     is_staff: bool = False
     is_service: bool = False
     is_kept: bool = True  # whether slates shown to them are stored
+    doubted_listings: frozenset[str] = frozenset()  # ids of which their address sent too many events today
 
     @property
     def is_new_visitor(self) -> bool:

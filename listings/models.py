@@ -1,6 +1,7 @@
 """Tables of the catalogue: actors, categories, places, listings and photos, with their constraints."""
 
 import secrets
+import unicodedata
 import uuid
 from datetime import datetime
 
@@ -27,6 +28,20 @@ def check_external_id(value: str) -> None:
         raise ValidationError("An id holds printable characters without '/' and no space at its ends.")
     if value in RESERVED_IDS:
         raise ValidationError(f"{value!r} cannot be an id: it means something else in an address.")
+
+
+# Characters that turn the direction of what follows, so that a title reads otherwise than it is written.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and symbols without a shape
+
+
+def check_title(value: str) -> None:
+    """Raise ValidationError for a title that turns the direction of text, or of which nothing can be seen."""
+    if _TURNING & set(value):
+        raise ValidationError("A title holds no characters that turn the direction of text.")
+    # Of control and format characters, marks and separators nothing is seen by themselves.
+    if all(unicodedata.category(sign)[0] in "CMZ" or sign in _BLANK_LETTERS for sign in value):
+        raise ValidationError("A title needs something that can be seen.")
 
 
 class Actor(models.Model):
@@ -152,7 +167,7 @@ class Listing(models.Model):
         max_length=200, unique=True, default=new_external_id, validators=[check_external_id]
     )
     seller = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="listings", db_index=False)
-    title = models.CharField(max_length=300)
+    title = models.CharField(max_length=300, validators=[check_title])
     description = models.TextField(blank=True)
     price = models.DecimalField(max_digits=12, decimal_places=2)
     condition = models.CharField(max_length=10, choices=Condition, default=Condition.UNKNOWN)
@@ -163,6 +178,8 @@ class Listing(models.Model):
     latitude = models.FloatField(null=True, blank=True)
     longitude = models.FloatField(null=True, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT)
+    # It never was on the market or sold: to anyone but its owner it does not exist.
+    is_unpublished = models.BooleanField(default=False, db_default=False, editable=False)
     # Who withdrew it, and may put it back. Empty for what is not withdrawn, and where nobody noted who did.
     withdrawn_by = models.CharField(
         max_length=10, choices=Writer, blank=True, default="", editable=False, db_default=""

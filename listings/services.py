@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from listings.announcing import CatalogueChanges, catalogue_transaction
 from listings.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
@@ -117,13 +117,16 @@ def create_listing(
         content["external_id"] = external_id
     with catalogue_transaction() as changes:
         listing = Listing(seller=seller, created_at=now, status=status, **content)
+        listing.is_unpublished = status not in Listing.PUBLIC
         _insert_once(listing)
         changes.listing_ids.add(listing.pk)
     return listing
 
 
-def edit_listing(*, listing: Listing, **content: Any) -> Listing:
+def edit_listing(*, listing: Listing, by: Writer = Writer.OWNER, **content: Any) -> Listing:
     """Change fields of a listing. Raises Invalid, and StaleVersion for a source_version below the stored one.
+
+    What is sold stays as it was sold: raises NotForSale for its owner.
 
     Without a source_version, or with None, the stored one stays.
     """
@@ -133,6 +136,7 @@ def edit_listing(*, listing: Listing, **content: Any) -> Listing:
         content.pop("source_version", None)
     with catalogue_transaction() as changes:
         listing = _locked(listing)
+        _refuse_sold(listing, by)
         _refuse_stale(listing, content.get("source_version"))
         if apply_content(listing, content):
             listing.save()
@@ -178,6 +182,7 @@ def change_status(listing: Listing, status: str, by: Writer) -> bool:
             raise WithdrawnByAnother(listing)
         listing.withdrawn_by = ""
     listing.status = status
+    listing.is_unpublished = listing.is_unpublished and status not in Listing.PUBLIC
     return (listing.status, listing.withdrawn_by) != before
 
 
@@ -215,11 +220,19 @@ def mark_sold(*, listing: Listing, buyer: Actor | None, now: datetime) -> Listin
 
 
 def add_photo(
-    *, listing: Listing, received: processing.ReceivedPhoto, external_id: str | None = None
+    *,
+    listing: Listing,
+    received: processing.ReceivedPhoto,
+    external_id: str | None = None,
+    by: Writer = Writer.OWNER,
 ) -> Photo:
-    """Append a photo as verified and re-encoded by processing.receive(). Raises Invalid, PhotoNotStored."""
+    """Append a photo as verified and re-encoded by processing.receive().
+
+    Raises Invalid, PhotoNotStored, and NotForSale for the owner of what is sold.
+    """
     with catalogue_transaction() as changes:
         listing = _locked(listing)
+        _refuse_sold(listing, by)
         if listing.photos.count() >= MAXIMUM_PHOTOS:
             raise Invalid(f"A listing has at most {MAXIMUM_PHOTOS} photos.", field="photo")
         photo = stored_photo(changes, listing.pk, received, _next_position(listing), external_id)
@@ -261,12 +274,22 @@ def stored_photo(
 
 
 def remove_photo(*, photo: Photo) -> None:
-    """Delete a photo with its files."""
+    """Delete a photo with its files. Safe to repeat."""
     with catalogue_transaction() as changes:
         listing = _locked(photo.listing)
-        changes.dropped_files.append(photo.file_name)
-        photo.delete()
-        _photos_changed(listing, changes.listing_ids)
+        if hold_for_deletion(Photo.objects.filter(pk=photo.pk)):
+            changes.dropped_files.append(photo.file_name)
+            photo.delete()
+            _photos_changed(listing, changes.listing_ids)
+
+
+def hold_for_deletion(photos: QuerySet[Photo]) -> list[int]:
+    """Lock photos so that nothing can be stored of them meanwhile. Returns the ids of those that exist.
+
+    Workers store what they computed from a photo at any time. Without the lock they might do so between the
+    deletion of such rows and that of the photo, which would then fail.
+    """
+    return list(photos.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
 
 
 def _photos_changed(listing: Listing, changed_ids: set[int]) -> None:
@@ -286,6 +309,11 @@ def _locked(listing: Listing) -> Listing:
     if (current.external_id, current.seller_id) != (listing.external_id, listing.seller_id):
         raise ListingErased(listing)
     return current
+
+
+def _refuse_sold(listing: Listing, by: Writer) -> None:
+    if by == Writer.OWNER and listing.status == Listing.Status.SOLD:
+        raise NotForSale(listing)
 
 
 def _refuse_stale(listing: Listing, source_version: int | None) -> None:
@@ -315,7 +343,8 @@ def _move(
             raise NotForSale(listing)
         change_status(listing, status, by)
         also(listing)
-        listing.save(update_fields=["status", "withdrawn_by", "sold_at", "buyer", "updated_at"])
+        written = ["status", "is_unpublished", "withdrawn_by", "sold_at", "buyer", "updated_at"]
+        listing.save(update_fields=written)
         changes.listing_ids.add(listing.pk)
     return listing
 

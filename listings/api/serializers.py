@@ -9,7 +9,7 @@ from rest_framework import serializers
 from listings import queries
 from listings.api.strict import BoundedList, StrictSerializer
 from listings.batches.listings import ListingRow, UpsertOutcome
-from listings.models import Category, Listing, Photo, Place, check_external_id
+from listings.models import Category, Listing, Photo, Place, check_external_id, check_title
 from listings.photos import processing
 from listings.photos.download import MAXIMUM_URL_LENGTH, BadPhotoUrl, check_photo_url
 from listings.photos.requests import RequestedPhoto
@@ -67,7 +67,7 @@ class ListingCard(serializers.ModelSerializer):
 class ListingContent(StrictSerializer):
     """The fields of a listing that its seller writes."""
 
-    title = serializers.CharField(max_length=300)
+    title = serializers.CharField(max_length=300, validators=[check_title])
     description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
     price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0)
     condition = serializers.ChoiceField(choices=Listing.Condition.choices, required=False)
@@ -87,7 +87,7 @@ class ListingContent(StrictSerializer):
     def validate_price(self, price):
         if price > settings.ENVIRONMENT.maximum_price:
             raise serializers.ValidationError(f"A price is at most {settings.ENVIRONMENT.maximum_price}.")
-        return price
+        return abs(price)  # of -0
 
     def validate_place(self, name: str | None) -> Place | None:
         if name is None:

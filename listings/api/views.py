@@ -50,6 +50,7 @@ class ReadsOrWritesCatalogue(BasePermission):
 class CatalogueApi(APIView):
     request: CallerRequest
     permission_classes = [ReadsOrWritesCatalogue]
+    rate_limit = "listing writes"
 
     def changeable(self, external_id: str) -> Listing:
         """The listing, for a caller who may change it. Raises NoSuchListing, Forbidden."""
@@ -108,7 +109,7 @@ class ListingApi(CatalogueApi):
             content["category"] = _category(request.caller, content["category"])
         seller_id = content.pop("seller", None)
         with catalogue_transaction():
-            listing = services.edit_listing(listing=listing, **content)
+            listing = services.edit_listing(listing=listing, by=request.caller.writer, **content)
             if seller_id is not None:
                 listing = services.move_to_seller(listing=listing, seller=_actor(seller_id))
         return Response(ListingCard(listing).data)
@@ -180,7 +181,8 @@ class PhotosApi(CatalogueApi):
         if upload is None:
             raise Invalid("Send the photo as multipart field 'photo'.", field="photo")
         received = _received_photo(upload)
-        return Response(PhotoCard(services.add_photo(listing=listing, received=received)).data, status=201)
+        photo = services.add_photo(listing=listing, received=received, by=request.caller.writer)
+        return Response(PhotoCard(photo).data, status=201)
 
 
 class PhotoApi(CatalogueApi):

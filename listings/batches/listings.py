@@ -5,9 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from django.core.exceptions import ValidationError
+
 from listings.announcing import catalogue_transaction
 from listings.errors import DomainError
-from listings.models import Category, Listing, Place, Writer
+from listings.models import Category, Listing, Place, Writer, check_title
 from listings.photos.requests import RequestedPhoto, request_photos
 from listings.services import apply_content, change_status, ensure_actors, ensure_category, is_stale
 
@@ -100,6 +102,7 @@ class _Batch:
         category = self.categories[row.category]
         if isinstance(category, DomainError):
             raise category
+        _refuse_title(row.title)
         if row.external_id in self.applied_ids:
             raise DomainError("The same external_id stands in this batch twice.")
         self.applied_ids.add(row.external_id)
@@ -110,6 +113,7 @@ class _Batch:
         listing = Listing(
             external_id=row.external_id,
             seller=self.sellers[row.seller],
+            is_unpublished=True,  # until a status says otherwise
             created_at=min(row.created_at or self.now, self.now),  # a date in the future would stay newest
             **_content(row, category),
         )
@@ -166,7 +170,8 @@ class _Batch:
 
 _UPDATED_FIELDS = [
     *("title", "description", "price", "condition", "category", "place", "latitude", "longitude"),
-    *("seller", "status", "withdrawn_by", "sold_at", "content_version", "source_version", "updated_at"),
+    *("seller", "status", "is_unpublished", "withdrawn_by", "sold_at"),
+    *("content_version", "source_version", "updated_at"),
 ]
 
 
@@ -184,6 +189,13 @@ def _content(row: ListingRow, category: Category) -> dict[str, object]:
     if row.source_version is not None:
         content["source_version"] = row.source_version
     return content
+
+
+def _refuse_title(title: str) -> None:
+    try:
+        check_title(title)
+    except ValidationError as error:
+        raise DomainError(error.message) from None
 
 
 def _ensure_categories(paths: set[str]) -> dict[str, Category | DomainError]:

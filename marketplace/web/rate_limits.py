@@ -5,14 +5,13 @@ one number for each caller and gives the exact waiting time. Without Redis, logi
 else is unlimited.
 """
 
-import contextlib
 import functools
 import hashlib
-import ipaddress
 import logging
 import math
 import time
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -25,13 +24,14 @@ from rest_framework.throttling import BaseThrottle
 
 from listings.callers import READ_METHODS, Caller
 from listings.errors import Unavailable
+from marketplace.web.addresses import ADDRESS_FACTOR, address_buckets, address_of, site_of
 from marketplace.web.errors import plain_problem
 from recommendations.core import redis_client
 
-ADDRESS_FACTOR = 10  # households, offices and phone networks share an address
-SITE_FACTOR = 50  # an IPv6 /48 holds 65,536 household networks
 NAME_FACTOR = 10  # logins by one name from anywhere: guessing stays slow, and a few strangers lock nobody out
 LONGEST_NAME = 500
+SHARE_OF_ADDRESS = 20  # believed events a day of one address for one listing, by all its visitors
+SHARE_PERIOD_S = 24 * 3600
 TIMEOUT_S = 0.5
 PAUSE_S = 3.0  # limits are not checked for this long after Redis did not answer
 
@@ -90,6 +90,7 @@ LIMITS = {
     "login": Limit("logins_per_minute", is_closed_without_redis=True),
     "photo search": Limit("photo_searches_per_minute"),
     "upload": Limit("uploads_per_minute"),
+    "listing writes": Limit("listing_writes_per_minute"),
     "events": Limit("events_per_minute"),
     "kept pages": Limit("kept_pages_per_minute"),  # for views with `keeps_pages`; never refuses a page
     "new visitors": Limit("new_visitors_per_minute"),  # for views that record events
@@ -119,12 +120,21 @@ class RateLimit(BaseThrottle):
             count_against(name, buckets_of(caller, request), cost)
         if name == "events" and caller is not None and caller.is_new_visitor:
             count_new_visitor(request)
+        if name == "events" and caller is not None and caller.visitor_id is not None:
+            caller.doubted_listings = beyond_share(request, _listings_in(request.data))
         return True
 
 
 def _event_count(body: object) -> int:
     events = body.get("events") if isinstance(body, dict) else None
     return len(events) if isinstance(events, list) else 1
+
+
+def _listings_in(body: object) -> Counter[str]:
+    """How many events each listing gets in a body."""
+    events = body.get("events", [body]) if isinstance(body, Mapping) else []
+    named = (event.get("listing") for event in events if isinstance(event, Mapping))
+    return Counter(name for name in named if isinstance(name, str))
 
 
 def _text(body: object, field: str) -> str:
@@ -193,7 +203,7 @@ def count_login(request: HttpRequest, name: str) -> None:
     """
     plain = unicodedata.normalize("NFKC", name.strip()[:LONGEST_NAME])  # as the admin's form normalises it
     digest = hashlib.sha256(plain.strip().casefold().encode("utf-8", "replace")).hexdigest()[:32]
-    site = _site(address_of(request))
+    site = site_of(address_of(request))
     own = {f"name:{digest}:{site}": 1, f"name:{digest}": NAME_FACTOR}
     count_against("login", own | address_buckets(request))
 
@@ -217,6 +227,32 @@ def count_new_visitor(request: HttpRequest) -> None:
     )
 
 
+def beyond_share(request: HttpRequest, event_counts: Mapping[str, int]) -> frozenset[str]:
+    """Count the events of visitors for listings by address. Returns the listings with too many today.
+
+    Whoever throws the cookie away is another visitor, and would count as many people. Nothing is counted
+    while Redis does not answer, nor where the address would be that of a proxy.
+    """
+    if not event_counts or settings.ENVIRONMENT.address_problem or time.monotonic() < _away_until:
+        return frozenset()
+    keys = {listing: _share_key(request, listing) for listing in event_counts}
+    try:
+        with redis_client.client(TIMEOUT_S).pipeline(transaction=False) as pipe:
+            for listing, key in keys.items():
+                pipe.set(key, 0, ex=SHARE_PERIOD_S, nx=True)
+                pipe.incrby(key, event_counts[listing])
+            totals = pipe.execute()[1::2]
+    except redis.RedisError:
+        _pause()
+        return frozenset()
+    return frozenset(listing for listing, total in zip(keys, totals, strict=True) if total > SHARE_OF_ADDRESS)
+
+
+def _share_key(request: HttpRequest, listing: str) -> str:
+    digest = hashlib.sha256(f"{address_of(request)} {listing}".encode("utf-8", "replace")).hexdigest()
+    return f"limit:share:{digest[:32]}"
+
+
 def buckets_of(caller: Caller | None, request: HttpRequest) -> dict[str, int]:
     """The buckets of a request, each with its multiple of a person's limit."""
     if caller is not None and caller.is_service:
@@ -227,44 +263,6 @@ def buckets_of(caller: Caller | None, request: HttpRequest) -> dict[str, int]:
     else:
         own = f"stranger:{address_of(request)}"
     return {own: 1} | address_buckets(request)
-
-
-def address_buckets(request: HttpRequest) -> dict[str, int]:
-    """The buckets of a request's IP address and its IPv6 site, with the number of persons sharing each."""
-    address = address_of(request)
-    places = {f"address:{address}": ADDRESS_FACTOR}
-    site = _site(address)
-    return places if site == address else places | {f"site:{site}": SITE_FACTOR}
-
-
-def address_of(request: HttpRequest) -> str:
-    """The client's IP address as seen by our outermost proxy; for IPv6, its /64 network.
-
-    Entries of X-Forwarded-For that the client wrote itself, left of those of our proxies, are ignored.
-    """
-    address = request.META.get("REMOTE_ADDR") or ""
-    if (count := settings.ENVIRONMENT.proxy_count) > 0:
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        addresses = [part.strip() for part in forwarded if part.strip()]
-        address = addresses[-count] if len(addresses) >= count else address
-    return _network(address)
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "elsewhere"  # a unix socket or a malformed address: all share one bucket
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
-
-
-def _site(address: str) -> str:
-    """The /48 around an IPv6 network of address_of. Other addresses are returned unchanged."""
-    with contextlib.suppress(ValueError):
-        return str(ipaddress.IPv6Network(address).supernet(new_prefix=48))
-    return address
 
 
 def _script() -> Script:

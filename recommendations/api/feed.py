@@ -143,6 +143,7 @@ def _event(body: EventBody, actors: _EventActors) -> Event | EventResult:
         return EventResult(event_id, RecordOutcome.REJECTED, body.refusal)
     content = dict(body.validated_data)
     try:
-        return Event(actor=actors.actor(content.pop("actor", None)), **content)
+        is_doubtful = content["listing"] in actors.caller.doubted_listings
+        return Event(actor=actors.actor(content.pop("actor", None)), is_doubtful=is_doubtful, **content)
     except Forbidden as error:
         return EventResult(event_id, RecordOutcome.REJECTED, error.detail)

@@ -125,6 +125,15 @@ class TestActions:
         self.act(browser, "publish", sofa)
         assert Listing.objects.get().status == "active"
 
+    def test_staff_read_a_price_of_minus_nothing_as_nothing(self, browser, sofa):
+        browser.post(change_page(sofa), form(price="-0"))
+        assert str(Listing.objects.get().price) == "0.00"
+
+    def test_staff_may_not_write_a_title_that_turns_the_direction_of_text(self, browser, sofa):
+        page = browser.post(change_page(sofa), form(title="Blue \u202eafos")).content.decode()
+        assert "turn the direction" in page
+        assert Listing.objects.get().title == "Blue sofa"
+
     def test_listings_cannot_be_deleted_in_the_admin(self, browser, sofa):
         self.act(browser, "delete_selected", sofa)
         url = reverse("admin:listings_listing_delete", args=[sofa.pk])

@@ -135,6 +135,11 @@ class TestPublishing:
     def test_a_price_above_the_maximum_is_refused(self, as_alice, sofa):
         assert is_problem(as_alice.post(LISTINGS, NEW | {"price": "100000.01"}), 400)
 
+    @pytest.mark.parametrize("price", ["-0", "-0.00"])
+    def test_a_price_of_minus_nothing_is_nothing(self, as_alice, as_service, sofa, price):
+        assert as_alice.post(LISTINGS, NEW | {"price": price}).json()["price"] == "0.00"
+        assert as_alice.patch(at(sofa), {"price": price}).json()["price"] == "0.00"
+
     def test_a_listing_with_a_place_gets_the_coordinates_of_the_place(self, as_alice, sofa, leeds):
         card = as_alice.post(LISTINGS, NEW | {"place": "leeds"}).json()
         assert card["place"] == "Leeds, West Yorkshire"
@@ -150,6 +155,31 @@ class TestPublishing:
     @pytest.mark.parametrize("half", [{"latitude": 1}, {"longitude": 1}, {"latitude": None, "longitude": 1}])
     def test_a_latitude_without_a_longitude_is_refused(self, as_alice, sofa, half):
         assert is_problem(as_alice.post(LISTINGS, NEW | half), 400)
+
+
+# As they were sent: with characters that turn the direction of text, and without anything that can be seen.
+TURNED = ["Blue \u202eafos", "\u2066Blue sofa\u2069", "\u202aSofa\u202c"]
+UNSEEN = ["\u200b", "\u200d\u2060\ufeff", "\u00ad", "\u3164", "\u2800 \u115f", "\u0301", "\U000e0041"]
+SEEN = ["Sofa \U0001f6cb\ufe0f", "\U0001f468\u200d\U0001f469", "می‌خواهم", "ספה כחולה", "ソファ", "?"]
+
+
+class TestTitles:
+    @pytest.mark.parametrize("title", [*TURNED, *UNSEEN], ids=ascii)
+    def test_one_that_turns_the_text_or_cannot_be_seen_is_refused(self, as_alice, as_service, sofa, title):
+        for response in (
+            as_alice.post(LISTINGS, NEW | {"title": title}),
+            as_alice.patch(at(sofa), {"title": title}),
+        ):
+            assert is_problem(response, 400)
+            assert {error["field"] for error in response.json()["errors"]} == {"title"}
+        row = NEW | {"external_id": "advert-1", "seller": "ada", "title": title}
+        result = as_service.put(BATCH, {"listings": [row]}).json()["results"][0]
+        assert (result["outcome"], result["reason"].partition(":")[0]) == ("rejected", "title")
+        assert list(Listing.objects.values_list("title", flat=True)) == ["Blue sofa"]
+
+    @pytest.mark.parametrize("title", SEEN, ids=ascii)
+    def test_any_other_is_kept_as_it_is(self, as_alice, sofa, title):
+        assert as_alice.patch(at(sofa), {"title": title}).json()["title"] == title
 
 
 class TestIdsAndVersionsAreTheMarketplaces:
@@ -212,6 +242,16 @@ class TestEditing:
         response = as_service.patch(at(sofa), {"title": "Old", "source_version": 4})
         assert is_problem(response, 409)
         assert response.json()["errors"][0]["field"] == "source_version"
+
+    def test_the_owner_may_not_edit_what_is_sold(self, as_alice, as_service, as_staff, sofa):
+        as_alice.post(at(sofa, "sold"))
+        for change in ({"title": "Stolen goods"}, {"price": "1"}, {"description": "x"}):
+            assert is_problem(as_alice.patch(at(sofa), change), 409)
+        photo = upload(factories.picture())
+        assert is_problem(as_alice.post(at(sofa, "photos"), photo, format="multipart"), 409)
+        assert (Listing.objects.get().title, Listing.objects.get().photos.count()) == ("Blue sofa", 0)
+        assert as_service.patch(at(sofa), {"title": "Sofa"}).status_code == 200
+        assert as_staff.patch(at(sofa), {"title": "Red sofa"}).status_code == 200
 
     def test_an_edit_to_an_unknown_category_is_refused_for_persons_and_creates_it_for_services(
         self, as_alice, as_service, sofa

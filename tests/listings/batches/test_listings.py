@@ -90,6 +90,11 @@ class TestOutcomes:
         results = upsert(replace(SOFA, category=" / "), replace(SOFA, external_id="chair"))
         assert outcomes(results) == ["rejected", "created"]
 
+    @pytest.mark.parametrize("title", ["\u200b", "Blue \u202eafos"], ids=ascii)
+    def test_a_title_that_nobody_can_read_rejects_its_row_only(self, upsert, title):
+        results = upsert(replace(SOFA, title=title), replace(SOFA, external_id="chair"))
+        assert outcomes(results) == ["rejected", "created"]
+
     def test_results_come_in_the_order_of_the_rows(self, upsert):
         upsert(SOFA)
         rows = [replace(SOFA, external_id="a"), SOFA, replace(SOFA, external_id="b")]

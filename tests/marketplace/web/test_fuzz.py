@@ -38,7 +38,10 @@ CHECKS = [
 # Operations that answer 503 while no worker encodes. All others have to succeed.
 UNPREPARED = {"POST /api/v1/classify/", "POST /api/v1/search/"}
 # Fixed examples for parameters whose random values are almost never valid.
-PLAIN = {"POST /api/v1/recommend/": {"positive": ["active"]}}
+PLAIN = {
+    "POST /api/v1/recommend/": {"positive": ["active"]},
+    "PATCH /api/v1/listings/{listing_id}/": {"title": "Green sofa"},
+}
 UNHURRIED = {"encode_timeout_s": 0.01} | dict.fromkeys((limit.setting for limit in LIMITS.values()), 0)
 
 CATEGORY = "Home & Garden / Sofas"
@@ -132,7 +135,8 @@ class TestEveryRoute:
 
         ask()
         if label in PLAIN:
-            case = OPERATIONS[label].Case(body=PLAIN[label], media_type="application/json")
+            names = {"path_parameters": {"listing_id": "active"}} if "{listing_id}" in label else {}
+            case = OPERATIONS[label].Case(body=PLAIN[label], media_type="application/json", **names)
             reply = case.call(app=world.app, headers=world.callers["alice"])
             case.validate_response(reply, checks=CHECKS)
             statuses.add(reply.status_code)

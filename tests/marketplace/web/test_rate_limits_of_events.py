@@ -5,6 +5,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from listings.models import Actor
+from marketplace.web import rate_limits
 from recommendations.models.events import Interaction
 from tests import factories
 from tests.conftest import client_of
@@ -66,6 +67,36 @@ class TestEvents:
         for client, more in ((as_bob, {}), (as_service, {"actor": "x"})):
             codes = [client.post(EVENTS, self.events(sofa, 1, **more)).status_code for _ in range(3)]
             assert codes == [200] * 3
+
+    def doubted(self) -> list[bool]:
+        return list(Interaction.objects.order_by("pk").values_list("is_doubtful", flat=True))
+
+    def test_events_of_one_address_for_a_listing_are_doubted_beyond_its_share(self, sofa, limits):
+        limits(new_visitors_per_minute=0)
+        most = rate_limits.SHARE_OF_ADDRESS
+        for _ in range(most + 3):
+            assert Client().post(EVENTS, self.events(sofa, 1), "application/json").status_code == 200
+        assert self.doubted() == [False] * most + [True] * 3
+        Client().post(EVENTS, self.events(sofa, 1), "application/json", REMOTE_ADDR="10.2.3.4")
+        lamp = factories.listing(sofa.seller, "Lamp")
+        Client().post(EVENTS, self.events(lamp, 1), "application/json")
+        assert self.doubted()[-2:] == [False, False]
+
+    def test_the_share_of_an_address_holds_within_one_request(self, sofa, limits):
+        limits(new_visitors_per_minute=0)
+        Client().post(EVENTS, self.events(sofa, rate_limits.SHARE_OF_ADDRESS + 1), "application/json")
+        assert all(self.doubted())
+
+    def test_events_of_members_and_services_are_not_shared_by_address(self, as_bob, as_service, sofa):
+        for client, more in ((as_bob, {}), (as_service, {"actor": "x"})):
+            client.post(EVENTS, self.events(sofa, rate_limits.SHARE_OF_ADDRESS + 1, **more))
+        assert not any(self.doubted())
+
+    def test_events_are_not_shared_by_the_address_of_an_uncounted_proxy(self, sofa, limits):
+        limits(new_visitors_per_minute=0, https_only=True, proxy_count=0)
+        events = self.events(sofa, rate_limits.SHARE_OF_ADDRESS + 1)
+        Client().post(EVENTS, events, "application/json")
+        assert not any(self.doubted())
 
     def test_a_service_has_a_multiple_of_the_event_limit(self, as_service, sofa, limits):
         limits(events_per_minute=2, service_rate_factor=5)

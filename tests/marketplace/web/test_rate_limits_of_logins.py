@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from marketplace.web import rate_limits
+from marketplace.web import addresses
 from recommendations.popularity import trending
 from tests.factories import PASSWORD
 from tests.marketplace.web.limited import FORM, LOGIN, attempts, is_too_many
@@ -33,7 +33,7 @@ class TestLogins:
 
     def test_an_ipv6_site_with_many_networks_shares_its_login_buckets(self, anyone, bob, limits, monkeypatch):
         limits(logins_per_minute=1)
-        monkeypatch.setattr(rate_limits, "SITE_FACTOR", 3)
+        monkeypatch.setattr(addresses, "SITE_FACTOR", 3)
         networks = [f"2001:db8:1:{number:x}::1" for number in range(4)]
         assert attempts(anyone, "bob", 1, REMOTE_ADDR=networks[0]) == [401]
         assert attempts(anyone, "bob", 1, REMOTE_ADDR=networks[1]) == [429]
