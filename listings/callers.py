@@ -10,6 +10,14 @@ from rest_framework.request import Request
 from listings.errors import Forbidden
 from listings.models import Actor, Listing, Writer
 
+# Permissions of Django that staff may be given, with what the API lets them do then.
+VIEW_LISTINGS = "listings.view_listing"  # read drafts and what was withdrawn
+ADD_LISTINGS = "listings.add_listing"  # publish in the name of others, under ids of their choice
+CHANGE_LISTINGS = "listings.change_listing"  # change any listing
+VIEW_EVENTS = "recommendations.view_interaction"  # see feeds and searches as somebody else would
+VIEW_OPERATIONS = "marketplace.view_operations"  # read metrics, and what is wrong with the installation
+STAFF_PERMISSIONS = (VIEW_LISTINGS, ADD_LISTINGS, CHANGE_LISTINGS, VIEW_EVENTS, VIEW_OPERATIONS)
+
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -24,7 +32,7 @@ class Caller:
     scopes: frozenset[str] = frozenset()
     actor: Actor | None = None
     visitor_id: str | None = None  # set for visitors, who have no actor before their first event
-    is_staff: bool = False
+    permissions: frozenset[str] = frozenset()  # of staff, among STAFF_PERMISSIONS
     is_service: bool = False
     is_kept: bool = True  # whether slates shown to them are stored
     doubted_listings: frozenset[str] = frozenset()  # ids of which their address sent too many events today
@@ -39,12 +47,29 @@ class Caller:
         """As whom they change listings that they may change."""
         if self.is_service:
             return Writer.SERVICE
-        return Writer.STAFF if self.is_staff else Writer.OWNER
+        return Writer.STAFF if CHANGE_LISTINGS in self.permissions else Writer.OWNER
 
     @property
     def acts_for_others(self) -> bool:
-        """Whether they may name sellers, buyers, ids and versions, as services and staff do."""
-        return self.is_service or self.is_staff
+        """Whether they may change any listing, and name its seller, buyer and version."""
+        return self.is_service or CHANGE_LISTINGS in self.permissions
+
+    @property
+    def adds_for_others(self) -> bool:
+        """Whether they may publish for any seller, and choose the id and version."""
+        return self.is_service or ADD_LISTINGS in self.permissions
+
+    @property
+    def sees_hidden(self) -> bool:
+        """Whether they may read listings that are not public."""
+        if self.is_service:
+            return "catalogue" in self.scopes
+        return bool(self.permissions & {VIEW_LISTINGS, CHANGE_LISTINGS})
+
+    @property
+    def asks_for_others(self) -> bool:
+        """Whether they may ask for feeds and searches in the name of others."""
+        return "feed" in self.scopes and (self.is_service or VIEW_EVENTS in self.permissions)
 
     def require_actor(self) -> Actor:
         """The caller's actor, created for a visitor's first event. Raises Forbidden for a service."""

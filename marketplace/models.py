@@ -96,6 +96,7 @@ class StaffAccess(models.Model):
 
     class Meta:
         verbose_name_plural = "staff accesses"
+        permissions = (("view_operations", "Can read metrics and health checks"),)
 
     def __str__(self) -> str:
         return f"{self.by}: {self.what} of {self.whose}"

@@ -78,7 +78,7 @@ class ListingsApi(CatalogueApi, ListAPIView):
         new = NewListing(data=request.data)
         new.is_valid(raise_exception=True)
         content = dict(new.validated_data)
-        _refuse_naming(request.caller, content, "id", "source_version")
+        _refuse_naming(request.caller.adds_for_others, content, "id", "source_version")
         listing = services.create_listing(
             seller=_seller(request.caller, content.pop("seller", None)),
             external_id=content.pop("id", None),
@@ -104,7 +104,7 @@ class ListingApi(CatalogueApi):
         edit = ListingEdit(data=request.data, partial=True)
         edit.is_valid(raise_exception=True)
         content = dict(edit.validated_data)
-        _refuse_naming(request.caller, content, "seller", "source_version")
+        _refuse_naming(request.caller.acts_for_others, content, "seller", "source_version")
         if "category" in content:
             content["category"] = _category(request.caller, content["category"])
         seller_id = content.pop("seller", None)
@@ -205,7 +205,7 @@ class BatchApi(CatalogueApi):
 
     @extend_schema(request=Batch, responses=BatchReply, tags=[CATALOGUE])
     def put(self, request):
-        if not request.caller.acts_for_others:
+        if not (request.caller.acts_for_others and request.caller.adds_for_others):
             raise Forbidden("Only a service or staff may write batches.")
         batch = Batch(data=request.data)
         batch.is_valid(raise_exception=True)
@@ -240,20 +240,20 @@ def _rejected(row: BatchRow) -> RowResult:
     return RowResult(str(row.initial_data.get("external_id", "")), UpsertOutcome.REJECTED, row.refusal)
 
 
-def _refuse_naming(caller: Caller, content: dict[str, object], *fields: str) -> None:
-    """Raise Forbidden when a person sends one of these, which only the marketplace itself decides.
+def _refuse_naming(is_allowed: bool, content: dict[str, object], *fields: str) -> None:
+    """Raise Forbidden when somebody sends one of these who may not. The marketplace itself decides them.
 
     A person who chose ids or versions would keep the marketplace's own writes out.
     """
     for field in fields:
-        if content.get(field) is not None and not caller.acts_for_others:
+        if content.get(field) is not None and not is_allowed:
             raise Forbidden(f"Only a service or staff may set {field}.", field=field)
 
 
 def _seller(caller: Caller, external_id: str | None) -> Actor:
     if external_id is None:
         return caller.require_actor()
-    if not caller.acts_for_others:
+    if not caller.adds_for_others:
         raise Forbidden("Only a service or staff may publish for somebody else.", field="seller")
     return _actor(external_id)
 

@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from listings.callers import Caller
+from listings.callers import VIEW_OPERATIONS, Caller
 from marketplace.models import Scope, ServiceKey
 from marketplace.monitoring import check, logs
 from marketplace.monitoring import checks as monitoring_checks
@@ -61,7 +61,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def is_operator(request: HttpRequest) -> bool:
-    """Whether the caller is staff, or a service with the scope `staff`."""
+    """Whether the caller is staff with the permission for it, or a service with the scope `staff`."""
     try:
         CallerAuthentication().authenticate(Request(request))
     except AuthenticationFailed:
@@ -71,10 +71,11 @@ def is_operator(request: HttpRequest) -> bool:
         return time.monotonic() - _verified_at.get(_digest(request), -math.inf) < TRUSTED_S
     caller: Caller | None = getattr(request, "caller", None)
     _verified_at.pop(_digest(request), None)  # the key may have lost the scope
-    if caller is None or Scope.STAFF not in caller.scopes:
+    if caller is None or not caller.is_service:
+        return caller is not None and VIEW_OPERATIONS in caller.permissions
+    if Scope.STAFF not in caller.scopes:
         return False
-    if caller.is_service:
-        _verified_at[_digest(request)] = time.monotonic()
+    _verified_at[_digest(request)] = time.monotonic()
     return True
 
 

@@ -14,7 +14,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 
-from listings.callers import Caller
+from listings.callers import STAFF_PERMISSIONS, Caller
 from listings.models import Actor
 from marketplace.models import PersonToken, Scope, ServiceKey, StaffAccess
 from recommendations.core.acting_for import accessed_by_staff
@@ -63,12 +63,16 @@ class CallerAuthentication(BaseAuthentication):
 
 
 def person(user, token: PersonToken | None = None) -> Caller:
-    """The Caller of a Django user, limited to the scopes of a token. Creates the actor when missing."""
+    """The Caller of a Django user, limited to the scopes of a token. Creates the actor when missing.
+
+    What staff may do beyond other people is what Django's permissions say.
+    """
     actor = actor_of(user)
     own = STAFF if user.is_staff else PERSON
     scopes = own if token is None else own.intersection(token.scopes)
     source = f"actor:{actor.external_id}"
-    return Caller(source=source, scopes=scopes, actor=actor, is_staff=Scope.STAFF in scopes)
+    granted = [name for name in STAFF_PERMISSIONS if Scope.STAFF in scopes and user.has_perm(name)]
+    return Caller(source=source, scopes=scopes, actor=actor, permissions=frozenset(granted))
 
 
 def actor_of(user) -> Actor:

@@ -20,11 +20,11 @@ def resolve_actor(caller: Caller, named: str | None, *, data_kind: str) -> Actor
     """
     if named is None:
         return caller.actor if "feed" in caller.scopes else None
-    if "feed" not in caller.scopes or not (caller.is_service or caller.is_staff):
+    if not caller.asks_for_others:
         raise Forbidden("Only a service or staff may ask in somebody else's name.", field="actor")
     actor = Actor.objects.select_related("merged_into").filter(external_id=named).first()
     actor = actor and member_of(actor)
-    if actor and caller.is_staff and actor != caller.actor:
+    if actor and not caller.is_service and actor != caller.actor:
         assert caller.actor is not None and caller.actor.user is not None  # staff are users
         by = caller.actor.user.get_username()
         accessed_by_staff.send(sender=None, by=by, actor=actor, what=data_kind)

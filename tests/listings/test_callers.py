@@ -1,9 +1,59 @@
-"""What a caller may change."""
+"""What a caller may change, and what staff may do by Django's permissions."""
 
-from listings.models import Actor
+import pytest
+from django.contrib.auth.models import Permission, User
+
+from listings.callers import STAFF_PERMISSIONS
+from listings.models import Actor, Listing
+from marketplace.models import PersonToken
 from tests import factories
-from tests.listings.api.requests import LISTINGS, NEW, at, upload
+from tests.conftest import client_of
+from tests.listings.api.requests import BATCH, LISTINGS, NEW, at, upload
 from tests.problems import is_problem
+
+NEEDED = {
+    "change a listing": {"listings.change_listing"},
+    "give a listing another seller": {"listings.change_listing"},
+    "publish what another withdrew": {"listings.change_listing"},
+    "publish for another": {"listings.add_listing"},
+    "choose an id": {"listings.add_listing"},
+    "write a batch": {"listings.add_listing", "listings.change_listing"},
+    "read a draft": {"listings.view_listing"},
+    "ask for a feed in another's name": {"recommendations.view_interaction"},
+    "read metrics": {"marketplace.view_operations"},
+}
+
+
+@pytest.fixture
+def plain(db) -> Actor:
+    """Staff without any permission."""
+    actor = factories.actor("plain")
+    User.objects.filter(pk=actor.user_id).update(is_staff=True)
+    return Actor.objects.get(pk=actor.pk)
+
+
+def grant(actor: Actor, *names: str) -> None:
+    for name in names:
+        label, codename = name.split(".")
+        found = Permission.objects.get(content_type__app_label=label, codename=codename)
+        actor.user.user_permissions.add(found)
+
+
+def tried(client, sofa: Listing, draft: Listing) -> dict[str, int]:
+    """The status of each thing that staff may be allowed to do."""
+    return {
+        "change a listing": client.patch(at(sofa), {"price": "1"}).status_code,
+        "give a listing another seller": client.patch(at(sofa), {"seller": "alice"}).status_code,
+        "publish what another withdrew": client.post(at(draft, "publish")).status_code,
+        "publish for another": client.post(LISTINGS, NEW | {"seller": "alice"}).status_code,
+        "choose an id": client.post(LISTINGS, NEW | {"id": "mine"}).status_code,
+        "write a batch": client.put(
+            BATCH, {"listings": [NEW | {"external_id": "b", "seller": "alice"}]}
+        ).status_code,
+        "read a draft": client.get(at(draft)).status_code,
+        "ask for a feed in another's name": client.get("/api/v1/feed/", {"actor": "alice"}).status_code,
+        "read metrics": client.get("/metrics").status_code,
+    }
 
 
 class TestPermissions:
@@ -32,3 +82,34 @@ class TestPermissions:
     def test_staff_and_services_may_edit_any_listing(self, as_staff, as_service, sofa):
         assert as_staff.patch(at(sofa), {"price": "49"}).json()["price"] == "49.00"
         assert as_service.patch(at(sofa), {"price": "48"}).json()["price"] == "48.00"
+
+
+class TestStaff:
+    @pytest.fixture
+    def draft(self, alice) -> Listing:
+        return factories.listing(alice, status="draft")
+
+    def test_staff_without_a_permission_may_do_no_more_than_members(self, plain, sofa, draft):
+        statuses = tried(client_of(plain), sofa, draft)
+        assert set(statuses) == set(NEEDED)
+        assert set(statuses.values()) == {403, 404}
+
+    @pytest.mark.parametrize("name", STAFF_PERMISSIONS)
+    def test_staff_with_one_permission_may_do_what_it_says(self, plain, sofa, draft, name):
+        grant(plain, name)
+        statuses = tried(client_of(plain), sofa, draft)
+        allowed = {deed for deed, status in statuses.items() if status < 400}
+        expected = {deed for deed, needed in NEEDED.items() if needed == {name}}
+        if name == "listings.change_listing":
+            expected.add("read a draft")
+        assert allowed == expected
+
+    def test_staff_with_all_permissions_may_do_everything(self, plain, sofa, draft):
+        grant(plain, *STAFF_PERMISSIONS)
+        assert max(tried(client_of(plain), sofa, draft).values()) < 400
+
+    def test_a_token_without_the_staff_scope_carries_no_permission(self, plain, sofa, draft):
+        grant(plain, *STAFF_PERMISSIONS)
+        client = client_of(plain)
+        PersonToken.objects.update(scopes=["feed", "events", "catalogue"])
+        assert min(tried(client, sofa, draft).values()) >= 403

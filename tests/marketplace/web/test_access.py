@@ -27,7 +27,8 @@ from tests.factories import PASSWORD
 urlpatterns = [path("forgotten/", lambda request: HttpResponse("for whoever is logged in"))]
 
 TABLE = Path(__file__).resolve().parents[3] / "docs" / "access.md"
-CALLERS = ("anyone", "visitor", "member", "owner", "staff", "feed", "events", "catalogue", "staff key")
+PEOPLE = ("anyone", "visitor", "member", "owner", "staff", "plain staff")
+CALLERS = (*PEOPLE, "feed", "events", "catalogue", "staff key")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 REFUSALS = {401, 403, 404, 405}
 MEDIA, ADMIN = "/media/photos/...", "/admin/..."
@@ -97,8 +98,11 @@ def world(db, settings, alice, charlie, as_staff) -> SimpleNamespace:
     reserved = services.reserve(listing=factories.listing(alice))
     factories.actor("dora")
     clients = {"anyone": APIClient(), "visitor": visiting(), "member": client_of(charlie)}
-    clients |= {"owner": client_of(alice), "staff": as_staff}
-    for caller, name in (("member", "charlie"), ("owner", "alice"), ("staff", "staff")):
+    plain = factories.actor("plain")
+    User.objects.filter(pk=plain.user_id).update(is_staff=True)
+    clients |= {"owner": client_of(alice), "staff": as_staff, "plain staff": client_of(plain)}
+    names = {"member": "charlie", "owner": "alice", "staff": "staff", "plain staff": "plain"}
+    for caller, name in names.items():
         clients[caller].force_login(
             User.objects.get(username=name)
         )  # as well as the token, which the admin does not accept
@@ -210,7 +214,10 @@ class TestTheAdmin:
     def test_only_staff_get_into_any_page_of_the_admin(self, world):
         row = next(row for row in ROWS if row.address == ADMIN)
         assert len(INSIDE_ADMIN) > 50
-        assert [caller for caller in CALLERS if row.answers[caller] != "login"] == ["staff"]
+        assert [caller for caller in CALLERS if row.answers[caller] != "login"] == [
+            "staff",
+            "plain staff",
+        ]
         # The admin treats all other callers like one of these.
         for caller, method in (("owner", "GET"), ("owner", "POST"), ("staff key", "GET"), ("anyone", "POST")):
             for address in INSIDE_ADMIN:
@@ -248,7 +255,7 @@ class TestAViewThatSaysNothing:
         settings.ROOT_URLCONF = __name__
         for caller, client in world.clients.items():
             reply = client.get("/forgotten/")
-            is_person = caller in ("member", "owner", "staff")
+            is_person = caller in ("member", "owner", "staff", "plain staff")
             assert (caller, outcome_of(reply, "/forgotten/")) == (caller, "yes" if is_person else "login")
 
     def test_the_default_permission_of_the_api_is_nobody(self):

@@ -105,7 +105,7 @@ class TestScopesOfTokens:
         assert is_problem(self.token(scopes=["staff"]).get("/api/v1/feed/?actor=charlie"), 403)
 
     def test_a_staff_members_token_without_the_staff_scope_gives_no_staff_rights(self, bob, charlie):
-        User.objects.filter(pk=bob.user_id).update(is_staff=True)
+        User.objects.filter(pk=bob.user_id).update(is_staff=True, is_superuser=True)
         modest, full = self.token(scopes=["feed", "catalogue"]), self.token()
         assert is_problem(modest.get("/api/v1/feed/?actor=charlie"), 403)
         assert full.get("/api/v1/feed/?actor=charlie").status_code == 200
