@@ -80,7 +80,24 @@ class FeedContext:
 
     @cached_property
     def candidates(self) -> Candidates:
-        """The rows that the sources propose, scored by all of them."""
+        """The rows that the sources propose, scored by all of them.
+
+        A listing with the photo of another seller is left out where that seller's is among them.
+        """
+        found = self._gathered
+        if not self._recorded_copies:
+            return found
+        kept = ~photo_duplicates.foreign_copies(self.snapshot, found.rows, self._recorded_copies)
+        return Candidates(found.rows[kept], found.scores[kept], found.facts[kept])
+
+    @cached_property
+    def _recorded_copies(self) -> list[photo_duplicates.RecordedCopy]:
+        if not self.folds_copies:
+            return []
+        return photo_duplicates.recorded_copies(self.snapshot, self._gathered.rows)
+
+    @cached_property
+    def _gathered(self) -> Candidates:
         return gather(
             self.snapshot,
             self.profile,
@@ -117,8 +134,9 @@ class FeedContext:
     def arranged(self) -> Rows:
         """Positions in `ranked` in the order before exploration: diverse, and without duplicate photos."""
         kept = np.isin(self.ranked.rows, self.underexposed)
-        copies = photo_duplicates.photo_groups(self.snapshot, self.ranked.rows) if self.folds_copies else None
-        return diversified_order(self.snapshot, self.ranked, self.parameters, kept=kept, duplicates=copies)
+        rows, copies = self.ranked.rows, self._recorded_copies
+        groups = photo_duplicates.photo_groups(self.snapshot, rows, copies) if copies else None
+        return diversified_order(self.snapshot, self.ranked, self.parameters, kept=kept, duplicates=groups)
 
     @cached_property
     def feed(self) -> Rows:

@@ -1,9 +1,13 @@
-"""Groups of candidates that show the same photo. A page shows one of each group."""
+"""Groups of candidates that show the same photo. A page shows one of each group.
+
+Of one seller's listings the best is shown. Of two sellers' the one whose photo was stored first is shown,
+however good the other is: anybody can take a photo from the site and would push out whoever made it.
+"""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from django.db import connection
@@ -28,19 +32,37 @@ FOLDED = 10  # listings read beyond the limit, in place of those that are folded
 ListItem = TypeVar("ListItem", bound=Item)
 
 
-def photo_groups(snapshot: CatalogueSnapshot, rows: Rows) -> Rows:
+class RecordedCopy(NamedTuple):
+    """A photo that a listing shows after another one, by their ids."""
+
+    photo_id: int  # of the original
+    listing_id: int
+    original_id: int
+
+
+def recorded_copies(snapshot: CatalogueSnapshot, rows: Rows) -> list[RecordedCopy]:
+    """The copies that were recorded of photos of these rows (n,) int, as photos came."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COPIES, [snapshot.attributes["listing_id"][rows].tolist()])
+        return [RecordedCopy(*row) for row in cursor.fetchall()]
+
+
+def photo_groups(
+    snapshot: CatalogueSnapshot, rows: Rows, copies: Sequence[RecordedCopy] | None = None
+) -> Rows:
     """The group number of each row, -1 without a group: (n,) int -> (n,) int64
 
-    Groups follow from the photo copies that were recorded as photos came. A photo of many listings (a
-    placeholder, a dealer's stock photo) says little: of those only listings that also look and read alike
-    form a group.
+    copies: those of the rows, and maybe of others; read when None. The listings of a group have one seller.
+    A photo of many listings (a placeholder, a dealer's stock photo) says little: of those only listings that
+    also look and read alike form a group.
     """
-    ids = snapshot.attributes["listing_id"][rows]
-    place_of = {pk: place for place, pk in enumerate(ids.tolist())}
+    place_of = _places(snapshot, rows)
+    sellers = snapshot.attributes["seller_id"][rows]
+    copies = recorded_copies(snapshot, rows) if copies is None else copies
     group_of = np.full(len(rows), IN_NO_GROUP, np.int64)
     number = 0
-    for places in _sharing(place_of):
-        is_common, left = len(places) > COMMON, np.array(places)
+    for places, is_common in _of_one_seller(_sharing(place_of, copies), sellers):
+        left = np.array(places)
         while len(left) > 1:
             vectors = snapshot.vectors(rows[left]).astype(np.float32)
             look, _, words = block_scores(vectors[0], vectors[1:], snapshot.comparison.blocks).T
@@ -50,6 +72,35 @@ def photo_groups(snapshot: CatalogueSnapshot, rows: Rows) -> Rows:
                 group_of[free], number = number, number + 1
             left = left[~alike]
     return group_of
+
+
+def foreign_copies(
+    snapshot: CatalogueSnapshot, rows: Rows, copies: Sequence[RecordedCopy] | None = None
+) -> np.ndarray:
+    """Whether each row shows a photo that a row of another seller had before: (n,) int -> (n,) bool
+
+    A photo that many of the rows share counts only where they look and read alike, as in `photo_groups`.
+    """
+    place_of = _places(snapshot, rows)
+    sellers = snapshot.attributes["seller_id"][rows]
+    copies = recorded_copies(snapshot, rows) if copies is None else copies
+    owner = {copy.photo_id: place_of[copy.original_id] for copy in copies if copy.original_id in place_of}
+    is_copy = np.zeros(len(rows), bool)
+    for photo_id, places in _by_photo(place_of, copies).items():
+        if photo_id not in owner:
+            continue
+        first = owner[photo_id]
+        others = np.array([place for place in sorted(places) if sellers[place] != sellers[first]], np.int64)
+        if len(others):
+            vectors = snapshot.vectors(rows[np.append(first, others)]).astype(np.float32)
+            look, _, words = block_scores(vectors[0], vectors[1:], snapshot.comparison.blocks).T
+            is_copy[others] |= are_copies(look, words, strictly=len(places) > COMMON)
+    return is_copy
+
+
+def _places(snapshot: CatalogueSnapshot, rows: Rows) -> dict[int, int]:
+    """Listing id -> its place among the rows."""
+    return {pk: place for place, pk in enumerate(snapshot.attributes["listing_id"][rows].tolist())}
 
 
 # Raw SQL, since an array is one parameter: the ORM takes longer over hundreds of them than the query does.
@@ -62,14 +113,28 @@ _COPIES = """
 """
 
 
-def _sharing(place_of: dict[int, int]) -> list[list[int]]:
-    """For each photo shown by two or more of the listings: their places, ascending."""
+def _by_photo(place_of: dict[int, int], copies: Iterable[RecordedCopy]) -> dict[int, set[int]]:
+    """Photo -> the places of the listings that show it."""
     by_photo: dict[int, set[int]] = defaultdict(set)
-    with connection.cursor() as cursor:
-        cursor.execute(_COPIES, [list(place_of)])
-        for photo, *listings in cursor.fetchall():
-            by_photo[photo] |= {place_of[pk] for pk in listings if pk in place_of}
+    for photo_id, *listings in copies:
+        by_photo[photo_id] |= {place_of[pk] for pk in listings if pk in place_of}
+    return by_photo
+
+
+def _sharing(place_of: dict[int, int], copies: Iterable[RecordedCopy]) -> list[list[int]]:
+    """For each photo shown by two or more of the listings: their places, ascending."""
+    by_photo = _by_photo(place_of, copies)
     return [sorted(places) for _, places in sorted(by_photo.items()) if len(places) > 1]
+
+
+def _of_one_seller(sharing: list[list[int]], sellers: np.ndarray) -> Iterator[tuple[list[int], bool]]:
+    """The places of each photo by seller, and whether the photo is common among all of them."""
+    for places in sharing:
+        of_seller: dict[int, list[int]] = defaultdict(list)
+        for place in places:
+            of_seller[int(sellers[place])].append(place)
+        for own in of_seller.values():
+            yield own, len(places) > COMMON
 
 
 def first_folded(
@@ -90,38 +155,70 @@ def first_folded(
 
 
 def fold_copies(items: list[ListItem], snapshot: CatalogueSnapshot | None = None) -> list[ListItem]:
-    """The items, each folded into the first one that shows the same photo and listed in its `copies`.
+    """The items, each folded into one that shows the same photo and listed in its `copies`.
 
-    Makes no database query when photos were prefetched. Photos with a plain hash, or one that is common in
-    this result, are folded only if the vectors of the snapshot are similar by look and by words.
+    Of one seller's items the first stays, of two sellers' the one that had the photo first. Makes no database
+    query when photos were prefetched. Photos with a plain hash, or one common in this result, are folded
+    only if the vectors of the snapshot are similar by look and by words.
     """
-    near = _near_pairs(items, snapshot)
-    copies: dict[int, list[str]] = {}  # position of an item that stays -> external ids of its copies
-    for position, item in enumerate(items):
-        earlier = next((kept for kept in near.get(position, ()) if kept in copies), None)
-        if earlier is None:
-            copies[position] = []
-        else:
-            copies[earlier] += [item.listing.external_id, *item.copies]
+    into = _targets(_near_pairs(items, snapshot), len(items))
+    copies: dict[int, list[str]] = {position: [] for position, target in enumerate(into) if target is None}
+    for item, target in zip(items, into, strict=True):
+        if target is not None:
+            copies[target] += [item.listing.external_id, *item.copies]
     return [
         replace(items[position], copies=(*items[position].copies, *folded)) if folded else items[position]
         for position, folded in copies.items()
     ]
 
 
+def _targets(near: dict[int, list[int]], count: int) -> list[int | None]:
+    """What each of the items is folded into: the first of its near items that stays, None if none does."""
+    into: dict[int, int | None] = {}
+
+    def stays(position: int) -> bool:
+        if position not in into:
+            into[position] = None  # meanwhile, so that a circle of originals ends
+            into[position] = next((other for other in near.get(position, ()) if stays(other)), None)
+        return into[position] is None
+
+    def last(target: int | None) -> int | None:
+        """The item that stays, where a circle folded the target after something was folded into it."""
+        return target if target is None or into[target] is None else last(into[target])
+
+    for position in range(count):
+        stays(position)
+    return [last(into[position]) for position in range(count)]
+
+
 def _near_pairs(items: Sequence[Item], snapshot: CatalogueSnapshot | None) -> dict[int, list[int]]:
-    """Position of each item -> positions of the earlier items that show one of its photos, ascending."""
-    owned = {(position, _bits(p)) for position, item in enumerate(items) for p in item.listing.photos.all()}
+    """Position of each item -> positions of the items that it may be folded into, ascending.
+
+    These show one of its photos. They are earlier items of its seller, or those of others that had it first.
+    """
+    owned: dict[tuple[int, int], int] = {}  # position of an item, hash of a photo -> its least key
+    for position, item in enumerate(items):
+        for photo in item.listing.photos.all():
+            key = (position, _bits(photo))
+            owned[key] = min(photo.pk, owned.get(key, photo.pk))
     owners = np.array([position for position, _ in sorted(owned)], dtype=np.int64)  # (m,) ascending
     hashes = np.array([bits for _, bits in sorted(owned)], dtype=np.uint64)  # (m,)
+    keys = [owned[key] for key in sorted(owned)]
     close = np.bitwise_count(hashes[:, None] ^ hashes[None, :]) <= MOST_BITS  # (m, m)
     is_weak = is_plain(hashes) | (close.sum(axis=1) > COMMON)
-    near: dict[int, set[int]] = defaultdict(set)
+    oldest: dict[tuple[int, int], tuple[int, int]] = {}  # positions of a pair -> least key, its position
     later, earlier = np.nonzero(close & (owners[:, None] > owners[None, :]))
-    for one, other in zip(later, earlier, strict=True):
-        pair = (items[owners[one]].listing, items[owners[other]].listing)
+    for one, other in zip(later.tolist(), earlier.tolist(), strict=True):
+        positions = (int(owners[one]), int(owners[other]))
+        pair = (items[positions[0]].listing, items[positions[1]].listing)
         if _is_confirmed(*pair, snapshot, strictly=bool(is_weak[one] | is_weak[other])):
-            near[int(owners[one])].add(int(owners[other]))
+            first = min((keys[one], positions[0]), (keys[other], positions[1]))
+            oldest[positions] = min(first, oldest.get(positions, first))
+    near: dict[int, set[int]] = defaultdict(set)
+    for (late, early), (_, original) in oldest.items():
+        is_own = items[late].listing.seller_id == items[early].listing.seller_id
+        stays = early if is_own else original
+        near[late + early - stays].add(stays)
     return {position: sorted(positions) for position, positions in near.items()}
 
 

@@ -32,17 +32,40 @@ def groups_of(snapshot, listings) -> list[int]:
     return photo_duplicates.photo_groups(snapshot, rows).tolist()
 
 
-def test_listings_with_the_same_photo_share_a_group_and_others_have_none(alice, bob, follow, picture):
-    listings = [
-        factories.listing(seller, title)
-        for seller, title in [(alice, "Blue sofa"), (bob, "A blue sofa"), (alice, "Bicycle"), (alice, "Lamp")]
-    ]
+def foreign_copies_of(snapshot, listings) -> list[bool]:
+    rows = snapshot.rows_of(factories.ids(*[listing.pk for listing in listings]))
+    return photo_duplicates.foreign_copies(snapshot, rows).tolist()
+
+
+def test_a_sellers_listings_with_the_same_photo_share_a_group_and_others_have_none(alice, follow, picture):
+    listings = [factories.listing(alice, title) for title in ("Blue sofa", "A blue sofa", "Bicycle", "Lamp")]
     for same in listings[:2]:
         factories.add_picture(same, picture)
     factories.add_picture(listings[2], saved(scene(2)))
     first, second, bicycle, lamp = groups_of(follow(), listings)
     assert first == second >= 0
     assert (bicycle, lamp) == (-1, -1)
+
+
+def test_a_photo_that_another_seller_had_first_makes_a_copy_and_no_group(alice, bob, follow, picture):
+    stolen, own = factories.listing(bob, "Blue sofa"), factories.listing(alice, "Blue sofa")
+    factories.add_picture(own, picture)  # first, though its listing is younger
+    factories.add_picture(stolen, picture)
+    snapshot = follow()
+    assert groups_of(snapshot, [stolen, own]) == [-1, -1]
+    assert foreign_copies_of(snapshot, [stolen, own]) == [True, False]
+    assert foreign_copies_of(snapshot, [stolen]) == [False]  # the other is sold, say
+
+
+def test_one_listing_with_the_photos_of_six_is_a_copy_and_the_six_stay(alice, bob, follow):
+    chairs = [factories.listing(alice, f"Office chair {number}") for number in range(6)]
+    thief = factories.listing(bob, "Office chair")
+    for number, chair in enumerate(chairs):
+        factories.add_picture(chair, saved(scene(number)))
+        factories.add_picture(thief, saved(scene(number)))
+    snapshot = follow()
+    assert foreign_copies_of(snapshot, [thief, *chairs]) == [True, *[False] * 6]
+    assert set(groups_of(snapshot, [thief, *chairs])) == {-1}
 
 
 def test_a_photo_that_many_show_groups_only_listings_with_similar_words(alice, follow, picture):
@@ -118,6 +141,61 @@ class TestGrouping:
         items = [item_of(SCENE), item_of(SCENE)]
         with django_assert_num_queries(0):
             fold_copies(items)
+
+
+class TestPhotosOfOtherSellers:
+    """Anybody can take a photo from the site: whoever had it first stays."""
+
+    @pytest.fixture
+    def stolen(self, bob):
+        """`stolen(hash, ...)` is a result item of another seller with photos of these hashes."""
+        return lambda *hashes: Item(hashed(factories.listing(bob), *hashes), 1.0, {})
+
+    def test_a_copy_is_folded_into_the_original_wherever_they_stand(self, item_of, stolen):
+        original, other, copy = item_of(SCENE), item_of(OTHER_SCENE), stolen(SCENE)
+        for items in ([copy, other, original], [original, copy, other], [other, copy, original]):
+            assert dict(folded(fold_copies(items))) == {
+                original.listing.external_id: names(copy),
+                other.listing.external_id: (),
+            }
+
+    def test_a_listing_with_the_photos_of_six_folds_itself_and_none_of_the_six(self, item_of, stolen):
+        scenes = ["f0e1d2c3b4a59687", "5a6978879687a5b4", "0f1e2d3c4b5a6978"]
+        scenes += ["c3a5966987b4d2e1", "96a5c3b4e1d28778", "a5b4c3d2e1f09687"]
+        chairs = [item_of(each) for each in scenes]
+        thief = stolen(*scenes)
+        grouped = fold_copies([thief, *chairs])
+        assert [item.listing for item in grouped] == [chair.listing for chair in chairs]
+        assert [item.copies for item in grouped] == [names(thief), *[()] * 5]
+
+    def test_copies_of_a_copy_are_folded_into_the_original_once(self, item_of, stolen):
+        original, first, second = item_of(SCENE), stolen(SCENE), stolen(SCENE)
+        grouped = fold_copies([second, first, original])
+        assert folded(grouped) == [(original.listing.external_id, names(second, first))]
+
+    def test_originals_in_a_circle_fold_into_one_that_stays(self, item_of, stolen, charlie):
+        again = "0f1e2d3c4b5a6978"
+        one, two = item_of(SCENE), stolen(SCENE, OTHER_SCENE)
+        three = Item(hashed(factories.listing(charlie), OTHER_SCENE, again), 1.0, {})
+        one = Item(hashed_more(one.listing, again), 1.0, {})
+        items = [one, two, three]
+        kept = dict(folded(fold_copies(items)))
+        listed = [*kept, *(name for copies in kept.values() for name in copies)]
+        assert sorted(listed) == sorted(names(*items))
+
+
+def hashed_more(listing: Listing, perceptual_hash: str) -> Listing:
+    """The listing with one more photo."""
+    Photo.objects.create(
+        listing=listing,
+        position=9,
+        file=f"photos/{listing.pk}-more.jpg",
+        sha256="more",
+        perceptual_hash=perceptual_hash,
+        width=320,
+        height=240,
+    )
+    return queries.visible().get(pk=listing.pk)
 
 
 class TestGroupingByLook:
