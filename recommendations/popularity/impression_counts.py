@@ -18,11 +18,15 @@ from recommendations.core.identity import PERSON_KEY
 from recommendations.core.ttl_cache import TtlCache
 from recommendations.interactions import attribution, watermark
 from recommendations.interactions.weights import EVENT_WEIGHTS
+from recommendations.models.feed_parameters import FeedParameters
 from recommendations.models.slates import Exposure, ReaderPosition
+from recommendations.trust import weighting
 
 YOUNG = timedelta(days=7)  # older listings are neither explored nor counted
 READ_EVERY = timedelta(seconds=5)  # in each serving process
 READER = "exposure"
+PROBE_LENGTH = 20  # listings: a feed as short as this, with filters, is a look for certain listings
+MOST_OF_ACTOR = FeedParameters().rest_after  # impressions of a listing for one actor
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,20 +101,51 @@ _BELIEVED = f"""
         WHERE doubt.actor_id = {PERSON_KEY} AND share = 0 AND decision <> 'released'
     )
 """
-# Only feeds of known actors count: each of them stops showing a listing that was not clicked (see resting).
-# Searches and anonymous callers are unlimited: anybody could use up the impressions promised to a listing.
-_IMPRESSIONS = f"""
-    INSERT INTO recommendations_exposure AS exposure (listing_id, impressions, clicks)
-    SELECT listing.id, count(*), 0
-    FROM recommendations_impression impression
-    JOIN recommendations_slate slate ON slate.id = slate_id
+# Whoever filters for hardly more than one listing wants to be shown it: no impression that a feed gave.
+_IS_PROBE = f"""(
+    cardinality(slate.listing_ids) <= {PROBE_LENGTH}
+    AND coalesce(slate.parameters -> 'filters', '{{}}') - '{{lat,lon}}'::text[] <> '{{}}'
+)"""
+_SHOWN = """
     CROSS JOIN unnest(slate.listing_ids[impression."offset" + 1 : impression."offset" + impression.count])
         AS shown (listing_id)
-    JOIN listings_listing listing ON listing.id = shown.listing_id
-    JOIN listings_actor actor ON actor.id = slate.actor_id
-    WHERE listing.created_at > %(young)s AND slate.surface = 'feed' AND {_BELIEVED}
-      AND {watermark.COMMITTED_BETWEEN.format(table="impression")}
-    GROUP BY listing.id ORDER BY listing.id
+"""
+# Only feeds of known actors count, each as often as until the listing rests (see fatigue). Searches, unknown
+# callers and visitors on their first day do not: anybody could use up the impressions promised to a listing.
+_IMPRESSIONS = f"""
+    WITH fresh AS (
+        SELECT {PERSON_KEY} AS self_id, listing.id AS listing_id, count(*) AS times
+        FROM recommendations_impression impression
+        JOIN recommendations_slate slate ON slate.id = slate_id
+        {_SHOWN}
+        JOIN listings_listing listing ON listing.id = shown.listing_id
+        JOIN listings_actor actor ON actor.id = slate.actor_id
+        WHERE listing.created_at > %(young)s AND slate.surface = 'feed' AND NOT {_IS_PROBE}
+          AND NOT {weighting.is_newcomer("impression.served_at")} AND {_BELIEVED}
+          AND {watermark.COMMITTED_BETWEEN.format(table="impression")}
+        GROUP BY 1, 2
+    ), identities AS (
+        SELECT id FROM listings_actor WHERE id IN (SELECT self_id FROM fresh)
+        UNION SELECT id FROM listings_actor WHERE merged_into_id IN (SELECT self_id FROM fresh)
+    ), earlier AS (
+        SELECT {PERSON_KEY} AS self_id, shown.listing_id, count(*) AS times
+        FROM recommendations_slate slate
+        JOIN recommendations_impression impression ON slate.id = slate_id
+        {_SHOWN}
+        JOIN listings_actor actor ON actor.id = slate.actor_id
+        WHERE slate.actor_id IN (SELECT id FROM identities) AND slate.surface = 'feed' AND NOT {_IS_PROBE}
+          AND slate.created_at > %(young)s AND NOT {weighting.is_newcomer("impression.served_at")}
+          AND %(since)s <> '0' AND impression.transaction_id < %(since)s::text::xid8
+        GROUP BY 1, 2
+    ), added AS (
+        SELECT listing_id, sum(least(%(most)s, fresh.times + before) - least(%(most)s, before)) AS times
+        FROM (
+            SELECT fresh.*, coalesce(earlier.times, 0) AS before
+            FROM fresh LEFT JOIN earlier USING (self_id, listing_id)
+        ) AS fresh GROUP BY listing_id
+    )
+    INSERT INTO recommendations_exposure AS exposure (listing_id, impressions, clicks)
+    SELECT listing_id, times, 0 FROM added WHERE times > 0 ORDER BY listing_id
     ON CONFLICT (listing_id) DO UPDATE SET impressions = exposure.impressions + excluded.impressions
 """
 # Clicks from the same feeds, recounted for listings with new events. An actor counts once per listing;
@@ -124,7 +159,7 @@ _CLICKS = f"""
         JOIN listings_listing listing ON listing.id = listing_id AND listing.seller_id <> {PERSON_KEY}
         JOIN recommendations_slate slate ON slate.id = {attribution.slate_key("interaction")}
         WHERE slate.surface = 'feed' AND slate.actor_id IS NOT NULL
-          AND NOT is_doubtful AND interaction.kind = ANY(%(kinds)s)
+          AND NOT is_doubtful AND NOT {weighting.IS_BY_NEWCOMER} AND interaction.kind = ANY(%(kinds)s)
           AND listing_id IN (SELECT listing_id FROM recommendations_exposure)
           AND listing_id IN (
             SELECT listing_id FROM recommendations_interaction interaction
@@ -142,6 +177,7 @@ def _count(*, since: int, until: int, young: datetime) -> int:
         "since": str(since),
         "until": str(until),
         "young": young,
+        "most": MOST_OF_ACTOR,
         "kinds": [kind for kind, weight in EVENT_WEIGHTS.items() if weight > 0],
     }
     if not since:

@@ -36,8 +36,15 @@ _UNPROVEN_KINDS = (Kind.MESSAGE, Kind.OFFER, Kind.PURCHASE)  # of visitors: noth
 NEWCOMER_PERIOD = timedelta(days=1)
 # SQL conditions on `actor`, and on `interaction` by them. Visitors are nobodies: a cookie costs nothing.
 IS_VISITOR = "(actor.kind = 'visitor' AND actor.merged_into_id IS NULL)"
-_PERIOD = f"interval '{NEWCOMER_PERIOD.total_seconds():.0f} s'"
-IS_BY_NEWCOMER = f"({IS_VISITOR} AND interaction.received_at < actor.created_at + {_PERIOD})"
+
+
+def is_newcomer(moment: str) -> str:
+    """SQL condition on `actor`: a visitor, on their first day at this moment."""
+    period = f"interval '{NEWCOMER_PERIOD.total_seconds():.0f} s'"
+    return f"({IS_VISITOR} AND {moment} < actor.created_at + {period})"
+
+
+IS_BY_NEWCOMER = is_newcomer("interaction.received_at")
 
 # Weights are capped before FALSE_CLAIM applies: otherwise a thousand false claims would equal one true one.
 # The window sums over the listings of an actor's day. Events counted on top of earlier ones get only what

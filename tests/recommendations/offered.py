@@ -1,6 +1,7 @@
 """Slates that were written and served, without a feed."""
 
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ def served(
     *,
     count: int | None = None,
     surface: str = Slate.Surface.FEED,
+    parameters: dict[str, Any] | None = None,
 ) -> str:
     """A slate of these listings whose first `count` (all of them) were served; its id."""
     draft = store.SlateDraft(
@@ -28,6 +30,7 @@ def served(
         propensities=np.ones(len(what), np.float32),
         reasons=["new"] * len(what),
         seed=0,
+        parameters=parameters or {},
     )
     slate = store.write(draft, now=at)
     store.log_impression(slate, offset=0, count=len(what) if count is None else count, now=at)

@@ -1,5 +1,6 @@
 import pytest
 
+from listings.models import Actor
 from recommendations.models import slates
 from recommendations.models.doubts import Doubt
 from recommendations.models.slates import Exposure, Slate
@@ -38,6 +39,53 @@ class TestRollUp:
         served(charlie, sofas, now)
         impression_counts.roll_up(now=now)
         assert counts() == {}
+
+    @pytest.mark.parametrize("is_little_by_little", [True, False])
+    def test_showings_to_one_person_count_up_to_the_rest(
+        self, bob, charlie, sofas, now, is_little_by_little
+    ):
+        visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
+        for number in range(60):
+            served(visitor if number % 2 else bob, sofas[:1], now)
+            if is_little_by_little and number % 20 == 0:
+                impression_counts.roll_up(now=now)
+        served(charlie, sofas[:1], now)
+        impression_counts.roll_up(now=now)
+        assert counts() == {sofas[0].pk: (impression_counts.MOST_OF_ACTOR + 1, 0)}
+
+    def test_showings_to_visitors_on_their_first_day_do_not_count(self, sofas, now, ago):
+        for number in range(9):
+            visitor = Actor.objects.create(external_id=f"visitor-{number}", kind="visitor")
+            clicked(visitor, sofas[0], served(visitor, sofas[:1], now), now)
+        impression_counts.roll_up(now=now)
+        assert counts() == {}
+        Actor.objects.filter(kind="visitor").update(created_at=ago(hours=25))
+        served(visitor, sofas[:1], now)
+        impression_counts.roll_up(now=now)
+        assert counts() == {sofas[0].pk: (1, 0)}
+
+    @pytest.mark.parametrize(
+        ("filters", "count"),
+        [
+            ({"category": 1}, 0),
+            ({"min_price": "49", "max_price": "51"}, 0),
+            ({"lat": 53.8, "lon": -1.5, "radius_km": 1}, 0),
+            ({"lat": 53.8, "lon": -1.5}, 1),
+            ({}, 1),
+        ],
+        ids=str,
+    )
+    def test_showings_by_a_filter_that_leaves_hardly_anything_else_do_not_count(
+        self, bob, sofas, now, filters, count
+    ):
+        served(bob, sofas[:1], now, parameters={"filters": filters})
+        impression_counts.roll_up(now=now)
+        assert sum(impressions for impressions, _ in counts().values()) == count
+
+    def test_showings_by_a_filter_that_leaves_much_count(self, alice, bob, now):
+        many = [factories.listing(alice, f"Sofa {number}") for number in range(21)]
+        served(bob, many, now, parameters={"filters": {"category": 1}})
+        assert impression_counts.roll_up(now=now) == 21
 
     def test_a_click_and_a_favourite_from_one_slate_are_one_click(self, bob, sofas, now):
         slate = served(bob, sofas, now)
