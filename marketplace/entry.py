@@ -46,6 +46,7 @@ def prepare(arguments: list[str]) -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "marketplace.settings")
     environment = read_environment()
+    home.close_to_others(environment.var)
     if arguments and arguments[0] not in WITHOUT_SERVERS and not {"--help", "-h"} & set(arguments):
         hold_servers(environment)
 

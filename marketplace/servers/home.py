@@ -124,6 +124,18 @@ class ServerHome:
         return options | (_unprivileged_identity() if self.for_root else {})
 
 
+def close_to_others(folder: Path) -> None:
+    """Create the folder of VAR for this account alone, or close it where the usual umask left it open to all.
+
+    Models tell who touched what, and logs who came. A folder that is open to its group alone was made so.
+    """
+    with contextlib.suppress(OSError):  # whoever needs the folder says what is wrong with it
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        if status.st_uid == os.geteuid() and status.st_mode & 0o007:
+            folder.chmod(0o700)
+
+
 def readable_copy(name: str, parts: Mapping[str, Path]) -> Path:
     """Copy programs (path in the copy -> source) to a folder where `nobody` can run them, once for each name.
 

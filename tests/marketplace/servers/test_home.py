@@ -1,10 +1,51 @@
-"""The folders of embedded servers, closed to others."""
+"""The folders of VAR and of embedded servers, closed to others."""
+
+import os
+import stat
+from pathlib import Path
 
 import pytest
 
+from marketplace import entry
+from marketplace.servers import home as server_home
 from marketplace.servers.embedded import EmbeddedServers
 from marketplace.servers.home import EmbeddedError, ServerHome
 from tests.marketplace.servers.asking import erase, is_up
+
+
+def mode_of(folder: Path) -> int:
+    return stat.S_IMODE(folder.stat().st_mode)
+
+
+@pytest.fixture
+def usual_umask():
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+class TestTheFolderOfTheInstallation:
+    def test_a_new_folder_is_for_this_account_alone(self, tmp_path, usual_umask):
+        server_home.close_to_others(tmp_path / "some" / "var")
+        assert mode_of(tmp_path / "some" / "var") == 0o700
+
+    @pytest.mark.parametrize(
+        ("before", "after"), [(0o755, 0o700), (0o777, 0o700), (0o770, 0o770), (0o700, 0o700)]
+    )
+    def test_a_folder_that_is_open_to_all_is_closed_and_no_other(self, tmp_path, before, after):
+        tmp_path.chmod(before)
+        server_home.close_to_others(tmp_path)
+        assert mode_of(tmp_path) == after
+
+    def test_a_path_that_cannot_be_a_folder_is_left_alone(self, tmp_path):
+        (tmp_path / "var").write_text("a file")
+        server_home.close_to_others(tmp_path / "var")
+        assert (tmp_path / "var").read_text() == "a file"
+
+    def test_every_command_closes_the_folder_as_it_starts(self, tmp_path, usual_umask, monkeypatch):
+        monkeypatch.setenv("VAR", str(tmp_path / "var"))
+        entry.prepare(["check"])
+        assert mode_of(tmp_path / "var") == 0o700
 
 
 class TestPermissions:
