@@ -289,7 +289,7 @@ def hold_for_deletion(photos: QuerySet[Photo]) -> list[int]:
     Workers store what they computed from a photo at any time. Without the lock they might do so between the
     deletion of such rows and that of the photo, which would then fail.
     """
-    return list(photos.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+    return list(photos.select_for_update().order_by("pk").values_list("pk", flat=True))
 
 
 def _photos_changed(listing: Listing, changed_ids: set[int]) -> None:

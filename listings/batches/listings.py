@@ -129,7 +129,7 @@ class _Batch:
         is_moved = listing.seller_id != seller.pk
         if is_moved and not self.is_moving_sellers:
             raise DomainError("The listing belongs to another seller.")
-        status_changed = self._set_status(listing, row.status or listing.status)
+        status_changed = row.status is not None and self._set_status(listing, row.status)
         if not apply_content(listing, _content(row, category)) and not status_changed and not is_moved:
             return UpsertOutcome.UNCHANGED
         listing.seller = seller

@@ -135,6 +135,12 @@ class TestStatuses:
         assert outcomes(upsert(replace(SOFA, status="sold"))) == ["unchanged"]
         assert Listing.objects.get().buyer == bob
 
+    def test_a_row_without_a_status_withdraws_nothing_anew(self, upsert):
+        upsert(SOFA)
+        services.withdraw(listing=Listing.objects.get())
+        assert outcomes(upsert(SOFA)) == ["unchanged"]
+        assert Listing.objects.get().withdrawn_by == "owner"
+
     def test_who_withdrew_it_is_kept_and_nobody_else_puts_it_back(self, upsert, now):
         upsert(replace(SOFA, status="withdrawn"))
         assert Listing.objects.get().withdrawn_by == "service"
