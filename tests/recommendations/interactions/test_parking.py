@@ -151,9 +151,11 @@ class TestHowTheListingMayCome:
         publish(alice)
         assert Interaction.objects.count() == 3
 
-    def test_a_draft_releases_its_parked_events(self, says, alice):
+    def test_a_draft_releases_its_parked_events_once_it_is_published(self, says, alice):
         says("1")
-        publish(alice, status=Listing.Status.DRAFT)
+        draft = publish(alice, status=Listing.Status.DRAFT)
+        assert not Interaction.objects.exists()
+        services.publish(listing=draft)
         assert Interaction.objects.count() == 1
 
     def test_a_sale_releases_no_parked_events_of_other_listings(self, says, alice, bob, now):
