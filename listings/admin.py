@@ -15,7 +15,7 @@ from django.http import HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from listings import announcing, services
+from listings import announcing, photo_services, services
 from listings.errors import DomainError
 from listings.models import Actor, Category, Listing, Photo, PhotoSource, Place, Writer
 from listings.photos import processing
@@ -149,7 +149,7 @@ class ListingAdmin(PlainRefusals):
             else:
                 obj.pk = self._create(form, content).pk
             if received := form.cleaned_data.get("add_photo"):
-                services.add_photo(listing=obj, received=received, by=Writer.STAFF)
+                photo_services.add_photo(listing=obj, received=received, by=Writer.STAFF)
         obj.refresh_from_db()
 
     def _create(self, form: ListingForm, content: dict) -> Listing:

@@ -1,17 +1,14 @@
 """Services that change listings, used by the API, the admin, the importer and commands."""
 
-import logging
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, QuerySet
 
-from listings.announcing import CatalogueChanges, catalogue_transaction
-from listings.errors import Conflict, Forbidden, Invalid, Missing, Unavailable
-from listings.models import Actor, Category, Listing, Photo, Writer, new_external_id
-from listings.photos import processing
+from listings.announcing import catalogue_transaction
+from listings.errors import Conflict, Forbidden, Invalid, Missing
+from listings.models import Actor, Category, Listing, Writer
 
 # Fields that an edit may set, and those that the embedding depends on.
 EDITABLE = frozenset(
@@ -21,9 +18,6 @@ EDITABLE = frozenset(
     }
 )
 EMBEDDED = frozenset({"title", "description"})
-MAXIMUM_PHOTOS = 20
-
-logger = logging.getLogger(__name__)
 
 
 class NotForSale(Conflict):
@@ -47,13 +41,6 @@ class ListingErased(Missing):
 
     def __init__(self, listing: Listing):
         super().__init__(f"Listing {listing.external_id} is gone.")
-
-
-class PhotoNotStored(Unavailable):
-    """The photo could not be written: the disk is full or missing."""
-
-    def __init__(self) -> None:
-        super().__init__("Photos cannot be stored just now.", field="photo")
 
 
 class NoSuchCategory(Invalid):
@@ -135,8 +122,8 @@ def edit_listing(*, listing: Listing, by: Writer = Writer.OWNER, **content: Any)
     if content.get("source_version") is None:
         content.pop("source_version", None)
     with catalogue_transaction() as changes:
-        listing = _locked(listing)
-        _refuse_sold(listing, by)
+        listing = lock_listing(listing)
+        refuse_sold(listing, by)
         _refuse_stale(listing, content.get("source_version"))
         if apply_content(listing, content):
             listing.save()
@@ -159,7 +146,7 @@ def apply_content(listing: Listing, content: dict[str, Any]) -> bool:
 def move_to_seller(*, listing: Listing, seller: Actor) -> Listing:
     """Make the listing that of another seller."""
     with catalogue_transaction() as changes:
-        listing = _locked(listing)
+        listing = lock_listing(listing)
         if listing.seller_id != seller.pk:
             listing.seller = seller
             listing.save(update_fields=["seller", "updated_at"])
@@ -219,91 +206,7 @@ def mark_sold(*, listing: Listing, buyer: Actor | None, now: datetime) -> Listin
     return _move(listing, set(Listing.ON_MARKET), Listing.Status.SOLD, Writer.OWNER, sell)
 
 
-def add_photo(
-    *,
-    listing: Listing,
-    received: processing.ReceivedPhoto,
-    external_id: str | None = None,
-    by: Writer = Writer.OWNER,
-) -> Photo:
-    """Append a photo as verified and re-encoded by processing.receive().
-
-    Raises Invalid, PhotoNotStored, and NotForSale for the owner of what is sold.
-    """
-    with catalogue_transaction() as changes:
-        listing = _locked(listing)
-        _refuse_sold(listing, by)
-        if listing.photos.count() >= MAXIMUM_PHOTOS:
-            raise Invalid(f"A listing has at most {MAXIMUM_PHOTOS} photos.", field="photo")
-        photo = stored_photo(changes, listing.pk, received, _next_position(listing), external_id)
-        photo.save(force_insert=True)
-        _photos_changed(listing, changes.listing_ids)
-    return photo
-
-
-def stored_photo(
-    changes: CatalogueChanges,
-    listing_id: int,
-    received: processing.ReceivedPhoto,
-    position: int,
-    external_id: str | None = None,
-) -> Photo:
-    """Write a photo's files and return its unsaved row. The files are deleted if the transaction fails.
-
-    Raises PhotoNotStored.
-    """
-    try:
-        name = processing.store(received)
-    except OSError as error:
-        logger.error(
-            "A photo could not be written and its upload was refused. Check the disk under VAR: %s",
-            error,
-        )
-        raise PhotoNotStored from error
-    changes.stored_files.append(name)
-    return Photo(
-        listing_id=listing_id,
-        external_id=external_id or new_external_id(),
-        position=position,
-        file=name,
-        sha256=received.sha256,
-        perceptual_hash=received.perceptual_hash,
-        width=received.width,
-        height=received.height,
-    )
-
-
-def remove_photo(*, photo: Photo) -> None:
-    """Delete a photo with its files. Safe to repeat."""
-    with catalogue_transaction() as changes:
-        listing = _locked(photo.listing)
-        if hold_for_deletion(Photo.objects.filter(pk=photo.pk)):
-            changes.dropped_files.append(photo.file_name)
-            photo.delete()
-            _photos_changed(listing, changes.listing_ids)
-
-
-def hold_for_deletion(photos: QuerySet[Photo]) -> list[int]:
-    """Lock photos so that nothing can be stored of them meanwhile. Returns the ids of those that exist.
-
-    Workers store what they computed from a photo at any time. Without the lock they might do so between the
-    deletion of such rows and that of the photo, which would then fail.
-    """
-    return list(photos.select_for_update().order_by("pk").values_list("pk", flat=True))
-
-
-def _photos_changed(listing: Listing, changed_ids: set[int]) -> None:
-    listing.content_version += 1
-    listing.save(update_fields=["content_version", "updated_at"])
-    changed_ids.add(listing.pk)
-
-
-def _next_position(listing: Listing) -> int:
-    last = listing.photos.aggregate(last=Max("position"))["last"]
-    return 0 if last is None else last + 1
-
-
-def _locked(listing: Listing) -> Listing:
+def lock_listing(listing: Listing) -> Listing:
     """The current row, locked against edits but not against rows that refer to it. Raises ListingErased."""
     current = Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
     if (current.external_id, current.seller_id) != (listing.external_id, listing.seller_id):
@@ -311,7 +214,7 @@ def _locked(listing: Listing) -> Listing:
     return current
 
 
-def _refuse_sold(listing: Listing, by: Writer) -> None:
+def refuse_sold(listing: Listing, by: Writer) -> None:
     if by == Writer.OWNER and listing.status == Listing.Status.SOLD:
         raise NotForSale(listing)
 
@@ -338,7 +241,7 @@ def _move(
     also: Callable[[Listing], None] = lambda listing: None,
 ) -> Listing:
     with catalogue_transaction() as changes:
-        listing = _locked(listing)
+        listing = lock_listing(listing)
         if listing.status not in allowed:
             raise NotForSale(listing)
         change_status(listing, status, by)

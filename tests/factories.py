@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from PIL import Image, ImageDraw
 
-from listings import services
+from listings import photo_services, services
 from listings.models import Actor, Category, Listing, Photo
 from listings.photos import processing
 from recommendations.encoders import query_channel, query_worker
@@ -62,7 +62,7 @@ def picture(colour: str = "navy", size: tuple[int, int] = (96, 64), image_format
 
 
 def add_picture(of: Listing, data: bytes) -> Photo:
-    return services.add_photo(listing=of, received=processing.receive(data))
+    return photo_services.add_photo(listing=of, received=processing.receive(data))
 
 
 def photo(of: Listing, colour: str = "navy") -> Photo:

@@ -9,11 +9,12 @@ from rest_framework import serializers
 from listings import queries
 from listings.api.strict import BoundedList, StrictSerializer
 from listings.batches.listings import ListingRow, UpsertOutcome
-from listings.models import Category, Listing, Photo, Place, check_external_id, check_title
+from listings.models import Category, Listing, Photo, Place
+from listings.photo_services import MAXIMUM_PHOTOS
 from listings.photos import processing
 from listings.photos.download import MAXIMUM_URL_LENGTH, BadPhotoUrl, check_photo_url
 from listings.photos.requests import RequestedPhoto
-from listings.services import MAXIMUM_PHOTOS
+from listings.validation import check_external_id, check_title
 
 COORDINATE_DIGITS = 2
 

@@ -11,7 +11,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from listings import queries, services
+from listings import photo_services, queries, services
 from listings.announcing import catalogue_transaction
 from listings.api.filters import ListingFilter
 from listings.api.pagination import NewestFirst
@@ -181,7 +181,7 @@ class PhotosApi(CatalogueApi):
         if upload is None:
             raise Invalid("Send the photo as multipart field 'photo'.", field="photo")
         received = _received_photo(upload)
-        photo = services.add_photo(listing=listing, received=received, by=request.caller.writer)
+        photo = photo_services.add_photo(listing=listing, received=received, by=request.caller.writer)
         return Response(PhotoCard(photo).data, status=201)
 
 
@@ -194,7 +194,7 @@ class PhotoApi(CatalogueApi):
         photo = listing.photos.filter(external_id=photo_id).first()
         if photo is None:
             raise queries.NoSuchPhoto(photo_id)
-        services.remove_photo(photo=photo)
+        photo_services.remove_photo(photo=photo)
         return Response(status=204)
 
 

@@ -9,9 +9,10 @@ from django.core.exceptions import ValidationError
 
 from listings.announcing import catalogue_transaction
 from listings.errors import DomainError
-from listings.models import Category, Listing, Place, Writer, check_title
+from listings.models import Category, Listing, Place, Writer
 from listings.photos.requests import RequestedPhoto, request_photos
 from listings.services import apply_content, change_status, ensure_actors, ensure_category, is_stale
+from listings.validation import check_title
 
 Status = Listing.Status
 
@@ -195,7 +196,7 @@ def _refuse_title(title: str) -> None:
     try:
         check_title(title)
     except ValidationError as error:
-        raise DomainError(error.message) from None
+        raise DomainError(str(error.message)) from None
 
 
 def _ensure_categories(paths: set[str]) -> dict[str, Category | DomainError]:

@@ -8,8 +8,8 @@ from django.utils import timezone
 from listings.announcing import CatalogueChanges, catalogue_transaction
 from listings.batches.listings import UpsertOutcome
 from listings.models import Listing, Photo
+from listings.photo_services import MAXIMUM_PHOTOS, hold_for_deletion, stored_photo
 from listings.photos import processing
-from listings.services import MAXIMUM_PHOTOS, hold_for_deletion, stored_photo
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from listings.importing.files import CsvRow, open_photos, read_rows
 from listings.importing.photo_index import ImportIndex, import_index
 from listings.importing.photos import PhotoImport
 from listings.importing.report import IMAGES, PHOTOS, PRODUCTS, ImportReport
-from listings.models import Category, Listing, Place, check_external_id
+from listings.models import Category, Listing, Place
 from listings.places import load_gazetteer, place_locations
+from listings.validation import check_external_id
 
 PRODUCT_COLUMNS = frozenset({"id", "product_name", "category", "product_description", "price", "location"})
 IMAGE_COLUMNS = frozenset({"id", "product_id"})

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-import listings.models
+import listings.validation
 
 
 class Migration(migrations.Migration):
@@ -11,6 +11,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="listing",
             name="title",
-            field=models.CharField(max_length=300, validators=[listings.models.check_title]),
+            field=models.CharField(max_length=300, validators=[listings.validation.check_title]),
         ),
     ]

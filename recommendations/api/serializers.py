@@ -8,7 +8,8 @@ from rest_framework import serializers
 
 from listings.api.serializers import ListingCard
 from listings.api.strict import StrictSerializer
-from listings.models import Listing, check_external_id
+from listings.models import Listing
+from listings.validation import check_external_id
 from recommendations.models.feature_names import SOURCES
 from recommendations.retrieval.filters import Filters
 from recommendations.similar.listings import SimilarityBasis

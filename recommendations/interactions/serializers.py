@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from rest_framework import serializers
 
 from listings.api.strict import BoundedList, StrictSerializer
-from listings.models import check_external_id
+from listings.validation import check_external_id
 from recommendations.interactions.recording import MAXIMUM_BATCH, RecordOutcome
 from recommendations.models.events import Interaction
 

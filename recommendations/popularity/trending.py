@@ -250,5 +250,5 @@ def _newcomers_before(listing_ids: list[int]) -> dict[int, float]:
     """Newcomers' part of the scores of these listings, so far."""
     if not listing_ids:
         return {}
-    scores = client().zmscore(NEWCOMERS, listing_ids)
+    scores = client().zmscore(NEWCOMERS, [str(pk) for pk in listing_ids])
     return {pk: score or 0.0 for pk, score in zip(listing_ids, scores, strict=True)}

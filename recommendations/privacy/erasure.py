@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 from listings.announcing import CatalogueChanges, catalogue_transaction
 from listings.errors import Conflict, Missing, Unavailable
 from listings.models import Actor, Listing, Photo, new_external_id
-from listings.services import hold_for_deletion
+from listings.photo_services import hold_for_deletion
 from recommendations.core import locks
 from recommendations.core.identity import all_identities
 from recommendations.indexing import compaction

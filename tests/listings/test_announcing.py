@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from listings import services
+from listings import photo_services, services
 from listings.announcing import catalogue_transaction, listings_changed
 from listings.models import Listing, Photo
 from listings.services import NotForSale
@@ -54,7 +54,7 @@ class TestAnnouncing:
             pytest.raises(RuntimeError),
             catalogue_transaction(),
         ):
-            services.remove_photo(photo=photo)
+            photo_services.remove_photo(photo=photo)
             raise RuntimeError
         assert stored_files(settings.MEDIA_ROOT) == before
         assert Photo.objects.get().listing == sofa

@@ -113,3 +113,55 @@ class TestStaff:
         client = client_of(plain)
         PersonToken.objects.update(scopes=["feed", "events", "catalogue"])
         assert min(tried(client, sofa, draft).values()) >= 403
+
+
+class TestIdsVersionsAndSellers:
+    """A member who chose them would keep the marketplace's own writes out for ever."""
+
+    def test_a_member_may_not_name_an_id(self, as_alice, as_service, sofa):
+        response = as_alice.post(LISTINGS, NEW | {"id": "advert-1"})
+        assert is_problem(response, 403)
+        assert response.json()["errors"][0]["field"] == "id"
+        row = NEW | {"external_id": "advert-1", "seller": "ada"}
+        result = as_service.put(BATCH, {"listings": [row]}).json()["results"][0]
+        assert (result["outcome"], Listing.objects.get(external_id="advert-1").seller.external_id) == (
+            "created",
+            "ada",
+        )
+
+    def test_staff_may_name_an_id(self, as_staff, sofa):
+        assert as_staff.post(LISTINGS, NEW | {"id": "advert-1"}).json()["id"] == "advert-1"
+
+    @pytest.mark.parametrize("version", [0, 7, 2**63 - 1])
+    def test_a_member_may_not_set_a_version(self, as_alice, as_service, sofa, version):
+        for response in (
+            as_alice.post(LISTINGS, NEW | {"source_version": version}),
+            as_alice.patch(at(sofa), {"title": "Mine", "source_version": version}),
+        ):
+            assert is_problem(response, 403)
+            assert response.json()["errors"][0]["field"] == "source_version"
+        assert list(Listing.objects.values_list("title", "source_version")) == [("Blue sofa", None)]
+        row = NEW | {"external_id": sofa.external_id, "seller": "alice", "source_version": 1, "price": "9"}
+        assert as_service.put(BATCH, {"listings": [row]}).json()["results"][0]["outcome"] == "updated"
+
+    @pytest.mark.parametrize("name", ["as_service", "as_staff"])
+    def test_services_and_staff_move_a_listing_to_another_seller(self, request, sofa, announced, name):
+        response = request.getfixturevalue(name).patch(at(sofa), {"seller": "ada", "price": "9"})
+        assert (response.json()["seller"], response.json()["price"]) == ("ada", "9.00")
+        assert announced == [[sofa.pk]]
+
+    @pytest.mark.parametrize("name", ["as_service", "as_staff"])
+    def test_batches_of_services_and_staff_move_a_listing_to_another_seller(
+        self, request, sofa, announced, name
+    ):
+        row = NEW | {"external_id": sofa.external_id, "seller": "ada"}
+        results = request.getfixturevalue(name).put(BATCH, {"listings": [row]}).json()["results"]
+        assert results[0]["outcome"] == "updated"
+        assert Listing.objects.get().seller.external_id == "ada"
+        assert announced == [[sofa.pk]]
+
+    def test_an_owner_may_not_give_a_listing_another_seller(self, as_alice, sofa, bob):
+        response = as_alice.patch(at(sofa), {"seller": "bob"})
+        assert is_problem(response, 403)
+        assert response.json()["errors"][0]["field"] == "seller"
+        assert Listing.objects.get().seller.external_id == "alice"

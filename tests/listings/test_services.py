@@ -2,20 +2,15 @@ from decimal import Decimal
 from threading import Barrier, Thread
 
 import pytest
-from django.db import IntegrityError, connections
+from django.db import connections
 from django.utils import timezone
 
-from listings import services
+from listings import photo_services, services
 from listings.errors import Conflict, Invalid
-from listings.models import Actor, Category, Listing, Photo, Writer
+from listings.models import Actor, Category, Listing, Writer
 from listings.photos import processing
 from listings.services import NoSuchCategory, NotForSale, StaleVersion
 from tests import factories
-from tests.listings.photo_files import stored_files
-
-
-def received(colour: str = "navy") -> processing.ReceivedPhoto:
-    return processing.receive(factories.picture(colour))
 
 
 class TestCreating:
@@ -81,7 +76,7 @@ class TestErasedMeanwhile:
         "verb",
         [
             lambda listing: services.edit_listing(listing=listing, title="My old sofa"),
-            lambda listing: services.add_photo(
+            lambda listing: photo_services.add_photo(
                 listing=listing, received=processing.receive(factories.picture())
             ),
             lambda listing: services.publish(listing=listing),
@@ -235,47 +230,3 @@ class TestCategories:
     def test_finding_an_unknown_category_is_refused_by_name(self, db):
         with pytest.raises(NoSuchCategory, match="Sofass"):
             services.find_category("Sofass")
-
-
-class TestPhotos:
-    def test_photos_are_appended_in_order_and_make_new_content_versions(self, sofa):
-        first, second = factories.photo(sofa, "red"), factories.photo(sofa, "blue")
-        assert (first.position, second.position) == (0, 1)
-        sofa.refresh_from_db()
-        assert sofa.content_version == 3
-
-    def test_adding_a_photo_is_announced(self, sofa, announced):
-        factories.photo(sofa)
-        assert announced == [[sofa.pk]]
-
-    def test_a_photo_added_after_a_removal_gets_the_next_position(self, sofa):
-        first, second = factories.photo(sofa), factories.photo(sofa)
-        services.remove_photo(photo=first)
-        assert factories.photo(sofa).position == second.position + 1
-
-    def test_removing_a_photo_deletes_its_files_and_announces_it(
-        self, sofa, announced, settings, django_capture_on_commit_callbacks
-    ):
-        photo = factories.photo(sofa)
-        announced.clear()
-        with django_capture_on_commit_callbacks(execute=True):
-            services.remove_photo(photo=photo)
-        assert stored_files(settings.MEDIA_ROOT) == []
-        assert announced == [[sofa.pk]]
-        sofa.refresh_from_db()
-        assert sofa.content_version == 3
-
-    def test_a_listing_has_at_most_twenty_photos(self, sofa):
-        Photo.objects.bulk_create(
-            Photo(listing=sofa, position=position, file="photos/x.jpg", width=1, height=1)
-            for position in range(services.MAXIMUM_PHOTOS)
-        )
-        with pytest.raises(Invalid, match="at most 20 photos"):
-            factories.photo(sofa)
-
-    def test_a_photo_refused_for_its_taken_id_leaves_no_file(self, sofa, settings):
-        services.add_photo(listing=sofa, received=received(), external_id="front")
-        before = stored_files(settings.MEDIA_ROOT)
-        with pytest.raises(IntegrityError):
-            services.add_photo(listing=sofa, received=received(), external_id="front")
-        assert stored_files(settings.MEDIA_ROOT) == before

@@ -3,7 +3,7 @@
 import pytest
 from rest_framework.test import APIClient
 
-from listings import services
+from listings import photo_services
 from listings.models import Listing, Photo
 from tests import factories
 from tests.conftest import service_client
@@ -64,7 +64,7 @@ class TestPhotos:
     def test_the_twenty_first_photo_of_a_listing_is_refused(self, as_alice, sofa, settings):
         Photo.objects.bulk_create(
             Photo(listing=sofa, position=position, file="photos/x.jpg", width=1, height=1)
-            for position in range(services.MAXIMUM_PHOTOS)
+            for position in range(photo_services.MAXIMUM_PHOTOS)
         )
         response = as_alice.post(at(sofa, "photos"), upload(factories.picture()), format="multipart")
         assert is_problem(response, 400)

@@ -14,9 +14,9 @@ from django.db import connection
 from PIL import Image, ImageChops, ImageCms
 
 from listings.models import Photo
+from listings.photo_services import MAXIMUM_PHOTOS
 from listings.photos import jpeg_structure, processing
 from listings.photos.processing import BadPhoto, Size
-from listings.services import MAXIMUM_PHOTOS
 from tests import factories
 from tests.conftest import client_of
 from tests.listings.photos.encoding import (

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.urls import reverse
 
-from listings import services
+from listings import photo_services
 from listings.models import Listing, Photo
 from ml import perceptual_hash as ml_perceptual_hash
 from recommendations.indexing import photo_copies
@@ -104,7 +104,7 @@ class TestNoting:
         factories.add_picture(third, saved(scene(1)))
         follow()
         photo_copies.note_copies([his.pk, third.pk])
-        services.remove_photo(photo=mine.photos.get())
+        photo_services.remove_photo(photo=mine.photos.get())
         assert not PhotoCopy.objects.exists()
         photo_copies.note_copies([his.pk, third.pk])
         assert PhotoCopy.objects.get().original.listing == his

@@ -41,9 +41,7 @@ class TestRollUp:
         assert counts() == {}
 
     @pytest.mark.parametrize("is_little_by_little", [True, False])
-    def test_showings_to_one_person_count_up_to_the_rest(
-        self, bob, charlie, sofas, now, is_little_by_little
-    ):
+    def test_showings_to_one_person_count_up_to_the_rest(self, bob, charlie, sofas, now, is_little_by_little):
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
         for number in range(60):
             served(visitor if number % 2 else bob, sofas[:1], now)

@@ -138,7 +138,7 @@ class TestEventsThatAreNotBelieved:
         events(bob, sofa, 5)
         assert not tasks.train_when_due()
 
-    def test_events_of_one_person_are_capped_by_the_day_of_reception_whatever_times_they_claim(self, bob, sofa, ago):
+    def test_events_of_a_person_are_capped_by_the_day_of_reception(self, bob, sofa, ago):
         claims = [
             Event(f"c{n}", bob, sofa.external_id, "view", occurred_at=ago(days=n % 40)) for n in range(200)
         ]
@@ -160,7 +160,7 @@ class TestTimeBetweenTrainings:
         assert not schedule.claim_training(now=now + timedelta(minutes=59))
         assert schedule.claim_training(now=now + timedelta(minutes=61))
 
-    def test_they_are_so_too_after_a_training_that_left_a_row_and_with_an_emptied_redis(self, hourly, bob, sofa, now):
+    def test_a_training_that_left_a_row_delays_the_next_without_redis(self, hourly, bob, sofa, now):
         store.reject("1", horizon=watermark.horizon(), metrics={}, verdict="")
         trending.client().flushdb()
         events(bob, sofa, 5)

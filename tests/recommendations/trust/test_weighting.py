@@ -141,18 +141,19 @@ class TestEventsOfVisitors:
     @pytest.mark.parametrize(("kind", "weight"), [("purchase", 1.5), ("offer", 1.5), ("message", 1.5)])
     def test_what_a_visitor_says_they_did_elsewhere_counts_as_a_click_at_most(self, many, kind, weight):
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor")
-        says(visitor, many[0], kind)
-        assert care_of(visitor) == pytest.approx({many[0].pk: weight})
+        record_events(visitor, many[0], kind)
+        assert weights_of(visitor) == pytest.approx({many[0].pk: weight})
 
     @pytest.mark.parametrize(("kind", "weight"), [("view", 1), ("click", 1.5), ("favourite", 4)])
     def test_what_a_visitor_does_here_counts_in_full(self, many, kind, weight):
         visitor = Actor.objects.create(external_id="visitor-1", kind="visitor")
-        says(visitor, many[0], kind)
-        assert care_of(visitor) == pytest.approx({many[0].pk: weight})
+        record_events(visitor, many[0], kind)
+        assert weights_of(visitor) == pytest.approx({many[0].pk: weight})
 
     def test_what_a_visitor_said_counts_in_full_once_they_log_in(self, bob, many):
-        says(Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob), many[0], "offer")
-        assert care_of(bob) == pytest.approx({many[0].pk: 7})
+        visitor = Actor.objects.create(external_id="visitor-1", kind="visitor", merged_into=bob)
+        record_events(visitor, many[0], "offer")
+        assert weights_of(bob) == pytest.approx({many[0].pk: 7})
 
 
 class TestSources:
