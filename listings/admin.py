@@ -37,7 +37,7 @@ class ListingForm(forms.ModelForm):
         price, maximum = self.cleaned_data["price"], settings.ENVIRONMENT.maximum_price
         if price > maximum:
             raise forms.ValidationError(f"A price is at most {maximum}.")
-        return abs(price)  # of -0
+        return price or Decimal(0)  # for -0
 
     def clean_add_photo(self) -> processing.ReceivedPhoto | None:
         upload = self.cleaned_data["add_photo"]

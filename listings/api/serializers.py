@@ -1,5 +1,6 @@
 """Serialisers of the catalogue. Coordinates are rounded to 0.01 degrees in all responses."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -88,7 +89,7 @@ class ListingContent(StrictSerializer):
     def validate_price(self, price):
         if price > settings.ENVIRONMENT.maximum_price:
             raise serializers.ValidationError(f"A price is at most {settings.ENVIRONMENT.maximum_price}.")
-        return abs(price)  # of -0
+        return price or Decimal(0)  # for -0
 
     def validate_place(self, name: str | None) -> Place | None:
         if name is None:
