@@ -178,7 +178,7 @@ def still_replica(monkeypatch) -> follower.CatalogueFollower:
 @pytest.fixture(autouse=True)
 def fresh_door(monkeypatch):
     """Each test asks the encode worker through a client that remembers nothing."""
-    monkeypatch.setattr(query_client, "_door", None)
+    monkeypatch.setattr(query_client, "_client", None)
 
 
 @pytest.fixture(autouse=True)

@@ -128,14 +128,14 @@ def ask(replay: Replay, questions: list[EvaluatedSession], ranker: Ranker | None
     seconds = []
     for number, question in enumerate(questions, start=1):
         replay.forward_to(question.moment)
-        view, actor = replay.snapshot(), replay.catalogue.actors[question.actor]
-        show(view)
+        snapshot, actor = replay.snapshot(), replay.catalogue.actors[question.actor]
+        show(snapshot)
         started = time.perf_counter()
         page = build_feed(actor=actor, filters=Filters(), limit=K, now=question.moment, seed=number)
         seconds.append(time.perf_counter() - started)
         replay.note_page(question.actor, page, question.moment)
-        singles = _singles(replay, view, actor, question, ranker)
-        pages = {"feed": _rows(view, page), "second": _rows(view, _following(page, actor, question))}
+        singles = _singles(replay, snapshot, actor, question, ranker)
+        pages = {"feed": _rows(snapshot, page), "second": _rows(snapshot, _following(page, actor, question))}
         for name, own in (pages | singles).items():
             rankings.setdefault(name, []).append(_padded(own))
         if number % TOLD_EVERY == 0:
@@ -151,20 +151,24 @@ def _following(page: Page, actor: Actor, question: EvaluatedSession) -> Page:
     return next_page(cursor=page.next_cursor, actor=actor, limit=K, now=question.moment)
 
 
-def _rows(view: CatalogueSnapshot, page: Page) -> Rows:
-    return view.rows_of(np.array([item.listing.pk for item in page.items], np.int64))
+def _rows(snapshot: CatalogueSnapshot, page: Page) -> Rows:
+    return snapshot.rows_of(np.array([item.listing.pk for item in page.items], np.int64))
 
 
 def _singles(
-    replay: Replay, view: CatalogueSnapshot, actor: Actor, question: EvaluatedSession, ranker: Ranker | None
+    replay: Replay,
+    snapshot: CatalogueSnapshot,
+    actor: Actor,
+    question: EvaluatedSession,
+    ranker: Ranker | None,
 ) -> dict[str, Rows]:
     """The best allowed listings by each source alone, and the best candidates by the ranker."""
     taste, shown = (
-        read_profile(actor, view, now=question.moment),
+        read_profile(actor, snapshot, now=question.moment),
         impression_counts.impression_counts(question.moment),
     )
-    asked = FeedContext(view.with_ranker(ranker), question.moment, taste, shown=shown)
-    scores = {"popularity": replay.touched_by, "newest": view.attributes["created_at"]}
+    asked = FeedContext(snapshot.with_ranker(ranker), question.moment, taste, shown=shown)
+    scores = {"popularity": replay.touched_by, "newest": snapshot.attributes["created_at"]}
     for name, source in ONE_SOURCE.items():
         scores[name] = asked.by_source[:, SOURCES.index(source)]
     own = {name: _best(column, asked.allowed) for name, column in scores.items()}

@@ -132,9 +132,9 @@ class Replay:
         return served.claim(happening) if served else {}
 
 
-def show(view: CatalogueSnapshot) -> None:
+def show(snapshot: CatalogueSnapshot) -> None:
     """Set the snapshot of this process's replica, without a thread that follows the catalogue."""
-    follower._replica.snapshot, follower._replica._pid = view, os.getpid()
+    follower._replica.snapshot, follower._replica._pid = snapshot, os.getpid()
 
 
 def _changes(log: Log) -> list[tuple[datetime, str, str]]:

@@ -15,7 +15,7 @@ from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 
 from marketplace.monitoring import queues
-from marketplace.monitoring.check import OK, CheckResult, first_line
+from marketplace.monitoring.results import OK, CheckResult, first_line
 from recommendations.core.ttl_cache import TtlCache
 from recommendations.models.catalogue_changes import CatalogueChange
 from recommendations.models.embeddings import EmbeddingJob

@@ -18,7 +18,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from marketplace.monitoring import check, checks, queues
+from marketplace.monitoring import checks, queues
+from marketplace.monitoring.results import OK, CheckResult
 from recommendations.core import process_metrics
 from recommendations.core.process_metrics import NAMESPACE
 from recommendations.popularity import trending
@@ -97,10 +98,10 @@ class HealthCollector(Collector):
         yield from families.values()
 
 
-def _gauges(line: check.CheckResult) -> Iterator[tuple[str, float, str]]:
+def _gauges(line: CheckResult) -> Iterator[tuple[str, float, str]]:
     if line.value is not None:
         yield f"{line.name}_{line.unit}", line.value, line.meaning
-    yield f"{line.name}_ok", float(line.status == check.OK), f"Whether {line.name} is within its limit."
+    yield f"{line.name}_ok", float(line.status == OK), f"Whether {line.name} is within its limit."
 
 
 # Signal receivers, in processes that send or run tasks.

@@ -11,7 +11,7 @@ import redis
 from celery import current_app
 from redis.exceptions import RedisError
 
-from marketplace.monitoring.check import CheckResult, first_line
+from marketplace.monitoring.results import CheckResult, first_line
 from recommendations.core import redis_client
 from recommendations.popularity import trending
 

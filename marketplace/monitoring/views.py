@@ -19,9 +19,10 @@ from rest_framework.request import Request
 
 from listings.callers import VIEW_OPERATIONS, Caller
 from marketplace.models import Scope, ServiceKey
-from marketplace.monitoring import check, logs
 from marketplace.monitoring import checks as monitoring_checks
+from marketplace.monitoring import logs
 from marketplace.monitoring import metrics as counted
+from marketplace.monitoring.results import UNREADY, readiness_of
 from marketplace.web import errors
 from marketplace.web.authentication import CallerAuthentication
 from recommendations.replica import follower
@@ -42,11 +43,11 @@ def livez(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when this process should receive requests, else 503. Operators get every check."""
     checks = monitoring_checks.cached_checks()
-    verdict = check.readiness_of(checks)
+    verdict = readiness_of(checks)
     body: dict[str, Any] = {"status": verdict}
     if is_operator(request):
         body |= {"lines": [line.to_json() for line in checks], "feeds_lack": follower.degraded()}
-    response = JsonResponse(body, status=503 if verdict == check.UNREADY else 200)
+    response = JsonResponse(body, status=503 if verdict == UNREADY else 200)
     setattr(response, logs.LOGGED, True)  # a load balancer asks every few seconds
     return response
 

@@ -74,24 +74,24 @@ def run_backtest(
     moment = since or point_in_time.split_time(share)
     if moment is None or end is None:
         raise TooFewEvents("There are no events yet: send some, or run `manage.py simulate`.")
-    behaviour = _history_until(moment, end)
+    history = _history_until(moment, end)
     snapshot = point_in_time.snapshot_at(moment, end=end)
     held_out = point_in_time.read_held_out(snapshot, moment, end=end, max_actors=max_actors, seed=seed)
     if not len(held_out):
         raise NothingHeldOut(_nothing_after(moment, end))
     content = read_content()
-    recipe = active_config().with_environment().replaced(decays=learn_decays(behaviour))
+    recipe = active_config().with_environment().replaced(decays=learn_decays(history))
     if "blend" in methods:
         recipe = _with_source_weights(recipe, content, moment, share, steps)
     with steps("Fitting on the earlier events") as progress:
-        model = _fit(behaviour, recipe, content, snapshot, progress)
-    context = EvaluationContext(snapshot.with_collaborative(model), behaviour)
+        model = _fit(history, recipe, content, snapshot, progress)
+    context = EvaluationContext(snapshot.with_collaborative(model), history)
     with steps(f"Ranking for {len(held_out):,} actors") as progress:
         measured = measure(context, held_out, methods=methods, k=k, seed=seed, progress=progress)
     return Backtest(
         moment=moment,
         end=end,
-        actor_count=len(behaviour.actors),
+        actor_count=len(history.actors),
         **_event_counts(moment, end),
         encoder=snapshot.encoder_version,
         recipe=recipe,
@@ -110,13 +110,13 @@ def _event_counts(moment: datetime, end: datetime) -> dict[str, int]:
 
 
 def _history_until(moment: datetime, end: datetime) -> InteractionHistory:
-    behaviour = read_history(until=min(moment, end))
-    if not len(behaviour):
+    history = read_history(until=min(moment, end))
+    if not len(history):
         raise TooFewEvents(f"There are no events before {format_time(moment)} to learn from: split later.")
-    require_enough_events(behaviour)
+    require_enough_events(history)
     if moment >= end:
         raise NothingHeldOut(_nothing_after(moment, end))
-    return behaviour
+    return history
 
 
 def _nothing_after(moment: datetime, end: datetime) -> str:
@@ -147,11 +147,11 @@ def _with_source_weights(
 
 
 def _fit(
-    behaviour: InteractionHistory,
+    history: InteractionHistory,
     recipe: TrainingConfig,
     content: Content | None,
     snapshot: CatalogueSnapshot,
     progress: Progress,
 ) -> Collaborative:
     showable = snapshot.attributes["listing_id"]
-    return fit(behaviour, recipe, version="", content=content, showable=showable, progress=progress)[0]
+    return fit(history, recipe, version="", content=content, showable=showable, progress=progress)[0]

@@ -28,23 +28,23 @@ class CountedHistories:
     sequences: Sequences  # of these actors; items are those of the model
 
     @classmethod
-    def of(cls, behaviour: InteractionHistory, listing_ids: np.ndarray, counts: Counts) -> "CountedHistories":
+    def of(cls, history: InteractionHistory, listing_ids: np.ndarray, counts: Counts) -> "CountedHistories":
         """The counts of a history over listing_ids (n,) int64, the model's items."""
-        return cls(counts, behaviour.actors, behaviour.sequences(listing_ids))
+        return cls(counts, history.actors, history.sequences(listing_ids))
 
     def updated(
         self,
-        behaviour: InteractionHistory,
+        history: InteractionHistory,
         actor_ids: np.ndarray,
         listing_ids: np.ndarray,
         counting: Counting,
     ) -> "CountedHistories":
         """The counts with the sequences of these actors (b,) int64 replaced by their current history.
 
-        Equal to counting everything again. behaviour: all of these actors' interactions; listing_ids: the
+        Equal to counting everything again. history: all of these actors' interactions; listing_ids: the
         items, starting with those that were counted before.
         """
-        after = behaviour.sequences(listing_ids)
+        after = history.sequences(listing_ids)
         old = np.isin(self.actor_ids, actor_ids)
         counts = covisitation.update(
             self.counts,
@@ -56,7 +56,7 @@ class CountedHistories:
         return _joined(
             counts,
             (self.actor_ids[~old], _of_actors(self.sequences, ~old)),
-            (behaviour.actors, after),
+            (history.actors, after),
         )
 
     def actors_of(self, items: Rows) -> np.ndarray:

@@ -91,7 +91,7 @@ class Content:
 
 
 def fit(
-    behaviour: InteractionHistory,
+    history: InteractionHistory,
     recipe: TrainingConfig,
     *,
     version: str,
@@ -103,9 +103,9 @@ def fit(
 
     showable (s,) int64: ids of the listings that may still be shown; None: all of them.
     """
-    listing_ids = behaviour.listings
+    listing_ids = history.listings
     model, _ = als.fit(
-        recipe.confidence(behaviour.matrix(listing_ids)),
+        recipe.confidence(history.matrix(listing_ids)),
         listing_ids,
         factors=recipe.factors,
         iterations=recipe.iterations,
@@ -114,7 +114,7 @@ def fit(
         progress=progress,
     )
     counts = covisitation.count(
-        behaviour.sequences(listing_ids), item_count=len(listing_ids), counting=recipe.counting
+        history.sequences(listing_ids), item_count=len(listing_ids), counting=recipe.counting
     )
     prior, smoother = _fit_content(model, counts.degrees, content, recipe)
     fitted = Collaborative(
@@ -126,7 +126,7 @@ def fit(
         prior=prior,
         smoother=smoother,
         encoder_version=content.encoder_version if content else "",
-        trained_until=behaviour.until,
+        trained_until=history.until,
     )
     return fitted, counts
 

@@ -122,10 +122,10 @@ def _brought_up_to_date(
 ) -> tuple[Collaborative, CountedHistories, np.ndarray]:
     """The refreshed model, its counts, and the ids of the listings that were folded in (n,) int64."""
     model, counted = store.load(row), _load_counts(row)
-    behaviour = _read_history(news, actor_ids=None if counted is None else news.actor_ids)
-    unknown = np.setdiff1d(behaviour.listings, model.listing_ids)
+    history = _read_history(news, actor_ids=None if counted is None else news.actor_ids)
+    unknown = np.setdiff1d(history.listings, model.listing_ids)
     listing_ids = np.concatenate([model.listing_ids, unknown])
-    counted = _updated_counts(counted, behaviour, news, listing_ids, model)
+    counted = _updated_counts(counted, history, news, listing_ids, model)
     folded = np.union1d(unknown, np.intersect1d(news.listing_ids, listing_ids))
     touched_by = counted.actors_of(Positions.of(listing_ids).find(folded))
     factors = fold_in_listings(model, _read_history(news, actor_ids=touched_by), folded)
@@ -154,32 +154,32 @@ def _load_counts(row: TrainedModel) -> CountedHistories | None:
 
 def _updated_counts(
     counted: CountedHistories | None,
-    behaviour: InteractionHistory,
+    history: InteractionHistory,
     news: HistoryDelta,
     listing_ids: np.ndarray,
     model: Collaborative,
 ) -> CountedHistories:
-    """behaviour: of the actors in `news`, or of all actors when there are no stored counts."""
+    """history: of the actors in `news`, or of all actors when there are no stored counts."""
     counting = model.recipe.counting
     if counted is not None:
-        return counted.updated(behaviour, news.actor_ids, listing_ids, counting)
-    sequences = behaviour.sequences(listing_ids)
+        return counted.updated(history, news.actor_ids, listing_ids, counting)
+    sequences = history.sequences(listing_ids)
     counts = covisitation.count(sequences, item_count=len(listing_ids), counting=counting)
-    return CountedHistories.of(behaviour, listing_ids, counts)
+    return CountedHistories.of(history, listing_ids, counts)
 
 
-def fold_in_listings(model: Collaborative, behaviour: InteractionHistory, listing_ids: np.ndarray) -> Matrix:
+def fold_in_listings(model: Collaborative, history: InteractionHistory, listing_ids: np.ndarray) -> Matrix:
     """Factors of listings from the factors of their actors, who are folded in first: (n, k) float32.
 
-    behaviour: all interactions of these actors; listing_ids (n,) int64. A listing none of whose actors has a
+    history: all interactions of these actors; listing_ids (n,) int64. A listing none of whose actors has a
     known item gets the factors of the content prior, or zeros without one.
     """
-    actor_factors = _fold_in_actors(model, behaviour)
-    place = Positions.of(listing_ids).find(behaviour.listing_ids)
+    actor_factors = _fold_in_actors(model, history)
+    place = Positions.of(listing_ids).find(history.listing_ids)
     order = np.argsort(place, kind="stable")
     first = np.searchsorted(place[order], np.arange(len(listing_ids) + 1))
-    rows = np.searchsorted(behaviour.actors, behaviour.actor_ids)
-    confidence = 1 + model.recipe.alpha * behaviour.weights
+    rows = np.searchsorted(history.actors, history.actor_ids)
+    confidence = 1 + model.recipe.alpha * history.weights
     factors = np.zeros((len(listing_ids), model.als.factor_count), np.float32)
     for number in range(len(listing_ids)):
         entries = order[first[number] : first[number + 1]]
@@ -187,16 +187,16 @@ def fold_in_listings(model: Collaborative, behaviour: InteractionHistory, listin
     return _fill_by_content(model, listing_ids, factors)
 
 
-def _fold_in_actors(model: Collaborative, behaviour: InteractionHistory) -> Matrix:
+def _fold_in_actors(model: Collaborative, history: InteractionHistory) -> Matrix:
     """Factors of each actor of the history, (a, k) float32, zeros for those without known items."""
-    items = model.items_of(behaviour.listing_ids)
+    items = model.items_of(history.listing_ids)
     known = np.flatnonzero(items >= 0)
-    rows = np.searchsorted(behaviour.actors, behaviour.actor_ids[known])
-    first = np.searchsorted(rows, np.arange(len(behaviour.actors) + 1))
-    factors = np.zeros((len(behaviour.actors), model.als.factor_count), np.float32)
+    rows = np.searchsorted(history.actors, history.actor_ids[known])
+    first = np.searchsorted(rows, np.arange(len(history.actors) + 1))
+    factors = np.zeros((len(history.actors), model.als.factor_count), np.float32)
     for row in range(len(factors)):
         entries = known[first[row] : first[row + 1]]
-        factors[row] = model.fold_in(items[entries], behaviour.weights[entries])
+        factors[row] = model.fold_in(items[entries], history.weights[entries])
     return factors
 
 

@@ -154,7 +154,7 @@ def _read_version() -> str:
     return model.version
 
 
-_door: EncodeClient | None = None
+_client: EncodeClient | None = None
 _making = threading.Lock()
 
 
@@ -172,11 +172,11 @@ def encode(*, words: str = "", photo: bytes | None = None) -> EncodedQuery:
 
 def encode_client() -> EncodeClient:
     """The client of this process, made at the first call."""
-    global _door
+    global _client
     with _making:
-        if _door is None:
-            _door = EncodeClient()
-        return _door
+        if _client is None:
+            _client = EncodeClient()
+        return _client
 
 
 def encode_or_raise(*, words: str = "", photo: bytes | None = None) -> EncodedQuery:

@@ -99,12 +99,12 @@ def _neighbourhood(
     return prepare
 
 
-def _items_to_rows(listing_ids: np.ndarray, view: CatalogueSnapshot) -> csr_matrix:
+def _items_to_rows(listing_ids: np.ndarray, snapshot: CatalogueSnapshot) -> csr_matrix:
     """1 where an item and a row are the same listing: (n, rows) float32"""
-    rows = view.rows_of(listing_ids)
+    rows = snapshot.rows_of(listing_ids)
     items = np.flatnonzero(rows >= 0)
     ones = np.ones(len(items), np.float32)
-    return csr_matrix((ones, (items, rows[items])), shape=(len(listing_ids), view.row_count))
+    return csr_matrix((ones, (items, rows[items])), shape=(len(listing_ids), snapshot.row_count))
 
 
 # RP3beta is a random walk of three steps over the graph of actors and listings (Paudel et al. 2017,

@@ -113,12 +113,12 @@ def compare(
     where nobody interacted with a new listing. Raises SnapshotUnavailable without an encoder or embedded
     listings.
     """
-    view = point_in_time.snapshot_at(earlier.until, end=end)
-    held_out = point_in_time.read_held_out(view, earlier.until, end=end, max_actors=max_actors, seed=seed)
+    snapshot = point_in_time.snapshot_at(earlier.until, end=end)
+    held_out = point_in_time.read_held_out(snapshot, earlier.until, end=end, max_actors=max_actors, seed=seed)
     measured: dict[str, Vector] = {}
     for place, (name, model) in enumerate(models.items()):
         ranked = rank_all(
-            EvaluationContext(view.with_collaborative(model), earlier),
+            EvaluationContext(snapshot.with_collaborative(model), earlier),
             held_out.actors,
             ["blend"] if measured else ["blend", "popularity"],
             k=k,
@@ -139,11 +139,11 @@ def rank_all(
     progress: Progress = ignore_progress,
 ) -> dict[str, Rows]:
     """The best k rows for each actor by each method: (a, k) int64, padded with -1."""
-    contenders = {name: BASELINES[name](context) for name in methods}
+    baselines = {name: BASELINES[name](context) for name in methods}
     ranked = {name: np.full((len(actors), k), ranking_metrics.PADDING) for name in methods}
 
     def answer(feed_context: FeedContext) -> dict[str, Rows]:
-        return {name: _best(contender, feed_context, k) for name, contender in contenders.items()}
+        return {name: _best(baseline, feed_context, k) for name, baseline in baselines.items()}
 
     answers = run_for_each(context.snapshot, context.history.until, actors, answer, progress)
     for place, best in enumerate(answers):
@@ -152,8 +152,8 @@ def rank_all(
     return ranked
 
 
-def _best(contender: Baseline, feed_context: FeedContext, k: int) -> Rows:
-    scores = np.where(feed_context.allowed, contender(feed_context), np.nan)
+def _best(baseline: Baseline, feed_context: FeedContext, k: int) -> Rows:
+    scores = np.where(feed_context.allowed, baseline(feed_context), np.nan)
     return ranking_metrics.top_k(scores[None, :], k)[0]
 
 

@@ -78,8 +78,8 @@ def snapshot_at(moment: datetime, *, end: datetime) -> CatalogueSnapshot:
             "listings that the events refer to."
         )
     index, _ = generations.indexes_of(columns, blocks)
-    view = CatalogueSnapshot.load(encoder.version, blocks, columns, index, seq=0)
-    return view.with_trending(*trending.top_at(moment))
+    snapshot = CatalogueSnapshot.load(encoder.version, blocks, columns, index, seq=0)
+    return snapshot.with_trending(*trending.top_at(moment))
 
 
 # A listing with an event existed at that time even where its row is younger, as rows of an import are. Its
@@ -145,14 +145,19 @@ class HeldOut:
 
 
 def read_held_out(
-    view: CatalogueSnapshot, moment: datetime, *, end: datetime, max_actors: int | None = None, seed: int = 0
+    snapshot: CatalogueSnapshot,
+    moment: datetime,
+    *,
+    end: datetime,
+    max_actors: int | None = None,
+    seed: int = 0,
 ) -> HeldOut:
     """The holdout from a moment to the end, for a seeded random sample of at most `most` actors.
 
     Listings are never sampled: every listing of the snapshot is a candidate.
     """
     actor_ids, listing_ids = _newly_touched(moment, end)
-    rows = view.rows_of(listing_ids)
+    rows = snapshot.rows_of(listing_ids)
     actor_ids, rows = actor_ids[rows >= 0], rows[rows >= 0]
     eligible = np.unique(actor_ids)
     sample = eligible
@@ -163,9 +168,11 @@ def read_held_out(
     actors = Actor.objects.in_bulk(sample.tolist())
     return HeldOut(
         actors=[actors[pk] for pk in sample.tolist()],
-        relevant=csr_matrix((np.ones(len(cells[0]), np.float32), cells), shape=(len(sample), view.row_count)),
+        relevant=csr_matrix(
+            (np.ones(len(cells[0]), np.float32), cells), shape=(len(sample), snapshot.row_count)
+        ),
         is_cold_actor=~np.isin(sample, _actors_with_events(moment)),
-        is_cold_row=~np.isin(view.attributes["listing_id"], _listings_with_events(moment)),
+        is_cold_row=~np.isin(snapshot.attributes["listing_id"], _listings_with_events(moment)),
         actor_count=len(eligible),
     )
 

@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 
 
 def run_for_each(
-    view: CatalogueSnapshot,
+    snapshot: CatalogueSnapshot,
     moment: datetime,
     actors: Sequence[Actor],
     rank: Callable[[FeedContext], Answer],
@@ -36,7 +36,9 @@ def run_for_each(
     with threadpool_limits(1), ThreadPoolExecutor(settings.ENVIRONMENT.native_threads) as pool:
         for first in range(0, len(actors), BATCH):
             batch = actors[first : first + BATCH]
-            profiles = [read_profile(actor, view, now=moment) for actor in batch]
-            contexts = [FeedContext(view, moment, profile, parameters=NO_EXPLORATION) for profile in profiles]
+            profiles = [read_profile(actor, snapshot, now=moment) for actor in batch]
+            contexts = [
+                FeedContext(snapshot, moment, profile, parameters=NO_EXPLORATION) for profile in profiles
+            ]
             yield from pool.map(rank, contexts)
             progress(first + len(batch), len(actors))

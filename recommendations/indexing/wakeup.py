@@ -29,7 +29,7 @@ class WorkerNotifier:
         self._pid: int | None = None
         self._context: dict[str, str] = {}  # the last caller's log context: threads do not inherit it
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Request a message. Returns at once, whatever the broker does."""
         with self._starting:
             if self._pid != os.getpid():
@@ -70,4 +70,4 @@ _notifier = WorkerNotifier()
 
 def notify() -> None:
     """Wake a worker soon. Call it after the commit of the jobs."""
-    _notifier.ring()
+    _notifier.notify()

@@ -85,7 +85,7 @@ def read_profile(actor: Actor | None, snapshot: CatalogueSnapshot, *, now: datet
         interest_weights=interest_weights,
         factors=factors,
         covisited=covisited,
-        location_profile=_habits(liked, weights),
+        location_profile=_location_profile(liked, weights),
         touched=_touched_listings(liked, vectors, snapshot),
         vectors=vectors.astype(np.float32),
         unwanted=_known_vectors(unwanted[:MAX_REJECTED], snapshot),
@@ -157,7 +157,7 @@ def _satisfied(own: QuerySet[Interaction], events: list[_Event], now: datetime) 
     )
 
 
-def _habits(liked: dict[int, _Signal], weights: Vector) -> LocationProfile:
+def _location_profile(liked: dict[int, _Signal], weights: Vector) -> LocationProfile:
     if not liked:
         return LocationProfile.none()
     places = np.array([signal.about[2:] for signal in liked.values()], dtype=np.float64)  # None becomes NaN

@@ -110,9 +110,9 @@ class CollaborativeDataset:
         return read_history(until=moment, before=self.horizon)
 
     def fit(
-        self, behaviour: InteractionHistory, recipe: TrainingConfig, **options: Any
+        self, history: InteractionHistory, recipe: TrainingConfig, **options: Any
     ) -> tuple[Collaborative, Counts]:
-        return fit(behaviour, recipe, version=self.version, content=self.content, **options)
+        return fit(history, recipe, version=self.version, content=self.content, **options)
 
 
 def _read_material(now: datetime) -> CollaborativeDataset:
@@ -124,16 +124,16 @@ def _read_material(now: datetime) -> CollaborativeDataset:
     return CollaborativeDataset(f"{now:%Y%m%dT%H%M%S%f}", horizon, whole, read_content())
 
 
-def require_enough_events(behaviour: InteractionHistory) -> InteractionHistory:
+def require_enough_events(history: InteractionHistory) -> InteractionHistory:
     """Return the history unchanged.   Raises TooFewEvents if there are too few interactions to learn from."""
-    if not len(behaviour):
+    if not len(history):
         raise TooFewEvents("There are no events yet: send some, or run `manage.py simulate`.")
-    if behaviour.event_count < LEAST_EVENTS or len(behaviour.actors) < LEAST_ACTORS:
+    if history.event_count < LEAST_EVENTS or len(history.actors) < LEAST_ACTORS:
         raise TooFewEvents(
-            f"{behaviour.event_count} events of {len(behaviour.actors)} actors are too few to learn from: "
+            f"{history.event_count} events of {len(history.actors)} actors are too few to learn from: "
             f"at least {LEAST_EVENTS} events of {LEAST_ACTORS} actors are needed."
         )
-    return behaviour
+    return history
 
 
 def active_config() -> TrainingConfig:
@@ -170,10 +170,10 @@ def _with_source_weights(
     return with_fitted_blend(recipe, fit_first, first.until, end=second.until, steps=steps)
 
 
-def _with_decays(behaviour: InteractionHistory, recipe: TrainingConfig, steps: Steps) -> TrainingConfig:
+def _with_decays(history: InteractionHistory, recipe: TrainingConfig, steps: Steps) -> TrainingConfig:
     """The recipe with distance decays that were learned from this history."""
     with steps("Learning distance decays"):
-        return recipe.replaced(decays=learn_decays(behaviour))
+        return recipe.replaced(decays=learn_decays(history))
 
 
 def _judge(material: CollaborativeDataset, recipe: TrainingConfig, steps: Steps) -> GateVerdict:
@@ -232,15 +232,15 @@ def _reject(material: CollaborativeDataset, verdict: GateVerdict) -> NoReturn:
 def _publish(
     material: CollaborativeDataset, recipe: TrainingConfig, verdict: GateVerdict, steps: Steps
 ) -> TrainedModel:
-    behaviour = material.whole
-    recipe = _with_decays(behaviour, recipe, steps)
+    history = material.whole
+    recipe = _with_decays(history, recipe, steps)
     with steps("Fitting on all events") as progress:
-        model, counts = material.fit(behaviour, recipe, showable=read_showable(), progress=progress)
+        model, counts = material.fit(history, recipe, showable=read_showable(), progress=progress)
     forced = {} if verdict.accepted else {"forced": True}
     reason = verdict.reason if verdict.accepted else f"Published by force. {verdict.reason}"
     return store.publish(
         model,
-        CountedHistories.of(behaviour, model.listing_ids, counts),
+        CountedHistories.of(history, model.listing_ids, counts),
         horizon=material.horizon,
         metrics=_metrics(material, verdict) | {"decays_km": recipe.decays} | forced,
         verdict=reason,
@@ -248,11 +248,11 @@ def _publish(
 
 
 def _metrics(material: CollaborativeDataset, verdict: GateVerdict) -> dict[str, Any]:
-    behaviour = material.whole
+    history = material.whole
     return {
-        "actors": len(behaviour.actors),
-        "listings": len(behaviour.listings),
-        "events": behaviour.event_count,
-        "trained_until": behaviour.until.isoformat(timespec="seconds"),
+        "actors": len(history.actors),
+        "listings": len(history.listings),
+        "events": history.event_count,
+        "trained_until": history.until.isoformat(timespec="seconds"),
         **verdict.metrics,
     }

@@ -24,15 +24,15 @@ MOST_CHOICES = 3000  # per root category; more are sampled down to so many
 SEED = 23
 
 
-def learn_decays(behaviour: InteractionHistory) -> dict[str, float]:
+def learn_decays(history: InteractionHistory) -> dict[str, float]:
     """Path of a root category -> the kilometres within which the proximity score falls to a third.
 
     Each interaction is treated as a choice among the listings of the same root category that were on the
     market at that time, by their distances from the actor's previous listings. Root categories with too few
     or uninformative choices are left out: see ml.ranking.geography.fit_decay.
     """
-    market = _Market.read(behaviour.until)
-    choices = _Choices.of(behaviour, market)
+    market = _Market.read(history.until)
+    choices = _Choices.of(history, market)
     rng = np.random.default_rng(SEED)
     scales = {root: _fit(choices, market, root, rng) for root in np.unique(market.roots).tolist()}
     paths = dict(Category.objects.filter(pk__in=scales).values_list("pk", "path"))
@@ -79,15 +79,15 @@ class _Choices:
     earlier: Rows  # (m, EARLIER) the same actor's previous choices, latest first, -1 for none
 
     @classmethod
-    def of(cls, behaviour: InteractionHistory, market: _Market) -> "_Choices":
-        listings = Positions.of(market.listing_ids).find(behaviour.listing_ids)
-        at = _first_touches(behaviour)
+    def of(cls, history: InteractionHistory, market: _Market) -> "_Choices":
+        listings = Positions.of(market.listing_ids).find(history.listing_ids)
+        at = _first_touches(history)
         kept = np.flatnonzero((listings >= 0) & ~np.isnan(at))
-        kept = kept[np.lexsort((at[kept], behaviour.actor_ids[kept]))]
+        kept = kept[np.lexsort((at[kept], history.actor_ids[kept]))]
         earlier = np.arange(len(kept))[:, None] - np.arange(1, EARLIER + 1)
-        actors = behaviour.actor_ids[kept]
+        actors = history.actor_ids[kept]
         earlier[(earlier < 0) | (actors[earlier] != actors[:, None])] = -1
-        return cls(listings[kept], at[kept], np.minimum(behaviour.undecayed_weights[kept], 1), earlier)
+        return cls(listings[kept], at[kept], np.minimum(history.undecayed_weights[kept], 1), earlier)
 
 
 _FIRST_TOUCHES = f"""
@@ -98,10 +98,10 @@ _FIRST_TOUCHES = f"""
 """
 
 
-def _first_touches(behaviour: InteractionHistory) -> np.ndarray:
+def _first_touches(history: InteractionHistory) -> np.ndarray:
     """The first event of each entry of the history: (m,) float64 seconds since 1970, NaN where unknown."""
     with connection.cursor() as cursor:
-        cursor.execute(_FIRST_TOUCHES, {"until": behaviour.until})
+        cursor.execute(_FIRST_TOUCHES, {"until": history.until})
         rows = np.array(cursor.fetchall(), np.float64).reshape(-1, 3)
     listings = Positions.of(np.unique(rows[:, 1]).astype(np.int64))
 
@@ -110,10 +110,10 @@ def _first_touches(behaviour: InteractionHistory) -> np.ndarray:
         return actor_ids.astype(np.int64) * width + listings.find(listing_ids.astype(np.int64)) + 1
 
     row_of_entry = Positions.of(cells(rows[:, 0], rows[:, 1])).find(
-        cells(behaviour.actor_ids, behaviour.listing_ids)
+        cells(history.actor_ids, history.listing_ids)
     )
     if not len(rows):
-        return np.full(len(behaviour), np.nan)
+        return np.full(len(history), np.nan)
     return np.where(row_of_entry >= 0, rows[row_of_entry, 2], np.nan)
 
 

@@ -59,10 +59,10 @@ class HoldoutCases:
             yield self.touched[first : first + CHUNK], self.relevant[first : first + CHUNK]
 
 
-def _matrix_of(behaviour: InteractionHistory, actors: np.ndarray, listing_ids: np.ndarray) -> csr_matrix:
+def _matrix_of(history: InteractionHistory, actors: np.ndarray, listing_ids: np.ndarray) -> csr_matrix:
     """1 where one of these actors interacted with one of these listings: (a, n) float32"""
-    rows = Positions.of(actors).find(behaviour.actor_ids)
-    columns = Positions.of(listing_ids).find(behaviour.listing_ids)
+    rows = Positions.of(actors).find(history.actor_ids)
+    columns = Positions.of(listing_ids).find(history.listing_ids)
     known = (rows >= 0) & (columns >= 0)
     ones = np.ones(int(known.sum()), np.float32)
     return csr_matrix((ones, (rows[known], columns[known])), shape=(len(actors), len(listing_ids)))

@@ -61,9 +61,9 @@ def fit_blend(
     scaled to a greatest weight of 1. A bucket with fewer than LEAST_CASES actors who have a relevant
     candidate keeps its manual weights.   Raises SnapshotUnavailable.
     """
-    view = point_in_time.snapshot_at(moment, end=end).with_collaborative(model)
-    held_out = point_in_time.read_held_out(view, moment, end=end, max_actors=max_actors, seed=seed)
-    candidates = run_for_each(view, moment, held_out.actors, _candidates_of, progress)
+    snapshot = point_in_time.snapshot_at(moment, end=end).with_collaborative(model)
+    held_out = point_in_time.read_held_out(snapshot, moment, end=end, max_actors=max_actors, seed=seed)
+    candidates = run_for_each(snapshot, moment, held_out.actors, _candidates_of, progress)
     cases: dict[float, list[tuple[Matrix, np.ndarray]]] = {least: [] for least, _ in WARMTH_WEIGHTS}
     for place, (event_weight, rows, scores) in enumerate(candidates):
         least = next((least for least, _ in WARMTH_WEIGHTS if event_weight > least), None)

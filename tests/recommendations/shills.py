@@ -54,8 +54,8 @@ class Town:
 
         Of actors who did not touch it. Scores are those of factors and of neighbour lists, z-scored, summed.
         """
-        behaviour = read_history(until=self.now)
-        model, _ = fit(behaviour, RECIPE, version="1")
+        history = read_history(until=self.now)
+        model, _ = fit(history, RECIPE, version="1")
         ids = np.array([listing.pk for listing in self.listings])
         target = int(model.items_of(np.array([self.target.pk]))[0])
         honest = [rows for rows in self.touched if TARGET not in rows][:HONEST_COUNT]

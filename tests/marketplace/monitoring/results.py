@@ -7,7 +7,7 @@ from django.db import connections
 from django.utils import timezone
 
 from marketplace.monitoring import checks
-from marketplace.monitoring.check import CheckResult
+from marketplace.monitoring.results import CheckResult
 
 
 def results(now=None) -> dict[str, CheckResult]:

@@ -7,8 +7,8 @@ from django.db import connections
 from django.utils import timezone
 
 from marketplace.monitoring import checks
-from marketplace.monitoring.check import DEGRADED, OK, OVER, UNREADY, readiness_of
 from marketplace.monitoring.checks import ReplicaLagTimer
+from marketplace.monitoring.results import DEGRADED, OK, OVER, UNREADY, readiness_of
 from recommendations.encoders import selection
 from recommendations.indexing import compaction
 from recommendations.models.catalogue_changes import CatalogueChange

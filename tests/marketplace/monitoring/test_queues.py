@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from marketplace.celery import app
 from marketplace.monitoring import queues as monitoring_queues
-from marketplace.monitoring.check import OK, OVER, UNKNOWN
+from marketplace.monitoring.results import OK, OVER, UNKNOWN
 from recommendations import tasks
 from recommendations.popularity import trending
 from tests.marketplace.monitoring.results import results

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from marketplace.models import ServiceKey
 from marketplace.monitoring import checks, views
-from marketplace.monitoring.check import OVER
+from marketplace.monitoring.results import OVER
 from tests.conftest import service_client
 from tests.marketplace.monitoring.results import no_database
 

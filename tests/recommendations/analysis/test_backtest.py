@@ -57,9 +57,9 @@ class TestRehearse:
     def test_no_model_of_a_backtest_is_fitted_on_later_events(self, shoppers, monkeypatch):
         seen, real = [], collaborative_model.fit
 
-        def fit(behaviour, *args, **how):
-            seen.append(behaviour.until)
-            return real(behaviour, *args, **how)
+        def fit(history, *args, **how):
+            seen.append(history.until)
+            return real(history, *args, **how)
 
         monkeypatch.setattr(backtest, "fit", fit)
         result = run_backtest(methods=["als", "blend"], max_actors=10)

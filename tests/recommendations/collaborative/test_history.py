@@ -27,8 +27,8 @@ class TestBehaviour:
         for _ in range(30):
             factories.event(bob, sofas[3], "view", at=now)
         factories.event(bob, sofas[4], "hide", at=now)
-        behaviour = read_history(until=now)
-        weights = dict(zip(behaviour.listing_ids.tolist(), behaviour.weights, strict=True))
+        history = read_history(until=now)
+        weights = dict(zip(history.listing_ids.tolist(), history.weights, strict=True))
         expected = {sofas[0].pk: 1, sofas[1].pk: 4, sofas[2].pk: 0.5, sofas[3].pk: WEIGHT_CAP}
         assert weights == pytest.approx(expected, rel=1e-3)
 

@@ -124,11 +124,11 @@ class TestRefresh:
 
     def counts_are_those_of_a_training_anew(self) -> None:
         counted = store.load_counted(store.active())
-        behaviour = read_history(until=timezone.now())
-        anew = fit(behaviour, serving().recipe, version="")[1]
+        history = read_history(until=timezone.now())
+        anew = fit(history, serving().recipe, version="")[1]
         refreshed, expected = (
             by_listing(counted.counts, serving().listing_ids),
-            by_listing(anew, behaviour.listings),
+            by_listing(anew, history.listings),
         )
         assert refreshed.keys() == expected.keys()
         assert refreshed == pytest.approx(expected)
@@ -216,12 +216,12 @@ class TestWhatGoesWrong:
         with caplog.at_level(logging.ERROR):
             assert refresh() == 1
         assert "counted again from all interactions" in caplog.text
-        behaviour = read_history(until=timezone.now())
-        anew = fit(behaviour, serving().recipe, version="")[1]
+        history = read_history(until=timezone.now())
+        anew = fit(history, serving().recipe, version="")[1]
         counted = store.load_counted(store.active())
         refreshed, expected = (
             by_listing(counted.counts, serving().listing_ids),
-            by_listing(anew, behaviour.listings),
+            by_listing(anew, history.listings),
         )
         assert refreshed == pytest.approx(expected)
 

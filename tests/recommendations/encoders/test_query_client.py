@@ -73,7 +73,7 @@ class TestWithoutAWorker:
         with pytest.raises(EncodingUnavailable):
             encode(words="blue sofa")
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 10})
-        monkeypatch.setattr(query_client, "_door", None)
+        monkeypatch.setattr(query_client, "_client", None)
         with encode_worker_running():
             encode(words="red sofa")
         assert LINK().zcard("encode:newest:words") == 1  # not the blue one, which was asked before

@@ -21,7 +21,7 @@ def messages(monkeypatch) -> queue.Queue[dict]:
 def test_calls_close_to_each_other_share_wake_up_messages(messages):
     notifier = wakeup.WorkerNotifier()
     for _ in range(50):
-        notifier.ring()
+        notifier.notify()
     messages.get(timeout=10)
     time.sleep(4 * wakeup.COALESCE_S)
     assert messages.qsize() < 10  # one, unless this machine is slow
@@ -29,7 +29,7 @@ def test_calls_close_to_each_other_share_wake_up_messages(messages):
 
 def test_a_wake_up_message_carries_the_id_of_its_request_and_nothing_else_of_its_context(messages):
     with structlog.contextvars.bound_contextvars(request_id="r-1", actor="bob"):
-        wakeup.WorkerNotifier().ring()
+        wakeup.WorkerNotifier().notify()
     assert messages.get(timeout=10) == {"request_id": "r-1"}
 
 
@@ -45,10 +45,10 @@ def test_wake_up_messages_go_on_after_one_that_failed(messages, monkeypatch, cap
 
     monkeypatch.setattr(wakeup, "notify_now", fail_once)
     notifier = wakeup.WorkerNotifier()
-    notifier.ring()
+    notifier.notify()
     assert messages.get(timeout=10) == {"failed": "once"}
     time.sleep(4 * wakeup.COALESCE_S)
-    notifier.ring()
+    notifier.notify()
     assert messages.get(timeout=10) == {}
     assert "could not be woken" in caplog.text
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from marketplace.monitoring.check import (
+from marketplace.monitoring.results import (
     DEGRADED,
     OK,
     OVER,
