@@ -55,6 +55,12 @@ def quick_passwords(settings):
 
 
 @pytest.fixture(autouse=True)
+def unscanned_assets(settings):
+    """Static files are looked up when asked for: each test client would first list them all."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True)
 def clean_redis():
     """Each test finds Redis empty."""
     trending.client().flushdb()
@@ -176,7 +182,7 @@ def still_replica(monkeypatch) -> follower.CatalogueFollower:
 
 
 @pytest.fixture(autouse=True)
-def fresh_door(monkeypatch):
+def fresh_encode_client(monkeypatch):
     """Each test asks the encode worker through a client that remembers nothing."""
     monkeypatch.setattr(query_client, "_client", None)
 

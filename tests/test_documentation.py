@@ -4,6 +4,7 @@ import pytest
 
 from tests import document_checks as checks
 from tests.document_checks import PAGES, ROOT
+from tests.document_settings import unknown_settings
 
 README = ROOT / "README.md"
 FRONT_PAGE_BYTES = 10_000
@@ -40,7 +41,7 @@ def test_documented_urls_are_served_by_the_methods_named(page):
 
 @each_page
 def test_documented_settings_are_read_by_the_code(page):
-    assert checks.unknown_settings(page.read_text()) == []
+    assert unknown_settings(page.read_text()) == []
 
 
 @each_page
@@ -109,7 +110,7 @@ class TestTheChecks:
         ],
     )
     def test_the_check_of_settings_finds_an_unknown_one(self, text):
-        assert len(checks.unknown_settings(text)) == 1
+        assert len(unknown_settings(text)) == 1
 
     @pytest.mark.parametrize(
         "text",
@@ -121,5 +122,5 @@ class TestTheChecks:
     def test_the_checks_of_the_documentation_pass_a_correct_page(self):
         text = "`make test ARGS=x` `manage.py train collaborative --tune` `GET /livez` `SLATE_DAYS`"
         text += " `python -m benchmarks.soak --json` `recommendations/ranking/scoring.py`: `COLD_WEIGHTS`"
-        problems = checks.wrong_commands(text) + checks.wrong_addresses(text) + checks.unknown_settings(text)
+        problems = checks.wrong_commands(text) + checks.wrong_addresses(text) + unknown_settings(text)
         assert problems == []

@@ -17,6 +17,7 @@ from benchmarks.soak.lag import CHANGES, NotDone, Watch
 from benchmarks.soak.memory import growth, megabytes_of_children, name_of
 from benchmarks.soak.shop import Shop
 from benchmarks.soak.traffic import SHARES, Good, Pace, Traffic
+from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from marketplace.models import ServiceKey
 from marketplace.servers.processes import BEAT, WEB, WORKERS, with_this_python
@@ -30,7 +31,8 @@ LEFT = 6  # listings that are not sold
 def stock(transactional_db, alice, follow, monkeypatch) -> list[Good]:
     """A few more than are always left, all embedded."""
     monkeypatch.setattr(soak_traffic, "LEAST_STOCK", LEFT)
-    made = [factories.listing(alice, f"Blue sofa {n}", external_id=f"sofa-{n}") for n in range(LEFT + 4)]
+    with catalogue_transaction():
+        made = [factories.listing(alice, f"Blue sofa {n}", external_id=f"sofa-{n}") for n in range(LEFT + 4)]
     follow()
     return [Good(listing.external_id, listing.title) for listing in made]
 

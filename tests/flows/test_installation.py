@@ -7,6 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from marketplace.models import ServiceKey
 from recommendations.indexing import compaction, embedding_jobs, wakeup
@@ -58,10 +59,11 @@ class TestTheWholeWay:
 
     def test_with_all_workers_stopped_the_next_feed_follows_the_shoppers_events(self, installation, key):
         alice = factories.actor("alice")
-        for number in range(25):
-            factories.listing(alice, f"Winter coat {number}", path="Clothing / Coats")
-            factories.listing(alice, f"Swivel office chair {number}", path=CHAIRS)
-            factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles")
+        with catalogue_transaction():
+            for number in range(25):
+                factories.listing(alice, f"Winter coat {number}", path="Clothing / Coats")
+                factories.listing(alice, f"Swivel office chair {number}", path=CHAIRS)
+                factories.listing(alice, f"Mountain bike {number}", path="Sports / Bicycles")
         call_command("embed", "--here", stdout=io.StringIO())
         installation.serve()
 
@@ -121,8 +123,11 @@ class TestWithoutRedis:
 
 class TestMovingACatalogue:
     def test_an_exported_catalogue_is_imported_by_the_batch_endpoint(self, as_service, alice, encoder):
-        for number in range(3):
-            factories.listing(alice, f"Sofa {number}", latitude=53.8, longitude=-1.55, source_version=number)
+        with catalogue_transaction():
+            for number in range(3):
+                factories.listing(
+                    alice, f"Sofa {number}", latitude=53.8, longitude=-1.55, source_version=number
+                )
         lines = io.StringIO()
         call_command("export_listings", stdout=lines)
         rows = [json.loads(line) for line in lines.getvalue().splitlines()]

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from listings import services
+from listings.announcing import catalogue_transaction
 from recommendations.encoders import selection
 from recommendations.indexing import compaction, embedding_jobs
 from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding
@@ -97,7 +98,8 @@ class TestWhatLeftTheMarket:
     @pytest.fixture
     def sofas(self, encoder, alice):
         """Embedded: one on the market, one reserved, one sold, one withdrawn. Not embedded: another sold."""
-        made = [factories.listing(alice, f"Sofa {number}") for number in range(4)]
+        with catalogue_transaction():
+            made = [factories.listing(alice, f"Sofa {number}") for number in range(4)]
         embedding_jobs.embed_claimed_batches(clock=timezone.now)
         services.reserve(listing=made[1])
         services.mark_sold(listing=made[2], buyer=None, now=timezone.now())

@@ -7,6 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from listings.announcing import catalogue_transaction
 from listings.models import Actor, Listing
 from marketplace.models import ServiceKey
 from recommendations.collaborative import store
@@ -27,8 +28,9 @@ def key(transactional_db) -> dict[str, str]:
 def shoppers(installation):
     alice = factories.actor("alice")
     for kind in ("Sofa", "Bicycle", "Coat"):
-        for number in range(10):
-            factories.listing(alice, f"{kind} {number}", path=f"Things / {kind}s")
+        with catalogue_transaction():
+            for number in range(10):
+                factories.listing(alice, f"{kind} {number}", path=f"Things / {kind}s")
     simulate(shopper_count=30, seed=1, now=timezone.now())
     call_command("embed", "--here", stdout=io.StringIO())
 

@@ -33,13 +33,15 @@ def shoppers(alice, encoder, now) -> list[Actor]:
 
 @pytest.fixture
 def sofas(alice):
-    return [factories.listing(alice, f"Blue sofa {number}") for number in range(6)]
+    with catalogue_transaction():
+        return [factories.listing(alice, f"Blue sofa {number}") for number in range(6)]
 
 
 @pytest.fixture
 def embedded_sofas(encoder, alice) -> list[Listing]:
     """Eight of Alice's, with vectors."""
-    made = [factories.listing(alice, f"Blue sofa number {number}") for number in range(8)]
+    with catalogue_transaction():
+        made = [factories.listing(alice, f"Blue sofa number {number}") for number in range(8)]
     embed()
     return made
 

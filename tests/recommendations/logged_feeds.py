@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from listings.announcing import catalogue_transaction
 from listings.models import Actor
 from ml.ranking.lambdarank import CLICK, NO_INTERACTION, Boosting, RankerModel, Slates, fit
 from ml.ranking.position_bias import examination_probability
@@ -109,7 +110,8 @@ class Crowd:
     ) -> None:
         rng = np.random.default_rng(seed)
         self.actors = [Actor.objects.create(external_id=f"crowd-{number}") for number in range(25)]
-        self.listing_ids = [factories.listing(seller, f"Sofa {number}").pk for number in range(length)]
+        with catalogue_transaction():
+            self.listing_ids = [factories.listing(seller, f"Sofa {number}").pk for number in range(length)]
         self.drawn: list[np.ndarray] = []  # what was logged of each slate, (length, len(NAMES))
         events = []
         for number in range(slate_count):

@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from listings import services
+from listings.announcing import catalogue_transaction
 from tests import factories
 from tests.listings.api.requests import LISTINGS, ids
 from tests.problems import is_problem
@@ -15,7 +16,8 @@ from tests.problems import is_problem
 
 class TestPages:
     def test_pages_of_listings_follow_each_other_without_gap_or_repeat(self, anyone, alice, ago):
-        expected = [factories.listing(alice, created_at=ago(hours=hour)).external_id for hour in range(7)]
+        with catalogue_transaction():
+            expected = [factories.listing(alice, created_at=ago(hours=hour)).external_id for hour in range(7)]
         listed, url = [], f"{LISTINGS}?limit=3"
         while url:
             page = anyone.get(url)
@@ -24,8 +26,9 @@ class TestPages:
         assert listed == expected
 
     def test_listings_created_at_the_same_time_are_paged_to_their_end(self, anyone, alice, now):
-        for _ in range(7):
-            factories.listing(alice, created_at=now)
+        with catalogue_transaction():
+            for _ in range(7):
+                factories.listing(alice, created_at=now)
         listed, url = [], f"{LISTINGS}?limit=3"
         while url:
             page = anyone.get(url)
@@ -34,13 +37,15 @@ class TestPages:
         assert len(listed) == len(set(listed)) == 7
 
     def test_a_listing_sold_after_the_first_page_is_not_on_the_next(self, anyone, alice, ago, now):
-        shelf = [factories.listing(alice, created_at=ago(hours=hour)) for hour in range(4)]
+        with catalogue_transaction():
+            shelf = [factories.listing(alice, created_at=ago(hours=hour)) for hour in range(4)]
         page = anyone.get(f"{LISTINGS}?limit=2")
         services.mark_sold(listing=shelf[2], buyer=None, now=now)
         assert ids(anyone.get(page.json()["next"])) == [shelf[3].external_id]
 
     def test_next_and_previous_links_of_pages_lead_back_to_each_other(self, anyone, alice, now, ago):
-        shelf = [factories.listing(alice, created_at=now) for _ in range(4)]
+        with catalogue_transaction():
+            shelf = [factories.listing(alice, created_at=now) for _ in range(4)]
         shelf += [factories.listing(alice, created_at=ago(hours=hour)) for hour in (3, 2, 1)]
         first = anyone.get(LISTINGS, {"limit": "3"})
         second = anyone.get(first.json()["next"])
@@ -53,8 +58,9 @@ class TestPages:
         assert ids(anyone.get(back.json()["next"])) == ids(second)
 
     def test_the_next_page_is_read_by_position_in_the_index_without_offset(self, anyone, alice, now):
-        for _ in range(3):
-            factories.listing(alice, created_at=now)
+        with catalogue_transaction():
+            for _ in range(3):
+                factories.listing(alice, created_at=now)
         page = anyone.get(f"{LISTINGS}?limit=1").json()
         with CaptureQueriesContext(connection) as queries:
             anyone.get(page["next"])

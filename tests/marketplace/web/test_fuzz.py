@@ -17,6 +17,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
 from listings import services
+from listings.announcing import catalogue_transaction
 from listings.models import Listing, Place
 from marketplace.models import PersonToken, ServiceKey
 from marketplace.web.rate_limits import LIMITS
@@ -89,7 +90,8 @@ def world(follow, settings, alice, as_staff, now) -> Iterator[SimpleNamespace]:
     """Alice's listings in every state, in the replica, and callers with credentials."""
     settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=UNHURRIED)
     Place.objects.create(name="Bath", country="GB", latitude=51.38, longitude=-2.36, population=90_000)
-    made = {name: factories.listing(alice, f"Blue sofa {name}", external_id=name) for name in LISTINGS}
+    with catalogue_transaction():
+        made = {name: factories.listing(alice, f"Blue sofa {name}", external_id=name) for name in LISTINGS}
     Listing.objects.filter(external_id="draft").update(status="draft")
     services.reserve(listing=made["reserved"])
     services.mark_sold(listing=made["sold"], buyer=None, now=now)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from recommendations.admin.copies import MOST_SHOWN, copies_of, with_used_before
 from recommendations.models.embeddings import PhotoCopy
@@ -22,7 +23,8 @@ def copy(later: Listing, earlier: Listing) -> PhotoCopy:
 @pytest.fixture
 def sofas(alice, bob):
     """Two of Alice and one of Bob."""
-    return [factories.listing(seller, f"Sofa {n}") for n, seller in enumerate((alice, alice, bob))]
+    with catalogue_transaction():
+        return [factories.listing(seller, f"Sofa {n}") for n, seller in enumerate((alice, alice, bob))]
 
 
 def used_before() -> set[str]:

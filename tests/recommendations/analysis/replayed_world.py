@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from listings.announcing import catalogue_transaction
 from listings.models import Actor
 from ml.ranking.exploration import Prior, explore
 from recommendations.models.events import Interaction
@@ -32,7 +33,8 @@ class World:
     def __init__(self, seller, now, *, slate_count=350, seed=1, **parameters) -> None:
         rng = np.random.default_rng(seed)
         actors = [Actor.objects.create(external_id=f"world-{number}") for number in range(60)]
-        ids = [factories.listing(seller, f"Sofa {number}").pk for number in range(LENGTH)]
+        with catalogue_transaction():
+            ids = [factories.listing(seller, f"Sofa {number}").pk for number in range(LENGTH)]
         self.truth = {"content": [], "blend": []}  # chances of a click, had the slots been filled by these
         events = []
         for number in range(slate_count):

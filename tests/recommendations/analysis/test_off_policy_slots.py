@@ -1,6 +1,7 @@
 import pytest
 from django.utils import timezone
 
+from listings.announcing import catalogue_transaction
 from listings.models import Actor
 from recommendations.analysis.off_policy import evaluate_policy
 from recommendations.analysis.off_policy_candidates import Policy
@@ -14,8 +15,9 @@ from tests.recommendations.logged_feeds import followed
 class TestFeeds:
     def test_a_replay_reads_the_slates_that_the_feed_logs(self, bob, as_bob, follow):
         sellers = Actor.objects.bulk_create([Actor(external_id=f"seller-{n}") for n in range(30)])
-        for number, seller in enumerate(sellers):
-            factories.listing(seller, f"Blue sofa {number}", external_id=f"sofa-{number}")
+        with catalogue_transaction():
+            for number, seller in enumerate(sellers):
+                factories.listing(seller, f"Blue sofa {number}", external_id=f"sofa-{number}")
         follow()
         slate = Slate.objects.get(pk=as_bob.get("/api/v1/feed/?limit=20").json()["slate_id"])
         place = slate.parameters["explored"]["places"][0]

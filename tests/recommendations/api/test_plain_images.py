@@ -6,6 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from listings import services
+from listings.announcing import catalogue_transaction
 from recommendations.encoders.encoded_query import CategorySuggestion, EncodedQuery
 from recommendations.similar.photos import distances
 from tests import factories
@@ -85,7 +86,8 @@ class TestSimilarImages:
         """Photos of seven listings: the same picture, another shade of it, and others."""
         settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"encode_timeout_s": 20})
         pictures = [picture, factories.picture("maroon"), *(factories.picture("green") for _ in range(5))]
-        photos = [factories.add_picture(factories.listing(alice), data) for data in pictures]
+        with catalogue_transaction():
+            photos = [factories.add_picture(factories.listing(alice), data) for data in pictures]
         follow()
         return photos
 

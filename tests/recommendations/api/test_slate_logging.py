@@ -2,6 +2,7 @@
 
 import pytest
 
+from listings.announcing import catalogue_transaction
 from recommendations.models.events import Interaction
 from recommendations.models.slates import Impression, Slate
 from recommendations.slates import store
@@ -18,7 +19,8 @@ def hurried(settings):
 
 @pytest.fixture
 def sofas(alice, follow):
-    made = [factories.listing(alice, f"Blue sofa {number}") for number in range(4)]
+    with catalogue_transaction():
+        made = [factories.listing(alice, f"Blue sofa {number}") for number in range(4)]
     follow()
     return made
 

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from listings import models, services
+from listings.announcing import catalogue_transaction
 from listings.models import Actor
 from recommendations.collaborative import content_vectors, store
 from recommendations.collaborative import refresh as collaborative_refresh
@@ -16,8 +17,8 @@ from recommendations.collaborative.model import fit
 from recommendations.collaborative.refresh import refresh_collaborative
 from recommendations.core import locks
 from recommendations.models.events import Interaction
-from recommendations.training import collaborative
 from tests import factories
+from tests.recommendations.published import publish_collaborative
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,7 +31,7 @@ def any_pace(monkeypatch):
 
 @pytest.fixture
 def trained(shoppers):
-    return collaborative.train_collaborative(now=timezone.now())
+    return publish_collaborative(now=timezone.now())
 
 
 def refresh() -> int:
@@ -108,7 +109,8 @@ class TestRefresh:
         self, trained, shoppers, bob, alice
     ):
         """All events of Bob, and one that another shopper had before the training."""
-        sofas = [factories.listing(alice, f"Blue sofa that just came {number}") for number in range(2)]
+        with catalogue_transaction():
+            sofas = [factories.listing(alice, f"Blue sofa that just came {number}") for number in range(2)]
         for sofa in sofas:
             factories.event(bob, sofa, "favourite")
             factories.event(shoppers[0], sofa, "view")
@@ -175,7 +177,7 @@ class TestRefresh:
     ):
         monkeypatch.setattr("recommendations.collaborative.model.LEAST_FOR_PRIOR", 10)
         follow()
-        collaborative.train_collaborative(now=timezone.now())
+        publish_collaborative(now=timezone.now())
         sofa = factories.listing(alice, "Blue sofa 3")
         follow()
         factories.event(factories.actor("dave"), sofa)
@@ -234,7 +236,7 @@ class TestWhatGoesWrong:
         """A training ends, or somebody rolls back, while a refresh computes."""
 
         def read_showable(real=content_vectors.read_showable):
-            collaborative.train_collaborative(now=timezone.now())
+            publish_collaborative(now=timezone.now())
             return real()
 
         monkeypatch.setattr(collaborative_refresh, "read_showable", read_showable)

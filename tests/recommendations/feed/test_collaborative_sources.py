@@ -11,9 +11,9 @@ from recommendations.models.events import Interaction
 from recommendations.models.trained_models import TrainedModel
 from recommendations.replica import follower
 from recommendations.training import collaborative
-from recommendations.training.collaborative import train_collaborative
 from tests import factories
 from tests.recommendations.feed.items import scores_of
+from tests.recommendations.published import publish_collaborative
 
 
 class TestCollaborative:
@@ -28,7 +28,7 @@ class TestCollaborative:
         self, as_service, alice, shopped, feed_of, now, monkeypatch, source
     ):
         monkeypatch.setattr(model, "LEAST_FOR_PRIOR", 10)
-        train_collaborative(now=now)
+        publish_collaborative(now=timezone.now())
         newcomer = factories.listing(alice, "Blue three seater sofa 11", path="Home & Garden / Sofas")
         scores = scores_of(feed_of(as_service, actor="shopper-5-3", limit=100), source)
         assert scores[newcomer.external_id] is not None
@@ -38,7 +38,7 @@ class TestCollaborative:
         self, as_service, alice, shopped, feed_of, now, monkeypatch
     ):
         monkeypatch.setattr(model, "LEAST_FOR_PRIOR", 1000)
-        train_collaborative(now=now)
+        publish_collaborative(now=timezone.now())
         newcomer = factories.listing(alice, "Blue three seater sofa 11", path="Home & Garden / Sofas")
         scores = scores_of(feed_of(as_service, actor="shopper-5-3", limit=100), "collaborative")
         assert scores.pop(newcomer.external_id) is None
@@ -47,7 +47,7 @@ class TestCollaborative:
     def test_a_new_listing_like_what_others_viewed_next_outscores_one_unlike_it(
         self, as_service, alice, shopped, feed_of, now, bob, as_bob, catalogue
     ):
-        train_collaborative(now=now)
+        publish_collaborative(now=timezone.now())
         factories.event(bob, catalogue[1], "favourite")  # a bike
         bike = factories.listing(alice, "Mountain bike with gears 11", path="Sports / Bicycles")
         coat = factories.listing(alice, "Winter coat for women 11", path="Clothing / Coats")
@@ -57,9 +57,9 @@ class TestCollaborative:
     def test_a_damaged_model_leaves_the_previous_one_serving(
         self, as_service, shopped, feed_of, now, settings
     ):
-        first = train_collaborative(now=now)
+        first = publish_collaborative(now=timezone.now())
         assert feed_of(as_service, actor="shopper-5-3")
-        second = train_collaborative(now=timezone.now())
+        second = publish_collaborative(now=timezone.now())
         (settings.MODEL_ROOT / second.path / "als.npz").write_bytes(b"not a model")
         assert feed_of(as_service, actor="shopper-5-3")
         assert follower.snapshot().collaborative.version == first.version
@@ -80,7 +80,7 @@ class TestCovisitation:
             person = factories.actor(f"person-{number}")
             for hours, what in enumerate([phone, coat, sofa, bike]):
                 factories.event(person, what, at=ago(hours=48 - hours))
-        train_collaborative(now=now)
+        publish_collaborative(now=timezone.now())
 
     @pytest.fixture
     def covisited(self, bob, as_bob, catalogue, trained, feed_of):

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.utils import timezone
 
 from listings.models import Listing
 from recommendations.encoders import selection
@@ -12,9 +13,9 @@ from recommendations.interactions.simulation import simulate
 from recommendations.models.embeddings import EmbeddingJob
 from recommendations.models.trained_models import TrainedModel
 from recommendations.replica import embedding_lag
-from recommendations.training.collaborative import train_collaborative
 from tests import factories
 from tests.recommendations.feed.items import KINDS, titles
+from tests.recommendations.published import publish_collaborative
 
 FEED = "/api/v1/feed/"
 SOFA, _ = KINDS[0]
@@ -36,7 +37,7 @@ def refused(kind: str) -> TrainedModel:
 class TestDegraded:
     def test_a_feed_with_all_its_inputs_names_nothing_as_missing(self, listings, as_bob, bob, page_of, now):
         simulate(shopper_count=40, seed=3, now=now)
-        train_collaborative(now=now, force=True)
+        publish_collaborative(now=timezone.now())
         factories.event(bob, listings[0])
         assert page_of(as_bob)["degraded"] == []
 

@@ -104,8 +104,9 @@ class TestEmbedding:
         assert CatalogueChange.objects.order_by("-seq").first().op == "remove"
 
     def test_embedding_stops_when_its_budget_is_spent(self, alice):
-        for number in range(3):
-            factories.listing(alice, f"Sofa {number}")
+        with catalogue_transaction():
+            for number in range(3):
+                factories.listing(alice, f"Sofa {number}")
         times = iter([timezone.now() + timedelta(minutes=m) for m in range(10)])
         assert embedding_jobs.embed_claimed_batches(clock=lambda: next(times), budget=timedelta(0)) == {}
         assert EmbeddingJob.objects.count() == 3
@@ -213,8 +214,9 @@ class TestFailing:
 
     def test_a_retried_embedding_job_does_not_wait_for_a_long_import(self, alice, sofa):
         embedding_jobs._claim(now=timezone.now())
-        for number in range(embedding_jobs.BATCH_SIZE + 5):
-            factories.listing(alice, f"Lamp {number}")
+        with catalogue_transaction():
+            for number in range(embedding_jobs.BATCH_SIZE + 5):
+                factories.listing(alice, f"Lamp {number}")
         later = timezone.now() + embedding_jobs.LEASE + timedelta(seconds=1)
         fresh, retried = embedding_jobs._claim(now=later)
         assert len(fresh) == embedding_jobs.BATCH_SIZE

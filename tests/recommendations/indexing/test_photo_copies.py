@@ -10,6 +10,7 @@ from django.db import connection, connections
 from django.urls import reverse
 
 from listings import photo_services
+from listings.announcing import catalogue_transaction
 from listings.models import Listing, Photo
 from ml import perceptual_hash as ml_perceptual_hash
 from recommendations.indexing import photo_copies
@@ -176,7 +177,8 @@ class TestConfirming:
         assert photo_copies.note_copies([other.pk]) == 0
 
     def test_a_photo_that_everybody_uses_is_compared_a_few_times_only(self, alice, bob):
-        crowd = [hashed(factories.listing(alice), SCENE) for _ in range(LOOKED_AT + 5)]
+        with catalogue_transaction():
+            crowd = [hashed(factories.listing(alice), SCENE) for _ in range(LOOKED_AT + 5)]
         late = hashed(factories.listing(bob), SCENE)
         for listing in (*crowd, late):
             store_features(listing, 1, 0)
@@ -187,7 +189,8 @@ class TestConfirming:
     def test_photo_copies_of_a_batch_take_as_many_queries_as_one(
         self, alice, bob, django_assert_max_num_queries
     ):
-        listings = [hashed(factories.listing(alice), SCENE, OTHER_SCENE) for _ in range(6)]
+        with catalogue_transaction():
+            listings = [hashed(factories.listing(alice), SCENE, OTHER_SCENE) for _ in range(6)]
         for listing in listings:
             store_features(listing, 1, 0)
         with django_assert_max_num_queries(14):  # savepoints and settings are counted too

@@ -7,11 +7,11 @@ from django.utils import timezone
 from recommendations.collaborative import store
 from recommendations.model_registry import artifacts, watcher
 from recommendations.models.trained_models import TrainedModel
-from recommendations.training import collaborative
+from tests.recommendations.published import publish_collaborative
 
 
 def train() -> TrainedModel:
-    return collaborative.train_collaborative(now=timezone.now())
+    return publish_collaborative(now=timezone.now())
 
 
 def folder_of(model: TrainedModel) -> Path:

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from listings.announcing import catalogue_transaction
 from recommendations.popularity.fatigue import fatigued_listings
 from tests import factories
 from tests.recommendations.offered import served
@@ -9,7 +10,8 @@ from tests.recommendations.offered import served
 
 @pytest.fixture
 def sofas(alice):
-    return [factories.listing(alice, f"Sofa {number}") for number in range(3)]
+    with catalogue_transaction():
+        return [factories.listing(alice, f"Sofa {number}") for number in range(3)]
 
 
 def test_a_listing_shown_three_times_is_fatigued_for_a_day(bob, sofas, now, ago):

@@ -1,5 +1,6 @@
 import pytest
 
+from listings.announcing import catalogue_transaction
 from listings.models import Actor
 from recommendations.models import slates
 from recommendations.models.doubts import Doubt
@@ -11,7 +12,8 @@ from tests.recommendations.offered import clicked, served
 
 @pytest.fixture
 def sofas(alice, ago):
-    return [factories.listing(alice, f"Sofa {number}", created_at=ago(hours=2)) for number in range(3)]
+    with catalogue_transaction():
+        return [factories.listing(alice, f"Sofa {number}", created_at=ago(hours=2)) for number in range(3)]
 
 
 def counts() -> dict[int, tuple[int, int]]:

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from listings.announcing import catalogue_transaction
 from listings.models import Actor
 from recommendations.popularity import trending
 from tests import factories
@@ -140,7 +141,8 @@ class TestTrending:
         assert set(top_ids()) == {sofa.pk, bike.pk}
 
     def test_an_anonymous_feed_begins_with_what_trends(self, anyone, bob, alice, follow, now):
-        sofas = [factories.listing(alice, f"Blue sofa {number}") for number in range(12)]
+        with catalogue_transaction():
+            sofas = [factories.listing(alice, f"Blue sofa {number}") for number in range(12)]
         for _ in range(5):
             factories.event(bob, sofas[7], "favourite")
         trending.roll_up(now=now)

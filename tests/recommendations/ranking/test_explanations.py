@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from listings.announcing import catalogue_transaction
 from ml.collaborative.content_prior import ContentPrior
 from recommendations.models.feature_names import FEATURES, SOURCES
 from recommendations.ranking.explanations import explain, reason_codes
@@ -94,7 +95,8 @@ class TestCodes:
 
 @pytest.fixture
 def sofas(alice):
-    return [factories.listing(alice, title) for title in ("Blue sofa", "Red sofa", "A bicycle")]
+    with catalogue_transaction():
+        return [factories.listing(alice, title) for title in ("Blue sofa", "Red sofa", "A bicycle")]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from listings.announcing import catalogue_transaction
 from recommendations.feed.pipeline import FeedContext
 from recommendations.ranking.negative_feedback import MAX_PENALTY, penalties
 from recommendations.taste.profile import read_profile
@@ -38,7 +39,8 @@ def test_a_hidden_listing_without_a_vector_gives_no_penalties(snapshot):
 
 def test_hiding_one_sofa_ranks_the_other_sofas_lower(alice, bob, encoder, follow, now):
     kinds = ["Blue three seater sofa", "Mountain bike with gears"]
-    listings = [factories.listing(alice, f"{kinds[number % 2]} {number}") for number in range(12)]
+    with catalogue_transaction():
+        listings = [factories.listing(alice, f"{kinds[number % 2]} {number}") for number in range(12)]
     factories.event(bob, listings[0], "hide", at=now - timedelta(hours=1))
     snapshot = follow()
     ids = snapshot.attributes["listing_id"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from listings import queries, services
+from listings.announcing import catalogue_transaction
 from listings.models import Listing, Photo
 from recommendations.ranking import photo_duplicates
 from recommendations.ranking.photo_duplicates import fold_copies
@@ -71,7 +72,8 @@ def test_one_listing_with_the_photos_of_six_is_a_copy_and_the_six_stay(alice, bo
 def test_a_photo_that_many_show_groups_only_listings_with_similar_words(alice, follow, picture):
     """A dealer's picture before every listing does not hide the dealer's other goods."""
     goods = ["Oak table", "Desk lamp", "Mountain bike", "Winter coat", "Pram", "Guitar"]
-    listings = [factories.listing(alice, title) for title in goods]
+    with catalogue_transaction():
+        listings = [factories.listing(alice, title) for title in goods]
     for listing in listings:
         factories.add_picture(listing, picture)
     assert len(listings) > photo_duplicates.COMMON
@@ -207,9 +209,10 @@ class TestGroupingByLook:
     @pytest.fixture
     def stock(self, alice, encoder):
         """More listings with the same photo and words than COMMON."""
-        listings = [
-            factories.listing(alice, "Corner sofa, velvet") for _ in range(photo_duplicates.COMMON + 1)
-        ]
+        with catalogue_transaction():
+            listings = [
+                factories.listing(alice, "Corner sofa, velvet") for _ in range(photo_duplicates.COMMON + 1)
+            ]
         for number, listing in enumerate(listings):
             factories.add_picture(listing, saved(scene(1), quality=80 + number))
         return listings

@@ -4,6 +4,7 @@ import pytest
 from django.db import transaction
 
 from listings import services
+from listings.announcing import catalogue_transaction
 from recommendations.core import locks
 from recommendations.models.catalogue_changes import CatalogueChange
 from recommendations.replica import change_log
@@ -13,7 +14,8 @@ from tests import factories
 @pytest.fixture
 def chairs(alice) -> list[int]:
     """The ids of three listings, whose changes so far are forgotten."""
-    listings = [factories.listing(alice, f"Chair {number}") for number in range(3)]
+    with catalogue_transaction():
+        listings = [factories.listing(alice, f"Chair {number}") for number in range(3)]
     services.withdraw(listing=listings[2])
     CatalogueChange.objects.all().delete()
     return [listing.pk for listing in listings]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from listings.announcing import catalogue_transaction
 from ml.ranking.geography import distances_km
 from recommendations.replica import generations
 from recommendations.replica.snapshot import CatalogueSnapshot
@@ -124,7 +125,8 @@ class TestPrivacyOfSellers:
     @pytest.fixture
     def neighbours(self, alice, encoder):
         """Two listings a kilometre apart that the API shows in one place."""
-        return [factories.listing(alice, f"Lamp {n}", **place) for n, place in enumerate(self.NEIGHBOURS)]
+        with catalogue_transaction():
+            return [factories.listing(alice, f"Lamp {n}", **place) for n, place in enumerate(self.NEIGHBOURS)]
 
     def test_sellers_shown_in_one_place_are_equally_far_from_everywhere(self, neighbours, follow):
         snapshot = follow()

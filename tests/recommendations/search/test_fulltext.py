@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from listings import services
+from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from listings.services import NoSuchCategory
 from recommendations.retrieval.filters import Filters
@@ -55,7 +56,8 @@ class TestWords:
         assert find("leather sofa table")[0] == both.pk
 
     def test_a_rare_word_of_a_query_weighs_more_than_a_common_one(self, alice, now):
-        chairs = [factories.listing(alice, f"Chair {number}") for number in range(20)]
+        with catalogue_transaction():
+            chairs = [factories.listing(alice, f"Chair {number}") for number in range(20)]
         rare = factories.listing(alice, "Wishbone stool")
         spelling.learn(now=now)
         assert find("wishbone chair")[0] == rare.pk
@@ -99,13 +101,15 @@ class TestWords:
         assert find("12") == []
 
     def test_full_text_puts_newer_listings_first_among_equal_matches(self, alice, ago):
-        listings = [factories.listing(alice, "Lamp", created_at=ago(days=day)) for day in (3, 1, 2)]
+        with catalogue_transaction():
+            listings = [factories.listing(alice, "Lamp", created_at=ago(days=day)) for day in (3, 1, 2)]
         assert find("lamp") == keys(listings[1], listings[2], listings[0])
 
     def test_full_text_returns_at_most_the_limit_and_no_listing_twice(self, alice):
-        for number in range(6):
-            factories.listing(alice, f"Blue lamp {number}")
-            factories.listing(alice, f"Lamp {number}")
+        with catalogue_transaction():
+            for number in range(6):
+                factories.listing(alice, f"Blue lamp {number}")
+                factories.listing(alice, f"Lamp {number}")
         assert len(set(find("blue lamp", limit=8))) == 8
         assert find("lamp", limit=0) == []
 
@@ -193,8 +197,9 @@ class TestFilters:
         assert find("sofa", excluded_seller=alice.pk) == keys(other)
 
     def test_full_text_applies_filters_before_the_limit(self, sofa, alice):
-        for _ in range(5):
-            factories.listing(alice, "Leather sofa", price=500)
+        with catalogue_transaction():
+            for _ in range(5):
+                factories.listing(alice, "Leather sofa", price=500)
         assert find("leather sofa", Filters(max_price=Decimal(100)), limit=1) == keys(sofa)
 
 

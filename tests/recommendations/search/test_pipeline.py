@@ -29,7 +29,8 @@ class TestResults:
         assert second["score"] == second["scores"]["words"] == round(1 / 62, 6)
 
     def test_search_fuses_the_rankings_by_words_and_by_vectors(self, alice, anyone, catalogue, known):
-        sofas = [factories.listing(alice, f"Sofa number {number}") for number in range(10)]
+        with catalogue_transaction():
+            sofas = [factories.listing(alice, f"Sofa number {number}") for number in range(10)]
         named = catalogue | {str(number): sofa for number, sofa in enumerate(sofas)}
         by_words = names(ask(anyone, q="sofa"), named)
         last = by_words[-1]
@@ -107,7 +108,8 @@ class TestPages:
 
     def test_search_shows_listings_with_the_same_photo_once(self, anyone, alice, catalogue):
         data = spots()
-        twins = [factories.listing(alice, f"Garden gnome {number}") for number in range(2)]
+        with catalogue_transaction():
+            twins = [factories.listing(alice, f"Garden gnome {number}") for number in range(2)]
         for twin in twins:
             factories.add_picture(twin, data)
         (item,) = ask(anyone, q="garden gnome")["items"]
@@ -183,8 +185,9 @@ class TestCost:
     ):
         for listing in list(catalogue.values())[:4]:
             factories.event(bob, listing, "view")
-        for number in range(30):
-            factories.photo(factories.listing(alice, f"Sofa number {number}"))
+        with catalogue_transaction():
+            for number in range(30):
+                factories.photo(factories.listing(alice, f"Sofa number {number}"))
         known(catalogue["blue"], words="sofa")
         ask(as_bob, q="sofa")
         with django_assert_max_num_queries(28):  # a slate and its impression in transactions of their own

@@ -6,6 +6,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from listings import services
+from listings.announcing import catalogue_transaction
 from recommendations import tasks
 from recommendations.search import spelling
 from recommendations.search.spelling import Correction, Vocabulary, correct_spelling
@@ -25,7 +26,8 @@ TITLES = (
 
 @pytest.fixture
 def catalogue(alice, now):
-    listings = [factories.listing(alice, title, description="Collection only.") for title in TITLES]
+    with catalogue_transaction():
+        listings = [factories.listing(alice, title, description="Collection only.") for title in TITLES]
     spelling.learn(now=now)
     return listings
 
@@ -76,8 +78,9 @@ class TestMending:
         assert correct_spelling("washin mach").words == "washing mach"
 
     def test_of_two_equally_near_words_the_more_frequent_is_the_correction(self, alice, now):
-        for title in ("Lamp", "Lamp", "Lamp", "Damp", "Camp", "Camp", "Lump", "Lump"):
-            factories.listing(alice, title)
+        with catalogue_transaction():
+            for title in ("Lamp", "Lamp", "Lamp", "Damp", "Camp", "Camp", "Lump", "Lump"):
+                factories.listing(alice, title)
         spelling.learn(now=now)
         assert correct_spelling("lemp").words == "lamp"
 
@@ -132,8 +135,9 @@ class TestLearning:
 
     def test_spelling_correction_follows_the_learnt_vocabulary(self, alice, catalogue, now):
         assert correct_spelling("gutiar").words == "gutiar"
-        for _ in range(2):
-            factories.listing(alice, "Guitar")
+        with catalogue_transaction():
+            for _ in range(2):
+                factories.listing(alice, "Guitar")
         spelling.learn(now=now + timedelta(minutes=6))
         assert correct_spelling("gutiar").words == "guitar"
 

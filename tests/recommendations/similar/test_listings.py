@@ -9,7 +9,8 @@ from tests.recommendations.pictures import saved, scene
 
 @pytest.fixture
 def sofas(alice, encoder):
-    return [factories.listing(alice, f"Corner sofa in blue velvet {number}") for number in range(4)]
+    with catalogue_transaction():
+        return [factories.listing(alice, f"Corner sofa in blue velvet {number}") for number in range(4)]
 
 
 @pytest.fixture
@@ -109,10 +110,11 @@ class TestTheSamePhotoAgain:
     @pytest.fixture
     def stall(self, alice, bob, encoder):
         """Eight sofas with photos of their own, of which the last three show one photo."""
-        sofas = [
-            factories.listing(bob if number == 7 else alice, f"Corner sofa in blue velvet {number}")
-            for number in range(8)
-        ]
+        with catalogue_transaction():
+            sofas = [
+                factories.listing(bob if number == 7 else alice, f"Corner sofa in blue velvet {number}")
+                for number in range(8)
+            ]
         for number, sofa in enumerate(sofas):
             factories.add_picture(sofa, saved(scene(min(number, 5))))
         return sofas

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from listings import services
+from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from recommendations.encoders.encoded_query import EncodedQuery
 from recommendations.encoders.query_client import EncoderUnreachable
@@ -20,7 +21,8 @@ PHOTO = b"a photo that is asked about"
 @pytest.fixture
 def pictured(alice, encoder) -> list[Listing]:
     """Listings with one photo each, of different scenes."""
-    listings = [factories.listing(alice, f"Sofa {number}") for number in range(4)]
+    with catalogue_transaction():
+        listings = [factories.listing(alice, f"Sofa {number}") for number in range(4)]
     for number, listing in enumerate(listings):
         factories.add_picture(listing, saved(scene(number)))
     return listings

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from listings.announcing import catalogue_transaction
 from recommendations.taste import affinity
 from recommendations.taste.affinity import MarketCounts
 from tests import factories
@@ -43,8 +44,9 @@ class TestAffinity:
         did(bob, catalogue["touched"])
         did(bob, catalogue["bicycle"])
         before = affinities_of(bob)
-        for number in range(20):
-            factories.listing(alice, f"Table {number}", price=55)
+        with catalogue_transaction():
+            for number in range(20):
+                factories.listing(alice, f"Table {number}", price=55)
         after = affinities_of(bob)
         assert after["like it"] < before["like it"] - 1
         assert after["bicycle"] == pytest.approx(before["bicycle"], abs=0.3)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from listings.announcing import catalogue_transaction
 from listings.models import Actor
 from recommendations.interactions.weights import EVENT_WEIGHTS, PROFILE_HALF_LIFE
 from recommendations.taste.profile import LAST_EVENTS, read_profile
@@ -14,7 +15,8 @@ from tests.recommendations.small_world import load, model
 
 @pytest.fixture
 def sofas(alice):
-    return [factories.listing(alice, f"Blue sofa {number}") for number in range(4)]
+    with catalogue_transaction():
+        return [factories.listing(alice, f"Blue sofa {number}") for number in range(4)]
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from recommendations.models.events import Interaction
 from recommendations.models.trained_models import TrainedModel
 from recommendations.training import collaborative
 from tests import factories
+from tests.recommendations.published import publish_collaborative
 
 
 def statuses() -> list[str]:
@@ -59,7 +60,7 @@ class TestGate:
         return collaborative.train_collaborative(now=timezone.now(), **how)
 
     def test_a_worse_collaborative_model_is_refused_and_the_active_one_stays(self, many_shoppers, settings):
-        first = self.train()
+        first = publish_collaborative(now=timezone.now())
         with pytest.raises(collaborative.CollaborativeRefused, match="Worse than .*the active model"):
             self.train(recipe=self.BAD)
         assert statuses() == ["active", "rejected"]
@@ -74,7 +75,7 @@ class TestGate:
         ]
 
     def test_the_train_command_says_why_a_model_is_refused_and_fails(self, many_shoppers, monkeypatch):
-        self.train()
+        publish_collaborative(now=timezone.now())
         monkeypatch.setattr(collaborative, "active_config", lambda: self.BAD)
         with pytest.raises(CommandError, match="Worse than .* the previous model keeps serving") as refusal:
             call_command("train", "collaborative")
@@ -83,7 +84,7 @@ class TestGate:
     def test_a_worse_collaborative_model_is_published_by_force_and_the_row_records_it(
         self, many_shoppers, monkeypatch, capsys
     ):
-        self.train()
+        publish_collaborative(now=timezone.now())
         monkeypatch.setattr(collaborative, "active_config", lambda: self.BAD)
         call_command("train", "collaborative", "--force")
         assert statuses() == ["retired", "active"]
@@ -93,7 +94,7 @@ class TestGate:
         assert "by force" in capsys.readouterr().out
 
     def test_a_model_that_passes_the_gate_is_not_recorded_as_forced(self, many_shoppers):
-        self.train()
+        publish_collaborative(now=timezone.now())
         again = self.train(force=True)
         assert "forced" not in again.metrics
         assert re.match(
@@ -114,7 +115,7 @@ class TestGate:
     def test_an_active_model_that_saw_the_held_out_events_is_compared_as_refitted_before_them(
         self, many_shoppers, compared
     ):
-        first = self.train()
+        first = publish_collaborative(now=timezone.now())
         self.train(recipe=TrainingConfig(factors=32))
         candidate, active = compared[-1]["candidate"], compared[-1]["active"]
         assert (candidate.recipe.factors, active.recipe.factors) == (32, TrainingConfig().factors)
@@ -126,7 +127,7 @@ class TestGate:
         moment = point_in_time.split_time(0.8)
         later = list(Interaction.objects.filter(occurred_at__gt=moment))
         Interaction.objects.filter(occurred_at__gt=moment).delete()
-        first = collaborative.train_collaborative(now=moment)
+        first = publish_collaborative(now=moment)
         Interaction.objects.bulk_create(later)
         self.train()
         assert compared[-1]["active"].version == first.version
@@ -156,7 +157,7 @@ class TestGate:
         assert re.fullmatch(r"Not judged: \d+ test cases are fewer than 30\.", row.verdict)
 
     def test_a_damaged_active_model_does_not_stop_the_next_training(self, many_shoppers, settings):
-        first = self.train()
+        first = publish_collaborative(now=timezone.now())
         (settings.MODEL_ROOT / first.path / "model.json").write_text("{}")
         second = self.train()
         assert second.status == "active"

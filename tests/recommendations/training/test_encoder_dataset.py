@@ -3,6 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
+from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from recommendations.encoders import selection
 from recommendations.models.embeddings import PhotoFeatures
@@ -43,8 +44,9 @@ class TestWhoJudges:
         before = judges(read())
         assert sum(before.values()) == JUDGES
         Listing.objects.filter(pk__in=[listing.pk for listing in adverts[::3]]).delete()
-        for number in range(15):
-            factories.listing(alice, external_id=f"newcomer-{number}")
+        with catalogue_transaction():
+            for number in range(15):
+                factories.listing(alice, external_id=f"newcomer-{number}")
         after = judges(read())
         common = before.keys() & after.keys()
         assert len(common) == 62

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.core.management import CommandError, call_command
 
+from listings.announcing import catalogue_transaction
 from recommendations.encoders import selection
 from recommendations.models.trained_models import TrainedModel
 from recommendations.training import backbone
@@ -95,8 +96,9 @@ class TestBackbone:
         self, alice, encoder, capsys, monkeypatch
     ):
         monkeypatch.setattr(backbone, "LEAST_PHOTOS", 2)
-        for path in ("Home & Garden / Sofas", "Sports / Bicycles"):
-            factories.photo(factories.listing(alice, path=path))
+        with catalogue_transaction():
+            for path in ("Home & Garden / Sofas", "Sports / Bicycles"):
+                factories.photo(factories.listing(alice, path=path))
         call_command("train", "backbone", "--minutes", "0.0001")
         printed = capsys.readouterr().out
         assert f"The next encoder is {selection.target_encoder()}. Listings are embedded again" in printed

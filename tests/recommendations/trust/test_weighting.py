@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from listings.announcing import catalogue_transaction
 from listings.models import Actor
 from recommendations.collaborative.history import read_history
 from recommendations.interactions.recording import Event, record
@@ -24,7 +25,8 @@ NOON = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0) - time
 
 @pytest.fixture
 def many(alice):
-    return [factories.listing(alice, f"Blue sofa {number}") for number in range(8)]
+    with catalogue_transaction():
+        return [factories.listing(alice, f"Blue sofa {number}") for number in range(8)]
 
 
 def record_events(actor, listing, kind="view", *, source="tests", at=NOON, slate=None, times=1):
