@@ -19,6 +19,7 @@ from listings import announcing, photo_services, services
 from listings.errors import DomainError
 from listings.models import Actor, Category, Listing, Photo, PhotoSource, Place, Writer
 from listings.photos import processing
+from listings.photos.decoder_process import decode_apart
 
 
 class ListingForm(forms.ModelForm):
@@ -44,7 +45,9 @@ class ListingForm(forms.ModelForm):
         if not upload:
             return None
         try:
-            return processing.receive(upload.read(), file_name=upload.name, content_type=upload.content_type)
+            data = upload.read()
+            processing.check(data, file_name=upload.name, content_type=upload.content_type)
+            return decode_apart(data)
         except processing.BadPhoto as error:
             raise forms.ValidationError(error.detail) from None
 

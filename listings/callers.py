@@ -3,6 +3,7 @@
 marketplace/authentication.py builds it from a credential.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rest_framework.request import Request
@@ -36,6 +37,11 @@ class Caller:
     is_service: bool = False
     is_kept: bool = True  # whether slates shown to them are stored
     doubted_listings: frozenset[str] = frozenset()  # ids of which their address sent too many events today
+
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether they are a person with an account, or a service."""
+        return self.visitor_id is None
 
     @property
     def is_new_visitor(self) -> bool:
@@ -90,6 +96,7 @@ class Caller:
 
 
 class CallerRequest(Request):
-    """REST framework's request with the attribute that CallerAuthentication sets. For annotations only."""
+    """REST framework's request with what CallerAuthentication and RateLimit set. For annotations only."""
 
     caller: Caller
+    charge: Callable[[int], None]  # counts so much more against the view's rate limit

@@ -76,7 +76,7 @@ def event(who: Actor, what: Listing, kind: str = "view", at: datetime | None = N
 
 
 def as_received(data: bytes) -> bytes:
-    """The photo of a query as the encode worker gets it."""
+    """The photo of a query as the encode worker hands it to the encoder."""
     return processing.receive(data).sizes[processing.Size.MEDIUM]
 
 

@@ -32,6 +32,7 @@ from listings.callers import READ_METHODS, Caller, CallerRequest
 from listings.errors import Forbidden, Invalid
 from listings.models import Actor, Category, Listing
 from listings.photos import processing
+from listings.photos.decoder_process import decode_apart
 
 CATALOGUE = "catalogue"
 BATCH_BYTES = 12_000_000  # 500 listings
@@ -180,7 +181,7 @@ class PhotosApi(CatalogueApi):
         upload = request.FILES.get("photo")
         if upload is None:
             raise Invalid("Send the photo as multipart field 'photo'.", field="photo")
-        received = _received_photo(upload)
+        received = _received_photo(request, upload)
         photo = photo_services.add_photo(listing=listing, received=received, by=request.caller.writer)
         return Response(PhotoCard(photo).data, status=201)
 
@@ -230,10 +231,13 @@ class CategoriesApi(ListAPIView):
     pagination_class = None
 
 
-def _received_photo(upload: UploadedFile) -> processing.ReceivedPhoto:
+def _received_photo(request: CallerRequest, upload: UploadedFile) -> processing.ReceivedPhoto:
     """The verified photo. At most one byte beyond the limit is read, which is enough to refuse the file."""
     data = upload.read(settings.ENVIRONMENT.photo_maximum_bytes + 1)
-    return processing.receive(data, file_name=upload.name, content_type=upload.content_type)
+    header = processing.check(data, file_name=upload.name, content_type=upload.content_type)
+    if header.weight > 1:
+        request.charge(header.weight - 1)
+    return decode_apart(data)
 
 
 def _rejected(row: BatchRow) -> RowResult:

@@ -7,6 +7,7 @@ segments occupies it for seconds.
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 MAXIMUM_SCANS = 100  # a progressive photo has ten
 MAXIMUM_SEGMENTS = 5000  # a colour profile has up to 255, and a panorama's metadata some hundreds
@@ -24,22 +25,31 @@ def is_overloaded(data: bytes) -> bool:
     if not data.startswith(START):
         return False
     scan_count = 0
-    for number, (kind, gap) in enumerate(_segments(data), start=1):
-        scan_count += kind == SCAN
-        in_header = scan_count == 0 or (kind == SCAN and scan_count == 1)
-        if number > MAXIMUM_SEGMENTS or scan_count > MAXIMUM_SCANS or (in_header and gap > MAXIMUM_FILL):
+    for number, segment in enumerate(segments(data), start=1):
+        scan_count += segment.kind == SCAN
+        in_header = scan_count == 0 or (segment.kind == SCAN and scan_count == 1)
+        is_filled = in_header and segment.gap > MAXIMUM_FILL
+        if number > MAXIMUM_SEGMENTS or scan_count > MAXIMUM_SCANS or is_filled:
             return True
     return False
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Marker of each segment of the first picture, and the number of bytes since the previous segment."""
+class Segment(NamedTuple):
+    """A segment of a JPEG."""
+
+    kind: int  # the second byte of its marker
+    gap: int  # bytes since the previous segment
+    start: int  # position of its length, behind the marker
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """The segments of the first picture."""
     position = len(START)
     while marker := _MARKER.search(data, position):
         kind, gap = marker[1][0], marker.start() - position
         if kind == END:
             return
-        yield kind, gap
         position = marker.end()
+        yield Segment(kind, gap, position)
         if kind not in ALONE:
             position += max(int.from_bytes(data[position : position + 2]), 2)

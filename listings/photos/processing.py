@@ -20,6 +20,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from listings.errors import Invalid
 from listings.photos import jpeg_structure
+from listings.photos.header import Header, read_header
 
 FOLDER = "photos"  # under MEDIA_ROOT
 BUILDING = ".building-"  # prefix of a file that is being written
@@ -70,10 +71,43 @@ def receive(data: bytes, *, file_name: str | None = None, content_type: str | No
 
     The content decides the format. A file name or content type that contradicts it is refused.
     """
-    image = _opened(data)
-    _refuse_other_declaration(image, file_name, content_type)
-    with _one_large if image.width * image.height > LARGE_PIXELS else nullcontext():
-        large = _decoded(image)
+    header = check(data, file_name=file_name, content_type=content_type)
+    with _one_large if header.pixel_count > LARGE_PIXELS else nullcontext():
+        return decode(data, opened(data, most_pixels=settings.ENVIRONMENT.photo_maximum_pixels))
+
+
+def check(
+    data: bytes,
+    *,
+    file_name: str | None = None,
+    content_type: str | None = None,
+    most_pixels: int | None = None,
+) -> Header:
+    """Verify size, format and dimensions by the header, without decoding. Raises BadPhoto.
+
+    most_pixels: a limit below that of the settings.
+    """
+    limits = settings.ENVIRONMENT
+    if not data:
+        raise BadPhoto("The file is empty.")
+    if len(data) > limits.photo_maximum_bytes:
+        raise BadPhoto(
+            f"The file has {len(data):,} bytes; at most {limits.photo_maximum_bytes:,} are accepted."
+        )
+    if jpeg_structure.is_overloaded(data):
+        raise BadPhoto("The JPEG has more scans or segments than any photo: save it anew and send that.")
+    header = read_header(data)
+    if header is None:
+        raise _no_image()
+    most_pixels = min(most_pixels or limits.photo_maximum_pixels, limits.photo_maximum_pixels)
+    _refuse_many_pixels(header.width, header.height, most_pixels)
+    _refuse_other_declaration(header.format, file_name, content_type)
+    return header
+
+
+def decode(data: bytes, image: Image.Image) -> ReceivedPhoto:
+    """Decode and re-encode a photo that `opened` has opened. Raises BadPhoto."""
+    large = _decoded(image)
     pictures = {size: _shrunk(large, side) for size, side in LONGEST_SIDES.items()}
     return ReceivedPhoto(
         sha256=hashlib.sha256(data).hexdigest(),
@@ -144,43 +178,31 @@ def _building(path: Path) -> Path:
     return path.with_name(f"{BUILDING}{path.name}")
 
 
-def _opened(data: bytes) -> Image.Image:
-    """The image with its header read and its pixels not decoded. Raises BadPhoto beyond a limit."""
-    limits = settings.ENVIRONMENT
-    if not data:
-        raise BadPhoto("The file is empty.")
-    if len(data) > limits.photo_maximum_bytes:
-        raise BadPhoto(
-            f"The file has {len(data):,} bytes; at most {limits.photo_maximum_bytes:,} are accepted."
-        )
-    image = _identified(data)
-    if image.width * image.height > limits.photo_maximum_pixels:
-        raise _too_many_pixels(f"{image.width:,} x {image.height:,} pixels")
+def opened(data: bytes, *, most_pixels: int) -> Image.Image:
+    """The image, not decoded yet. Of a WebP it may take the memory of all pixels. Raises BadPhoto."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Exception:  # a hostile header can raise anything
+        raise _no_image() from None
+    _refuse_many_pixels(image.width, image.height, most_pixels)
     # Phones append a preview or a depth map to a JPEG (MPO): the first picture is the photo.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise BadPhoto("The image is animated; a photo has one frame.")
     return image
 
 
-def _identified(data: bytes) -> Image.Image:
-    if jpeg_structure.is_overloaded(data):
-        raise BadPhoto("The JPEG has more scans or segments than any photo: save it anew and send that.")
-    try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise _too_many_pixels("far too many pixels") from None
-    except Exception:  # a hostile header can raise anything
-        raise BadPhoto("The file is not a JPEG, PNG or WebP image, or it is damaged.") from None
+def _no_image() -> BadPhoto:
+    return BadPhoto("The file is not a JPEG, PNG or WebP image, or it is damaged.")
 
 
-def _too_many_pixels(count: str) -> BadPhoto:
-    return BadPhoto(
-        f"The image has {count}; at most {settings.ENVIRONMENT.photo_maximum_pixels:,} are accepted."
-    )
+def _refuse_many_pixels(width: int, height: int, most_pixels: int) -> None:
+    if width * height > most_pixels:
+        raise BadPhoto(
+            f"The image has {width:,} x {height:,} pixels; at most {most_pixels:,} are accepted here."
+        )
 
 
-def _refuse_other_declaration(image: Image.Image, file_name: str | None, content_type: str | None) -> None:
-    actual = "JPEG" if image.format == "MPO" else str(image.format)
+def _refuse_other_declaration(actual: str, file_name: str | None, content_type: str | None) -> None:
     Image.init()
     suffix = Path(file_name or "").suffix
     named = Image.registered_extensions().get(suffix.lower())

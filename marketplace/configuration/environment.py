@@ -93,6 +93,11 @@ class Environment(RateLimits):
     photo_maximum_pixels: int = Field(
         40_000_000, ge=1000, description="A photo of more pixels is refused before it is decoded."
     )
+    photo_strangers_pixels: int = Field(
+        16_000_000,
+        ge=1000,
+        description="A photo of more pixels is refused in queries of callers who are not logged in.",
+    )
     photo_hosts: Names = Field(
         [],
         description="Hosts from which photos are fetched that services name by address in batches, such as "

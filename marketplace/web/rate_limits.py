@@ -116,8 +116,9 @@ class RateLimit(BaseThrottle):
         if name == "login":
             count_login(request, _text(request.data, "username"))
         else:
-            cost = _event_count(request.data) if name == "events" else 1
-            count_against(name, buckets_of(caller, request), cost)
+            buckets = buckets_of(caller, request)
+            count_against(name, buckets, _event_count(request.data) if name == "events" else 1)
+            request.charge = functools.partial(count_against, name, buckets)
         if name == "events" and caller is not None and caller.is_new_visitor:
             count_new_visitor(request)
         if name == "events" and caller is not None and caller.visitor_id is not None:

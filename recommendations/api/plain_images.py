@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from listings.errors import Invalid
 from recommendations.encoders.categories import likeliest_root
 from recommendations.encoders.query_client import encode_or_raise
-from recommendations.encoders.uploads import read_photo
+from recommendations.encoders.uploads import read_photo_of
 from recommendations.similar.photos import find_similar_photos
 
 FIELDS = ("image", "file")
@@ -92,4 +92,4 @@ def _photo(request) -> bytes:
     upload = next((request.FILES[name] for name in FIELDS if name in request.FILES), None)
     if upload is None:
         raise Invalid("Send the photo as multipart field 'image' or 'file'.", field=FIELDS[0])
-    return read_photo(upload)
+    return read_photo_of(request, upload)

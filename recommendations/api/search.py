@@ -24,7 +24,7 @@ from recommendations.api.slate_logging import AnyPage, log_page
 from recommendations.api.tracking import IdentifiedRequest, logs_slate
 from recommendations.core.acting_for import resolve_actor
 from recommendations.encoders.categories import suggest_categories
-from recommendations.encoders.uploads import read_photo
+from recommendations.encoders.uploads import read_photo_of
 from recommendations.models.slates import Slate
 from recommendations.search.pipeline import search
 from recommendations.similar.examples import recommend_by_examples
@@ -53,7 +53,7 @@ class ClassifyApi(APIView):
         query = ClassifyPhoto(data=request.data)
         query.is_valid(raise_exception=True)
         upload = query.validated_data.get("photo")
-        photo = read_photo(upload) if upload else None
+        photo = read_photo_of(request, upload) if upload else None
         return Response(SuggestedCard(suggest_categories(words=query.text, photo=photo)).data)
 
 
@@ -85,7 +85,7 @@ class SearchApi(APIView):
         query = SearchUpload(data=request.data)
         query.is_valid(raise_exception=True)
         upload = query.validated_data.get("photo")
-        return _search(request, query, read_photo(upload) if upload else None)
+        return _search(request, query, read_photo_of(request, upload) if upload else None)
 
 
 class RecommendApi(APIView):

@@ -37,7 +37,7 @@ class CategorySuggestions:
 def suggest_categories(*, words: str, photo: bytes | None) -> CategorySuggestions:
     """Up to 5 root categories and up to 5 full paths with their probabilities.
 
-    photo: a JPEG as made by listings.photos.processing.receive.
+    photo: a file that listings.photos.processing.check has checked.
     Raises NothingToClassify, NoClassifier, EncoderUnreachable.
     """
     if not words.strip() and not photo:

@@ -13,6 +13,7 @@ from typing import cast
 
 import redis
 
+from listings.photos.processing import BadPhoto
 from recommendations.core import redis_client
 from recommendations.encoders.encoded_query import EncodedQuery
 
@@ -99,12 +100,21 @@ def refuse(link: redis.Redis, reply_to: str, reason: str) -> None:
         pipe.execute()
 
 
+def refuse_photo(link: redis.Redis, reply_to: str, reason: str) -> None:
+    """Reply that the photo of the query is none, or is damaged."""
+    with link.pipeline(transaction=True) as pipe:
+        _reply(pipe, reply_to, {"bad_photo": reason})
+        pipe.execute()
+
+
 def wait(link: redis.Redis, reply_to: str, timeout_s: float) -> EncodedQuery | None:
-    """Wait for the reply; None when there is none in time. Raises EncodeRefused, RedisError."""
+    """Wait for the reply; None when there is none in time. Raises BadPhoto, EncodeRefused, RedisError."""
     popped = link.blpop([reply_to], timeout=timeout_s)
     if popped is None:
         return None
     reply = json.loads(popped[1])
+    if "bad_photo" in reply:
+        raise BadPhoto(reply["bad_photo"])
     if "refused" in reply:
         raise EncodeRefused(reply["refused"])
     return EncodedQuery.from_json(reply["encoded"])

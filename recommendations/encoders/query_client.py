@@ -36,6 +36,9 @@ QUICK_S = 0.5  # timeout of commands that Redis answers at once
 VERSION_KEPT_S = 1.0
 PAUSE_S = 3.0  # for which a breaker stays open after the worker or Redis did not answer
 WAITING_COUNT = 16  # length of the queue from which on an answer would come too late
+WAITING_PHOTO_COUNT = (
+    3  # the same for a photo, which takes longer to encode and a thread of a web process to wait for
+)
 PUBLISHING = {"max_retries": 0, "socket_timeout": QUICK_S, "socket_connect_timeout": QUICK_S}
 
 logger = logging.getLogger(__name__)
@@ -78,7 +81,7 @@ class EncodeClient:
         self._opening = threading.Lock()
 
     def encode(self, question: EncodeRequest) -> EncodedQuery:
-        """The encoded query, from the cache or the worker. Raises EncodingUnavailable."""
+        """The encoded query, from the cache or the worker. Raises EncodingUnavailable, BadPhoto."""
         self._redis.check()
         version = self._active_version()
         with self._redis_errors():
@@ -86,7 +89,7 @@ class EncodeClient:
         if cached is not None:
             return cached
         self._worker.check()
-        if waiting_count >= WAITING_COUNT:
+        if waiting_count >= (WAITING_PHOTO_COUNT if question.photo else WAITING_COUNT):
             raise EncodingUnavailable(f"{waiting_count} queries wait for the encode worker already.")
         return self._ask_worker(question)
 
@@ -161,8 +164,8 @@ _making = threading.Lock()
 def encode(*, words: str = "", photo: bytes | None = None) -> EncodedQuery:
     """Words and a photo as vectors of the active encoder, from the cache or the encode worker.
 
-    photo: a JPEG as made by listings.photos.processing.receive. Waits ENCODE_TIMEOUT_S at most.
-    Raises EncodingUnavailable, whatever failed.
+    photo: a file that listings.photos.processing.check has checked. Waits ENCODE_TIMEOUT_S at most.
+    Raises BadPhoto for a photo that cannot be decoded, else EncodingUnavailable, whatever failed.
     """
     question = EncodeRequest.of(words, photo)
     if not question:
@@ -180,7 +183,7 @@ def encode_client() -> EncodeClient:
 
 
 def encode_or_raise(*, words: str = "", photo: bytes | None = None) -> EncodedQuery:
-    """The encoded query, for callers that cannot answer without it. Raises EncoderUnreachable."""
+    """The encoded query, for callers that cannot answer without it. Raises EncoderUnreachable, BadPhoto."""
     try:
         return encode(words=words, photo=photo)
     except EncodingUnavailable as error:

@@ -6,6 +6,8 @@ import logging
 import redis
 from PIL import Image
 
+from listings.photos.decoder_process import decode_apart
+from listings.photos.processing import BadPhoto, Size
 from recommendations.encoders import query_channel, selection
 from recommendations.encoders.manifest import EncoderUnavailable
 from recommendations.encoders.query_channel import EncodeRequest
@@ -23,7 +25,10 @@ def client() -> redis.Redis:
 def answer(question: EncodeRequest, reply_to: str) -> None:
     """Encode a query and reply at `reply_to`. Details of a failure are only logged: they may name files."""
     try:
-        encoded = selection.load_active().encode_query(question.words, question.photo)
+        photo = decode_apart(question.photo).sizes[Size.MEDIUM] if question.photo else None
+        encoded = selection.load_active().encode_query(question.words, photo)
+    except BadPhoto as error:
+        query_channel.refuse_photo(client(), reply_to, error.detail)
     except EncoderUnavailable as error:
         logger.warning("No query can be encoded: %s. Search goes on by words alone", error)
         query_channel.refuse(

@@ -19,6 +19,6 @@ ENCODE_LIMIT_S = 60  # enough to load the models of another encoder; a task that
     time_limit=ENCODE_LIMIT_S + 10,
 )
 def encode_query(*, words: str, photo: str | None, reply_to: str) -> None:
-    """Encode a query and reply to the Redis list `reply_to`. photo: base64 of a JPEG."""
+    """Encode a query and reply to the Redis list `reply_to`. photo: base64 of its file."""
     question = EncodeRequest(words, base64.b64decode(photo) if photo else None)
     query_worker.answer(question, reply_to)

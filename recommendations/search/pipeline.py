@@ -75,9 +75,9 @@ def search(
 ) -> SearchPage:
     """Listings for sale that match words, a photo or filters, best first. Filters alone: the newest first.
 
-    photo: a JPEG as made by listings.photos.processing.receive. The offset counts ranks, and the same query
-    gives the same order. Copies of one photo are folded into one item after the page is cut, so a page may
-    be shorter than its limit. Raises EmptyQuery, NoSuchCategory; for a photo without words also
+    photo: a file that listings.photos.processing.check has checked. The offset counts ranks, and the same
+    query gives the same order. Copies of one photo are folded into one item after the page is cut, so a page
+    may be shorter than its limit. Raises EmptyQuery, NoSuchCategory, BadPhoto; for a photo without words also
     EncoderUnreachable and ReplicaNotReady.
     """
     query = parse_query(words, filters, understanding=understand, mending=mend)

@@ -26,6 +26,7 @@ BAD = {
     "COUNTRY": ["Britain", "gb"],
     "MAXIMUM_PRICE": ["free", "0", "-1", "NaN", "1e30"],
     "PHOTO_MAXIMUM_BYTES": ["many", "1"],
+    "PHOTO_STRANGERS_PIXELS": ["999", "many"],
     "PHOTO_MAXIMUM_PIXELS": ["many", "1"],
     "TIME_ZONE": ["Europe/Londn", "../etc/passwd"],
     "LOG_LEVEL": ["LOUD"],

@@ -35,7 +35,7 @@ def known(encoder, picture):
 
     def keep(**content) -> None:
         encoded = EncodedQuery(encoder.version, np.ones(4, np.float32), **content)
-        factories.known_answer(encoded, photo=factories.as_received(picture))
+        factories.known_answer(encoded, photo=picture)
 
     return keep
 
@@ -122,9 +122,7 @@ class TestSimilarImages:
         follow()
         known()
         type(encoder).objects.filter(pk=encoder.pk).update(version="another")
-        factories.known_answer(
-            EncodedQuery("another", np.ones(4, np.float32)), photo=factories.as_received(picture)
-        )
+        factories.known_answer(EncodedQuery("another", np.ones(4, np.float32)), photo=picture)
         assert post(anyone, "/predict/similar_images", picture).status_code == 503
 
     def test_distances_of_similar_images_are_euclidean(self):

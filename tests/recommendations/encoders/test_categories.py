@@ -50,8 +50,8 @@ class TestClassify:
 
     def test_a_photo_is_classified_alone_or_with_words(self, anyone, known):
         data = factories.picture()
-        known(photo=factories.as_received(data))
-        known(photo=factories.as_received(data), words="sofa", roots=ROOTS[:1])
+        known(photo=data)
+        known(photo=data, words="sofa", roots=ROOTS[:1])
         alone = anyone.post(CLASSIFY, {"photo": upload(data)}, format="multipart").json()
         both = anyone.post(CLASSIFY, {"photo": upload(data), "words": "Sofa"}, format="multipart").json()
         assert (len(alone["roots"]), len(both["roots"])) == (5, 1)
@@ -135,7 +135,7 @@ class TestInTheAdmin:
 
     def test_category_suggestions_use_the_photo_that_is_being_added(self, admin_client, sofa, known):
         data = factories.picture()
-        known(photo=factories.as_received(data))
+        known(photo=data)
         reply = admin_client.post(SUGGEST, {"add_photo": upload(data), "listing": str(sofa.pk)})
         assert reply.json()["suggestions"]
 

@@ -18,7 +18,7 @@ LINK = trending.client
 
 @pytest.fixture
 def photo() -> bytes:
-    return factories.as_received(factories.picture())
+    return factories.picture()
 
 
 class TestEncoding:
@@ -83,6 +83,14 @@ class TestWithoutAWorker:
         with pytest.raises(EncodingUnavailable, match="wait for the encode worker"):
             encode(words="blue sofa")
         assert LINK().llen(query_channel.QUEUE) == query_client.WAITING_COUNT
+
+    def test_fewer_photos_than_words_wait_for_the_encode_worker(self, encoder, photo, impatient):
+        LINK().rpush(query_channel.QUEUE, *["{}"] * query_client.WAITING_PHOTO_COUNT)
+        with pytest.raises(EncodingUnavailable, match="wait for the encode worker"):
+            encode(photo=photo)
+        assert LINK().llen(query_channel.QUEUE) == query_client.WAITING_PHOTO_COUNT
+        with pytest.raises(EncodingUnavailable, match="did not answer"):
+            encode(words="blue sofa")
 
 
 class TestWithoutRedis:

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from listings.photos.processing import BadPhoto
 from recommendations.encoders import query_worker
 from recommendations.encoders.query_client import EncodingUnavailable, encode
 from tests import factories
@@ -12,12 +13,12 @@ from tests.conftest import encode_worker_running
 
 @pytest.fixture
 def photo() -> bytes:
-    return factories.as_received(factories.picture())
+    return factories.picture()
 
 
 class TestFailures:
     def test_an_unreadable_photo_fails_one_query_alone(self, encode_worker, photo):
-        with pytest.raises(EncodingUnavailable, match="encoder failed"):
+        with pytest.raises(BadPhoto, match="not a JPEG"):
             encode(photo=b"no photo")
         assert encode(photo=photo).photo.any()
 

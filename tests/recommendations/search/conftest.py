@@ -64,7 +64,7 @@ def known(encoder, follow):
             if (name == "words" and words) or (name != "words" and photo is not None):
                 query_vector[block] = vector[block]
         look = query_vector[: blocks.slices[2].start] if photo is not None else np.empty(0, np.float32)
-        query = {"words": words, "photo": photo and factories.as_received(photo)}
+        query = {"words": words, "photo": photo}
         factories.known_answer(EncodedQuery(version or encoder.version, query_vector, photo=look), **query)
 
     return keep
