@@ -74,7 +74,7 @@ BEAT = Process(
 WEB = Process(
     "web",
     "gunicorn marketplace.wsgi:application --bind {bind} --workers 2 --threads 4 --timeout 60 "
-    "--graceful-timeout 5 --no-control-socket",
+    "--worker-class marketplace.web.gunicorn_worker.HeadFirstWorker --graceful-timeout 5 --no-control-socket",
     ONE_THREAD,
     stage=1,
 )
