@@ -10,10 +10,11 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-# PostgreSQL refuses to run as root. For root, both servers run as `nobody` with their data outside of any
-# home, so that no folder of a user has to be opened to another account.
+# PostgreSQL refuses to run as root. For root, both servers run under the first of these accounts that the
+# machine has, with their data outside of any home, so that no folder of a user has to be opened to another
+# account.
 ROOT_HOMES = Path("/var/lib/marketplace")
-UNPRIVILEGED = "nobody"
+UNPRIVILEGED = ("marketplace", "nobody")
 # Not TMPDIR or XDG_RUNTIME_DIR: processes with different environments must find the same socket.
 SOCKETS = Path("/tmp")
 
@@ -35,6 +36,15 @@ class ServerHome:
         key = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         self.data = ROOT_HOMES / key if self.for_root else self.folder
         self.sockets = SOCKETS / f"marketplace-{os.geteuid()}-{key}"
+
+    @property
+    def account(self) -> pwd.struct_passwd:
+        """The account of the servers. That of data which are there stays."""
+        if not self.for_root:
+            return pwd.getpwuid(os.geteuid())
+        with contextlib.suppress(OSError, KeyError):
+            return pwd.getpwuid(self.data.stat().st_uid)
+        return _unprivileged_account()
 
     @property
     def link(self) -> Path:
@@ -72,22 +82,25 @@ class ServerHome:
 
         Raises EmbeddedError when it is not private.
         """
-        owner = _unprivileged_account().pw_uid if self.for_root else os.geteuid()
+        account = self.account
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700)
             if self.for_root:
-                os.chown(path, owner, _unprivileged_account().pw_gid)
+                os.chown(path, account.pw_uid, account.pw_gid)
         status = path.lstat()
         # Anyone may write in /tmp, so a folder that another user created there must not be trusted.
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & 0o077:
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != account.pw_uid or status.st_mode & 0o077:
             raise EmbeddedError(f"{path} is not a private folder of this account: remove it and start again.")
 
-    def run(self, *command: str | Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str | Path, timeout_s: float = 60, as_caller: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         """Run a server's tool to its end under the servers' account. Does not raise for its exit code.
 
-        Raises EmbeddedError when the program cannot be loaded or does not end in time.
+        as_caller: run it under the account of this process. Raises EmbeddedError when the program cannot be
+        loaded or does not end in time.
         """
-        done = self._run([str(part) for part in command], timeout_s)
+        done = self._run([str(part) for part in command], timeout_s, as_caller)
         if done.returncode in (126, 127):
             raise EmbeddedError(
                 f"{Path(command[0]).name} does not run on this system: {last_line(done.stderr)} "
@@ -102,8 +115,9 @@ class ServerHome:
         except OSError as error:
             raise EmbeddedError(f"{command[0]} cannot be started: {error.strerror}.") from None
 
-    def _run(self, command: list[str], timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-        options = self._start_options() | {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    def _run(self, command: list[str], timeout_s: float, as_caller: bool) -> subprocess.CompletedProcess[str]:
+        options = self._start_options(as_caller=as_caller)
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
             return subprocess.run(command, text=True, errors="replace", timeout=timeout_s, **options)
         except subprocess.TimeoutExpired:
@@ -111,7 +125,7 @@ class ServerHome:
         except OSError as error:
             raise EmbeddedError(f"{command[0]} cannot be started: {error.strerror}.") from None
 
-    def _start_options(self) -> dict:
+    def _start_options(self, *, as_caller: bool = False) -> dict:
         options = {
             "cwd": self.data,
             "env": without_postgres_settings(os.environ),
@@ -121,7 +135,9 @@ class ServerHome:
             "start_new_session": True,
             "umask": 0o077,
         }
-        return options | (_unprivileged_identity() if self.for_root else {})
+        if as_caller or not self.for_root:
+            return options
+        return options | {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
 
 
 def close_to_others(folder: Path) -> None:
@@ -137,7 +153,7 @@ def close_to_others(folder: Path) -> None:
 
 
 def readable_copy(name: str, parts: Mapping[str, Path]) -> Path:
-    """Copy programs (path in the copy -> source) to a folder where `nobody` can run them, once for each name.
+    """Copy programs (path in the copy -> source), once for each name, to where any account can run them.
 
     The copy is renamed into place when complete. For root only.
     """
@@ -198,15 +214,10 @@ def pid_in(file: Path) -> int | None:
 
 
 def _unprivileged_account() -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(UNPRIVILEGED)
-    except KeyError:
-        raise EmbeddedError(
-            f"PostgreSQL refuses to run as root and there is no account '{UNPRIVILEGED}': "
-            "run as another user, or set DATABASE_URL and REDIS_URL."
-        ) from None
-
-
-def _unprivileged_identity() -> dict:
-    account = _unprivileged_account()
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    for name in UNPRIVILEGED:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise EmbeddedError(
+        f"PostgreSQL refuses to run as root and there is no account '{UNPRIVILEGED[0]}': "
+        "create one, run as another user, or set DATABASE_URL and REDIS_URL."
+    )

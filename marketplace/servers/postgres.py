@@ -7,6 +7,7 @@ folder of data and programs to other accounts.
 import contextlib
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,9 @@ SETTINGS = {
     "log_min_error_statement": "panic",
     "cluster_name": DATABASE,
 }
+# Whoever connects is who the kernel says they are: the account of this process, and no other.
+HOST_BASED_AUTHENTICATION = "local all {superuser} peer map=installation\n"
+IDENTITIES = 'installation "{account}" {superuser}\n'
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -66,6 +70,7 @@ class PostgresServer:
         if not (self.data / "PG_VERSION").exists():
             self._initialise(programs)
         self._evict_leftovers()
+        self._write_authentication()
         self._start(programs)
         self._create_database(programs)
 
@@ -99,7 +104,7 @@ class PostgresServer:
         new = self.data.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         done = self.home.run(
-            *(programs / "initdb", "-D", new, "-U", SUPERUSER, "--encoding=UTF8", "--auth=trust"),
+            *(programs / "initdb", "-D", new, "-U", SUPERUSER, "--encoding=UTF8", "--auth=peer"),
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *("--no-instructions", *(() if self.durable else ("--no-sync",))),
         )
@@ -107,6 +112,17 @@ class PostgresServer:
             reason = last_line(done.stderr, holding=("error", "could not"))
             raise EmbeddedError(f"PostgreSQL cannot create its folder {new}: {reason}")
         new.rename(self.data)
+
+    def _write_authentication(self) -> None:
+        """Say who may connect, also to a cluster of an earlier release, which trusted everybody."""
+        account = pwd.getpwuid(os.geteuid()).pw_name
+        for name, text in (("pg_hba.conf", HOST_BASED_AUTHENTICATION), ("pg_ident.conf", IDENTITIES)):
+            new = self.data / f"{name}.new"
+            new.unlink(missing_ok=True)
+            with new.open("x") as file:  # never through a link that somebody put there
+                file.write(text.format(superuser=SUPERUSER, account=account))
+            new.chmod(0o644)  # in a folder that only the servers' account may enter
+            new.rename(self.data / name)
 
     def _evict_leftovers(self) -> None:
         """Remove leftovers of an earlier run.
@@ -159,7 +175,7 @@ class PostgresServer:
 
     def _create_database(self, programs: Path) -> None:
         server = ("-h", self.home.sockets, "-p", str(PORT), "-U", SUPERUSER)
-        done = self.home.run(programs / "createdb", *server, DATABASE)
+        done = self.home.run(programs / "createdb", *server, DATABASE, as_caller=True)
         if done.returncode and "already exists" not in done.stderr:
             raise EmbeddedError(f"PostgreSQL cannot create its database: {last_line(done.stderr)}")
 
@@ -174,7 +190,7 @@ def _kill(pid: int, folder: Path) -> None:
 
 
 def _programs(home: ServerHome) -> Path:
-    """The folder of the wheel's programs. For root, of a copy that the account `nobody` can read."""
+    """The folder of the wheel's programs. For root, of a copy that the servers' account can read."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedError(f"the package {WHEEL} is missing: run `make install`, or set DATABASE_URL.")

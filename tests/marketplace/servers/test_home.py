@@ -76,6 +76,31 @@ class TestPermissions:
         erase(tmp_path)
 
 
+class TestTheAccountOfTheServers:
+    @pytest.fixture
+    def as_root(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        monkeypatch.setattr(server_home, "ROOT_HOMES", tmp_path)
+
+    def test_for_root_it_is_an_account_of_its_own_where_the_machine_has_one(self, as_root, monkeypatch):
+        monkeypatch.setattr(server_home, "UNPRIVILEGED", ("daemon", "nobody"))
+        assert ServerHome(Path("/srv/var")).account.pw_name == "daemon"
+        monkeypatch.setattr(server_home, "UNPRIVILEGED", ("no such account", "nobody"))
+        assert ServerHome(Path("/srv/var")).account.pw_name == "nobody"
+
+    def test_data_keep_the_account_that_they_have(self, as_root, monkeypatch):
+        home = ServerHome(Path("/srv/var"))
+        home.data.mkdir()
+        owner = home.data.stat().st_uid
+        monkeypatch.setattr(server_home, "UNPRIVILEGED", ("daemon",))
+        assert home.account.pw_uid == owner
+
+    def test_without_any_account_the_message_says_what_to_do(self, as_root, monkeypatch):
+        monkeypatch.setattr(server_home, "UNPRIVILEGED", ("no such account",))
+        with pytest.raises(EmbeddedError, match="create one"):
+            _ = ServerHome(Path("/srv/var")).account
+
+
 class TestSockets:
     def test_a_socket_path_fits_into_107_bytes_however_long_the_folder_is(self, tmp_path):
         home = ServerHome(tmp_path / ("long" * 50) / ("é" * 100) / "var")
