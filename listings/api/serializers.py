@@ -140,8 +140,19 @@ class NamedPhotoBody(StrictSerializer):
 
 
 class BatchRow(ListingContent):
-    """One listing of a batch; `status` is taken as it is in the marketplace's own system."""
+    """One listing of a batch; `status` is taken as it is in the marketplace's own system.
 
+    What a row leaves out stays as it is, and null clears it.
+    """
+
+    CLEARED = {"description": "", "condition": Listing.Condition.UNKNOWN}
+
+    description = serializers.CharField(
+        max_length=20_000, required=False, allow_blank=True, allow_null=True, help_text="null clears it."
+    )
+    condition = serializers.ChoiceField(
+        choices=Listing.Condition.choices, required=False, allow_null=True, help_text="null clears it."
+    )
     external_id = serializers.CharField(max_length=200, validators=[check_external_id])
     seller = serializers.CharField(max_length=200, validators=[check_external_id])
     status = serializers.ChoiceField(choices=Listing.Status.choices, required=False)
@@ -155,9 +166,11 @@ class BatchRow(ListingContent):
         return named
 
     def to_row(self) -> ListingRow:
-        content = dict(self.validated_data)
+        sent = dict(self.validated_data)
+        content = sent | {name: empty for name, empty in self.CLEARED.items() if sent.get(name, "") is None}
+        left_out = frozenset({*self.CLEARED, "place", "latitude", "longitude"} - sent.keys())
         named = tuple(RequestedPhoto(photo["id"], photo["url"]) for photo in content.pop("photos", ()))
-        return ListingRow(**content, photos=named)
+        return ListingRow(**content, photos=named, left_out=left_out)
 
 
 class BatchResult(serializers.Serializer):

@@ -1,6 +1,6 @@
 """Serialisers that refuse unknown fields."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -34,4 +34,15 @@ class StrictSerializer(serializers.Serializer):
     @property
     def refusal(self) -> str:
         """The validation errors in one line, as the reason for a rejected row of a batch."""
-        return "; ".join(f"{name}: {' '.join(map(str, messages))}" for name, messages in self.errors.items())
+        return "; ".join(f"{path}: {' '.join(sentences)}" for path, sentences in _flat(self.errors))
+
+
+def _flat(errors: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The path of each field with errors, such as `photos.0.url`, and what is wrong with it."""
+    if isinstance(errors, list) and not any(isinstance(error, Mapping | list) for error in errors):
+        yield path, [str(error) for error in errors]
+        return
+    inner = errors.items() if isinstance(errors, Mapping) else enumerate(errors)
+    for name, error in inner:
+        if error:
+            yield from _flat(error, f"{path}.{name}" if path else str(name))

@@ -21,7 +21,8 @@ Status = Listing.Status
 class ListingRow:
     """One listing as its source describes it.
 
-    `status` None means active for a new listing, else unchanged.
+    `status` None means active for a new listing, else unchanged. Fields in `left_out` are unchanged too; a
+    new listing gets what the row holds for them.
     """
 
     external_id: str
@@ -38,6 +39,7 @@ class ListingRow:
     source_version: int | None = None
     created_at: datetime | None = None
     photos: tuple[RequestedPhoto, ...] = ()  # fetched later by a worker
+    left_out: frozenset[str] = frozenset()
 
 
 class UpsertOutcome(StrEnum):
@@ -131,7 +133,8 @@ class _Batch:
         if is_moved and not self.is_moving_sellers:
             raise DomainError("The listing belongs to another seller.")
         status_changed = row.status is not None and self._set_status(listing, row.status)
-        if not apply_content(listing, _content(row, category)) and not status_changed and not is_moved:
+        content = {name: value for name, value in _content(row, category).items() if name not in row.left_out}
+        if not apply_content(listing, content) and not status_changed and not is_moved:
             return UpsertOutcome.UNCHANGED
         listing.seller = seller
         self.updated.append(listing)

@@ -78,7 +78,7 @@ def check_photo_url(url: str, *, port: int = PORT) -> SplitResult:
     if not is_plain:
         raise BadPhotoUrl("The address of a photo begins with https:// and names no port or password.")
     if parts.hostname not in settings.ENVIRONMENT.photo_hosts:
-        raise BadPhotoUrl(f"Photos are not fetched from {parts.hostname}; the operator sets PHOTO_HOSTS.")
+        raise BadPhotoUrl(f"Photos are not fetched from {parts.hostname}: this host is not in PHOTO_HOSTS.")
     return parts
 
 

@@ -81,6 +81,9 @@ class TestPhotos:
         assert Photo.objects.get() == photo
 
 
+KEPT = ("description", "condition", "place_id", "latitude", "longitude")
+
+
 class TestBatches:
     ROW = NEW | {"external_id": "advert-1", "seller": "shop-77"}
 
@@ -113,6 +116,47 @@ class TestBatches:
     def test_a_rejected_row_names_its_field_and_the_reason(self, as_service, db):
         reason = self.put(as_service, self.ROW | {"price": "free"}).json()["results"][0]["reason"]
         assert reason == "price: A valid number is required."
+
+    def test_a_reason_is_the_path_of_the_field_and_a_sentence(self, as_service, db):
+        photos = [
+            {"id": "front", "url": "https://elsewhere.example/a.jpg"},
+            {"id": "a/b", "url": "https://elsewhere.example/b.jpg"},
+        ]
+        reason = self.put(as_service, self.ROW | {"photos": photos}).json()["results"][0]["reason"]
+        assert reason.startswith("photos.0.url: Photos are not fetched from elsewhere.example")
+        assert "; photos.1.id: An id holds" in reason and "; photos.1.url: " in reason
+
+    FULL = {"description": "Oak.", "condition": "good", "place": "leeds"}
+
+    def test_what_a_row_leaves_out_stays_as_it_is(self, as_service, leeds):
+        self.results(as_service, self.ROW | self.FULL)
+        before = Listing.objects.values(*KEPT).get()
+        assert self.results(as_service, self.ROW) == [("advert-1", "unchanged")]
+        assert self.results(as_service, self.ROW | {"status": "sold"}) == [("advert-1", "updated")]
+        assert Listing.objects.values(*KEPT).get() == before
+        assert before["place_id"] == leeds.pk and before["description"] == "Oak."
+
+    @pytest.mark.parametrize(
+        ("cleared", "empty"),
+        [
+            ({"description": None}, {"description": ""}),
+            ({"description": ""}, {"description": ""}),
+            ({"condition": None}, {"condition": "unknown"}),
+            ({"place": None}, {"place_id": None}),
+            ({"latitude": None, "longitude": None}, {"latitude": None, "longitude": None}),
+        ],
+        ids=str,
+    )
+    def test_null_clears_a_field_and_no_other(self, as_service, leeds, cleared, empty):
+        self.results(as_service, self.ROW | self.FULL)
+        before = Listing.objects.values(*KEPT).get()
+        assert self.results(as_service, self.ROW | cleared) == [("advert-1", "updated")]
+        assert Listing.objects.values(*KEPT).get() == before | empty
+
+    def test_a_new_listing_without_them_has_none_of_the_fields_that_are_left_out(self, as_service, db):
+        self.results(as_service, self.ROW)
+        expected = {"description": "", "condition": "unknown"} | dict.fromkeys(KEPT[2:])
+        assert Listing.objects.values(*KEPT).get() == expected
 
     def test_a_repeated_row_is_unchanged_and_one_of_an_older_source_version_is_stale(self, as_service):
         assert self.results(as_service, self.ROW | {"source_version": 3}) == [("advert-1", "created")]
