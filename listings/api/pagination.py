@@ -12,9 +12,17 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from listings.errors import Invalid
 from listings.models import Listing
 
 _POSITION = re.compile(r"(\S{1,40}) (\d{1,18})", re.ASCII)
+
+
+class BadCursor(Invalid):
+    """The cursor was not made here."""
+
+    def __init__(self) -> None:
+        super().__init__("This is no cursor of a page before.", field="cursor")
 
 
 class NewestFirst(CursorPagination):
@@ -34,7 +42,7 @@ class NewestFirst(CursorPagination):
         self, queryset: QuerySet[Listing], request: Request, view: APIView | None = None
     ) -> list[Listing]:
         self.base_url = request.build_absolute_uri()
-        self.page_size = self.get_page_size(request) or self.page_size
+        self.page_size = self.get_page_size(request)
         self.cursor = self.decode_cursor(request)
         is_back = self.cursor is not None and self.cursor.reverse
         listings = list(self._from_cursor(queryset)[: self.page_size + 1])
@@ -45,12 +53,24 @@ class NewestFirst(CursorPagination):
         return self.page
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """The cursor of the request. Sets `position`. Raises NotFound when the cursor is invalid."""
-        cursor = super().decode_cursor(request)
+        """The cursor of the request. Sets `position`. Raises Invalid for a cursor that is none."""
+        try:
+            cursor = super().decode_cursor(request)
+        except NotFound:
+            raise BadCursor from None
         self.position = None if cursor is None else _position(str(cursor.position or ""))
         if cursor is not None and (cursor.offset or self.position is None):
-            raise NotFound(self.invalid_cursor_message)
+            raise BadCursor
         return cursor
+
+    def get_page_size(self, request: Request) -> int:
+        """The limit of the request. Raises Invalid for one that is no number from 1 to 100."""
+        limit = request.query_params.get(self.page_size_query_param)
+        if limit is None:
+            return self.page_size
+        if not re.fullmatch(r"\d{1,3}", limit, re.ASCII) or not 1 <= int(limit) <= self.max_page_size:
+            raise Invalid(f"A limit is a number from 1 to {self.max_page_size}.", field="limit")
+        return int(limit)
 
     def get_next_link(self) -> str | None:
         return self._link(-1, is_back=False) if self.has_next else None

@@ -1,11 +1,13 @@
 """Serialisers that refuse unknown fields."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.request import Request
 
 _MAXIMUM_ERRORS = 20  # unknown fields listed in a response
+_NO_SUCH_PARAMETER = "There is no such parameter here."
 
 
 class BoundedList(serializers.ListField):
@@ -18,6 +20,14 @@ class BoundedList(serializers.ListField):
         if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
             self.fail("max_length", max_length=self.max_length)
         return super().to_internal_value(data)
+
+
+def refuse_unknown_parameters(request: Request, known: Collection[str] = ()) -> None:
+    """Raise ValidationError for a parameter of the query that nobody reads, such as a misspelt one."""
+    unknown = sorted(set(request.query_params) - set(known))
+    if unknown:
+        errors = {name: [_NO_SUCH_PARAMETER] for name in unknown[:_MAXIMUM_ERRORS]}
+        raise serializers.ValidationError(errors)
 
 
 class StrictSerializer(serializers.Serializer):

@@ -27,6 +27,7 @@ from listings.api.serializers import (
     PhotoUpload,
     Sale,
 )
+from listings.api.strict import refuse_unknown_parameters
 from listings.batches.listings import RowResult, UpsertOutcome, upsert_batch
 from listings.callers import READ_METHODS, Caller, CallerRequest
 from listings.errors import Forbidden, Invalid
@@ -52,6 +53,12 @@ class CatalogueApi(APIView):
     request: CallerRequest
     permission_classes = [ReadsOrWritesCatalogue]
     rate_limit = "listing writes"
+    query_parameters: tuple[str, ...] = ()  # of GET; any other is refused
+
+    def initial(self, request, *arguments, **options):
+        super().initial(request, *arguments, **options)
+        if request.method == "GET":
+            refuse_unknown_parameters(request, self.query_parameters)
 
     def changeable(self, external_id: str) -> Listing:
         """The listing, for a caller who may change it. Raises NoSuchListing, Forbidden."""
@@ -70,6 +77,7 @@ class ListingsApi(CatalogueApi, ListAPIView):
     pagination_class = NewestFirst
     filter_backends = [DjangoFilterBackend]
     filterset_class = ListingFilter
+    query_parameters = (*ListingFilter.base_filters, "limit", "cursor")
 
     def get_queryset(self):
         return queries.visible()
@@ -229,6 +237,10 @@ class CategoriesApi(ListAPIView):
     serializer_class = CategoryCard
     queryset = Category.objects.order_by("path")
     pagination_class = None
+
+    def initial(self, request, *arguments, **options):
+        super().initial(request, *arguments, **options)
+        refuse_unknown_parameters(request)
 
 
 def _received_photo(request: CallerRequest, upload: UploadedFile) -> processing.ReceivedPhoto:

@@ -123,7 +123,7 @@ class TestBatches:
             {"id": "a/b", "url": "https://elsewhere.example/b.jpg"},
         ]
         reason = self.put(as_service, self.ROW | {"photos": photos}).json()["results"][0]["reason"]
-        assert reason.startswith("photos.0.url: Photos are not fetched from elsewhere.example")
+        assert reason.startswith("photos.0.url: Photos are not fetched from elsewhere.example: this host")
         assert "; photos.1.id: An id holds" in reason and "; photos.1.url: " in reason
 
     FULL = {"description": "Oak.", "condition": "good", "place": "leeds"}
