@@ -18,7 +18,7 @@ from listings.models import Actor, Listing
 from marketplace.celery import app
 from marketplace.models import PersonToken, ServiceKey
 from marketplace.web import rate_limits
-from recommendations.encoders import query_channel, query_client, selection
+from recommendations.encoders import query_channel, query_client, query_worker, selection
 from recommendations.encoders.manifest import EncoderManifest
 from recommendations.feed import experiments
 from recommendations.indexing import embedding_jobs
@@ -204,6 +204,7 @@ def fresh_rules():
 def encode_worker_running() -> Iterator[None]:
     """A worker of the queue `encode`, in a thread of this process. Needs transactional_db: it has a
     connection of its own."""
+    query_worker.warm_up()  # as a worker does when it starts
     with start_worker(app, queues=[query_channel.QUEUE], perform_ping_check=False, shutdown_timeout=60):
         yield
 

@@ -2,11 +2,11 @@
 
 Run as `python -m listings.photos.decoder MEMORY_BYTES MOST_PIXELS` by decoder_process.py. It reads requests
 from its standard input and answers on its standard output: a length of eight bytes, then so many bytes. It
-reads no settings. It ends when its input does, when nobody asks for a while, and after a large photo, so that
-memory goes back.
+reads no settings, and ends when its input does or when nobody asks for a while.
 """
 
 import contextlib
+import io
 import json
 import resource
 import select
@@ -15,11 +15,13 @@ import struct
 import sys
 from typing import BinaryIO
 
+from PIL import Image
+
 from listings.photos import processing
 from listings.photos.processing import BadPhoto, ReceivedPhoto
 
 LENGTH = struct.Struct(">Q")
-IDLE_S = 30.0
+IDLE_S = 600.0
 MOST_CPU_S = 20.0  # of one photo: 40 megapixels take one or two
 
 
@@ -28,21 +30,16 @@ def serve(requests: BinaryIO, replies: BinaryIO, *, most_pixels: int) -> None:
     while select.select([requests], [], [], IDLE_S)[0] and (head := requests.read(LENGTH.size)):
         data = requests.read(*LENGTH.unpack(head))
         signal.setitimer(signal.ITIMER_PROF, MOST_CPU_S)  # its signal ends the process
-        reply, is_last = _reply_to(data, most_pixels)
+        reply = _reply_to(data, most_pixels)
         replies.write(LENGTH.pack(len(reply)) + reply)
         replies.flush()
-        if is_last:
-            return
 
 
-def _reply_to(data: bytes, most_pixels: int) -> tuple[bytes, bool]:
-    """The reply, and whether it took much memory."""
+def _reply_to(data: bytes, most_pixels: int) -> bytes:
     try:
-        image = processing.opened(data, most_pixels=most_pixels)
-        is_large = image.width * image.height > processing.LARGE_PIXELS
-        return packed(processing.decode(data, image)), is_large
+        return packed(processing.decode(data, processing.opened(data, most_pixels=most_pixels)))
     except BadPhoto as error:
-        return _line({"refused": error.detail}), True
+        return _line({"refused": error.detail})
 
 
 def packed(received: ReceivedPhoto) -> bytes:
@@ -89,9 +86,17 @@ def limit_memory(limit_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not write the photo to the disk
 
 
+def _warm_up() -> None:
+    """Load what the first photo would load."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(buffer, "JPEG")
+    _reply_to(buffer.getvalue(), most_pixels=64 * 64)
+
+
 def main() -> None:
     """Decode photos from standard input until it ends."""
     limit_memory(int(sys.argv[1]))
+    _warm_up()
     with contextlib.suppress(BrokenPipeError):
         serve(sys.stdin.buffer, sys.stdout.buffer, most_pixels=int(sys.argv[2]))
 

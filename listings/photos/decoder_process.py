@@ -13,12 +13,14 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, cast
 
 from django.conf import settings
 
 from listings.errors import Unavailable
-from listings.photos import decoder
+from listings.photos import decoder, processing
 from listings.photos.decoder import LENGTH
+from listings.photos.header import read_header
 from listings.photos.processing import BadPhoto, ReceivedPhoto
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,16 +68,30 @@ class PhotoDecoder:
             raise DecoderBusy
         try:
             with self._turn:
-                return decoder.unpacked(self._ask_twice(data))
+                try:
+                    return decoder.unpacked(self._ask_twice(data))
+                finally:
+                    self._renew_after(data)
         finally:
             self._places.release()
 
     def close(self) -> None:
         """End the process, if one runs."""
-        if self._running is not None:
-            self._running.kill()
-            self._running.communicate()
-            self._running = None
+        ended, self._running = self._running, None
+        if ended is None:
+            return
+        ended.kill()
+        for pipe in (ended.stdin, ended.stdout):
+            with suppress(OSError):  # what was not sent yet cannot be sent any more
+                cast("IO[bytes]", pipe).close()
+        ended.wait()
+
+    def _renew_after(self, data: bytes) -> None:
+        """Give memory back after a large photo. The next process starts at once: it takes a while to load."""
+        header = read_header(data)
+        if header is not None and header.pixel_count > processing.LARGE_PIXELS:
+            self.close()
+        self._process()
 
     def _ask_twice(self, data: bytes) -> bytes:
         """The reply. A decoder that nobody asked for a while may end just as it is asked."""

@@ -48,7 +48,8 @@ def warm_up() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), "grey").save(buffer, "JPEG")
     try:
-        selection.load_active().encode_query("a warm welcome", buffer.getvalue())
+        photo = decode_apart(buffer.getvalue()).sizes[Size.MEDIUM]
+        selection.load_active().encode_query("a warm welcome", photo)
     except EncoderUnavailable as error:
         logger.info("There is no encoder to load yet: %s", error)
     except Exception:  # words may work where photos do not

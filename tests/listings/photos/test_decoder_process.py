@@ -69,8 +69,16 @@ class TestMemory:
         assert pid_of(photo_decoder) == before
 
     def test_the_process_ends_after_a_large_photo_so_that_its_memory_goes_back(self, photo_decoder):
+        photo_decoder.decode(jpeg())
+        before = photo_decoder._running
         photo_decoder.decode(LARGE)
-        assert photo_decoder._running.wait() == 0
+        assert before.returncode is not None
+        assert pid_of(photo_decoder) != before.pid  # the next one is loading already
+
+    def test_a_decoder_whose_process_ended_meanwhile_starts_another(self, photo_decoder):
+        photo_decoder.decode(jpeg())
+        photo_decoder._running.kill()
+        photo_decoder._running.wait()
         assert photo_decoder.decode(jpeg()).width == 90
 
     def test_a_photo_that_takes_more_memory_than_the_limit_is_refused(self):
