@@ -27,5 +27,5 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=4)"]
 CMD ["gunicorn", "marketplace.wsgi:application", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "4", \
-     "--worker-class", "marketplace.web.gunicorn_worker.HeadFirstWorker", \
-     "--timeout", "60", "--graceful-timeout", "5", "--no-control-socket"]
+     "--timeout", "60", "--worker-class", "marketplace.web.gunicorn_worker.HeadFirstWorker", \
+     "--graceful-timeout", "5", "--no-control-socket"]
