@@ -1,7 +1,9 @@
-"""Coverage of the intervals of a replay: how often they hold what a policy really earns, on simulated logs.
+"""Whether intervals hold what they say, on simulated logs.
 
-Places are filled by the exploration that serves, with the propensities that it counts. Three policies are
-estimated: one that places what is clicked, one that chance follows often, and one that chance follows rarely.
+Of a replay: how often they hold what a policy really earns. Places are filled by the exploration that serves,
+with the propensities that it counts. Three policies are estimated: one that places what is clicked, one that
+chance follows often, and one that chance follows rarely. Of experiments: how often they find a difference
+between equal variants (see equal_variants.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks import equal_variants
 from benchmarks.protocol import report_options, run
 from ml.arrays import Matrix, Rows, Vector
 from ml.evaluation.off_policy import (
@@ -51,7 +54,7 @@ class SimulatedLog:
 
 
 def main() -> dict[str, float]:
-    return coverage(log_count=LOGS, slate_count=SLATES)
+    return coverage(log_count=LOGS, slate_count=SLATES) | equal_variants.rejections()
 
 
 def coverage(*, log_count: int, slate_count: int, policies: Sequence[str] = POLICIES) -> dict[str, float]:

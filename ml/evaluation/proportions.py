@@ -1,11 +1,11 @@
-"""Confidence intervals of proportions and ratios in randomised groups, and the sample ratio test."""
+"""Confidence intervals of proportions in randomised groups, and the sample ratio test."""
 
 import math
 
 import numpy as np
 from scipy.special import chdtrc, ndtri
 
-from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
+from ml.arrays import Rows, ShapeError, Vector, require_vector
 
 LEVEL = 0.95
 
@@ -59,33 +59,6 @@ def sample_ratio_p_value(counts: Rows, weights: Vector) -> float:
     if len(counts) == 1 or not counts.sum():
         return 1.0
     return float(chdtrc(len(counts) - 1, ((counts - expected) ** 2 / expected).sum()))
-
-
-def resampled_ratios(
-    numerators: Matrix, denominators: Vector, *, rng: np.random.Generator, sample_count: int = 1000
-) -> Matrix:
-    """sum(numerator) / sum(denominator) in bootstrap samples of the actors.
-
-    The bootstrap over whole clusters (Field & Welsh 2007): everything that an actor did is drawn together.
-    numerators (a, c) float64; denominators (a,) float64, >= 0 -> (sample_count, c) float64, NaN over 0.
-    Raises ShapeError.
-    """
-    require_matrix(numerators, dtypes=[np.float64])
-    require_vector(denominators, length=len(numerators), dtypes=[np.float64])
-    columns = np.column_stack([numerators, denominators])  # (a, c + 1)
-    sums = np.zeros((sample_count, columns.shape[1]))
-    if actor_count := len(columns):
-        for sample in sums:  # one by one, so that memory holds only one count per actor
-            sample[:] = (
-                np.bincount(rng.integers(actor_count, size=actor_count), minlength=actor_count) @ columns
-            )
-    denominator_sums = sums[:, -1:]
-    return np.divide(
-        sums[:, :-1],
-        denominator_sums,
-        out=np.full((sample_count, numerators.shape[1]), np.nan),
-        where=denominator_sums > 0,
-    )
 
 
 def _require_part(successes: int, total: int) -> None:

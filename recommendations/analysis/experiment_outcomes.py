@@ -9,25 +9,16 @@ import numpy as np
 from django.db import connection
 
 from listings.errors import Missing
-from ml.arrays import Matrix
-from ml.evaluation.estimate import IntervalEstimate
-from ml.evaluation.proportions import proportion_difference, resampled_ratios, sample_ratio_p_value, wilson
+from ml.evaluation.proportions import sample_ratio_p_value
+from recommendations.analysis.experiment_arms import OUTCOMES, Arm, Totals, arms_of
 from recommendations.core.identity import PERSON_KEY
 from recommendations.core.json_values import to_json_values
 from recommendations.interactions.retractions import is_not_retracted
 from recommendations.interactions.simulation import SOURCE as SIMULATION
-from recommendations.models.events import Interaction
 from recommendations.models.experiments import CONTROL, Experiment
 
-Kind = Interaction.Kind
-OUTCOMES: tuple[str, ...] = (Kind.VIEW.value, Kind.CLICK.value, Kind.FAVOURITE.value, Kind.PURCHASE.value)
 FOLLOWS_WITHIN = timedelta(days=7)
 SIGNIFICANCE = 0.001  # significance level of the sample ratio test
-LEAST_ACTORS_WITH_EVENT = (
-    5  # actors with the event; with fewer, a bootstrap over actors gives no usable interval
-)
-SAMPLE_COUNT = 1000
-SEED = 7
 
 
 class NoSuchExperiment(Missing):
@@ -36,21 +27,6 @@ class NoSuchExperiment(Missing):
     def __init__(self, name: str):
         latest = ", ".join(Experiment.objects.order_by("-starts_at").values_list("name", flat=True)[:10])
         super().__init__(f"There is no experiment {name!r}; there are: {latest or 'none yet'}.")
-
-
-@dataclass(frozen=True)
-class Arm:
-    """The outcomes of one variant, over actors who saw no other one. Figures are by kind of event."""
-
-    name: str
-    weight: float
-    actor_count: int  # who were served a page
-    slate_count: int
-    served_count: int  # pairs of slate and served listing
-    of_actors: dict[str, IntervalEstimate]  # the share of actors with at least one such event
-    of_served: dict[str, IntervalEstimate]  # the share of served listings with such an event
-    of_actors_over_control: dict[str, IntervalEstimate]  # differences from the control; empty for the control
-    of_served_over_control: dict[str, IntervalEstimate]
 
 
 @dataclass(frozen=True)
@@ -77,26 +53,6 @@ class ExperimentOutcome:
     def to_json(self) -> dict[str, Any]:
         """Times in ISO 8601; unknown figures are null."""
         return to_json_values(asdict(self) | {"is_uneven": self.is_uneven, "control": CONTROL})
-
-
-@dataclass(frozen=True)
-class _Totals:
-    """Counts per actor of one variant with a actors, all float64.
-
-    slates and served (a,); hits (a, len(OUTCOMES)): served listings with each kind of event.
-    """
-
-    slates: np.ndarray
-    served: np.ndarray
-    hits: Matrix
-
-    def __len__(self) -> int:
-        return len(self.slates)
-
-    @property
-    def did(self) -> np.ndarray:
-        """The number of actors with at least one event of each kind: (len(OUTCOMES),) int"""
-        return (self.hits > 0).sum(axis=0)
 
 
 # A visitor who logged in counts as the member. A listing in two pages of one slate counts once. An event is
@@ -167,7 +123,7 @@ def read_outcome(name: str, *, now: datetime) -> ExperimentOutcome:
         starts_at=experiment.starts_at,
         ends_at=experiment.ends_at,
         asked_at=now,
-        arms=_arms(totals, weights),
+        arms=arms_of(totals, weights),
         mixed_count=mixed_count,
         sample_ratio_p=sample_ratio_p_value(counts, np.array([*weights.values()])) if weights else nan,
         is_complete=all(row[2] + FOLLOWS_WITHIN <= now for row in rows),
@@ -207,78 +163,6 @@ def _of_one_variant(rows: list[tuple]) -> tuple[list[tuple], int]:
     return [row for row in rows if row[0] not in mixed], len(mixed)
 
 
-def _totals(rows: list[tuple]) -> _Totals:
+def _totals(rows: list[tuple]) -> Totals:
     table = np.array([row[5:] for row in sorted(rows)], np.float64).reshape(-1, 2 + len(OUTCOMES))
-    return _Totals(slates=table[:, 0], served=table[:, 1], hits=table[:, 2:])
-
-
-def _arms(totals: dict[str, _Totals], weights: dict[str, float]) -> list[Arm]:
-    rng = np.random.default_rng(SEED)
-    samples = {
-        name: resampled_ratios(part.hits, part.served, rng=rng, sample_count=SAMPLE_COUNT)
-        for name, part in totals.items()
-    }
-    return [
-        Arm(
-            name=name,
-            weight=weights[name],
-            actor_count=len(part),
-            slate_count=int(part.slates.sum()),
-            served_count=int(part.served.sum()),
-            of_actors=_of_actors(part),
-            of_served=_of_served(part, samples[name]),
-            **_over_control(name, totals, samples),
-        )
-        for name, part in totals.items()
-    ]
-
-
-def _of_actors(part: _Totals) -> dict[str, IntervalEstimate]:
-    return {
-        kind: IntervalEstimate(_share(did, len(part)), *wilson(did, len(part)))
-        for kind, did in zip(OUTCOMES, part.did.tolist(), strict=True)
-    }
-
-
-def _of_served(part: _Totals, samples: Matrix) -> dict[str, IntervalEstimate]:
-    """samples (s, len(OUTCOMES)): bootstrap samples of these rates."""
-    values = [_share(hits, part.served.sum()) for hits in part.hits.sum(axis=0)]
-    bounds = _bounds(samples, part.did >= LEAST_ACTORS_WITH_EVENT)
-    return {
-        kind: IntervalEstimate(value, *bound)
-        for kind, value, bound in zip(OUTCOMES, values, bounds, strict=True)
-    }
-
-
-def _over_control(
-    name: str, totals: dict[str, _Totals], samples: dict[str, Matrix]
-) -> dict[str, dict[str, IntervalEstimate]]:
-    part, control = totals[name], totals.get(CONTROL)
-    if control is None or part is control:
-        return {"of_actors_over_control": {}, "of_served_over_control": {}}
-    by_actors, by_served = {}, {}
-    enough = (part.did >= LEAST_ACTORS_WITH_EVENT) & (control.did >= LEAST_ACTORS_WITH_EVENT)
-    bounds = _bounds(samples[name] - samples[CONTROL], enough)
-    for place, kind in enumerate(OUTCOMES):
-        of_either = (int(part.did[place]), len(part), int(control.did[place]), len(control))
-        shares = _share(*of_either[:2]) - _share(*of_either[2:])
-        by_actors[kind] = IntervalEstimate(shares, *proportion_difference(*of_either))
-        rates = [_share(each.hits[:, place].sum(), each.served.sum()) for each in (part, control)]
-        by_served[kind] = IntervalEstimate(rates[0] - rates[1], *bounds[place])
-    return {"of_actors_over_control": by_actors, "of_served_over_control": by_served}
-
-
-def _bounds(samples: Matrix, enough: np.ndarray) -> list[tuple[float, float]]:
-    """The bootstrap's 95 % interval of each column (Efron 1979), NaN where `enough` is false.
-
-    samples (s, c), enough (c,) bool -> c pairs
-    """
-    low, high = np.quantile(samples, [0.025, 0.975], axis=0)
-    return [
-        (float(low[place]), float(high[place])) if enough[place] else (nan, nan)
-        for place in range(len(enough))
-    ]
-
-
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else nan
+    return Totals(slates=table[:, 0], served=table[:, 1], hits=table[:, 2:])

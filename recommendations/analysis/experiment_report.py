@@ -1,19 +1,16 @@
 """Report of an experiment: sentences, tables, and a chart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isnan
 from pathlib import Path
 
 from django.conf import settings
 
 from ml.evaluation.estimate import IntervalEstimate
-from recommendations.analysis.experiment_outcomes import (
-    FOLLOWS_WITHIN,
-    LEAST_ACTORS_WITH_EVENT,
-    OUTCOMES,
-    Arm,
-    ExperimentOutcome,
-)
+from ml.evaluation.ratios import CAPPED
+from recommendations.analysis.experiment_arms import LEAST_ACTORS_WITH_EVENT, OUTCOMES, Arm
+from recommendations.analysis.experiment_differences import PRIMARY
+from recommendations.analysis.experiment_outcomes import FOLLOWS_WITHIN, ExperimentOutcome
 from recommendations.analysis.rendering import (
     ReportTable,
     chart,
@@ -27,9 +24,16 @@ from recommendations.models.experiments import CONTROL
 TITLES = {"view": "view", "click": "click", "favourite": "favourite", "purchase": "purchase"}
 BASES = {
     "of_actors": "Of actors: the share who did it at least once (intervals of Wilson and Newcombe)",
-    "of_served": "Of served listings: the share with which it was done (intervals by bootstrap over actors)",
+    "of_served": "Of served listings: the share with which it was done (intervals of Student and Welch, over "
+    "actors)",
 }
 SHORT = {"of_actors": "share of actors", "of_served": "share of served listings"}
+HOW_TO_READ = (
+    f"The experiment is decided by one primary measure: {SHORT[PRIMARY[0]]} with a {PRIMARY[1]}. Differences "
+    "in all other measures are adjusted for their number by Holm's procedure, so that any of them excludes 0 "
+    f"by chance in 5 % of experiments at most. The {CAPPED:.0%} of actors who were served most count with "
+    "as many listings as the next one, at their own rate."
+)
 CONTROL_COLOUR, VARIANT_COLOUR = "#6b6b6b", "#1f4e79"
 
 
@@ -66,7 +70,7 @@ def sentences(outcome: ExperimentOutcome) -> list[str]:
         )
     elif not outcome.is_uneven:
         lines.append(f"The division is as the weights say (chi-square, p = {outcome.sample_ratio_p:.2g}).")
-    return [*lines, *warnings_of(outcome)]
+    return [*lines, HOW_TO_READ, *warnings_of(outcome)]
 
 
 def tables(outcome: ExperimentOutcome) -> Iterator[ReportTable]:
@@ -86,12 +90,15 @@ def tables(outcome: ExperimentOutcome) -> Iterator[ReportTable]:
         yield table
 
 
-def _cells(figures: dict[str, IntervalEstimate], sign: str = "") -> list[str]:
+def _cells(figures: Mapping[str, IntervalEstimate], sign: str = "") -> list[str]:
     return [format_interval(figures[kind], sign=sign, as_percent=True) for kind in OUTCOMES]
 
 
 def footnote() -> str:
-    return f"In brackets: 95 % intervals; ? where fewer than {LEAST_ACTORS_WITH_EVENT} actors did it."
+    return (
+        "In brackets: 95 % intervals; of differences in other than the primary measure, adjusted ones. "
+        f"? where fewer than {LEAST_ACTORS_WITH_EVENT} actors did it."
+    )
 
 
 def draw(outcome: ExperimentOutcome, path: Path) -> None:

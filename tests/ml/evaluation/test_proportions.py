@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.arrays import ShapeError
-from ml.evaluation.proportions import proportion_difference, resampled_ratios, sample_ratio_p_value, wilson
+from ml.evaluation.proportions import proportion_difference, sample_ratio_p_value, wilson
 
 some_of_all = st.integers(1, 500).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 
@@ -62,30 +62,3 @@ class TestSampleRatio:
     def test_the_sample_ratio_test_refuses_negative_counts_zero_weights_and_no_groups(self, counts, weights):
         with pytest.raises(ShapeError):
             sample_ratio_p_value(np.array(counts, np.int64), np.array(weights, np.float64))
-
-
-class TestResampling:
-    def ratios(self, numerators, denominators):
-        rng = np.random.default_rng(0)
-        return resampled_ratios(numerators, denominators, rng=rng, sample_count=2000)
-
-    def test_resampled_ratios_spread_as_the_binomial_says(self):
-        hits = np.random.default_rng(1).binomial(20, 0.2, size=(400, 1)).astype(np.float64)
-        ratios = self.ratios(hits, np.full(400, 20.0))
-        assert ratios.mean() == pytest.approx(hits.sum() / 8000, abs=1e-3)
-        assert ratios.std() == pytest.approx(math.sqrt(0.2 * 0.8 / 8000), rel=0.15)
-
-    def test_resampled_ratios_draw_the_outcomes_of_an_actor_together(self):
-        """Each actor has twenty equal outcomes, which are worth one trial."""
-        hits = 20.0 * np.random.default_rng(2).binomial(1, 0.2, size=(400, 1))
-        ratios = self.ratios(hits, np.full(400, 20.0))
-        assert ratios.std() == pytest.approx(math.sqrt(0.2 * 0.8 / 400), rel=0.15)
-
-    def test_resampled_ratios_draw_all_columns_together(self):
-        hits = np.random.default_rng(3).integers(0, 5, size=(50, 1)).astype(np.float64)
-        ratios = self.ratios(np.hstack([hits, 2 * hits]), np.full(50, 5.0))
-        np.testing.assert_allclose(ratios[:, 1], 2 * ratios[:, 0])
-
-    def test_resampled_ratios_of_nobody_and_of_nothing_served_are_unknown(self):
-        assert np.isnan(self.ratios(np.empty((0, 2)), np.empty(0))).all()
-        assert np.isnan(self.ratios(np.zeros((3, 2)), np.zeros(3))).all()

@@ -34,7 +34,7 @@ class TestFigures:
         clicked = bold.of_actors["click"]
         assert (clicked.value, clicked.low, clicked.high) == (0.8, *wilson(8, 10))
         over = bold.of_actors_over_control["click"]
-        assert (over.low, over.high) == proportion_difference(8, 10, 6, 10)
+        assert (over.low, over.high, over.level) == (*proportion_difference(8, 10, 6, 10), 0.95)
         rate = bold.of_served["click"]
         assert rate.value == 16 / 60
         # Of ten actors with 2 of 6 by a chance of 0.8: the standard error is 1/3 x sqrt(0.16 / 10).
@@ -48,6 +48,22 @@ class TestFigures:
         favourite = arms()["bold"].of_served["favourite"]
         assert favourite.value == 0
         assert isnan(favourite.low) and isnan(favourite.high)
+
+    def test_intervals_of_other_than_the_primary_measure_are_adjusted_for_their_number(self, crowd, arms):
+        """Only clicks can be compared: of everything else there was nothing, or too little."""
+        bold = arms()["bold"]
+        assert bold.of_actors_over_control["click"].level == 0.95
+        compared = [
+            *bold.of_served_over_control.values(),
+            *(each for kind, each in bold.of_actors_over_control.items() if kind != "click"),
+        ]
+        levels = [each.level for each in compared if not isnan(each.level)]
+        assert levels == pytest.approx([1 - 0.05 / len(levels)] * len(levels))
+
+    def test_a_measure_that_nobody_did_is_not_compared(self, crowd, arms):
+        purchase = arms()["bold"].of_actors_over_control["purchase"]
+        assert purchase.value == 0
+        assert isnan(purchase.low) and isnan(purchase.level)
 
     def test_reading_experiment_outcomes_again_gives_the_same(self, crowd, arms):
         assert repr(arms()) == repr(arms())

@@ -21,6 +21,11 @@ class TestWarnings:
         assert "The division is as the weights say" in self.report_text(now)
         assert "MISMATCH" not in self.report_text(now)
 
+    def test_an_experiment_report_names_the_primary_measure_and_the_adjustment(self, crowd, now):
+        text = self.report_text(now)
+        assert "one primary measure: share of actors with a click" in text
+        assert "Holm" in text
+
     def test_an_experiment_report_warns_of_a_sample_ratio_mismatch(self, serve, sofas, now):
         for number in range(12):
             serve(Actor.objects.create(external_id=f"shopper-{number}"), sofas[:1], "bold")
