@@ -49,7 +49,16 @@ from recommendations.training.collaborative import TooFewEvents, train_collabora
 
 SERVED_FROM, TRAINED_AT = timedelta(days=7), timedelta(days=11)
 RANKER = "ranker"
-ONE_SOURCE = {"content_only": "content", "covisitation_only": "covisitation", "als_only": "collaborative"}
+# What the feed is blended of, each by itself; `newest` is the source fresh.
+ONE_SOURCE = {
+    "content_only": "content",
+    "covisitation_only": "covisitation",
+    "als_only": "collaborative",
+    "affinity_only": "affinity",
+    "place_only": "place",
+    "trending_only": "trending",
+}
+SEED = 3
 TOLD_EVERY = 200
 
 
@@ -198,11 +207,21 @@ def figures(judge: Judge, answers: Answers) -> dict:
         **judge.character(feed, answers.second),
         "single": single,
         "over_best_single": accuracy["ndcg20"] / best if best else 0.0,
+        "over_every_source": over_every_source(judge, answers),
         "p50_ms": 1000 * float(np.median(answers.seconds)),
         "feed_users": len(feed),
         "data": "simulated shoppers",
     }
     return _rounded(result)
+
+
+def over_every_source(judge: Judge, answers: Answers) -> dict[str, Any]:
+    """By how much the feed's NDCG exceeds that of the best source, with the paired interval over shoppers."""
+    ndcg = {name: judge.ndcg(rows) for name, rows in answers.ranked.items() if name != RANKER}
+    feed = ndcg.pop("feed")
+    best = max(ndcg, key=lambda name: float(np.mean(ndcg[name])))
+    low, high = ranking_metrics.bootstrap_difference(feed, ndcg[best], rng=np.random.default_rng(SEED))
+    return {"source": best, "lead": float(np.mean(feed - ndcg[best])), "low": low, "high": high}
 
 
 def _rounded(value: Any) -> Any:

@@ -78,6 +78,8 @@ def ndcg(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
 def average_precision(ranked: Rows, relevant: csr_matrix, k: int) -> Vector:
     """Sum of the precisions at the hits among the first k, over the greatest possible number of hits.
 
+    Convention: it divides by min(relevant items, k), so that a perfect ranking has 1. Others, trec_eval among
+    them, divide by all relevant items, which gives less where there are more than k.
     Its mean over actors is MAP@k (Manning, Raghavan & Schütze 2008, section 8.4, cut off at k); see `recall`.
     """
     hits = _hits(ranked, relevant, k)

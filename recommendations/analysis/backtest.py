@@ -131,13 +131,15 @@ def _with_source_weights(
 ) -> TrainingConfig:
     """The recipe with source weights that were fitted on the last share of the events before the moment.
 
-    The weights are the manual ones where there are no earlier events to fit a model on.
+    The weights are the manual ones where there are no earlier events to fit a model on. Those of the recipe
+    are set aside: they were fitted on events after the moment.
     """
+    recipe = recipe.replaced(blend=())
     until = point_in_time.split_time(share, until=moment)
     assert until is not None  # there are events before the moment
     earlier = read_history(until=until)
     if not len(earlier):
-        return recipe.replaced(blend=())
+        return recipe
     snapshot = point_in_time.snapshot_at(earlier.until, end=moment)
 
     def fit_earlier(progress: Progress) -> Collaborative:

@@ -30,6 +30,7 @@ METHODS = {
     "cosine": "item-item cosine",
     "covisitation": "co-visitation",
     "als": "ALS",
+    "affinity": "affinity",
     "blend": "the feed",
 }
 EXPLAINED = {
@@ -40,6 +41,7 @@ EXPLAINED = {
 SHORT = {EVERYONE: "all", COLD_LISTINGS: "untouched listings", COLD_ACTORS: "unknown actors"}
 COLOURS = {EVERYONE: "#1f4e79", COLD_LISTINGS: "#d9822b", COLD_ACTORS: "#6f9e6f"}
 CHARTED = ("recall", "ndcg", "map")
+NO_CASE = "no case"  # in a slice without actors
 INTERVALS = "95 % bootstrap intervals over actors"
 
 
@@ -61,6 +63,7 @@ def sentences(result: Backtest) -> list[str]:
         f"{result.answer_count:,} events from then to {format_time(result.end)}.",
         f"Ranked: {measured.listing_count:,} listings; {measured.cold_listing_count:,} of them nobody had "
         "touched.",
+        "Lead: by how much the NDCG of the feed exceeds that of a method, for the same actors.",
         *_warnings(result),
     ]
 
@@ -79,9 +82,13 @@ def tables(
         titles = [title_of(measure, result.measured.k) for measure in measures]
         table = ReportTable(_caption(part), ["method", *titles])
         for method, figures in part.figures.items():
-            cells = [format_cell(figures[measure]) for measure in measures]
+            cells = [_cell(figures[measure], part, format_cell) for measure in measures]
             table.add(METHODS[method], *cells, is_bold=method == "blend")
         yield table
+
+
+def _cell(figure: IntervalEstimate, part: SliceResult, format_cell: Callable[[IntervalEstimate], str]) -> str:
+    return format_cell(figure) if part.actor_count else NO_CASE
 
 
 def markdown(result: Backtest) -> str:

@@ -117,5 +117,6 @@ BASELINES: dict[str, Callable[[EvaluationContext], Baseline]] = {
     "cosine": _neighbourhood(Counting(actor_exponent=0), Normalisation(0.5, 0.5)),
     "covisitation": _source("covisitation"),
     "als": _source("collaborative"),
+    "affinity": _source("affinity"),
     "blend": _feed,
 }

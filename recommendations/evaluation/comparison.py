@@ -31,6 +31,7 @@ ACCURACY = {
     "ndcg": ranking_metrics.ndcg,
     "map": ranking_metrics.average_precision,
 }
+FEED, LEAD = "blend", "lead"  # lead: by how much the NDCG of the feed exceeds a method's, for the same actors
 EVERYONE, COLD_LISTINGS, COLD_ACTORS = "all", "cold listings", "cold actors"
 
 
@@ -67,7 +68,8 @@ def measure(
     """Rank every listing of the snapshot for each actor, by each method, and compare with the holdout.
 
     Accuracy is measured overall, with only cold listings as relevant ones (ranked among all others), and for
-    cold actors; coverage and novelty overall. `seed` is that of the bootstrap.
+    cold actors; coverage and novelty overall. Leads of the feed are differences over the same actors. `seed`
+    is that of the bootstrap.
     """
     ranked = rank_all(context, held_out.actors, methods, k=k, progress=progress)
     cold_rows = _only(held_out.relevant, held_out.is_cold_row)
@@ -76,6 +78,10 @@ def measure(
     def of_slice(name: str, actors: np.ndarray, relevant: csr_matrix) -> SliceResult:
         actor_count = int((np.diff(relevant.indptr) > 0).sum())
         figures = {m: _accuracy(ranked[m][actors], relevant, k, seed) for m in methods}
+        if FEED in methods:
+            own = {m: ranking_metrics.ndcg(ranked[m][actors], relevant, k) for m in methods}
+            for method in methods:
+                figures[method][LEAD] = _mean(own[FEED] - own[method], seed)
         return SliceResult(name, actor_count, figures)
 
     overall = of_slice(EVERYONE, np.arange(len(held_out)), held_out.relevant)
@@ -120,12 +126,12 @@ def compare(
         ranked = rank_all(
             EvaluationContext(snapshot.with_collaborative(model), earlier),
             held_out.actors,
-            ["blend"] if measured else ["blend", "popularity"],
+            [FEED] if measured else [FEED, "popularity"],
             k=k,
             progress=_of_many(progress, place, len(models)),
         )
         ndcg = {method: ranking_metrics.ndcg(rows, held_out.relevant, k) for method, rows in ranked.items()}
-        measured[name] = ndcg.pop("blend")
+        measured[name] = ndcg.pop(FEED)
         measured |= ndcg
     return measured
 

@@ -170,8 +170,11 @@ class TestTheWhole:
         assert measured["ndcg20"] > 0.55
         assert measured["sold_shown"] == measured["repeat_rate"] == 0
         assert set(measured["single"]) == {
-            *("popularity", "newest", "content_only", "covisitation_only", "als_only")
+            *("popularity", "newest", "content_only", "covisitation_only", "als_only"),
+            *("affinity_only", "place_only", "trending_only"),
         }
+        over = measured["over_every_source"]
+        assert over["low"] <= over["lead"] <= over["high"]
         assert measured["data"] == "simulated shoppers"
         assert TrainedModel.objects.get(kind="collaborative").metrics["trained_until"] == (
             "2026-03-13T00:00:00+00:00"

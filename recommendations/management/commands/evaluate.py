@@ -17,7 +17,7 @@ from recommendations.evaluation.baselines import BASELINES
 from recommendations.evaluation.comparison import AT, MOST_ACTORS, SEED
 from recommendations.management.arguments import iso_time
 
-PLAIN_WIDTH = 110  # characters, where stdout is not a terminal
+PLAIN_WIDTH = 130  # characters, where stdout is not a terminal
 
 
 class Command(BaseCommand):

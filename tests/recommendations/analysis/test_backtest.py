@@ -43,14 +43,14 @@ class TestRehearse:
     def test_a_backtest_fits_source_weights_on_events_before_the_split(self, shoppers, monkeypatch):
         fits = []
 
-        def fit_blend(model, moment, *, end, progress):
-            fits.append((model.trained_until, moment, end))
+        def fit_blend(model, moment, *, end, last, progress):
+            fits.append((model.trained_until, moment, end, last))
             return WARMTH_WEIGHTS[::-1]
 
         monkeypatch.setattr(source_weights, "fit_blend", fit_blend)
         result = run_backtest(share=0.8, methods=METHODS, max_actors=10)
         earlier = point_in_time.split_time(0.8, until=result.moment)
-        assert fits == [(earlier, earlier, result.moment)]
+        assert fits == [(earlier, earlier, result.moment, ())]
         assert earlier < result.moment
         assert result.recipe.blend == WARMTH_WEIGHTS[::-1]
 

@@ -1,11 +1,15 @@
 """The report of an evaluation, on the screen and in files."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
 
+from ml.evaluation.estimate import IntervalEstimate
+from recommendations.analysis import backtest_report
 from recommendations.evaluation import point_in_time
+from recommendations.evaluation.comparison import EvaluationResult, SliceResult
 from recommendations.ranking.scoring import WARMTH_WEIGHTS
 
 PNG = b"\x89PNG\r\n"
@@ -40,9 +44,17 @@ class TestReport:
         assert sorted(file.name for file in folder.iterdir()) == names
         assert (folder / "evaluation.png").read_bytes().startswith(PNG)
         markdown = (folder / "evaluation.md").read_text()
-        assert "| method | Recall@5 | NDCG@5 | MAP@5 | coverage | novelty (bits) |" in markdown
+        heads = ("Recall@5", "NDCG@5", "MAP@5", "lead", "coverage", "novelty (bits)")
+        assert f"| method | {' | '.join(heads)} |" in markdown
         assert markdown.count("| the feed |") == 3
         assert "SIMULATED" in markdown
+
+    def test_a_slice_without_actors_says_that_there_is_no_case(self):
+        unknown = IntervalEstimate(float("nan"), float("nan"), float("nan"))
+        part = SliceResult("cold actors", 0, {"popularity": {"ndcg": unknown}})
+        measured = EvaluationResult(5, 0, 0, 3, 0, [part])
+        [table] = backtest_report.tables(SimpleNamespace(measured=measured))
+        assert table.rows == [(["popularity", "no case"], False)]
 
     def test_a_path_for_one_evaluation_file_overrides_the_output_folder(self, evaluate, tmp_path):
         own = tmp_path / "mine.png"

@@ -21,7 +21,7 @@ def measured(past, *methods, k=3, **how):
 
 
 def values(part, method) -> dict[str, float]:
-    return {name: estimate.value for name, estimate in part.figures[method].items()}
+    return {name: estimate.value for name, estimate in part.figures[method].items() if name != "lead"}
 
 
 class TestMeasures:
@@ -39,6 +39,12 @@ class TestMeasures:
                 "novelty": np.mean([-log2(2 / 3), -log2(1 / 3), -log2(1 / 6)]),
             }
         )
+
+    def test_the_lead_of_the_feed_is_the_mean_difference_over_the_same_actors(self, past, three):
+        figures = measured(past, "popularity", "blend").slices[0].figures
+        lead = figures["blend"]["ndcg"].value - figures["popularity"]["ndcg"].value
+        assert figures["popularity"]["lead"].value == pytest.approx(lead)
+        assert figures["blend"]["lead"].value == 0
 
     def test_only_the_first_k_places_count_for_a_measure(self, past, three):
         everyone = measured(past, "popularity", k=2).slices[0]
