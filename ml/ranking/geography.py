@@ -14,6 +14,7 @@ SCALES_KM = np.geomspace(2, 400, 24)  # each a quarter above the one before
 LEAST_CHOICES = 100  # with fewer a scale is known only within a factor of two or so
 # Half the 1 % quantile of chi-squared: the gain in log-likelihood from which distance is taken to matter.
 LEAST_GAIN = 3.32
+PRIOR_KM, PRIOR_DEVIATION = 25.0, 0.5  # of scales: log-normal, so that 2 or 300 km need strong evidence
 STEPS = 6  # of Newton's method, which doubles the number of exact digits with each
 
 
@@ -62,12 +63,13 @@ def nearness(apart: np.ndarray, shares: np.ndarray, scale: np.ndarray | float) -
     return np.einsum("...p,...p->...", near, shares) + np.float32(LEAST_NEARNESS)
 
 
-def fit_decay(apart: np.ndarray, shares: Matrix, weights: Vector) -> float:
+def fit_decay(apart: np.ndarray, shares: Matrix, weights: Vector, *, prior_km: float = PRIOR_KM) -> float:
     """The scale in km of exponential distance decay, estimated from actors' choices among listings.
 
     Conditional logit (McFadden 1974): each of e choices is made among the listings then available, the chosen
     one and k others sampled uniformly (McFadden 1978), with probabilities in proportion to `nearness` to the
-    power of a sensitivity between 0 and 1. Returns the scale of SCALES_KM of greatest likelihood.
+    power of a sensitivity between 0 and 1. Returns the geometric mean of SCALES_KM by their posterior, with a
+    log-normal prior around prior_km: what thin data say counts for little.
     apart (e, 1 + k, p) float32 km, from the p places of the actor's earlier interactions to the chosen
     listing, first, and to the k others; all NaN for a listing that was not available. shares (e, p) weight of
     each place, sums 1, 0 for a missing place, whose distance is ignored; weights (e,) >= 0 of the choices.
@@ -90,7 +92,11 @@ def fit_decay(apart: np.ndarray, shares: Matrix, weights: Vector) -> float:
         )
         for scale in SCALES_KM
     ]
-    return float(SCALES_KM[int(np.argmax(gains))]) if max(gains) >= LEAST_GAIN else float("nan")
+    if max(gains) < LEAST_GAIN:
+        return float("nan")
+    posterior = np.array(gains) - (np.log(SCALES_KM / prior_km) / PRIOR_DEVIATION) ** 2 / 2
+    chances = np.exp(posterior - posterior.max())
+    return float(np.exp(np.average(np.log(SCALES_KM), weights=chances)))
 
 
 def _gain(near: Matrix, weights: Vector) -> float:

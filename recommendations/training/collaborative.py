@@ -69,13 +69,14 @@ def train_collaborative(
         store.sweep()
         material = _read_material(now)
         chosen = (recipe or active_config()).with_environment()
+        last = chosen.decays
         if tune_for_s is not None:
             chosen = _tuned(material, chosen, tune_for_s, report).with_environment()
         chosen = _with_source_weights(material, chosen, steps)
         verdict = _judge(material, chosen, steps)
         if not verdict.accepted and not force:
             _reject(material, verdict)
-        return _publish(material, chosen, verdict, steps)
+        return _publish(material, chosen.replaced(decays=last), verdict, steps)
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,9 @@ def _with_source_weights(
 
 
 def _with_decays(history: InteractionHistory, recipe: TrainingConfig, steps: Steps) -> TrainingConfig:
-    """The recipe with distance decays that were learned from this history."""
+    """The recipe with distance decays that were learned from this history, starting from its own."""
     with steps("Learning distance decays"):
-        return recipe.replaced(decays=learn_decays(history))
+        return recipe.replaced(decays=learn_decays(history, recipe.decays))
 
 
 def _judge(material: CollaborativeDataset, recipe: TrainingConfig, steps: Steps) -> GateVerdict:

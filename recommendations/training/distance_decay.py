@@ -1,7 +1,9 @@
 """Distance decay per root category, learned from interactions: people go farther for a car than a lamp."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 from django.db import connection
@@ -16,7 +18,7 @@ from recommendations.core.identity import PERSON_KEY
 from recommendations.evaluation.point_in_time import DELISTED_AT_SQL, FIRST_EVENTS_SQL, LISTED_AT_SQL
 from recommendations.interactions.weights import PROFILE_HALF_LIFE
 from recommendations.taste.category_paths import paths_of
-from recommendations.taste.location import OTHER_ROOT_WEIGHT
+from recommendations.taste.location import DEFAULT_DECAY_KM, OTHER_ROOT_WEIGHT
 
 EARLIER = 8  # previous listings of an actor that stand for where the actor is looking
 OTHERS = 20  # alternatives sampled for each choice, from the same root category
@@ -24,19 +26,24 @@ MOST_CHOICES = 3000  # per root category; more are sampled down to so many
 SEED = 23
 
 
-def learn_decays(history: InteractionHistory) -> dict[str, float]:
+def learn_decays(
+    history: InteractionHistory, last: Mapping[str, float] = MappingProxyType({})
+) -> dict[str, float]:
     """Path of a root category -> the kilometres within which the proximity score falls to a third.
 
     Each interaction is treated as a choice among the listings of the same root category that were on the
     market at that time, by their distances from the actor's previous listings. Root categories with too few
-    or uninformative choices are left out: see ml.ranking.geography.fit_decay.
+    or uninformative choices are left out, and few are held to DEFAULT_DECAY_KM: see
+    ml.ranking.geography.fit_decay. last: those of the training before; new ones go half the way from there,
+    so that chance in one training changes no feed much.
     """
     market = _Market.read(history.until)
     choices = _Choices.of(history, market)
     rng = np.random.default_rng(SEED)
     scales = {root: _fit(choices, market, root, rng) for root in np.unique(market.roots).tolist()}
     paths = dict(Category.objects.filter(pk__in=scales).values_list("pk", "path"))
-    return {paths[root]: round(km, 1) for root, km in sorted(scales.items()) if not np.isnan(km)}
+    found = {paths[root]: km for root, km in sorted(scales.items()) if not np.isnan(km)}
+    return {path: round((km * last.get(path, km)) ** 0.5, 1) for path, km in found.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +132,8 @@ def _fit(choices: _Choices, market: _Market, root: int, rng: np.random.Generator
         made = rng.choice(made, MOST_CHOICES, replace=False)
     others = below[rng.integers(len(below), size=(len(made), OTHERS))]
     distances = _distances(choices, market, made, others)
-    return fit_decay(distances, _shares(choices, market, made), choices.weights[made])
+    shares = _shares(choices, market, made)
+    return fit_decay(distances, shares, choices.weights[made], prior_km=DEFAULT_DECAY_KM)
 
 
 def _distances(choices: _Choices, market: _Market, made: Rows, others: Rows) -> np.ndarray:

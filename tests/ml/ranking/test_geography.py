@@ -84,6 +84,11 @@ class TestFitDecay:
         both[2][len(near[2]) :] = 0
         assert fit_decay(*both) == fit_decay(*near)
 
+    def test_thin_data_are_held_to_the_prior_and_many_choices_are_not(self):
+        few, many = self.choices(4, count=150), self.choices(4, count=3000)
+        assert fit_decay(*few, prior_km=100) > 1.2 * fit_decay(*few, prior_km=4)
+        assert fit_decay(*many, prior_km=100) < 1.2 * fit_decay(*many, prior_km=4)
+
     def test_too_few_choices_give_no_decay(self):
         apart, shares, weights = (part[: LEAST_CHOICES - 1] for part in self.choices(25))
         assert np.isnan(fit_decay(apart, shares, weights))

@@ -122,6 +122,12 @@ class TestLearning:
         ).delete()
         assert learn_decays(read_history(until=now)).keys() == {"Lamps"}
 
+    def test_new_decays_go_half_the_way_from_those_of_the_training_before(self, shopped, now):
+        found = learn_decays(read_history(until=now))
+        again = learn_decays(read_history(until=now), {"Lamps": 4 * found["Lamps"]})
+        assert again["Lamps"] == pytest.approx(2 * found["Lamps"], rel=0.05)
+        assert again["Motors"] == found["Motors"]
+
     def test_without_events_or_locations_no_distance_decay_is_learned(self, shopped, now):
         assert learn_decays(read_history(until=now - timedelta(days=9))) == {}
         Listing.objects.update(latitude=None, longitude=None)

@@ -89,3 +89,16 @@ class TestFitBlend:
 
     def test_the_same_events_fit_the_same_source_weights(self, past, led):
         assert weights_of(past, led) == weights_of(past, led)
+
+    def test_new_weights_go_half_the_way_from_those_of_the_training_before(self, past, led):
+        source = SOURCES.index("covisitation")
+        alone = tuple(float(place == source) for place in range(len(SOURCES)))
+        fitted = weights_of(past, led, last=((COOL, alone),))[COOL]
+        assert fitted[source] == 1
+        assert max(weight for place, weight in enumerate(fitted) if place != source) <= 0.5
+
+    def test_a_warmth_with_few_cases_keeps_the_weights_of_the_training_before(self, past, led, monkeypatch):
+        monkeypatch.setattr(source_weights, "LEAST_CASES", CASES + 1)
+        last = tuple((least, (0.5,) * len(SOURCES)) for least in BY_HAND)
+        assert weights_of(past, led, last=last) == dict(last)
+        assert weights_of(past, led, last=((COOL, (1.0, 2.0)),)) == BY_HAND, "of other sources than these"
