@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
+from ml.ranking.calibration import Calibration, CalibrationState
 
 WINDOW = 20  # consecutive places that a screen or page shows together; caps hold in every such window
 RELEVANCE_SHARE = 0.9  # weight of relevance in the gain of a step; the rest penalises similarity
@@ -41,6 +42,7 @@ def diversify(
     limit: int,
     caps: Sequence[Cap] = (),
     duplicates: Rows | None = None,
+    calibration: Calibration | None = None,
     relevance_share: float = RELEVANCE_SHARE,
     window: int = WINDOW,
 ) -> Rows:
@@ -48,7 +50,7 @@ def diversify(
 
     Greedy: each place goes to the row of greatest share x relevance - (1 - share) x similarity. Relevance is
     the score scaled to [0, 1] over all candidates. Similarity is the greatest cosine to the rows chosen
-    before, at least 0. Ties go to the first row.
+    before, at least 0. A calibration adds its gains. Ties go to the first row.
     scores (n,) float, finite; vectors (n, d) float32, of length 1, or zeros for unknown, similar to nothing.
     Caps hold in any `window` consecutive places. When no remaining row satisfies them, the place goes to the
     row that exceeds them least. duplicates (n,) int, -1 = none: of rows with the same number only one is ever
@@ -56,18 +58,20 @@ def diversify(
     500 x 640, limit 200, two caps: about 10 ms on one thread.
     Returns (at most min(limit, n),) int64, no row twice.   Raises ShapeError.
     """
-    _require_candidates(scores, vectors, caps, duplicates)
+    _require_candidates(scores, vectors, caps, duplicates, calibration)
     _require_settings(limit, relevance_share, window)
     relevance = relevance_share * scaled(scores)  # (n,)
     similarity = np.zeros(len(scores), np.float32)  # (n,): the greatest cosine to any row chosen so far
     capped = [_WindowCounts.of(cap, window) for cap in caps]
+    drift = CalibrationState(calibration or Calibration.none(len(scores)))
     is_left = np.ones(len(scores), np.bool_)
     chosen = list[int]()
     while len(chosen) < limit and is_left.any():
-        gains = relevance - (1 - relevance_share) * similarity
+        gains = relevance - (1 - relevance_share) * similarity + drift.gains()
         best = int(np.argmax(np.where(_least_exceeding(capped, is_left), gains, -np.inf)))
         chosen.append(best)
         is_left[_same_as(best, duplicates)] = False
+        drift.add(best)
         np.maximum(similarity, vectors @ vectors[best], out=similarity)
         for window_counts in capped:
             window_counts.add(best)
@@ -125,7 +129,11 @@ def _same_as(row: int, duplicates: Rows | None) -> Rows | np.ndarray:
 
 
 def _require_candidates(
-    scores: Vector, vectors: Matrix, caps: Sequence[Cap], duplicates: Rows | None
+    scores: Vector,
+    vectors: Matrix,
+    caps: Sequence[Cap],
+    duplicates: Rows | None,
+    calibration: Calibration | None,
 ) -> None:
     require_vector(scores)
     require_matrix(vectors, rows=len(scores), dtypes=[np.float32])
@@ -136,6 +144,8 @@ def _require_candidates(
         raise ShapeError("expected vectors of length 1, or zeros")
     for cap in caps:
         require_vector(cap.groups, length=len(scores), dtypes=INTEGERS)
+    if calibration is not None:
+        require_vector(calibration.kinds, length=len(scores), dtypes=INTEGERS)
     if duplicates is not None:
         require_vector(duplicates, length=len(scores), dtypes=INTEGERS)
         _require_groups(duplicates)

@@ -19,8 +19,9 @@ from recommendations.popularity.fatigue import fatigued_listings
 from recommendations.popularity.impression_counts import NO_IMPRESSIONS, ImpressionCounts
 from recommendations.ranking import boosts, exploration, photo_duplicates
 from recommendations.ranking.boosts import Boosts
+from recommendations.ranking.calibration import calibration_of
 from recommendations.ranking.diversity import diversified_order
-from recommendations.ranking.explanations import explain, reason_codes
+from recommendations.ranking.explanations import explain, reason_codes, related
 from recommendations.ranking.exploration import ExploredOrder
 from recommendations.ranking.negative_feedback import penalties
 from recommendations.ranking.scoring import Ranked, rank
@@ -136,7 +137,14 @@ class FeedContext:
         kept = np.isin(self.ranked.rows, self.underexposed)
         rows, copies = self.ranked.rows, self._recorded_copies
         groups = photo_duplicates.photo_groups(self.snapshot, rows, copies) if copies else None
-        return diversified_order(self.snapshot, self.ranked, self.parameters, kept=kept, duplicates=groups)
+        return diversified_order(
+            self.snapshot,
+            self.ranked,
+            self.parameters,
+            kept=kept,
+            duplicates=groups,
+            calibration=calibration_of(self.snapshot, self.profile, rows),
+        )
 
     @cached_property
     def feed(self) -> Rows:
@@ -196,7 +204,10 @@ def build_feed(
     context = _read_context(snapshot, actor, filters, assignment.parameters, now)
     seed = secrets.randbelow(SEEDS) if seed is None else seed
     explored = context.explored(np.random.default_rng(seed))
-    reasons = reason_codes(context.ranked, explored, context.boosted(context.ranked.rows) > 1)
+    rows = context.ranked.rows
+    reasons = reason_codes(
+        context.ranked, explored, context.boosted(rows) > 1, related(snapshot, context.profile, rows)
+    )
     order = Order.of(snapshot, context.ranked, explored, reasons)
     recorded = {**assignment.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
     slate = (

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ml.arrays import Rows
+from ml.ranking.calibration import Calibration
 from ml.ranking.diversity import WINDOW, Cap, diversify
 from recommendations.models.feed_parameters import FeedParameters
 from recommendations.ranking.scoring import Ranked
@@ -19,18 +20,20 @@ def diversified_order(
     *,
     kept: np.ndarray | None = None,
     duplicates: Rows | None = None,
+    calibration: Calibration | None = None,
 ) -> Rows:
     """The diversified order of the best listings: positions in `ranked`, (m <= MAX_SLATE_LENGTH,) int64.
 
     kept (n,) bool: positions that are included however low they rank. duplicates (n,) int, -1 = none: groups
-    of which one listing is shown.
+    of which one listing is shown. calibration: how often each interest of the actor shall occur.
     """
     own = snapshot.attributes[ranked.rows]
     sellers, categories = _numbered(own["seller_id"]), _numbered(own["category_id"])
     # Per seller and category, no more than the caps allow in a slate: one seller could fill all of it.
     has_room = _nth(sellers) < parameters.seller_cap * WINDOWS
     has_room &= _nth(categories) < parameters.category_cap * WINDOWS
-    chosen = _best(has_room, np.zeros(len(has_room), bool) if kept is None else kept)
+    is_due = np.ones(len(has_room), bool) if calibration is None else _due(calibration)
+    chosen = _best(has_room, is_due, np.zeros(len(has_room), bool) if kept is None else kept)
     rows = ranked.rows[chosen]
     lowest = float(np.nanmin(ranked.score, initial=0.0) - 1)  # below every known score
     order = diversify(
@@ -42,14 +45,22 @@ def diversified_order(
             Cap(categories[chosen], parameters.category_cap),
         ],
         duplicates=None if duplicates is None else duplicates[chosen],
+        calibration=None if calibration is None else calibration.of(chosen),
         relevance_share=parameters.relevance_share,
     )
     return chosen[order]
 
 
-def _best(has_room: np.ndarray, is_kept: np.ndarray) -> Rows:
-    """Positions for a slate, ascending: those to be kept first, then those within the caps, then others."""
-    order = np.lexsort((~has_room, ~is_kept))
+def _due(calibration: Calibration) -> np.ndarray:
+    """Whether each candidate is among the best of its interest that its share of a slate allows: (n,) bool"""
+    interests = calibration.memberships.argmax(axis=1)[calibration.kinds]
+    quota = np.ceil(calibration.target * store.MAX_SLATE_LENGTH)
+    return _nth(interests) < quota[interests]
+
+
+def _best(has_room: np.ndarray, is_due: np.ndarray, is_kept: np.ndarray) -> Rows:
+    """Positions for a slate, ascending: those to be kept first, then those within caps and shares, others."""
+    order = np.lexsort((~is_due, ~has_room, ~is_kept))
     return np.sort(order[: store.MAX_SLATE_LENGTH])
 
 

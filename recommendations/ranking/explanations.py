@@ -1,6 +1,7 @@
 """Reasons for the listings of a feed: a code stored with the slate, a sentence, and evidence.
 
-The evidence is the listings that the actor touched and that contributed most.
+The evidence is the listings that the actor touched and that contributed most, of those nearest in the
+category tree. A listing that is like nothing the actor touched has no such reason.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 
 from listings.models import Listing
 from ml.arrays import Matrix, Rows, Vector
+from recommendations.models.events import Interaction
 from recommendations.models.feature_names import FEATURES, SOURCES
 from recommendations.popularity.impression_counts import YOUNG
 from recommendations.ranking.exploration import ExploredOrder
@@ -17,14 +19,24 @@ from recommendations.ranking.scoring import Ranked
 from recommendations.replica.snapshot import CatalogueSnapshot
 from recommendations.retrieval.nearby import RADIUS_KM
 from recommendations.slates.results import SENTENCES, Reason, ReasonCode
+from recommendations.taste.category_paths import paths_of
 from recommendations.taste.profile import UserProfile
 
 EVIDENCE = 3  # listings named as evidence, at most
 
 WITH_EVIDENCE = {
-    ReasonCode.BECAUSE_YOU_VIEWED: "Because you viewed “{}”",
-    ReasonCode.PEOPLE_ALSO_LIKED: "People who liked “{}” also liked this",
+    ReasonCode.BECAUSE_YOU_VIEWED: "Because you {did} “{title}”",
+    ReasonCode.PEOPLE_ALSO_LIKED: "People who liked “{title}” also liked this",
 }
+# What an actor did with a listing, by the kind of their strongest event with it.
+DEEDS: dict[str, str] = {
+    Interaction.Kind.FAVOURITE: "saved",
+    Interaction.Kind.MESSAGE: "asked about",
+    Interaction.Kind.OFFER: "made an offer for",
+    Interaction.Kind.PURCHASE: "bought",
+}
+VIEWED = "viewed"
+LEAST_LIKENESS = 0.2  # of evidence that shares no more than the root category with a listing
 # The sources behind each reason. MORE is for a listing to which none of them contributes.
 SOURCES_OF_CODE = {
     ReasonCode.BECAUSE_YOU_VIEWED: ("content", "affinity"),
@@ -36,11 +48,14 @@ SOURCES_OF_CODE = {
 NEARBY = {ReasonCode.TRENDING: ReasonCode.TRENDING_NEARBY, ReasonCode.NEW: ReasonCode.NEW_NEAR_YOU}
 
 
-def reason_codes(ranked: Ranked, explored: ExploredOrder, boosted: np.ndarray) -> list[str]:
+def reason_codes(
+    ranked: Ranked, explored: ExploredOrder, boosted: np.ndarray, related: np.ndarray | None = None
+) -> list[str]:
     """The code of each listing in order: (m,)
 
     Explored listings come first, then boosted ones; the others have the reason whose sources contribute most
-    to the blended score. boosted (n,) bool, for each ranked listing.
+    to the blended score. boosted (n,) bool, for each ranked listing. related (n,) bool: those for which the
+    actor's own events may be a reason, as `related` finds them; None: all.
     """
     shares = np.nan_to_num(ranked.shares[explored.order])  # (m, s)
     contributed = np.column_stack(
@@ -52,15 +67,25 @@ def reason_codes(ranked: Ranked, explored: ExploredOrder, boosted: np.ndarray) -
     # Popularity gives a new listing the prior's click rate: that is no sign that anybody likes it.
     is_untouched = ~(features[:, FEATURES.index("trending")] > 0)
     contributed[is_untouched, list(SOURCES_OF_CODE).index(ReasonCode.TRENDING)] = 0
+    is_near = features[:, FEATURES.index("distance_km")] <= RADIUS_KM
+    contributed[~is_near, list(SOURCES_OF_CODE).index(ReasonCode.NEAR_YOU)] = 0
+    if related is not None:
+        own = [list(SOURCES_OF_CODE).index(code) for code in WITH_EVIDENCE]
+        contributed[np.ix_(~related[explored.order], own)] = 0
     largest = np.array(list(SOURCES_OF_CODE))[np.argmax(contributed, axis=1)]
     plain = np.where(contributed.max(axis=1, initial=0) <= 0, ReasonCode.MORE, largest).tolist()
-    is_near = features[:, FEATURES.index("distance_km")] <= RADIUS_KM
     chosen = [NEARBY.get(code, code) if near else code for code, near in zip(plain, is_near, strict=True)]
     for place in np.flatnonzero(boosted[explored.order]):
         chosen[place] = ReasonCode.BOOSTED
     for place in explored.places:
         chosen[place] = ReasonCode.EXPLORING
     return [str(code) for code in chosen]
+
+
+def related(snapshot: CatalogueSnapshot, profile: UserProfile, rows: Rows) -> np.ndarray:
+    """Whether the actor touched a listing of the same root category: (n,) -> (n,) bool"""
+    roots = paths_of(snapshot.attributes["category_id"][rows])[:, 0]
+    return np.isin(roots, paths_of(profile.touched.categories)[:, 0])
 
 
 def explain(
@@ -74,21 +99,32 @@ def explain(
     evidence = [_evidence(snapshot, profile, int(row), code) for row, code in zip(rows, codes, strict=True)]
     evident_ids = {pk for own in evidence for pk in own}
     known = {pk: (name, title) for pk, name, title in _names(evident_ids)} if evident_ids else {}
+    kinds = dict(zip(profile.listing_ids.tolist(), profile.kinds, strict=False))
     return [
-        _reason(code, [known[pk] for pk in own if pk in known])
-        for code, own in zip(codes, evidence, strict=True)
+        _reason(
+            code if own or not is_own else ReasonCode.MORE,
+            [(*known[pk], kinds.get(pk, "")) for pk in own if pk in known],
+        )
+        for code, own, is_own in zip(codes, evidence, _needs_evidence(profile, rows, codes), strict=True)
     ]
 
 
-def _reason(code: str, evidence: list[tuple[str, str]]) -> Reason | None:
-    """evidence: external id and title of each listing, the strongest first."""
+def _needs_evidence(profile: UserProfile, rows: Rows, codes: Sequence[str]) -> list[bool]:
+    """Whether a code is untrue of a row without evidence. Of a row that is gone nothing is known."""
+    known = (rows >= 0) & bool(len(profile.listing_ids))
+    return [code in WITH_EVIDENCE and is_known for code, is_known in zip(codes, known.tolist(), strict=True)]
+
+
+def _reason(code: str, evidence: list[tuple[str, str, str]]) -> Reason | None:
+    """evidence: external id, title and kind of event of each listing, the strongest first."""
     if code not in SENTENCES:
         return None
     known_code = ReasonCode(code)
     if not evidence or known_code not in WITH_EVIDENCE:
         return Reason(known_code, SENTENCES[known_code])
-    sentence = WITH_EVIDENCE[known_code].format(evidence[0][1])
-    return Reason(known_code, sentence, tuple(external_id for external_id, _ in evidence))
+    _, title, kind = evidence[0]
+    sentence = WITH_EVIDENCE[known_code].format(title=title, did=DEEDS.get(kind, VIEWED))
+    return Reason(known_code, sentence, tuple(external_id for external_id, *_ in evidence))
 
 
 def _names(listing_ids: set[int]) -> Iterable[tuple[int, str, str]]:
@@ -98,22 +134,34 @@ def _names(listing_ids: set[int]) -> Iterable[tuple[int, str, str]]:
 
 
 def _evidence(snapshot: CatalogueSnapshot, profile: UserProfile, row: int, code: str) -> list[int]:
-    """Ids of the touched listings that contributed most to a row, at most EVIDENCE."""
-    if row < 0 or not len(profile.listing_ids):
+    """Ids of the touched listings that contributed most to a row, at most EVIDENCE.
+
+    They come from the row's own category if any was touched there, else from as low a category as possible
+    that holds both. Those with which it shares only the root category must be like it.
+    """
+    if row < 0 or not len(profile.listing_ids) or code not in WITH_EVIDENCE:
         return []
     vector = snapshot.vectors(np.array([row])).astype(np.float32)  # (1, d)
+    assert profile.vectors is not None  # a profile with listings has their vectors
+    likeness = np.nan_to_num(snapshot.comparison.likeness(profile.vectors, vector)[:, 0], nan=-np.inf)
+    depth = _shared_depth(snapshot, profile, row)
+    is_near = (depth == depth.max()) & ((depth > 1) | (depth == 1) & (likeness >= LEAST_LIKENESS))
     if code == ReasonCode.BECAUSE_YOU_VIEWED:
-        assert profile.vectors is not None  # a profile with listings has their vectors
-        return _strongest(profile, snapshot.comparison.likeness(profile.vectors, vector)[:, 0])
-    if code == ReasonCode.PEOPLE_ALSO_LIKED:
-        return _strongest(profile, _contributions(snapshot, profile, row, vector))
-    return []
+        return _strongest(profile, likeness, is_near)
+    contributions = _contributions(snapshot, profile, row, vector)
+    return _strongest(profile, contributions, is_near & (contributions > 0))
 
 
-def _strongest(profile: UserProfile, contributions: Vector) -> list[int]:
-    """Ids of the touched listings with the greatest contributions (m,), those above 0; NaN counts as none."""
-    order = np.argsort(-np.nan_to_num(contributions, nan=-np.inf), kind="stable")[:EVIDENCE]
-    return [int(profile.listing_ids[place]) for place in order if contributions[place] > 0]
+def _shared_depth(snapshot: CatalogueSnapshot, profile: UserProfile, row: int) -> Rows:
+    """How far the category path of each touched listing is that of a row: (m,) int, 0 to 3"""
+    own = paths_of(snapshot.attributes["category_id"][[row]])
+    return (paths_of(profile.touched.categories) == own).sum(axis=1)
+
+
+def _strongest(profile: UserProfile, contributions: Vector, is_near: np.ndarray) -> list[int]:
+    """Ids of the touched listings with the greatest contributions (m,) of those that are near (m,) bool."""
+    order = np.argsort(-contributions, kind="stable")
+    return [int(profile.listing_ids[place]) for place in order if is_near[place]][:EVIDENCE]
 
 
 def _contributions(snapshot: CatalogueSnapshot, profile: UserProfile, row: int, vector: Matrix) -> Vector:

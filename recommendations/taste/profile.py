@@ -45,6 +45,7 @@ class UserProfile:
     covisited: Vector | None = None  # (n,) float32: co-visitation score of each item of the model
     location_profile: LocationProfile = field(default_factory=LocationProfile.none)
     touched: TouchedListings = field(default_factory=TouchedListings.none)
+    kinds: tuple[str, ...] = ()  # of the strongest event with each of listing_ids
     vectors: Matrix | None = None  # (m, d) float32 of listing_ids, zeros where unknown
     unwanted: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (u, d): hidden, reported
     satisfied: frozenset[int] = frozenset()  # ids of categories in which they bought what they looked for
@@ -87,6 +88,7 @@ def read_profile(actor: Actor | None, snapshot: CatalogueSnapshot, *, now: datet
         covisited=covisited,
         location_profile=_location_profile(liked, weights),
         touched=_touched_listings(liked, vectors, snapshot),
+        kinds=tuple(signal.kind for signal in liked.values()),
         vectors=vectors.astype(np.float32),
         unwanted=_known_vectors(unwanted[:MAX_REJECTED], snapshot),
         satisfied=_satisfied(own, events, now),
@@ -110,6 +112,7 @@ class _Signal:
 
     weight: float  # sum of the events' weights, decayed by age, capped
     recent: float  # decay of the last event with a positive weight: 1 now, halved every RECENT_HALF_LIFE
+    kind: str  # of the event with the greatest weight of its kind
     about: tuple  # of the listing: _LISTING_COLUMNS
 
 
@@ -141,9 +144,10 @@ def _touched(events: list[_Event], now: datetime) -> dict[int, _Signal]:
         belief = weighting.trust_factor(event.source, is_doubtful=event.is_doubtful)
         weight = EVENT_WEIGHTS[event.kind] * belief * 0.5 ** ((now - event.at) / PROFILE_HALF_LIFE)
         recent = 0.5 ** ((now - event.at) / RECENT_HALF_LIFE) if weight > 0 else 0.0
-        before = signals.get(event.listing, _Signal(0.0, 0.0, ()))
+        before = signals.get(event.listing, _Signal(0.0, 0.0, event.kind, ()))
         total = min(before.weight + weight, WEIGHT_CAP)
-        signals[event.listing] = _Signal(total, max(before.recent, recent), event.about)
+        kind = max(before.kind, event.kind, key=EVENT_WEIGHTS.__getitem__)
+        signals[event.listing] = _Signal(total, max(before.recent, recent), kind, event.about)
     return signals
 
 
