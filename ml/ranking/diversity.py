@@ -5,7 +5,7 @@ Serving imports this module.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -43,6 +43,7 @@ def diversify(
     caps: Sequence[Cap] = (),
     duplicates: Rows | None = None,
     calibration: Calibration | None = None,
+    first: Sequence[int] = (),
     relevance_share: float = RELEVANCE_SHARE,
     window: int = WINDOW,
 ) -> Rows:
@@ -50,7 +51,8 @@ def diversify(
 
     Greedy: each place goes to the row of greatest share x relevance - (1 - share) x similarity. Relevance is
     the score scaled to [0, 1] over all candidates. Similarity is the greatest cosine to the rows chosen
-    before, at least 0. A calibration adds its gains. Ties go to the first row.
+    before, at least 0. A calibration adds its gains. Ties go to the first row. first: rows that take the
+    first places, in this order.
     scores (n,) float, finite; vectors (n, d) float32, of length 1, or zeros for unknown, similar to nothing.
     Caps hold in any `window` consecutive places. When no remaining row satisfies them, the place goes to the
     row that exceeds them least. duplicates (n,) int, -1 = none: of rows with the same number only one is ever
@@ -60,22 +62,19 @@ def diversify(
     """
     _require_candidates(scores, vectors, caps, duplicates, calibration)
     _require_settings(limit, relevance_share, window)
-    relevance = relevance_share * scaled(scores)  # (n,)
-    similarity = np.zeros(len(scores), np.float32)  # (n,): the greatest cosine to any row chosen so far
-    capped = [_WindowCounts.of(cap, window) for cap in caps]
-    drift = CalibrationState(calibration or Calibration.none(len(scores)))
-    is_left = np.ones(len(scores), np.bool_)
-    chosen = list[int]()
-    while len(chosen) < limit and is_left.any():
-        gains = relevance - (1 - relevance_share) * similarity + drift.gains()
-        best = int(np.argmax(np.where(_least_exceeding(capped, is_left), gains, -np.inf)))
-        chosen.append(best)
-        is_left[_same_as(best, duplicates)] = False
-        drift.add(best)
-        np.maximum(similarity, vectors @ vectors[best], out=similarity)
-        for window_counts in capped:
-            window_counts.add(best)
-    return np.array(chosen, dtype=np.int64)
+    greedy = _Greedy(
+        relevance=relevance_share * scaled(scores),
+        novelty_share=1 - relevance_share,
+        vectors=vectors,
+        duplicates=duplicates,
+        capped=[_WindowCounts.of(cap, window) for cap in caps],
+        drift=CalibrationState(calibration or Calibration.none(len(scores))),
+    )
+    for row in first:
+        greedy.place(row)
+    while len(greedy.chosen) < limit and greedy.is_left.any():
+        greedy.place(greedy.best())
+    return np.array(greedy.chosen[:limit], dtype=np.int64)
 
 
 def scaled(scores: Vector) -> Vector:
@@ -111,6 +110,39 @@ class _WindowCounts:
         self.counts[self.recent[-1]] += 1
         self.counts[self.recent.popleft()] -= 1
         self.counts[-1] = 0
+
+
+@dataclass
+class _Greedy:
+    """The rows placed so far, and what decides the next place; see `diversify`."""
+
+    relevance: Vector  # (n,) float64, weighed
+    novelty_share: float
+    vectors: Matrix
+    duplicates: Rows | None
+    capped: list[_WindowCounts]
+    drift: CalibrationState
+    chosen: list[int] = field(default_factory=list)
+    is_left: np.ndarray = field(init=False)  # (n,) bool
+    similarity: Vector = field(init=False)  # (n,) float32: the greatest cosine to any row placed so far
+
+    def __post_init__(self) -> None:
+        self.is_left = np.ones(len(self.relevance), np.bool_)
+        self.similarity = np.zeros(len(self.relevance), np.float32)
+
+    def best(self) -> int:
+        """The row for the next place."""
+        gains = self.relevance - self.novelty_share * self.similarity + self.drift.gains()
+        return int(np.argmax(np.where(_least_exceeding(self.capped, self.is_left), gains, -np.inf)))
+
+    def place(self, row: int) -> None:
+        """Give the next place to a row."""
+        self.chosen.append(row)
+        self.is_left[_same_as(row, self.duplicates)] = False
+        self.drift.add(row)
+        np.maximum(self.similarity, self.vectors @ self.vectors[row], out=self.similarity)
+        for window_counts in self.capped:
+            window_counts.add(row)
 
 
 def _least_exceeding(capped: Sequence[_WindowCounts], is_left: np.ndarray) -> np.ndarray:

@@ -12,6 +12,8 @@ from listings.models import Actor, Listing
 from recommendations.interactions.retractions import unwanted_by
 from recommendations.popularity import trending
 from recommendations.popularity.impression_counts import YOUNG
+from recommendations.replica import follower
+from recommendations.replica.follower import ReplicaNotReady
 from recommendations.retrieval.filters import Filters, listings_passing
 from recommendations.slates.results import SENTENCES, Item, Page, Reason, ReasonCode
 
@@ -52,3 +54,12 @@ def _code(listing: Listing, trending_ids: set[int], now: datetime) -> ReasonCode
 
 def _item(listing: Listing, code: ReasonCode) -> Item:
     return Item(listing, 0.0, {}, reason=Reason(code, SENTENCES[code]))
+
+
+def missing_inputs() -> list[str]:
+    """Names of the inputs that a feed goes without: those that do not answer, and untrained models."""
+    try:
+        untrained = set() if follower.snapshot().collaborative else {"collaborative"}
+    except ReplicaNotReady:
+        untrained = {CATALOGUE_INPUT}
+    return sorted({*follower.degraded(), *untrained})

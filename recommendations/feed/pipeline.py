@@ -268,15 +268,6 @@ def _explained_by(actor: Actor | None, moment: datetime) -> tuple[CatalogueSnaps
     return snapshot, read_profile(actor, snapshot, now=moment)
 
 
-def _degraded() -> list[str]:
-    """Names of the inputs that this feed goes without: those that do not answer, and untrained models."""
-    try:
-        untrained = set() if follower.snapshot().collaborative else {"collaborative"}
-    except ReplicaNotReady:
-        untrained = {"catalogue"}
-    return sorted({*follower.degraded(), *untrained})
-
-
 def _page(
     order: Order,
     slate: str | None,
@@ -296,7 +287,7 @@ def _page(
     codes = [order.reasons[order.place[pk]] for pk in ids]
     reasons = explain(*explained_by, ids, codes) if explained_by else [None] * len(ids)
     items = [order.item(listing, reason) for listing, reason in zip(shown, reasons, strict=True)]
-    page = Page(items, degraded=_degraded(), slate_id=slate)
+    page = Page(items, degraded=fallback.missing_inputs(), slate_id=slate)
     if slate is None or not items:
         return page
     places = [order.place[pk] for pk in ids]

@@ -1,8 +1,10 @@
 """Diversity: the order that is shown, with caps per seller and category and without duplicate photos."""
 
+from typing import Any
+
 import numpy as np
 
-from ml.arrays import Rows
+from ml.arrays import Matrix, Rows, Vector
 from ml.ranking.calibration import Calibration
 from ml.ranking.diversity import WINDOW, Cap, diversify
 from recommendations.models.feed_parameters import FeedParameters
@@ -36,19 +38,36 @@ def diversified_order(
     chosen = _best(has_room, is_due, np.zeros(len(has_room), bool) if kept is None else kept)
     rows = ranked.rows[chosen]
     lowest = float(np.nanmin(ranked.score, initial=0.0) - 1)  # below every known score
-    order = diversify(
+    caps = [
+        Cap(sellers[chosen], parameters.seller_cap),
+        Cap(categories[chosen], parameters.category_cap),
+    ]
+    order = _arranged(
         np.nan_to_num(ranked.score[chosen], nan=lowest),
         snapshot.comparison.weighted(snapshot.vectors(rows).astype(np.float32)),
-        limit=store.MAX_SLATE_LENGTH,
-        caps=[
-            Cap(sellers[chosen], parameters.seller_cap),
-            Cap(categories[chosen], parameters.category_cap),
-        ],
+        caps=caps,
         duplicates=None if duplicates is None else duplicates[chosen],
         calibration=None if calibration is None else calibration.of(chosen),
+        page_length=WINDOW - int(WINDOW * parameters.explore_share),
         relevance_share=parameters.relevance_share,
     )
     return chosen[order]
+
+
+def _arranged(
+    scores: Vector, vectors: Matrix, *, calibration: Calibration | None, page_length: int, **options: Any
+) -> Rows:
+    """The order of candidates. Calibration decides what is on the first page; relevance where it is there.
+
+    page_length: places of the first page that are not filled by chance.
+    """
+    if calibration is None:
+        return diversify(scores, vectors, limit=store.MAX_SLATE_LENGTH, **options)
+    page = diversify(scores, vectors, limit=page_length, calibration=calibration, **options)
+    by_relevance = page[np.argsort(-scores[page], kind="stable")].tolist()
+    return diversify(
+        scores, vectors, limit=store.MAX_SLATE_LENGTH, calibration=calibration, first=by_relevance, **options
+    )
 
 
 def _due(calibration: Calibration) -> np.ndarray:

@@ -39,6 +39,14 @@ class TestMarginalRelevance:
         chosen = diversify(scores, vectors(SOFA, SOFA_TOO, LAMP, LAMP), limit=4, relevance_share=0.5)
         assert chosen.tolist() == [0, 2, 1, 3]
 
+    def test_rows_given_first_keep_their_places_and_count_for_those_after_them(self):
+        scores = np.array([1, 0.9, 0.5, 0], np.float32)
+        chosen = diversify(
+            scores, vectors(SOFA, SOFA_TOO, LAMP, LAMP), limit=4, relevance_share=0.5, first=[2, 0]
+        )
+        assert chosen.tolist() == [2, 0, 1, 3]
+        assert diversify(scores, vectors(SOFA, SOFA_TOO, LAMP, LAMP), limit=1, first=[3, 2]).tolist() == [3]
+
     def test_at_full_relevance_share_more_of_the_same_comes_first(self):
         scores = np.array([1, 0.9, 0.5, 0], np.float32)
         chosen = diversify(scores, vectors(SOFA, SOFA_TOO, LAMP, LAMP), limit=4, relevance_share=1)

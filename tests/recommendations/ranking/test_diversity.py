@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from ml.ranking.calibration import Calibration
 from recommendations.models.feature_names import FEATURES
 from recommendations.models.feed_parameters import FeedParameters
 from recommendations.ranking.diversity import diversified_order
@@ -87,3 +89,34 @@ def test_a_seller_of_hundreds_of_the_best_listings_does_not_fill_the_slate():
     order = diversified_order(snapshot, ranked_of(snapshot), replace(BY_RELEVANCE, seller_cap=3))
     for start in range(len(order) - 20):
         assert (snapshot.attributes["seller_id"][order[start : start + 20]] == 0).sum() <= 3
+
+
+class TestInterests:
+    """Listings of two touched categories; those of the first have all the best scores."""
+
+    @pytest.fixture
+    def snapshot(self):
+        snapshot = snapshot_of(80)
+        snapshot.attributes["category_id"] = np.repeat([1, 2], 40)
+        return snapshot
+
+    @pytest.fixture
+    def calibration(self):
+        kinds = np.repeat([0, 1], 40)
+        return Calibration(np.array([0.5, 0.5]), kinds, np.eye(2), strength=1.0)
+
+    def test_each_interest_has_its_share_of_the_first_page_and_of_the_next(self, snapshot, calibration):
+        order = diversified_order(snapshot, ranked_of(snapshot), BY_RELEVANCE, calibration=calibration)
+        for page in (order[:18], order[18:38]):
+            assert np.isin(page, np.arange(40)).mean() == pytest.approx(0.5, abs=0.12)
+
+    def test_the_first_page_is_in_the_order_of_relevance(self, snapshot, calibration):
+        order = diversified_order(snapshot, ranked_of(snapshot), BY_RELEVANCE, calibration=calibration)
+        assert order[:18].tolist() == sorted(order[:18].tolist())
+
+    def test_an_interest_beyond_the_best_two_hundred_is_in_the_slate(self):
+        snapshot = snapshot_of(store.MAX_SLATE_LENGTH + 20)
+        kinds = np.repeat([0, 1], [store.MAX_SLATE_LENGTH, 20])
+        calibration = Calibration(np.array([0.9, 0.1]), kinds, np.eye(2), strength=1.0)
+        order = diversified_order(snapshot, ranked_of(snapshot), BY_RELEVANCE, calibration=calibration)
+        assert (order >= store.MAX_SLATE_LENGTH).sum() == 20
