@@ -46,7 +46,8 @@ def adjusted(comparisons: Mapping[tuple[str, Measure], Comparison]) -> dict[tupl
 
 
 def _families(keys: Iterable[tuple[str, Measure]]) -> list[list[tuple[str, Measure]]]:
-    primary, others = [], []
+    primary: list[tuple[str, Measure]] = []
+    others: list[tuple[str, Measure]] = []
     for key in keys:
         (primary if key[1] == PRIMARY else others).append(key)
     return [primary, others]

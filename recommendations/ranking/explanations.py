@@ -70,8 +70,8 @@ def reason_codes(
     is_near = features[:, FEATURES.index("distance_km")] <= RADIUS_KM
     contributed[~is_near, list(SOURCES_OF_CODE).index(ReasonCode.NEAR_YOU)] = 0
     if related is not None:
-        own = [list(SOURCES_OF_CODE).index(code) for code in WITH_EVIDENCE]
-        contributed[np.ix_(~related[explored.order], own)] = 0
+        for code in WITH_EVIDENCE:
+            contributed[~related[explored.order], list(SOURCES_OF_CODE).index(code)] = 0
     largest = np.array(list(SOURCES_OF_CODE))[np.argmax(contributed, axis=1)]
     plain = np.where(contributed.max(axis=1, initial=0) <= 0, ReasonCode.MORE, largest).tolist()
     chosen = [NEARBY.get(code, code) if near else code for code, near in zip(plain, is_near, strict=True)]
