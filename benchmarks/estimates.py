@@ -3,7 +3,8 @@
 Of a replay: how often they hold what a policy really earns. Places are filled by the exploration that serves,
 with the propensities that it counts. Three policies are estimated: one that places what is clicked, one that
 chance follows often, and one that chance follows rarely. Of experiments: how often they find a difference
-between equal variants (see equal_variants.py).
+between equal variants (see equal_variants.py). Of the detection of collusion: whom it
+accuses (see accusations.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import equal_variants
+from benchmarks import accusations, equal_variants
 from benchmarks.protocol import report_options, run
 from ml.arrays import Matrix, Rows, Vector
 from ml.evaluation.off_policy import (
@@ -54,7 +55,8 @@ class SimulatedLog:
 
 
 def main() -> dict[str, float]:
-    return coverage(log_count=LOGS, slate_count=SLATES) | equal_variants.rejections()
+    replayed = coverage(log_count=LOGS, slate_count=SLATES)
+    return replayed | equal_variants.rejections() | accusations.accusations()
 
 
 def coverage(*, log_count: int, slate_count: int, policies: Sequence[str] = POLICIES) -> dict[str, float]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import equal_variants, estimates
+from benchmarks import accusations, equal_variants, estimates
 from ml.evaluation.off_policy import LoggedSlots, self_normalised
 from ml.ranking.exploration import Prior, explore
 
@@ -36,3 +36,10 @@ class TestEqualVariants:
         assert figures["equal_variants_primary"] <= 0.15
         assert figures["equal_variants_others"] <= 0.15
         assert figures["equal_variants_any"] <= 0.2
+
+
+class TestAccusations:
+    def test_hardly_any_honest_profile_is_accused_and_shills_count_for_little(self):
+        figures = accusations.accusations(world_count=1)
+        assert figures["honest_accused"] <= 0.005
+        assert figures["shills_weight_left"] < 0.1
