@@ -9,14 +9,15 @@ VENV_PYTHON := $(VENV)/bin/python
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --disable-pip-version-check
 RUN_STAMP := $(VENV)/.requirements
 DEVELOPMENT_STAMP := $(VENV)/.requirements-dev
+BROWSER_STAMP := $(VENV)/.requirements-browser
 
 DEMO_OPTIONS = $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0 no false,$(SIMULATE)),--simulate)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage torture lint format licences audit clean environment
+.PHONY: help install run test test-browser screenshots chromium coverage torture lint format licences audit clean environment
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
 
 install: $(DEVELOPMENT_STAMP) ## Create .venv with PYTHON and install the pinned requirements.
 
@@ -31,6 +32,24 @@ PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reor
 
 test: $(DEVELOPMENT_STAMP) ## Run the test suite on its own servers. ARGS="-k feed" runs a part.
 	@$(TEST_ENVIRONMENT) exec $(VENV_PYTHON) $(PYTEST) $(ARGS)
+
+# Not part of `make test`: needs Chromium. Pages are read, clicked, measured and checked by axe-core.
+BROWSER ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+FIND_BROWSER = BROWSER="$(or $(BROWSER),$$(command -v chromium))"
+test-browser: $(BROWSER_STAMP) chromium ## Run the tests of the shop in Chromium. ARGS="-k sell" runs a part.
+	@$(FIND_BROWSER) $(TEST_ENVIRONMENT) exec $(VENV_PYTHON) -m pytest tests/browser $(ARGS)
+
+SITE ?= http://127.0.0.1:$(or $(PORT),8000)
+screenshots: $(BROWSER_STAMP) chromium ## Take pictures of the shop of a running demo (SITE=), into OUT=var/screenshots.
+	@$(FIND_BROWSER) exec $(VENV_PYTHON) -m tests.browser.screenshots $(SITE) $(or $(OUT),var/screenshots)
+
+chromium:
+	@test -n "$(BROWSER)" || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; fi; \
+	  command -v chromium >/dev/null || { \
+	    echo "BROWSER: found no Chromium; accepted: chromium on PATH (Debian: apt-get install chromium)," \
+	      "or BROWSER=/path/to/chrome." >&2; exit 2; }; }
 
 # Processes that tests start are measured too (see pyproject.toml). A failing test does not hide the report.
 coverage: $(DEVELOPMENT_STAMP) ## Measure line and branch coverage. Takes ARGS as `make test` does; HTML in htmlcov/.
@@ -79,6 +98,10 @@ $(RUN_STAMP): requirements.txt | environment
 
 $(DEVELOPMENT_STAMP): requirements-dev.txt $(RUN_STAMP) | environment
 	$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+
+$(BROWSER_STAMP): requirements-browser.txt $(DEVELOPMENT_STAMP) | environment
+	$(PIP_INSTALL) -r requirements-browser.txt
 	@touch $@
 
 # Created when missing or broken. A working environment is never replaced silently.

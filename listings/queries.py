@@ -80,6 +80,34 @@ def public_listing(external_id: str) -> Listing:
     return listing
 
 
+def page_of(caller: Caller, external_id: str) -> Listing:
+    """The listing with details, for a page about it: as `for_caller`, and also when it is reserved or sold.
+
+    Raises NoSuchListing.
+    """
+    public = with_details(Listing.objects.filter(status__in=Listing.PUBLIC, external_id=external_id)).first()
+    return public or for_caller(caller, external_id)
+
+
+def public_in_order(listing_ids: Sequence[int]) -> list[Listing]:
+    """Those of these listings that are or were for sale, with details, in this order."""
+    by_id = with_details(Listing.objects.filter(status__in=Listing.PUBLIC)).in_bulk(listing_ids)
+    return [by_id[pk] for pk in listing_ids if pk in by_id]
+
+
+def public_by_external_id(external_ids: Sequence[str]) -> list[Listing]:
+    """As `public_in_order`, by external ids."""
+    public = with_details(Listing.objects.filter(status__in=Listing.PUBLIC))
+    by_id = {listing.external_id: listing for listing in public.filter(external_id__in=external_ids)}
+    return [by_id[name] for name in external_ids if name in by_id]
+
+
+def others_of_seller(listing: Listing, limit: int) -> list[Listing]:
+    """What else the seller has on sale, the newest first."""
+    others = visible().filter(seller=listing.seller_id).exclude(pk=listing.pk)
+    return list(others.order_by("-created_at", "-pk")[:limit])
+
+
 def places_named(names: Iterable[str]) -> dict[str, Place]:
     """The place of each known `Town` or `Town, County`, in one query: in that county, else the largest."""
     printable = {name for name in names if name.isprintable()}

@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "listings",
     "recommendations",
     "marketplace",
+    "marketplace.storefront",
 ]
 
 MIDDLEWARE = [

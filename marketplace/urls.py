@@ -3,20 +3,19 @@
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required as for_anyone
 from django.urls import include, path, re_path
-from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from marketplace.monitoring import views
+from marketplace.storefront import home
 from marketplace.web import media
 from marketplace.web.rate_limits import limited_login
 from marketplace.web.token_api import LoginApi, LogoutApi
 
 # By default, plain views require a login and REST views refuse everyone. docs/access.md lists the permissions
 # of each address; a test compares it.
-to_docs = RedirectView.as_view(url="/api/docs/", http_method_names=["get", "head"])
-
 urlpatterns = [
-    path("", for_anyone(to_docs), name="home"),
+    path("", home.HomePage.as_view(), name="home"),
+    path("", include("marketplace.storefront.urls")),
     path("livez", for_anyone(views.livez), name="livez"),
     path("readyz", for_anyone(views.readyz), name="readyz"),
     path("metrics", for_anyone(views.metrics), name="metrics"),

@@ -124,6 +124,10 @@ class Environment(RateLimits):
     plain_image_api: bool = Field(
         True, description="`/healthcheck` and `/predict/...`, which anyone may call without a login."
     )
+    storefront: bool = Field(True, description="The shop at `/`. Off: `/` leads to the page of the API.")
+    demo_shoppers: bool = Field(
+        False, description="Anyone may use the shop as a simulated shopper. `make run` turns it on."
+    )
     https_only: bool | None = Field(
         None,
         description="Pages and cookies over TLS alone, by a proxy that sets X-Forwarded-Proto. When not set: "

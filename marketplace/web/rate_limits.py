@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import redis
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from redis.commands.core import Script
 from rest_framework.exceptions import ErrorDetail, Throttled
 from rest_framework.throttling import BaseThrottle
@@ -142,11 +143,11 @@ def _text(body: object, field: str) -> str:
     return str(body.get(field, "")) if isinstance(body, Mapping) else ""
 
 
-def limited_login(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def limited_login(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """The login view, with attempts counted like those of the token API."""
 
     @functools.wraps(view)
-    def login(request: HttpRequest, *arguments, **options) -> HttpResponse:
+    def login(request: HttpRequest, *arguments, **options) -> HttpResponseBase:
         try:
             if request.method == "POST":
                 count_login(request, request.POST.get("username", ""))

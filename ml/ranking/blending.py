@@ -20,13 +20,25 @@ def z_scores(scores: Matrix) -> Matrix:
     """
     require_matrix(scores)
     known = ~np.isnan(scores)
+    means, deviations = np.array(column_scales(scores), np.float64).reshape(-1, 2).T
+    centred = np.where(known, np.where(known, scores, 0).astype(np.float64) - means, 0)
+    scaled = np.where(deviations == 0, 0, centred / np.where(deviations == 0, 1, deviations))
+    return np.where(known, scaled, np.nan).astype(np.float32)
+
+
+def column_scales(scores: Matrix) -> list[tuple[float, float]]:
+    """Mean and deviation of each column over the rows it knows; a deviation of 0 for a constant column.
+
+    scores (n, s), NaN = unknown -> s pairs
+    """
+    known = ~np.isnan(scores)
     count = np.maximum(known.sum(axis=0), 1)  # (s,)
     values = np.where(known, scores, 0).astype(np.float64)
-    centred = np.where(known, values - values.sum(axis=0) / count, 0)
-    deviation = np.sqrt((centred**2).sum(axis=0) / count)
-    flat = deviation <= LEAST_DEVIATION * np.abs(values).max(axis=0, initial=0)
-    scaled = np.where(flat, 0, centred / np.where(flat, 1, deviation))
-    return np.where(known, scaled, np.nan).astype(np.float32)
+    means = values.sum(axis=0) / count
+    centred = np.where(known, values - means, 0)
+    deviations = np.sqrt((centred**2).sum(axis=0) / count)
+    flat = deviations <= LEAST_DEVIATION * np.abs(values).max(axis=0, initial=0)
+    return list(zip(means.tolist(), np.where(flat, 0, deviations).tolist(), strict=True))
 
 
 def blend(scores: Matrix, weights: Vector) -> Vector:

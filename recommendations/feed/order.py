@@ -8,6 +8,7 @@ import numpy as np
 
 from listings.models import Actor, Listing
 from ml.arrays import Matrix, Vector
+from ml.ranking.blending import column_scales
 from recommendations.models.feature_names import FEATURES, SOURCES
 from recommendations.models.slates import Slate
 from recommendations.ranking.exploration import ExploredOrder
@@ -15,6 +16,8 @@ from recommendations.ranking.scoring import Ranked
 from recommendations.replica.snapshot import CatalogueSnapshot
 from recommendations.slates import store
 from recommendations.slates.results import Item, Reason
+
+DISTANCE = FEATURES.index("distance_km")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,7 @@ class Order:
     propensities: Vector  # (m,) float32, 1 except where exploration drew the listing
     reasons: list[str]  # (m,) codes
     weights: dict[str, float] = field(default_factory=dict)  # of the sources, as they were blended
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)  # source -> mean and deviation
 
     @classmethod
     def of(
@@ -42,6 +46,7 @@ class Order:
             explored.propensities,
             reasons,
             {source: round(float(weight), 4) for source, weight in zip(SOURCES, ranked.weights, strict=True)},
+            dict(zip(SOURCES, column_scales(ranked.sources), strict=True)),
         )
 
     @classmethod
@@ -62,7 +67,15 @@ class Order:
     def item(self, listing: Listing, reason: Reason | None) -> Item:
         place = self.place[listing.pk]
         sources = _by_source(self.features[place, : len(SOURCES)])
-        return Item(listing, float(np.nan_to_num(self.score[place])), sources, reason=reason)
+        distance_km = float(self.features[place, DISTANCE])
+        return Item(
+            listing,
+            float(np.nan_to_num(self.score[place])),
+            sources,
+            reason=reason,
+            position=place,
+            distance_km=None if np.isnan(distance_km) else distance_km,
+        )
 
     def draft(
         self, snapshot: CatalogueSnapshot, actor: Actor | None, parameters: dict[str, Any], *, seed: int
@@ -78,7 +91,7 @@ class Order:
             reasons=self.reasons,
             seed=seed,
             versions=versions_of(snapshot),
-            parameters={**parameters, "weights": self.weights},
+            parameters={**parameters, "weights": self.weights, "scales": self.scales},
         )
 
 

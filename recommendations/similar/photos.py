@@ -1,13 +1,17 @@
 """Photos similar to a given one."""
 
 import numpy as np
+from django.db.models.functions import Substr
 
+from listings import queries
 from listings.errors import Unavailable
 from listings.models import Listing, Photo
 from ml.arrays import Vector
+from ml.perceptual_hash import MOST_BITS, is_plain
 from recommendations.encoders.query_client import encode_or_raise
 from recommendations.replica import follower
 
+LOOKED_AT = 50  # photos of each band of a hash
 SPARE_CANDIDATES = 40  # candidates beyond the count: the listings of some left the market a moment ago
 
 
@@ -28,6 +32,31 @@ def find_similar_photos(photo: bytes, *, count: int) -> list[tuple[Photo, float]
     public = Photo.objects.filter(listing__status=Listing.Status.ACTIVE).in_bulk(matches.ids.tolist())
     pairs = zip(matches.ids.tolist(), distances(matches.scores).tolist(), strict=True)
     return [(public[pk], distance) for pk, distance in pairs if pk in public][:count]
+
+
+def listings_showing(perceptual_hash: str, *, limit: int) -> list[Listing]:
+    """Listings for sale with a photo that is the same by its perceptual hash, the earliest photo first.
+
+    Nothing for a plain hash, which says too little of a photo.
+    """
+    bits = np.array([int(perceptual_hash, 16)], np.uint64)
+    if is_plain(bits)[0]:
+        return []
+    bands = (
+        Photo.objects.filter(listing__status=Listing.Status.ACTIVE)
+        .annotate(band=Substr("perceptual_hash", start, 4))
+        .filter(band=perceptual_hash[start - 1 : start + 3])
+        .order_by("pk")[:LOOKED_AT]
+        for start in (1, 5, 9, 13)
+    )
+    near = {
+        photo.pk: photo.listing_id
+        for band in bands
+        for photo in band
+        if (int(photo.perceptual_hash, 16) ^ int(bits[0])).bit_count() <= MOST_BITS
+    }
+    listing_ids = list(dict.fromkeys(listing_id for _, listing_id in sorted(near.items())))
+    return queries.first_visible(listing_ids, limit)
 
 
 def distances(cosines: Vector) -> Vector:

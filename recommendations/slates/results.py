@@ -54,6 +54,8 @@ class Item:
     scores: dict[str, float | None]
     copies: tuple[str, ...] = ()  # external ids of listings folded into this one: they show the same photo
     reason: Reason | None = None  # in the feed only
+    position: int | None = None  # its place in the slate, from 0, where the whole order is stored
+    distance_km: float | None = None  # from where the actor looks; None where either place is unknown
 
 
 @dataclass(frozen=True)

@@ -220,7 +220,8 @@ def child_environment() -> dict[str, str]:
         {"IMAGE_WEIGHTS": str(environment.image_weights)} if environment.image_weights else {}
     )
     # The demo serves localhost without TLS, wherever its database is.
-    return {"HTTPS_ONLY": "false", **os.environ, **addresses, **paths, "PYTHONUNBUFFERED": "1"}
+    of_demo = {"HTTPS_ONLY": "false", "DEMO_SHOPPERS": "true"}
+    return {**of_demo, **os.environ, **addresses, **paths, "PYTHONUNBUFFERED": "1"}
 
 
 def renew_admin() -> str:

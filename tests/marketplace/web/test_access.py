@@ -32,6 +32,15 @@ CALLERS = (*PEOPLE, "feed", "events", "catalogue", "staff key")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 REFUSALS = {401, 403, 404, 405}
 MEDIA, ADMIN = "/media/photos/...", "/admin/..."
+FORMS = {  # what the pages of the shop send
+    "/listing/<listing_id>/events/": {"kind": "view"},
+    "/listing/<listing_id>/alike/": {},
+    "/search/": {"q": "sofa"},
+    "/shoppers/": {},
+    "/sell/advice/": {"title": "Red chair"},
+    "/login/": {"username": "charlie", "password": "guess"},
+    "/logout/": {},
+}
 MODEL = r"/admin/(?!password_change)\w+/\w+/"
 # These answer 503 while nothing is encoded or indexed. That is not a refusal.
 UNPREPARED = re.compile(r"/readyz|/predict/|/api/v1/(classify|recommend)/|.*/similar/$")
@@ -138,6 +147,12 @@ def body_for(world: SimpleNamespace, caller: str, method: str, address: str, cas
     named = {"actor": "dora"} if case == "in another's name" else {}
     if address == "/admin/login/" and method == "POST":
         return {"username": "charlie", "password": "guess"}, {"format": "multipart"}
+    if address == "/sell/":
+        return {"title": "Red chair", "price": "5", "category": world.sofa.category.path}, {
+            "format": "multipart"
+        }
+    if method == "POST" and address in FORMS:
+        return FORMS[address], {"format": "multipart"}
     if address.startswith("/predict/") or address.endswith("/photos/"):
         field = "image" if address.startswith("/predict/") else "photo"
         return {field: SimpleUploadedFile("a.jpg", factories.picture())}, {"format": "multipart"}

@@ -11,7 +11,7 @@ from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from recommendations.encoders.encoded_query import EncodedQuery
 from recommendations.encoders.query_client import EncoderUnreachable
-from recommendations.similar.photos import EncoderSwitching, find_similar_photos
+from recommendations.similar.photos import EncoderSwitching, find_similar_photos, listings_showing
 from tests import factories
 from tests.recommendations.pictures import saved, scene
 
@@ -69,3 +69,16 @@ def test_similar_photos_are_unavailable_without_the_encode_worker(pictured, foll
     follow()
     with pytest.raises(EncoderUnreachable):
         find_similar_photos(PHOTO, count=3)
+
+
+class TestListingsShowing:
+    def test_they_are_those_for_sale_whose_photo_has_a_near_hash(self, pictured, now):
+        shown = pictured[1].photos.get().perceptual_hash
+        near = f"{int(shown, 16) ^ 0b11:016x}"
+        assert listings_showing(shown, limit=5) == [pictured[1]]
+        assert listings_showing(near, limit=5) == [pictured[1]]
+        services.mark_sold(listing=pictured[1], buyer=None, now=now)
+        assert listings_showing(shown, limit=5) == []
+
+    def test_a_plain_hash_says_nothing(self, pictured):
+        assert listings_showing("0" * 16, limit=5) == []

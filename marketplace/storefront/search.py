@@ -1,0 +1,141 @@
+"""Search by words, a photo, or both. The address holds everything but the photo."""
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+from django.utils import timezone
+
+from listings.models import Listing
+from marketplace.storefront.cards import cards_of, price_text
+from marketplace.storefront.pages import ShopPage
+from recommendations.api.search_serializers import Search, SearchUpload
+from recommendations.api.slate_logging import log_page
+from recommendations.api.tracking import logs_slate
+from recommendations.core.acting_for import resolve_actor
+from recommendations.encoders.uploads import read_photo
+from recommendations.models.slates import Slate
+from recommendations.search.pipeline import EmptyQuery, SearchPage, search
+
+
+class SearchResultsPage(ShopPage):
+    """Listings found by words and filters; a photo comes by POST."""
+
+    keeps_pages = True
+    rate_limit = "photo search"
+
+    def get(self, request):
+        sent = {name: value for name, value in request.query_params.items() if value != ""}
+        query = Search(data=sent)
+        if not query.is_valid():
+            return self._show({"sent": sent, "errors": query.errors}, 400)
+        return self._answer(query, sent)
+
+    def post(self, request):
+        sent = {name: value for name, value in request.data.items() if value not in ("", None)}
+        sent.pop("csrfmiddlewaretoken", None)
+        query = SearchUpload(data=sent)
+        if not query.is_valid():
+            return self._show({"sent": sent, "errors": query.errors}, 400)
+        upload = query.validated_data.get("photo")
+        sent.pop("photo", None)
+        return self._answer(query, sent, read_photo(upload) if upload else None)
+
+    def _answer(self, query: Search, sent: dict[str, Any], photo: bytes | None = None) -> HttpResponse:
+        now = timezone.now()
+        actor = resolve_actor(self.request.caller, None, data_kind="search")
+        try:
+            page: SearchPage = search(photo=photo, actor=actor, now=now, **query.asked)
+        except EmptyQuery:
+            return self._show({"sent": sent})
+        if logs_slate(self.request):
+            parameters = {**query.asked, "photo": photo is not None}
+            page = log_page(
+                page, surface=Slate.Surface.SEARCH, actor=actor, request_parameters=parameters, now=now
+            )
+        return self._show(
+            {
+                "sent": sent,
+                "page": page,
+                "cards": cards_of(page, actor=actor, now=now),
+                "chips": _chips(page, sent),
+                "facets": _facets(page, sent),
+                "ways_out": _ways_out(page, sent),
+                "unmended_address": _address(sent, mend="false") if page.mended else "",
+                "next_address": _address(sent, offset=page.next_offset) if page.next_offset else "",
+                "has_photo": photo is not None,
+            }
+        )
+
+    def _show(self, context: dict[str, Any], status: int = 200) -> HttpResponse:
+        context |= {
+            "words_sent": context["sent"].get("q", ""),
+            "conditions": [pair for pair in Listing.Condition.choices if pair[0] != "unknown"],
+        }
+        template = "parts/found.html" if self.is_fragment and "cards" in context else "search.html"
+        return self.show(template, context, status)
+
+
+def _address(sent: dict[str, Any], **changes: Any) -> str:
+    """The address of this search with some parameters changed; None removes one."""
+    merged = {**sent, **changes}
+    return "?" + urlencode({name: value for name, value in merged.items() if value is not None})
+
+
+def _facets(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, Any]]:
+    """The root categories with their counts and addresses, the chosen one marked."""
+    chosen = str(sent.get("category", "")).partition(" / ")[0]
+    return [
+        {
+            "name": name,
+            "count": count,
+            "is_chosen": name == chosen,
+            "address": _address(sent, category=None if name == chosen else name, offset=None),
+        }
+        for name, count in page.facets.items()
+    ]
+
+
+def _chips(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, str]]:
+    """What narrows the search down, each with the address without it."""
+    words = str(sent.get("q", ""))
+    chips = [
+        {"label": part.text, "address": _address(sent, q=_without(words, [part.text]))}
+        for part in page.understood
+    ]
+    labels = {
+        "category": str,
+        "min_price": lambda price: f"from {price_text(Decimal(price))}",
+        "max_price": lambda price: f"up to {price_text(Decimal(price))}",
+        "condition": lambda condition: Listing.Condition(condition).label,
+    }
+    chips += [
+        {"label": label(sent[name]), "address": _address(sent, **{name: None})}
+        for name, label in labels.items()
+        if name in sent
+    ]
+    return chips
+
+
+def _ways_out(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, Any]]:
+    """For an empty result: the searches without a part that do find something, with their counts."""
+    if page.hint is None:
+        return []
+    parts = [part.text for part in page.understood]
+    return [
+        {
+            "label": way.text,
+            "count": way.count,
+            "address": _address(
+                sent, q=_without(str(sent.get("q", "")), [part for part in parts if part in way.text])
+            ),
+        }
+        for way in page.hint.without
+    ]
+
+
+def _without(words: str, parts: list[str]) -> str | None:
+    for part in parts:
+        words = words.replace(part, " ", 1)
+    return " ".join(words.split()) or None
