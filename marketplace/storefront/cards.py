@@ -47,10 +47,6 @@ class Picture:
     def srcset(self) -> str:
         return ", ".join(f"{url} {width}w" for url, width in self.urls)
 
-    @property
-    def is_tall(self) -> bool:
-        return self.photo.height > self.photo.width
-
 
 @dataclass(frozen=True)
 class Card:

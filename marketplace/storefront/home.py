@@ -10,11 +10,12 @@ from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 
 from listings import queries
-from listings.callers import Caller
+from listings.callers import CallerRequest
 from marketplace.storefront import demo_shoppers
 from marketplace.storefront.cards import Card, cards_of, favourite_cards, plain_cards
 from marketplace.storefront.pages import ShopPage
 from marketplace.storefront.wording import SOURCE_SENTENCES, Bar
+from marketplace.web.rate_limits import beyond_share
 from recommendations.api.serializers import FeedQuery
 from recommendations.api.tracking import logs_impressions, logs_slate
 from recommendations.core.acting_for import resolve_actor
@@ -117,7 +118,7 @@ class EventAction(ShopPage):
         form.is_valid(raise_exception=True)
         sent = form.validated_data
         listing = queries.page_of(request.caller, listing_id)
-        record_event(request.caller, listing.external_id, **sent)
+        record_event(request, listing.external_id, **sent)
         kind = sent["kind"]
         if not self.is_fragment:
             return self.back(f"/listing/{listing_id}/")
@@ -137,9 +138,17 @@ class EventAction(ShopPage):
 
 
 def record_event(
-    caller: Caller, listing_id: str, *, kind: str, slate: str | None = None, position: int | None = None
+    request: CallerRequest,
+    listing_id: str,
+    *,
+    kind: str,
+    slate: str | None = None,
+    position: int | None = None,
 ) -> None:
     """Record what this shopper has just done. Raises Forbidden for a service."""
+    caller, doubted = request.caller, frozenset[str]()
+    if caller.visitor_id is not None:
+        doubted = beyond_share(request, {listing_id: 1})
     event = Event(
         event_id=f"shop-{uuid.uuid4().hex}",
         actor=caller.require_actor(),
@@ -147,6 +156,7 @@ def record_event(
         kind=kind,
         slate=slate or None,
         position=position,
+        is_doubtful=listing_id in doubted,
     )
     record(source=caller.source, events=[event], now=timezone.now())
 

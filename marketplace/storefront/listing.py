@@ -98,7 +98,7 @@ class AlikeAction(ShopPage):
         )
         form.is_valid(raise_exception=True)
         listing = queries.page_of(request.caller, listing_id)
-        record_event(request.caller, listing.external_id, **form.validated_data)
+        record_event(request, listing.external_id, **form.validated_data)
         page = find_similar_or_none(listing, SimilarityBasis.BOTH, STRIP_SHOWN)
         cards = cards_of(page, actor=request.caller.actor, now=timezone.now(), is_first=False)
         reply = self.show("parts/alike.html", {"listing": listing, "cards": cards})

@@ -9,14 +9,16 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from listings import queries, services
+from listings import photo_services, queries, services
 from listings.api.serializers import NewListing
+from listings.callers import Caller
 from listings.errors import Forbidden, Invalid, Unavailable
 from listings.models import Category, Listing
 from listings.photos import processing
 from marketplace.storefront.cards import cards_of, plain_cards, price_text
 from marketplace.storefront.pages import ShopPage
 from marketplace.storefront.wording import Bar
+from marketplace.web.rate_limits import buckets_of, count_against
 from recommendations.api.search_serializers import ClassifyWords
 from recommendations.encoders.categories import suggest_categories
 from recommendations.search.comparable import find_price_range
@@ -33,7 +35,7 @@ AROUND_SHOWN = 8
 class SellPage(ShopPage):
     """The form for a new listing, and its publication with photos."""
 
-    rate_limit = "upload"
+    rate_limit = "listing writes"
 
     def get(self, request):
         return self._form({})
@@ -46,11 +48,17 @@ class SellPage(ShopPage):
         if not form.is_valid():
             return self._form(sent, form.errors)
         try:
-            photos = [_received(upload) for upload in request.FILES.getlist("photos")]
-            listing = _publish(request.caller.require_actor(), dict(form.validated_data), photos)
+            photos = self._received_photos()
+            listing = _publish(request.caller, dict(form.validated_data), photos)
         except (Invalid, ValidationError) as error:
             return self._form(sent, {getattr(error, "field", "") or "photo": [_detail(error)]})
         return redirect(reverse("shop-listing", args=[listing.external_id]))
+
+    def _received_photos(self) -> list[processing.ReceivedPhoto]:
+        """The verified photos. Raises BadPhoto, and RateLimitExceeded: each counts as an upload."""
+        uploads = self.request.FILES.getlist("photos")[: photo_services.MAXIMUM_PHOTOS]
+        count_against("upload", buckets_of(self.request.caller, self.request), cost=len(uploads))
+        return [_received(upload) for upload in uploads]
 
     def _form(self, sent: dict[str, Any], errors: dict[str, Any] | None = None) -> HttpResponse:
         context = {
@@ -59,7 +67,7 @@ class SellPage(ShopPage):
             "may_sell": "catalogue" in self.request.caller.scopes,
             "categories": Category.objects.order_by("path").values_list("path", flat=True),
             "conditions": Listing.Condition.choices,
-            "most_photos": services.MAXIMUM_PHOTOS,
+            "most_photos": photo_services.MAXIMUM_PHOTOS,
         }
         return self.show("sell.html", context, 400 if errors else 200)
 
@@ -106,16 +114,14 @@ def _received(upload) -> processing.ReceivedPhoto:
     return processing.receive(data, file_name=upload.name, content_type=upload.content_type)
 
 
-def _publish(seller, content: dict[str, Any], photos: list[processing.ReceivedPhoto]) -> Listing:
+def _publish(caller: Caller, content: dict[str, Any], photos: list[processing.ReceivedPhoto]) -> Listing:
     """Publish it with its photos in one step for shoppers: it is a draft until all of them are stored."""
-    content.pop("status", None)
-    category = services.find_category(content.pop("category"))
-    listing = services.create_listing(
-        seller=seller, category=category, now=timezone.now(), status=Listing.Status.DRAFT, **content
-    )
+    content["category"] = services.find_category(content["category"])
+    draft = content | {"status": Listing.Status.DRAFT}
+    listing = services.create_listing(seller=caller.require_actor(), now=timezone.now(), **draft)
     for received in photos:
-        services.add_photo(listing=listing, received=received)
-    return services.publish(listing=listing)
+        photo_services.add_photo(listing=listing, received=received, by=caller.writer)
+    return services.publish(listing=listing, by=caller.writer)
 
 
 def _suggestions(words: str, photo: bytes | None) -> list[Bar]:

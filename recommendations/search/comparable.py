@@ -26,13 +26,11 @@ class PriceRange:
     listings: list[Listing]
 
 
-def find_price_range(
-    *, words: str, photo: bytes | None, category: str | None = None, now: datetime
-) -> PriceRange | None:
-    """The price range of listings for sale that match words, a photo, or both, within a category if given.
+def find_price_range(*, words: str, photo: bytes | None, now: datetime) -> PriceRange | None:
+    """The price range of listings for sale that match words, a photo, or both.
 
     photo: a JPEG as made by listings.photos.processing.receive. None without words and photo, and where
-    fewer than LEAST_COMPARED listings match. Raises NoSuchCategory.
+    fewer than LEAST_COMPARED listings match.
     """
     if not words.strip() and photo is None:
         return None
@@ -40,7 +38,7 @@ def find_price_range(
         page = search(
             words=words,
             photo=photo,
-            filters=Filters(category=category),
+            filters=Filters(),
             understand=False,
             limit=COMPARED,
             now=now,
@@ -50,8 +48,6 @@ def find_price_range(
     found = [item.listing for item in page.items]
     if len(found) < LEAST_COMPARED:
         return None
-    prices = np.sort([float(listing.price) for listing in found])
-    low, median, high = (
-        Decimal(str(round(float(value), 2))) for value in np.quantile(prices, (0.25, 0.5, 0.75))
-    )
+    prices = [float(listing.price) for listing in found]
+    low, median, high = (Decimal(f"{price:.2f}") for price in np.quantile(prices, QUARTERS))
     return PriceRange(low, high, median, found)
