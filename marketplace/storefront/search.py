@@ -1,5 +1,6 @@
 """Search by words, a photo, or both. The address holds everything but the photo."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,8 @@ from recommendations.core.acting_for import resolve_actor
 from recommendations.encoders.uploads import read_photo
 from recommendations.models.slates import Slate
 from recommendations.search.pipeline import EmptyQuery, SearchPage, search
+
+SHOWN_FOR_PHOTO = 40
 
 
 class SearchResultsPage(ShopPage):
@@ -45,28 +48,19 @@ class SearchResultsPage(ShopPage):
     def _answer(self, query: Search, sent: dict[str, Any], photo: bytes | None = None) -> HttpResponse:
         now = timezone.now()
         actor = resolve_actor(self.request.caller, None, data_kind="search")
+        asked = query.asked if photo is None else query.asked | {"limit": SHOWN_FOR_PHOTO}
         try:
-            page: SearchPage = search(photo=photo, actor=actor, now=now, **query.asked)
+            page: SearchPage = search(photo=photo, actor=actor, now=now, **asked)
         except EmptyQuery:
             return self._show({"sent": sent})
         if logs_slate(self.request):
-            parameters = {**query.asked, "photo": photo is not None}
+            parameters = {**asked, "photo": photo is not None}
             page = log_page(
                 page, surface=Slate.Surface.SEARCH, actor=actor, request_parameters=parameters, now=now
             )
-        return self._show(
-            {
-                "sent": sent,
-                "page": page,
-                "cards": cards_of(page, actor=actor, now=now),
-                "chips": _chips(page, sent),
-                "facets": _facets(page, sent),
-                "ways_out": _ways_out(page, sent),
-                "unmended_address": _address(sent, mend="false") if page.mended else "",
-                "next_address": _address(sent, offset=page.next_offset) if page.next_offset else "",
-                "has_photo": photo is not None,
-            }
-        )
+        found = {"sent": sent, "page": page, "cards": cards_of(page, actor=actor, now=now)}
+        # No address holds the photo, so none leads on from it.
+        return self._show(found | ({"has_photo": True} if photo else _ways_on(page, sent)))
 
     def _show(self, context: dict[str, Any], status: int = 200) -> HttpResponse:
         context |= {
@@ -75,6 +69,17 @@ class SearchResultsPage(ShopPage):
         }
         template = "parts/found.html" if self.is_fragment and "cards" in context else "search.html"
         return self.show(template, context, status)
+
+
+def _ways_on(page: SearchPage, sent: dict[str, Any]) -> dict[str, Any]:
+    """Addresses of searches beside this one: the next page, without a filter, within a category."""
+    return {
+        "chips": _chips(page, sent),
+        "facets": _facets(page, sent),
+        "ways_out": _ways_out(page, sent),
+        "unmended_address": _address(sent, mend="false") if page.mended else "",
+        "next_address": _address(sent, offset=page.next_offset) if page.next_offset else "",
+    }
 
 
 def _address(sent: dict[str, Any], **changes: Any) -> str:
@@ -104,7 +109,7 @@ def _chips(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, str]]:
         {"label": part.text, "address": _address(sent, q=_without(words, [part.text]))}
         for part in page.understood
     ]
-    labels = {
+    labels: dict[str, Callable[[str], str]] = {
         "category": str,
         "min_price": lambda price: f"from {price_text(Decimal(price))}",
         "max_price": lambda price: f"up to {price_text(Decimal(price))}",
