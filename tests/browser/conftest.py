@@ -58,7 +58,8 @@ def catalogue(alice, encoder) -> list[Listing]:
 @pytest.fixture
 def shoppers(catalogue, settings, now) -> list[Actor]:
     """Simulated ones, as whom anyone may look."""
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"demo_shoppers": True})
+    changes = {"demo_shoppers": True, "encode_timeout_s": 20}  # one process encodes beside the browser
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=changes)
     simulate(shopper_count=4, seed=2, now=now)
     return list(Actor.objects.filter(external_id__startswith="shopper").order_by("pk"))
 
