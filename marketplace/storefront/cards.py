@@ -11,11 +11,12 @@ from django.conf import settings
 from listings.models import Actor, Listing, Photo
 from listings.photos import processing
 from recommendations.interactions.own_listings import favourites_among
-from recommendations.search.prices import SIGNS
 from recommendations.slates.results import Item, Page, Reason
 
 EAGER = 4  # cards whose photo is loaded at once: those above the fold
 NEAR_KM = 1.0
+# What is written before a price; other currencies by their code.
+SIGNS = {"GBP": "£", "EUR": "€", "USD": "$", "CAD": "$", "AUD": "$", "NZD": "$", "JPY": "¥", "INR": "₹"}
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def price_text(price: Decimal) -> str:
     if not price:
         return "Free"
     currency = settings.ENVIRONMENT.currency
-    symbol = SIGNS.get(currency, f"{currency} ").lstrip("\\")
+    symbol = SIGNS.get(currency, f"{currency} ")
     return f"{symbol}{price:,.0f}" if price == price.to_integral_value() else f"{symbol}{price:,.2f}"
 
 

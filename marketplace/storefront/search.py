@@ -98,8 +98,12 @@ def _facets(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, Any]]:
             "is_chosen": name == chosen,
             "address": _address(sent, category=None if name == chosen else name, offset=None),
         }
-        for name, count in page.facets.items()
+        for name, count in _counts_by_root(page).items()
     ]
+
+
+def _counts_by_root(page: SearchPage) -> dict[str, int]:
+    return getattr(page.facets, "roots", page.facets)
 
 
 def _chips(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, str]]:
@@ -127,15 +131,13 @@ def _ways_out(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, Any]]:
     """For an empty result: the searches without a part that do find something, with their counts."""
     if page.hint is None:
         return []
-    parts = [part.text for part in page.understood]
+    words, parts = str(sent.get("q", "")), [part.text for part in page.understood]
+
+    def words_without(dropped: str) -> str | None:
+        return _without(words, [part for part in parts if part in dropped] or [dropped])
+
     return [
-        {
-            "label": way.text,
-            "count": way.count,
-            "address": _address(
-                sent, q=_without(str(sent.get("q", "")), [part for part in parts if part in way.text])
-            ),
-        }
+        {"label": way.text, "count": way.count, "address": _address(sent, q=words_without(way.text))}
         for way in page.hint.without
     ]
 
