@@ -56,30 +56,6 @@ def ids_sold_by(listing_ids: Sequence[int], actor: Actor | None) -> frozenset[in
     return frozenset(Listing.objects.filter(pk__in=listing_ids, seller=actor).values_list("pk", flat=True))
 
 
-def for_caller(caller: Caller, external_id: str) -> Listing:
-    """The listing, if this caller may see it: only its owner, staff and services see one that is not active.
-
-    Raises NoSuchListing in both cases, so that callers cannot probe for hidden listings.
-    """
-    shown = Q(status=Listing.Status.ACTIVE)
-    if caller.sees_hidden:
-        shown = Q()
-    elif caller.actor is not None:
-        shown |= Q(seller=caller.actor)
-    listing = with_details(Listing.objects.filter(shown, external_id=external_id)).first()
-    if listing is None:
-        raise NoSuchListing(external_id)
-    return listing
-
-
-def public_listing(external_id: str) -> Listing:
-    """A listing that is on the market or sold, as the source of similar listings. Raises NoSuchListing."""
-    listing = Listing.objects.filter(status__in=Listing.PUBLIC, external_id=external_id).first()
-    if listing is None:
-        raise NoSuchListing(external_id)
-    return listing
-
-
 def page_of(caller: Caller, external_id: str) -> Listing:
     """The listing with details, for a page about it: as `for_caller`, and also when it is reserved or sold.
 
@@ -106,6 +82,30 @@ def others_of_seller(listing: Listing, limit: int) -> list[Listing]:
     """What else the seller has on sale, the newest first."""
     others = visible().filter(seller=listing.seller_id).exclude(pk=listing.pk)
     return list(others.order_by("-created_at", "-pk")[:limit])
+
+
+def for_caller(caller: Caller, external_id: str) -> Listing:
+    """The listing, if this caller may see it: only its owner, staff and services see one that is not active.
+
+    Raises NoSuchListing in both cases, so that callers cannot probe for hidden listings.
+    """
+    shown = Q(status=Listing.Status.ACTIVE)
+    if caller.sees_hidden:
+        shown = Q()
+    elif caller.actor is not None:
+        shown |= Q(seller=caller.actor)
+    listing = with_details(Listing.objects.filter(shown, external_id=external_id)).first()
+    if listing is None:
+        raise NoSuchListing(external_id)
+    return listing
+
+
+def public_listing(external_id: str) -> Listing:
+    """A listing that is on the market or sold, as the source of similar listings. Raises NoSuchListing."""
+    listing = Listing.objects.filter(status__in=Listing.PUBLIC, external_id=external_id).first()
+    if listing is None:
+        raise NoSuchListing(external_id)
+    return listing
 
 
 def places_named(names: Iterable[str]) -> dict[str, Place]:
