@@ -29,7 +29,7 @@ class TestTheFeed:
         page = client.get("/")
         assert page.status_code == 200
         assert len(shown(page)) == 20
-        assert "Just listed" in page.content.decode()
+        assert page.content.decode().count('class="reason reason-') == 20
 
     def test_the_next_page_repeats_nothing_and_is_only_cards_for_htmx(self, bobs_browser, chairs, follow):
         follow()
