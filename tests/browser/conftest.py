@@ -3,6 +3,8 @@
 Collected by `make test-browser` alone, which names the browser in BROWSER.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +33,7 @@ OF_EACH = 30  # a simulated shopper has seen about 25 of all, which are not show
 
 
 @pytest.fixture(scope="session")
-def chromium() -> "Iterator[Browser]":
+def chromium() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright  # only installed for these tests
 
     with sync_playwright() as playwright:
@@ -72,7 +74,7 @@ def site(transactional_db, catalogue, shoppers, follow, live_server) -> str:
 
 
 @pytest.fixture
-def visit(chromium, site) -> "Iterator[Callable[..., Page]]":
+def visit(chromium, site) -> Iterator[Callable[..., Page]]:
     """visit(path) opens a page in a window of its own. An error in its console fails the test."""
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
@@ -94,7 +96,7 @@ def visit(chromium, site) -> "Iterator[Callable[..., Page]]":
 
 
 @pytest.fixture
-def as_shopper(visit, shoppers) -> "Callable[..., Page]":
+def as_shopper(visit, shoppers) -> Callable[..., Page]:
     """as_shopper(path) opens a page as the first simulated shopper."""
 
     def open_page(path: str = "/", **options) -> Page:
