@@ -189,7 +189,7 @@ class PhotosApi(CatalogueApi):
         upload = request.FILES.get("photo")
         if upload is None:
             raise Invalid("Send the photo as multipart field 'photo'.", field="photo")
-        received = _received_photo(request, upload)
+        received = received_photo(request, upload)
         photo = photo_services.add_photo(listing=listing, received=received, by=request.caller.writer)
         return Response(PhotoCard(photo).data, status=201)
 
@@ -243,7 +243,7 @@ class CategoriesApi(ListAPIView):
         refuse_unknown_parameters(request)
 
 
-def _received_photo(request: CallerRequest, upload: UploadedFile) -> processing.ReceivedPhoto:
+def received_photo(request: CallerRequest, upload: UploadedFile) -> processing.ReceivedPhoto:
     """The verified photo. At most one byte beyond the limit is read, which is enough to refuse the file."""
     data = upload.read(settings.ENVIRONMENT.photo_maximum_bytes + 1)
     header = processing.check(data, file_name=upload.name, content_type=upload.content_type)

@@ -15,7 +15,7 @@ from recommendations.api.search_serializers import Search, SearchUpload
 from recommendations.api.slate_logging import log_page
 from recommendations.api.tracking import logs_slate
 from recommendations.core.acting_for import resolve_actor
-from recommendations.encoders.uploads import read_photo
+from recommendations.encoders.uploads import read_photo_of
 from recommendations.models.slates import Slate
 from recommendations.search.pipeline import EmptyQuery, SearchPage, search
 
@@ -43,7 +43,7 @@ class SearchResultsPage(ShopPage):
             return self._show({"sent": sent, "errors": query.errors}, 400)
         upload = query.validated_data.get("photo")
         sent.pop("photo", None)
-        return self._answer(query, sent, read_photo(upload) if upload else None)
+        return self._answer(query, sent, read_photo_of(request, upload) if upload else None)
 
     def _answer(self, query: Search, sent: dict[str, Any], photo: bytes | None = None) -> HttpResponse:
         now = timezone.now()

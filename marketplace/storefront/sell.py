@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -11,6 +10,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from listings import photo_services, queries, services
 from listings.api.serializers import NewListing
+from listings.api.views import received_photo
 from listings.callers import Caller
 from listings.errors import Forbidden, Invalid, Unavailable
 from listings.models import Category, Listing
@@ -58,7 +58,7 @@ class SellPage(ShopPage):
         """The verified photos. Raises BadPhoto, and RateLimitExceeded: each counts as an upload."""
         uploads = self.request.FILES.getlist("photos")[: photo_services.MAXIMUM_PHOTOS]
         count_against("upload", buckets_of(self.request.caller, self.request), cost=len(uploads))
-        return [_received(upload) for upload in uploads]
+        return [received_photo(self.request, upload) for upload in uploads]
 
     def _form(self, sent: dict[str, Any], errors: dict[str, Any] | None = None) -> HttpResponse:
         context = {
@@ -81,7 +81,7 @@ class SellAdvice(ShopPage):
         words = ClassifyWords(data={name: request.data.get(name, "") for name in ("title", "description")})
         words.is_valid(raise_exception=True)
         upload = next(iter(request.FILES.getlist("photos")), None)
-        received = _received(upload) if upload else None
+        received = received_photo(request, upload) if upload else None
         photo = received.sizes[processing.Size.MEDIUM] if received else None
         now = timezone.now()
         prices = find_price_range(words=words.text, photo=photo, now=now)
@@ -106,12 +106,6 @@ class StandingPart(ShopPage):
         standing = find_standing(listing)
         cards = cards_of(Page(standing.around[:AROUND_SHOWN]), actor=None, now=now) if standing else []
         return self.show("parts/standing.html", {"listing": listing, "standing": standing, "cards": cards})
-
-
-def _received(upload) -> processing.ReceivedPhoto:
-    """The verified photo. Raises BadPhoto."""
-    data = upload.read(settings.ENVIRONMENT.photo_maximum_bytes + 1)
-    return processing.receive(data, file_name=upload.name, content_type=upload.content_type)
 
 
 def _publish(caller: Caller, content: dict[str, Any], photos: list[processing.ReceivedPhoto]) -> Listing:
