@@ -10,13 +10,14 @@ from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 
 from listings import queries
+from listings.callers import CallerRequest
 from marketplace.storefront import demo_shoppers
 from marketplace.storefront.cards import Card, cards_of, favourite_cards, plain_cards
 from marketplace.storefront.pages import ShopPage
 from marketplace.storefront.wording import SOURCE_SENTENCES, Bar
 from marketplace.web.rate_limits import beyond_share
 from recommendations.api.serializers import FeedQuery
-from recommendations.api.tracking import IdentifiedRequest, logs_impressions, logs_slate
+from recommendations.api.tracking import logs_impressions, logs_slate
 from recommendations.core.acting_for import resolve_actor
 from recommendations.feed.explanation import explain_place
 from recommendations.feed.pipeline import build_feed, next_page
@@ -137,7 +138,7 @@ class EventAction(ShopPage):
 
 
 def record_event(
-    request: IdentifiedRequest,
+    request: CallerRequest,
     listing_id: str,
     *,
     kind: str,

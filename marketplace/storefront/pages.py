@@ -15,9 +15,9 @@ from rest_framework.renderers import StaticHTMLRenderer
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from listings.callers import CallerRequest
 from marketplace.storefront import demo_shoppers
 from marketplace.web.errors import problem
-from recommendations.api.tracking import IdentifiedRequest
 
 HEADLINES = {
     403: "You cannot do that here",
@@ -34,7 +34,7 @@ class ShopPage(APIView):
     token of every form: visitors and demo shoppers have cookies, too.
     """
 
-    request: IdentifiedRequest
+    request: CallerRequest
     authentication_classes = [demo_shoppers.ShopperAuthentication]
     permission_classes = [AllowAny]
     parser_classes = [FormParser, MultiPartParser]

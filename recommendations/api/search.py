@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from listings.api.views import LISTING_BYTES
+from listings.callers import CallerRequest
 from listings.models import Actor
 from recommendations.api.search_serializers import (
     ClassifyPhoto,
@@ -21,7 +22,7 @@ from recommendations.api.search_serializers import (
     SuggestedCard,
 )
 from recommendations.api.slate_logging import AnyPage, log_page
-from recommendations.api.tracking import IdentifiedRequest, logs_slate
+from recommendations.api.tracking import logs_slate
 from recommendations.core.acting_for import resolve_actor
 from recommendations.encoders.categories import suggest_categories
 from recommendations.encoders.uploads import read_photo_of
@@ -104,7 +105,7 @@ class RecommendApi(APIView):
         return Response(LikedPageCard(page).data)
 
 
-def _search(request: IdentifiedRequest, query: Search, photo: bytes | None = None) -> Response:
+def _search(request: CallerRequest, query: Search, photo: bytes | None = None) -> Response:
     actor = resolve_actor(request.caller, query.validated_data.get("actor"), data_kind="search")
     page = search(photo=photo, actor=actor, now=timezone.now(), **query.asked)
     parameters = {**query.asked, "photo": photo is not None}
@@ -113,7 +114,7 @@ def _search(request: IdentifiedRequest, query: Search, photo: bytes | None = Non
 
 
 def _with_slate(
-    page: AnyPage, request: IdentifiedRequest, surface: str, actor: Actor | None, parameters: dict
+    page: AnyPage, request: CallerRequest, surface: str, actor: Actor | None, parameters: dict
 ) -> AnyPage:
     """The page with the id of the slate that it is stored as, if it is stored."""
     if not logs_slate(request):

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 
 from rest_framework.request import Request
 
-from listings.callers import Caller
+from listings.callers import CallerRequest
 
 USER_AGENT_READ = 500  # characters
 # A crawler of somebody's own ends a word in bot, crawler, spider ... Cubot makes phones.
@@ -19,13 +19,7 @@ def logs_impressions(request: Request) -> bool:
     return not is_crawler(request.headers.get("User-Agent", ""))
 
 
-class IdentifiedRequest(Request):
-    """A request after authentication, which sets its caller."""
-
-    caller: Caller
-
-
-def logs_slate(request: IdentifiedRequest) -> bool:
+def logs_slate(request: CallerRequest) -> bool:
     """Whether the answer is stored as a slate.
 
     False for crawlers, and for anonymous callers above the rate limit up to which slates are stored.
