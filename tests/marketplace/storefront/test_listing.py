@@ -50,7 +50,7 @@ class TestListingPage:
     def test_message_and_buy_are_events(self, bobs_browser, chairs):
         address = f"/listing/{chairs[0].external_id}/events/"
         assert (
-            "has your message"
+            "open a conversation"
             in bobs_browser.post(address, {"kind": "message"}, headers=HTMX).content.decode()
         )
         assert bobs_browser.post(address, {"kind": "purchase"}, headers=HTMX).status_code == 200
