@@ -153,7 +153,7 @@ def body_for(world: SimpleNamespace, caller: str, method: str, address: str, cas
         }
     if method == "POST" and address in FORMS:
         return FORMS[address], {"format": "multipart"}
-    if address.startswith("/predict/") or address.endswith("/photos/"):
+    if method == "POST" and (address.startswith("/predict/") or address.endswith("/photos/")):
         field = "image" if address.startswith("/predict/") else "photo"
         return {field: SimpleUploadedFile("a.jpg", factories.picture())}, {"format": "multipart"}
     content = {"title": "Red chair", "price": "5", "category": world.sofa.category.path}
