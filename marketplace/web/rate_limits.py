@@ -32,6 +32,7 @@ from recommendations.core import redis_client
 NAME_FACTOR = 10  # logins by one name from anywhere: guessing stays slow, and a few strangers lock nobody out
 LONGEST_NAME = 500
 SHARE_OF_ADDRESS = 20  # believed events a day of one address for one listing, by all its visitors
+SHARE_OF_SITE = 100  # the same for an IPv6 /48, whose owner has 65,536 addresses
 SHARE_PERIOD_S = 24 * 3600
 TIMEOUT_S = 0.5
 PAUSE_S = 3.0  # limits are not checked for this long after Redis did not answer
@@ -230,28 +231,33 @@ def count_new_visitor(request: HttpRequest) -> None:
 
 
 def beyond_share(request: HttpRequest, event_counts: Mapping[str, int]) -> frozenset[str]:
-    """Count the events of visitors for listings by address. Returns the listings with too many today.
+    """Count events of visitors for listings by address and site. Returns the listings with too many today.
 
     Whoever throws the cookie away is another visitor, and would count as many people. Nothing is counted
     while Redis does not answer, nor where the address would be that of a proxy.
     """
     if not event_counts or settings.ENVIRONMENT.address_problem or time.monotonic() < _away_until:
         return frozenset()
-    keys = {listing: _share_key(request, listing) for listing in event_counts}
+    address = address_of(request)
+    shares = {site_of(address): SHARE_OF_SITE, address: SHARE_OF_ADDRESS}  # for IPv4 both are one
+    counted = [(listing, place) for listing in event_counts for place in shares]
     try:
         with redis_client.client(TIMEOUT_S).pipeline(transaction=False) as pipe:
-            for listing, key in keys.items():
+            for listing, place in counted:
+                key = _share_key(place, listing)
                 pipe.set(key, 0, ex=SHARE_PERIOD_S, nx=True)
                 pipe.incrby(key, event_counts[listing])
             totals = pipe.execute()[1::2]
     except redis.RedisError:
         _pause()
         return frozenset()
-    return frozenset(listing for listing, total in zip(keys, totals, strict=True) if total > SHARE_OF_ADDRESS)
+    return frozenset(
+        listing for (listing, place), total in zip(counted, totals, strict=True) if total > shares[place]
+    )
 
 
-def _share_key(request: HttpRequest, listing: str) -> str:
-    digest = hashlib.sha256(f"{address_of(request)} {listing}".encode("utf-8", "replace")).hexdigest()
+def _share_key(place: str, listing: str) -> str:
+    digest = hashlib.sha256(f"{place} {listing}".encode("utf-8", "replace")).hexdigest()
     return f"limit:share:{digest[:32]}"
 
 

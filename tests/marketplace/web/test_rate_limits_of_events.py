@@ -82,6 +82,16 @@ class TestEvents:
         Client().post(EVENTS, self.events(lamp, 1), "application/json")
         assert self.doubted()[-2:] == [False, False]
 
+    def test_a_site_with_many_ipv6_addresses_has_one_share_of_a_listing(self, sofa, limits, monkeypatch):
+        limits(new_visitors_per_minute=0)
+        monkeypatch.setattr(rate_limits, "SHARE_OF_SITE", 3)
+        for number in range(5):
+            address = f"2001:db8:1:{number:x}::1"
+            Client().post(EVENTS, self.events(sofa, 1), "application/json", REMOTE_ADDR=address)
+        assert self.doubted() == [False] * 3 + [True] * 2
+        Client().post(EVENTS, self.events(sofa, 1), "application/json", REMOTE_ADDR="2001:db8:2::1")
+        assert self.doubted()[-1] is False
+
     def test_the_share_of_an_address_holds_within_one_request(self, sofa, limits):
         limits(new_visitors_per_minute=0)
         Client().post(EVENTS, self.events(sofa, rate_limits.SHARE_OF_ADDRESS + 1), "application/json")
