@@ -46,9 +46,9 @@ class ListingForm(forms.ModelForm):
             return None
         try:
             data = upload.read()
-            processing.check(data, file_name=upload.name, content_type=upload.content_type)
+            processing.check(data)
             return decode_apart(data)
-        except processing.BadPhoto as error:
+        except DomainError as error:
             raise forms.ValidationError(error.detail) from None
 
 

@@ -246,7 +246,7 @@ class CategoriesApi(ListAPIView):
 def received_photo(request: CallerRequest, upload: UploadedFile) -> processing.ReceivedPhoto:
     """The verified photo. At most one byte beyond the limit is read, which is enough to refuse the file."""
     data = upload.read(settings.ENVIRONMENT.photo_maximum_bytes + 1)
-    header = processing.check(data, file_name=upload.name, content_type=upload.content_type)
+    header = processing.check(data)
     if header.weight > 1:
         request.charge(header.weight - 1)
     return decode_apart(data)

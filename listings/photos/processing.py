@@ -66,23 +66,17 @@ class ReceivedPhoto:
     sizes: dict[Size, bytes]  # JPEG
 
 
-def receive(data: bytes, *, file_name: str | None = None, content_type: str | None = None) -> ReceivedPhoto:
+def receive(data: bytes) -> ReceivedPhoto:
     """Verify and re-encode one photo. Writes no file. Raises BadPhoto.
 
-    The content decides the format. A file name or content type that contradicts it is refused.
+    The content decides the format, whatever the file is named or declared as.
     """
-    header = check(data, file_name=file_name, content_type=content_type)
+    header = check(data)
     with _one_large if header.pixel_count > LARGE_PIXELS else nullcontext():
         return decode(data, opened(data, most_pixels=settings.ENVIRONMENT.photo_maximum_pixels))
 
 
-def check(
-    data: bytes,
-    *,
-    file_name: str | None = None,
-    content_type: str | None = None,
-    most_pixels: int | None = None,
-) -> Header:
+def check(data: bytes, *, most_pixels: int | None = None) -> Header:
     """Verify size, format and dimensions by the header, without decoding. Raises BadPhoto.
 
     most_pixels: a limit below that of the settings.
@@ -101,7 +95,6 @@ def check(
         raise _no_image()
     most_pixels = min(most_pixels or limits.photo_maximum_pixels, limits.photo_maximum_pixels)
     _refuse_many_pixels(header.width, header.height, most_pixels)
-    _refuse_other_declaration(header.format, file_name, content_type)
     return header
 
 
@@ -200,18 +193,6 @@ def _refuse_many_pixels(width: int, height: int, most_pixels: int) -> None:
         raise BadPhoto(
             f"The image has {width:,} x {height:,} pixels; at most {most_pixels:,} are accepted here."
         )
-
-
-def _refuse_other_declaration(actual: str, file_name: str | None, content_type: str | None) -> None:
-    Image.init()
-    suffix = Path(file_name or "").suffix
-    named = Image.registered_extensions().get(suffix.lower())
-    if named not in (None, "MPO" if actual == "JPEG" else actual, actual):
-        raise BadPhoto(f"The file is named {suffix} but holds a {actual} image.")
-    declared = (content_type or "").split(";")[0].strip().lower()
-    accepted = {Image.MIME[actual], "image/jpg" if actual == "JPEG" else "", "image/*"}
-    if declared.startswith("image/") and declared not in accepted:
-        raise BadPhoto(f"The file was sent as {declared} but holds a {actual} image.")
 
 
 def _decoded(image: Image.Image) -> Image.Image:
