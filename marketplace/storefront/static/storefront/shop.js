@@ -28,6 +28,15 @@
     htmx.process(feed);
   }
 
+  // A later page of the new feed may hold what stands above it since before.
+  document.addEventListener("htmx:afterSwap", () => {
+    const seen = new Set();
+    for (const card of document.querySelectorAll("#feed > [data-listing]")) {
+      if (seen.has(card.dataset.listing)) card.remove();
+      seen.add(card.dataset.listing);
+    }
+  });
+
   // Cards that stay glide to their new places, where the browser can do that.
   function glide(feed, change) {
     if (!document.startViewTransition || calm.matches) return change();
