@@ -22,7 +22,7 @@ from recommendations.collaborative import refresh
 from recommendations.indexing import compaction
 from recommendations.interactions import parking
 from recommendations.popularity import impression_counts, trending
-from recommendations.search import spelling
+from recommendations.query_parsing import spelling
 from recommendations.slates import store
 from recommendations.training import schedule
 

@@ -3,29 +3,21 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
 from benchmarks.feed.log import Log
 from benchmarks.feed.photos import read_features
 from benchmarks.protocol import say
-from listings import places, services
-from listings.batches.listings import ListingRow
-from listings.importing import cleaning
-from listings.importing.csv_import import IMAGE_COLUMNS, PRODUCT_COLUMNS, BadRow, ImportOptions, read_listing
-from listings.importing.files import CsvRow, open_photos, read_rows
-from listings.models import Actor, Listing, Photo, Place
+from benchmarks.stored_adverts import read_listings, store_actors, store_drafts, store_photos
+from listings.models import Actor, Listing
 from ml.vision.backbone import load_backbone
 from recommendations.encoders import selection
 from recommendations.encoders.backbones import BackboneChoice
 from recommendations.indexing import embedding_jobs
 from recommendations.model_registry import publication
-from recommendations.models.embeddings import PhotoFeatures
 from recommendations.replica import follower
 from recommendations.replica.snapshot import CatalogueSnapshot
 from recommendations.training import encoder
@@ -60,108 +52,16 @@ def load(
     trained_before: train the encoder's heads, as `train encoder` does, on listings published before then;
     None: use the encoder of a new installation.
     """
-    rows = _read_adverts(data, log)
-    actors = _actors({row.seller for row in rows} | {event.actor for event in log.events})
-    listings = _stored(rows, log, actors)
+    rows = read_listings(data, log.lives)
+    actors = store_actors({row.seller for row in rows} | {event.actor for event in log.events})
+    listings = store_drafts(rows, {name: life.published_at for name, life in log.lives.items()}, actors)
     say(f"{len(listings)} adverts of {len(log.lives)} in the log, {len(actors)} actors")
     backbone = load_backbone(BACKBONE, weights)
-    _store_photos(data, listings, backbone.version, read_features(data, backbone, cache))
+    store_photos(data, listings, backbone.version, read_features(data, backbone, cache))
     selection.propose(BackboneChoice(BACKBONE, weights, "the weights that were given"))
     if trained_before is not None:
         _train_encoder(trained_before)
     return Catalogue(listings, actors, _embedded())
-
-
-def _read_adverts(data: Path, log: Log) -> list[ListingRow]:
-    rows = list(read_rows(data / "Products.csv", PRODUCT_COLUMNS))
-    options = ImportOptions(settings.ENVIRONMENT.maximum_price, settings.ENVIRONMENT.country)
-    locations = {cleaning.clean_cell(row.cells.get("location", "")) for row in rows} - {""}
-    placed = _placed(locations, options.country)
-    adverts = {}
-    for row in rows:
-        advert = _advert(row, options, placed)
-        if advert is not None and advert.external_id in log.lives:
-            adverts.setdefault(advert.external_id, advert)
-    return list(adverts.values())
-
-
-def _advert(row: CsvRow, options: ImportOptions, placed: dict[str, Place | None]) -> ListingRow | None:
-    try:
-        return None if row.problem else read_listing(row.cells, options, placed)
-    except BadRow:
-        return None
-
-
-def _placed(locations: set[str], country: str) -> dict[str, Place | None]:
-    if not Place.objects.filter(country=country).exists():
-        places.load_gazetteer(country)
-    return places.place_locations(locations, country)
-
-
-def _actors(external_ids: set[str]) -> dict[str, Actor]:
-    made = Actor.objects.bulk_create([Actor(external_id=name) for name in sorted(external_ids)], 2000)
-    return {actor.external_id: actor for actor in made}
-
-
-@transaction.atomic
-def _stored(rows: list[ListingRow], log: Log, actors: dict[str, Actor]) -> dict[str, Listing]:
-    """Store drafts whose time of creation is their time of publication in the log."""
-    categories = {path: services.ensure_category(path) for path in {row.category for row in rows}}
-    drafts = [
-        Listing(
-            external_id=row.external_id,
-            seller=actors[row.seller],
-            title=row.title,
-            description=row.description,
-            price=row.price,
-            category=categories[row.category],
-            place=row.place,
-            latitude=row.latitude,
-            longitude=row.longitude,
-            created_at=log.lives[row.external_id].published_at,
-        )
-        for row in rows
-    ]
-    return {made.external_id: made for made in Listing.objects.bulk_create(drafts, batch_size=1000)}
-
-
-@transaction.atomic
-def _store_photos(
-    data: Path, listings: dict[str, Listing], backbone: str, features: dict[str, np.ndarray]
-) -> None:
-    """Store photos by their features alone. Their hashes are made up, so that none is a copy of another."""
-    name_of = {Path(name).stem: name for name in open_photos(data).names()}
-    photos: dict[str, Photo] = {}
-    counts: dict[str, int] = {}
-    for row in read_rows(data / "Images.csv", IMAGE_COLUMNS):
-        image, owner = (row.cells.get(column, "").strip() for column in ("id", "product_id"))
-        if image in name_of and owner in listings and image not in photos:
-            position = counts[owner] = counts.get(owner, -1) + 1
-            photos[image] = _photo(listings[owner], image, position, name_of[image])
-    stored = Photo.objects.bulk_create(photos.values(), batch_size=1000)
-    PhotoFeatures.objects.bulk_create(
-        [
-            PhotoFeatures(
-                photo=photo, backbone=backbone, features=features[photo.external_id].astype("<f2").tobytes()
-            )
-            for photo in stored
-        ],
-        batch_size=1000,
-    )
-
-
-def _photo(listing: Listing, image: str, position: int, name: str) -> Photo:
-    digest = sha256(image.encode()).hexdigest()
-    return Photo(
-        listing=listing,
-        external_id=image,
-        position=position,
-        file=name,
-        sha256=digest,
-        perceptual_hash=digest[:16],
-        width=1,
-        height=1,
-    )
 
 
 def _train_encoder(before: datetime) -> None:

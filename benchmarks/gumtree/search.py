@@ -10,11 +10,12 @@ from benchmarks.adverts import Adverts
 from listings import services
 from listings.models import Actor, Listing
 from ml.arrays import Rows, Vector
+from recommendations.query_parsing import spelling
+from recommendations.query_parsing.parsed_query import parse_query
 from recommendations.retrieval.filters import Filters
-from recommendations.search import fulltext, spelling
+from recommendations.search import fulltext
 from recommendations.search.matching import DEPTH, NEIGHBOURS
 from recommendations.search.pipeline import fuse
-from recommendations.search.query import parse_query
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ from django.db.models.expressions import Expression
 
 from listings.models import Listing
 from listings.words import words_in
+from recommendations.query_parsing.spelling import Vocabulary, vocabulary
 from recommendations.retrieval.filters import Filters, listings_passing
-from recommendations.search.spelling import Vocabulary, vocabulary
 
 MOST_WORDS = 32  # of a query; the rest is not read
 SHORTEST_PREFIX = 3  # letters: half of the catalogue begins with fewer

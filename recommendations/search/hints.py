@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recommendations.query_parsing.parsed_query import ParsedQuery
+from recommendations.query_parsing.understanding import QueryPart
 from recommendations.search.matching import PreparedQuery
-from recommendations.search.query import ParsedQuery
-from recommendations.search.understanding import QueryPart
 
 MOST_PARTS = 3  # of a query that are dropped in turn: each costs as much as a search
 SILENT = "These words say nothing that could be looked for."

@@ -13,12 +13,12 @@ from recommendations.encoders import query_client
 from recommendations.encoders.encoded_query import EncodedQuery
 from recommendations.encoders.query_client import EncoderUnreachable, EncodingUnavailable
 from recommendations.interactions.retractions import unwanted_by
+from recommendations.query_parsing.parsed_query import ParsedQuery
 from recommendations.replica import follower
 from recommendations.replica.follower import ReplicaNotReady
 from recommendations.replica.snapshot import CatalogueSnapshot
 from recommendations.retrieval.filters import Filters, allowed_rows, listings_passing
 from recommendations.search import fulltext
-from recommendations.search.query import ParsedQuery
 
 DEPTH = 2000  # listings by words: enough for the last page and for facet counts
 NEIGHBOURS = 200  # listings by vectors, which always find something: farther ones are hardly relevant

@@ -12,6 +12,8 @@ from ml.arrays import Rows, Vector
 from ml.ranking.blending import blend
 from ml.ranking.rank_fusion import FusedRanking, reciprocal_rank
 from recommendations.models.feature_names import SOURCES as TASTE_SOURCES
+from recommendations.query_parsing.parsed_query import parse_query
+from recommendations.query_parsing.understanding import QueryPart
 from recommendations.ranking import photo_duplicates
 from recommendations.ranking.scoring import source_weights_for
 from recommendations.replica import follower
@@ -21,8 +23,6 @@ from recommendations.retrieval.filters import Filters
 from recommendations.search.highlighting import Highlight, highlight
 from recommendations.search.hints import EmptyResultHint, hint_for
 from recommendations.search.matching import PreparedQuery, Rankings, count_by_root, prepare_query
-from recommendations.search.query import parse_query
-from recommendations.search.understanding import QueryPart
 from recommendations.slates.results import Item, Page
 from recommendations.taste.profile import UserProfile, read_profile
 

@@ -13,7 +13,7 @@ from recommendations.interactions.recording import Event, record
 from recommendations.interactions.simulation import simulate
 from recommendations.models.embeddings import EmbeddingJob
 from recommendations.popularity import trending
-from recommendations.search import spelling
+from recommendations.query_parsing import spelling
 from recommendations.training.collaborative import train_collaborative
 from tests import factories
 

@@ -22,8 +22,8 @@ from listings.models import Listing, Place
 from marketplace.models import PersonToken, ServiceKey
 from marketplace.web.rate_limits import LIMITS
 from recommendations.models.slates import Slate
+from recommendations.query_parsing.parsed_query import parse_query
 from recommendations.retrieval.filters import Filters
-from recommendations.search.query import parse_query
 from recommendations.slates import store
 from tests import factories
 from tests.fuzzing import fuzz

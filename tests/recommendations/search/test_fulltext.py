@@ -10,8 +10,9 @@ from listings import services
 from listings.announcing import catalogue_transaction
 from listings.models import Listing
 from listings.services import NoSuchCategory
+from recommendations.query_parsing import spelling
 from recommendations.retrieval.filters import Filters
-from recommendations.search import fulltext, spelling
+from recommendations.search import fulltext
 from tests import factories
 
 ANY = Filters()

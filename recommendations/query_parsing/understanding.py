@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from recommendations.search.places import places_in
-from recommendations.search.prices import FilterValues, QuerySpan, prices_in
+from recommendations.query_parsing.places import places_in
+from recommendations.query_parsing.prices import FilterValues, QuerySpan, prices_in
 
 
 @dataclass(frozen=True)

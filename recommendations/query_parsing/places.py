@@ -11,7 +11,7 @@ from django.db.models.functions import Concat, Lower
 
 from listings.models import Place
 from listings.places import plain_name
-from recommendations.search.prices import QuerySpan
+from recommendations.query_parsing.prices import QuerySpan
 
 TOWN_RADIUS_KM = 25.0
 COUNTY_RADIUS_KM = 50.0

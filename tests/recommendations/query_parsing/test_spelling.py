@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from listings import services
 from listings.announcing import catalogue_transaction
 from recommendations import tasks
-from recommendations.search import spelling
-from recommendations.search.spelling import Correction, Vocabulary, correct_spelling
+from recommendations.query_parsing import spelling
+from recommendations.query_parsing.spelling import Correction, Vocabulary, correct_spelling
 from tests import factories
 
 TITLES = (

@@ -5,9 +5,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from recommendations.query_parsing.places import TOWN_RADIUS_KM
+from recommendations.query_parsing.understanding import understand
 from recommendations.retrieval.filters import Filters
-from recommendations.search.places import TOWN_RADIUS_KM
-from recommendations.search.understanding import understand
 
 
 class TestWholeQueries:

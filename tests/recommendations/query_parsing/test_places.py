@@ -2,9 +2,9 @@
 
 import pytest
 
+from recommendations.query_parsing.places import COUNTY_RADIUS_KM, TOWN_RADIUS_KM
+from recommendations.query_parsing.understanding import understand
 from recommendations.retrieval.filters import Filters
-from recommendations.search.places import COUNTY_RADIUS_KM, TOWN_RADIUS_KM
-from recommendations.search.understanding import understand
 
 
 class TestPlaces:

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from recommendations.query_parsing.understanding import understand
 from recommendations.retrieval.filters import Filters
-from recommendations.search.understanding import understand
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from listings.words import words_in
+from recommendations.query_parsing.spelling import correct_spelling
+from recommendations.query_parsing.stop_words import STOP_WORDS
+from recommendations.query_parsing.understanding import QueryPart, understand
 from recommendations.retrieval.filters import Filters
-from recommendations.search.highlighting import STOP_WORDS
-from recommendations.search.spelling import correct_spelling
-from recommendations.search.understanding import QueryPart, understand
 
 PLACE = frozenset({"lat", "lon", "radius_km"})  # filters that only have a meaning together
 

@@ -1,0 +1,1 @@
+"""Search for everyday intents over real adverts: `python -m benchmarks.search`."""

@@ -1,0 +1,115 @@
+"""Adverts of a folder in a throwaway database, read as the importer does, with features of their photos."""
+
+from collections.abc import Container, Mapping
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+
+from benchmarks import installation  # noqa: F401  first: it sets Django up
+from listings import places, services
+from listings.batches.listings import ListingRow
+from listings.importing import cleaning
+from listings.importing.csv_import import IMAGE_COLUMNS, PRODUCT_COLUMNS, BadRow, ImportOptions, read_listing
+from listings.importing.files import CsvRow, open_photos, read_rows
+from listings.models import Actor, Listing, Photo, Place
+from recommendations.models.embeddings import PhotoFeatures
+
+
+def read_listings(data: Path, wanted: Container[str] | None = None) -> list[ListingRow]:
+    """The adverts of a folder that the importer would take. wanted: external ids; None: all."""
+    rows = list(read_rows(data / "Products.csv", PRODUCT_COLUMNS))
+    options = ImportOptions(settings.ENVIRONMENT.maximum_price, settings.ENVIRONMENT.country)
+    locations = {cleaning.clean_cell(row.cells.get("location", "")) for row in rows} - {""}
+    placed = _placed(locations, options.country)
+    adverts = {}
+    for row in rows:
+        advert = _advert(row, options, placed)
+        if advert is not None and (wanted is None or advert.external_id in wanted):
+            adverts.setdefault(advert.external_id, advert)
+    return list(adverts.values())
+
+
+def _advert(row: CsvRow, options: ImportOptions, placed: dict[str, Place | None]) -> ListingRow | None:
+    try:
+        return None if row.problem else read_listing(row.cells, options, placed)
+    except BadRow:
+        return None
+
+
+def _placed(locations: set[str], country: str) -> dict[str, Place | None]:
+    if not Place.objects.filter(country=country).exists():
+        places.load_gazetteer(country)
+    return places.place_locations(locations, country)
+
+
+def store_actors(external_ids: set[str]) -> dict[str, Actor]:
+    """New actors by their external ids."""
+    made = Actor.objects.bulk_create([Actor(external_id=name) for name in sorted(external_ids)], 2000)
+    return {actor.external_id: actor for actor in made}
+
+
+@transaction.atomic
+def store_drafts(
+    rows: list[ListingRow], published_at: Mapping[str, datetime], actors: dict[str, Actor]
+) -> dict[str, Listing]:
+    """Store drafts that were created at these times. Both mappings are by external id."""
+    categories = {path: services.ensure_category(path) for path in {row.category for row in rows}}
+    drafts = [
+        Listing(
+            external_id=row.external_id,
+            seller=actors[row.seller],
+            title=row.title,
+            description=row.description,
+            price=row.price,
+            category=categories[row.category],
+            place=row.place,
+            latitude=row.latitude,
+            longitude=row.longitude,
+            created_at=published_at[row.external_id],
+        )
+        for row in rows
+    ]
+    return {made.external_id: made for made in Listing.objects.bulk_create(drafts, batch_size=1000)}
+
+
+@transaction.atomic
+def store_photos(
+    data: Path, listings: dict[str, Listing], backbone: str, features: dict[str, np.ndarray]
+) -> None:
+    """Store photos by their features alone. Their hashes are made up, so that none is a copy of another."""
+    name_of = {Path(name).stem: name for name in open_photos(data).names()}
+    photos: dict[str, Photo] = {}
+    counts: dict[str, int] = {}
+    for row in read_rows(data / "Images.csv", IMAGE_COLUMNS):
+        image, owner = (row.cells.get(column, "").strip() for column in ("id", "product_id"))
+        if image in name_of and owner in listings and image not in photos:
+            position = counts[owner] = counts.get(owner, -1) + 1
+            photos[image] = _photo(listings[owner], image, position, name_of[image])
+    stored = Photo.objects.bulk_create(photos.values(), batch_size=1000)
+    PhotoFeatures.objects.bulk_create(
+        [
+            PhotoFeatures(
+                photo=photo, backbone=backbone, features=features[photo.external_id].astype("<f2").tobytes()
+            )
+            for photo in stored
+        ],
+        batch_size=1000,
+    )
+
+
+def _photo(listing: Listing, image: str, position: int, name: str) -> Photo:
+    digest = sha256(image.encode()).hexdigest()
+    return Photo(
+        listing=listing,
+        external_id=image,
+        position=position,
+        file=name,
+        sha256=digest,
+        perceptual_hash=digest[:16],
+        width=1,
+        height=1,
+    )
