@@ -1,10 +1,13 @@
-"""Gazetteer: towns from GeoNames, counties from the locations of adverts."""
+"""Gazetteer: towns and postcodes from GeoNames, counties from the locations of adverts."""
 
+import csv
 import math
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from statistics import fmean, median
 
 from listings.errors import Invalid
@@ -14,6 +17,14 @@ SMALLEST_TOWN = 500  # inhabitants, the finest that the gazetteer package holds
 # Town names repeat within a country. A town this far from the rest of its county is a namesake.
 FARTHEST_KM = 150
 KM_PER_DEGREE = 111.2
+# Newcastle upon Tyne and Southend-on-Sea are mostly written without their second part.
+RIVER = r"\s(?:on|upon|by|under|le)\s.*$"
+SHORT_FORMS = {"saint": "st", "upon": "on", "great": "gt", "mount": "mt"}
+# The first part of a British postcode is a place; the second, a few houses, is not needed.
+POSTCODE = re.compile(r"(?:.*\s)?(?P<outward>[a-z]{1,2}\d[a-z\d]?)(?:\s*\d[a-z]{2})?")
+POSTCODE_COLUMNS = (
+    12  # of GeoNames' files: country, code, place, three levels of names and codes, point, accuracy
+)
 
 Point = tuple[float, float]  # latitude, longitude
 
@@ -31,6 +42,33 @@ def load_gazetteer(country: str) -> int:
     new = [town for town in towns if (town.name, town.latitude, town.longitude) not in stored]
     Place.objects.bulk_create(new, batch_size=2000, ignore_conflicts=True)
     return len(new)
+
+
+def load_postcodes(country: str, file: Path) -> int:
+    """Store the postcodes of a file of GeoNames as places. Returns the number of new ones. Safe to repeat.
+
+    The file has a row for each code and place name, with tabs between columns. A code stands at the mean of
+    its places. Raises NoGazetteer for a file without postcodes of the country.
+    """
+    points: dict[str, list[Point]] = defaultdict(list)
+    with file.open(encoding="utf-8", newline="") as rows:
+        for row in csv.reader(rows, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if len(row) >= POSTCODE_COLUMNS - 1 and row[0] == country:
+                with suppress(ValueError):
+                    points[row[1].strip()].append((float(row[9]), float(row[10])))
+    if not points:
+        raise NoGazetteer(f"{file} has no postcodes of {country!r}.", field="postcodes")
+    codes = Place.objects.filter(country=country, population=0).values_list("name", flat=True)
+    stored = set(codes)
+    new = [_postcode(code, at, country) for code, at in points.items() if code not in stored]
+    Place.objects.bulk_create(new, batch_size=2000, ignore_conflicts=True)
+    return len(new)
+
+
+def _postcode(code: str, points: list[Point], country: str) -> Place:
+    """A postcode as a place without inhabitants of its own."""
+    latitude, longitude = (fmean(axis) for axis in zip(*points, strict=True))
+    return Place(name=code, country=country, latitude=latitude, longitude=longitude, population=0)
 
 
 def place_locations(locations: Iterable[str], country: str) -> dict[str, Place | None]:
@@ -56,7 +94,18 @@ def plain_name(name: str) -> str:
     name = "".join(letter for letter in letters if not unicodedata.combining(letter))
     name = re.sub(r"['’.]", "", name).replace("-", " ").replace("&", " and ")
     name = re.sub(r"\b(?:city|town) centre$", "", name)
-    return " ".join({"saint": "st", "upon": "on"}.get(word, word) for word in name.split())
+    return " ".join(SHORT_FORMS.get(word, word) for word in name.split())
+
+
+def short_name(name: str) -> str:
+    """A plain name without what follows the first part: newcastle of `newcastle on tyne`."""
+    return re.sub(RIVER, "", name)
+
+
+def outward_code(name: str) -> str | None:
+    """The outward code that a plain name ends with, such as ls1 of `leeds ls1 4ap`; None without one."""
+    match = POSTCODE.fullmatch(name)
+    return match["outward"] if match else None
 
 
 class _Gazetteer:
@@ -66,15 +115,24 @@ class _Gazetteer:
         self.country = country
         self.towns = list(Place.objects.filter(country=country, population__isnull=False))
         self.by_name = _grouped((plain_name(town.name), town) for town in self.towns)
+        self.by_short_name = _grouped(
+            (short, town)
+            for name, towns in self.by_name.items()
+            if (short := short_name(name)) != name
+            for town in towns
+        )
         self._by_other_name: dict[str, list[Place]] | None = None
 
     def named(self, town: str) -> list[Place]:
         name = plain_name(town)
-        return self.by_name.get(name) or self.by_other_name.get(name, [])
+        named = self.by_name.get(name) or self.by_other_name.get(name, [])
+        code = None if named else outward_code(name)
+        return self.by_name.get(code, []) if code else named
 
     def find(self, town: str, near: Point | None) -> Place | None:
         candidates = self.named(town)
         if near is None:
+            candidates = [*candidates, *self.by_short_name.get(plain_name(town), [])]
             return max(candidates, key=lambda place: place.population or 0, default=None)
         within = [place for place in candidates if _distance_km(place, near) <= FARTHEST_KM]
         return min(within, key=lambda place: _distance_km(place, near), default=None)

@@ -1,16 +1,15 @@
 """Queries of the catalogue. Every listing shown to the public passes through `visible`."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
 
 from listings.callers import Caller
 from listings.errors import Missing
-from listings.models import Actor, Category, Listing, Place
-from listings.services import find_category
+from listings.models import Actor, Category, Listing
+from listings.services import NoSuchCategory
 
 SPARE_SHARE = 1.25  # read more than needed, because some may have been sold a moment ago
 LEAST_STEP = 25  # listings
@@ -108,27 +107,10 @@ def public_listing(external_id: str) -> Listing:
     return listing
 
 
-def places_named(names: Iterable[str]) -> dict[str, Place]:
-    """The place of each known `Town` or `Town, County`, in one query: in that county, else the largest."""
-    printable = {name for name in names if name.isprintable()}
-    parts = {name: [part.strip().lower() for part in name.partition(",")[::2]] for name in printable}
-    towns = Place.objects.filter(country=settings.ENVIRONMENT.country).alias(town=Lower("name"))
-    by_name: dict[str, list[Place]] = defaultdict(list)
-    for place in towns.filter(town__in={town for town, _ in parts.values()}):
-        by_name[place.name.lower()].append(place)
-
-    def preference(place: Place, county: str) -> tuple[bool, int]:
-        return place.county.lower() == county, place.population or 0
-
-    return {
-        name: max(by_name[town], key=lambda place: preference(place, county))
-        for name, (town, county) in parts.items()
-        if town in by_name
-    }
-
-
-def categories_below(path: str) -> list[int]:
-    """Primary keys of this category and all below it. Raises NoSuchCategory."""
-    category = find_category(path)
-    inside = Category.objects.filter(path__startswith=category.path + Category.SEPARATOR)
-    return [category.pk, *inside.values_list("pk", flat=True)]
+def categories_below(*paths: str) -> list[int]:
+    """Primary keys of these categories and all below them, in two queries. Raises NoSuchCategory."""
+    found = dict(Category.objects.filter(path__in=paths).values_list("path", "pk"))
+    if unknown := [path for path in paths if path not in found]:
+        raise NoSuchCategory(unknown[0])
+    inside = reduce(or_, (Q(path__startswith=path + Category.SEPARATOR) for path in paths))
+    return [*found.values(), *Category.objects.filter(inside).values_list("pk", flat=True)]

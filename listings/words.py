@@ -35,6 +35,8 @@ def stem(word: str) -> str:
     A small part of Porter's algorithm (1980). The stem tells whether two words are forms of one; it is not
     itself a word.
     """
+    if len(word) == 3 and word.endswith("s") and not _VOWEL.search(word):
+        return word[:-1]  # cds, pcs, tvs
     if len(word) <= 3 or not word.isalpha():
         return word
     if word.endswith("s") and not word.endswith(("ss", "us", "is")):

@@ -22,7 +22,7 @@ from recommendations.collaborative import refresh
 from recommendations.indexing import compaction
 from recommendations.interactions import parking
 from recommendations.popularity import impression_counts, trending
-from recommendations.query_parsing import spelling
+from recommendations.query_parsing import vocabulary
 from recommendations.slates import store
 from recommendations.training import schedule
 
@@ -56,7 +56,7 @@ def roll_up_exposure() -> int:
 @shared_task
 def learn_vocabulary() -> int:
     """Rebuild the spelling vocabulary from the catalogue when it is stale. Returns its word count."""
-    return spelling.learn_when_stale(now=timezone.now())
+    return vocabulary.learn_when_stale(now=timezone.now())
 
 
 @shared_task

@@ -22,16 +22,20 @@ from recommendations.encoders import query_channel, query_client, query_worker, 
 from recommendations.encoders.manifest import EncoderManifest
 from recommendations.feed import experiments
 from recommendations.indexing import embedding_jobs
+from recommendations.models.synonyms import SynonymGroup
 from recommendations.popularity import impression_counts, trending
+from recommendations.query_parsing import places, synonyms
 from recommendations.ranking import boosts
 from recommendations.replica import follower, snapshot
+from recommendations.search import categories
 from tests import factories, quick_flush
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker) -> None:
-    """Tests that commit end quickly."""
+    """Tests that commit end quickly. They delete what migrations store, so no test finds it."""
     with django_db_blocker.unblock():
+        SynonymGroup.objects.all().delete()
         quick_flush.install()
 
 
@@ -196,7 +200,7 @@ def redis_is_asked(monkeypatch):
 @pytest.fixture(autouse=True)
 def fresh_rules():
     """What is kept for a second or a few, in which several tests may begin."""
-    for kept in (boosts, experiments, impression_counts):
+    for kept in (boosts, experiments, impression_counts, synonyms, places, categories):
         kept.forget()
 
 

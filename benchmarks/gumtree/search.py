@@ -10,7 +10,7 @@ from benchmarks.adverts import Adverts
 from listings import services
 from listings.models import Actor, Listing
 from ml.arrays import Rows, Vector
-from recommendations.query_parsing import spelling
+from recommendations.query_parsing import vocabulary
 from recommendations.query_parsing.parsed_query import parse_query
 from recommendations.retrieval.filters import Filters
 from recommendations.search import fulltext
@@ -41,13 +41,13 @@ class Searched:
         ]
         stored = Listing.objects.bulk_create(listings, batch_size=1000)
         self._row_of = {listing.pk: row for row, listing in enumerate(stored)}
-        spelling.learn(now=NOW)
+        vocabulary.learn(now=NOW)
 
     def find(self, query: str, likeness: Vector, least_likeness: float) -> Rows:
         """Rows, best first, for a query and the similarity (n,) float32 of its vector to each advert."""
-        wanted = parse_query(query, Filters(), understanding=False, mending=True)
-        pks = fulltext.find(wanted.words, Filters(), limit=DEPTH) if wanted.has_search_words else []
-        by_words = np.array([self._row_of[pk] for pk in pks], np.int64)
+        wanted = parse_query(query, Filters(), understanding=False, mending=True, now=NOW)
+        found = fulltext.find(wanted.wording, Filters(), limit=DEPTH, now=NOW)
+        by_words = np.array([self._row_of[pk] for pk in found.listing_ids], np.int64)
         near = np.argsort(-likeness, kind="stable")[:NEIGHBOURS]
         by_vectors = near[(likeness[near] >= least_likeness) | np.isin(near, by_words)]
         return fuse({"words": by_words, "vectors": by_vectors}).rows

@@ -1,8 +1,8 @@
 """Evaluation of search by everyday intents over real adverts, through the code that serves.
 
 DIR (--data) holds adverts as `manage.py import_listings` reads them. FILE (--intents) holds queries with
-rules for what is right; without it, fifty intents that come with this benchmark are used. Adverts are embedded
-with MobileNetV2's features, and the encoder is trained on them as in a real installation. Figures:
+rules for what is right; without it, fifty intents that come with this benchmark are used. Adverts are
+embedded with MobileNetV2's features, and the encoder is trained on them as in a real installation. Figures:
 `precision10`, the mean share of the first ten that is right; `below_half`, the number of intents with less
 than half; `search_ms`, the median time of one search with its query encoded.
 """
@@ -34,7 +34,7 @@ from recommendations.encoders.encoded_query import EncodedQuery
 from recommendations.encoders.query_channel import EncodeRequest
 from recommendations.indexing import embedding_jobs
 from recommendations.model_registry import publication
-from recommendations.query_parsing import spelling
+from recommendations.query_parsing import vocabulary
 from recommendations.replica import follower
 from recommendations.retrieval.filters import Filters
 from recommendations.search.pipeline import SearchPage, search
@@ -83,7 +83,7 @@ def load(data: Path, weights: Path, *, trained: bool, cache: Path | None) -> Non
 
 def judged(intents: list[Intent], *, tell: bool = False) -> dict[str, float]:
     """The figures of these intents over the listings of the database. tell: also what was wrong."""
-    spelling.learn(now=NOW)
+    vocabulary.learn(now=NOW)
     _serve()
     adverts = [_advert(listing) for listing in Listing.objects.select_related("category")]
     scores, times_ms = [], []

@@ -7,7 +7,7 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from listings import queries
+from listings import place_names
 from listings.api.strict import BoundedList, StrictSerializer
 from listings.batches.listings import ListingRow, UpsertOutcome
 from listings.models import Category, Listing, Photo, Place
@@ -95,7 +95,7 @@ class ListingContent(StrictSerializer):
         if name is None:
             return None
         places = self.context.get("places")  # read once for a whole batch
-        place = (queries.places_named([name]) if places is None else places).get(name)
+        place = (place_names.places_written([name]) if places is None else places).get(name)
         if place is None:
             raise serializers.ValidationError(f"The gazetteer knows no place {name!r}.")
         return place

@@ -11,7 +11,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from listings import photo_services, queries, services
+from listings import photo_services, place_names, queries, services
 from listings.announcing import catalogue_transaction
 from listings.api.filters import ListingFilter
 from listings.api.pagination import NewestFirst
@@ -219,7 +219,9 @@ class BatchApi(CatalogueApi):
         batch = Batch(data=request.data)
         batch.is_valid(raise_exception=True)
         bodies = batch.validated_data["listings"]
-        places = queries.places_named(str(body["place"]).strip() for body in bodies if body.get("place"))
+        places = place_names.places_written(
+            str(body["place"]).strip() for body in bodies if body.get("place")
+        )
         rows = [BatchRow(data=body, context={"places": places}) for body in bodies]
         good = [row.to_row() for row in rows if row.is_valid()]
         applied = iter(

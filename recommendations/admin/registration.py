@@ -20,6 +20,7 @@ from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, Ph
 from recommendations.models.events import Interaction, ParkedInteraction
 from recommendations.models.experiments import Experiment
 from recommendations.models.slates import Slate
+from recommendations.models.synonyms import SynonymGroup
 from recommendations.models.trained_models import TrainedModel
 
 
@@ -82,6 +83,17 @@ class SlateAdmin(AccessLogMixin, BaseSlateAdmin, ReadOnlyAdmin):
 @admin.register(Boost)
 class BoostAdmin(BaseBoostAdmin):
     """Boosts, which rank listings higher or lower for a time."""
+
+
+@admin.register(SynonymGroup)
+class SynonymGroupAdmin(admin.ModelAdmin):
+    """Synonyms of search words. Searches follow within a second or two."""
+
+    list_display = ("words", "narrower", "is_active", "is_shipped")
+    list_editable = ("is_active",)
+    list_filter = ("is_active", "is_shipped")
+    search_fields = ("words", "narrower")
+    ordering = ("words",)
 
 
 @admin.register(BoostChange)

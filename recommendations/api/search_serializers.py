@@ -7,7 +7,9 @@ from rest_framework import serializers
 from listings.api.strict import BoundedList, StrictSerializer
 from recommendations.api.serializers import ItemCard, ListQuery, NamedQuery, PageCard
 from recommendations.encoders.categories import DESCRIPTION_READ
-from recommendations.search.pipeline import MAXIMUM_OFFSET
+from recommendations.query_parsing.understanding import PartKind
+from recommendations.search.pipeline import MAXIMUM_OFFSET, MAXIMUM_TOTAL
+from recommendations.search.sorting import Sort
 from recommendations.similar.examples import MOST_NAMED
 
 MAXIMUM_QUERY = 500
@@ -72,11 +74,18 @@ class Search(NamedQuery):
         default=True, help_text="Whether the actor's profile changes the order."
     )
 
+    sort = serializers.ChoiceField(
+        choices=[sort.value for sort in Sort],
+        default=Sort.RELEVANCE.value,
+        help_text="The order of the results.",
+    )
+
     @property
     def asked(self) -> dict[str, Any]:
         """The arguments of `search`, except photo, actor and now. Raises Invalid."""
         data = self.validated_data
         options = {name: data[name] for name in ("understand", "mend", "personalised", "limit", "offset")}
+        options["sort"] = Sort(data["sort"])
         return {"words": data.get("q") or data.get("words", ""), "filters": self.filters, **options}
 
 
@@ -111,8 +120,12 @@ class UnderstoodFilters(serializers.Serializer):
 
 
 class UnderstoodCard(serializers.Serializer):
+    """A part of the query that was understood, which can be taken off."""
+
     text = serializers.CharField()
+    kind = serializers.ChoiceField(choices=[kind.value for kind in PartKind])
     filters = UnderstoodFilters()
+    without = serializers.CharField(allow_blank=True, help_text="The query without this part: send it as q.")
 
 
 class HighlightCard(serializers.Serializer):
@@ -127,7 +140,7 @@ class FoundCard(ItemCard):
 
     scores = serializers.DictField(
         child=serializers.FloatField(allow_null=True),
-        help_text="By ranking: words, vectors, photo, newest, taste.",
+        help_text="By ranking: words, vectors, photo, newest, taste, distance, or the sort.",
     )
     highlight = HighlightCard()
 
@@ -142,18 +155,50 @@ class HintCard(serializers.Serializer):
 
     text = serializers.CharField()
     without = WithoutCard(many=True)
+    category = serializers.CharField(allow_null=True, help_text="The path of the nearest category.")
+
+
+class PriceBandCard(serializers.Serializer):
+    """Prices from `low` to below `high`; null: without an end."""
+
+    low = serializers.DecimalField(max_digits=12, decimal_places=2)
+    high = serializers.DecimalField(max_digits=12, decimal_places=2, allow_null=True)
+    count = serializers.IntegerField()
+
+
+class FacetsCard(serializers.Serializer):
+    """Numbers of matches, each regardless of the filter on itself."""
+
+    categories = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="By category path, on every level, with what lies below it.",
+    )
+    conditions = serializers.DictField(child=serializers.IntegerField())
+    prices = PriceBandCard(many=True)
 
 
 class SearchPageCard(PageCard):
-    """A page of results, best first. Listings grouped into `copies` make it shorter than its limit."""
+    """A page of results, best first."""
 
     items = FoundCard(many=True)
     words = serializers.CharField(help_text="The words that were searched for.")
-    understood = UnderstoodCard(many=True, help_text="Parts of the query that became filters.")
+    understood = UnderstoodCard(many=True, help_text="Prices, places and operators in the query.")
     mended = serializers.DictField(child=serializers.CharField(), help_text="Misspelt word: correction.")
+    offered = serializers.DictField(
+        child=serializers.CharField(),
+        help_text="Word that stays: a near word of many more listings, as a choice.",
+    )
+    unread = serializers.ListField(
+        child=serializers.CharField(), help_text="Parts of the query that could not be read."
+    )
     facets = serializers.DictField(
+        source="facets.roots",
         child=serializers.IntegerField(),
         help_text="The number of matches in each root category, regardless of the category filter.",
+    )
+    facet_counts = FacetsCard(source="facets")
+    total = serializers.IntegerField(
+        help_text=f"The number of matches: exact below {MAXIMUM_TOTAL}, where counting ends."
     )
     hint = HintCard(allow_null=True)
     next_offset = serializers.IntegerField(allow_null=True, help_text="The offset of the next page.")

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from listings.api.serializers import ListingCard
-from listings.api.strict import StrictSerializer
+from listings.api.strict import BoundedList, StrictSerializer
 from listings.models import Listing
 from listings.validation import check_external_id
 from recommendations.models.feature_names import SOURCES
@@ -15,15 +16,30 @@ from recommendations.retrieval.filters import Filters
 from recommendations.similar.listings import SimilarityBasis
 from recommendations.slates.results import ReasonCode
 
+MOST_CATEGORIES = 20  # that are asked for at once
 FILTERS = tuple(field.name for field in fields(Filters))
+
+
+@extend_schema_field(
+    {"type": "array", "items": {"type": "string", "maxLength": 500}, "maxItems": MOST_CATEGORIES}
+)
+class CategoriesField(BoundedList):
+    """One category path or several: repeated in an address, a text or a list in JSON."""
+
+    def __init__(self, **options):
+        super().__init__(child=serializers.CharField(max_length=500), max_length=MOST_CATEGORIES, **options)
+
+    def to_internal_value(self, data: Any) -> str | tuple[str, ...]:
+        paths = super().to_internal_value([data] if isinstance(data, str) else data)
+        return paths[0] if len(paths) == 1 else tuple(paths)
 
 
 class ListQuery(StrictSerializer):
     """The number of listings, and filters on them."""
 
     limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
-    category = serializers.CharField(
-        max_length=500, required=False, help_text="A category path. Categories below it are included."
+    category = CategoriesField(
+        required=False, help_text="Category paths, repeated for several. Categories below them are included."
     )
     min_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0, required=False)
     max_price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0, required=False)

@@ -1,17 +1,22 @@
-"""Places in a query: `near Leeds`, `within 10 miles of York`, and `in Bath` at its end."""
+"""Places in a query: `near Leeds`, `within 10 miles of York`, `near LS1`; `in Bath` or `Bath` at its end."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F, Func, Q, TextField, Value
-from django.db.models.functions import Concat, Lower
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import Count, F, Q
 
-from listings.models import Place
-from listings.places import plain_name
+from listings.models import Listing, Place
+from listings.place_names import places_called
+from listings.places import outward_code, plain_name, short_name
+from recommendations.core.ttl_cache import TtlCache
 from recommendations.query_parsing.prices import QuerySpan
+from recommendations.query_parsing.stop_words import STOP_WORDS
+from recommendations.query_parsing.tsquery import together
+from recommendations.retrieval.sql_filters import within_radius
 
 TOWN_RADIUS_KM = 25.0
 COUNTY_RADIUS_KM = 50.0
@@ -21,19 +26,26 @@ MOST_WORDS = 6  # of a name, with its county
 MOST_CUES = 8
 # `in` often announces no place. After it only larger towns count, and none of these names.
 IN_FROM_INHABITANTS = 5000
+BARE_FROM_INHABITANTS = 20_000  # smaller towns need a word such as `near`
+LONGEST_BARE = 3  # words of a place without one
+READ_AFTER = timedelta(minutes=1)
+CUE_WORDS = frozenset({"near", "around", "within", "miles", "km", "to", "by"})
 NOT_AFTER_IN = frozenset({"sale", "deal", "street", "stone", "sandy", "battle", "box"})
 
 KILOMETRES = r"(?P<{0}>\d{{1,4}}(?:\.\d)?)\s*(?:(?P<{0}_miles>mi(?:les?)?)|km|kms|kilomet(?:re|er)s?)\b"
 CUE = re.compile(
-    rf"(?<!\w)(?:(?:within\s+)?{KILOMETRES.format('radius')}\s+(?:of|from|around)"
+    rf"(?<!\w)(?<!not )(?:(?:within\s+)?{KILOMETRES.format('radius')}\s+(?:of|from|around)"
     r"|(?P<near>near(?:\s+to|by)?|close\s+to|around)|(?P<in>in))\s+(?=\w)",
     re.IGNORECASE,
 )
 WITHIN = re.compile(rf"[\s,]*(?:within\s+|\+\s*){KILOMETRES.format('radius')}", re.IGNORECASE)
-NAME_WORD = re.compile(r"[^\W\d_]+(?:['’.-]+[^\W\d_]+)*\.?")
+ALONE = re.compile(
+    rf"(?<!\w)within\s+{KILOMETRES.format('radius')}(?:\s+(?:of\s+me|from\s+me|away))?"
+    r"(?!\s+(?:of|from|around)\b)",
+    re.IGNORECASE,
+)
+NAME_WORD = re.compile(r"[^\W_]+(?:['’.-]+[^\W_]+)*\.?")
 BETWEEN = re.compile(r"\s*,\s*|\s+")
-# Newcastle upon Tyne and Southend-on-Sea are mostly written without their second part.
-RIVER = r"\s(?:on|upon|by|under|le)\s.*$"
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,8 @@ def places_in(query: str, spans: Iterable[QuerySpan]) -> list[QuerySpan]:
     """
     spans = list(spans)
     cues = list(_cues(query, spans))[:MOST_CUES]
-    known = _places_named({candidate.name for cue in cues for candidate in cue.candidates})
+    called = places_called(candidate.name for cue in cues for candidate in cue.candidates)
+    known = {name: places[0] for name, places in called.items()}
     places = (_place_at(query, cue, candidate, known, spans) for cue in cues for candidate in cue.candidates)
     return next(([span] for span in places if span is not None), [])
 
@@ -83,11 +96,18 @@ def _names_from(query: str, position: int, spans: list[QuerySpan]) -> Iterator[P
         word = NAME_WORD.match(query, gap)
         if word is None or any(span.start <= gap < span.end for span in spans):
             return
-        yield PlaceCandidate(word.end(), plain_name(query[start : word.end()].replace(",", " ")))
+        yield PlaceCandidate(word.end(), _plain(query[start : word.end()]))
         between = BETWEEN.match(query, word.end())
         if between is None:
             return
         gap = between.end()
+
+
+def _plain(text: str) -> str:
+    """The plain name of a text; of a British postcode its first part."""
+    name = plain_name(text.replace(",", " "))
+    code = outward_code(name)
+    return code if code and name.startswith(code) else name
 
 
 def _place_at(
@@ -109,8 +129,88 @@ def _place_at(
 
 def _is_meant(place: Place, candidate: PlaceCandidate, is_last: bool) -> bool:
     """Whether `in` announces this place. In `in good condition` and `mint in box` it does not."""
-    is_well_known = place.population is None or place.population >= IN_FROM_INHABITANTS
+    is_postcode = any(letter.isdigit() for letter in place.name)
+    is_well_known = is_postcode or place.population is None or place.population >= IN_FROM_INHABITANTS
     return is_last and is_well_known and candidate.name not in NOT_AFTER_IN
+
+
+@dataclass(frozen=True)
+class RadiusSpan:
+    """A radius without a place, such as `within 10 miles`: around the caller, if they say where they are."""
+
+    start: int
+    end: int
+    radius_km: float
+
+
+def radius_in(query: str, spans: Iterable[QuerySpan]) -> RadiusSpan | None:
+    """The first radius of a query outside of these spans."""
+    spans = list(spans)
+    for match in ALONE.finditer(query):
+        radius_km = _kilometres(match)
+        is_apart = all(match.end() <= span.start or match.start() >= span.end for span in spans)
+        if is_apart and radius_km is not None and 0 < radius_km <= LONGEST_RADIUS_KM:
+            return RadiusSpan(*match.span(), round(radius_km, 2))
+    return None
+
+
+def large_places(now: datetime) -> Mapping[str, Place]:
+    """Plain name -> place, of counties and of towns that are named without a word such as `near`."""
+    return _large.at(now)
+
+
+def forget() -> None:
+    """Read the places again at the next search."""
+    _large.forget()
+
+
+def bare_place_in(query: str, spans: Iterable[QuerySpan], large: Mapping[str, Place]) -> QuerySpan | None:
+    """The place at the end of a query with other words, as in `sofa london`; None if it is a usual word.
+
+    Makes one database query, and only for a query that ends in the name of a large place.
+    """
+    spans = list(spans)
+    words = [word for word in NAME_WORD.finditer(query) if _is_free(word.start(), spans)]
+    for count in range(min(LONGEST_BARE, len(words) - 1), 0, -1):
+        first, last = words[-count], words[-1]
+        name = plain_name(query[first.start() : last.end()])
+        before = words[-count - 1].group().lower()
+        place = large.get(name)
+        if place is None or name in NOT_AFTER_IN or before in STOP_WORDS or before in CUE_WORDS:
+            continue
+        if ends_or_meets(query, last.end(), spans) and not _is_usual_word(name, place):
+            radius_km = _usual_radius_km(place)
+            point = {"lat": place.latitude, "lon": place.longitude, "radius_km": radius_km}
+            return QuerySpan(first.start(), last.end(), point)
+    return None
+
+
+def _is_free(position: int, spans: Iterable[QuerySpan]) -> bool:
+    return not any(span.start <= position < span.end for span in spans)
+
+
+def _is_usual_word(name: str, place: Place) -> bool:
+    """Whether more titles far from the place hold its name than titles near it: `bath` is a usual word."""
+    titles = SearchQuery(together(name.split(), ":C"), config="simple", search_type="raw")
+    active = Listing.objects.filter(status=Listing.Status.ACTIVE, search_words=titles)
+    near = Count("pk", filter=within_radius(place.latitude, place.longitude, COUNTY_RADIUS_KM))
+    counts = active.aggregate(all=Count("pk"), near=near)
+    return counts["all"] - counts["near"] > max(counts["near"], 1)
+
+
+def _read_large(now: datetime) -> Mapping[str, Place]:
+    places = Place.objects.filter(country=settings.ENVIRONMENT.country)
+    large = places.filter(Q(population__gte=BARE_FROM_INHABITANTS) | Q(population__isnull=True))
+    by_name: dict[str, Place] = {}
+    for place in large.order_by(
+        F("population").asc(nulls_first=True)
+    ):  # a later, larger one replaces a smaller
+        name = plain_name(place.name)
+        by_name |= {short_name(name): place, name: place}
+    return by_name
+
+
+_large: TtlCache[Mapping[str, Place]] = TtlCache(_read_large, ttl=READ_AFTER)
 
 
 def ends_or_meets(query: str, position: int, spans: Iterable[QuerySpan] = ()) -> bool:
@@ -129,39 +229,3 @@ def _kilometres(match: re.Match[str]) -> float | None:
     if match["radius"] is None:
         return None
     return float(match["radius"]) * (KM_PER_MILE if match["radius_miles"] else 1)
-
-
-def _places_named(names: set[str]) -> dict[str, Place]:
-    """Plain name, alone or with its county -> the largest place of this name. A town goes before a county."""
-    if not names:
-        return {}
-    plain = Func(Lower("name"), Value("-'’."), Value(" "), function="translate", output_field=TextField())
-    short = Func(F("plain"), Value(RIVER), Value(""), function="regexp_replace", output_field=TextField())
-    with_county = Concat("plain", Value(" "), Lower("county"), output_field=TextField())
-    places = Place.objects.filter(country=settings.ENVIRONMENT.country)
-    places = places.alias(plain=plain).alias(short=short, with_county=with_county)
-    spellings = {spelling for name in names for spelling in _spellings(name)}
-    groups: dict[str, list[Place]] = defaultdict(list)
-    is_named = Q(plain__in=spellings) | Q(short__in=spellings) | Q(with_county__in=spellings)
-    for place in places.filter(is_named):
-        for name in _names_of(place):
-            groups[name].append(place)
-    return {name: max(places, key=_size) for name, places in groups.items() if name in names}
-
-
-def _size(place: Place) -> tuple[int, int]:
-    return place.population or 0, -place.pk
-
-
-def _spellings(name: str) -> set[str]:
-    """The ways in which the gazetteer may write a plain name."""
-    return {
-        " ".join(word if plain else longer.get(word, word) for word in name.split())
-        for longer in ({"st": "saint"}, {"on": "upon"}, {"st": "saint", "on": "upon"})
-        for plain in (True, False)
-    }
-
-
-def _names_of(place: Place) -> set[str]:
-    name = plain_name(place.name)
-    return {name, re.sub(RIVER, "", name), f"{name} {plain_name(place.county)}".strip()}

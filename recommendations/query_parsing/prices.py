@@ -1,10 +1,10 @@
-"""Prices in a query: `under £100`, `£50-£100`, `between 50 and 100`, `100 pounds or less`.
+"""Prices in a query: `under £100`, `£50-£100`, `50 to 80`, `max 100`, `< 100`, `100 pounds or less`, `free`.
 
 Numbers are prices when a currency marks them, or when what surrounds them leaves no other meaning.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -12,6 +12,8 @@ from functools import cache
 # A number without a currency is a price only from these values on: smaller ones are ages and sizes.
 SMALLEST_BARE_MAXIMUM = 20
 SMALLEST_BARE_MINIMUM = 100
+SMALLEST_BARE_RANGE = 60  # its higher end: 32-34 are sizes
+YEARS = range(1900, 2050)  # a range of years is none of prices
 
 # Signs and names of currencies by ISO code, as regular expressions. The code itself is always understood.
 SIGNS = {
@@ -32,8 +34,24 @@ AT_MOST_MONEY = rf"{AT_MOST}|max(?:imum)?(?: price)?(?: of)?:?|within"
 AT_LEAST_MONEY = rf"{AT_LEAST}|min(?:imum)?(?: price)?(?: of)?:?|from|starting (?:at|from)"
 OR_LESS = r"max(?:imum)?\b|or (?:less|under|below|cheaper)\b|and (?:under|below)\b|tops\b"
 OR_MORE = r"min(?:imum)?\b|or (?:more|over|above)\b|and (?:over|above|up)\b|\+"
+# After these words `max` is a part of a name.
+NAMED_MAX = frozenset(
+    {"air", "pro", "xs", "turbo", "super", "mad", "mini", "vapor", "vapour", "step", "pepsi"}
+)
+# Beside these words `free` is no price: gluten free, free standing.
+_BEFORE_FREE = """
+    cable cordless cruelty dairy duty fat frost fuss gluten hands hassle lead nut oil pain pet rust sim smoke
+    stress sugar trouble wheel wire worry
+"""
+_AFTER_FREE = """
+    bird body delivery fall flight form from hand kick lance lancer motion people post postage range ride
+    rider run runner running sat shipping sim spirit standing style sync to view wheel weight weights with
+"""
+FREE_BEFORE, FREE_AFTER = frozenset(_BEFORE_FREE.split()), frozenset(_AFTER_FREE.split())
 NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?|\d{1,9}(?:\.\d{1,2})?"
 ENDS = r"(?![\w%\"'”′″]|[.,/-]\d)"
+NO_UNIT = r"(?!\s*(?:[cmk]m|m|kg|g|lbs?|in|inch(?:es)?|ft|years?|yrs?|months?|[gtm]b|w|v|l|lit(?:re|er)s?)\b)"
+LESS_SIGN, MORE_SIGN = "<=|=<|[<≤⩽≦]", ">=|=>|[>≥⩾≧]"
 LEAD = r"(?:(?:for|at|priced|costing|price)\s+)?"
 # What may follow a number without a currency. Any other word may be its unit: `under 100 cm`.
 BARE_END = r"(?=\s*(?:$|[,;]|(?:near|in|around|within|close|for|with|and|or|over|above|more|at)\b))"
@@ -57,13 +75,17 @@ class PricePattern:
 
     pattern: re.Pattern[str]
     is_marked: bool
+    is_range: bool = False
 
 
-def prices_in(query: str, currency: str, largest: Decimal) -> list[QuerySpan]:
+def prices_in(
+    query: str, currency: str, largest: Decimal, taken: Iterable[QuerySpan] = ()
+) -> list[QuerySpan]:
     """The prices of a query, in its order: at most one minimum and one maximum.
 
-    Amounts of zero or beyond `largest` stay words.
+    Amounts of zero or beyond `largest` stay words. taken: parts of the query that are something else.
     """
+    free = list(taken)
     spans: list[QuerySpan] = []
     for wording in _patterns(currency):
         for match in wording.pattern.finditer(query):
@@ -71,10 +93,43 @@ def prices_in(query: str, currency: str, largest: Decimal) -> list[QuerySpan]:
             if (
                 prices
                 and all(0 < price <= largest for price in prices.values())
+                and not _names_a_model(query, match)
                 and _fits(match, prices, spans)
+                and all(match.end() <= span.start or match.start() >= span.end for span in free)
             ):
                 spans.append(QuerySpan(*match.span(), prices))
+    if not any("max_price" in span.filters for span in spans):
+        spans += [span for span in _free(query) if _is_apart(span, (*free, *spans))][:1]
     return sorted(spans, key=lambda span: span.start)
+
+
+def _free(query: str) -> Iterator[QuerySpan]:
+    """The word `free` where it stands for a price: at the beginning or the end of a query."""
+    words = list(re.finditer(r"[^\W_]+", query))
+    for place, match in enumerate(words):
+        before = words[place - 1].group().lower() if place else ""
+        after = words[place + 1].group().lower() if place + 1 < len(words) else ""
+        if (
+            match.group().lower() == "free"
+            and not (before and after)
+            and before not in FREE_BEFORE
+            and after not in FREE_AFTER
+        ):
+            yield QuerySpan(*match.span(), {"max_price": Decimal(0)})
+
+
+def _is_apart(span: QuerySpan, others: Iterable[QuerySpan]) -> bool:
+    return all(span.end <= other.start or span.start >= other.end for other in others)
+
+
+def _names_a_model(query: str, match: re.Match[str]) -> bool:
+    """Whether `max` belongs to a name: Air Max 90, Pro Max 256."""
+    before = re.findall(r"[^\W_]+", query[: match.start()])
+    return (
+        match.group().lower().startswith("max ")
+        and bool(before)
+        and (before[-1].lower() in NAMED_MAX or before[-1].isdigit())
+    )
 
 
 def _fits(match: re.Match[str], prices: dict[str, Decimal], spans: list[QuerySpan]) -> bool:
@@ -90,7 +145,14 @@ def _fits(match: re.Match[str], prices: dict[str, Decimal], spans: list[QuerySpa
 
 def _prices(groups: dict[str, str | None], wording: PricePattern) -> dict[str, Decimal]:
     """The prices of a match, by the names of filters; none when its numbers may be something else."""
-    low, high = (_amount(groups.get(end), groups.get(f"{end}_k")) for end in ("low", "high"))
+    low, high = (
+        _amount(groups.get(end) or groups.get(f"{end}_"), groups.get(f"{end}_k") or groups.get(f"{end}__k"))
+        for end in ("low", "high")
+    )
+    if wording.is_range and low is not None and high is not None:
+        are_years = low in YEARS and high in YEARS
+        if are_years or low < SMALLEST_BARE_MAXIMUM or max(low, high) < SMALLEST_BARE_RANGE:
+            return {}
     if not wording.is_marked and (
         (low is not None and high is None and low < SMALLEST_BARE_MINIMUM)
         or (high is not None and high < SMALLEST_BARE_MAXIMUM)
@@ -121,8 +183,8 @@ def _patterns(currency: str) -> tuple[PricePattern, ...]:
         number = rf"(?P<{end}>{NUMBER})\s?(?P<{end}_k>k)?"
         return rf"{before}{number}(?({end}_sign)(?:\s*(?:{names}))?|\s*(?:{sign}|{names})){ENDS}"
 
-    def pattern(template: str, is_marked: bool) -> PricePattern:
-        return PricePattern(re.compile(rf"(?<![\w.,£$€]){template}", re.IGNORECASE), is_marked)
+    def pattern(template: str, is_marked: bool, is_range: bool = False) -> PricePattern:
+        return PricePattern(re.compile(rf"(?<![\w.,£$€]){template}", re.IGNORECASE), is_marked, is_range)
 
     to = r"\s*(?:-|–|—|to|and|until)\s*"
     half = rf"(?P<low>{NUMBER})(?P<low_k>k)?"
@@ -137,6 +199,10 @@ def _patterns(currency: str) -> tuple[PricePattern, ...]:
         pattern(rf"{marked('low')}\s*(?:{OR_MORE})", True),
         pattern(rf"{LEAD}(?:{AT_MOST})\s+{bare('high')}{BARE_END}", False),
         pattern(rf"{LEAD}(?:{AT_LEAST})\s+{bare('low')}{BARE_END}", False),
+        pattern(rf"{LEAD}max(?:imum)?(?: price)?(?: of)?:?\s+{bare('high')}{BARE_END}", False),
+        pattern(rf"(?:{LESS_SIGN})\s*(?:{marked('high')}|{bare('high_')}{NO_UNIT})", True),
+        pattern(rf"(?:{MORE_SIGN})\s*(?:{marked('low')}|{bare('low_')}{NO_UNIT})", True),
+        pattern(rf"(?:(?:from|for)\s+)?{half}{to}{bare('high')}{BARE_END}", False, is_range=True),
     )
 
 

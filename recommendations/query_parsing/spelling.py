@@ -1,216 +1,112 @@
-"""Spelling correction with the vocabulary of the catalogue."""
+"""Spelling correction with the vocabulary of the catalogue.
 
-import json
-import logging
-import math
-import zlib
-from bisect import bisect_left
-from collections import defaultdict
+A word that an active listing or a category holds is never replaced, from the moment it is published. If a
+word that many more listings hold is near, that one is offered beside it.
+"""
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import cached_property
-from typing import cast
 
-import redis
 from django.db import connection
-from rapidfuzz import process
-from rapidfuzz.distance import OSA
-from redis.typing import EncodableT, FieldT
 
-from listings.models import Listing
-from listings.words import BREAK, WORD, plain_word, stem
-from recommendations.core import redis_client
+from listings.models import Category, Listing
+from listings.words import WORD, plain_word, stem
+from recommendations.query_parsing.synonyms import Synonyms
+from recommendations.query_parsing.tsquery import LANGUAGE, quoted
+from recommendations.query_parsing.vocabulary import LONGEST, OFTEN, vocabulary
 
-KEY = "vocabulary"
-RELEARN_AFTER = timedelta(minutes=5)
-MOST_LISTINGS = 100_000  # the newest ones
-MOST_WORDS = 100_000
-OFTEN = 5  # listings that make a word count when no title holds it
-ENOUGH = 2  # listings that make a word a correction: a rarer one may be misspelt itself
 SHORTEST = 4  # letters: shorter words are within one letter of too many others
-LONG = 8  # letters: from here on two mistakes are corrected
-LONGEST = 32
+SHORTEST_PREFIX = 3  # letters: half of the catalogue begins with fewer
 MOST_MENDED = 32  # words of a query
-
-logger = logging.getLogger(__name__)
+MORE_FREQUENT = 20  # times as many listings hold a word that is offered beside another
 
 
 @dataclass(frozen=True)
 class Correction:
-    """Corrected words, and misspelt word -> its correction."""
+    """Corrected words; misspelt word -> its correction; word that stays -> a near word of many listings."""
 
     words: str
     replaced: dict[str, str] = field(default_factory=dict)
+    offered: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """The words of the catalogue with their document frequencies."""
+class _Word:
+    """A word of a query that may be misspelt, by its position."""
 
-    listing_count: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def share(self, word: str) -> float:
-        """Share of the listings that hold a word, between 0 and 1."""
-        return min(self.counts.get(word, 0) / max(self.listing_count, 1), 1.0)
-
-    def inverse_document_frequency(self, word: str) -> float:
-        """Inverse document frequency of a word, in nats. 1 for every word while the vocabulary is empty."""
-        if not self.counts:
-            return 1.0
-        return math.log(1 + self.listing_count / (1 + self.counts.get(word, 0)))
-
-    def knows(self, word: str) -> bool:
-        """Whether a listing holds the word, or another word of the same stem."""
-        return word in self.counts or stem(word) in self._stems
-
-    def has_prefix(self, beginning: str) -> bool:
-        """Whether a word of the vocabulary has this prefix."""
-        position = bisect_left(self._sorted, beginning)
-        return position < len(self._sorted) and self._sorted[position].startswith(beginning)
-
-    def nearest(self, word: str) -> str | None:
-        """The correction with the fewest mistakes, then the most listings; None if none is near enough."""
-        allowed = 1 if len(word) < LONG else 2
-        lengths = range(len(word) - allowed, len(word) + allowed + 1)
-        candidates = [known for length in lengths for known in self._by_length.get(length, ())]
-        near = process.extract(word, candidates, scorer=OSA.distance, score_cutoff=allowed, limit=None)
-        ranked = [(mistakes, -self.counts[known], known) for known, mistakes, _ in near]
-        return min((entry for entry in ranked if _is_plausible(word, entry[2])), default=(0, 0, None))[2]
-
-    @cached_property
-    def _sorted(self) -> list[str]:
-        return sorted(word for word, count in self.counts.items() if count >= ENOUGH)
-
-    @cached_property
-    def _stems(self) -> frozenset[str]:
-        return frozenset(map(stem, self.counts))
-
-    @cached_property
-    def _by_length(self) -> dict[int, list[str]]:
-        """The words that may be corrections, by their length."""
-        groups = defaultdict(list)
-        for word in self._sorted:
-            if word.isalpha():
-                groups[len(word)].append(word)
-        return groups
+    start: int
+    end: int
+    text: str
+    is_last: bool  # it may be half typed
 
 
-def correct_spelling(words: str) -> Correction:
-    """Replace words that are not in the vocabulary by their nearest word of it.
+def correct_spelling(words: str, synonyms: Synonyms = Synonyms()) -> Correction:  # noqa: B008  immutable
+    """Replace words that neither a listing nor a category holds by their nearest word of the vocabulary.
 
-    Short words and words with digits stay, and so does a last word that may still be typed. Without a
-    vocabulary all words stay.
+    Short words, words with digits and words that have synonyms stay, and so does a last word that may still
+    be typed. Without a vocabulary all words stay.
     """
     known = vocabulary()
-    spans = [match.span() for match in WORD.finditer(words)][:MOST_MENDED] if known.counts else []
-    replaced: dict[str, str] = {}
-    corrected = words
-    for start, end in reversed(spans):  # from the end, so that earlier spans stay valid
-        word = plain_word(words[start:end])
-        is_last = not WORD.search(words, end)
-        if not _is_correctable(word) or known.knows(word) or (is_last and known.has_prefix(word)):
+    doubtful = [
+        word
+        for word in (_words(words) if known.counts else ())
+        if known.listings_with(word.text) < OFTEN and not synonyms.find((word.text,))
+    ]
+    unknown = [word for word in doubtful if not known.knows(word.text)]
+    held = _held({word.text: word.is_last for word in unknown})
+    replaced, offered, corrected = {}, {}, words
+    for word in reversed(doubtful):  # from the end, so that earlier positions stay valid
+        nearest = replaced.get(word.text) or known.nearest(word.text)
+        if nearest is None or stem(nearest) == stem(word.text):
             continue
-        if correction := replaced.get(word) or known.nearest(word):
-            replaced[word] = correction
-            corrected = corrected[:start] + correction + corrected[end:]
-    return Correction(corrected, replaced)
+        if word in unknown and word.text not in held and not (word.is_last and known.has_prefix(word.text)):
+            replaced[word.text] = nearest
+            corrected = corrected[: word.start] + nearest + corrected[word.end :]
+        elif known.listings_with(nearest) >= MORE_FREQUENT * max(known.listings_with(word.text), 1):
+            offered[word.text] = nearest
+    return Correction(corrected, replaced, offered)
 
 
-def _is_correctable(word: str) -> bool:
-    return SHORTEST <= len(word) <= LONGEST and word.isalpha()
+def _words(text: str) -> list[_Word]:
+    """The words of a text that are long enough to be corrected."""
+    spans = [match.span() for match in WORD.finditer(text)][:MOST_MENDED]
+    words = [
+        _Word(start, end, plain_word(text[start:end]), not WORD.search(text, end)) for start, end in spans
+    ]
+    return [word for word in words if SHORTEST <= len(word.text) <= LONGEST and word.text.isalpha()]
 
 
-def _is_plausible(word: str, known: str) -> bool:
-    """Whether a correction keeps the first letter of a short word: `boat` is hardly a misspelt `coat`."""
-    return len(word) >= LONG or word[0] == known[0] or word[:2] == known[1::-1]
+_HELD = f"""
+    SELECT asked.word FROM unnest(%(words)s::text[], %(queries)s::text[]) AS asked (word, query)
+    WHERE EXISTS (
+        SELECT FROM {Listing._meta.db_table}
+        WHERE status = %(active)s AND search_words @@ to_tsquery(%(language)s::regconfig, asked.query)
+    ) OR EXISTS (
+        SELECT FROM {Category._meta.db_table}
+        WHERE to_tsvector(%(language)s::regconfig, path)
+            @@ to_tsquery(%(language)s::regconfig, asked.query)
+    )
+"""
 
 
-_parsed: tuple[str, Vocabulary] = ("", Vocabulary())
-
-
-def client() -> redis.Redis:
-    """This process's client of Redis, with a short timeout: no search waits for spelling."""
-    return redis_client.client(0.5)
-
-
-def vocabulary() -> Vocabulary:
-    """The current vocabulary, parsed once in this process; empty when Redis does not answer or has none."""
-    global _parsed
-    try:
-        learnt_at = (_stored("learnt_at") or b"").decode()
-        if learnt_at != _parsed[0]:
-            _parsed = learnt_at, _parse(_stored("words"))
-    except (redis.RedisError, ValueError, zlib.error) as error:
-        logger.warning(
-            "The vocabulary could not be read from Redis (%s). Searches go on without spelling correction",
-            error,
-        )
-        return Vocabulary()
-    return _parsed[1]
-
-
-def _stored(name: str) -> bytes | None:
-    """A field of the vocabulary in Redis. Raises RedisError."""
-    return cast("bytes | None", client().hget(KEY, name))
-
-
-def _parse(stored: bytes | None) -> Vocabulary:
-    return Vocabulary(**json.loads(zlib.decompress(stored))) if stored else Vocabulary()
-
-
-def learn_when_stale(*, now: datetime) -> int:
-    """Learn the vocabulary if it is older than RELEARN_AFTER. Returns the number of words; 0 if it is not."""
-    learnt_at = _stored("learnt_at")
-    if learnt_at is not None and abs(now - datetime.fromisoformat(learnt_at.decode())) < RELEARN_AFTER:
-        return 0
-    return learn(now=now)
-
-
-def learn(*, now: datetime) -> int:
-    """Count the words of the active listings and store them in Redis. Returns the number of words.
-
-    Safe to run twice at once. An empty catalogue stores nothing, so that the next call counts again.
-    """
-    counted = _count_words()
-    if not counted.counts:
-        client().delete(KEY)
-        return 0
-    stored = json.dumps({"listing_count": counted.listing_count, "counts": counted.counts})
-    mapping: dict[FieldT, EncodableT] = {
-        "learnt_at": now.isoformat(),
-        "words": zlib.compress(stored.encode()),
+def _held(words: dict[str, bool]) -> set[str]:
+    """Those of the words that an active listing or a category holds now. True: may be a beginning."""
+    if not words:
+        return set()
+    queries = [
+        quoted(word, ":*" if is_last and len(word) >= SHORTEST_PREFIX else "")
+        for word, is_last in words.items()
+    ]
+    parameters = {
+        "words": list(words),
+        "queries": queries,
+        "active": Listing.Status.ACTIVE.value,
+        "language": LANGUAGE,
     }
-    client().hset(KEY, mapping=mapping)
-    return len(counted.counts)
-
-
-_TEXTS = """
-    SELECT setweight(to_tsvector('simple', regexp_replace(title, {breaks}, ' ', 'g')), 'A')
-        || setweight(to_tsvector('simple', regexp_replace(left(description, 2000), {breaks}, ' ', 'g')), 'D')
-    FROM listings_listing WHERE status = {active} ORDER BY created_at DESC, id DESC LIMIT {limit}
-"""
-_COUNTS = """
-    SELECT everywhere.word, everywhere.ndoc FROM ts_stat(%(texts)s) everywhere
-    LEFT JOIN ts_stat(%(texts)s, 'a') titles USING (word)
-    WHERE (titles.word IS NOT NULL OR everywhere.ndoc >= %(often)s) AND length(word) <= %(longest)s
-    ORDER BY everywhere.ndoc DESC, word LIMIT %(most)s
-"""
-
-
-def _count_words() -> Vocabulary:
-    listing_count = min(Listing.objects.filter(status=Listing.Status.ACTIVE).count(), MOST_LISTINGS)
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, {"often": OFTEN, "longest": LONGEST, "most": MOST_WORDS, "texts": _texts()})
-        return Vocabulary(listing_count, dict(_plain(cursor.fetchall())))
+        cursor.execute(_HELD, parameters)
+        return _first_column(cursor.fetchall())
 
 
-def _texts() -> str:
-    """The query that ts_stat runs. It takes no parameters, and nothing in it comes from a user."""
-    return _TEXTS.format(breaks=f"'{BREAK}'", active=f"'{Listing.Status.ACTIVE.value}'", limit=MOST_LISTINGS)
-
-
-def _plain(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """The counts with words in our lower case, which differs from PostgreSQL's for some letters."""
-    return [(plain_word(word), count) for word, count in counts]
+def _first_column(rows: Iterable[tuple[str]]) -> set[str]:
+    return {value for (value,) in rows}

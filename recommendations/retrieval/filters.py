@@ -21,7 +21,7 @@ from recommendations.retrieval.sql_filters import within_radius
 class Filters:
     """Which listings a caller wants. None leaves a filter out.   Raises Invalid for a contradiction."""
 
-    category: str | None = None  # a path; categories below it are included
+    category: str | tuple[str, ...] | None = None  # paths; categories below them are included
     min_price: Decimal | None = None  # both ends are included
     max_price: Decimal | None = None
     condition: str | None = None  # a Listing.Condition
@@ -62,10 +62,15 @@ class FilterDefinition:
     sql: Callable[[Any], Q]
 
 
+def _categories_below(paths: str | tuple[str, ...]) -> list[int]:
+    """Keys of one or several categories and of all below them. Raises NoSuchCategory."""
+    return categories_below(paths) if isinstance(paths, str) else categories_below(*paths)
+
+
 # A new filter is one field above and one entry here: the replica and the database both go by it.
 _DEFINITIONS = (
     FilterDefinition(
-        lambda filters: None if filters.category is None else categories_below(filters.category),
+        lambda filters: None if filters.category is None else _categories_below(filters.category),
         rows=lambda snapshot, keys: np.isin(snapshot.attributes["category_id"], keys),
         sql=lambda keys: Q(category__in=keys),
     ),

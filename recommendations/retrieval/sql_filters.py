@@ -23,10 +23,10 @@ def within_radius(latitude: float, longitude: float, radius_km: float) -> Q:
         near &= Q(latitude__range=(latitude - height, latitude + height))
         if abs(longitude) + width < 180:  # the box does not cross the date line
             near &= Q(longitude__range=(longitude - width, longitude + width))
-    return near & Q(LessThanOrEqual(_distance_km(latitude, longitude), radius_km))
+    return near & Q(LessThanOrEqual(distance_km(latitude, longitude), radius_km))
 
 
-def _distance_km(latitude: float, longitude: float) -> Combinable:
+def distance_km(latitude: float, longitude: float) -> Combinable:
     """The haversine distance (Sinnott 1984) to where the API shows a listing.
 
     The coordinates are rounded as in the API: exact distances from several points would reveal where a

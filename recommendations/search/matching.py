@@ -1,11 +1,11 @@
 """Retrieval for search: one ranking each by full text, by vectors and by photo."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
-from django.db.models import Count, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 
 from listings.models import Actor, Listing
 from ml.arrays import Rows
@@ -14,6 +14,7 @@ from recommendations.encoders.encoded_query import EncodedQuery
 from recommendations.encoders.query_client import EncoderUnreachable, EncodingUnavailable
 from recommendations.interactions.retractions import unwanted_by
 from recommendations.query_parsing.parsed_query import ParsedQuery
+from recommendations.query_parsing.wording import Wording
 from recommendations.replica import follower
 from recommendations.replica.follower import ReplicaNotReady
 from recommendations.replica.snapshot import CatalogueSnapshot
@@ -28,10 +29,28 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Matches:
+    """Listings that match and pass the filters, by source.
+
+    whole: those by words that support everything that was asked for, (m,) int64.
+    """
+
+    rankings: Rankings
+    whole: Rows = field(default_factory=lambda: _no_listings())
+
+    @property
+    def ids(self) -> Rows:
+        """All of them, (m,) int64."""
+        return np.unique(np.concatenate([_no_listings(), *self.rankings.values()]))
+
+
+@dataclass(frozen=True)
 class PreparedQuery:
     """An encoded search query without its filters, which `match` takes."""
 
     words: str
+    wording: Wording
+    now: datetime
     has_photo: bool
     has_only_stop_words: bool  # only stop words were sent: these match nothing, rather than everything
     snapshot: CatalogueSnapshot | None
@@ -40,17 +59,25 @@ class PreparedQuery:
     unwanted: frozenset[int]  # listings that the actor hid or reported
     degraded: tuple[str, ...] = ()
 
-    def match(self, filters: Filters) -> Rankings:
-        """Listings that match and pass the filters, by source. Raises NoSuchCategory."""
+    def match(self, filters: Filters) -> Matches:
+        """Listings that match and pass the filters. Raises NoSuchCategory."""
         if self.has_only_stop_words:
-            return {}
+            return Matches({})
         if not self.words and not self.has_photo:
             newest = listings_passing(filters, self.excluded_seller_id).order_by("-created_at", "-pk")
-            return {"newest": self._without_unwanted(list(newest.values_list("pk", flat=True)[:DEPTH]))}
-        rankings = {"words": self._by_words(filters)} if self.words else {}
-        return rankings | self._by_vectors(filters, rankings.get("words", _no_listings()))
+            return Matches(
+                {"newest": self._without_unwanted(list(newest.values_list("pk", flat=True)[:DEPTH]))}
+            )
+        if not self.words:
+            return Matches(self._by_vectors(filters, _no_listings()))
+        found = fulltext.find(
+            self.wording, filters, limit=DEPTH, now=self.now, excluded_seller=self.excluded_seller_id
+        )
+        by_words = self._without_unwanted(found.listing_ids)
+        whole = self._without_unwanted(found.listing_ids[: found.whole_count])
+        return Matches({"words": by_words} | self._by_vectors(filters, by_words), whole)
 
-    def matching(self, filters: Filters, rankings: Rankings) -> QuerySet[Listing]:
+    def matching(self, filters: Filters, matches: Matches) -> QuerySet[Listing]:
         """The active listings that match.
 
         With words or a photo these are the listings of the rankings: at most DEPTH by words and NEIGHBOURS
@@ -58,13 +85,7 @@ class PreparedQuery:
         """
         if not self.words and not self.has_photo and not self.has_only_stop_words:
             return listings_passing(filters, self.excluded_seller_id).exclude(pk__in=self.unwanted)
-        ranked_ids = np.unique(np.concatenate([_no_listings(), *rankings.values()])).tolist()
-        return Listing.objects.filter(pk__in=ranked_ids, status=Listing.Status.ACTIVE)
-
-    def _by_words(self, filters: Filters) -> Rows:
-        return self._without_unwanted(
-            fulltext.find(self.words, filters, limit=DEPTH, excluded_seller=self.excluded_seller_id)
-        )
+        return Listing.objects.filter(pk__in=matches.ids.tolist(), status=Listing.Status.ACTIVE)
 
     def _without_unwanted(self, listing_ids: list[int]) -> Rows:
         return np.array([pk for pk in listing_ids if pk not in self.unwanted], np.int64)
@@ -90,7 +111,9 @@ class PreparedQuery:
         return {"vectors": ids, "photo": snapshot.attributes["listing_id"][by_photo]}
 
 
-def prepare_query(query: ParsedQuery, *, photo: bytes | None, actor: Actor | None) -> PreparedQuery:
+def prepare_query(
+    query: ParsedQuery, *, photo: bytes | None, actor: Actor | None, now: datetime
+) -> PreparedQuery:
     """Encode a query for retrieval. `degraded` names the parts that were not available.
 
     Raises EncoderUnreachable and ReplicaNotReady for a photo without words.
@@ -99,6 +122,8 @@ def prepare_query(query: ParsedQuery, *, photo: bytes | None, actor: Actor | Non
     snapshot, encoded, degraded = _encoded(words, photo)
     return PreparedQuery(
         words=words,
+        wording=query.wording,
+        now=now,
         has_photo=photo is not None,
         has_only_stop_words=bool(query.words) and not words and photo is None,
         snapshot=snapshot,
@@ -140,13 +165,6 @@ def _without_encoder(words: str, reason: str) -> tuple[str, ...]:
     if not words:
         raise EncoderUnreachable
     return ("encoder",)
-
-
-def count_by_root(matching: QuerySet[Listing]) -> dict[str, int]:
-    """Root category -> number of these listings in it, most first."""
-    root = Coalesce("category__root__path", "category__path")
-    counts = matching.values_list(root).annotate(count=Count("pk")).order_by("-count", root)
-    return dict(counts)
 
 
 def _no_listings() -> Rows:

@@ -1,9 +1,10 @@
 """Search pipeline for words and photos: match, fuse the rankings, personalise the top, build the page."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
+from django.db.models import QuerySet
 
 from listings import queries
 from listings.errors import Invalid
@@ -12,7 +13,7 @@ from ml.arrays import Rows, Vector
 from ml.ranking.blending import blend
 from ml.ranking.rank_fusion import FusedRanking, reciprocal_rank
 from recommendations.models.feature_names import SOURCES as TASTE_SOURCES
-from recommendations.query_parsing.parsed_query import parse_query
+from recommendations.query_parsing.parsed_query import ParsedQuery, parse_query
 from recommendations.query_parsing.understanding import QueryPart
 from recommendations.ranking import photo_duplicates
 from recommendations.ranking.scoring import source_weights_for
@@ -20,9 +21,12 @@ from recommendations.replica import follower
 from recommendations.replica.snapshot import CatalogueSnapshot
 from recommendations.retrieval.candidates import score_rows
 from recommendations.retrieval.filters import Filters
+from recommendations.search import facets, fulltext
+from recommendations.search.facets import Facets
 from recommendations.search.highlighting import Highlight, highlight
 from recommendations.search.hints import EmptyResultHint, hint_for
-from recommendations.search.matching import PreparedQuery, Rankings, count_by_root, prepare_query
+from recommendations.search.matching import DEPTH, Matches, PreparedQuery, Rankings, prepare_query
+from recommendations.search.sorting import Sort, sorted_ids
 from recommendations.slates.results import Item, Page
 from recommendations.taste.profile import UserProfile, read_profile
 
@@ -30,7 +34,10 @@ from recommendations.taste.profile import UserProfile, read_profile
 # search for exact words: MRR on real adverts is .835, against .860 at .25 and .859 without vectors. The user
 # profile only reorders listings that match about equally well.
 FUSION_WEIGHTS = {"words": 1.0, "vectors": 0.25, "photo": 1.0, "newest": 1.0, "taste": 0.5}
+FUSION_WEIGHTS |= {"distance": 0.3, "price": 1.0, "-price": 1.0}
 MAXIMUM_OFFSET = 1000  # greatest offset of a page
+MAXIMUM_TOTAL = DEPTH  # matches are counted up to here
+SPARE = 10  # ranks beyond the page that are read for those folded into one
 RERANKED = 200  # fused listings that are reranked by the user profile
 # Sources that do not depend on the actor are left out: their scores change between two pages.
 PERSONAL = np.array([source not in {"trending", "fresh", "popularity"} for source in TASTE_SOURCES])
@@ -55,7 +62,10 @@ class SearchPage(Page):
     words: str = ""  # the words that were searched, spelling corrected
     understood: tuple[QueryPart, ...] = ()  # parts of the query that became filters
     mended: dict[str, str] = field(default_factory=dict)  # misspelt word -> its correction
-    facets: dict[str, int] = field(default_factory=dict)  # root category -> number of matches
+    offered: dict[str, str] = field(default_factory=dict)  # rare word -> a frequent word near it
+    unread: tuple[str, ...] = ()  # parts of the query that could not be read
+    facets: Facets = field(default_factory=Facets)
+    total: int = 0  # matches; exact below MAXIMUM_TOTAL
     hint: EmptyResultHint | None = None  # for an empty result
     next_offset: int | None = None
 
@@ -69,35 +79,54 @@ def search(
     understand: bool = True,
     mend: bool = True,
     personalised: bool = True,
+    sort: Sort = Sort.RELEVANCE,
     limit: int,
     offset: int = 0,
     now: datetime,
 ) -> SearchPage:
     """Listings for sale that match words, a photo or filters, best first. Filters alone: the newest first.
 
+    sort: with any but relevance, only what supports all words is shown, if anything does.
+
     photo: a file that listings.photos.processing.check has checked. The offset counts ranks, and the same
-    query gives the same order. Copies of one photo are folded into one item after the page is cut, so a page
-    may be shorter than its limit. Raises EmptyQuery, NoSuchCategory, BadPhoto; for a photo without words also
-    EncoderUnreachable and ReplicaNotReady.
+    query gives the same order. Copies of one photo on a page are folded into one item. Raises EmptyQuery,
+    NoSuchCategory, BadPhoto; for a photo without words also EncoderUnreachable and ReplicaNotReady.
     """
-    query = parse_query(words, filters, understanding=understand, mending=mend)
+    query = _read(words, filters, understand=understand, mend=mend, now=now)
     if query.is_empty and photo is None:
         raise EmptyQuery
-    question = prepare_query(query, photo=photo, actor=actor)
-    rankings = question.match(query.filters)
-    if personalised and actor is not None:
-        rankings |= _by_taste_of(actor, rankings, question.snapshot, now=now)
+    question = prepare_query(query, photo=photo, actor=actor, now=now)
+    matches = question.match(query.filters)
+    rankings = matches.rankings
+    if sort is not Sort.RELEVANCE:
+        rankings = {sort.value: _sorted(question, query.filters, matches, sort)}
+    else:
+        if personalised and actor is not None:
+            rankings = rankings | _by_taste_of(actor, rankings, question.snapshot, now=now)
+        rankings = rankings | _by_distance(rankings, query.filters)
     order = fuse(rankings)
+    items, end = _items(order, list(rankings), question, offset, limit)
     return SearchPage(
-        items=_items(order, list(rankings), question, slice(offset, offset + limit)),
+        items=items,
         degraded=_degraded(question, rankings),
         words=query.words,
         understood=query.understood,
         mended=query.mended,
-        facets=_facets(question, query.filters, rankings),
+        offered=query.offered,
+        unread=query.unread,
+        facets=_facets(question, query.filters, matches),
+        total=_total(question, query.filters, matches),
         hint=None if len(order.rows) else hint_for(question, query),
-        next_offset=_next_offset(offset + limit, length=len(order.rows)),
+        next_offset=_next_offset(end, length=len(order.rows)),
     )
+
+
+def _read(words: str, filters: Filters, *, understand: bool, mend: bool, now: datetime) -> ParsedQuery:
+    """The parsed query. Corrections that find nothing whole are only offered; the words stay as written."""
+    query = parse_query(words, filters, understanding=understand, mending=mend, now=now)
+    if query.mended and not fulltext.is_said(query.wording, now=now):
+        return query.as_written()
+    return query
 
 
 def _next_offset(offset: int, *, length: int) -> int | None:
@@ -140,11 +169,31 @@ def _preference(
 
 
 def _items(
-    order: FusedRanking, sources: list[str], question: PreparedQuery, window: slice
+    order: FusedRanking, sources: list[str], question: PreparedQuery, offset: int, limit: int
+) -> tuple[list[SearchItem], int]:
+    """Up to `limit` active listings from this offset on, and the offset where the next page begins.
+
+    Listings that show the same photo are folded into one, and the page takes in more ranks until it is full.
+    """
+    end = offset + limit + SPARE
+    items = _folded(order, sources, question, offset, end)
+    while len(items) < limit and end < len(order.rows):
+        end += 2 * limit + SPARE
+        items = _folded(order, sources, question, offset, end)
+    if len(items) <= limit:
+        return items, min(end, len(order.rows))
+    rank_of = {pk: rank for rank, pk in enumerate(order.rows[offset:end].tolist(), start=offset)}
+    end = min(rank_of[item.listing.pk] for item in items[limit:])
+    kept = [item for item in items[:limit] if rank_of[item.listing.pk] < end]
+    return kept, end
+
+
+def _folded(
+    order: FusedRanking, sources: list[str], question: PreparedQuery, start: int, end: int
 ) -> list[SearchItem]:
-    """The listings of this window that are still active, those that show the same photo folded into one."""
-    ids = order.rows[window].tolist()
-    rank_of = {pk: window.start + position for position, pk in enumerate(ids)}
+    """The listings of these ranks that are still active, those that show the same photo folded into one."""
+    ids = order.rows[start:end].tolist()
+    rank_of = {pk: start + position for position, pk in enumerate(ids)}
 
     def item_of(listing: Listing) -> SearchItem:
         parts = zip(sources, order.parts[rank_of[listing.pk]].tolist(), strict=True)
@@ -159,15 +208,36 @@ def _items(
     return photo_duplicates.fold_copies(items, question.snapshot)
 
 
-def _facets(question: PreparedQuery, filters: Filters, rankings: Rankings) -> dict[str, int]:
-    """Root category -> number of matches in it, most first. The category filter is left out.
+def _sorted(question: PreparedQuery, filters: Filters, matches: Matches, sort: Sort) -> Rows:
+    """Ids of the matches in the order of a sort, (n,) int64."""
+    listings = question.matching(filters, matches)
+    if len(matches.whole):
+        listings = listings.filter(pk__in=matches.whole.tolist())
+    return sorted_ids(listings, sort, filters, DEPTH)
 
-    Counts the listings of `Question.matching`.
-    """
-    everywhere = replace(filters, category=None)
-    if everywhere != filters:
-        rankings = question.match(everywhere)
-    return count_by_root(question.matching(everywhere, rankings))
+
+def _by_distance(rankings: Rankings, filters: Filters) -> Rankings:
+    """The top of the fused listings, nearest first, as one more ranking, where a location is stated."""
+    if filters.stated_location is None or not any(len(ranking) for ranking in rankings.values()):
+        return {}
+    top = Listing.objects.filter(pk__in=fuse(rankings).rows[:RERANKED].tolist(), latitude__isnull=False)
+    return {"distance": sorted_ids(top, Sort.NEAREST, filters, RERANKED)}
+
+
+def _facets(question: PreparedQuery, filters: Filters, matches: Matches) -> Facets:
+    """Counts of the listings of `PreparedQuery.matching`."""
+
+    def matching(within: Filters) -> QuerySet[Listing]:
+        return question.matching(within, matches if within == filters else question.match(within))
+
+    return facets.count(filters, matching)
+
+
+def _total(question: PreparedQuery, filters: Filters, matches: Matches) -> int:
+    """The number of matches, at most MAXIMUM_TOTAL."""
+    if question.words or question.has_photo:
+        return min(len(matches.ids), MAXIMUM_TOTAL)
+    return question.matching(filters, matches).order_by()[:MAXIMUM_TOTAL].count()
 
 
 def _degraded(question: PreparedQuery, rankings: Rankings) -> list[str]:

@@ -13,7 +13,7 @@ from recommendations.interactions.recording import Event, record
 from recommendations.interactions.simulation import simulate
 from recommendations.models.embeddings import EmbeddingJob
 from recommendations.popularity import trending
-from recommendations.query_parsing import spelling
+from recommendations.query_parsing import vocabulary
 from recommendations.training.collaborative import train_collaborative
 from tests import factories
 
@@ -56,7 +56,7 @@ class TestAClockThatWasAhead:
         for moment in (now + AHEAD, now):
             seen(bob, sofas[0], moment)
             trending.roll_up(now=moment)
-            spelling.learn_when_stale(now=moment)
+            vocabulary.learn_when_stale(now=moment)
         assert sofas[0].pk in trending.top()[0]
         simulate(shopper_count=30, seed=1, now=now)
         train_collaborative(now=now)

@@ -10,6 +10,7 @@ import schemathesis
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, transaction
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,7 +232,9 @@ class TestQueries:
         @fuzz(300)
         @given(ANY_TEXT | st.lists(WORDS, max_size=9).map(" ".join), GIVEN, st.booleans(), st.booleans())
         def read(query, filters, understanding, mending):
-            wanted = parse_query(query, filters, understanding=understanding, mending=mending)
+            wanted = parse_query(
+                query, filters, understanding=understanding, mending=mending, now=timezone.now()
+            )
             assert isinstance(wanted.filters, Filters) and isinstance(wanted.has_search_words, bool)
 
         read()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from listings import services
 from listings.announcing import catalogue_transaction
 from recommendations import tasks
-from recommendations.query_parsing import spelling
-from recommendations.query_parsing.spelling import Correction, Vocabulary, correct_spelling
+from recommendations.query_parsing import vocabulary
+from recommendations.query_parsing.spelling import Correction, correct_spelling
+from recommendations.query_parsing.vocabulary import Vocabulary
 from tests import factories
 
 TITLES = (
@@ -28,7 +29,7 @@ TITLES = (
 def catalogue(alice, now):
     with catalogue_transaction():
         listings = [factories.listing(alice, title, description="Collection only.") for title in TITLES]
-    spelling.learn(now=now)
+    vocabulary.learn(now=now)
     return listings
 
 
@@ -81,12 +82,12 @@ class TestMending:
         with catalogue_transaction():
             for title in ("Lamp", "Lamp", "Lamp", "Damp", "Camp", "Camp", "Lump", "Lump"):
                 factories.listing(alice, title)
-        spelling.learn(now=now)
+        vocabulary.learn(now=now)
         assert correct_spelling("lemp").words == "lamp"
 
     def test_a_word_of_a_single_listing_is_known_but_corrects_nothing(self, alice, catalogue, now):
         factories.listing(alice, "Wardrobbe")
-        spelling.learn(now=now)
+        vocabulary.learn(now=now)
         assert correct_spelling("wardrobbe").words == "wardrobbe"
         assert correct_spelling("wardrobe").words == "wardrobe"
 
@@ -96,7 +97,7 @@ class TestMending:
     def test_listings_off_the_market_add_no_words_to_the_vocabulary(self, catalogue, now):
         for listing in catalogue[:2]:
             services.withdraw(listing=listing)
-        spelling.learn(now=now + timedelta(minutes=1))
+        vocabulary.learn(now=now + timedelta(minutes=1))
         assert correct_spelling("sofla").words == "sofla"
 
     @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -112,22 +113,22 @@ class TestMending:
 @pytest.mark.django_db
 class TestLearning:
     def test_the_vocabulary_task_learns_only_when_the_vocabulary_is_stale(self, catalogue):
-        spelling.client().delete(spelling.KEY)
+        vocabulary.client().delete(vocabulary.KEY)
         assert tasks.learn_vocabulary() > 5
         assert tasks.learn_vocabulary() == 0
 
     def test_the_vocabulary_is_learnt_again_after_five_minutes(self, catalogue, now):
-        assert spelling.learn_when_stale(now=now + timedelta(minutes=4)) == 0
-        assert spelling.learn_when_stale(now=now + timedelta(minutes=6)) > 5
+        assert vocabulary.learn_when_stale(now=now + timedelta(minutes=4)) == 0
+        assert vocabulary.learn_when_stale(now=now + timedelta(minutes=6)) > 5
 
     def test_the_vocabulary_of_an_empty_catalogue_is_learnt_again_at_once(self, alice, now):
-        assert spelling.learn_when_stale(now=now) == 0
+        assert vocabulary.learn_when_stale(now=now) == 0
         factories.listing(alice, "Sofa")
-        assert spelling.learn_when_stale(now=now) == 1
+        assert vocabulary.learn_when_stale(now=now) == 1
 
     def test_the_vocabulary_counts_listings_not_occurrences(self, catalogue):
-        vocabulary = spelling.vocabulary()
-        assert (vocabulary.counts["sofa"], vocabulary.counts["desk"], vocabulary.listing_count) == (
+        known = vocabulary.vocabulary()
+        assert (known.counts["sofa"], known.counts["desk"], known.listing_count) == (
             2,
             2,
             len(TITLES),
@@ -138,16 +139,16 @@ class TestLearning:
         with catalogue_transaction():
             for _ in range(2):
                 factories.listing(alice, "Guitar")
-        spelling.learn(now=now + timedelta(minutes=6))
+        vocabulary.learn(now=now + timedelta(minutes=6))
         assert correct_spelling("gutiar").words == "guitar"
 
     def test_without_a_vocabulary_in_redis_no_word_is_corrected(self, catalogue):
-        spelling.client().flushdb()
+        vocabulary.client().flushdb()
         assert correct_spelling("sofla") == Correction("sofla")
-        assert spelling.vocabulary() == Vocabulary()
+        assert vocabulary.vocabulary() == Vocabulary()
 
     def test_with_a_damaged_vocabulary_no_word_is_corrected(self, catalogue):
-        spelling.client().hset(spelling.KEY, mapping={"learnt_at": "then", "words": b"rubbish"})
+        vocabulary.client().hset(vocabulary.KEY, mapping={"learnt_at": "then", "words": b"rubbish"})
         assert correct_spelling("sofla") == Correction("sofla")
 
     def test_without_redis_no_word_is_corrected(self, catalogue, settings):

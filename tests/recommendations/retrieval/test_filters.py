@@ -18,6 +18,7 @@ CASES = [
     ({}, {0, 1, 2, 3}),
     ({"category": "Home & Garden"}, {0, 1, 3}),
     ({"category": "Home & Garden / Tables"}, {1}),
+    ({"category": ("Home & Garden / Tables", "Sports")}, {1, 2}),
     ({"min_price": Decimal(80)}, {0, 2}),
     ({"max_price": Decimal("79.99")}, {1, 3}),
     ({"min_price": Decimal("79.99"), "max_price": Decimal("80.01")}, {0}),

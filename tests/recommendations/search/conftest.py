@@ -5,9 +5,9 @@ import pytest
 
 from listings.models import Place
 from recommendations.encoders.encoded_query import EncodedQuery
-from recommendations.query_parsing import spelling
+from recommendations.query_parsing import vocabulary
 from tests import factories
-from tests.recommendations.search.requests import BATH, BIKES, LEEDS, YORK
+from tests.recommendations.search.requests import BATH, BIKES, LEEDS, SEATS, YORK
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,10 @@ def catalogue(alice, now, ago):
         ("leather", factories.listing(alice, "Leather sofa", price=80, created_at=ago(hours=5), **LEEDS)),
         ("blue", factories.listing(alice, "Blue sofa", price=120, created_at=ago(hours=4), **YORK)),
         ("bed", factories.listing(alice, "Sofa bed", price=30, created_at=ago(hours=3), **BATH)),
-        ("settee", factories.listing(alice, "Settee in velvet", price=60, created_at=ago(hours=2))),
+        (
+            "settee",
+            factories.listing(alice, "Settee in velvet", price=60, path=SEATS, created_at=ago(hours=2)),
+        ),
         ("bike", factories.listing(alice, "Mountain bike", path=BIKES, price=90, created_at=ago(hours=1))),
     ]
     Place.objects.create(
@@ -33,7 +36,7 @@ def catalogue(alice, now, ago):
         longitude=-1.55,
         population=536_280,
     )
-    spelling.learn(now=now)
+    vocabulary.learn(now=now)
     return dict(made)
 
 

@@ -7,6 +7,7 @@ LEEDS = {"latitude": 53.8, "longitude": -1.55}
 YORK = {"latitude": 53.96, "longitude": -1.08}
 BATH = {"latitude": 51.38, "longitude": -2.36}
 BIKES = "Sports / Bicycles"
+SEATS = "Home & Garden / Seats"
 
 
 def ask(client, status: int = 200, **query) -> dict:

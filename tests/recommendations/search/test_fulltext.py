@@ -3,14 +3,17 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from listings import services
 from listings.announcing import catalogue_transaction
-from listings.models import Listing
+from listings.models import Actor, Listing
 from listings.services import NoSuchCategory
-from recommendations.query_parsing import spelling
+from recommendations.query_parsing import vocabulary, wording
+from recommendations.query_parsing.operators import Operators
+from recommendations.query_parsing.synonyms import Synonyms
 from recommendations.retrieval.filters import Filters
 from recommendations.search import fulltext
 from tests import factories
@@ -24,7 +27,13 @@ HARMLESS = settings(
 
 
 def find(words: str, filters: Filters = ANY, limit: int = 50, **options) -> list[int]:
-    return fulltext.find(words, filters, limit=limit, **options)
+    asked = wording.word(words, Operators(), vocabulary.vocabulary(), Synonyms())
+    return fulltext.find(asked, filters, limit=limit, now=timezone.now(), **options).listing_ids
+
+
+def publish(seller: Actor, title: str, **content) -> Listing:
+    """A listing in a category whose name says nothing."""
+    return factories.listing(seller, title, **({"path": "Home & Garden / Things"} | content))
 
 
 def keys(*listings: Listing) -> list[int]:
@@ -33,12 +42,12 @@ def keys(*listings: Listing) -> list[int]:
 
 @pytest.fixture
 def sofa(alice):
-    return factories.listing(alice, "Leather sofa", description="Seats three.", price=80, **LEEDS)
+    return publish(alice, "Leather sofa", description="Seats three.", price=80, **LEEDS)
 
 
 @pytest.fixture
 def table(alice):
-    return factories.listing(
+    return publish(
         alice, "Oak table", path="Home & Garden / Tables", description="Goes well with a sofa.", **YORK
     )
 
@@ -48,32 +57,32 @@ class TestWords:
         assert find("sofa") == keys(sofa, table)
 
     def test_full_text_matches_plural_and_singular_forms(self, sofa, alice):
-        several = factories.listing(alice, "Two sofas")
+        several = publish(alice, "Two sofas")
         assert set(find("sofas")) == set(find("sofa")) == set(keys(sofa, several))
 
     def test_listings_with_all_words_of_a_query_come_before_those_with_some(self, sofa, table, alice):
-        both = factories.listing(alice, "Table", description="Came with a leather sofa, long since gone.")
-        assert find("sofa table")[-1] == sofa.pk
+        both = publish(alice, "Table", description="Came with a leather sofa, long since gone.")
+        assert find("sofa table") == keys(table, both)
         assert find("leather sofa table")[0] == both.pk
 
     def test_a_rare_word_of_a_query_weighs_more_than_a_common_one(self, alice, now):
         with catalogue_transaction():
-            chairs = [factories.listing(alice, f"Chair {number}") for number in range(20)]
-        rare = factories.listing(alice, "Wishbone stool")
-        spelling.learn(now=now)
-        assert find("wishbone chair")[0] == rare.pk
-        assert find("wishbone chair nothing") == keys(rare), chairs
+            chairs = [publish(alice, f"Chair {number}") for number in range(20)]
+        rare = publish(alice, "Wishbone stool")
+        vocabulary.learn(now=now)
+        assert find("wishbone chair") == keys(rare), chairs
+        assert find("wishbone chair nothing") == []
 
     @pytest.mark.parametrize("half", ["so", "sof", "leath", "leather sof", "leath sof"])
     def test_half_typed_search_words_match_from_the_third_letter_on(self, sofa, half):
         assert find(half) == ([] if half == "so" else keys(sofa))
 
     def test_a_stemmed_search_word_matches_while_half_typed(self, alice):
-        machine = factories.listing(alice, "Washing machine")
+        machine = publish(alice, "Washing machine")
         assert find("washin") == find("washin mach") == keys(machine)
 
     def test_full_text_ranks_exact_words_above_words_that_begin_with_them(self, alice):
-        carpet, car = factories.listing(alice, "Carpet"), factories.listing(alice, "Toy car")
+        carpet, car = publish(alice, "Carpet"), publish(alice, "Toy car")
         assert find("car") == keys(car, carpet)
 
     @pytest.mark.parametrize(
@@ -94,24 +103,24 @@ class TestWords:
         ],
     )
     def test_full_text_finds_what_sellers_write_as_buyers_write_it(self, alice, title, query):
-        listing = factories.listing(alice, title)
+        listing = publish(alice, title)
         assert find(query) == keys(listing)
 
     def test_a_number_in_a_query_does_not_match_longer_numbers(self, alice):
-        factories.listing(alice, "iPhone 128 GB")
+        publish(alice, "iPhone 128 GB")
         assert find("12") == []
 
     def test_full_text_puts_newer_listings_first_among_equal_matches(self, alice, ago):
         with catalogue_transaction():
-            listings = [factories.listing(alice, "Lamp", created_at=ago(days=day)) for day in (3, 1, 2)]
+            listings = [publish(alice, "Lamp", created_at=ago(days=day)) for day in (3, 1, 2)]
         assert find("lamp") == keys(listings[1], listings[2], listings[0])
 
     def test_full_text_returns_at_most_the_limit_and_no_listing_twice(self, alice):
         with catalogue_transaction():
             for number in range(6):
-                factories.listing(alice, f"Blue lamp {number}")
-                factories.listing(alice, f"Lamp {number}")
-        assert len(set(find("blue lamp", limit=8))) == 8
+                publish(alice, f"Blue lamp {number}")
+                publish(alice, f"Lamp {number}")
+        assert len(find("blue lamp", limit=4)) == len(set(find("lamp", limit=8))) - 4 == 4
         assert find("lamp", limit=0) == []
 
 
@@ -140,7 +149,7 @@ class TestBadWords:
         assert find("!leather & | 'sofa':* 🛋️ \\ \x00") == keys(sofa)
 
     def test_only_the_first_words_of_a_very_long_query_are_searched(self, sofa):
-        assert find("leather sofa " + "x" * 10_000) == keys(sofa)
+        assert find("leather sofa " + "x" * 10_000) == []
         assert find("leather sofa " * 800) == keys(sofa)
         assert find(" ".join(f"leather{number}" for number in range(2000))) == []
 
@@ -174,11 +183,11 @@ class TestFilters:
         assert find("sofa", Filters(min_price=Decimal("50.01"), max_price=Decimal("79.99"))) == []
 
     def test_full_text_search_filters_by_condition(self, sofa, alice):
-        new = factories.listing(alice, "Sofa", condition="new")
+        new = publish(alice, "Sofa", condition="new")
         assert find("sofa", Filters(condition="new")) == keys(new)
 
     def test_a_radius_excludes_listings_that_are_farther_or_without_a_place(self, sofa, table, alice):
-        factories.listing(alice, "Sofa in the sky")
+        publish(alice, "Sofa in the sky")
         near = {"lat": LEEDS["latitude"], "lon": LEEDS["longitude"]}
         assert find("sofa", Filters(**near, radius_km=30)) == keys(sofa)
         assert find("sofa", Filters(**near, radius_km=40)) == keys(sofa, table)
@@ -189,18 +198,18 @@ class TestFilters:
         [((0, 179.9), (0, -179.9), 30), ((89.9, 0), (89.9, 180), 30), ((-89.95, 10), (-89.95, -90), 10)],
     )
     def test_a_radius_holds_at_the_date_line_and_at_the_poles(self, alice, here, there, radius_km):
-        listing = factories.listing(alice, "Sledge", latitude=there[0], longitude=there[1])
+        listing = publish(alice, "Sledge", latitude=there[0], longitude=there[1])
         assert find("sledge", Filters(lat=here[0], lon=here[1], radius_km=radius_km)) == keys(listing)
         assert find("sledge", Filters(lat=here[0], lon=here[1], radius_km=radius_km / 4)) == []
 
     def test_full_text_leaves_out_listings_of_the_excluded_seller(self, sofa, alice, bob):
-        other = factories.listing(bob, "Sofa")
+        other = publish(bob, "Sofa")
         assert find("sofa", excluded_seller=alice.pk) == keys(other)
 
     def test_full_text_applies_filters_before_the_limit(self, sofa, alice):
         with catalogue_transaction():
             for _ in range(5):
-                factories.listing(alice, "Leather sofa", price=500)
+                publish(alice, "Leather sofa", price=500)
         assert find("leather sofa", Filters(max_price=Decimal(100)), limit=1) == keys(sofa)
 
 
@@ -215,7 +224,7 @@ class TestSearchWords:
         ids=["one word", "many words", "a long word", "no blanks"],
     )
     def test_a_description_of_any_length_can_be_stored_and_searched(self, alice, description):
-        listing = factories.listing(alice, "Bench", description=description)
+        listing = publish(alice, "Bench", description=description)
         assert find("bench") == keys(listing)
 
     def test_ordinary_reads_of_a_listing_do_not_load_its_search_words(self, sofa):
@@ -231,5 +240,6 @@ class TestSearchWords:
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute("DROP INDEX listing_active_newest, listing_active_category")
-            cursor.execute("EXPLAIN " + queries.captured_queries[0]["sql"])
+            search = next(q["sql"] for q in queries.captured_queries if "search_words" in q["sql"])
+            cursor.execute("EXPLAIN " + search)
             assert "listing_active_words" in "\n".join(line for (line,) in cursor.fetchall())

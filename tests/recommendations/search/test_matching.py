@@ -60,7 +60,7 @@ class TestByVectors:
         still_replica.snapshot = replace(snapshot, comparison=replace(snapshot.comparison, blocks=strict))
         page = ask(anyone, q="asdkjh qwezxc")
         assert (page["items"], page["facets"]) == ([], {})
-        assert page["hint"] == {"text": "Nothing for “asdkjh qwezxc”.", "without": []}
+        assert page["hint"] == {"text": "Nothing for “asdkjh qwezxc”.", "without": [], "category": None}
 
     def test_filters_hold_for_listings_found_by_vectors(self, anyone, catalogue, known):
         known(catalogue["settee"], words="davenport")

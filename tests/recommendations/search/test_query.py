@@ -8,7 +8,12 @@ class TestFilters:
         page = ask(anyone, q="sofa under £100 near Leeds")
         assert (page["words"], names(page, catalogue)) == ("sofa", ["leather"])
         price, place = page["understood"]
-        assert price == {"text": "under £100", "filters": {"max_price": "100.00"}}
+        assert price == {
+            "text": "under £100",
+            "kind": "price",
+            "filters": {"max_price": "100.00"},
+            "without": "sofa near Leeds",
+        }
         assert place["text"] == "near Leeds"
         assert set(place["filters"]) == {"lat", "lon", "radius_km"}
 
@@ -20,7 +25,7 @@ class TestFilters:
     def test_a_price_filter_of_the_address_overrides_a_price_of_the_query(self, anyone, catalogue):
         page = ask(anyone, q="sofa under £100", max_price=500)
         assert set(names(page, catalogue)) == {"leather", "blue", "bed"}
-        assert page["understood"] == [{"text": "under £100", "filters": {}}]
+        assert [(part["text"], part["filters"]) for part in page["understood"]] == [("under £100", {})]
 
     def test_a_place_of_the_address_overrides_a_place_of_the_query(self, anyone, catalogue):
         page = ask(anyone, q="sofa near Leeds", lat=BATH["latitude"], lon=BATH["longitude"], radius_km=20)
