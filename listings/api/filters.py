@@ -2,6 +2,7 @@
 
 import django_filters
 
+from listings.api.pagination import ORDERS
 from listings.errors import Invalid
 from listings.models import Listing
 from listings.queries import categories_below
@@ -9,7 +10,12 @@ from listings.queries import categories_below
 
 class ListingFilter(django_filters.FilterSet):
     category = django_filters.CharFilter(
-        method="below", help_text="A category path; what lies below it is included."
+        method="below", help_text="A category path, repeated for several; what lies below is included."
+    )
+    sort = django_filters.ChoiceFilter(
+        choices=[(name, name) for name in ORDERS],
+        method="as_it_is",
+        help_text="The order; newest by default.",
     )
     min_price = django_filters.NumberFilter("price", lookup_expr="gte")
     max_price = django_filters.NumberFilter("price", lookup_expr="lte")
@@ -28,4 +34,8 @@ class ListingFilter(django_filters.FilterSet):
         return super().filter_queryset(listings)
 
     def below(self, listings, name, path):
-        return listings.filter(category__in=categories_below(path))
+        return listings.filter(category__in=categories_below(*self.data.getlist(name)))
+
+    def as_it_is(self, listings, name, value):
+        """The pages are in that order already."""
+        return listings

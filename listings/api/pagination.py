@@ -1,8 +1,10 @@
-"""Keyset pagination of listings, newest first."""
+"""Keyset pagination of listings: newest first, cheapest first or dearest first."""
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import F, QuerySet
@@ -25,24 +27,52 @@ class BadCursor(Invalid):
         super().__init__("This is no cursor of a page before.", field="cursor")
 
 
-class NewestFirst(CursorPagination):
-    """Cursor pagination by creation time and id, because listings of one batch share their time.
+@dataclass(frozen=True)
+class Order:
+    """An order of listings: by a column, and by id in the same direction among equals."""
+
+    column: str
+    is_ascending: bool
+    read: Callable[[str], Any]  # the value in a cursor; raises ValueError, or returns None, when malformed
+
+
+def _time(text: str) -> datetime | None:
+    time = datetime.fromisoformat(text)
+    return time if time.utcoffset() == timedelta(0) else None
+
+
+def _price(text: str) -> Decimal | None:
+    return Decimal(text) if re.fullmatch(r"\d{1,10}\.\d{2}", text, re.ASCII) else None
+
+
+ORDERS = {
+    "newest": Order("created_at", False, _time),
+    "price": Order("price", True, _price),
+    "-price": Order("price", False, _price),
+}
+SORT = "sort"
+
+
+class ListingPages(CursorPagination):
+    """Cursor pagination by time or price and id, because listings of one batch share their time.
 
     REST framework's CursorPagination uses the time alone, with an offset among equal times that a cursor can
     set to any number.
     """
 
     ordering = ("-created_at", "-id")
+    order: Order
     page_size = 20
     page_size_query_param = "limit"
     max_page_size = 100
-    position: tuple[datetime, int] | None  # time and id of the listing before the page
+    position: tuple[Any, int] | None  # time or price, and id of the listing before the page
 
     def paginate_queryset(  # type: ignore[override]  # it pages listings only
         self, queryset: QuerySet[Listing], request: Request, view: APIView | None = None
     ) -> list[Listing]:
         self.base_url = request.build_absolute_uri()
         self.page_size = self.get_page_size(request)
+        self.order = _order(request)
         self.cursor = self.decode_cursor(request)
         is_back = self.cursor is not None and self.cursor.reverse
         listings = list(self._from_cursor(queryset)[: self.page_size + 1])
@@ -58,7 +88,7 @@ class NewestFirst(CursorPagination):
             cursor = super().decode_cursor(request)
         except NotFound:
             raise BadCursor from None
-        self.position = None if cursor is None else _position(str(cursor.position or ""))
+        self.position = None if cursor is None else _position(str(cursor.position or ""), self.order)
         if cursor is not None and (cursor.offset or self.position is None):
             raise BadCursor
         return cursor
@@ -79,32 +109,44 @@ class NewestFirst(CursorPagination):
         return self._link(0, is_back=True) if self.has_previous else None
 
     def _from_cursor(self, queryset: QuerySet[Listing]) -> QuerySet[Listing]:
-        if self.cursor is None or self.position is None:
-            return queryset.order_by(*self.ordering)
-        is_back, key = self.cursor.reverse, Tuple(F("created_at"), F("id"))
-        beyond: Callable = TupleGreaterThan if is_back else TupleLessThan
-        order = ("created_at", "id") if is_back else self.ordering
-        return queryset.filter(beyond(key, self.position)).order_by(*order)
+        column = self.order.column
+        is_back = self.cursor is not None and self.cursor.reverse
+        is_ascending = self.order.is_ascending != is_back
+        order = (column, "id") if is_ascending else (f"-{column}", "-id")
+        if self.position is None:
+            return queryset.order_by(*order)
+        beyond: Callable = TupleGreaterThan if is_ascending else TupleLessThan
+        return queryset.filter(beyond(Tuple(F(column), F("id")), self.position)).order_by(*order)
 
     def _link(self, end: int, *, is_back: bool) -> str:
         """URL of the listings beyond this end of the page; for an empty page, beyond the cursor itself."""
         page = self.page or []
         if page or self.position is None:
-            time, pk = page[end].created_at, page[end].pk
+            value, pk = getattr(page[end], self.order.column), page[end].pk
         else:
-            time, cursor_pk = self.position
-            pk = cursor_pk - 1 if is_back else cursor_pk + 1  # includes the cursor's own listing
-        position: Any = f"{time.isoformat()} {pk}"  # the stubs ask for an int
+            value, cursor_pk = self.position
+            # Includes the cursor's own listing.
+            pk = cursor_pk - 1 if is_back != self.order.is_ascending else cursor_pk + 1
+        text = value.isoformat() if isinstance(value, datetime) else str(value)
+        position: Any = f"{text} {pk}"  # the stubs ask for an int
         return self.encode_cursor(Cursor(offset=0, reverse=is_back, position=position))
 
 
-def _position(text: str) -> tuple[datetime, int] | None:
-    """The UTC time and the id in a cursor; None when the text is malformed."""
+def _order(request: Request) -> Order:
+    """The order that a request asks for. Raises Invalid for an unknown one."""
+    name = request.query_params.get(SORT) or "newest"
+    if name not in ORDERS:
+        raise Invalid(f"Accepted: {', '.join(ORDERS)}.", field=SORT)
+    return ORDERS[name]
+
+
+def _position(text: str, order: Order) -> tuple[Any, int] | None:
+    """The UTC time or the price, and the id in a cursor; None when the text is malformed."""
     match = _POSITION.fullmatch(text)
     if match is None:
         return None
     try:
-        time = datetime.fromisoformat(match[1])
+        value = order.read(match[1])
     except ValueError:
         return None
-    return (time, int(match[2])) if time.utcoffset() == timedelta(0) else None
+    return None if value is None else (value, int(match[2]))

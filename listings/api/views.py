@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from listings import photo_services, place_names, queries, services
 from listings.announcing import catalogue_transaction
 from listings.api.filters import ListingFilter
-from listings.api.pagination import NewestFirst
+from listings.api.pagination import ListingPages
 from listings.api.serializers import (
     Batch,
     BatchReply,
@@ -70,11 +70,11 @@ class CatalogueApi(APIView):
 
 @extend_schema_view(get=extend_schema(tags=[CATALOGUE]))
 class ListingsApi(CatalogueApi, ListAPIView):
-    """What is for sale, newest first."""
+    """What is for sale: newest first, or by price."""
 
     body_limit = LISTING_BYTES
     serializer_class = ListingCard
-    pagination_class = NewestFirst
+    pagination_class = ListingPages
     filter_backends = [DjangoFilterBackend]
     filterset_class = ListingFilter
     query_parameters = (*ListingFilter.base_filters, "limit", "cursor")

@@ -6,6 +6,7 @@ word that many more listings hold is near, that one is offered beside it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection
 
@@ -54,7 +55,9 @@ def correct_spelling(words: str, synonyms: Synonyms = Synonyms()) -> Correction:
     ]
     unknown = [word for word in doubtful if not known.knows(word.text)]
     held = _held({word.text: word.is_last for word in unknown})
-    replaced, offered, corrected = {}, {}, words
+    replaced: dict[str, str] = {}
+    offered: dict[str, str] = {}
+    corrected = words
     for word in reversed(doubtful):  # from the end, so that earlier positions stay valid
         nearest = replaced.get(word.text) or known.nearest(word.text)
         if nearest is None or stem(nearest) == stem(word.text):
@@ -97,7 +100,7 @@ def _held(words: dict[str, bool]) -> set[str]:
         quoted(word, ":*" if is_last and len(word) >= SHORTEST_PREFIX else "")
         for word, is_last in words.items()
     ]
-    parameters = {
+    parameters: dict[str, Any] = {
         "words": list(words),
         "queries": queries,
         "active": Listing.Status.ACTIVE.value,

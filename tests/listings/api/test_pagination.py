@@ -57,6 +57,26 @@ class TestPages:
         assert (ids(back), back.json()["previous"]) == (ids(first), None)
         assert ids(anyone.get(back.json()["next"])) == ids(second)
 
+    @pytest.mark.parametrize("sort", ["price", "-price"])
+    def test_pages_of_any_order_follow_each_other_and_lead_back(self, anyone, alice, sort):
+        prices = [30, 10, 10, 10, 20, 0, 10]
+        with catalogue_transaction():
+            for price in prices:
+                factories.listing(alice, price=price)
+        pages, url = [], f"{LISTINGS}?limit=3&sort={sort}"
+        while url:
+            pages.append(anyone.get(url))
+            url = pages[-1].json()["next"]
+        listed = [float(card["price"]) for page in pages for card in page.json()["results"]]
+        assert listed == sorted(prices, reverse=sort == "-price")
+        assert len({name for page in pages for name in ids(page)}) == 7
+        assert ids(anyone.get(pages[2].json()["previous"])) == ids(pages[1])
+        back = anyone.get(pages[1].json()["previous"])
+        assert (ids(back), back.json()["previous"]) == (ids(pages[0]), None)
+
+    def test_an_unknown_order_is_refused(self, anyone, alice):
+        assert is_problem(anyone.get(LISTINGS, {"sort": "cheapest"}), 400)
+
     def test_the_next_page_is_read_by_position_in_the_index_without_offset(self, anyone, alice, now):
         with catalogue_transaction():
             for _ in range(3):
