@@ -60,7 +60,6 @@ class ListingPages(CursorPagination):
     set to any number.
     """
 
-    ordering = ("-created_at", "-id")
     order: Order
     page_size = 20
     page_size_query_param = "limit"
