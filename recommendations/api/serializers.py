@@ -29,7 +29,7 @@ class CategoriesField(BoundedList):
     def __init__(self, **options):
         super().__init__(child=serializers.CharField(max_length=500), max_length=MOST_CATEGORIES, **options)
 
-    def to_internal_value(self, data: Any) -> str | tuple[str, ...]:
+    def to_internal_value(self, data: Any) -> Any:
         paths = super().to_internal_value([data] if isinstance(data, str) else data)
         return paths[0] if len(paths) == 1 else tuple(paths)
 

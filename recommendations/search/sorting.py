@@ -3,7 +3,8 @@
 from enum import StrEnum
 
 import numpy as np
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
+from django.db.models.expressions import OrderBy
 
 from listings.errors import Invalid
 from listings.models import Listing
@@ -34,14 +35,15 @@ def sorted_ids(listings: QuerySet[Listing], sort: Sort, filters: Filters, limit:
     """
     newest = ("-created_at", "-pk")
     if sort is Sort.NEAREST:
-        if filters.stated_location is None:
-            raise NowhereToMeasureFrom
-        listings = listings.annotate(away_km=distance_km(*filters.stated_location))
-        ordered = listings.order_by(F("away_km").asc(nulls_last=True), *newest)
-    elif sort is Sort.CHEAPEST:
-        ordered = listings.order_by("price", *newest)
-    elif sort is Sort.DEAREST:
-        ordered = listings.order_by("-price", *newest)
+        ids = _nearest(listings, filters).values_list("pk", flat=True)
     else:
-        ordered = listings.order_by(*newest)
-    return np.array(list(ordered.values_list("pk", flat=True)[:limit]), np.int64)
+        first = {Sort.CHEAPEST: ("price",), Sort.DEAREST: ("-price",)}.get(sort, ())
+        ids = listings.order_by(*first, *newest).values_list("pk", flat=True)
+    return np.array(list(ids[:limit]), np.int64)
+
+
+def _nearest(listings: QuerySet[Listing], filters: Filters) -> QuerySet[Listing]:
+    if filters.stated_location is None:
+        raise NowhereToMeasureFrom
+    away_km = OrderBy(distance_km(*filters.stated_location), nulls_last=True)
+    return listings.order_by(away_km, "-created_at", "-pk")
