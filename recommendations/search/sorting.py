@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 import numpy as np
-from django.db.models import QuerySet
+from django.db.models import ExpressionWrapper, FloatField, QuerySet
 from django.db.models.expressions import OrderBy
 
 from listings.errors import Invalid
@@ -45,5 +45,5 @@ def sorted_ids(listings: QuerySet[Listing], sort: Sort, filters: Filters, limit:
 def _nearest(listings: QuerySet[Listing], filters: Filters) -> QuerySet[Listing]:
     if filters.stated_location is None:
         raise NowhereToMeasureFrom
-    away_km = OrderBy(distance_km(*filters.stated_location), nulls_last=True)
-    return listings.order_by(away_km, "-created_at", "-pk")
+    away_km = ExpressionWrapper(distance_km(*filters.stated_location), output_field=FloatField())
+    return listings.order_by(OrderBy(away_km, nulls_last=True), "-created_at", "-pk")
