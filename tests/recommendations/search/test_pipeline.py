@@ -10,7 +10,7 @@ from listings.announcing import catalogue_transaction
 from recommendations.api.search_serializers import Search
 from recommendations.search import pipeline
 from tests import factories
-from tests.recommendations.search.requests import BIKES, ask, ids, names
+from tests.recommendations.search.requests import BIKES, SEATS, ask, ids, names
 
 
 class TestResults:
@@ -121,8 +121,13 @@ class TestPersonalisation:
     def chairs(self, alice, encoder):
         """Thirty that full text ranks by their age, the wooden ones last."""
         with catalogue_transaction():
-            metal = [factories.listing(alice, f"Chair in polished metal {number}") for number in range(15)]
-            wood = [factories.listing(alice, f"Chair in walnut wood {number}") for number in range(15)]
+            metal = [
+                factories.listing(alice, f"Chair in polished metal {number}", path=SEATS)
+                for number in range(15)
+            ]
+            wood = [
+                factories.listing(alice, f"Chair in walnut wood {number}", path=SEATS) for number in range(15)
+            ]
         return wood, metal
 
     @pytest.fixture
