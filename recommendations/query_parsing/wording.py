@@ -7,6 +7,7 @@ Compounds follow the catalogue's own words: `sofabed` is also `sofa bed` where b
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from listings.words import words_in
 from recommendations.query_parsing.operators import Operators
@@ -55,8 +56,7 @@ def word(text: str, operators: Operators, vocabulary: Vocabulary, synonyms: Syno
 
     text: its words without what the operators hold; these make units of their own. Stop words are left out.
     """
-    words = [word for word in words_in(text) if word not in STOP_WORDS][:MOST_WORDS]
-    words = list(dict.fromkeys(words))
+    words = list(dict.fromkeys(_telling(words_in(text), vocabulary)))[:MOST_WORDS]
     units = [*_units(words, vocabulary, synonyms)]
     units += [
         Unit(phrase, (), vocabulary.information(phrase), is_phrase=True) for phrase in operators.phrases
@@ -69,6 +69,14 @@ def word(text: str, operators: Operators, vocabulary: Vocabulary, synonyms: Syno
         units.append(Unit(first.words, tuple(_new(others, first.words)), first.information, is_phrase))
     single = [part for unit in units for part in _single_words(unit, vocabulary, synonyms)]
     return Wording(tuple(units), operators.excluded, tuple(single))
+
+
+def _telling(words: list[str], vocabulary: Vocabulary) -> Iterator[str]:
+    """The words without stop words. A letter stays if it makes a word with the next one: i phone."""
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        begins = word in SINGLE_LETTERS and bool(following) and vocabulary.knows(word + following)
+        if begins or word not in STOP_WORDS:
+            yield word
 
 
 def _units(words: list[str], vocabulary: Vocabulary, synonyms: Synonyms) -> Iterator[Unit]:

@@ -236,7 +236,7 @@ def _pair(left: str, right: str) -> str:
 
 def _in(words: Phrase, unit: Unit, *, is_prefix: bool, label: str = "") -> SearchQuery:
     """A unit's own words, side by side if it is a phrase. label: `A` for the title alone."""
-    if unit.is_phrase:
+    if unit.is_phrase or not STOP_WORDS.isdisjoint(words):
         return _phrase(words, label)
     *before, last = words
     is_prefix = is_prefix and len(last) >= SHORTEST_PREFIX and not last.isdigit()

@@ -15,16 +15,15 @@ TELLING = 0.25  # share of a title that was asked for; a longer one may be of so
 AHEAD = 3  # words after the thing in which an accessory may be named
 
 _ACCESSORIES = """
-    accessory adapter adaptor aerial attachment bag base battery belt bit blade box bracket brush bulb
-    cable cap cartridge case casing charger charging chuck cleaner clip compartment connector console
-    controller cord cover cradle cushion dock docking drive fan filter fitting frame game guard guide
-    handle handset headset hinge hook holder hose ink insert jack key kit knob lead leg lens lid light
-    liner lock magazine manual mat mount nozzle pack panel part pedal pipe plug pod polish pouch
-    protector pump rack rail ram remote repair replacement rest riser rod screw shade shelf skin sleeve
-    spare spares sponge spring stand sticker storage strap stylus surround switch tape tire toner tool
-    topper tray trim trolley tyre valve wheel wire
+    accessories accessory adapter adaptor aerial attachment batteries battery belt bit blade bracket
+    bulb cable cap cartridge case casing charger charging chuck clip compartment connector controller
+    cord cover cradle cushion dock docking fan filter fitting game guard guide handle hinge holder hook
+    hose ink insert jack key knob lead leg lens lid liner lock manual mat mount nozzle panel pedal pipe
+    plug pod polish pouch protector pump rack rail ram remote repair replacement rest riser rod screw
+    shade sleeve spare spares sponge spring stand sticker strap stylus surround switch tape toner topper
+    tray trim trolley tyre valve wheel wire
 """
-ACCESSORIES = frozenset(map(stem, _ACCESSORIES.split()))
+ACCESSORIES = frozenset(_ACCESSORIES.split())
 JOINING = frozenset(
     {"with", "and", "plus", "inc", "incl", "including", "in", "on", "by", "or", "from", "to", "of"}
 )
@@ -96,7 +95,7 @@ def _names_an_accessory(words: list[str], hits: list[int], stems: frozenset[str]
     for word in words[last + 1 : last + 1 + AHEAD]:
         if word in JOINING or word in FITTING:
             break
-        if stem(word) in ACCESSORIES and stem(word) not in stems:
+        if (word in ACCESSORIES or word.removesuffix("s") in ACCESSORIES) and stem(word) not in stems:
             return True
     before = words[:first]
     return any(
