@@ -15,7 +15,7 @@ TELLING = 0.25  # share of a title that was asked for; a longer one may be of so
 AHEAD = 3  # words after the thing in which an accessory may be named
 
 _ACCESSORIES = """
-    accessories accessory adapter adaptor aerial attachment batteries battery belt bit blade bracket
+    accessories accessory adapter adaptor aerial attachment bag batteries battery belt bit blade box bracket
     bulb cable cap cartridge case casing charger charging chuck clip compartment connector controller
     cord cover cradle cushion dock docking fan filter fitting game guard guide handle hinge holder hook
     hose ink insert jack key knob lead leg lens lid liner lock manual mat mount nozzle panel pedal pipe
