@@ -108,9 +108,9 @@ def public_listing(external_id: str) -> Listing:
 
 
 def categories_below(*paths: str) -> list[int]:
-    """Primary keys of these categories and all below them, in two queries. Raises NoSuchCategory."""
-    found = dict(Category.objects.filter(path__in=paths).values_list("path", "pk"))
+    """Primary keys of these categories and all below them, in one query. Raises NoSuchCategory."""
+    below = (Q(path__startswith=path + Category.SEPARATOR) for path in paths)
+    found = dict(Category.objects.filter(reduce(or_, below, Q(path__in=paths))).values_list("path", "pk"))
     if unknown := [path for path in paths if path not in found]:
         raise NoSuchCategory(unknown[0])
-    inside = reduce(or_, (Q(path__startswith=path + Category.SEPARATOR) for path in paths))
-    return [*found.values(), *Category.objects.filter(inside).values_list("pk", flat=True)]
+    return list(found.values())
