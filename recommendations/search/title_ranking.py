@@ -76,14 +76,22 @@ def _judged(match: Match, stems: frozenset[str], category: frozenset[str]) -> _J
     hits = [place for place, word in enumerate(words) if stem(word) in stems]
     share = len(hits) / max(len(words), 1)
     score = match.support + RANK * min(match.rank, 1.0) + COMPACT * share
-    # A title that names its category in words that were not asked for is of another thing: a laptop with SSD.
-    is_another = not category & stems and any(stem(word) in category for word in words)
-    is_accessory = is_another or (bool(hits) and _names_an_accessory(words, hits, stems))
+    is_accessory = _names_another_thing(words, hits, stems, category)
+    is_accessory = is_accessory or (bool(hits) and _names_an_accessory(words, hits, stems))
     if is_accessory:
         score -= ACCESSORY
     if words and words[0] in SOUGHT and words[0] not in stems:
         score -= WANTED
     return _Judged(match, score, is_accessory, share)
+
+
+def _names_another_thing(
+    words: list[str], hits: list[int], stems: frozenset[str], category: frozenset[str]
+) -> bool:
+    """Whether a title names its category in words not asked for: a laptop with SSD, no SSD drive."""
+    naming = [place for place, word in enumerate(words) if stem(word) in category]
+    is_what_was_asked_for = bool(hits) and hits[-1] + 1 in naming
+    return bool(naming) and not category & stems and not is_what_was_asked_for
 
 
 def _names_an_accessory(words: list[str], hits: list[int], stems: frozenset[str]) -> bool:
