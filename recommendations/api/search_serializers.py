@@ -192,11 +192,10 @@ class SearchPageCard(PageCard):
         child=serializers.CharField(), help_text="Parts of the query that could not be read."
     )
     facets = serializers.DictField(
-        source="facets.roots",
         child=serializers.IntegerField(),
         help_text="The number of matches in each root category, regardless of the category filter.",
     )
-    facet_counts = FacetsCard(source="facets")
+    facet_counts = FacetsCard()
     total = serializers.IntegerField(
         help_text=f"The number of matches: exact below {MAXIMUM_TOTAL}, where counting ends."
     )

@@ -64,7 +64,8 @@ class SearchPage(Page):
     mended: dict[str, str] = field(default_factory=dict)  # misspelt word -> its correction
     offered: dict[str, str] = field(default_factory=dict)  # rare word -> a frequent word near it
     unread: tuple[str, ...] = ()  # parts of the query that could not be read
-    facets: Facets = field(default_factory=Facets)
+    facets: dict[str, int] = field(default_factory=dict)  # root category -> number of matches
+    facet_counts: Facets = field(default_factory=Facets)
     total: int = 0  # matches; exact below MAXIMUM_TOTAL
     hint: EmptyResultHint | None = None  # for an empty result
     next_offset: int | None = None
@@ -105,6 +106,7 @@ def search(
             rankings = rankings | _by_taste_of(actor, rankings, question.snapshot, now=now)
         rankings = rankings | _by_distance(rankings, query.filters)
     order = fuse(rankings)
+    counts = _facets(question, query.filters, matches)
     items, end = _items(order, list(rankings), question, offset, limit)
     return SearchPage(
         items=items,
@@ -114,7 +116,8 @@ def search(
         mended=query.mended,
         offered=query.offered,
         unread=query.unread,
-        facets=_facets(question, query.filters, matches),
+        facets=counts.roots,
+        facet_counts=counts,
         total=_total(question, query.filters, matches),
         hint=None if len(order.rows) else hint_for(question, query),
         next_offset=_next_offset(end, length=len(order.rows)),
