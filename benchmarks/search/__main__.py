@@ -117,7 +117,7 @@ def _serve() -> None:
     if model is None:
         raise BadData("No encoder could be chosen for these adverts.")
     follower._replica.snapshot, follower._replica._pid = follower.from_table(model), os.getpid()
-    query_client._door = EncoderHere()
+    query_client._client = EncoderHere()
 
 
 def _advert(listing: Listing) -> Advert:

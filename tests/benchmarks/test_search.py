@@ -10,7 +10,6 @@ from benchmarks import installation
 from benchmarks.protocol import BadData
 from benchmarks.search import __main__
 from benchmarks.search.intents import Advert, Intent, read_intents
-from recommendations.encoders import query_client
 from tests.benchmarks.test_feed import write_adverts
 
 SOFA = Advert("Corner sofa", "Home / Sofas", 50, "Grey, seats five.")
@@ -78,7 +77,6 @@ def test_the_search_benchmark_judges_the_pages_that_a_real_search_answers(
     write_adverts(tmp_path, SimpleNamespace(lives=dict.fromkeys(names)))
     monkeypatch.setattr(__main__, "BACKBONE", "shufflenet_v2_x0_5")
     monkeypatch.setattr(installation, "servers", nullcontext)
-    monkeypatch.setattr(query_client, "_door", None)
     intents = read_intents(
         written(tmp_path, {"q": "bicycle", "title": "bicycle"}, {"q": "sofa", "title": "bicycle"})
     )
