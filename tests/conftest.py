@@ -22,7 +22,7 @@ from recommendations.encoders import query_channel, query_client, query_worker, 
 from recommendations.encoders.manifest import EncoderManifest
 from recommendations.feed import experiments
 from recommendations.indexing import embedding_jobs
-from recommendations.models.synonyms import SynonymGroup
+from recommendations.models.boosts import SynonymGroup
 from recommendations.popularity import impression_counts, trending
 from recommendations.query_parsing import places, synonyms
 from recommendations.ranking import boosts

@@ -13,14 +13,13 @@ from recommendations.admin.doubts import BaseDoubtAdmin
 from recommendations.admin.experiments import BaseExperimentAdmin
 from recommendations.admin.slates import BaseSlateAdmin
 from recommendations.indexing import embedding_jobs, wakeup
-from recommendations.models.boosts import Boost, BoostChange
+from recommendations.models.boosts import Boost, BoostChange, SynonymGroup
 from recommendations.models.catalogue_changes import CatalogueChange
 from recommendations.models.doubts import Doubt
 from recommendations.models.embeddings import EmbeddingJob, ListingEmbedding, PhotoCopy, PhotoFeatures
 from recommendations.models.events import Interaction, ParkedInteraction
 from recommendations.models.experiments import Experiment
 from recommendations.models.slates import Slate
-from recommendations.models.synonyms import SynonymGroup
 from recommendations.models.trained_models import TrainedModel
 
 

@@ -13,6 +13,5 @@ from recommendations.models import (  # noqa: F401  Django finds models by this 
     events,
     experiments,
     slates,
-    synonyms,
     trained_models,
 )

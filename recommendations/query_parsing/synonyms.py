@@ -8,7 +8,7 @@ from pathlib import Path
 
 from listings.words import stem
 from recommendations.core.ttl_cache import TtlCache
-from recommendations.models.synonyms import SynonymGroup, phrases_in
+from recommendations.models.boosts import SynonymGroup, phrases_in
 
 SHIPPED = Path(__file__).with_name("synonyms.txt")
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
-from recommendations.models.synonyms import SynonymGroup
+from recommendations.models.boosts import SynonymGroup
 from recommendations.query_parsing import synonyms
 from recommendations.query_parsing.synonyms import Synonyms
 

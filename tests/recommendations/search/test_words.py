@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from recommendations.models.synonyms import SynonymGroup
+from recommendations.models.boosts import SynonymGroup
 from recommendations.query_parsing import synonyms, vocabulary
 from tests import factories
 from tests.recommendations.search.requests import ask, ids
