@@ -7,7 +7,6 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from listings import place_names
 from listings.api.strict import BoundedList, StrictSerializer
 from listings.batches.listings import ListingRow, UpsertOutcome
 from listings.models import Category, Listing, Photo, Place
@@ -15,6 +14,7 @@ from listings.photo_services import MAXIMUM_PHOTOS
 from listings.photos import processing
 from listings.photos.download import MAXIMUM_URL_LENGTH, BadPhotoUrl, check_photo_url
 from listings.photos.requests import RequestedPhoto
+from listings.places import places_written
 from listings.validation import check_external_id, check_title
 
 COORDINATE_DIGITS = 2
@@ -95,7 +95,7 @@ class ListingContent(StrictSerializer):
         if name is None:
             return None
         places = self.context.get("places")  # read once for a whole batch
-        place = (place_names.places_written([name]) if places is None else places).get(name)
+        place = (places_written([name]) if places is None else places).get(name)
         if place is None:
             raise serializers.ValidationError(f"The gazetteer knows no place {name!r}.")
         return place

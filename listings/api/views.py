@@ -11,7 +11,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from listings import photo_services, place_names, queries, services
+from listings import photo_services, queries, services
 from listings.announcing import catalogue_transaction
 from listings.api.filters import ListingFilter
 from listings.api.pagination import ListingPages
@@ -34,6 +34,7 @@ from listings.errors import Forbidden, Invalid
 from listings.models import Actor, Category, Listing
 from listings.photos import processing
 from listings.photos.decoder_process import decode_apart
+from listings.places import places_written
 
 CATALOGUE = "catalogue"
 BATCH_BYTES = 12_000_000  # 500 listings
@@ -219,9 +220,7 @@ class BatchApi(CatalogueApi):
         batch = Batch(data=request.data)
         batch.is_valid(raise_exception=True)
         bodies = batch.validated_data["listings"]
-        places = place_names.places_written(
-            str(body["place"]).strip() for body in bodies if body.get("place")
-        )
+        places = places_written(str(body["place"]).strip() for body in bodies if body.get("place"))
         rows = [BatchRow(data=body, context={"places": places}) for body in bodies]
         good = [row.to_row() for row in rows if row.is_valid()]
         applied = iter(

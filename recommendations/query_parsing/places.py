@@ -10,8 +10,7 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import Count, F, Q
 
 from listings.models import Listing, Place
-from listings.place_names import places_called
-from listings.places import outward_code, plain_name, short_name
+from listings.places import outward_code, places_called, plain_name, short_name
 from recommendations.core.ttl_cache import TtlCache
 from recommendations.query_parsing.prices import QuerySpan
 from recommendations.query_parsing.stop_words import STOP_WORDS

@@ -4,7 +4,7 @@ import pytest
 
 from listings import places
 from listings.models import Place
-from listings.place_names import places_called, places_written
+from listings.places import places_called, places_written
 
 pytestmark = pytest.mark.django_db
 CODES = (
