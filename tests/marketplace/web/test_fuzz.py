@@ -37,16 +37,17 @@ CHECKS = [
     checks.response_schema_conformance,
     checks.response_headers_conformance,
 ]
+CATEGORY = "Home & Garden / Sofas"
 # Operations that answer 503 while no worker encodes. All others have to succeed.
 UNPREPARED = {"POST /api/v1/classify/", "POST /api/v1/search/"}
 # Fixed examples for parameters whose random values are almost never valid.
 PLAIN = {
     "POST /api/v1/recommend/": {"positive": ["active"]},
     "PATCH /api/v1/listings/{listing_id}/": {"title": "Green sofa"},
+    "POST /api/v1/listings/": {"title": "Green sofa", "price": "50", "category": CATEGORY},
 }
 UNHURRIED = {"encode_timeout_s": 0.01} | dict.fromkeys((limit.setting for limit in LIMITS.values()), 0)
 
-CATEGORY = "Home & Garden / Sofas"
 LISTINGS = ("active", "draft", "reserved", "sold")
 # Values that exist, for requests that pass the first check.
 KNOWN = {

@@ -56,12 +56,20 @@ class TestSchema:
             for method, operation in operations.items()
             if "429" in operation["responses"]
         }
+        one = "/api/v1/listings/{listing_id}/"
+        verbs = ("publish", "release", "reserve", "sold", "withdraw")
         assert limited == {
             ("post", "/api/v1/login/"),
             ("post", "/api/v1/search/"),
             ("post", "/api/v1/classify/"),
             ("post", "/api/v1/interactions/"),
-            ("post", "/api/v1/listings/{listing_id}/photos/"),
+            ("post", "/api/v1/listings/"),
+            ("put", "/api/v1/listings/batch/"),
+            ("patch", one),
+            ("delete", one),
+            ("post", f"{one}photos/"),
+            ("delete", f"{one}photos/{{photo_id}}/"),
+            *(("post", f"{one}{verb}/") for verb in verbs),
         }
 
     def test_the_openapi_document_says_how_to_authenticate(self, schema):

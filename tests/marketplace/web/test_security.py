@@ -48,7 +48,7 @@ class TestWhatIsTold:
     def test_the_log_of_a_500_has_the_traceback_but_no_token_and_no_query(self, as_bob, broken, logged):
         as_bob.raise_request_exception = False
         token = as_bob._credentials["HTTP_AUTHORIZATION"].split()[1]
-        as_bob.get("/api/v1/listings/?q=private-words")
+        as_bob.get("/api/v1/listings/?seller=private-words")
         assert "ZeroDivisionError" in logged()
         assert token not in logged() and token[:15] not in logged() and "private-words" not in logged()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from listings.callers import Caller
+from listings.callers import VIEW_EVENTS, Caller
 from listings.errors import Forbidden
 from listings.models import Actor
 from recommendations.core.acting_for import accessed_by_staff, resolve_actor
@@ -40,7 +40,7 @@ def test_a_service_acts_for_the_member_whom_a_visitor_was_merged_into(bob):
 
 def test_acting_for_another_actor_as_staff_is_announced_and_for_oneself_is_not(bob):
     staff = factories.actor("staff")
-    caller = Caller("actor:staff", FEED, staff, is_staff=True)
+    caller = Caller("actor:staff", FEED, staff, permissions=frozenset({VIEW_EVENTS}))
     accesses = []
 
     def note(sender, by, actor, what, **more):

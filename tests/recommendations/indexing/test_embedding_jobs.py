@@ -255,7 +255,7 @@ class TestBesideAnEdit:
 
         def edit():
             with catalogue_transaction() as changes:
-                services._locked(sofa)
+                services.lock_listing(sofa)
                 held.set()
                 changes.listing_ids.add(sofa.pk)
                 assert finished.wait(30), "the vectors wait for the edit"
