@@ -28,7 +28,7 @@ class CategoriesField(BoundedList):
 
     def __init__(self, **options):
         super().__init__(child=serializers.CharField(max_length=500), max_length=MOST_CATEGORIES, **options)
-        self.validators = []  # BoundedList has checked the length of a list; a single path is a text
+        self.validators.clear()  # BoundedList has checked the length of a list; a single path is a text
 
     def to_internal_value(self, data: Any) -> Any:
         paths = super().to_internal_value([data] if isinstance(data, str) else data)
