@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from listings.words import words_in
+from recommendations.query_parsing.spans import is_apart
 
 Phrase = tuple[str, ...]
 
@@ -66,8 +67,7 @@ def operators_in(query: str) -> list[OperatorSpan]:
     """The operators of a query in its order, none overlapping. A phrase without a letter or digit is none."""
     spans: list[OperatorSpan] = []
     for span in _candidates(query):
-        is_free = all(span.end <= other.start or span.start >= other.end for other in spans)
-        if is_free and (span.kind == "unread" or all(span.phrases)):
+        if is_apart(span.start, span.end, spans) and (span.kind == "unread" or all(span.phrases)):
             spans.append(span)
     return sorted(spans, key=lambda span: span.start)
 

@@ -12,7 +12,7 @@ from django.db.models import Count, F, Q
 from listings.models import Listing, Place
 from listings.places import outward_code, places_called, plain_name, short_name
 from recommendations.core.ttl_cache import TtlCache
-from recommendations.query_parsing.prices import QuerySpan
+from recommendations.query_parsing.spans import QuerySpan, is_apart
 from recommendations.query_parsing.stop_words import STOP_WORDS
 from recommendations.query_parsing.tsquery import together
 from recommendations.retrieval.sql_filters import within_radius
@@ -80,7 +80,7 @@ def places_in(query: str, spans: Iterable[QuerySpan]) -> list[QuerySpan]:
 
 def _cues(query: str, spans: list[QuerySpan]) -> Iterator[PlaceCue]:
     for match in CUE.finditer(query):
-        if any(span.start < match.end() and match.start() < span.end for span in spans):
+        if not is_apart(*match.span(), spans):
             continue
         radius_km = _kilometres(match)
         if radius_km is None or 0 < radius_km <= LONGEST_RADIUS_KM:
@@ -93,7 +93,7 @@ def _names_from(query: str, position: int, spans: list[QuerySpan]) -> Iterator[P
     start, gap = position, position
     for _ in range(MOST_WORDS):
         word = NAME_WORD.match(query, gap)
-        if word is None or any(span.start <= gap < span.end for span in spans):
+        if word is None or not is_apart(gap, gap + 1, spans):
             return
         yield PlaceCandidate(word.end(), _plain(query[start : word.end()]))
         between = BETWEEN.match(query, word.end())
@@ -147,8 +147,7 @@ def radius_in(query: str, spans: Iterable[QuerySpan]) -> RadiusSpan | None:
     spans = list(spans)
     for match in ALONE.finditer(query):
         radius_km = _kilometres(match)
-        is_apart = all(match.end() <= span.start or match.start() >= span.end for span in spans)
-        if is_apart and radius_km is not None and 0 < radius_km <= LONGEST_RADIUS_KM:
+        if radius_km is not None and 0 < radius_km <= LONGEST_RADIUS_KM and is_apart(*match.span(), spans):
             return RadiusSpan(*match.span(), round(radius_km, 2))
     return None
 
@@ -169,7 +168,7 @@ def bare_place_in(query: str, spans: Iterable[QuerySpan], large: Mapping[str, Pl
     Makes one database query, and only for a query that ends in the name of a large place.
     """
     spans = list(spans)
-    words = [word for word in NAME_WORD.finditer(query) if _is_free(word.start(), spans)]
+    words = [word for word in NAME_WORD.finditer(query) if is_apart(word.start(), word.start() + 1, spans)]
     for count in range(min(LONGEST_BARE, len(words) - 1), 0, -1):
         first, last = words[-count], words[-1]
         name = plain_name(query[first.start() : last.end()])
@@ -182,10 +181,6 @@ def bare_place_in(query: str, spans: Iterable[QuerySpan], large: Mapping[str, Pl
             point = {"lat": place.latitude, "lon": place.longitude, "radius_km": radius_km}
             return QuerySpan(first.start(), last.end(), point)
     return None
-
-
-def _is_free(position: int, spans: Iterable[QuerySpan]) -> bool:
-    return not any(span.start <= position < span.end for span in spans)
 
 
 def _is_usual_word(name: str, place: Place) -> bool:

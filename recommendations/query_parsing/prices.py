@@ -4,10 +4,12 @@ Numbers are prices when a currency marks them, or when what surrounds them leave
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+
+from recommendations.query_parsing.spans import QuerySpan, is_apart
 
 # A number without a currency is a price only from these values on: smaller ones are ages and sizes.
 SMALLEST_BARE_MAXIMUM = 20
@@ -57,18 +59,6 @@ LEAD = r"(?:(?:for|at|priced|costing|price)\s+)?"
 BARE_END = r"(?=\s*(?:$|[,;]|(?:near|in|around|within|close|for|with|and|or|over|above|more|at)\b))"
 
 
-FilterValues = Mapping[str, Decimal | float]  # by the names in Filters: prices are Decimal, places are float
-
-
-@dataclass(frozen=True)
-class QuerySpan:
-    """A stretch of a query, by character positions, and the filters that it stands for."""
-
-    start: int
-    end: int
-    filters: FilterValues
-
-
 @dataclass(frozen=True)
 class PricePattern:
     """One wording of prices. Its groups `low` and `high` are numbers; `is_marked`: with a currency."""
@@ -95,11 +85,11 @@ def prices_in(
                 and all(0 < price <= largest for price in prices.values())
                 and not _names_a_model(query, match)
                 and _fits(match, prices, spans)
-                and all(match.end() <= span.start or match.start() >= span.end for span in free)
+                and is_apart(*match.span(), free)
             ):
                 spans.append(QuerySpan(*match.span(), prices))
     if not any("max_price" in span.filters for span in spans):
-        spans += [span for span in _free(query) if _is_apart(span, (*free, *spans))][:1]
+        spans += [span for span in _free(query) if is_apart(span.start, span.end, (*free, *spans))][:1]
     return sorted(spans, key=lambda span: span.start)
 
 
@@ -116,10 +106,6 @@ def _free(query: str) -> Iterator[QuerySpan]:
             and after not in FREE_AFTER
         ):
             yield QuerySpan(*match.span(), {"max_price": Decimal(0)})
-
-
-def _is_apart(span: QuerySpan, others: Iterable[QuerySpan]) -> bool:
-    return all(span.end <= other.start or span.start >= other.end for other in others)
 
 
 def _names_a_model(query: str, match: re.Match[str]) -> bool:
@@ -139,7 +125,7 @@ def _fits(match: re.Match[str], prices: dict[str, Decimal], spans: list[QuerySpa
     return (
         not known.keys() & prices.keys()
         and both.get("min_price", Decimal(0)) <= both.get("max_price", Decimal("Infinity"))
-        and all(match.end() <= span.start or match.start() >= span.end for span in spans)
+        and is_apart(*match.span(), spans)
     )
 
 

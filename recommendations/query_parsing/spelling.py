@@ -4,7 +4,6 @@ A word that an active listing or a category holds is never replaced, from the mo
 word that many more listings hold is near, that one is offered beside it.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +12,10 @@ from django.db import connection
 from listings.models import Category, Listing
 from listings.words import WORD, plain_word, stem
 from recommendations.query_parsing.synonyms import Synonyms
-from recommendations.query_parsing.tsquery import LANGUAGE, quoted
+from recommendations.query_parsing.tsquery import LANGUAGE, SHORTEST_PREFIX, quoted
 from recommendations.query_parsing.vocabulary import LONGEST, OFTEN, vocabulary
 
 SHORTEST = 4  # letters: shorter words are within one letter of too many others
-SHORTEST_PREFIX = 3  # letters: half of the catalogue begins with fewer
 MOST_MENDED = 32  # words of a query
 MORE_FREQUENT = 20  # times as many listings hold a word that is offered beside another
 
@@ -108,8 +106,4 @@ def _held(words: dict[str, bool]) -> set[str]:
     }
     with connection.cursor() as cursor:
         cursor.execute(_HELD, parameters)
-        return _first_column(cursor.fetchall())
-
-
-def _first_column(rows: Iterable[tuple[str]]) -> set[str]:
-    return {value for (value,) in rows}
+        return {word for (word,) in cursor.fetchall()}

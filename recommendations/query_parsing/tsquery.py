@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 LANGUAGE = "english"  # the text search configuration of stemmed words; "simple" keeps them as they are
+SHORTEST_PREFIX = 3  # letters: half of the catalogue begins with fewer
 
 
 def quoted(word: str, suffix: str = "") -> str:

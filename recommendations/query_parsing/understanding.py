@@ -17,7 +17,8 @@ from recommendations.query_parsing.operators import (
     with_plain_quotes,
 )
 from recommendations.query_parsing.places import RadiusSpan, bare_place_in, places_in, radius_in
-from recommendations.query_parsing.prices import FilterValues, QuerySpan, prices_in
+from recommendations.query_parsing.prices import prices_in
+from recommendations.query_parsing.spans import FilterValues, QuerySpan, Span
 
 # What looks like a price or a place and was not understood: another currency, an unknown town.
 UNREAD = re.compile(
@@ -123,7 +124,7 @@ def _rest(query: str, start: int, end: int) -> str:
     return " ".join((query[:start] + " " + query[end:]).split()).strip(" ,;")
 
 
-def _without(query: str, spans: Iterable[QuerySpan | OperatorSpan | RadiusSpan]) -> str:
+def _without(query: str, spans: Iterable[Span]) -> str:
     """The query without these spans, with single blanks and without lone punctuation."""
     words, start = [], 0
     for span in sorted(spans, key=lambda span: span.start):

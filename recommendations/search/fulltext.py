@@ -19,20 +19,16 @@ from django.db.models.expressions import Combinable, Expression
 from listings.models import Listing
 from recommendations.query_parsing.stop_words import STOP_WORDS
 from recommendations.query_parsing.synonyms import Phrase
-from recommendations.query_parsing.tsquery import LANGUAGE, quoted, together
+from recommendations.query_parsing.tsquery import LANGUAGE, SHORTEST_PREFIX, quoted, together
 from recommendations.query_parsing.wording import Unit, Wording
 from recommendations.retrieval.filters import Filters, listings_passing
 from recommendations.search import categories
 from recommendations.search.title_ranking import Match, ranked
 
-SHORTEST_PREFIX = 3  # letters: half of the catalogue begins with fewer
 WEIGHTS = [0.1, 0.2, 0.4, 1.0]  # D: description, C: title as written, B: nothing, A: title
 BY_LENGTH = 1  # divide by 1 + the logarithm of the length: a long description holds many words by chance
-TITLE, OTHER, DESCRIPTION = (
-    1.0,
-    0.95,
-    0.45,
-)  # what each place says for a unit; categories say less than titles
+# What each place says for a unit. Categories say less than titles.
+TITLE, OTHER, DESCRIPTION = 1.0, 0.95, 0.45
 FEW = 20  # listings: where fewer hold everything, some of it is enough
 # Share of a query's information that a listing has to support: with the thing that it is about, in a category
 # that is named like this thing, and without it.
@@ -60,7 +56,7 @@ def find(
         return Found([], 0)
     passing = listings_passing(filters, excluded_seller)
     for phrase in wording.excluded:
-        passing = passing.exclude(search_words=_anywhere(phrase))
+        passing = passing.exclude(search_words=_phrase(phrase))
     found: list[int] = []
     whole_count = 0
     for tier in _tiers(wording, now):
@@ -257,10 +253,6 @@ def _phrase(words: Phrase, label: str = "") -> SearchQuery:
         return _query(together(words, f":{label}" if label else ""))
     # In the title or in the description: the last word of one and the first of the other are no phrase.
     return _query(f"{together(words, ':A')} | {together(words, ':D')}")
-
-
-def _anywhere(words: Phrase) -> SearchQuery:
-    return _phrase(words)
 
 
 def _query(text: str) -> SearchQuery:

@@ -6,11 +6,11 @@ from html import escape
 
 from listings.words import WORD, plain_word, stem, words_in
 from recommendations.query_parsing.stop_words import STOP_WORDS
+from recommendations.query_parsing.tsquery import SHORTEST_PREFIX
 
 MOST_WORDS = 32
 PASSAGE = 200  # characters of a description
 READ = 20_000  # characters of a description: as many as full text indexes
-SHORTEST_PREFIX = 3
 ELLIPSIS = "…"
 
 
