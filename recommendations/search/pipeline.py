@@ -98,13 +98,10 @@ def search(
         raise EmptyQuery
     question = prepare_query(query, photo=photo, actor=actor, now=now)
     matches = question.match(query.filters)
-    rankings = matches.rankings
     if sort is not Sort.RELEVANCE:
         rankings = {sort.value: _sorted(question, query.filters, matches, sort)}
     else:
-        if personalised and actor is not None:
-            rankings = rankings | _by_taste_of(actor, rankings, question.snapshot, now=now)
-        rankings = rankings | _by_distance(rankings, query.filters)
+        rankings = _shaded(matches.rankings, question, query.filters, actor if personalised else None)
     order = fuse(rankings)
     counts = _facets(question, query.filters, matches)
     items, end = _items(order, list(rankings), question, offset, limit)
@@ -140,6 +137,13 @@ def _next_offset(offset: int, *, length: int) -> int | None:
 def fuse(rankings: Rankings) -> FusedRanking:
     """One order of the listings of all rankings, by reciprocal rank fusion; `rows` are keys of listings."""
     return reciprocal_rank(list(rankings.values()), np.array([FUSION_WEIGHTS[source] for source in rankings]))
+
+
+def _shaded(rankings: Rankings, question: PreparedQuery, filters: Filters, actor: Actor | None) -> Rankings:
+    """The rankings with those by the actor's taste and by distance, where these are known."""
+    if actor is not None:
+        rankings = rankings | _by_taste_of(actor, rankings, question.snapshot, now=question.now)
+    return rankings | _by_distance(rankings, filters)
 
 
 def _by_taste_of(
@@ -179,10 +183,12 @@ def _items(
     Listings that show the same photo are folded into one, and the page takes in more ranks until it is full.
     """
     end = offset + limit + SPARE
-    items = _folded(order, sources, question, offset, end)
+    found = _active(order, sources, question, offset, end)
+    items = photo_duplicates.fold_copies(found, question.snapshot)
     while len(items) < limit and end < len(order.rows):
-        end += 2 * limit + SPARE
-        items = _folded(order, sources, question, offset, end)
+        start, end = end, end + 2 * limit + SPARE
+        found += _active(order, sources, question, start, end)
+        items = photo_duplicates.fold_copies(found, question.snapshot)
     if len(items) <= limit:
         return items, min(end, len(order.rows))
     rank_of = {pk: rank for rank, pk in enumerate(order.rows[offset:end].tolist(), start=offset)}
@@ -191,10 +197,10 @@ def _items(
     return kept, end
 
 
-def _folded(
+def _active(
     order: FusedRanking, sources: list[str], question: PreparedQuery, start: int, end: int
 ) -> list[SearchItem]:
-    """The listings of these ranks that are still active, those that show the same photo folded into one."""
+    """The listings of these ranks that are still active."""
     ids = order.rows[start:end].tolist()
     rank_of = {pk: start + position for position, pk in enumerate(ids)}
 
@@ -207,8 +213,7 @@ def _folded(
             highlight=highlight(question.words, listing.title, listing.description),
         )
 
-    items = [item_of(listing) for listing in queries.first_visible(ids, len(ids))]
-    return photo_duplicates.fold_copies(items, question.snapshot)
+    return [item_of(listing) for listing in queries.first_visible(ids, len(ids))]
 
 
 def _sorted(question: PreparedQuery, filters: Filters, matches: Matches, sort: Sort) -> Rows:
