@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from listings import queries
 from listings.callers import Caller
-from listings.models import Actor, Listing
+from listings.models import Actor, Category, Listing
 from marketplace.web.authentication import PERSON, CallerAuthentication
 from recommendations.interactions.simulation import SOURCE
 from recommendations.models.events import Interaction
@@ -51,6 +51,12 @@ def chosen(request: HttpRequest) -> Actor | None:
     return find(name) if name else None
 
 
+def shopper_of(caller: Caller) -> Actor | None:
+    """The simulated shopper as whom a caller was identified: no visitor, and an actor without an account."""
+    actor = caller.actor if caller.is_logged_in else None
+    return actor if actor is not None and actor.user_id is None else None
+
+
 def find(external_id: str) -> Actor | None:
     """The simulated shopper with this id: an actor without an account, with simulated events."""
     shopper = Actor.objects.filter(external_id=external_id, user=None).first()
@@ -78,7 +84,7 @@ def read_shoppers(count: int = MOST_SHOWN) -> list[DemoShopper]:
     categories: dict[str, Counter[str]] = defaultdict(Counter)
     liked: dict[str, dict[int, None]] = defaultdict(dict)
     for name, listing_id, path, kind in rows:
-        categories[name][path.rsplit(" / ", 1)[-1]] += 1
+        categories[name][path.rsplit(Category.SEPARATOR, 1)[-1]] += 1
         if kind in STRONG:
             liked[name][listing_id] = None
     kept = {name: list(islice(own, PHOTOS)) for name, own in liked.items()}

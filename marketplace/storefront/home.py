@@ -13,9 +13,8 @@ from listings import queries
 from listings.callers import CallerRequest
 from marketplace.storefront import demo_shoppers
 from marketplace.storefront.cards import Card, cards_of, favourite_cards, plain_cards
-from marketplace.storefront.pages import ShopPage
+from marketplace.storefront.pages import ShopPage, filled
 from marketplace.storefront.wording import SOURCE_SENTENCES, Bar
-from marketplace.web.rate_limits import beyond_share
 from recommendations.api.serializers import FeedQuery
 from recommendations.api.tracking import logs_impressions, logs_slate
 from recommendations.core.acting_for import resolve_actor
@@ -114,7 +113,7 @@ class EventAction(ShopPage):
     }
 
     def post(self, request, listing_id: str):
-        form = EventForm(data={name: value for name, value in request.data.items() if value != ""})
+        form = EventForm(data=filled(request.data))
         form.is_valid(raise_exception=True)
         sent = form.validated_data
         listing = queries.page_of(request.caller, listing_id)
@@ -146,9 +145,7 @@ def record_event(
     position: int | None = None,
 ) -> None:
     """Record what this shopper has just done. Raises Forbidden for a service."""
-    caller, doubted = request.caller, frozenset[str]()
-    if caller.visitor_id is not None:
-        doubted = beyond_share(request, {listing_id: 1})
+    caller = request.caller
     event = Event(
         event_id=f"shop-{uuid.uuid4().hex}",
         actor=caller.require_actor(),
@@ -156,7 +153,7 @@ def record_event(
         kind=kind,
         slate=slate or None,
         position=position,
-        is_doubtful=listing_id in doubted,
+        is_doubtful=listing_id in caller.doubted_listings,
     )
     record(source=caller.source, events=[event], now=timezone.now())
 

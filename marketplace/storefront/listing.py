@@ -1,5 +1,8 @@
 """The page of one listing: photos, details, what is similar, and what a shopper can do with it."""
 
+from collections.abc import Callable
+from functools import partial
+
 from django.utils import timezone
 from rest_framework import serializers
 
@@ -7,7 +10,7 @@ from listings import queries
 from listings.models import Actor, Listing
 from marketplace.storefront.cards import Card, cards_of, plain_cards
 from marketplace.storefront.home import EventForm, record_event
-from marketplace.storefront.pages import ShopPage
+from marketplace.storefront.pages import ShopPage, filled
 from recommendations.api.slate_logging import log_page
 from recommendations.api.tracking import logs_slate
 from recommendations.interactions.own_listings import favourites_among
@@ -62,13 +65,13 @@ class ListingPage(ShopPage):
         context |= {
             "card": card,
             "is_own": request.caller.owns(listing),
-            "also_liked": plain_cards(_listings(_also_liked(listing)), now=now),
+            "also_liked": plain_cards((item.listing for item in _also_liked(listing).items), now=now),
             "others": plain_cards(others, now=now),
         }
         return self.show("listing.html", context)
 
     def _similar(self, listing: Listing, by: SimilarityBasis, actor: Actor | None) -> dict:
-        page = find_similar_or_none(listing, by, SIMILAR_SHOWN)
+        page = _similar_to(listing, by, SIMILAR_SHOWN)
         now = timezone.now()
         if page.items and logs_slate(self.request):
             parameters = {"listing": listing.external_id, "by": by.value, "filters": Filters()}
@@ -90,36 +93,28 @@ class AlikeAction(ShopPage):
     rate_limit = "events"
 
     def post(self, request, listing_id: str):
-        form = EventForm(
-            data={
-                **{name: value for name, value in request.data.items() if value != ""},
-                "kind": Interaction.Kind.CLICK,
-            }
-        )
+        form = EventForm(data=filled(request.data) | {"kind": Interaction.Kind.CLICK})
         form.is_valid(raise_exception=True)
         listing = queries.page_of(request.caller, listing_id)
         record_event(request, listing.external_id, **form.validated_data)
-        page = find_similar_or_none(listing, SimilarityBasis.BOTH, STRIP_SHOWN)
+        page = _similar_to(listing, SimilarityBasis.BOTH, STRIP_SHOWN)
         cards = cards_of(page, actor=request.caller.actor, now=timezone.now(), is_first=False)
         reply = self.show("parts/alike.html", {"listing": listing, "cards": cards})
         reply["HX-Trigger"] = "feed-changed"
         return reply
 
 
-def find_similar_or_none(listing: Listing, by: SimilarityBasis, limit: int) -> Page:
-    """Similar listings; an empty page while the catalogue is not loaded, so that the rest can be read."""
-    try:
-        return find_similar(listing=listing, by=by, filters=Filters(), limit=limit)
-    except ReplicaNotReady:
-        return Page([], degraded=["catalogue"])
+def _similar_to(listing: Listing, by: SimilarityBasis, limit: int) -> Page:
+    return _or_nothing(partial(find_similar, listing=listing, by=by, filters=Filters(), limit=limit))
 
 
 def _also_liked(listing: Listing) -> Page:
+    return _or_nothing(partial(find_also_liked, listing=listing, limit=ALSO_LIKED_SHOWN))
+
+
+def _or_nothing(find: Callable[[], Page]) -> Page:
+    """What is found; an empty page while the catalogue is not loaded, so that the rest can be read."""
     try:
-        return find_also_liked(listing=listing, limit=ALSO_LIKED_SHOWN)
+        return find()
     except ReplicaNotReady:
         return Page([], degraded=["catalogue"])
-
-
-def _listings(page: Page) -> list[Listing]:
-    return [item.listing for item in page.items]

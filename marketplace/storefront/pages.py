@@ -1,5 +1,6 @@
 """What every page of the shop has in common: who asks, how it is rendered, and pages for errors."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -25,6 +26,11 @@ HEADLINES = {
     429: "A little slower, please",
     503: "Back in a moment",
 }
+
+
+def filled(form: Mapping[str, Any]) -> dict[str, Any]:
+    """What was filled in of a form or an address: browsers send empty fields, too."""
+    return {name: value for name, value in form.items() if value not in ("", None)}
 
 
 class ShopPage(APIView):
@@ -75,7 +81,7 @@ class ShopPage(APIView):
         caller = self.request.caller
         frame = {
             "caller": caller,
-            "shopper": demo_shoppers.chosen(self.request._request),
+            "shopper": demo_shoppers.shopper_of(caller),
             "has_demo_shoppers": settings.ENVIRONMENT.demo_shoppers,
             "is_fragment": self.is_fragment,
             "here": self.request.get_full_path(),

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from django.http import HttpResponse
 from django.utils import timezone
 
-from listings.models import Listing
+from listings.models import Category, Listing
 from marketplace.storefront.cards import cards_of, price_text
-from marketplace.storefront.pages import ShopPage
+from marketplace.storefront.pages import ShopPage, filled
 from recommendations.api.search_serializers import Search, SearchUpload
 from recommendations.api.slate_logging import log_page
 from recommendations.api.tracking import logs_slate
@@ -29,14 +29,14 @@ class SearchResultsPage(ShopPage):
     rate_limit = "photo search"
 
     def get(self, request):
-        sent = {name: value for name, value in request.query_params.items() if value != ""}
+        sent = filled(request.query_params)
         query = Search(data=sent)
         if not query.is_valid():
             return self._show({"sent": sent, "errors": query.errors}, 400)
         return self._answer(query, sent)
 
     def post(self, request):
-        sent = {name: value for name, value in request.data.items() if value not in ("", None)}
+        sent = filled(request.data)
         sent.pop("csrfmiddlewaretoken", None)
         query = SearchUpload(data=sent)
         if not query.is_valid():
@@ -90,7 +90,7 @@ def _address(sent: dict[str, Any], **changes: Any) -> str:
 
 def _facets(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, Any]]:
     """The root categories with their counts and addresses, the chosen one marked."""
-    chosen = str(sent.get("category", "")).partition(" / ")[0]
+    chosen = str(sent.get("category", "")).partition(Category.SEPARATOR)[0]
     return [
         {
             "name": name,
@@ -98,20 +98,14 @@ def _facets(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, Any]]:
             "is_chosen": name == chosen,
             "address": _address(sent, category=None if name == chosen else name, offset=None),
         }
-        for name, count in _counts_by_root(page).items()
+        for name, count in page.facets.items()
     ]
-
-
-def _counts_by_root(page: SearchPage) -> dict[str, int]:
-    return getattr(page.facets, "roots", page.facets)
 
 
 def _chips(page: SearchPage, sent: dict[str, Any]) -> list[dict[str, str]]:
     """What narrows the search down, each with the address without it."""
-    words = str(sent.get("q", ""))
     chips = [
-        {"label": part.text, "address": _address(sent, q=_without(words, [part.text]))}
-        for part in page.understood
+        {"label": part.text, "address": _address(sent, q=part.without or None)} for part in page.understood
     ]
     labels: dict[str, Callable[[str], str]] = {
         "category": str,

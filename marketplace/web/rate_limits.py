@@ -124,7 +124,7 @@ class RateLimit(BaseThrottle):
         if name == "events" and caller is not None and caller.is_new_visitor:
             count_new_visitor(request)
         if name == "events" and caller is not None and caller.visitor_id is not None:
-            caller.doubted_listings = beyond_share(request, _listings_in(request.data))
+            caller.doubted_listings = beyond_share(request, _listings_of(view, request.data))
         return True
 
 
@@ -133,11 +133,13 @@ def _event_count(body: object) -> int:
     return len(events) if isinstance(events, list) else 1
 
 
-def _listings_in(body: object) -> Counter[str]:
-    """How many events each listing gets in a body."""
+def _listings_of(view, body: object) -> Counter[str]:
+    """How many events each listing gets: the one in the address, else those in the body."""
+    if named := view.kwargs.get("listing_id"):
+        return Counter([named])
     events = body.get("events", [body]) if isinstance(body, Mapping) else []
-    named = (event.get("listing") for event in events if isinstance(event, Mapping))
-    return Counter(name for name in named if isinstance(name, str))
+    names = (event.get("listing") for event in events if isinstance(event, Mapping))
+    return Counter(name for name in names if isinstance(name, str))
 
 
 def _text(body: object, field: str) -> str:

@@ -7,6 +7,7 @@ from django.test import Client
 
 from listings import services
 from listings.models import Actor
+from marketplace.web import rate_limits
 from recommendations.interactions.own_listings import favourites_of
 from recommendations.models.events import Interaction
 from recommendations.models.slates import Impression, Slate
@@ -119,6 +120,17 @@ class TestEvents:
         assert "visitor" not in client.get("/").cookies
         assert "visitor" in client.post(address, {"kind": "view"}, headers=HTMX).cookies
         assert "You looked at" in client.get("/").content.decode()
+
+    def test_visitors_events_are_doubted_beyond_the_share_of_their_address(self, chairs, monkeypatch):
+        monkeypatch.setattr(rate_limits, "SHARE_OF_ADDRESS", 2)
+        address = f"/listing/{chairs[0].external_id}/"
+        for action in ("events/", "alike/", "events/"):
+            assert Client().post(address + action, {"kind": "view"}, headers=HTMX).status_code < 300
+        assert list(Interaction.objects.order_by("pk").values_list("is_doubtful", flat=True)) == [
+            False,
+            False,
+            True,
+        ]
 
     def test_a_form_without_its_token_is_refused_to_visitors_too(self, chairs):
         strict = Client(enforce_csrf_checks=True)
