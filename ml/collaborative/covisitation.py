@@ -146,6 +146,11 @@ class Neighbours:
             raise ModelFileError(f"{path} is inconsistent: a neighbour is not among the items")
         return neighbours
 
+    def of(self, item: int) -> tuple[Rows, Vector]:
+        """The neighbours of an item, the strongest first: items (j,) int32, weights (j,) float32 > 0."""
+        is_one = self.weights[item] > 0  # not padding
+        return self.items[item, is_one], self.weights[item, is_one].astype(np.float32)
+
     def score(self, touched: Rows, weights: Vector) -> Vector:
         """Scores of all items for an actor who touched these: the weighted sum of their neighbour lists.
 

@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from django.db import DatabaseError, connection, transaction
@@ -25,9 +24,6 @@ from ml.arrays import Vector
 from ml.perceptual_hash import MOST_BITS, PLAIN
 from recommendations.encoders.feature_store import hold_photos
 from recommendations.models.embeddings import PhotoCopy, PhotoFeatures
-
-if TYPE_CHECKING:
-    pass
 
 LEAST_LIKENESS = 0.75  # cosine of two photos' features
 LOOKED_AT = 10  # earliest near photos of each band: bounds the cost of a placeholder that everybody uses
@@ -115,6 +111,28 @@ NEAR_PHOTOS = f"""
       AND abs(bit_count(('x' || photo.perceptual_hash)::bit(64)) - 32) <= %(plain)s
     ORDER BY 1, 2
 """
+# The same for a photo that is not stored.
+_SHOWING = f"""
+    SELECT DISTINCT near.id, near.listing_id
+    FROM (SELECT %(hash)s::text AS perceptual_hash, 0::bigint AS listing_id) photo
+    CROSS JOIN LATERAL ({_OF_ALL_BANDS}) near
+    ORDER BY near.id
+"""
+
+
+def listings_with_photo(perceptual_hash: str, *, looked_at: int) -> list[int]:
+    """Keys of the listings with a photo near this hash, the earliest photo first.
+
+    looked_at: photos of each band of the hash.
+    """
+    limits: dict[str, str | int] = {
+        "hash": perceptual_hash,
+        "most_bits": MOST_BITS,
+        "looked_at": looked_at,
+    }
+    with transaction.atomic(), _with_settings(enable_bitmapscan="off"), connection.cursor() as cursor:
+        cursor.execute(_SHOWING, limits)
+        return list(dict.fromkeys(listing_id for _, listing_id in cursor.fetchall()))
 
 
 def _pairs(listing_ids: list[int]) -> list[PhotoPair]:

@@ -5,10 +5,7 @@ import numpy as np
 from listings import queries
 from listings.models import Listing
 from recommendations.replica import follower
-from recommendations.retrieval.filters import Filters, allowed_rows
 from recommendations.slates.results import Item, Page
-
-SPARE_CANDIDATES = 20  # beyond the limit: some were sold a moment ago
 
 
 def find_also_liked(*, listing: Listing, limit: int) -> Page:
@@ -23,17 +20,17 @@ def find_also_liked(*, listing: Listing, limit: int) -> Page:
     item = model.items_of(np.array([listing.pk]))
     if item[0] < 0:
         return Page([])
-    by_item = model.covisited(item, np.ones(1, np.float32))  # (n,)
-    allowed = allowed_rows(snapshot, Filters(), excluded_listings=frozenset({listing.pk}))
-    rows = np.flatnonzero(allowed & (snapshot.items >= 0))
-    scores = by_item[snapshot.items[rows]]
-    best = np.argsort(-scores, kind="stable")[: limit + SPARE_CANDIDATES]
-    best = best[scores[best] > 0]
-    ids = snapshot.attributes["listing_id"][rows[best]].tolist()
-    score_of = dict(zip(ids, scores[best].tolist(), strict=True))
+    neighbours, weights = model.neighbours.of(int(item[0]))
+    listing_ids = model.listing_ids[neighbours]
+    rows = snapshot.rows_of(listing_ids)
+    score_of = {
+        pk: weight
+        for pk, weight, row in zip(listing_ids.tolist(), weights.tolist(), rows.tolist(), strict=True)
+        if row >= 0 and snapshot.alive[row]
+    }
     return Page(
         [
             Item(shown, score_of[shown.pk], {"covisitation": round(score_of[shown.pk], 4)})
-            for shown in queries.first_visible(ids, limit)
+            for shown in queries.first_visible(list(score_of), limit)
         ]
     )

@@ -1,14 +1,14 @@
 """Photos similar to a given one."""
 
 import numpy as np
-from django.db.models.functions import Substr
 
 from listings import queries
 from listings.errors import Unavailable
 from listings.models import Listing, Photo
 from ml.arrays import Vector
-from ml.perceptual_hash import MOST_BITS, is_plain
+from ml.perceptual_hash import is_plain
 from recommendations.encoders.query_client import encode_or_raise
+from recommendations.indexing.photo_copies import listings_with_photo
 from recommendations.replica import follower
 
 LOOKED_AT = 50  # photos of each band of a hash
@@ -42,20 +42,7 @@ def listings_showing(perceptual_hash: str, *, limit: int) -> list[Listing]:
     bits = np.array([int(perceptual_hash, 16)], np.uint64)
     if is_plain(bits)[0]:
         return []
-    bands = (
-        Photo.objects.filter(listing__status=Listing.Status.ACTIVE)
-        .annotate(band=Substr("perceptual_hash", start, 4))
-        .filter(band=perceptual_hash[start - 1 : start + 3])
-        .order_by("pk")[:LOOKED_AT]
-        for start in (1, 5, 9, 13)
-    )
-    near = {
-        photo.pk: photo.listing_id
-        for band in bands
-        for photo in band
-        if (int(photo.perceptual_hash, 16) ^ int(bits[0])).bit_count() <= MOST_BITS
-    }
-    listing_ids = list(dict.fromkeys(listing_id for _, listing_id in sorted(near.items())))
+    listing_ids = listings_with_photo(perceptual_hash, looked_at=LOOKED_AT)
     return queries.first_visible(listing_ids, limit)
 
 
