@@ -8,15 +8,26 @@ from pathlib import Path
 import numpy as np
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from benchmarks import installation  # noqa: F401  first: it sets Django up
+from benchmarks.feed.photos import read_features
+from benchmarks.protocol import say
 from listings import places, services
 from listings.batches.listings import ListingRow
 from listings.importing import cleaning
 from listings.importing.csv_import import IMAGE_COLUMNS, PRODUCT_COLUMNS, BadRow, ImportOptions, read_listing
 from listings.importing.files import CsvRow, open_photos, read_rows
 from listings.models import Actor, Listing, Photo, Place
+from ml.vision.backbone import load_backbone
+from recommendations.encoders import selection
+from recommendations.encoders.backbones import BackboneChoice
+from recommendations.indexing import embedding_jobs
+from recommendations.model_registry import publication
 from recommendations.models.embeddings import PhotoFeatures
+from recommendations.training import encoder
+
+BACKBONE = "mobilenet_v2"
 
 
 def read_listings(data: Path, wanted: Container[str] | None = None) -> list[ListingRow]:
@@ -74,6 +85,25 @@ def store_drafts(
         for row in rows
     ]
     return {made.external_id: made for made in Listing.objects.bulk_create(drafts, batch_size=1000)}
+
+
+def store_features(data: Path, listings: dict[str, Listing], weights: Path, cache: Path | None) -> None:
+    """Store photos by the features of MobileNetV2, and choose it as the backbone of the encoder."""
+    backbone = load_backbone(BACKBONE, weights)
+    store_photos(data, listings, backbone.version, read_features(data, backbone, cache))
+    selection.propose(BackboneChoice(BACKBONE, weights, "the weights that were given"))
+
+
+def train_encoder(now: datetime) -> None:
+    """Train the heads on what is on the market, and activate them at once, since nothing is embedded yet."""
+    publication.activate(encoder.train_encoder(now=now, force=True))
+    say("Encoder trained")
+
+
+def embed_all() -> None:
+    """Embed every listing on the market by the real code."""
+    embedding_jobs.request_missing()
+    say(f"Embedding: {embedding_jobs.embed_claimed_batches(clock=timezone.now)}")
 
 
 @transaction.atomic

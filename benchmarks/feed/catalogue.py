@@ -6,23 +6,22 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from django.utils import timezone
 
 from benchmarks.feed.log import Log
-from benchmarks.feed.photos import read_features
 from benchmarks.protocol import say
-from benchmarks.stored_adverts import read_listings, store_actors, store_drafts, store_photos
+from benchmarks.stored_adverts import (
+    embed_all,
+    read_listings,
+    store_actors,
+    store_drafts,
+    store_features,
+    train_encoder,
+)
 from listings.models import Actor, Listing
-from ml.vision.backbone import load_backbone
 from recommendations.encoders import selection
-from recommendations.encoders.backbones import BackboneChoice
-from recommendations.indexing import embedding_jobs
-from recommendations.model_registry import publication
 from recommendations.replica import follower
 from recommendations.replica.snapshot import CatalogueSnapshot
-from recommendations.training import encoder
 
-BACKBONE = "mobilenet_v2"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -56,27 +55,17 @@ def load(
     actors = store_actors({row.seller for row in rows} | {event.actor for event in log.events})
     listings = store_drafts(rows, {name: life.published_at for name, life in log.lives.items()}, actors)
     say(f"{len(listings)} adverts of {len(log.lives)} in the log, {len(actors)} actors")
-    backbone = load_backbone(BACKBONE, weights)
-    store_photos(data, listings, backbone.version, read_features(data, backbone, cache))
-    selection.propose(BackboneChoice(BACKBONE, weights, "the weights that were given"))
+    store_features(data, listings, weights, cache)
     if trained_before is not None:
-        _train_encoder(trained_before)
+        Listing.objects.filter(created_at__lt=trained_before).update(status=Listing.Status.ACTIVE)
+        train_encoder(trained_before)
     return Catalogue(listings, actors, _embedded())
-
-
-def _train_encoder(before: datetime) -> None:
-    """Train on listings published before, and activate at once, since nothing is embedded yet."""
-    Listing.objects.filter(created_at__lt=before).update(status=Listing.Status.ACTIVE)
-    publication.activate(encoder.train_encoder(now=before, force=True))
-    say("Encoder trained")
 
 
 def _embedded() -> CatalogueSnapshot:
     """Embed all listings and take a snapshot while all are on the market, then make them drafts again."""
     Listing.objects.update(status=Listing.Status.ACTIVE)
-    embedding_jobs.request_missing()
-    counts = embedding_jobs.embed_claimed_batches(clock=timezone.now)
-    say(f"Embedding: {counts}")
+    embed_all()
     whole = follower.from_table(selection.active_encoder())
     Listing.objects.update(status=Listing.Status.DRAFT, updated_at=LONG_AGO)
     return whole

@@ -8,7 +8,6 @@ than half; `search_ms`, the median time of one search with its query encoded.
 """
 
 import argparse
-import os
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -16,31 +15,31 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import cast
 
-from django.utils import timezone
-
 from benchmarks import installation
-from benchmarks.feed.photos import read_features, require_weights_beside
+from benchmarks.feed.photos import require_weights_beside
+from benchmarks.feed.replay import show
 from benchmarks.protocol import BadData, json_option, print_figures, say
 from benchmarks.search.intents import FIRST, Advert, Intent, read_intents
-from benchmarks.stored_adverts import read_listings, store_actors, store_drafts, store_photos
+from benchmarks.stored_adverts import (
+    embed_all,
+    read_listings,
+    store_actors,
+    store_drafts,
+    store_features,
+    train_encoder,
+)
 from listings.errors import DomainError
 from listings.models import Listing
-from ml.vision.backbone import load_backbone
 from ml.vision.image_decoding import UnreadablePhoto
 from ml.vision.weights import WeightsError
 from recommendations.encoders import query_client, selection
-from recommendations.encoders.backbones import BackboneChoice
 from recommendations.encoders.encoded_query import EncodedQuery
 from recommendations.encoders.query_channel import EncodeRequest
-from recommendations.indexing import embedding_jobs
-from recommendations.model_registry import publication
 from recommendations.query_parsing import vocabulary
 from recommendations.replica import follower
 from recommendations.retrieval.filters import Filters
 from recommendations.search.pipeline import SearchPage, search
-from recommendations.training import encoder
 
-BACKBONE = "mobilenet_v2"
 OWN = Path(__file__).with_name("everyday_intents.json")
 PUBLISHED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = PUBLISHED_AT + timedelta(days=30)
@@ -69,16 +68,12 @@ def load(data: Path, weights: Path, *, trained: bool, cache: Path | None) -> Non
     # Every advert a second after the one before: the newest come first among equals.
     published_at = {row.external_id: PUBLISHED_AT + timedelta(seconds=n) for n, row in enumerate(rows)}
     listings = store_drafts(rows, published_at, actors)
-    backbone = load_backbone(BACKBONE, weights)
-    store_photos(data, listings, backbone.version, read_features(data, backbone, cache))
+    store_features(data, listings, weights, cache)
     Listing.objects.update(status=Listing.Status.ACTIVE)
     say(f"{len(listings)} adverts")
-    selection.propose(BackboneChoice(BACKBONE, weights, "the weights that were given"))
     if trained:
-        publication.activate(encoder.train_encoder(now=NOW, force=True))
-        say("Encoder trained")
-    embedding_jobs.request_missing()
-    say(f"Embedding: {embedding_jobs.embed_claimed_batches(clock=timezone.now)}")
+        train_encoder(NOW)
+    embed_all()
 
 
 def judged(intents: list[Intent], *, tell: bool = False) -> dict[str, float]:
@@ -116,7 +111,7 @@ def _serve() -> None:
     model = selection.active_encoder()
     if model is None:
         raise BadData("No encoder could be chosen for these adverts.")
-    follower._replica.snapshot, follower._replica._pid = follower.from_table(model), os.getpid()
+    show(follower.from_table(model))
     query_client._client = EncoderHere()
 
 

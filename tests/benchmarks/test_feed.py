@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from benchmarks import stored_adverts
 from benchmarks.feed import __main__, figures
 from benchmarks.feed import catalogue as feed_catalogue
 from benchmarks.feed import log as feed_log
@@ -90,7 +91,7 @@ def write_log(folder, name: str, rows: list[tuple]) -> None:
 @pytest.fixture
 def stage(transactional_db, weights_file, monkeypatch):
     """A very small backbone, and a gazetteer of one town."""
-    monkeypatch.setattr(feed_catalogue, "BACKBONE", "shufflenet_v2_x0_5")
+    monkeypatch.setattr(stored_adverts, "BACKBONE", "shufflenet_v2_x0_5")
     Place.objects.create(name="Leeds", country="GB", latitude=53.8, longitude=-1.5, population=500_000)
     return weights_file
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import installation
+from benchmarks import installation, stored_adverts
 from benchmarks.protocol import BadData
 from benchmarks.search import __main__
 from benchmarks.search.intents import Advert, Intent, read_intents
@@ -75,7 +75,7 @@ def test_the_search_benchmark_judges_the_pages_that_a_real_search_answers(
     (tmp_path / "images").mkdir()
     names = [f"{kind}-{number}" for kind in ("sofa", "bicycle") for number in range(3)]
     write_adverts(tmp_path, SimpleNamespace(lives=dict.fromkeys(names)))
-    monkeypatch.setattr(__main__, "BACKBONE", "shufflenet_v2_x0_5")
+    monkeypatch.setattr(stored_adverts, "BACKBONE", "shufflenet_v2_x0_5")
     monkeypatch.setattr(installation, "servers", nullcontext)
     intents = read_intents(
         written(tmp_path, {"q": "bicycle", "title": "bicycle"}, {"q": "sofa", "title": "bicycle"})

@@ -4,8 +4,7 @@ import csv
 
 import pytest
 
-from benchmarks import variety
-from benchmarks.feed import catalogue as feed_catalogue
+from benchmarks import stored_adverts, variety
 from benchmarks.protocol import BadData
 from listings.models import Place
 from tests import factories
@@ -33,7 +32,7 @@ def adverts(tmp_path):
 @pytest.fixture
 def stage(transactional_db, weights_file, monkeypatch):
     """A very small backbone, and a gazetteer of one town."""
-    monkeypatch.setattr(feed_catalogue, "BACKBONE", "shufflenet_v2_x0_5")
+    monkeypatch.setattr(stored_adverts, "BACKBONE", "shufflenet_v2_x0_5")
     Place.objects.create(name="Leeds", country="GB", latitude=53.8, longitude=-1.5, population=500_000)
     return weights_file
 
