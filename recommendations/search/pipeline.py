@@ -88,7 +88,6 @@ def search(
     """Listings for sale that match words, a photo or filters, best first. Filters alone: the newest first.
 
     sort: with any but relevance, only what supports all words is shown, if anything does.
-
     photo: a file that listings.photos.processing.check has checked. The offset counts ranks, and the same
     query gives the same order. Copies of one photo on a page are folded into one item. Raises EmptyQuery,
     NoSuchCategory, BadPhoto; for a photo without words also EncoderUnreachable and ReplicaNotReady.
@@ -98,10 +97,7 @@ def search(
         raise EmptyQuery
     question = prepare_query(query, photo=photo, actor=actor, now=now)
     matches = question.match(query.filters)
-    if sort is not Sort.RELEVANCE:
-        rankings = {sort.value: _sorted(question, query.filters, matches, sort)}
-    else:
-        rankings = _shaded(matches.rankings, question, query.filters, actor if personalised else None)
+    rankings = _rankings(question, query.filters, matches, sort, actor if personalised else None)
     order = fuse(rankings)
     counts = _facets(question, query.filters, matches)
     items, end = _items(order, list(rankings), question, offset, limit)
@@ -139,8 +135,13 @@ def fuse(rankings: Rankings) -> FusedRanking:
     return reciprocal_rank(list(rankings.values()), np.array([FUSION_WEIGHTS[source] for source in rankings]))
 
 
-def _shaded(rankings: Rankings, question: PreparedQuery, filters: Filters, actor: Actor | None) -> Rankings:
-    """The rankings with those by the actor's taste and by distance, where these are known."""
+def _rankings(
+    question: PreparedQuery, filters: Filters, matches: Matches, sort: Sort, actor: Actor | None
+) -> Rankings:
+    """The sort's, or those of the matches with the actor's taste and the distance where these are known."""
+    if sort is not Sort.RELEVANCE:
+        return {sort.value: _sorted(question, filters, matches, sort)}
+    rankings = matches.rankings
     if actor is not None:
         rankings = rankings | _by_taste_of(actor, rankings, question.snapshot, now=question.now)
     return rankings | _by_distance(rankings, filters)
