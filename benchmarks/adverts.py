@@ -12,8 +12,9 @@ from benchmarks import installation  # noqa: F401  first, since it sets Django u
 from benchmarks.protocol import BadData
 from listings.errors import DomainError
 from listings.importing import cleaning
-from listings.importing.files import open_photos, read_rows
+from listings.importing.files import open_photos
 from listings.models import Category
+from listings.row_files.reading import read_rows
 from ml.arrays import Rows
 
 COLUMNS = frozenset({"id", "product_name", "category", "product_description", "location"})
@@ -68,15 +69,17 @@ def _read(folder: Path) -> Adverts:
     for row in read_rows(folder / "Products.csv", COLUMNS):
         if row.problem:
             continue
-        location = cleaning.clean_cell(row.cells["location"])
-        category = cleaning.clean_category(row.cells["category"])
-        title = cleaning.clean_title(row.cells["product_name"], location)
-        advert_id = cleaning.clean_cell(row.cells["id"])
+        location = cleaning.clean_cell(str(row.cells["location"]))
+        category = cleaning.clean_category(str(row.cells["category"]))
+        title = cleaning.clean_title(str(row.cells["product_name"]), location)
+        advert_id = cleaning.clean_cell(str(row.cells["id"]))
         if not (title and category and advert_id) or advert_id in row_of:
             continue
         row_of[advert_id] = len(titles)
         titles.append(title)
-        descriptions.append(cleaning.clean_description(row.cells["product_description"], category, location))
+        descriptions.append(
+            cleaning.clean_description(str(row.cells["product_description"]), category, location)
+        )
         paths.append(category)
     photos, owners = _photos(folder, row_of)
     return Adverts(titles, descriptions, paths, photos, np.array(owners, dtype=np.int64))
@@ -88,8 +91,8 @@ def _photos(folder: Path, row_of: dict[str, int]) -> tuple[list[tuple[Path, str]
     for row in read_rows(folder / "Images.csv", frozenset({"id", "product_id"})):
         if row.problem:
             continue
-        name = name_of.pop(cleaning.clean_cell(row.cells["id"]), None)
-        owner = row_of.get(cleaning.clean_cell(row.cells["product_id"]))
+        name = name_of.pop(cleaning.clean_cell(str(row.cells["id"])), None)
+        owner = row_of.get(cleaning.clean_cell(str(row.cells["product_id"])))
         if name is not None and owner is not None:
             photos.append((folder, name))
             owners.append(owner)

@@ -16,9 +16,11 @@ from benchmarks.protocol import say
 from listings import places, services
 from listings.batches.listings import ListingRow
 from listings.importing import cleaning
-from listings.importing.csv_import import IMAGE_COLUMNS, PRODUCT_COLUMNS, BadRow, ImportOptions, read_listing
-from listings.importing.files import CsvRow, open_photos, read_rows
+from listings.importing.adverts import BadRow, ImportOptions, read_listing
+from listings.importing.files import open_photos
 from listings.models import Actor, Listing, Photo, Place
+from listings.row_files.reading import read_rows
+from listings.row_files.rows import Row
 from ml.vision.backbone import load_backbone
 from recommendations.encoders import selection
 from recommendations.encoders.backbones import BackboneChoice
@@ -28,13 +30,16 @@ from recommendations.models.embeddings import PhotoFeatures
 from recommendations.training import encoder
 
 BACKBONE = "mobilenet_v2"
+PRODUCT_COLUMNS = frozenset({"id", "product_name", "category", "product_description", "price", "location"})
+IMAGE_COLUMNS = frozenset({"id", "product_id"})
 
 
 def read_listings(data: Path, wanted: Container[str] | None = None) -> list[ListingRow]:
     """The adverts of a folder that the importer would take. wanted: external ids; None: all."""
     rows = list(read_rows(data / "Products.csv", PRODUCT_COLUMNS))
-    options = ImportOptions(settings.ENVIRONMENT.maximum_price, settings.ENVIRONMENT.country)
-    locations = {cleaning.clean_cell(row.cells.get("location", "")) for row in rows} - {""}
+    environment = settings.ENVIRONMENT
+    options = ImportOptions(environment.maximum_price, environment.country, environment.currency)
+    locations = {cleaning.clean_cell(str(row.cells.get("location", ""))) for row in rows} - {""}
     placed = _placed(locations, options.country)
     adverts = {}
     for row in rows:
@@ -44,7 +49,7 @@ def read_listings(data: Path, wanted: Container[str] | None = None) -> list[List
     return list(adverts.values())
 
 
-def _advert(row: CsvRow, options: ImportOptions, placed: dict[str, Place | None]) -> ListingRow | None:
+def _advert(row: Row, options: ImportOptions, placed: dict[str, Place | None]) -> ListingRow | None:
     try:
         return None if row.problem else read_listing(row.cells, options, placed)
     except BadRow:
@@ -115,7 +120,7 @@ def store_photos(
     photos: dict[str, Photo] = {}
     counts: dict[str, int] = {}
     for row in read_rows(data / "Images.csv", IMAGE_COLUMNS):
-        image, owner = (row.cells.get(column, "").strip() for column in ("id", "product_id"))
+        image, owner = (str(row.cells.get(column, "")).strip() for column in ("id", "product_id"))
         if image in name_of and owner in listings and image not in photos:
             position = counts[owner] = counts.get(owner, -1) + 1
             photos[image] = _photo(listings[owner], image, position, name_of[image])

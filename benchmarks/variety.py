@@ -30,10 +30,10 @@ from benchmarks.feed.log import Lifetime, Log
 from benchmarks.feed.photos import require_weights_beside
 from benchmarks.feed.replay import show
 from benchmarks.protocol import BadData, json_option, print_figures
+from benchmarks.stored_adverts import PRODUCT_COLUMNS
 from listings.errors import DomainError
-from listings.importing.csv_import import PRODUCT_COLUMNS
-from listings.importing.files import read_rows
 from listings.models import Actor, Category, Listing
+from listings.row_files.reading import read_rows
 from ml.vision.image_decoding import UnreadablePhoto
 from ml.vision.weights import WeightsError
 from recommendations.feed.pipeline import PAGE_LENGTH, build_feed
@@ -82,7 +82,7 @@ def benchmark(data: Path, weights: Path, cache: Path | None, *, actor_count: int
 def measured(data: Path, weights: Path, cache: Path | None, *, actor_count: int = ACTORS) -> dict:
     """The same, in the current database, whose tables must be empty."""
     life = Lifetime(NOW - timedelta(hours=1), NOW + timedelta(days=1), is_sold=False)
-    lives = {row.cells["id"].strip(): life for row in read_rows(data / "Products.csv", PRODUCT_COLUMNS)}
+    lives = {str(row.cells["id"]).strip(): life for row in read_rows(data / "Products.csv", PRODUCT_COLUMNS)}
     catalogue = load(data, Log([], lives), weights, trained_before=None, cache=cache)
     Listing.objects.update(status=Listing.Status.ACTIVE)
     show(replace(catalogue.whole, alive=np.ones(catalogue.whole.row_count, bool)))

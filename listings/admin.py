@@ -25,7 +25,7 @@ from listings.photos.decoder_process import decode_apart
 class ListingForm(forms.ModelForm):
     """A listing, with one photo to add."""
 
-    add_photo = forms.FileField(required=False, help_text="A JPEG, PNG or WebP file.")
+    add_photo = forms.FileField(required=False, help_text="A JPEG, PNG, WebP or AVIF file.")
 
     class Meta:
         model = Listing

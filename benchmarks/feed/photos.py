@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.protocol import say
-from listings.importing.files import PhotosInFolder, ZippedPhotos, open_photos
+from listings.importing.files import Photos, open_photos
 from ml.arrays import Matrix
 from ml.vision.backbone import Backbone
 
@@ -17,7 +17,7 @@ READ_AT_ONCE = 512
 
 
 def read_features(folder: Path, backbone: Backbone, cache: Path | None) -> dict[str, np.ndarray]:
-    """Photo id -> (f,) float16, of every photo file. Raises listings.importing.files.BadImport, BadPhoto.
+    """Photo id -> (f,) float16, of every photo file. Raises BadImport, BadPhoto.
 
     With a cache they are computed once for each combination of weights and file names.
     """
@@ -44,7 +44,7 @@ def require_weights_beside(data: Path) -> Path:
     return Path(configured) if configured else beside[0]
 
 
-def _computed(files: ZippedPhotos | PhotosInFolder, names: list[str], backbone: Backbone) -> Matrix:
+def _computed(files: Photos, names: list[str], backbone: Backbone) -> Matrix:
     parts = [np.empty((0, backbone.dimension), np.float16)]
     for start in range(0, len(names), READ_AT_ONCE):
         batch = names[start : start + READ_AT_ONCE]

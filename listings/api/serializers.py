@@ -7,6 +7,7 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from listings.api.fields import PriceField
 from listings.api.strict import BoundedList, StrictSerializer
 from listings.batches.listings import ListingRow, UpsertOutcome
 from listings.models import Category, Listing, Photo, Place
@@ -71,7 +72,7 @@ class ListingContent(StrictSerializer):
 
     title = serializers.CharField(max_length=300, validators=[check_title])
     description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
-    price = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0)
+    price = PriceField(max_digits=12, decimal_places=2, min_value=0)
     condition = serializers.ChoiceField(choices=Listing.Condition.choices, required=False)
     category = serializers.CharField(max_length=500)
     place = serializers.CharField(
@@ -198,7 +199,7 @@ class Sale(StrictSerializer):
 
 
 class PhotoUpload(serializers.Serializer):
-    """A JPEG, PNG or WebP file."""
+    """A JPEG, PNG, WebP or AVIF file."""
 
     photo = serializers.FileField()
 

@@ -1,15 +1,11 @@
-"""Cleaning of exported adverts: titles, descriptions, prices and categories. Pure functions on text."""
+"""Cleaning of exported adverts: titles, descriptions and categories. Pure functions on text."""
 
 import hashlib
 import re
-from decimal import Decimal
 
 from listings.models import Category
 
 BLANK = frozenset({"", "-", "n/a", "na", "#n/a", "nan", "null", "none"})
-NUMBER = r"(?P<whole>\d{1,3}(?:,\d{3})+|\d{1,10})(?P<pence>\.\d{1,2})?"
-CURRENCY = r"(?:[A-Z]{3}|[A-Z]{0,2}[£$€¥₹])?"
-PRICE = re.compile(rf"{CURRENCY}\s*{NUMBER}\s*{CURRENCY}")
 TITLE_TAIL = re.compile(r"\s*\|\s*in\s[^|]*\|\s*Gumtree\s*$|\s*\|\s*Gumtree\s*$")
 LAST_PIPE = re.compile(r"\s*\|\s*(?P<tail>in\b[^|]*(?:\|[^|]*)?)$")
 MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
@@ -19,13 +15,15 @@ DATED = re.compile(rf"{POSTED}{{1,250}}?\. ?{DATE}")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
-class UnreadablePrice(ValueError):
-    """The text holds no price."""
-
-
 def clean_cell(text: str) -> str:
     """One line of text with single spaces. Empty for cells that mean "no value", such as N/A."""
     text = " ".join(UNPRINTABLE.sub(" ", text).split())
+    return "" if text.casefold() in BLANK else text
+
+
+def clean_id(text: str) -> str:
+    """An id as it was written, without blanks around it. Empty for cells that mean "no value"."""
+    text = text.strip()
     return "" if text.casefold() in BLANK else text
 
 
@@ -33,17 +31,6 @@ def clean_text(text: str) -> str:
     """Text with \n line ends and without control characters. Empty for cells that mean "no value"."""
     text = UNPRINTABLE.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
     return "" if text.casefold() in BLANK else text
-
-
-def clean_price(text: str) -> Decimal:
-    """The price in a text such as `£1,200.00` or `free`. Never negative. Raises UnreadablePrice."""
-    text = clean_cell(text)
-    if text.casefold() == "free":
-        return Decimal("0.00")
-    match = PRICE.fullmatch(text)
-    if match is None:
-        raise UnreadablePrice(text)
-    return Decimal(match["whole"].replace(",", "") + (match["pence"] or "")).quantize(Decimal("0.01"))
 
 
 def clean_category(text: str) -> str:

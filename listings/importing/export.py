@@ -12,7 +12,7 @@ def exported_listings() -> Iterator[dict[str, object]]:
 
     For the operator, not for the public: coordinates are exact, and drafts are included.
     """
-    listings = Listing.objects.select_related("seller", "category").order_by("pk")
+    listings = Listing.objects.select_related("seller", "category", "place").order_by("pk")
     return (_exported(listing) for listing in listings.iterator(chunk_size=CHUNK_ROWS))
 
 
@@ -25,6 +25,7 @@ def _exported(listing: Listing) -> dict[str, object]:
         "price": str(listing.price),
         "condition": listing.condition,
         "category": listing.category.path,
+        "place": str(listing.place) if listing.place else None,
         "latitude": listing.latitude,
         "longitude": listing.longitude,
         "status": listing.status,

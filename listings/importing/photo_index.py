@@ -2,15 +2,18 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from listings.importing.files import photo_id_of
+
 SCHEMA = """
 CREATE TABLE advert (id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE file (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE image (row INTEGER PRIMARY KEY, id TEXT UNIQUE, advert TEXT);
+CREATE TABLE file (id TEXT PRIMARY KEY, folded TEXT, name TEXT, image INTEGER) WITHOUT ROWID;
+CREATE INDEX file_folded ON file (folded);
+CREATE TABLE image (row INTEGER PRIMARY KEY, id TEXT UNIQUE, advert TEXT, name TEXT);
 CREATE INDEX image_of_advert ON image (advert);
 """
 
@@ -31,16 +34,31 @@ class ImportIndex:
     def __init__(self, connection: sqlite3.Connection):
         self.connection = connection
 
-    def add_files(self, names: Iterable[str]) -> int:
-        """Add photo files; the first of several with one id is kept. Returns the number of distinct ids."""
-        pairs = ((Path(name).stem, name) for name in names)
-        self.connection.executemany("INSERT OR IGNORE INTO file VALUES (?, ?)", pairs)
-        return self._number("SELECT count(*) FROM file")
+    def add_file(self, name: str) -> bool:
+        """Add a photo file. Returns False when an earlier one has the same id."""
+        photo_id = photo_id_of(name)
+        values = (photo_id, photo_id.casefold(), name)
+        statement = "INSERT OR IGNORE INTO file (id, folded, name) VALUES (?, ?, ?)"
+        return self.connection.execute(statement, values).rowcount == 1
 
     def add_image(self, number: int, image_id: str, listing_id: str) -> bool:
-        """Add a row of Images.csv. Returns False when an earlier row has the same id."""
+        """Add a row of Images.csv with its file. Returns False when an earlier row has the same id.
+
+        A file belongs to one row. It is found by its id, else without the ending of a file name
+        that the id may have, else in another case.
+        """
         values = (number, image_id, listing_id)
-        return self.connection.execute("INSERT OR IGNORE INTO image VALUES (?, ?, ?)", values).rowcount == 1
+        statement = "INSERT OR IGNORE INTO image (row, id, advert) VALUES (?, ?, ?)"
+        if self.connection.execute(statement, values).rowcount == 0:
+            return False
+        plain_id = photo_id_of(image_id)
+        for column, wanted in (("id", image_id), ("id", plain_id), ("folded", plain_id.casefold())):
+            query = f"SELECT id, name FROM file WHERE {column} = ? AND image IS NULL LIMIT 1"
+            if found := self.connection.execute(query, (wanted,)).fetchone():
+                self.connection.execute("UPDATE file SET image = ? WHERE id = ?", (number, found[0]))
+                self.connection.execute("UPDATE image SET name = ? WHERE row = ?", (found[1], number))
+                break
+        return True
 
     def add_advert(self, listing_id: str) -> bool:
         """Add an imported advert. Returns False when it was added before."""
@@ -58,15 +76,12 @@ class ImportIndex:
 
     def files_without_image(self) -> Iterator[str]:
         """Names of photo files without an image row."""
-        rows = self.connection.execute("SELECT name FROM file WHERE id NOT IN (SELECT id FROM image)")
+        rows = self.connection.execute("SELECT name FROM file WHERE image IS NULL")
         return (name for (name,) in rows)
 
     def _images(self, condition: str, values: list[str]) -> Iterator[ImageRow]:
-        columns = "SELECT row, image.id, advert, name FROM image LEFT JOIN file USING (id)"
+        columns = "SELECT row, id, advert, name FROM image"
         return (ImageRow(*row) for row in self.connection.execute(f"{columns} {condition}", values))
-
-    def _number(self, statement: str) -> int:
-        return self.connection.execute(statement).fetchone()[0]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from listings.batches.listings import UpsertOutcome
 from listings.batches.photos import PhotoResult, PhotoRow, upsert_photos
-from listings.importing.files import PhotosInFolder, ZippedPhotos
+from listings.importing.files import Photos
 from listings.importing.photo_index import ImageRow, ImportIndex
 from listings.importing.report import IMAGES, PHOTOS, ImportReport
 from listings.models import Photo
@@ -32,9 +32,7 @@ class Image:
 class PhotoImport:
     """Receives photos, writes them within the chunk's transaction and counts the outcomes."""
 
-    def __init__(
-        self, files: ZippedPhotos | PhotosInFolder, report: ImportReport, threads: Executor, *, dry_run: bool
-    ):
+    def __init__(self, files: Photos, report: ImportReport, threads: Executor, *, dry_run: bool):
         self.files, self.report, self.threads, self.dry_run = files, report, threads, dry_run
 
     def receive(self, rows: list[ImageRow]) -> list[Image]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from listings.batches.listings import UpsertOutcome
-from listings.importing.files import BadImport
+from listings.row_files.rows import BadImport
 
 PRODUCTS, IMAGES, PHOTOS = "Products.csv", "Images.csv", "photo files"
 SOURCES = (PRODUCTS, IMAGES, PHOTOS)
@@ -28,7 +28,24 @@ class ImportReport:
         self.reasons: Counter[tuple[str, str]] = Counter()
         self.examples: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.placed_count = 0
+        self.names = {source: source for source in SOURCES}
+        self.remarks: list[str] = []
         self._write_row = write_row
+
+    def describe(self, source: str, name: str, remark: str) -> None:
+        """Keep the name of the file that was read, and what was unusual about its form."""
+        self.names[source] = name
+        if remark:
+            self._remark(source, remark)
+
+    def ignore_columns(self, source: str, names: Iterable[str]) -> None:
+        """Keep the columns of a file that were not read."""
+        if names := sorted(names):
+            self._remark(source, f"columns that were not read: {', '.join(names)}")
+
+    def _remark(self, source: str, remark: str) -> None:
+        self.remarks.append(f"{self.names[source]}: {remark}")
+        self._write_row([self.names[source], "", "", "remark", remark])
 
     def count(self, source: str, outcome: UpsertOutcome, number: int = 1) -> None:
         self.outcomes[source, outcome] += number
@@ -40,7 +57,7 @@ class ImportReport:
         if len(examples := self.examples[source, reason]) < EXAMPLE_COUNT:
             where = f"row {row}: " if row else ""
             examples.append(where + (detail or identity))
-        self._write_row([source, row or "", identity, reason, detail])
+        self._write_row([self.names[source], row or "", identity, reason, detail])
 
     @property
     def imported_count(self) -> int:
@@ -52,6 +69,8 @@ class ImportReport:
 
     def show(self, console: Console) -> None:
         console.print(self._counts())
+        for remark in self.remarks:
+            console.print(remark, soft_wrap=True, markup=False, highlight=False)
         if self.reasons:
             console.print(self._problems())
         for source in SOURCES:
@@ -63,7 +82,7 @@ class ImportReport:
         table = Table("", *(Column(name, justify="right") for name in names))
         for source in SOURCES:
             numbers = [self.totals[source], *(self.outcomes[source, outcome] for outcome in OUTCOMES)]
-            table.add_row(source, *(f"{number:,}" for number in numbers))
+            table.add_row(self.names[source], *(f"{number:,}" for number in numbers))
         return table
 
     def _problems(self) -> Table:
@@ -71,7 +90,9 @@ class ImportReport:
         for source in SOURCES:
             for (of_source, reason), number in self.reasons.most_common():
                 if of_source == source:
-                    table.add_row(source, reason, f"{number:,}", "\n".join(self.examples[source, reason]))
+                    table.add_row(
+                        self.names[source], reason, f"{number:,}", "\n".join(self.examples[source, reason])
+                    )
         return table
 
 

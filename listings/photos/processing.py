@@ -20,11 +20,11 @@ from PIL import Image, ImageCms, ImageOps
 
 from listings.errors import Invalid
 from listings.photos import jpeg_structure
-from listings.photos.header import Header, read_header
+from listings.photos.header import Header, other_format, read_header
 
 FOLDER = "photos"  # under MEDIA_ROOT
 BUILDING = ".building-"  # prefix of a file that is being written
-FORMATS = ("JPEG", "PNG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF")
 JPEG_QUALITY = 88
 WHITE = (255, 255, 255)
 MAXIMUM_PROFILE_BYTES = 4_000_000  # printing presses have colour profiles of 3 MB
@@ -92,7 +92,7 @@ def check(data: bytes, *, most_pixels: int | None = None) -> Header:
         raise BadPhoto("The JPEG has more scans or segments than any photo: save it anew and send that.")
     header = read_header(data)
     if header is None:
-        raise _no_image()
+        raise _no_image(other_format(data))
     most_pixels = min(most_pixels or limits.photo_maximum_pixels, limits.photo_maximum_pixels)
     _refuse_many_pixels(header.width, header.height, most_pixels)
     return header
@@ -184,8 +184,10 @@ def opened(data: bytes, *, most_pixels: int) -> Image.Image:
     return image
 
 
-def _no_image() -> BadPhoto:
-    return BadPhoto("The file is not a JPEG, PNG or WebP image, or it is damaged.")
+def _no_image(found: str | None = None) -> BadPhoto:
+    if found:
+        return BadPhoto(f"The file is {found}, not a JPEG, PNG, WebP or AVIF image.")
+    return BadPhoto("The file is not a JPEG, PNG, WebP or AVIF image, or it is damaged.")
 
 
 def _refuse_many_pixels(width: int, height: int, most_pixels: int) -> None:

@@ -33,7 +33,7 @@ class ClassifyWords(StrictSerializer):
 
 
 class ClassifyPhoto(ClassifyWords):
-    """A photo, with or without words: a JPEG, PNG or WebP file."""
+    """A photo, with or without words: a JPEG, PNG, WebP or AVIF file."""
 
     photo = serializers.FileField(required=False)
 
@@ -104,7 +104,7 @@ class SearchBody(Search):
 
 
 class SearchUpload(SearchBody):
-    """A JPEG, PNG or WebP file, words, or both."""
+    """A JPEG, PNG, WebP or AVIF file, words, or both."""
 
     photo = serializers.FileField(required=False)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
+from listings.values.currencies import NAMES, SIGNS
 from recommendations.query_parsing.spans import QuerySpan, is_apart
 
 # A number without a currency is a price only from these values on: smaller ones are ages and sizes.
@@ -16,18 +17,6 @@ SMALLEST_BARE_MAXIMUM = 20
 SMALLEST_BARE_MINIMUM = 100
 SMALLEST_BARE_RANGE = 60  # its higher end: 32-34 are sizes
 YEARS = range(1900, 2050)  # a range of years is none of prices
-
-# Signs and names of currencies by ISO code, as regular expressions. The code itself is always understood.
-SIGNS = {
-    **dict.fromkeys(("USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN"), r"\$"),
-    **{"GBP": "£", "EUR": "€", "JPY": "¥", "CNY": "¥", "INR": "₹", "TRY": "₺", "UAH": "₴", "ILS": "₪"},
-}
-NAMES = {
-    **dict.fromkeys(("USD", "CAD", "AUD", "NZD", "SGD", "HKD"), "dollars?|bucks?"),
-    **dict.fromkeys(("SEK", "NOK", "DKK"), "kr|kron(?:a|or|er|e)"),
-    **{"GBP": "pounds?|quid", "EUR": "euros?", "JPY": "yen", "CNY": "yuan", "INR": "rupees?|rs"},
-    **{"CHF": "francs?|fr", "PLN": "zł|zloty", "CZK": "kč|koruna", "TRY": "lira", "ZAR": "rand"},
-}
 
 AT_MOST = r"under|below|(?<!no )(?<!not )less than|up to|at most|not? more than|cheaper than"
 AT_LEAST = r"over|above|(?<!no )(?<!not )more than|at least|not? less than"

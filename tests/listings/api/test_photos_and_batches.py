@@ -97,7 +97,7 @@ class TestBatches:
     def test_each_row_of_a_batch_has_an_outcome_of_its_own(self, as_service):
         rows = [
             self.ROW,
-            self.ROW | {"external_id": "advert-2", "price": "free"},
+            self.ROW | {"external_id": "advert-2", "price": "$5"},
             self.ROW | {"external_id": "advert-3", "category": " / "},
             self.ROW,
             {},
@@ -113,8 +113,8 @@ class TestBatches:
         assert Listing.objects.get().external_id == "advert-1"
 
     def test_a_rejected_row_names_its_field_and_the_reason(self, as_service, db):
-        reason = self.put(as_service, self.ROW | {"price": "free"}).json()["results"][0]["reason"]
-        assert reason == "price: A valid number is required."
+        reason = self.put(as_service, self.ROW | {"price": "POA"}).json()["results"][0]["reason"]
+        assert reason == "price: This is no price: it names no price."
 
     def test_a_reason_is_the_path_of_the_field_and_a_sentence(self, as_service, db):
         photos = [

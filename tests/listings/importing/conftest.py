@@ -1,10 +1,11 @@
 """Fixtures: an export, and its import."""
 
 import csv
+from pathlib import Path
 
 import pytest
 
-from listings.importing import csv_import
+from listings.importing import adverts, listing_import
 from listings.importing.report import SOURCES, ImportReport, import_report
 from listings.models import Place
 from tests.listings.importing.exports import Export
@@ -23,11 +24,19 @@ def run(export, tmp_path, monkeypatch):
     """Import the export. Returns the report and the rows of its CSV file."""
     monkeypatch.setattr("listings.places._cities_of", lambda country: [])
 
-    def run_import(**options) -> ImportReport:
-        settings = {"maximum_price": 100_000, "country": "GB", "seller_count": 50} | options
+    def run_import(source: Path | None = None, **options) -> ImportReport:
+        settings = {
+            "maximum_price": 100_000,
+            "country": "GB",
+            "currency": "GBP",
+            "seller_count": 50,
+        } | options
         with import_report(tmp_path / "report.csv") as report:
-            csv_import.import_folder(
-                export.folder, csv_import.ImportOptions(**settings), report, csv_import.Progress()
+            listing_import.import_adverts(
+                source or export.folder,
+                adverts.ImportOptions(**settings),
+                report,
+                listing_import.Progress(),
             )
         report.rows = list(csv.DictReader((tmp_path / "report.csv").open()))
         assert all(report.adds_up(source) for source in SOURCES)

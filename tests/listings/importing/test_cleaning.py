@@ -1,7 +1,5 @@
 """Cleaning of exported adverts. All texts are invented."""
 
-from decimal import Decimal
-
 import pytest
 
 from listings.importing import cleaning
@@ -87,48 +85,6 @@ class TestPostedBy:
 
     def test_a_description_without_category_and_location_keeps_an_undated_posted_by_sentence(self):
         assert cleaning.clean_description("A bed. Posted by A in B.", "", "") == "A bed. Posted by A in B."
-
-
-class TestPrice:
-    @pytest.mark.parametrize(
-        ("text", "price"),
-        [
-            ("£1,200.00", "1200.00"),
-            ("£5", "5.00"),
-            (" £ 20.5 ", "20.50"),
-            ("1200", "1200.00"),
-            ("£1,234,567.00", "1234567.00"),
-            ("GBP 12", "12.00"),
-            ("12 €", "12.00"),
-            ("US$7", "7.00"),
-            ("Free", "0.00"),
-            ("0", "0.00"),
-        ],
-    )
-    def test_prices_are_read_exactly(self, text, price):
-        assert str(cleaning.clean_price(text)) == price
-        assert isinstance(cleaning.clean_price(text), Decimal)
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "",
-            "N/A",
-            "POA",
-            "-5",
-            "£1,20.00",
-            "12,5",
-            "1e5",
-            "NaN",
-            "Infinity",
-            "£5 each",
-            "9" * 30,
-            "£10-£20",
-        ],
-    )
-    def test_text_that_is_no_price_is_refused(self, text):
-        with pytest.raises(cleaning.UnreadablePrice):
-            cleaning.clean_price(text)
 
 
 class TestTheRest:

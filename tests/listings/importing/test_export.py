@@ -22,6 +22,7 @@ class TestExport:
             "price": "1200.00",
             "condition": "unknown",
             "category": SOFAS,
+            "place": "Bath, Somerset",
             "latitude": 51.38,
             "longitude": -2.36,
             "status": "active",

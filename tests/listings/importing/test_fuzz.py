@@ -9,10 +9,10 @@ from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listings.importing import csv_import
-from listings.importing.files import BadImport
+from listings.importing import adverts, listing_import
 from listings.importing.report import SOURCES, ImportReport, import_report
 from listings.models import Place
+from listings.row_files.rows import BadImport
 from tests.fuzzing import fuzz
 
 CATEGORY = "Home & Garden / Sofas"
@@ -21,10 +21,10 @@ CELLS = st.text(max_size=40) | st.sampled_from(
 )
 
 
-COLUMNS = sorted(csv_import.PRODUCT_COLUMNS)
+COLUMNS = ["category", "id", "location", "price", "product_description", "product_name"]
 
 
-OPTIONS = csv_import.ImportOptions(maximum_price=Decimal(100_000), country="GB", seller_count=50)
+OPTIONS = adverts.ImportOptions(Decimal(100_000), country="GB", currency="GBP", seller_count=50)
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ class TestTheImporter:
     @given(st.fixed_dictionaries(dict.fromkeys(COLUMNS, CELLS)))
     def test_random_cells_of_an_advert_make_a_listing_or_a_bad_row(self, cells):
         try:
-            row = csv_import.read_listing(cells, OPTIONS, {})
-        except csv_import.BadRow as bad:
+            row = adverts.read_listing(cells, OPTIONS, {})
+        except adverts.BadRow as bad:
             assert bad.reason
         else:
             assert row.title and row.category and 0 <= row.price <= OPTIONS.maximum_price
@@ -76,6 +76,6 @@ class TestTheImporter:
 
 def imported(folder: Path) -> ImportReport:
     with transaction.atomic(), import_report(folder / "report.csv") as report:
-        csv_import.import_folder(folder, OPTIONS, report, csv_import.Progress())
+        listing_import.import_adverts(folder, OPTIONS, report, listing_import.Progress())
         transaction.set_rollback(True)
     return report

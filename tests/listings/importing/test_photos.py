@@ -4,7 +4,7 @@ import pytest
 
 from listings.batches.listings import UpsertOutcome
 from listings.importing import files as importing_files
-from listings.importing.report import IMAGES, PRODUCTS
+from listings.importing.report import IMAGES, PHOTOS, PRODUCTS
 from listings.models import Listing, Photo
 from listings.photos import processing
 from tests.factories import picture
@@ -67,3 +67,31 @@ class TestPhotos:
         )
         run()
         assert sorted(names) == ["images_fb/i1.jpg", "images_fb/i2.jpg", "images_fb/i3.jpg"]
+
+
+class TestFiles:
+    def test_avif_and_jfif_are_photos_and_the_reason_of_heic_names_it(self, export, run):
+        heic = bytes(3) + b"\x18ftypheic" + bytes(8) + b"mif1"
+        export.images = {f"i{number}": ("a1", None) for number in range(4)} | {"I4": ("a1", None)}
+        export.write(zipped=False)
+        files = {"i0.avif": picture(image_format="AVIF"), "i1.jfif": picture("red"), "i2.heic": heic}
+        files |= {"i3.gif": picture("blue", image_format="GIF"), "i4.jpg": picture("green")}
+        for name, data in files.items():
+            (export.folder / "images_fb" / name).write_bytes(data)
+        report = run()
+        assert counts(report, IMAGES) == {UpsertOutcome.CREATED: 3, UpsertOutcome.REJECTED: 2}
+        details = {row["id"]: row["detail"] for row in report.rows}
+        assert "HEIC" in details["i2"] and "GIF" in details["i3"]
+
+    def test_a_file_is_found_by_an_id_that_is_its_name(self, export, run):
+        export.images = {"p1.jpg": ("a1", None)}
+        export.write(zipped=False)
+        (export.folder / "images_fb" / "p1.jpg").write_bytes(picture())
+        assert counts(run(), IMAGES) == {UpsertOutcome.CREATED: 1}
+
+    def test_every_file_beside_the_photos_is_accounted_for(self, export, run):
+        export.write(zipped=False)
+        (export.folder / "images_fb" / "notes.txt").write_text("x")
+        (export.folder / "images_fb" / "more").mkdir()
+        (export.folder / "images_fb" / "more" / "i1.jpg").write_bytes(picture("red"))
+        assert run().totals[PHOTOS] == 5

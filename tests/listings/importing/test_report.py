@@ -57,4 +57,7 @@ class TestTheCommand:
         out, report = io.StringIO(), tmp_path / "problems.csv"
         call_command("import_listings", export.folder, report=report, stdout=out)
         assert "unreadable price" in out.getvalue() and "do not add up" not in out.getvalue()
-        assert report.read_text().splitlines()[1] == "Products.csv,2,a1,unreadable price,'POA'"
+        assert (
+            report.read_text().splitlines()[1]
+            == "Products.csv,2,a1,unreadable price,'POA': it names no price"
+        )

@@ -28,9 +28,10 @@ def lossless_webp(width: int, height: int) -> bytes:
         (encoded(picture((91, 60)), "PNG"), "PNG"),
         (encoded(picture((91, 60)), "WEBP"), "WEBP"),
         (encoded(picture((91, 60)), "WEBP", lossless=True), "WEBP"),
+        (encoded(picture((91, 60)), "AVIF"), "AVIF"),
         (encoded(picture((91, 60), "RGBA"), "WEBP", exif=b"Exif\0\0" + bytes(20)), "WEBP"),
     ],
-    ids=["jpeg", "progressive", "mpo", "png", "webp", "lossless", "extended"],
+    ids=["jpeg", "progressive", "mpo", "png", "webp", "lossless", "avif", "extended"],
 )
 def test_a_header_tells_format_and_size(data, image_format):
     assert read_header(data) == Header(image_format, 91, 60)

@@ -40,7 +40,7 @@ class TestPublishing:
         [
             ({"price": "much"}, "price"),
             ({"category": "Nothing / Of That Kind"}, "There is no category"),
-            ({"photos": [upload(b"no photo")]}, "is not a JPEG, PNG or WebP image"),
+            ({"photos": [upload(b"no photo")]}, "is not a JPEG, PNG, WebP or AVIF image"),
         ],
     )
     def test_what_is_wrong_is_said_beside_what_was_written(self, alices_browser, chairs, change, said):

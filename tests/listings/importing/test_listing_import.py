@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from django.core.management import CommandError, call_command
 
 from listings.batches.listings import UpsertOutcome
-from listings.importing import csv_import
-from listings.importing import files as importing_files
-from listings.importing.files import BadImport
+from listings.importing import listing_import
 from listings.importing.report import IMAGES, PRODUCTS
 from listings.models import Actor, Listing, Photo, Place
 from listings.photos import processing
+from listings.row_files import csv_files, reading
+from listings.row_files.rows import BadImport
 from recommendations.models.catalogue_changes import CatalogueChange
 from recommendations.models.embeddings import EmbeddingJob
 from tests.factories import picture
@@ -123,15 +125,15 @@ class TestStreaming:
     def test_a_chunk_of_adverts_is_written_before_the_next_is_read(self, export, run, monkeypatch):
         export.adverts = [advert(f"a{number}") for number in range(9)]
         export.write()
-        monkeypatch.setattr(csv_import, "CHUNK_ROWS", 3)
+        monkeypatch.setattr(listing_import, "CHUNK_ROWS", 3)
         seen = []
 
-        def watched(path: Path, columns: frozenset[str]) -> Iterator:
-            for row in importing_files.read_rows(path, columns):
+        def watched(path: Path, dialect: csv_files.Dialect) -> Iterator:
+            for row in csv_files.read_csv(path, dialect):
                 seen.append((path.name, row.number, Listing.objects.count()))
                 yield row
 
-        monkeypatch.setattr(csv_import, "read_rows", watched)
+        monkeypatch.setattr(reading, "read_csv", watched)
         run()
         last_pass = [count for name, _, count in seen if name == "Products.csv"][9:]
         assert last_pass == [0, 0, 0, 3, 3, 3, 6, 6, 6]
@@ -142,8 +144,6 @@ class TestTheCommand:
         ("spoil", "message"),
         [
             (lambda folder: (folder / "Products.csv").unlink(), "Products.csv cannot be read"),
-            (lambda folder: (folder / "Images.csv").unlink(), "Images.csv cannot be read"),
-            (lambda folder: (folder / "images_fb.zip").unlink(), "has no photos"),
             (lambda folder: (folder / "images_fb.zip").write_bytes(b"junk"), "cannot be read as a zip file"),
             (lambda folder: (folder / "Products.csv").write_text("id,price\n"), "has no column"),
             (lambda folder: (folder / "Images.csv").write_text(""), "has no column"),
@@ -160,7 +160,7 @@ class TestTheCommand:
         assert not Listing.objects.exists()
 
     def test_import_listings_refuses_a_missing_folder_in_one_line(self, tmp_path):
-        with pytest.raises(CommandError, match="is not a folder"):
+        with pytest.raises(CommandError, match="is neither a folder nor a file"):
             call_command("import_listings", tmp_path / "nowhere")
 
     def test_a_missing_source_file_raises_bad_import(self, export, run):
@@ -168,3 +168,79 @@ class TestTheCommand:
         (export.folder / "Products.csv").unlink()
         with pytest.raises(BadImport):
             run()
+
+
+class TestOtherFiles:
+    def write(self, folder: Path, name: str, *lines: str) -> Path:
+        (folder / name).write_text("\n".join(lines))
+        return folder / name
+
+    def test_a_folder_without_photos_is_imported(self, export, run):
+        self.write(
+            export.folder, "Products.csv", "id;title;category;price", "1;Sofa;Home;1.200,00", "2;Bed;Home;5"
+        )
+        report = run()
+        assert counts(report, PRODUCTS) == {UpsertOutcome.CREATED: 2}
+        assert str(Listing.objects.get(external_id="1").price) == "1200.00"
+        assert report.remarks == ["Products.csv: read as UTF-8, semicolons between fields"]
+
+    def test_images_without_a_folder_of_photos_are_reported(self, export, run):
+        export.write()
+        (export.folder / "images_fb.zip").unlink()
+        assert counts(run(), IMAGES) == {UpsertOutcome.REJECTED: 3}
+
+    def test_columns_that_were_not_read_are_named(self, export, run):
+        file = self.write(
+            export.folder, "a.csv", "id,title,category,price,colour,Shop", "1,Sofa,Home,5,red,x"
+        )
+        assert run(file).remarks == ["a.csv: columns that were not read: colour, shop"]
+        assert ("a.csv", "remark") in {(row["file"], row["reason"]) for row in run(file).rows}
+
+    def test_columns_may_have_other_names(self, export, run):
+        file = self.write(export.folder, "a.csv", "nr,headline,category,price", "1,Sofa,Home,5")
+        with pytest.raises(BadImport, match="--column external_id="):
+            run(file)
+        run(file, columns={"external_id": "nr", "title": "headline"})
+        assert Listing.objects.get().title == "Sofa"
+
+    def test_a_named_seller_is_kept_and_moves_a_listing(self, export, run):
+        header = "id,title,category,price,seller"
+        run(self.write(export.folder, "a.csv", header, "1,Sofa,Home,5,alice", "2,Bed,Home,5,"))
+        run(self.write(export.folder, "a.csv", header, "1,Sofa,Home,5,bob", "2,Bed,Home,5,"))
+        assert Listing.objects.get(external_id="1").seller.external_id == "bob"
+
+    def test_what_a_file_lacks_stays_in_a_listing(self, export, run):
+        header = "id,title,category,price,condition,description"
+        run(self.write(export.folder, "a.csv", header, "1,Sofa,Home,5,good,Blue"))
+        run(self.write(export.folder, "a.csv", "id,title,category,price", "1,Sofa,Home,6"))
+        listing = Listing.objects.get()
+        assert (str(listing.price), listing.condition, listing.description) == ("6.00", "good", "Blue")
+
+    def test_an_export_is_imported_again_unchanged(self, export, run, tmp_path):
+        export.write()
+        run()
+        Listing.objects.filter(external_id="a2").update(condition="good", status="reserved", source_version=3)
+        call_command("export_listings", output=tmp_path / "all.jsonl")
+        assert counts(run(tmp_path / "all.jsonl"), PRODUCTS) == {UpsertOutcome.UNCHANGED: 3}
+        Listing.objects.all().delete()
+        assert counts(run(tmp_path / "all.jsonl"), PRODUCTS) == {UpsertOutcome.CREATED: 3}
+        listing = Listing.objects.get(external_id="a2")
+        assert (listing.condition, listing.status, listing.source_version) == ("good", "reserved", 3)
+        assert str(listing.place) == "Bath, Somerset"
+
+    def test_a_broken_line_of_json_costs_itself(self, export, run):
+        good = '{"external_id": %d, "title": "Sofa", "category": "Home", "price": 5.10, "seller": "alice"}'
+        report = run(
+            self.write(export.folder, "a.jsonl", good % 9001001, '{"external_id": 2', good % (2**60 + 1))
+        )
+        assert counts(report, PRODUCTS) == {UpsertOutcome.CREATED: 2, UpsertOutcome.REJECTED: 1}
+        assert Listing.objects.filter(external_id__in=["9001001", str(2**60 + 1)], price="5.10").count() == 2
+
+    def test_a_parquet_file_is_imported(self, export, run):
+        rows = [
+            {"id": 2**60 + 1, "title": "Sofa", "category": "Home", "price": 19.99, "lat": 51.5, "lon": -0.1}
+        ]
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), export.folder / "a.parquet")
+        run(export.folder / "a.parquet")
+        listing = Listing.objects.get(external_id=str(2**60 + 1))
+        assert (str(listing.price), listing.latitude) == ("19.99", 51.5)
