@@ -1,10 +1,32 @@
-"""Admin pages of credentials and of the staff access log. A key's secret is shown once."""
+"""Admin pages of accounts, credentials and the staff access log. A key's secret is shown once."""
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
+from listings.admin.base import StaffAdmin
 from marketplace.models import PersonToken, Scope, ServiceKey, StaffAccess
+
+admin.site.unregister([User, Group])
+
+
+@admin.register(User)
+class StaffUserAdmin(UserAdmin, StaffAdmin):
+    """Django's page of accounts, with the fields of the other pages."""
+
+    if apps.is_installed("unfold"):
+        from unfold import forms as styled
+
+        form, add_form = styled.UserChangeForm, styled.UserCreationForm
+        change_password_form = styled.AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class StaffGroupAdmin(GroupAdmin, StaffAdmin):
+    """Django's page of groups, with the fields of the other pages."""
 
 
 class ServiceKeyForm(forms.ModelForm):
@@ -16,7 +38,7 @@ class ServiceKeyForm(forms.ModelForm):
 
 
 @admin.register(ServiceKey)
-class ServiceKeyAdmin(admin.ModelAdmin):
+class ServiceKeyAdmin(StaffAdmin):
     form = ServiceKeyForm
     list_display = ("name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
     actions = ("revoke",)
@@ -46,7 +68,7 @@ class ReadOnly:
 
 
 @admin.register(PersonToken)
-class PersonTokenAdmin(ReadOnly, admin.ModelAdmin):
+class PersonTokenAdmin(ReadOnly, StaffAdmin):
     """Tokens are created by logging in. Deleting one revokes it."""
 
     list_display = ("token_key", "user", "scopes", "created", "expiry", "last_used_at")
@@ -57,7 +79,7 @@ class PersonTokenAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(StaffAccess)
-class StaffAccessAdmin(ReadOnly, admin.ModelAdmin):
+class StaffAccessAdmin(ReadOnly, StaffAdmin):
     """Log of requests that staff made on behalf of an actor."""
 
     list_display = ("at", "by", "whose", "what")

@@ -1,6 +1,7 @@
 """Django settings, derived from marketplace/environment.py."""
 
 import contextlib
+import importlib.util
 import logging
 import secrets
 import tempfile
@@ -12,6 +13,7 @@ import dj_database_url
 from marketplace.configuration.environment import ROOT, BadEnvironment, Environment, read_environment
 from marketplace.monitoring.logs import logging_settings
 from marketplace.servers import embedded
+from marketplace.staff.theme import UNFOLD as UNFOLD
 
 ENVIRONMENT: Environment = read_environment()
 BASE_DIR = ROOT
@@ -68,8 +70,12 @@ DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
 CSRF_TRUSTED_ORIGINS = ENVIRONMENT.csrf_trusted_origins
 
+# Where it is missing, the admin is Django's own.
+HAS_UNFOLD = importlib.util.find_spec("unfold") is not None
+
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    *(["unfold.apps.BasicAppConfig"] if HAS_UNFOLD else []),  # before the admin, whose templates it replaces
+    "marketplace.staff.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -35,6 +35,3 @@ handler400 = "marketplace.web.errors.bad_request"
 handler403 = "marketplace.web.errors.forbidden"
 handler404 = "marketplace.web.errors.not_found"
 handler500 = "marketplace.web.errors.server_error"
-
-admin.site.site_header = admin.site.site_title = "Marketplace"
-admin.site.index_title = "Catalogue and recommendations"

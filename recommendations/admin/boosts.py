@@ -6,6 +6,7 @@ from django.db.models.query import QuerySet
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
+from listings.admin.base import StaffAdmin
 from recommendations.models.boosts import Boost, BoostChange
 from recommendations.ranking import boosts
 
@@ -42,7 +43,7 @@ class TargetFilter(admin.SimpleListFilter):
         return queryset.filter(**{f"{chosen}__isnull": False}) if is_choice else queryset
 
 
-class BaseBoostAdmin(admin.ModelAdmin):
+class BaseBoostAdmin(StaffAdmin):
     """Admin of boosts. Every change goes through boosts.py, which writes the history."""
 
     list_display = ("target", "kind", "factor", "starts_at", "ends_at", "state", "note", "created_by")
@@ -68,7 +69,7 @@ class BaseBoostAdmin(admin.ModelAdmin):
                 "description": "Exactly one of the three. Feeds follow within a second or two.",
             },
         ),
-        (None, {"fields": ("factor", ("starts_at", "ends_at"), "note")}),
+        (None, {"fields": ("factor", "starts_at", "ends_at", "note")}),
         ("History", {"fields": ("created_by", "created_at", "changes")}),
     )
 
@@ -100,7 +101,7 @@ class BaseBoostAdmin(admin.ModelAdmin):
             self.delete_model(request, boost)
 
 
-class BaseBoostChangeAdmin(admin.ModelAdmin):
+class BaseBoostChangeAdmin(StaffAdmin):
     """Admin of the history of all boosts, including deleted ones."""
 
     list_display = ("at", "by", "action", "boost_id", "difference")

@@ -45,9 +45,9 @@ class PhotoCopiesMixin(admin.ModelAdmin):
         names = super().get_readonly_fields(request, obj)
         return (*names, "shown_elsewhere") if obj else names
 
-    @admin.display(description="Photo used before", boolean=True, ordering="used_before")
-    def is_used_before(self, listing: Listing) -> bool:
-        return listing.used_before  # type: ignore[attr-defined]  # by with_used_before
+    @admin.display(description="Photo used before", ordering="used_before")
+    def is_used_before(self, listing: Listing) -> str:
+        return "⚠ yes" if listing.used_before else "—"  # type: ignore[attr-defined]  # by with_used_before
 
     @admin.display(description="Photos shown elsewhere")
     def shown_elsewhere(self, listing: Listing) -> str:

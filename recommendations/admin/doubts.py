@@ -3,11 +3,12 @@
 from django.contrib import admin, messages
 from django.utils import timezone
 
+from listings.admin.base import StaffAdmin
 from recommendations.models.doubts import Doubt
 from recommendations.trust import detection
 
 
-class BaseDoubtAdmin(admin.ModelAdmin):
+class BaseDoubtAdmin(StaffAdmin):
     """Admin of doubts. The system detects them; staff uphold or release them."""
 
     list_display = ("actor", "reason", "share", "evidence", "found_at", "decision", "decided_by")

@@ -8,6 +8,7 @@ from django.db.models.query import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.utils.html import format_html, format_html_join
 
+from listings.admin.base import StackedInline, StaffAdmin
 from recommendations.admin.boosts import StateFilter
 from recommendations.feed import experiments
 from recommendations.feed.experiments import NotRunnable
@@ -29,6 +30,9 @@ class VariantsFormSet(BaseInlineFormSet):
         # The stubs lack _should_delete_form.
         is_deleted = self._should_delete_form  # type: ignore[attr-defined]
         kept = [form for form in self.forms if not (self.can_delete and is_deleted(form))]
+        # A stacked form shows the errors of its fields alone.
+        if wrong := [error for form in kept for error in form.non_field_errors()]:
+            raise forms.ValidationError(wrong)
         names = [form.cleaned_data["name"] for form in kept if getattr(form, "cleaned_data", {}).get("name")]
         if self.instance.has_begun and not any(self.errors):
             try:
@@ -37,7 +41,7 @@ class VariantsFormSet(BaseInlineFormSet):
                 raise forms.ValidationError(error.detail) from None
 
 
-class VariantInline(admin.StackedInline):
+class VariantInline(StackedInline):
     model = Variant
     formset = VariantsFormSet
     extra = 0
@@ -66,7 +70,7 @@ class VariantInline(admin.StackedInline):
         return super().has_delete_permission(request, obj) and not _has_begun(obj)
 
 
-class BaseExperimentAdmin(admin.ModelAdmin):
+class BaseExperimentAdmin(StaffAdmin):
     """Admin of experiments. A started experiment can only be prolonged, widened and stopped."""
 
     list_display = ("name", "status", "share", "starts_at", "ends_at", "divided")
@@ -75,7 +79,7 @@ class BaseExperimentAdmin(admin.ModelAdmin):
     ordering = ("-starts_at", "-pk")
     inlines = (VariantInline,)
     readonly_fields = ("report",)
-    fields = ("name", "status", ("starts_at", "ends_at"), "share", "salt", "report")
+    fields = ("name", "status", "starts_at", "ends_at", "share", "salt", "report")
 
     def get_queryset(self, request) -> QuerySet[Experiment]:
         return super().get_queryset(request).prefetch_related("variants")

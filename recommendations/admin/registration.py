@@ -3,7 +3,8 @@
 from django.contrib import admin, messages
 from django.utils import timezone
 
-from listings.admin import ListingAdmin, may_change
+from listings.admin.base import StaffAdmin, may_change
+from listings.admin.catalogue import ListingAdmin
 from listings.models import Listing
 from recommendations.admin.access_log import AccessLogMixin
 from recommendations.admin.boosts import BaseBoostAdmin, BaseBoostChangeAdmin
@@ -23,7 +24,7 @@ from recommendations.models.slates import Slate
 from recommendations.models.trained_models import TrainedModel
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(StaffAdmin):
     """Admin of rows that only the system writes."""
 
     show_full_result_count = False
@@ -85,7 +86,7 @@ class BoostAdmin(BaseBoostAdmin):
 
 
 @admin.register(SynonymGroup)
-class SynonymGroupAdmin(admin.ModelAdmin):
+class SynonymGroupAdmin(StaffAdmin):
     """Synonyms of search words. Searches follow within a second or two."""
 
     list_display = ("words", "narrower", "is_active", "is_shipped")

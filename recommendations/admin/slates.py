@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 
+from listings.admin.base import StaffAdmin
 from recommendations.admin.copies import link_to
 from recommendations.models.slates import Slate
 from recommendations.slates.audit import AuditedPlace, audit_slate
@@ -10,7 +11,7 @@ from recommendations.slates.audit import AuditedPlace, audit_slate
 TABLE_HEAD = ("place", "listing", "status", "reason", "propensity")
 
 
-class BaseSlateAdmin(admin.ModelAdmin):
+class BaseSlateAdmin(StaffAdmin):
     """Admin of slates. The page of a slate shows its listings in order."""
 
     list_display = ("created_at", "surface", "actor", "length", "id")

@@ -1,5 +1,6 @@
 """The catalogue's admin pages, through HTTP."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -246,8 +247,13 @@ class TestTheRest:
         assert browser.get(f"/admin/listings/{model}/").status_code == 200
         assert browser.get(f"/admin/listings/{model}/", {"q": "a"}).status_code == 200
 
-    def test_staff_can_edit_an_actor(self, browser, bob):
+    def test_staff_can_edit_an_actor_but_not_their_id(self, browser, bob):
         url = reverse("admin:listings_actor_change", args=[bob.pk])
         assert browser.get(url).status_code == 200
-        browser.post(url, {"external_id": "robert", "kind": "member", "user": "", "merged_into": ""})
-        assert Actor.objects.get(pk=bob.pk).external_id == "robert"
+        browser.post(url, {"external_id": "robert", "kind": "visitor", "user": "", "merged_into": ""})
+        after = Actor.objects.get(pk=bob.pk)
+        assert (after.external_id, after.kind) == ("bob", "visitor")
+
+    def test_times_in_lists_are_relative_with_the_exact_one_on_hover(self, browser, sofa):
+        page = browser.get("/admin/listings/listing/").content.decode()
+        assert re.search(r'<time datetime="20[^"]+" title="20[^"]+">(now|[^<]+ ago)</time>', page)

@@ -38,7 +38,7 @@ class TestWhatIsTold:
 
     @pytest.mark.parametrize("path", ["/api/v1/listings/", "/admin/listings/listing/"])
     def test_a_500_shows_nothing_of_the_error_to_the_client(self, admin_client, broken, monkeypatch, path):
-        monkeypatch.setattr("listings.admin.ListingAdmin.get_queryset", lambda *_: 1 / 0)
+        monkeypatch.setattr("listings.admin.catalogue.ListingAdmin.get_queryset", lambda *_: 1 / 0)
         admin_client.raise_request_exception = False
         response = admin_client.get(path)
         assert response.status_code == response.json()["status"] == 500

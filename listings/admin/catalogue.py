@@ -8,14 +8,13 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import display
-from django.contrib.auth import get_permission_codename
 from django.db import transaction
-from django.db.models import Model
 from django.http import HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from listings import announcing, photo_services, services
+from listings.admin.base import StaffAdmin, may_change
 from listings.errors import DomainError
 from listings.models import Actor, Category, Listing, Photo, PhotoSource, Place, Writer
 from listings.photos import processing
@@ -52,12 +51,7 @@ class ListingForm(forms.ModelForm):
             raise forms.ValidationError(error.detail) from None
 
 
-def may_change(request, model: type[Model]) -> bool:
-    """Whether the user has Django's change permission, for actions on models whose forms are read-only."""
-    return request.user.has_perm(f"{model._meta.app_label}.{get_permission_codename('change', model._meta)}")
-
-
-class PlainRefusals(admin.ModelAdmin):
+class PlainRefusals(StaffAdmin):
     """Base of an admin that saves through services: a DomainError becomes a message."""
 
     def changeform_view(self, request, *arguments, **options):
@@ -177,7 +171,7 @@ def _image(photo: Photo, height: int) -> str:
 
 
 @admin.register(PhotoSource)
-class PhotoSourceAdmin(admin.ModelAdmin):
+class PhotoSourceAdmin(StaffAdmin):
     """Photos that services submitted as URLs."""
 
     list_display = ("external_id", "listing", "url", "attempts", "try_after", "fetched_at", "last_error")
@@ -204,7 +198,7 @@ class PhotoSourceAdmin(admin.ModelAdmin):
 
 
 @admin.register(Actor)
-class ActorAdmin(admin.ModelAdmin):
+class ActorAdmin(StaffAdmin):
     list_display = ("external_id", "kind", "user", "merged_into", "created_at")
     list_filter = ("kind",)
     list_select_related = ("user", "merged_into")
@@ -212,6 +206,10 @@ class ActorAdmin(admin.ModelAdmin):
     ordering = ("-pk",)
     autocomplete_fields = ("user", "merged_into")
     show_full_result_count = False
+
+    def get_readonly_fields(self, request, obj=None):
+        """The id is the marketplace's: its events, and its next requests, name the actor by it."""
+        return ("external_id",) if obj else ()
 
 
 @admin.register(Category)
@@ -234,7 +232,7 @@ class CategoryAdmin(PlainRefusals):
 
 
 @admin.register(Place)
-class PlaceAdmin(admin.ModelAdmin):
+class PlaceAdmin(StaffAdmin):
     list_display = ("name", "county", "country", "population", "latitude", "longitude")
     list_filter = ("country",)
     search_fields = ("name", "county")
