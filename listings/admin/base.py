@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.contrib.admin import display
 from django.contrib.auth import get_permission_codename
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import FieldDoesNotExist
@@ -58,6 +59,4 @@ def _column_of_moments(field: models.DateTimeField) -> Callable[[models.Model], 
         return moment(getattr(row, field.name))
 
     column.__name__ = field.name  # the class of its cells
-    column.short_description = field.verbose_name  # type: ignore[attr-defined]  # read by Django
-    column.admin_order_field = field.name  # type: ignore[attr-defined]
-    return column
+    return display(column, description=field.verbose_name, ordering=field.name)
