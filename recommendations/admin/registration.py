@@ -4,14 +4,17 @@ from django.contrib import admin, messages
 from django.utils import timezone
 
 from listings.admin.base import StaffAdmin, may_change
-from listings.admin.catalogue import ListingAdmin
-from listings.models import Listing
+from listings.admin.catalogue import ActorAdmin, ListingAdmin
+from listings.models import Actor, Listing
 from recommendations.admin.access_log import AccessLogMixin
 from recommendations.admin.boosts import BaseBoostAdmin, BaseBoostChangeAdmin
 from recommendations.admin.categories import CategorySuggestionMixin
 from recommendations.admin.copies import PhotoCopiesMixin, link_to, thumbnail_pair
 from recommendations.admin.doubts import BaseDoubtAdmin
 from recommendations.admin.experiments import BaseExperimentAdmin
+from recommendations.admin.pages.actors import ActorPagesMixin
+from recommendations.admin.pages.listings import ListingPagesMixin
+from recommendations.admin.pages.slates import SlatePagesMixin
 from recommendations.admin.slates import BaseSlateAdmin
 from recommendations.indexing import embedding_jobs, wakeup
 from recommendations.models.boosts import Boost, BoostChange, SynonymGroup
@@ -39,11 +42,16 @@ class ReadOnlyAdmin(StaffAdmin):
         return False
 
 
-admin.site.unregister(Listing)
+admin.site.unregister([Actor, Listing])
+
+
+@admin.register(Actor)
+class RecommendedActorAdmin(ActorPagesMixin, ActorAdmin):
+    """The catalogue's admin of actors, with their events, taste and feed."""
 
 
 @admin.register(Listing)
-class RecommendedListingAdmin(CategorySuggestionMixin, PhotoCopiesMixin, ListingAdmin):
+class RecommendedListingAdmin(ListingPagesMixin, CategorySuggestionMixin, PhotoCopiesMixin, ListingAdmin):
     """The catalogue's admin of listings, with category suggestions, photo copies and an embedding action."""
 
     actions = (*ListingAdmin.actions, "embed_again")  # type: ignore[assignment]  # one more than there
@@ -74,7 +82,7 @@ class ParkedInteractionAdmin(AccessLogMixin, ReadOnlyAdmin):
 
 
 @admin.register(Slate)
-class SlateAdmin(AccessLogMixin, BaseSlateAdmin, ReadOnlyAdmin):
+class SlateAdmin(SlatePagesMixin, AccessLogMixin, BaseSlateAdmin, ReadOnlyAdmin):
     """Slates: the listings offered, with their reasons."""
 
     looks = "slates"

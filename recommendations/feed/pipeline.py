@@ -85,7 +85,7 @@ class FeedContext:
 
         A listing with the photo of another seller is left out where that seller's is among them.
         """
-        found = self._gathered
+        found = self.gathered
         if not self._recorded_copies:
             return found
         kept = ~photo_duplicates.foreign_copies(self.snapshot, found.rows, self._recorded_copies)
@@ -95,10 +95,11 @@ class FeedContext:
     def _recorded_copies(self) -> list[photo_duplicates.RecordedCopy]:
         if not self.folds_copies:
             return []
-        return photo_duplicates.recorded_copies(self.snapshot, self._gathered.rows)
+        return photo_duplicates.recorded_copies(self.snapshot, self.gathered.rows)
 
     @cached_property
-    def _gathered(self) -> Candidates:
+    def gathered(self) -> Candidates:
+        """The candidates before copies of photos are left out."""
         return gather(
             self.snapshot,
             self.profile,
@@ -201,7 +202,7 @@ def build_feed(
     except ReplicaNotReady:
         return fallback.build_fallback(actor=actor, filters=filters, limit=limit, now=now)
     assignment = experiments.assignment(actor, now)
-    context = _read_context(snapshot, actor, filters, assignment.parameters, now)
+    context = read_context(snapshot, actor, filters, assignment.parameters, now)
     seed = secrets.randbelow(SEEDS) if seed is None else seed
     explored = context.explored(np.random.default_rng(seed))
     rows = context.ranked.rows
@@ -216,7 +217,7 @@ def build_feed(
     return _page(order, slate, explained_by=(snapshot, context.profile), actor=actor, limit=limit, now=now)
 
 
-def _read_context(
+def read_context(
     snapshot: CatalogueSnapshot,
     actor: Actor | None,
     filters: Filters,

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from listings.errors import Missing
 from listings.models import Listing
+from listings.queries import with_details
 from ml.arrays import ShapeError
 from recommendations.models.slates import Slate
 from recommendations.models.trained_models import TrainedModel
@@ -51,7 +52,7 @@ def audit_slate(slate_id: str) -> SlateAudit:
 
 
 def _places(slate: Slate) -> tuple[list[AuditedPlace], list[str]]:
-    listings = Listing.objects.in_bulk(slate.listing_ids)
+    listings = with_details(Listing.objects.all()).in_bulk(slate.listing_ids)
     features, gone = _features(slate)
     propensities = None
     try:
