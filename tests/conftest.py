@@ -149,7 +149,7 @@ def weights_file(tmp_path_factory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from ml.vision.torchvision_operators import declare_missing_operators
+    from ml.vision.classifiers import declare_missing_operators
 
     declare_missing_operators()
     from torchvision import models

@@ -62,12 +62,14 @@ class Environment(RateLimits):
         description="`redis://...`, `rediss://...` or `unix://...`. Its own Redis is started when not set.",
     )
     image_backbone: str = Field(
-        "resnet50", description="The torchvision classifier whose penultimate layer describes a photo."
+        "efficientnet_lite2",
+        description="The classifier whose inner layers describe a photo: efficientnet_lite2 with the weights "
+        "of its package, any of torchvision, or drawn.",
     )
     image_weights: Path | None = Field(
         None,
-        description="A safetensors or state-dict file for it. When not set: torchvision's download, "
-        "else a small backbone trained on drawn photos.",
+        description="A safetensors or state-dict file for it. When not set: its package's, or torchvision's "
+        "download.",
     )
     text_encoder: Literal["minilm", "ngrams"] = Field(
         "minilm",

@@ -81,7 +81,7 @@ class SentenceEncoder:
         """Load the model from its wheel. Raises TextEncoderError if it is missing or its digest is wrong."""
         folder = _minilm_folder()
         _require_digest(folder / "model.safetensors")
-        from ml.vision.torchvision_operators import declare_missing_operators
+        from ml.vision.classifiers import declare_missing_operators
 
         declare_missing_operators()  # transformers imports torchvision
         from sentence_transformers import SentenceTransformer

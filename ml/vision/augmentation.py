@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ml.vision.backbone import DEVIATION, MEAN
+from ml.vision.classifiers import DEVIATION, MEAN
 
 LEAST_AREA, GREATEST_ASPECT = 0.35, 4 / 3  # of a crop: share of the photo's area, width to height
 JITTER = 0.3  # brightness, contrast and saturation times 0.7 to 1.3; hue stays, since it separates categories

@@ -1,4 +1,4 @@
-"""Feature extraction from photos by a frozen torchvision classifier."""
+"""Feature extraction from photos by a frozen classifier."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -11,23 +11,26 @@ from torch import Tensor, nn
 
 from ml.arrays import Matrix
 from ml.vision.class_concepts import ClassificationLayer
+from ml.vision.classifiers import (
+    DEVIATION,
+    MEAN,
+    build_classifier,
+    class_names,
+    fold_batch_norms,
+    last_linear_of,
+)
 from ml.vision.image_decoding import Photo, open_photos, square_pixels
 from ml.vision.weights import (
     FETCH_TIMEOUT_S,
     BackboneWeights,
-    BadBackbone,
     WeightsError,
-    class_names,
     find_weights,
-    models,
 )
 
-MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # of ImageNet, by channel, in [0, 1]
-DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 BATCH_SIZE = 32
 RECIPE = "stages-1"  # change it whenever the same photo would get other features
 STAGE_COUNT = 2
-STAGE_PROBE_SIZE = 224  # pixels: large enough for every classifier of torchvision to end with maps
+STAGE_PROBE_SIZE = 224  # pixels: large enough for every classifier to end with maps
 
 
 class Backbone:
@@ -46,7 +49,7 @@ class Backbone:
         self.input_size = weights.input_size
         self.version = f"{weights.name}-{weights.digest[:12]}-{RECIPE}"
         self._dtype = fastest_dtype()
-        self._model = model.eval().to(self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model = fold_batch_norms(model.eval()).to(self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._stages = _StageMeans(
             self._model, torch.zeros(1, 3, STAGE_PROBE_SIZE, STAGE_PROBE_SIZE, dtype=self._dtype)
         )
@@ -124,7 +127,7 @@ def load_backbone(
 
 def headless(weights: BackboneWeights) -> tuple[nn.Module, int]:
     """The classifier without its last linear layer, and the number of inputs that this layer had."""
-    last = _last_linear_of(weights.name)
+    last = last_linear_of(weights.name)
     head = weights.state.get(f"{last}.weight")
     model = build_classifier(weights.name, 1000 if head is None else len(head))
     _load(model, weights)
@@ -134,34 +137,12 @@ def headless(weights: BackboneWeights) -> tuple[nn.Module, int]:
 
 
 def _classes(weights: BackboneWeights) -> ClassificationLayer | None:
-    last, names = _last_linear_of(weights.name), class_names(weights.name)
+    last, names = last_linear_of(weights.name), class_names(weights.name)
     weight = weights.state.get(f"{last}.weight")
     if weight is None or len(weight) != len(names):
         return None
     bias = weights.state.get(f"{last}.bias", torch.zeros(len(names)))
     return ClassificationLayer(names, weight.float().numpy(), bias.float().numpy())
-
-
-def build_classifier(name: str, class_count: int) -> nn.Module:
-    """An untrained torchvision classifier."""
-    return models.get_model(name, weights=None, num_classes=class_count)
-
-
-def last_linear(model: nn.Module, name: str) -> str:
-    """Path of the classifier's last linear layer.   Raises BadBackbone when there is none."""
-    linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
-    if not linear:
-        raise BadBackbone(
-            f"{name} does not end in a linear layer; accepted: classifiers that do, like resnet50"
-        )
-    return linear[-1]
-
-
-@functools.cache
-def _last_linear_of(name: str) -> str:
-    """Path of the last linear layer of the classifier of that name; see `last_linear`."""
-    with torch.device("meta"):  # the structure alone, without allocating weights
-        return last_linear(build_classifier(name, 1000), name)
 
 
 def as_inputs(pictures: list[Image.Image], size: int) -> Tensor:
@@ -184,5 +165,5 @@ def _load(model: nn.Module, weights: BackboneWeights) -> None:
         mismatched = ", ".join(sorted(expected ^ actual)[:3]) or "shapes differ"
         raise WeightsError(
             f"{weights.source} holds {len(actual)} tensors that do not fit {weights.name} ({mismatched}); "
-            f"accepted: the {len(expected)} of torchvision's {weights.name}"
+            f"accepted: the {len(expected)} of {weights.name}"
         ) from None

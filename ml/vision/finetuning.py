@@ -18,18 +18,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ml.progress import Progress
-from ml.vision.backbone import build_classifier, last_linear
 from ml.vision.classifier_training import (
     FineTuningEpoch,
     FineTuningOptions,
     FineTuningRun,
     TrainingPhotos,
 )
+from ml.vision.classifiers import build_classifier, last_linear
 from ml.vision.image_cache import fingerprint
 from ml.vision.image_decoding import Photo
 from ml.vision.labels import PhotoLabels, make_photo_labels
 from ml.vision.small_backbone import TooFewCategoriesError
-from ml.vision.weights import BackboneWeights, WeightsError, read_weights
+from ml.vision.weights import BackboneWeights, WeightsError, find_weights
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
@@ -51,7 +51,7 @@ class FineTuningReport:
 
 def finetune(
     backbone_name: str | None,
-    weights_file: Path,
+    weights_file: Path | None,
     photos: Sequence[Photo],
     labels: Sequence[str],
     *,
@@ -67,15 +67,17 @@ def finetune(
 ) -> FineTuningReport:
     """Fine-tune a backbone on labelled photos, and write the best epoch to `path` atomically.
 
+    weights_file: None means the pretrained weights of that backbone, as `find_weights` finds them.
     finer: more exact labels, such as whole category paths; trained as a second task, they improve accuracy on
     the categories too. validation (n,) bool: held-out photos, which select the epoch. An interrupted run
     resumes after the last epoch in `checkpoint`, with the same result as an uninterrupted one; the file is
     removed at the end. report is called with each epoch, say with messages for the operator.
-    Raises TooFewCategoriesError, UnreadablePhoto, WeightsError, BadBackbone, DivergedError.
+    Raises TooFewCategoriesError, UnreadablePhoto, WeightsError, WeightsUnavailable, BadBackbone,
+    DivergedError.
     """
     _require_trainable(labels, validation, len(photos))
     targets = make_photo_labels(labels, finer)
-    weights = read_weights(weights_file, backbone_name)
+    weights = find_weights(backbone_name, weights_file)
     run = _run_digest(weights, photos, [labels, finer], validation, options)
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ml.progress import Progress
-from ml.vision.backbone import DEVIATION, MEAN, build_classifier
+from ml.vision.classifiers import DEVIATION, MEAN, build_classifier
 from ml.vision.image_decoding import Photo, open_photo, square_pixels
 
 NAME, INPUT_SIZE = "shufflenet_v2_x0_5", 96  # 2.7 s for an epoch of 1,500 photos on two cores

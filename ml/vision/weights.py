@@ -1,23 +1,24 @@
-"""Weights of a backbone: from a given file, else from torchvision's cache or one download of bounded time."""
+"""Weights of a backbone: from a file, else its package, else torchvision's cache or one bounded download."""
 
 import hashlib
 import subprocess
 import sys
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ml.vision.torchvision_operators import declare_missing_operators
-
-declare_missing_operators()
-
-from torchvision import models  # noqa: E402  (only importable once the operators are declared)
+from ml.vision.classifiers import (
+    PACKAGED,
+    BadBackbone,
+    packaged_state,
+    pretrained,
+    require_classifier,
+    usual_input_size,
+)
 
 INPUT_SIZE = 224
 # Random crops in training enlarge objects, so whole photos are read at a larger size than in training
@@ -40,13 +41,9 @@ class WeightsUnavailable(RuntimeError):
     """No weights file was given, and torchvision's could not be downloaded in time."""
 
 
-class BadBackbone(ValueError):
-    """No torchvision classifier has this name, or it does not end in a linear layer."""
-
-
 @dataclass(frozen=True)
 class BackboneWeights:
-    """A state dict of one torchvision classifier, with its name, digest and input size."""
+    """A state dict of one classifier, with its name, digest and input size."""
 
     name: str
     state: dict[str, Tensor]
@@ -58,7 +55,7 @@ class BackboneWeights:
 def find_weights(
     name: str | None, weights_file: Path | None = None, *, fetch_timeout_s: float = FETCH_TIMEOUT_S
 ) -> BackboneWeights:
-    """Weights for a backbone: the given file, else torchvision's, from its cache or downloaded once.
+    """Weights for a backbone: the given file, else its package's, else torchvision's (cached or downloaded).
 
     Without a name the file must record one, as the files of `ml.vision.small_backbone` do.
     Raises BadBackbone, WeightsError (unusable file) or WeightsUnavailable (no file, and no network).
@@ -68,16 +65,33 @@ def find_weights(
     if weights_file is not None:
         return read_weights(weights_file, name)
     if name is None:
-        raise BadBackbone("expected the name of a torchvision classifier, or a weights file that records one")
+        raise BadBackbone("expected the name of a classifier, or a weights file that records one")
+    if name in PACKAGED:
+        return read_packaged(name)
     return read_weights(fetch_weights(name, timeout_s=fetch_timeout_s), name, source="torchvision")
 
 
-def require_classifier(name: str) -> None:
-    """Raises BadBackbone, with similar names, unless torchvision has a classifier of this name."""
-    known = models.list_models(module=models)
-    if name not in known:
-        near = ", ".join(get_close_matches(name, known, n=3)) or "resnet50, mobilenet_v2, shufflenet_v2_x1_0"
-        raise BadBackbone(f"no torchvision classifier is called {name!r}; similar names: {near}")
+def read_packaged(name: str) -> BackboneWeights:
+    """Weights from the installed package of this classifier.
+
+    Raises WeightsUnavailable when it is not installed, WeightsError when its file is not what was published.
+    """
+    packaged, path = PACKAGED[name], packaged_file(name)
+    if (digest := _sha256(path)) != packaged.sha256:
+        raise WeightsError(
+            f"{path} with sha256 {digest[:12]}...; accepted: {packaged.sha256[:12]}..., "
+            f"as {packaged.distribution} was published"
+        )
+    state = packaged_state(name, _read_checkpoint(path))
+    return BackboneWeights(name, state, digest, packaged.input_size, packaged.distribution)
+
+
+def packaged_file(name: str) -> Path:
+    """The file of weights in the package of this classifier.   Raises WeightsUnavailable."""
+    path = PACKAGED[name].path()
+    if path is None:
+        raise WeightsUnavailable(f"the package {PACKAGED[name].distribution} is not installed")
+    return path
 
 
 def read_weights(path: Path, name: str | None = None, *, source: str | None = None) -> BackboneWeights:
@@ -85,24 +99,19 @@ def read_weights(path: Path, name: str | None = None, *, source: str | None = No
     state, record = _read_state(path)
     name = _agreed_name(path, name, record.get("backbone"))
     require_classifier(name)
-    input_size = int(record.get("input_size") or round(usual_input_size(name) * LARGER))
+    input_size = int(record.get("input_size") or _larger_input_size(name))
     return BackboneWeights(name, state, _sha256(path), input_size, source or f"file {path.name}")
 
 
-def usual_input_size(name: str) -> int:
-    """The input size in pixels at which torchvision evaluated its weights of this classifier."""
-    sizes = _pretrained(name).transforms().crop_size
-    return int(sizes[0]) if sizes else INPUT_SIZE
-
-
-def class_names(name: str) -> tuple[str, ...]:
-    """Names of the classes of torchvision's weights of this classifier."""
-    return tuple(_pretrained(name).meta.get("categories", ()))
+def _larger_input_size(name: str) -> int:
+    if name in PACKAGED:
+        return PACKAGED[name].input_size
+    return round((usual_input_size(name) or INPUT_SIZE) * LARGER)
 
 
 def fetch_weights(name: str, *, timeout_s: float) -> Path:
     """torchvision's pretrained file, from its cache or by one download.   Raises WeightsUnavailable."""
-    url = _pretrained(name).url
+    url = pretrained(name).url
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
     if not path.exists():
         download(url, path, timeout_s=timeout_s)
@@ -123,13 +132,6 @@ def download(url: str, path: Path, *, timeout_s: float) -> None:
     except subprocess.CalledProcessError as error:
         reason = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise WeightsUnavailable(f"{url} could not be fetched: {reason}") from None
-
-
-def _pretrained(name: str) -> Any:
-    # V1 weights if there are several: the label smoothing of V2 makes penultimate features transfer worse
-    # (Kornblith et al. 2021, "Why do better loss functions lead to less transferable features?").
-    choices = models.get_model_weights(name)
-    return getattr(choices, "IMAGENET1K_V1", choices.DEFAULT)  # type: ignore[attr-defined]
 
 
 def _agreed_name(path: Path, requested: str | None, recorded: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Choice of the image backbone and its weights: a given file, torchvision's, or a training on drawings."""
+"""Choice of the image backbone and its weights: a file, a package's, torchvision's, or taught on drawings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from recommendations.core.progress import progress_bar
 if TYPE_CHECKING:
     from ml.vision.backbone import Backbone
 
+DRAWN = "drawn"  # as IMAGE_BACKBONE: a small backbone trained on drawn photos
+PACKAGED = "efficientnet_lite2"  # the default, installed with the requirements
 DRAWN_PHOTO_COUNT = 1560
 DRAWN_TRAINING_S = 75.0  # of the 90 s that the choice of a backbone may take
 SEED = 11
@@ -20,10 +22,10 @@ SEED = 11
 
 @dataclass(frozen=True)
 class BackboneChoice:
-    """A backbone by torchvision's name, the file of its weights, and their origin in words."""
+    """A backbone by name, the file of its weights (None: its package's), and their origin in words."""
 
     backbone: str
-    weights: Path
+    weights: Path | None
     source: str
 
 
@@ -41,30 +43,40 @@ def choose(say: Callable[[str], None]) -> tuple[BackboneChoice, "Backbone"]:
         return choice, load_backbone(choice.backbone, choice.weights)
     except BadBackbone as error:
         name = settings.ENVIRONMENT.image_backbone
-        accepted = f"a classifier of torchvision ({error})"
+        accepted = f"efficientnet_lite2, drawn, or a classifier of torchvision ({error})"
         raise BadBackboneSetting(f'IMAGE_BACKBONE: found "{name}"; accepted: {accepted}.') from None
     except WeightsError as error:
-        raise BadBackboneSetting(f"IMAGE_WEIGHTS: found {error}.") from None
+        setting = "IMAGE_WEIGHTS" if settings.ENVIRONMENT.image_weights else "IMAGE_BACKBONE"
+        raise BadBackboneSetting(f"{setting}: found {error}.") from None
 
 
 def _choose(say: Callable[[str], None]) -> BackboneChoice:
-    """IMAGE_WEIGHTS, else one attempt at torchvision's download, else a small backbone trained here."""
+    """IMAGE_WEIGHTS, else pretrained weights of the backbone asked for, else the packaged one, else drawn."""
     from ml.vision.weights import WeightsUnavailable, require_classifier
 
     name = settings.ENVIRONMENT.image_backbone
+    if name == DRAWN:
+        return _drawn()
     require_classifier(name)
     if (file := settings.ENVIRONMENT.image_weights) is not None:
         return BackboneChoice(name, file, f"{name} with the weights in {file.name}, from IMAGE_WEIGHTS")
-    try:
-        return _downloaded(name)
-    except WeightsUnavailable as error:
-        say(f"No pretrained weights ({error}); a small backbone is trained on drawn photos instead.")
-        return _drawn()
+    for pretrained, instead in ((name, PACKAGED), (PACKAGED, "a small backbone trained on drawn photos")):
+        try:
+            return _pretrained(pretrained)
+        except WeightsUnavailable as error:
+            if pretrained != instead:
+                say(f"No pretrained weights of {pretrained} ({error}); {instead} is used instead.")
+    return _drawn()
 
 
-def _downloaded(name: str) -> BackboneChoice:
-    from ml.vision.weights import WeightsUnavailable, fetch_weights
+def _pretrained(name: str) -> BackboneChoice:
+    """A backbone with the weights of its package, else torchvision's.   Raises WeightsUnavailable."""
+    from ml.vision.classifiers import PACKAGED as IN_PACKAGES
+    from ml.vision.weights import WeightsUnavailable, fetch_weights, packaged_file
 
+    if name in IN_PACKAGES:
+        packaged_file(name)
+        return BackboneChoice(name, None, f"{name} with the pretrained weights of its package")
     timeout_s = settings.ENVIRONMENT.weights_download_timeout_s
     if not timeout_s:
         raise WeightsUnavailable("WEIGHTS_DOWNLOAD_TIMEOUT_S is 0")

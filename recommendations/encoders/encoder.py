@@ -154,13 +154,16 @@ def _space(model: TrainedModel, record: EncoderManifest) -> "ProjectionEncoder |
 
 @functools.lru_cache(maxsize=2)
 def load_backbone(name: str, weights: str):
-    """A backbone with the weights of a file, loaded once. Raises EncoderUnavailable."""
+    """A backbone with the weights of a file, or of its package, loaded once. Raises EncoderUnavailable.
+
+    weights: the path of the file; empty for the package's.
+    """
     from ml.vision.backbone import load_backbone as load_from
-    from ml.vision.weights import WeightsError
+    from ml.vision.weights import WeightsError, WeightsUnavailable
 
     try:
-        return load_from(name, Path(weights))
-    except WeightsError as error:
+        return load_from(name, Path(weights) if weights else None)
+    except (WeightsError, WeightsUnavailable) as error:
         raise EncoderUnavailable(f"{error}. Run `manage.py embed`.") from None
 
 

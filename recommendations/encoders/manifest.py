@@ -26,7 +26,7 @@ class EncoderManifest:
 
     requested: str  # IMAGE_BACKBONE and IMAGE_WEIGHTS when the encoder was chosen
     backbone: str
-    weights: str
+    weights: str  # the file; empty when it is the one of the backbone's package
     source: str  # origin of the weights, in words
     projection: dict[str, Any]  # the space: its kind, its blocks and its inputs
     parts: tuple[int, ...] = ()  # number of features from each stage of the backbone
@@ -34,6 +34,11 @@ class EncoderManifest:
     @property
     def is_trained(self) -> bool:
         return self.projection["kind"] != "projection"
+
+    @property
+    def weights_file(self) -> Path | None:
+        """None stands for the file of the backbone's package, wherever that is installed."""
+        return Path(self.weights) if self.weights else None
 
     @classmethod
     def read(cls, model: TrainedModel) -> "EncoderManifest":

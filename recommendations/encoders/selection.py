@@ -99,32 +99,55 @@ def ensure_chosen(say: Callable[[str], None]) -> None:
 
 
 def ensure_encoder(say: Callable[[str], None] = print) -> TrainedModel:
-    """The encoder that the environment asks for. It is chosen and recorded unless it is the target already.
+    """The target encoder; one that the environment asks for is chosen and recorded if there is none to keep.
 
     The first encoder is active at once. A later one is a candidate until every listing is embedded with it
-    and an index generation is built, so that no reader mixes vectors of two encoders.
+    and an index generation is built, so that no reader mixes vectors of two encoders. A trained encoder is
+    kept until one is trained on the backbone that the environment asks for. So is one that was chosen by
+    the default of an earlier release.
     say: called with lines for the user. Raises BadBackboneSetting when IMAGE_BACKBONE or IMAGE_WEIGHTS
     cannot be used.
     """
     settings.MODEL_ROOT.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.MODEL_ROOT / "encoder.lock"):  # two workers must not both train a backbone
         current = target_encoder()
-        if current and _is_as_requested(current):
-            say(f"Photos: {EncoderManifest.read(current).source} (chosen before).")
-            return current
+        if current and (record := _usable(current)):
+            if record.requested == requested_weights():
+                say(f"Photos: {record.source} (chosen before).")
+                return current
+            if record.is_trained or not is_backbone_set():
+                say(f"Photos: {record.source}, until an encoder is trained on {requested_weights()}.")
+                return current
         record = choose(say)
         say(f"Photos: {record.source}.")
         return publish(record)
 
 
-def _is_as_requested(model: TrainedModel) -> bool:
-    """Whether an encoder is of this release, has its weights, and is what the environment asks for."""
+def requested_manifest(say: Callable[[str], None]) -> EncoderManifest:
+    """The manifest to train an encoder on: the target encoder's if that has the backbone asked for, else new.
+
+    Raises BadBackboneSetting.
+    """
+    current = target_encoder()
+    record = current and _usable(current)
+    if record and record.requested == requested_weights():
+        return record
+    return choose(say)
+
+
+def is_backbone_set() -> bool:
+    """Whether IMAGE_BACKBONE or IMAGE_WEIGHTS is set, rather than left to the default."""
+    return bool({"image_backbone", "image_weights"} & settings.ENVIRONMENT.model_fields_set)
+
+
+def _usable(model: TrainedModel) -> EncoderManifest | None:
+    """The manifest of an encoder of this release whose weights exist, else None."""
     try:
         record = EncoderManifest.read(model)
     except EncoderUnavailable:
-        return False
-    is_usable = bool(record.parts) and Path(record.weights).is_file()
-    return is_usable and record.requested == requested_weights()
+        return None
+    file = record.weights_file
+    return record if record.parts and (file is None or file.is_file()) else None
 
 
 def _is_of_this_release(model: TrainedModel) -> bool:
@@ -160,7 +183,7 @@ def _untrained(choice: backbones.BackboneChoice, backbone) -> EncoderManifest:
     return EncoderManifest(
         requested_weights(),
         choice.backbone,
-        str(choice.weights),
+        str(choice.weights or ""),
         choice.source,
         space.to_json(),
         backbone.parts,

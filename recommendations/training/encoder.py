@@ -57,12 +57,12 @@ def train_encoder(
     """Train an encoder, judge it and publish it; then every listing is embedded again in the background.
 
     Serving processes switch to the new space once everything is embedded and indexed. record: None means the
-    backbone in use. options: None means the default shape of the heads. force: publish even if the gate
-    refuses. Raises TooLittleMaterial, DamagedPhoto, AlreadyTraining, EncoderRefused, EncoderUnavailable,
-    OSError; then the active encoder stays.
+    backbone that the environment asks for. options: None means the default shape of the heads. force: publish
+    even if the gate refuses. Raises TooLittleMaterial, DamagedPhoto, AlreadyTraining, EncoderRefused,
+    EncoderUnavailable, BadBackboneSetting, OSError; then the active encoder stays.
     """
     with encoder_training_lock():
-        record = record or _record_in_use()
+        record = record or selection.requested_manifest(lambda line: None)
         source = _source(record)
         with steps("Reading features") as progress:
             material = read_dataset(source, progress)
@@ -74,11 +74,6 @@ def train_encoder(
 def encoder_training_lock() -> AbstractContextManager[None]:
     """Hold the lock of encoder trainings.   Raises AlreadyTraining if another process holds it."""
     return locks.training_lock(locks.ENCODER, "an encoder")
-
-
-def _record_in_use() -> EncoderManifest:
-    model = selection.ensure_encoder(lambda line: None)
-    return EncoderManifest.read(model)
 
 
 def _source(record: EncoderManifest) -> Encoder:

@@ -41,7 +41,7 @@ def finetune_backbone(
     checkpoint. Raises FineTuningRefused, AlreadyTraining, EncoderUnavailable, OSError.
     """
     with encoder_training_lock():
-        record = EncoderManifest.read(selection.ensure_encoder(say))
+        record = selection.requested_manifest(say)
         with steps("Fine-tuning the backbone") as progress, tensorboard_writer("backbone", now) as write:
             result = _finetuned(record, options, progress=progress, report=_both(report, write), say=say)
         say(f"Root category accuracy on held-out photos: {result.best.accuracy:.1%}.")
@@ -55,14 +55,14 @@ def _finetuned(record: EncoderManifest, options: "FineTuningOptions", **callback
     from ml.vision.finetuning import finetune
     from ml.vision.image_decoding import UnreadablePhoto
     from ml.vision.small_backbone import TooFewCategoriesError
-    from ml.vision.weights import BadBackbone, WeightsError
+    from ml.vision.weights import BadBackbone, WeightsError, WeightsUnavailable
 
     folder = settings.MODEL_ROOT / "backbone"
     paths, roots, leaves, held_out = _labelled_files()
     try:
         return finetune(
             record.backbone,
-            Path(record.weights),
+            record.weights_file,
             paths,
             roots,
             finer=leaves,
@@ -72,7 +72,14 @@ def _finetuned(record: EncoderManifest, options: "FineTuningOptions", **callback
             checkpoint=folder / "finetuning.checkpoint",
             **callbacks,
         )
-    except (TooFewCategoriesError, UnreadablePhoto, WeightsError, BadBackbone, DivergedError) as error:
+    except (
+        TooFewCategoriesError,
+        UnreadablePhoto,
+        WeightsError,
+        WeightsUnavailable,
+        BadBackbone,
+        DivergedError,
+    ) as error:
         raise FineTuningRefused(f"{error}. The active backbone stays.") from None
 
 

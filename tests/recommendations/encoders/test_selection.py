@@ -2,7 +2,9 @@
 
 import pytest
 
+from marketplace.configuration.environment import Environment
 from recommendations.encoders import selection
+from recommendations.encoders.manifest import EncoderManifest
 from recommendations.indexing import embedding_jobs
 from recommendations.models.embeddings import ListingEmbedding
 from tests.recommendations.indexed import embed
@@ -30,3 +32,28 @@ class TestChoosingAnEncoder:
         embedding_jobs.request_missing()
         embed()
         assert ListingEmbedding.objects.filter(encoder_version=candidate.version).count() == 1
+
+
+@pytest.mark.usefixtures("encoder")
+class TestAnotherBackbone:
+    @pytest.fixture
+    def updated(self, settings):
+        """Settings of a release whose default is another backbone, with nothing set by the operator."""
+        settings.ENVIRONMENT = Environment.model_construct(
+            _fields_set=set(),
+            **dict(settings.ENVIRONMENT) | {"image_backbone": "efficientnet_lite2", "image_weights": None},
+        )
+
+    @pytest.mark.usefixtures("updated")
+    def test_an_update_keeps_the_encoder_until_one_is_trained_on_the_new_default(self):
+        lines = []
+        assert selection.ensure_encoder(lines.append) == selection.active_encoder()
+        assert lines[-1].endswith("until an encoder is trained on efficientnet_lite2.")
+
+    @pytest.mark.usefixtures("updated")
+    def test_a_training_takes_the_backbone_that_is_asked_for(self):
+        assert selection.requested_manifest(lambda line: None).backbone == "efficientnet_lite2"
+
+    def test_a_training_keeps_a_backbone_that_is_still_asked_for(self):
+        model = selection.active_encoder()
+        assert selection.requested_manifest(lambda line: None) == EncoderManifest.read(model)
