@@ -9,13 +9,13 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from listings.models import Category, Listing
+from listings.photos.uploads import read_photo_of
 from marketplace.storefront.cards import cards_of, price_text
 from marketplace.storefront.pages import ShopPage, filled
 from recommendations.api.search_serializers import Search, SearchUpload
 from recommendations.api.slate_logging import log_page
 from recommendations.api.tracking import logs_slate
 from recommendations.core.acting_for import resolve_actor
-from recommendations.encoders.uploads import read_photo_of
 from recommendations.models.slates import Slate
 from recommendations.search.pipeline import EmptyQuery, SearchPage, search
 

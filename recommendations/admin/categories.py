@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST
 from listings.errors import DomainError, Unavailable
 from listings.models import Category, Photo
 from listings.photos import processing
+from listings.photos.uploads import read_photo
 from recommendations.encoders.categories import DESCRIPTION_READ, suggest_categories
-from recommendations.encoders.uploads import read_photo
 
 URL_NAME = "listings_listing_suggest_category"
 

@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from listings.errors import Invalid
+from listings.photos.uploads import read_photo_of
 from recommendations.encoders.categories import likeliest_root
 from recommendations.encoders.query_client import encode_or_raise
-from recommendations.encoders.uploads import read_photo_of
 from recommendations.similar.photos import find_similar_photos
 
 FIELDS = ("image", "file")

@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 from listings.api.views import LISTING_BYTES
 from listings.callers import CallerRequest
 from listings.models import Actor
+from listings.photos.uploads import read_photo_of
 from recommendations.api.search_serializers import (
     ClassifyPhoto,
     ClassifyWords,
@@ -25,7 +26,6 @@ from recommendations.api.slate_logging import AnyPage, log_page
 from recommendations.api.tracking import logs_slate
 from recommendations.core.acting_for import resolve_actor
 from recommendations.encoders.categories import suggest_categories
-from recommendations.encoders.uploads import read_photo_of
 from recommendations.models.slates import Slate
 from recommendations.search.pipeline import search
 from recommendations.similar.examples import recommend_by_examples
