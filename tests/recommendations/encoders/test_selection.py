@@ -37,7 +37,7 @@ class TestChoosingAnEncoder:
 @pytest.mark.usefixtures("encoder")
 class TestAnotherBackbone:
     @pytest.fixture
-    def updated(self, settings):
+    def updated(self, encoder, settings):
         """Settings of a release whose default is another backbone, with nothing set by the operator."""
         settings.ENVIRONMENT = Environment.model_construct(
             _fields_set=set(),
