@@ -130,7 +130,7 @@ def packaged_state(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
 def fold_batch_norms(model: nn.Module) -> nn.Module:
     """Fold the batch norms of a timm model into the convolutions before them, in place; it gives the same.
 
-    A third less time on a CPU. Models of torchvision stay as they are. For evaluation only.
+    An eighth to a quarter less time on a CPU. Models of torchvision stay as they are. For evaluation only.
     """
     if not any(type(module).__name__ == "BatchNormAct2d" for module in model.modules()):
         return model

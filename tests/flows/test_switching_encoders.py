@@ -114,7 +114,7 @@ class TestWhatLeftTheMarket:
     def candidate(self, sofas, monkeypatch) -> TrainedModel:
         """Another space, which waits for its vectors."""
         monkeypatch.setattr(selection, "SEED", selection.SEED + 1)
-        monkeypatch.setattr(selection, "_is_as_requested", lambda model: False)
+        monkeypatch.setattr(selection, "_usable", lambda model: None)
         return selection.ensure_encoder(lambda line: None)
 
     def waiting(self) -> list[int]:

@@ -69,7 +69,7 @@ class TestCandidateEncoder:
     def candidate(self, embedded_sofas, follow, monkeypatch) -> TrainedModel:
         compact()
         monkeypatch.setattr(selection, "SEED", selection.SEED + 1)
-        monkeypatch.setattr(selection, "_is_as_requested", lambda model: False)
+        monkeypatch.setattr(selection, "_usable", lambda model: None)
         return selection.ensure_encoder(lambda line: None)
 
     def status(self, model) -> str:

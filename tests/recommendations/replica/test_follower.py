@@ -73,7 +73,7 @@ class TestFollowing:
         compact()
         old = follow().encoder_version
         monkeypatch.setattr(selection, "SEED", selection.SEED + 1)
-        monkeypatch.setattr(selection, "_is_as_requested", lambda model: False)
+        monkeypatch.setattr(selection, "_usable", lambda model: None)
         candidate = selection.ensure_encoder(lambda line: None)
         embedding_jobs.request_missing()
         compact()
