@@ -1,4 +1,4 @@
-"""Queries of the catalogue. Every listing shown to the public passes through `visible`."""
+"""Queries of the catalogue. Every listing shown to the public passes through `visible` or `read_visible`."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from listings.callers import Caller
 from listings.errors import Missing
+from listings.hydration import read_visible
 from listings.models import Actor, Category, Listing
 from listings.services import NoSuchCategory
 
@@ -41,7 +42,7 @@ def first_visible(listing_ids: list[int], limit: int) -> list[Listing]:
     step = max(int(limit * SPARE_SHARE), LEAST_STEP)
     for start in range(0, len(listing_ids), step):
         step_ids = listing_ids[start : start + step]
-        by_id = visible().in_bulk(step_ids)
+        by_id = read_visible(step_ids)
         listings += [by_id[pk] for pk in step_ids if pk in by_id]
         if len(listings) >= limit:
             break

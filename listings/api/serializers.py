@@ -1,9 +1,11 @@
 """Serialisers of the catalogue. Coordinates are rounded to 0.01 degrees in all responses."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -22,7 +24,7 @@ COORDINATE_DIGITS = 2
 
 
 class PhotoCard(serializers.ModelSerializer):
-    """A photo in its three sizes."""
+    """A photo in its three sizes. The fields describe what `to_representation` writes."""
 
     id = serializers.CharField(source="external_id")
     urls = serializers.SerializerMethodField()
@@ -35,6 +37,14 @@ class PhotoCard(serializers.ModelSerializer):
     def get_urls(self, photo: Photo) -> dict[str, str]:
         return {size.value: processing.url_of(photo.file_name, size) for size in processing.Size}
 
+    def to_representation(self, instance: Photo) -> dict[str, Any]:
+        return {
+            "id": instance.external_id,
+            "width": instance.width,
+            "height": instance.height,
+            "urls": self.get_urls(instance),
+        }
+
 
 class RoundedCoordinate(serializers.FloatField):
     """A coordinate rounded to about 1 km, so that responses do not reveal a seller's address."""
@@ -44,7 +54,10 @@ class RoundedCoordinate(serializers.FloatField):
 
 
 class ListingCard(serializers.ModelSerializer):
-    """A listing as anyone sees it."""
+    """A listing as anyone sees it. The fields describe what `to_representation` writes.
+
+    It is written without them, since a page of listings took a fifth of a feed's time through fields.
+    """
 
     id = serializers.CharField(source="external_id")
     seller = serializers.CharField(source="seller.external_id")
@@ -65,6 +78,36 @@ class ListingCard(serializers.ModelSerializer):
 
     def get_currency(self, listing: Listing) -> str:
         return settings.ENVIRONMENT.currency
+
+    def to_representation(self, instance: Listing) -> dict[str, Any]:
+        photo_card = PhotoCard()
+        return {
+            "id": instance.external_id,
+            "seller": instance.seller.external_id,
+            "title": instance.title,
+            "description": instance.description,
+            "price": f"{instance.price:.2f}",
+            "currency": settings.ENVIRONMENT.currency,
+            "condition": instance.condition,
+            "category": instance.category.path,
+            "place": None if instance.place is None else str(instance.place),
+            "latitude": _rounded(instance.latitude),
+            "longitude": _rounded(instance.longitude),
+            "status": instance.status,
+            "created_at": _written_time(instance.created_at),
+            "updated_at": _written_time(instance.updated_at),
+            "source_version": instance.source_version,
+            "photos": [photo_card.to_representation(photo) for photo in instance.photos.all()],
+        }
+
+
+def _rounded(degrees: float | None) -> float | None:
+    return None if degrees is None else round(float(degrees), COORDINATE_DIGITS)
+
+
+def _written_time(moment: datetime) -> str:
+    """As REST framework's DateTimeField writes it: ISO 8601 in the current time zone, Z for UTC."""
+    return timezone.localtime(moment).isoformat().replace("+00:00", "Z")
 
 
 class ListingContent(StrictSerializer):

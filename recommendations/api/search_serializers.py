@@ -8,9 +8,10 @@ from listings.api.strict import BoundedList, StrictSerializer
 from recommendations.api.serializers import ItemCard, ListQuery, NamedQuery, PageCard
 from recommendations.encoders.categories import DESCRIPTION_READ
 from recommendations.query_parsing.understanding import PartKind
-from recommendations.search.pipeline import MAXIMUM_OFFSET, MAXIMUM_TOTAL
+from recommendations.search.pipeline import MAXIMUM_OFFSET, MAXIMUM_TOTAL, SearchItem, SearchPage
 from recommendations.search.sorting import Sort
 from recommendations.similar.examples import MOST_NAMED
+from recommendations.slates.results import Item, Page
 
 MAXIMUM_QUERY = 500
 MAXIMUM_WORDS = 1000
@@ -144,6 +145,12 @@ class FoundCard(ItemCard):
     )
     highlight = HighlightCard()
 
+    def to_representation(self, instance: Item) -> dict[str, Any]:
+        assert isinstance(instance, SearchItem)
+        assert instance.highlight is not None
+        marked = {"title": instance.highlight.title, "description": instance.highlight.description}
+        return {**super().to_representation(instance), "highlight": marked}
+
 
 class WithoutCard(serializers.Serializer):
     text = serializers.CharField()
@@ -201,6 +208,20 @@ class SearchPageCard(PageCard):
     )
     hint = HintCard(allow_null=True)
     next_offset = serializers.IntegerField(allow_null=True, help_text="The offset of the next page.")
+
+    item_card = FoundCard
+
+    def to_representation(self, instance: Page) -> dict[str, Any]:
+        assert isinstance(instance, SearchPage)
+        return {
+            **super().to_representation(instance),
+            "words": instance.words,
+            "understood": UnderstoodCard(instance.understood, many=True).data if instance.understood else [],
+            "mended": instance.mended,
+            "facets": instance.facets,
+            "hint": None if instance.hint is None else HintCard(instance.hint).data,
+            "next_offset": instance.next_offset,
+        }
 
 
 class Examples(ListQuery):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -14,8 +14,9 @@ from listings.validation import check_external_id
 from recommendations.models.feature_names import SOURCES
 from recommendations.retrieval.filters import Filters
 from recommendations.similar.listings import SimilarityBasis
-from recommendations.slates.results import ReasonCode
+from recommendations.slates.results import Item, Page, ReasonCode
 
+LISTING_CARD = ListingCard()
 MOST_CATEGORIES = 20  # that are asked for at once
 FILTERS = tuple(field.name for field in fields(Filters))
 
@@ -110,6 +111,19 @@ class ItemCard(serializers.Serializer):
     )
     reason = ReasonCard(allow_null=True, help_text="In the feed; null elsewhere.")
 
+    def to_representation(self, instance: Item) -> dict[str, Any]:
+        """Written without the fields, which take several times as long."""
+        reason = instance.reason
+        return {
+            "listing": LISTING_CARD.to_representation(instance.listing),
+            "score": float(instance.score),
+            "scores": instance.scores,
+            "copies": list(instance.copies),
+            "reason": None
+            if reason is None
+            else {"code": reason.code, "sentence": reason.sentence, "evidence": list(reason.evidence)},
+        }
+
 
 class PageCard(serializers.Serializer):
     items = ItemCard(many=True)
@@ -118,3 +132,14 @@ class PageCard(serializers.Serializer):
     )
     slate_id = serializers.CharField(allow_null=True)
     next_cursor = serializers.CharField(allow_null=True)
+
+    item_card: ClassVar[type[ItemCard]] = ItemCard
+
+    def to_representation(self, instance: Page) -> dict[str, Any]:
+        write = self.item_card().to_representation
+        return {
+            "items": [write(item) for item in instance.items],
+            "degraded": instance.degraded,
+            "slate_id": instance.slate_id,
+            "next_cursor": instance.next_cursor,
+        }

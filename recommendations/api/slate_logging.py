@@ -40,9 +40,7 @@ def log_page(
         versions=_versions(),
         parameters=_as_json(request_parameters),
     )
-    slate = store.write_or_none(draft, now=now)
-    if slate is not None:
-        store.log_impressions(slate, range(len(page.items)), now=now)
+    slate = store.write_or_none(draft, now=now, shown=range(len(page.items)))
     return replace(page, slate_id=slate)
 
 

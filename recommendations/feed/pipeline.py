@@ -15,7 +15,6 @@ from recommendations.feed.order import Order
 from recommendations.interactions.retractions import unwanted_by
 from recommendations.models.feed_parameters import FeedParameters
 from recommendations.popularity import impression_counts
-from recommendations.popularity.fatigue import fatigued_listings
 from recommendations.popularity.impression_counts import NO_IMPRESSIONS, ImpressionCounts
 from recommendations.ranking import boosts, exploration, photo_duplicates
 from recommendations.ranking.boosts import Boosts
@@ -53,7 +52,6 @@ class FeedContext:
     parameters: FeedParameters = field(default_factory=FeedParameters)
     boosts: Boosts = field(default_factory=Boosts.none)
     shown: ImpressionCounts = NO_IMPRESSIONS  # impressions and clicks of young listings, over all actors
-    rested: frozenset[int] = frozenset()  # listings that this actor was shown too often lately
     folds_copies: bool = False  # show one of the listings that share a photo
 
     @cached_property
@@ -63,7 +61,7 @@ class FeedContext:
         The actor's own listings, those that they touched, hid or were shown too often, and categories in
         which they bought what they looked for are left out.
         """
-        allowed = self._allowed(without=self.profile.seen | self.rested)
+        allowed = self._allowed(without=self.profile.seen | self.profile.rested)
         # With hardly more than a page left, show those that were shown too often rather than nothing.
         return allowed if allowed.sum() > PAGE_LENGTH else self._allowed(without=self.profile.seen)
 
@@ -211,10 +209,13 @@ def build_feed(
     )
     order = Order.of(snapshot, context.ranked, explored, reasons)
     recorded = {**assignment.exposure, "filters": filters.to_json(), "limit": limit, **explored.to_json()}
-    slate = (
-        store.write_or_none(order.draft(snapshot, actor, recorded, seed=seed), now=now) if is_kept else None
+    page, places = _cut(order, explained_by=(snapshot, context.profile), limit=limit)
+    if not is_kept:
+        return page
+    slate = store.write_or_none(
+        order.draft(snapshot, actor, recorded, seed=seed), now=now, shown=places.tolist()
     )
-    return _page(order, slate, explained_by=(snapshot, context.profile), actor=actor, limit=limit, now=now)
+    return _continued(page, order, slate, places, actor=actor, now=now)
 
 
 def read_context(
@@ -225,7 +226,7 @@ def read_context(
     now: datetime,
 ) -> FeedContext:
     """Everything that is read from the database for a request, before anything is ranked."""
-    profile = read_profile(actor, snapshot, now=now)
+    profile = read_profile(actor, snapshot, now=now, rest_after=parameters.rest_after)
     return FeedContext(
         snapshot,
         now,
@@ -234,7 +235,6 @@ def read_context(
         parameters=parameters,
         boosts=boosts.active(now),
         shown=impression_counts.impression_counts(now),
-        rested=fatigued_listings(profile.identity_ids, after=parameters.rest_after, now=now),
         folds_copies=True,
     )
 
@@ -247,17 +247,16 @@ def next_page(*, cursor: str, actor: Actor | None, limit: int, now: datetime, is
     """
     slate, offset = store.read_cursor(cursor, actor=actor, now=now)
     order = Order.from_slate(slate)
-    return _page(
+    page, places = _cut(
         order,
-        slate.pk.hex,
         explained_by=_explained_by(actor, slate.created_at),
-        actor=actor,
         limit=limit,
-        now=now,
         offset=offset,
         without=unwanted_by(actor) | queries.ids_sold_by(order.listing_ids, actor),
-        is_noted=is_kept,
     )
+    if is_kept and len(places):
+        store.log_impressions(slate.pk.hex, places.tolist(), now=now)
+    return _continued(page, order, slate.pk.hex, places, actor=actor, now=now)
 
 
 def _explained_by(actor: Actor | None, moment: datetime) -> tuple[CatalogueSnapshot, UserProfile] | None:
@@ -269,32 +268,33 @@ def _explained_by(actor: Actor | None, moment: datetime) -> tuple[CatalogueSnaps
     return snapshot, read_profile(actor, snapshot, now=moment)
 
 
-def _page(
+def _cut(
     order: Order,
-    slate: str | None,
     *,
     explained_by: tuple[CatalogueSnapshot, UserProfile] | None,
-    actor: Actor | None,
     limit: int,
-    now: datetime,
     offset: int = 0,
     without: frozenset[int] = frozenset(),
-    is_noted: bool = True,
-) -> Page:
-    """The first listings from an offset on that the database still has as active, with an impression."""
+) -> tuple[Page, Rows]:
+    """The first listings from an offset on that the database still has as active, and their places."""
     remaining = [pk for pk in order.listing_ids[offset:] if pk not in without]
     shown = queries.first_visible(remaining, limit)
     ids = [listing.pk for listing in shown]
-    codes = [order.reasons[order.place[pk]] for pk in ids]
+    places = np.array([order.place[pk] for pk in ids], np.int64)
+    codes = [order.reasons[place] for place in places]
     reasons = explain(*explained_by, ids, codes) if explained_by else [None] * len(ids)
     items = [order.item(listing, reason) for listing, reason in zip(shown, reasons, strict=True)]
-    page = Page(items, degraded=fallback.missing_inputs(), slate_id=slate)
-    if slate is None or not items:
-        return page
-    places = [order.place[pk] for pk in ids]
-    end = places[-1] + 1
-    if is_noted:
-        store.log_impressions(slate, places, now=now, is_new=offset == 0)
-    if end >= len(order.listing_ids):
-        return page
-    return replace(page, next_cursor=store.cursor_after(slate, offset=end, actor=actor, now=now))
+    return Page(items, degraded=fallback.missing_inputs()), places
+
+
+def _continued(
+    page: Page, order: Order, slate: str | None, places: Rows, *, actor: Actor | None, now: datetime
+) -> Page:
+    """The page with the id of its slate, and a cursor to what follows its places."""
+    if slate is None or not len(places) or (end := int(places[-1]) + 1) >= len(order.listing_ids):
+        return replace(page, slate_id=slate)
+    return replace(
+        page,
+        slate_id=slate,
+        next_cursor=store.cursor_after(slate, offset=end, actor=actor, now=now),
+    )

@@ -4,12 +4,11 @@ The evidence is the listings that the actor touched and that contributed most, o
 category tree. A listing that is like nothing the actor touched has no such reason.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
 
-from listings.models import Listing
 from ml.arrays import Matrix, Rows, Vector
 from recommendations.models.events import Interaction
 from recommendations.models.feature_names import FEATURES, SOURCES
@@ -97,13 +96,12 @@ def explain(
     """
     rows = snapshot.rows_of(np.array(listing_ids, np.int64))
     evidence = [_evidence(snapshot, profile, int(row), code) for row, code in zip(rows, codes, strict=True)]
-    evident_ids = {pk for own in evidence for pk in own}
-    known = {pk: (name, title) for pk, name, title in _names(evident_ids)} if evident_ids else {}
     kinds = dict(zip(profile.listing_ids.tolist(), profile.kinds, strict=False))
+    names = profile.names  # of listings that are or were for sale; others stay private
     return [
         _reason(
             code if own or not is_own else ReasonCode.MORE,
-            [(*known[pk], kinds.get(pk, "")) for pk in own if pk in known],
+            [(*names[pk], kinds.get(pk, "")) for pk in own if pk in names],
         )
         for code, own, is_own in zip(codes, evidence, _needs_evidence(profile, rows, codes), strict=True)
     ]
@@ -125,12 +123,6 @@ def _reason(code: str, evidence: list[tuple[str, str, str]]) -> Reason | None:
     _, title, kind = evidence[0]
     sentence = WITH_EVIDENCE[known_code].format(title=title, did=DEEDS.get(kind, VIEWED))
     return Reason(known_code, sentence, tuple(external_id for external_id, *_ in evidence))
-
-
-def _names(listing_ids: set[int]) -> Iterable[tuple[int, str, str]]:
-    """Id, external id and title of those listings that are or were for sale; others stay private."""
-    public = Listing.objects.filter(status__in=Listing.PUBLIC)
-    return public.filter(pk__in=listing_ids).values_list("pk", "external_id", "title")
 
 
 def _evidence(snapshot: CatalogueSnapshot, profile: UserProfile, row: int, code: str) -> list[int]:

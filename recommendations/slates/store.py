@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from django.core.signing import BadSignature, Signer
 from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
+from psycopg.types.json import Jsonb
 
 from listings.errors import Invalid
 from listings.models import Actor
@@ -64,33 +65,70 @@ class SlateDraft:
         require_vector(self.propensities, length=length, dtypes=[np.float32])
 
 
-def write(draft: SlateDraft, *, now: datetime) -> str:
+# One statement for a slate and its first page. Its commit does not wait for the disk; inside another
+# transaction, that one decides.
+_WRITE = """
+    WITH commit AS MATERIALIZED (
+        SELECT set_config(
+            'synchronous_commit', coalesce(%(commit)s, current_setting('synchronous_commit')), true
+        )
+    ), slate AS (
+        INSERT INTO recommendations_slate (
+            id, surface, actor_id, listing_ids, feature_names, features, propensities, reasons, seed,
+            versions, parameters, created_at
+        )
+        SELECT %(id)s, %(surface)s, %(actor)s, %(listing_ids)s::bigint[], %(feature_names)s::text[],
+               %(features)s, %(propensities)s, %(reasons)s::text[], %(seed)s, %(versions)s, %(parameters)s,
+               %(now)s
+        FROM commit RETURNING id
+    )
+    INSERT INTO recommendations_impression (slate_id, "offset", count, served_at)
+    SELECT slate.id, run."offset", run.count, %(now)s
+    FROM slate CROSS JOIN unnest(%(offsets)s::int[], %(counts)s::int[]) AS run ("offset", count)
+"""
+
+
+def write(draft: SlateDraft, *, now: datetime, shown: Sequence[int] = ()) -> str:
     """Store a slate; its id, which pages and events name.
 
-    The commit is asynchronous: the slate may be lost if the database's machine loses power within the next
-    second. Raises DatabaseError, after which a transaction around it can go on.
+    shown: the places of its first page, ascending, which get impressions. The commit is asynchronous: the
+    slate may be lost if the database's machine loses power within the next second. Raises DatabaseError,
+    after which a transaction around it can go on.
     """
-    with _asynchronous_commit():
-        slate = Slate.objects.create(
-            surface=draft.surface,
-            actor=draft.actor,
-            listing_ids=draft.listing_ids,
-            feature_names=list(draft.feature_names),
-            features=draft.features.astype("<f4").tobytes(),
-            propensities=draft.propensities.astype("<f4").tobytes(),
-            reasons=draft.reasons,
-            seed=draft.seed,
-            versions=draft.versions,
-            parameters=draft.parameters,
-            created_at=now,
-        )
-    return slate.pk.hex
+    slate_id, runs = uuid.uuid4(), _runs(np.asarray(shown))
+    parameters = {
+        "commit": None if connection.in_atomic_block else "off",
+        "id": slate_id,
+        "surface": draft.surface,
+        "actor": None if draft.actor is None else draft.actor.pk,
+        "listing_ids": draft.listing_ids,
+        "feature_names": list(draft.feature_names),
+        "features": draft.features.astype("<f4").tobytes(),
+        "propensities": draft.propensities.astype("<f4").tobytes(),
+        "reasons": draft.reasons,
+        "seed": draft.seed,
+        "versions": Jsonb(draft.versions),
+        "parameters": Jsonb(draft.parameters),
+        "now": now,
+        "offsets": [int(run[0]) for run in runs],
+        "counts": [len(run) for run in runs],
+    }
+    with transaction.atomic() if connection.in_atomic_block else nullcontext(), connection.cursor() as cursor:
+        cursor.execute(_WRITE, parameters)
+    return slate_id.hex
 
 
-def write_or_none(draft: SlateDraft, *, now: datetime) -> str | None:
+def _runs(places: Rows) -> list[Rows]:
+    """Runs of adjacent places, each of which is one impression.   (p,) ascending"""
+    if not len(places):
+        return []
+    return np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)
+
+
+def write_or_none(draft: SlateDraft, *, now: datetime, shown: Sequence[int] = ()) -> str | None:
     """As `write`, but None where the database refuses: the answer goes out without a slate."""
     try:
-        return write(draft, now=now)
+        return write(draft, now=now, shown=shown)
     except DatabaseError:
         logger.exception("A slate was not stored; the answer goes out without a slate id")
         return None
@@ -106,16 +144,14 @@ def log_impression(slate_id: str, *, offset: int, count: int, now: datetime) -> 
         Impression.objects.bulk_create([page], ignore_conflicts=True)
 
 
-def log_impressions(slate_id: str, places: Sequence[int], *, now: datetime, is_new: bool = True) -> None:
+def log_impressions(slate_id: str, places: Sequence[int], *, now: datetime) -> None:
     """Log impressions of the listings at these places, ascending, one for each run of adjacent places.
 
-    is_new: no page of the slate was served before. Otherwise places with an impression are left out: a page
-    may be requested twice, and be longer the second time. Logs a DatabaseError rather than raising it.
+    Places with an impression are left out: a page may be requested twice, and be longer the second time.
+    Logs a DatabaseError rather than raising it.
     """
     try:
-        unlogged = np.asarray(places) if is_new else np.setdiff1d(places, _served_places(slate_id))
-        breaks = np.flatnonzero(np.diff(unlogged) != 1) + 1
-        for run in np.split(unlogged, breaks) if len(unlogged) else ():
+        for run in _runs(np.setdiff1d(places, _served_places(slate_id))):
             log_impression(slate_id, offset=int(run[0]), count=len(run), now=now)
     except DatabaseError:
         logger.exception(

@@ -1,33 +1,35 @@
 """The user profile: an actor's interests, read from their last events when a request comes."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from types import MappingProxyType
 
 import numpy as np
 from django.conf import settings
-from django.db.models import QuerySet
 
 from listings.models import Actor
 from ml.arrays import Matrix, Vector
 from ml.ranking.interests import choose_interests
-from recommendations.core.identity import identities_of
-from recommendations.interactions import retractions
-from recommendations.interactions.weights import EVENT_WEIGHTS, NEGATIVE_KINDS, PROFILE_HALF_LIFE, WEIGHT_CAP
+from recommendations.interactions.weights import EVENT_WEIGHTS, PROFILE_HALF_LIFE, WEIGHT_CAP
 from recommendations.models.embeddings import ListingEmbedding
-from recommendations.models.events import Interaction
 from recommendations.models.vector_format import decode_vectors
 from recommendations.replica.snapshot import CatalogueSnapshot
 from recommendations.taste.affinity import TouchedListings, log_prices
+from recommendations.taste.history import (
+    LAST_EVENTS,
+    MAX_REJECTED,
+    About,
+    ActorHistory,
+    Event,
+    read_actor_history,
+)
 from recommendations.taste.location import LocationProfile
-from recommendations.taste.purchases import SATISFIED_FOR, satisfied_categories
+from recommendations.taste.purchases import satisfied_categories
 from recommendations.trust import weighting
 
-LAST_EVENTS = 100
 MAX_INTERESTS = 4
 LEAST_WEIGHT = 1e-6  # of events of years ago: float32 would round their weight to 0
-MOST_OF_BOUGHT_KINDS = 1000  # events in categories of purchases: whoever has more is looking for another
-MAX_REJECTED = 20  # the last hidden or reported listings, which penalise those like them
 # Of the events behind affinity. It is short: people look for one thing at a time.
 RECENT_HALF_LIFE = timedelta(days=settings.ENVIRONMENT.search_half_life_days)
 
@@ -51,7 +53,8 @@ class UserProfile:
     satisfied: frozenset[int] = frozenset()  # ids of categories in which they bought what they looked for
     seen: frozenset[int] = frozenset()  # ids of listings not to show again: touched, hidden, reported
     actor_id: int | None = None
-    identity_ids: tuple[int, ...] = ()  # ids of this actor and of the visitors merged into them
+    rested: frozenset[int] = frozenset()  # ids of listings that they were shown too often lately
+    names: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # external id, title of those public
 
     @property
     def event_weight(self) -> float:
@@ -59,24 +62,24 @@ class UserProfile:
         return float(self.weights.sum())
 
 
-def read_profile(actor: Actor | None, snapshot: CatalogueSnapshot, *, now: datetime) -> UserProfile:
+def read_profile(
+    actor: Actor | None, snapshot: CatalogueSnapshot, *, now: datetime, rest_after: int | None = None
+) -> UserProfile:
     """The profile of an actor, from their last events and those of the visitors merged into them.
 
-    Events after `now` are left out: evaluation reads profiles of earlier times.
+    Events after `now` are left out: evaluation reads profiles of earlier times. rest_after: the number of
+    impressions after which a listing rests for this actor; None: none rests.
     """
     if actor is None:
         return _empty(snapshot)
-    selves = identities_of(actor)
-    own = retractions.not_retracted_of(selves, until=now)
-    events = _last_events(own.exclude(listing__seller=actor.pk).exclude(kind__in=NEGATIVE_KINDS))
-    touched = _touched(events, now)
-    unwanted = list(
-        own.filter(kind__in=NEGATIVE_KINDS).order_by("-occurred_at").values_list("listing", flat=True)
+    past = read_actor_history(
+        actor.pk, encoder_version=snapshot.encoder_version, now=now, rest_after=rest_after
     )
+    touched, unwanted = _touched(past.events, now), past.unwanted
     liked = {pk: signal for pk, signal in touched.items() if signal.weight > 0 and pk not in unwanted}
     listing_ids = np.fromiter(liked.keys(), np.int64, len(liked))
     weights = np.array([max(signal.weight, LEAST_WEIGHT) for signal in liked.values()], np.float32)
-    vectors, known = vectors_of(listing_ids, snapshot)
+    vectors, known = vectors_of(listing_ids, snapshot, past.vectors)
     interests, interest_weights = _interests(vectors, known, weights, snapshot)
     factors, covisited = _collaborative(listing_ids, weights, snapshot)
     return UserProfile(
@@ -90,20 +93,18 @@ def read_profile(actor: Actor | None, snapshot: CatalogueSnapshot, *, now: datet
         touched=_touched_listings(liked, vectors, snapshot),
         kinds=tuple(signal.kind for signal in liked.values()),
         vectors=vectors.astype(np.float32),
-        unwanted=_known_vectors(unwanted[:MAX_REJECTED], snapshot),
-        satisfied=_satisfied(own, events, now),
+        unwanted=_known_vectors(unwanted[:MAX_REJECTED], snapshot, past.vectors),
+        satisfied=_satisfied(past, now),
         seen=frozenset(unwanted) | touched.keys(),
         actor_id=actor.pk,
-        identity_ids=tuple(selves),
+        rested=past.fatigued,
+        names=past.names,
     )
 
 
 def _empty(snapshot: CatalogueSnapshot) -> UserProfile:
     empty = np.empty(0, np.float32)
     return UserProfile(np.empty(0, np.int64), empty, np.empty((0, snapshot.dimension), np.float32), empty)
-
-
-_LISTING_COLUMNS = ("listing__price", "listing__category", "listing__latitude", "listing__longitude")
 
 
 @dataclass(frozen=True)
@@ -113,51 +114,28 @@ class _Signal:
     weight: float  # sum of the events' weights, decayed by age, capped
     recent: float  # decay of the last event with a positive weight: 1 now, halved every RECENT_HALF_LIFE
     kind: str  # of the event with the greatest weight of its kind
-    about: tuple  # of the listing: _LISTING_COLUMNS
+    about: About
 
 
-class _Event(NamedTuple):
-    """The part of an interaction that the profile uses."""
-
-    listing: int
-    kind: str
-    source: str
-    is_doubtful: bool
-    at: datetime
-    about: tuple  # of the listing: _LISTING_COLUMNS
-
-
-def _last_events(own: QuerySet[Interaction], most: int = LAST_EVENTS) -> list[_Event]:
-    """The last `most` events, the last one first."""
-    columns = ("listing", "kind", "source", "is_doubtful", "occurred_at", *_LISTING_COLUMNS)
-    rows = own.order_by("-occurred_at").values_list(*columns)[:most]
-    return [
-        _Event(listing, kind, source, is_doubtful, at, tuple(about))
-        for listing, kind, source, is_doubtful, at, *about in rows
-    ]
-
-
-def _touched(events: list[_Event], now: datetime) -> dict[int, _Signal]:
+def _touched(events: list[Event], now: datetime) -> dict[int, _Signal]:
     """Listing id -> the sum of its events."""
     signals: dict[int, _Signal] = {}
     for event in events:
         belief = weighting.trust_factor(event.source, is_doubtful=event.is_doubtful)
         weight = EVENT_WEIGHTS[event.kind] * belief * 0.5 ** ((now - event.at) / PROFILE_HALF_LIFE)
         recent = 0.5 ** ((now - event.at) / RECENT_HALF_LIFE) if weight > 0 else 0.0
-        before = signals.get(event.listing, _Signal(0.0, 0.0, event.kind, ()))
+        before = signals.get(event.listing, _Signal(0.0, 0.0, event.kind, event.about))
         total = min(before.weight + weight, WEIGHT_CAP)
         kind = max(before.kind, event.kind, key=EVENT_WEIGHTS.__getitem__)
         signals[event.listing] = _Signal(total, max(before.recent, recent), kind, event.about)
     return signals
 
 
-def _satisfied(own: QuerySet[Interaction], events: list[_Event], now: datetime) -> frozenset[int]:
-    if len(events) == LAST_EVENTS:  # purchases may lie farther back
-        lately = own.filter(occurred_at__gt=now - SATISFIED_FOR)
-        bought = lately.filter(kind=Interaction.Kind.PURCHASE).values_list("listing__category", flat=True)
-        events = _last_events(lately.filter(listing__category__in=list(bought)), MOST_OF_BOUGHT_KINDS)
+def _satisfied(past: ActorHistory, now: datetime) -> frozenset[int]:
+    # Purchases may lie farther back than the last events.
+    events = past.of_bought_kinds if len(past.events) == LAST_EVENTS else past.events
     return satisfied_categories(
-        [(event.listing, event.kind, event.about[1], event.at) for event in events], now=now
+        [(event.listing, event.kind, event.about.category, event.at) for event in events], now=now
     )
 
 
@@ -199,25 +177,39 @@ def _interests(
     return vectors[chosen], (share / share.max()).astype(np.float32)
 
 
-def vectors_of(listing_ids: np.ndarray, snapshot: CatalogueSnapshot) -> tuple[Matrix, np.ndarray]:
-    """Embeddings (m, d) float16 and which are known (m,) bool; those of sold listings come from the table."""
+def vectors_of(
+    listing_ids: np.ndarray, snapshot: CatalogueSnapshot, stored: Mapping[int, Vector] = MappingProxyType({})
+) -> tuple[Matrix, np.ndarray]:
+    """Embeddings (m, d) float16 and which are known (m,) bool; those of sold listings come from the table.
+
+    stored: embeddings that were read from the table before.
+    """
     rows = snapshot.rows_of(listing_ids)
     known = rows >= 0
     vectors = np.zeros((len(listing_ids), snapshot.dimension), np.float16)
     vectors[known] = snapshot.vectors(rows[known])
     gone = {int(pk): place for place, pk in enumerate(listing_ids) if not known[place]}
-    stored = ListingEmbedding.objects.filter(
-        listing__in=gone.keys(), encoder_version=snapshot.encoder_version
-    )
-    for pk, vector in stored.values_list("listing_id", "vector"):
-        vectors[gone[pk]] = np.frombuffer(vector, dtype="<f2")
-        known[gone[pk]] = True
+    unread = gone.keys() - stored.keys()
+    read = _stored_vectors(unread, snapshot.encoder_version) if unread else {}
+    for pk, place in gone.items():
+        vector = stored.get(pk, read.get(pk))
+        if vector is not None:
+            vectors[place], known[place] = vector, True
     return vectors, known
 
 
-def _known_vectors(listing_ids: list[int], snapshot: CatalogueSnapshot) -> Matrix:
+def _stored_vectors(listing_ids: Collection[int], encoder_version: str) -> dict[int, Vector]:
+    stored = ListingEmbedding.objects.filter(listing__in=listing_ids, encoder_version=encoder_version)
+    return {
+        pk: np.frombuffer(vector, dtype="<f2") for pk, vector in stored.values_list("listing_id", "vector")
+    }
+
+
+def _known_vectors(
+    listing_ids: list[int], snapshot: CatalogueSnapshot, stored: Mapping[int, Vector]
+) -> Matrix:
     """Embeddings (u, d) float32 of the listings that have one."""
-    vectors, known = vectors_of(np.array(listing_ids, np.int64), snapshot)
+    vectors, known = vectors_of(np.array(listing_ids, np.int64), snapshot, stored)
     return vectors[known].astype(np.float32)
 
 

@@ -1,0 +1,1 @@
+"""Speed and memory of serving. `__main__` says what is measured."""
