@@ -81,10 +81,10 @@ def _count(nodes: Rows, steps: Rows) -> tuple[np.ndarray, Matrix]:
     return known, cells.reshape(len(known), STEPS).astype(np.float32)
 
 
-_market: MarketCounts | None = None
+_market: tuple[MarketCounts, np.ndarray] | None = None  # and the rows alive of the last snapshot it fits
 
 
-def scores(touched: TouchedListings, snapshot: CatalogueSnapshot, rows: Rows) -> Vector:
+def scores(touched: TouchedListings, snapshot: CatalogueSnapshot, rows: Rows, vectors: Matrix) -> Vector:
     """The affinity of each row to the touched listings, as a logarithm.
 
     Each touched listing divides its vote among all listings on the market that are like it. Otherwise
@@ -95,7 +95,7 @@ def scores(touched: TouchedListings, snapshot: CatalogueSnapshot, rows: Rows) ->
     attributes = snapshot.attributes[rows]
     like = _category_likeness(paths_of(attributes["category_id"]), paths_of(touched.categories))  # (n, m)
     like *= _price_likeness(log_prices(attributes["price_pence"])[:, None] - touched.prices)
-    words = snapshot.vectors(rows)[:, snapshot.comparison.blocks.slices[2]].astype(np.float32)
+    words = vectors[:, snapshot.comparison.blocks.slices[2]]
     votes = like * np.exp(np.clip(words @ touched.words.T, 0, 1)) / _crowds(touched, _market_of(snapshot))
     return np.log(votes @ touched.shares + 1e-12).astype(np.float32)
 
@@ -126,9 +126,11 @@ def _crowds(touched: TouchedListings, market: MarketCounts) -> Vector:
 
 
 def _market_of(snapshot: CatalogueSnapshot) -> MarketCounts:
-    """The market of a snapshot, counted once."""
+    """The market of a snapshot, counted once. Rows are counted again only where some changed."""
     global _market
-    market = _market
-    if market is None or not market.is_current(snapshot):
-        market = _market = MarketCounts.of(snapshot)
+    known = _market
+    if known is not None and known[1] is snapshot.alive:
+        return known[0]
+    market = known[0] if known and known[0].is_current(snapshot) else MarketCounts.of(snapshot)
+    _market = market, snapshot.alive
     return market

@@ -15,7 +15,9 @@ def affinities_of(by_name, profile_of, follow):
 
     def scored(actor) -> dict[str, float]:
         profile, snapshot = profile_of(actor), follow()
-        return by_name(affinity.scores(profile.touched, snapshot, np.arange(snapshot.row_count)), snapshot)
+        rows = np.arange(snapshot.row_count)
+        vectors = snapshot.vectors(rows).astype(np.float32)
+        return by_name(affinity.scores(profile.touched, snapshot, rows, vectors), snapshot)
 
     return scored
 
@@ -71,7 +73,7 @@ class TestAffinity:
 def test_an_actor_without_events_has_no_affinity_or_place_scores(bob, catalogue, profile_of, follow):
     snapshot, profile = follow(), profile_of(bob)
     rows = np.arange(snapshot.row_count)
-    assert np.isnan(affinity.scores(profile.touched, snapshot, rows)).all()
+    assert np.isnan(affinity.scores(profile.touched, snapshot, rows, snapshot.vectors(rows))).all()
     assert np.isnan(profile.location_profile.place_scores(snapshot, rows)).all()
 
 
