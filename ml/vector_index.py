@@ -19,6 +19,7 @@ EXACT_ROWS = 20_000  # about 0.6 ms a query at 512 dimensions on one thread
 RECALL, RECALL_AT, RECALL_SAMPLE = 0.97, 200, 100  # target recall@200 of an IVF index, on so many queries
 LEAST_RECALL = 0.9  # below it a grown index is outgrown; the room is for chance and for rows hard to find
 SETTLED = 0.02  # a filtered search ends once the lists visited last brought no more of the best RECALL_AT
+FEW_LEFT_OUT = 0.1  # share of rows; a filter that leaves out no more is no reason to visit other lists
 TRAINING_ROWS_PER_LIST = 256  # FAISS's default; more do not improve the centroids
 CHUNK_ROWS = 65_536  # that are converted to float32 at a time
 Selector = faiss.IDSelector | None  # FAISS's stubs lack what its Python layer adds, hence the ignores below
@@ -118,14 +119,22 @@ class IvfIndex(VectorIndex):
         return _recall(_visit(self._native, queries, k, self._native.nprobe), truth)
 
     def _search(self, queries: Matrix, k: int, allowed: Bitmap | None) -> tuple[Matrix, np.ndarray]:
-        if allowed is None:
-            return self._native.search(queries, k, params=_visiting(self._native.nprobe))
+        if allowed is None or self._allows_nearly_all(allowed):
+            selector = _selector(allowed)
+            found = self._native.search(queries, k, params=_visiting(self._native.nprobe, selector))
+            if allowed is None or (found[1] >= 0).all():
+                return found
+        assert allowed is not None
         counts = self._allowed_of_lists(allowed)
         scores, rows = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
         for at in range(len(queries)):
             best = self._search_allowed(queries[at : at + 1], k, counts, _selector(allowed))
             scores[at, : len(best[0])], rows[at, : len(best[0])] = best
         return scores, rows
+
+    def _allows_nearly_all(self, allowed: Bitmap) -> bool:
+        """Whether so few rows are left out that the tuned number of lists still holds the nearest others."""
+        return int(np.bitwise_count(allowed).sum()) >= (1 - FEW_LEFT_OUT) * self.count
 
     def _search_allowed(
         self, query: Matrix, k: int, counts: Rows, selector: Selector
@@ -160,9 +169,7 @@ class IvfIndex(VectorIndex):
         self, query: Matrix, depth: int, lists: np.ndarray, selector: Selector
     ) -> tuple[Vector, np.ndarray]:
         """The best allowed rows of these lists: (<= depth,) float32 and int64"""
-        centroid_scores = np.zeros(
-            len(lists), np.float32
-        )  # no part of the scores, as codes are not residuals
+        centroid_scores = np.zeros(len(lists), np.float32)  # no part of the scores: codes are no residuals
         scores, rows = np.empty(depth, np.float32), np.empty(depth, np.int64)
         arrays = (np.ascontiguousarray(lists), centroid_scores, scores, rows)
         pointers = [faiss.swig_ptr(array) for array in arrays]

@@ -5,7 +5,6 @@ Training fits it, the model store saves and loads it, serving scores with it. No
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from ml.positions import Positions
 from ml.vector_index import VectorIndex, build_index
 from recommendations.collaborative.config import TrainingConfig
 from recommendations.collaborative.history import InteractionHistory
+from recommendations.core.once import once
 
 INDEX_SEED = 7
 LEAST_FOR_PRIOR = 50  # listings with interactions and a vector, to fit the content prior on
@@ -44,7 +44,7 @@ class Collaborative:
         """The listing id of each item: (n,) int64"""
         return self.als.listing_ids
 
-    @cached_property
+    @once
     def positions(self) -> Positions:
         return Positions.of(self.listing_ids)
 

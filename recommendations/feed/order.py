@@ -1,7 +1,6 @@
 """The order of a feed: written to a slate, read back from it, and cut into pages."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from listings.models import Actor, Listing
 from ml.arrays import Matrix, Vector
 from ml.ranking.blending import column_scales
+from recommendations.core.once import once
 from recommendations.models.feature_names import FEATURES, SOURCES
 from recommendations.models.slates import Slate
 from recommendations.ranking.exploration import ExploredOrder
@@ -59,7 +59,7 @@ class Order:
         adjusted, propensities = column.get("adjusted", unknown), store.propensities_of(slate)
         return cls(slate.listing_ids, column["score"], adjusted, features, propensities, slate.reasons)
 
-    @cached_property
+    @once
     def place(self) -> dict[int, int]:
         """Listing id -> its position in the order."""
         return {pk: position for position, pk in enumerate(self.listing_ids)}

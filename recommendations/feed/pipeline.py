@@ -3,13 +3,13 @@
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
 
 import numpy as np
 
 from listings import queries
 from listings.models import Actor
 from ml.arrays import Matrix, Rows, Vector
+from recommendations.core.once import once
 from recommendations.feed import experiments, fallback
 from recommendations.feed.order import Order
 from recommendations.interactions.retractions import unwanted_by
@@ -54,7 +54,7 @@ class FeedContext:
     shown: ImpressionCounts = NO_IMPRESSIONS  # impressions and clicks of young listings, over all actors
     folds_copies: bool = False  # show one of the listings that share a photo
 
-    @cached_property
+    @once
     def allowed(self) -> np.ndarray:
         """The rows that may be shown: (rows,) bool
 
@@ -77,7 +77,7 @@ class FeedContext:
             excluded_categories=satisfied,
         )
 
-    @cached_property
+    @once
     def candidates(self) -> Candidates:
         """The rows that the sources propose, scored by all of them.
 
@@ -109,14 +109,14 @@ class FeedContext:
             also=self.underexposed,
         )
 
-    @cached_property
+    @once
     def underexposed(self) -> Rows:
         """The young rows that lag furthest behind their promised impressions: (b,) int64"""
         if not self.parameters.explore_share:
             return np.empty(0, np.int64)
         return exploration.most_underexposed(self.snapshot, self.shown, self.allowed, now=self.now)
 
-    @cached_property
+    @once
     def ranked(self) -> Ranked:
         """The candidates in order, by ranker or blend, with boosts and negative feedback added."""
         rows = self.candidates.rows
@@ -130,7 +130,7 @@ class FeedContext:
             multipliers=self.parameters.source_weights,
         )
 
-    @cached_property
+    @once
     def arranged(self) -> Rows:
         """Positions in `ranked` in the order before exploration: diverse, and without duplicate photos."""
         kept = np.isin(self.ranked.rows, self.underexposed)
@@ -145,12 +145,12 @@ class FeedContext:
             calibration=calibration_of(self.snapshot, self.profile, rows),
         )
 
-    @cached_property
+    @once
     def feed(self) -> Rows:
         """Rows in the order before exploration, best first: (m <= MAX_SLATE_LENGTH,) int32"""
         return self.ranked.rows[self.arranged]
 
-    @cached_property
+    @once
     def by_source(self) -> Matrix:
         """The score of every row from each source: (rows, len(SOURCES)) float32, NaN = unknown."""
         return score_rows(

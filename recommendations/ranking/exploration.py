@@ -20,6 +20,8 @@ from recommendations.replica.snapshot import CatalogueSnapshot
 PROMISED_IMPRESSIONS = 50  # impressions
 PROMISE_PERIOD = timedelta(hours=24)
 RELEVANT, BEHIND = 20, 20  # sizes of the two halves of the pool
+OWED_FOR = timedelta(seconds=5)
+LOOKED_AT = 8  # times as many rows as are wanted, at first: several may be of one seller, or not allowed
 FIRST_PAGE = 20  # places: a listing on it is seen anyway, and a draw could only move it down
 
 
@@ -64,17 +66,38 @@ def most_underexposed(
 
     (rows,) bool -> (<= count,) int64, the greatest lack first
     """
+    owed, looked_at = _owed(snapshot, shown, now), LOOKED_AT * count
+    while True:
+        rows = owed[:looked_at]
+        rows = rows[allowed[rows]]
+        found = rows[_first_of_each(snapshot.attributes["seller_id"][rows])][:count]
+        if len(found) == count or looked_at >= len(owed):
+            return found
+        looked_at *= LOOKED_AT
+
+
+_last_owed: tuple[np.ndarray, ImpressionCounts, datetime, Rows] | None = None
+
+
+def _owed(snapshot: CatalogueSnapshot, shown: ImpressionCounts, now: datetime) -> Rows:
+    """The live young rows that lack promised impressions, the greatest lack first.
+
+    Sorted once for all requests of OWED_FOR with the same snapshot and counts: all lacks grow alike.
+    """
+    global _last_owed
+    last = _last_owed
+    if last and last[0] is snapshot.alive and last[1] is shown and abs(now - last[2]) < OWED_FOR:
+        return last[3]
     created_at = snapshot.attributes["created_at"]
-    rows = np.flatnonzero(allowed & (created_at > (now - YOUNG).timestamp()))
+    rows = np.flatnonzero(snapshot.alive & (created_at > (now - YOUNG).timestamp()))
     impressions, _ = shown.of_listings(snapshot.attributes["listing_id"][rows])
-    rows, impressions = (
-        rows[impressions < PROMISED_IMPRESSIONS],
-        impressions[impressions < PROMISED_IMPRESSIONS],
-    )
+    is_owed = impressions < PROMISED_IMPRESSIONS
+    rows, impressions = rows[is_owed], impressions[is_owed]
     elapsed = (now.timestamp() - created_at[rows]) / PROMISE_PERIOD.total_seconds()
     lacking = PROMISED_IMPRESSIONS * np.minimum(elapsed, 1) - impressions
-    rows = rows[np.argsort(-lacking, kind="stable")]
-    return rows[_first_of_each(snapshot.attributes["seller_id"][rows])][:count]
+    owed = rows[np.argsort(-lacking, kind="stable")]
+    _last_owed = snapshot.alive, shown, now, owed
+    return owed
 
 
 def explore_order(

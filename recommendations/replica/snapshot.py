@@ -6,20 +6,20 @@ last rows, the delta, are scanned.
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 
-from ml.arrays import Matrix, Rows, Vector, pack_mask
+from ml.arrays import Matrix, Rows, Vector
 from ml.collaborative.content_prior import ContentPrior, ContentSmoother
 from ml.encoder.blocks import Blocks, Comparison
 from ml.vector_index import VectorIndex, build_index
 from recommendations.collaborative.config import BlendBucket
 from recommendations.collaborative.model import Collaborative
+from recommendations.core.once import once
 from recommendations.ranker.model import Ranker
 from recommendations.replica.columns import NO_LISTING, Columns, PhotoRows, concatenate_columns
 from recommendations.replica.photo_search import PhotoMatches, nearest_photos
-from recommendations.replica.snapshot_base import SnapshotBase
+from recommendations.replica.snapshot_base import SnapshotBase, search_rows
 
 SEGMENT_ROWS = 512  # rows of a segment: scanning so many takes about 0.2 ms
 SEED = 7
@@ -29,10 +29,7 @@ PHOTOS_PER_LISTING = 4  # photos retrieved for each wanted listing: several may 
 
 @dataclass(frozen=True)
 class CatalogueSnapshot:
-    """The catalogue, the models and the trending scores that one request reads.
-
-    Row numbers count the rows of the base first, then those of the tail.
-    """
+    """The catalogue, models and trending scores that a request reads. Rows of the base come first."""
 
     encoder_version: str
     comparison: Comparison  # how two vectors are compared; block levels are measured on the base
@@ -96,6 +93,12 @@ class CatalogueSnapshot:
         model = self.collaborative
         return model.smoother if model and model.encoder_version == self.encoder_version else None
 
+    @once
+    def hottest(self) -> Rows:
+        """The rows with a trending score, the highest first."""
+        rows = np.flatnonzero(self.trending > 0)
+        return rows[np.argsort(-self.trending[rows], kind="stable")]
+
     @property
     def blend(self) -> tuple[BlendBucket, ...]:
         """The source weights that were fitted with the model; empty when none were."""
@@ -141,8 +144,7 @@ class CatalogueSnapshot:
         Candidates come from the indexes; their exact scores come from the float16 vectors.
         """
         comparison = self.comparison if weights is None else replace(self.comparison, weights=weights)
-        candidates = [self.propose(part, k, allowed) for part in comparison.queries(query)]
-        rows = np.unique(np.concatenate(candidates)) if candidates else np.empty(0, np.int64)
+        rows = np.unique(self.propose(comparison.queries(query), k, allowed))
         # Converted to float32 once: block by block, float16 takes seven times as long.
         scores = comparison.scores(query, self.vectors(rows).astype(np.float32))
         rows, scores = rows[~np.isnan(scores)], scores[~np.isnan(scores)]
@@ -195,28 +197,30 @@ class CatalogueSnapshot:
         created_at = self.attributes["created_at"][rows]
         return rows if len(rows) <= k else rows[np.argpartition(-created_at, k)[:k]]
 
-    def propose(self, query: Vector, k: int, allowed: np.ndarray) -> Rows:
-        """About k allowed rows of highest inner product, from every index and from the delta.
+    def propose(self, queries: Matrix, k: int, allowed: np.ndarray) -> Rows:
+        """About k allowed rows of highest inner product for each query, from every index and the delta.
 
-        query (d,) float32; allowed (rows,) bool, without dead rows -> (m,) int64, unordered
+        queries (q, d) float32; allowed (rows,) bool, without dead rows -> (m,) int64, unordered, repeated
         """
+        if not len(queries):
+            return np.empty(0, np.int64)
         candidates, start = [], 0
         for index in (self.base.index, *self.sealed):
             if index is not None:
                 end = start + index.count
-                candidates.append(_search(index, query, k, allowed[start:end]) + start)
+                candidates.append(search_rows(index, queries, k, allowed[start:end]) + start)
                 start = end
-        return np.concatenate([*candidates, self._scan_delta(query, k, allowed, start)])
+        return np.concatenate([*candidates, self._scan_delta(queries, k, allowed, start)])
 
-    def _scan_delta(self, query: Vector, k: int, allowed: np.ndarray, start: int) -> Rows:
-        """The k best allowed rows of the delta, which begins at row `start`."""
+    def _scan_delta(self, queries: Matrix, k: int, allowed: np.ndarray, start: int) -> Rows:
+        """The k best allowed rows of the delta, which begins at row `start`, for each query."""
         offsets = np.flatnonzero(allowed[start:])
         if len(offsets) > k:
-            scores = self._delta @ query
-            offsets = offsets[np.argpartition(-scores[offsets], k)[:k]]
+            scores = queries @ self._delta[offsets].T  # (q, rows)
+            offsets = offsets[np.argpartition(-scores, k, axis=1)[:, :k].ravel()]
         return start + offsets
 
-    @cached_property
+    @once
     def _delta(self) -> Matrix:
         """Vectors of the rows that no index holds yet, converted once: (m, d) float32"""
         return self.tail.vectors[len(self.sealed) * SEGMENT_ROWS :].astype(np.float32)
@@ -287,11 +291,6 @@ class CatalogueSnapshot:
         rows = self.rows_of(listing_ids)
         trending[rows[rows >= 0]] = scores[rows >= 0]
         return replace(self, trending=trending)
-
-
-def _search(index: VectorIndex, query: Vector, k: int, allowed: np.ndarray) -> Rows:
-    rows, _ = index.search(query[None, :], min(k, index.count), pack_mask(allowed))
-    return rows[0][rows[0] >= 0].astype(np.int64)
 
 
 def _items_of(model: Collaborative | None, listing_ids: np.ndarray) -> Rows:

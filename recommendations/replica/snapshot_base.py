@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.arrays import Rows
+from ml.arrays import Matrix, Rows, pack_mask
 from ml.positions import Positions
 from ml.vector_index import VectorIndex
 from recommendations.replica.columns import Columns
@@ -27,3 +27,9 @@ class SnapshotBase:
         newest_first = np.argsort(-columns.attributes["created_at"], kind="stable").astype(np.int32)
         positions = Positions.of(columns.attributes["listing_id"])
         return cls(columns, index, positions, newest_first, photo_index)
+
+
+def search_rows(index: VectorIndex, queries: Matrix, k: int, allowed: np.ndarray) -> Rows:
+    """The k allowed rows (rows,) bool of an index for each of the queries (q, d), with repetitions."""
+    rows, _ = index.search(queries, min(k, index.count), pack_mask(allowed))
+    return rows[rows >= 0].astype(np.int64)

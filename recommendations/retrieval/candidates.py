@@ -15,8 +15,8 @@ from recommendations.taste import affinity
 from recommendations.taste.location import Location
 from recommendations.taste.profile import UserProfile
 
-# Each candidate costs a tenth of a microsecond for each listing that the actor touched. Half as many from each
-# source lose 2 % of the first twenty places of feeds, and 4 % of the first forty.
+# Twice as many would change 2 % of the first twenty places of a feed and 4 % of the first forty, and take
+# twice as long to score.
 PER_SOURCE = 100
 NEAREST = 50  # each, of the nearest rows and of the trending rows nearby
 LENDERS = 200  # live listings from which co-visitation scores are spread to cold-start listings
@@ -71,11 +71,7 @@ def propose(
     allowed (rows,) bool, without dead rows -> (n,) int32, sorted.
     """
     proposed = {
-        "content": [
-            snapshot.propose(query, PER_SOURCE, allowed)
-            for interest in profile.interests
-            for query in snapshot.comparison.queries(interest)
-        ],
+        "content": [snapshot.propose(_content_queries(snapshot, profile), PER_SOURCE, allowed)],
         "collaborative": [_by_factors(snapshot, profile, allowed), _by_prior(snapshot, profile, allowed)],
         "covisitation": [
             _most_covisited(snapshot, profile, allowed, PER_SOURCE),
@@ -139,6 +135,12 @@ def _profile_scores(
     ]
 
 
+def _content_queries(snapshot: CatalogueSnapshot, profile: UserProfile) -> Matrix:
+    """Queries for the index that find listings like each interest: (q, d) float32"""
+    queries = [snapshot.comparison.queries(interest) for interest in profile.interests]
+    return np.concatenate([np.empty((0, snapshot.dimension), np.float32), *queries])
+
+
 def _content_scores(snapshot: CatalogueSnapshot, profile: UserProfile, vectors: Matrix) -> np.ndarray:
     """Likeness to the nearest interest, since a mean of the interests would be near none of them."""
     if not len(profile.interests):
@@ -171,7 +173,7 @@ def _by_prior(snapshot: CatalogueSnapshot, profile: UserProfile, allowed: np.nda
     if snapshot.prior is None or profile.factors is None:
         return _none()
     query, _ = snapshot.prior.query(profile.factors)
-    return snapshot.propose(query, PER_SOURCE, allowed & (snapshot.items < 0))
+    return snapshot.propose(query[None, :], PER_SOURCE, allowed & (snapshot.items < 0))
 
 
 def _collaborative_scores(
@@ -195,10 +197,12 @@ def _most_covisited(
     """The rows with the highest co-visitation scores above 0, at most `count`, unordered."""
     if profile.covisited is None:
         return _none()
-    # An unknown row, whose item is -1, reads the last item's score and is masked below.
-    scores = profile.covisited[snapshot.items]  # (rows,)
-    rows = np.flatnonzero((scores > 0) & (snapshot.items >= 0) & allowed)
-    return rows[_largest(scores[rows], count)]
+    assert snapshot.collaborative is not None  # the profile has its scores
+    items = np.flatnonzero(profile.covisited > 0)
+    rows = snapshot.rows_of(snapshot.collaborative.listing_ids[items])
+    possible = np.flatnonzero(rows >= 0)
+    possible = possible[allowed[rows[possible]]]
+    return rows[possible[_largest(profile.covisited[items[possible]], count)]]
 
 
 def _covisitation_scores(
@@ -219,7 +223,9 @@ def _covisitation_scores(
 def _covisited_by_content(snapshot: CatalogueSnapshot, profile: UserProfile, allowed: np.ndarray) -> Rows:
     """Cold-start rows, unknown to the model, whose content is like that of co-visited listings."""
     query = _smoothed_query(snapshot, profile)
-    return _none() if query is None else snapshot.propose(query, PER_SOURCE, allowed & (snapshot.items < 0))
+    if query is None:
+        return _none()
+    return snapshot.propose(query[None, :], PER_SOURCE, allowed & (snapshot.items < 0))
 
 
 def _smoothed_query(snapshot: CatalogueSnapshot, profile: UserProfile) -> Vector | None:
@@ -240,8 +246,7 @@ def _smoothed_query(snapshot: CatalogueSnapshot, profile: UserProfile) -> Vector
 
 
 def _most_trending(snapshot: CatalogueSnapshot, allowed: np.ndarray) -> Rows:
-    trending = np.flatnonzero(allowed & (snapshot.trending > 0))
-    return trending[_largest(snapshot.trending[trending], PER_SOURCE)]
+    return snapshot.hottest[allowed[snapshot.hottest]][:PER_SOURCE]
 
 
 def _trending_scores(snapshot: CatalogueSnapshot, rows: Rows) -> np.ndarray:

@@ -58,9 +58,8 @@ def most_trending(
 
     allowed (rows,) bool -> (<= count,) int64, empty where nothing nearby is trending.
     """
-    trending = np.flatnonzero(allowed & (snapshot.trending > 0))
-    near = trending[distances(snapshot, location, trending) <= RADIUS_KM]  # NaN is not near
-    return near[np.argsort(-snapshot.trending[near], kind="stable")[:count]]
+    trending = snapshot.hottest[allowed[snapshot.hottest]]
+    return trending[distances(snapshot, location, trending) <= RADIUS_KM][:count]  # NaN is not near
 
 
 def _in_box(snapshot: CatalogueSnapshot, location: Location, allowed: np.ndarray, radius_km: float) -> Rows:
