@@ -2,8 +2,8 @@
 
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -65,14 +65,17 @@ class SlateDraft:
         require_vector(self.propensities, length=length, dtypes=[np.float32])
 
 
-# One statement for a slate and its first page. Its commit does not wait for the disk; inside another
-# transaction, that one decides.
-_WRITE = """
+# A statement whose commit does not wait for the disk; inside another transaction, that one decides.
+_COMMIT = """
     WITH commit AS MATERIALIZED (
         SELECT set_config(
             'synchronous_commit', coalesce(%(commit)s, current_setting('synchronous_commit')), true
         )
-    ), slate AS (
+    )
+"""
+# A slate and its first page.
+_WRITE = f"""
+    {_COMMIT}, slate AS (
         INSERT INTO recommendations_slate (
             id, surface, actor_id, listing_ids, feature_names, features, propensities, reasons, seed,
             versions, parameters, created_at
@@ -88,6 +91,13 @@ _WRITE = """
 """
 
 
+_LOG = f"""
+    {_COMMIT}
+    INSERT INTO recommendations_impression (slate_id, "offset", count, served_at)
+    SELECT %(slate)s, %(offset)s, %(count)s, %(now)s FROM commit ON CONFLICT DO NOTHING
+"""
+
+
 def write(draft: SlateDraft, *, now: datetime, shown: Sequence[int] = ()) -> str:
     """Store a slate; its id, which pages and events name.
 
@@ -97,7 +107,6 @@ def write(draft: SlateDraft, *, now: datetime, shown: Sequence[int] = ()) -> str
     """
     slate_id, runs = uuid.uuid4(), _runs(np.asarray(shown))
     parameters = {
-        "commit": None if connection.in_atomic_block else "off",
         "id": slate_id,
         "surface": draft.surface,
         "actor": None if draft.actor is None else draft.actor.pk,
@@ -113,9 +122,15 @@ def write(draft: SlateDraft, *, now: datetime, shown: Sequence[int] = ()) -> str
         "offsets": [int(run[0]) for run in runs],
         "counts": [len(run) for run in runs],
     }
-    with transaction.atomic() if connection.in_atomic_block else nullcontext(), connection.cursor() as cursor:
-        cursor.execute(_WRITE, parameters)
+    _execute(_WRITE, parameters)
     return slate_id.hex
+
+
+def _execute(statement: str, parameters: dict[str, Any]) -> None:
+    """Execute a statement that begins with _COMMIT. A transaction around it can go on after an error."""
+    is_inside = connection.in_atomic_block
+    with transaction.atomic() if is_inside else nullcontext(), connection.cursor() as cursor:
+        cursor.execute(statement, {**parameters, "commit": None if is_inside else "off"})
 
 
 def _runs(places: Rows) -> list[Rows]:
@@ -139,9 +154,8 @@ def log_impression(slate_id: str, *, offset: int, count: int, now: datetime) -> 
 
     Raises DatabaseError, also for a slate that was deleted.
     """
-    page = Impression(slate_id=uuid.UUID(slate_id), offset=offset, count=count, served_at=now)
-    with _asynchronous_commit():
-        Impression.objects.bulk_create([page], ignore_conflicts=True)
+    page = {"slate": uuid.UUID(slate_id), "offset": offset, "count": count, "now": now}
+    _execute(_LOG, page)
 
 
 def log_impressions(slate_id: str, places: Sequence[int], *, now: datetime) -> None:
@@ -163,17 +177,6 @@ def _served_places(slate_id: str) -> Rows:
     """Places of a slate that have an impression: (p,) int64"""
     pages = Impression.objects.filter(slate=uuid.UUID(slate_id)).values_list("offset", "count")
     return np.concatenate([_NO_PLACES, *(np.arange(first, first + count) for first, count in pages)])
-
-
-@contextmanager
-def _asynchronous_commit() -> Iterator[None]:
-    """A transaction that does not wait for the disk; inside another one, that one decides."""
-    is_own = not connection.in_atomic_block
-    with transaction.atomic():
-        if is_own:
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL synchronous_commit = off")
-        yield
 
 
 def find(slate_id: str) -> Slate | None:

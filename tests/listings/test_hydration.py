@@ -11,7 +11,7 @@ from tests import factories
 
 @pytest.fixture
 def lamp(alice) -> Listing:
-    lamp = factories.listing(alice, "Lamp", category="Home & Garden / Lighting / Lamps")
+    lamp = factories.listing(alice, "Lamp", path="Home & Garden / Lighting / Lamps")
     lamp.place = Place.objects.create(
         name="Leeds", county="West Yorkshire", country="GB", latitude=53.8, longitude=-1.5
     )
