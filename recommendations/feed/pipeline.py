@@ -89,13 +89,13 @@ class FeedContext:
         kept = ~photo_duplicates.foreign_copies(self.snapshot, found.rows, self._recorded_copies)
         return Candidates(found.rows[kept], found.scores[kept], found.facts[kept])
 
-    @cached_property
+    @once
     def _recorded_copies(self) -> list[photo_duplicates.RecordedCopy]:
         if not self.folds_copies:
             return []
         return photo_duplicates.recorded_copies(self.snapshot, self.gathered.rows)
 
-    @cached_property
+    @once
     def gathered(self) -> Candidates:
         """The candidates before copies of photos are left out."""
         return gather(
