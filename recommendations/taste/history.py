@@ -49,7 +49,6 @@ class ActorHistory:
     Own listings are left out of the events; `unwanted` are the hidden and reported listings.
     """
 
-    identity_ids: tuple[int, ...]  # the actor first
     events: list[Event]  # the last LAST_EVENTS that are not negative, the last one first
     of_bought_kinds: list[Event]  # the last ones in categories of recent purchases, if `events` is full
     unwanted: list[int]  # ids of listings, the last one first
@@ -98,7 +97,6 @@ _HISTORY = f"""
         )
     )
     SELECT
-        ARRAY(SELECT id FROM self ORDER BY id <> %(actor)s, id),
         (SELECT {{events}} FROM recent),
         (SELECT {{events}} FROM of_bought_kinds),
         ARRAY(SELECT listing_id FROM unwanted ORDER BY occurred_at DESC, id DESC),
@@ -131,9 +129,8 @@ def read_actor_history(
     }
     with connection.cursor() as cursor:
         cursor.execute(_HISTORY, parameters)
-        selves, recent, bought, unwanted, fatigued, names, gone_ids, gone_vectors = cursor.fetchone()
+        recent, bought, unwanted, fatigued, names, gone_ids, gone_vectors = cursor.fetchone()
     return ActorHistory(
-        identity_ids=tuple(selves),
         events=[_event(*row) for row in recent or ()],
         of_bought_kinds=[_event(*row) for row in bought or ()],
         unwanted=unwanted,
