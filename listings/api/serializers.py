@@ -46,6 +46,9 @@ class PhotoCard(serializers.ModelSerializer):
         }
 
 
+_PHOTO_CARD = PhotoCard()
+
+
 class RoundedCoordinate(serializers.FloatField):
     """A coordinate rounded to about 1 km, so that responses do not reveal a seller's address."""
 
@@ -56,7 +59,7 @@ class RoundedCoordinate(serializers.FloatField):
 class ListingCard(serializers.ModelSerializer):
     """A listing as anyone sees it. The fields describe what `to_representation` writes.
 
-    It is written without them, since a page of listings took a fifth of a feed's time through fields.
+    It is written without them: fields take twice as long, and a page has twenty listings.
     """
 
     id = serializers.CharField(source="external_id")
@@ -80,7 +83,6 @@ class ListingCard(serializers.ModelSerializer):
         return settings.ENVIRONMENT.currency
 
     def to_representation(self, instance: Listing) -> dict[str, Any]:
-        photo_card = PhotoCard()
         return {
             "id": instance.external_id,
             "seller": instance.seller.external_id,
@@ -97,7 +99,7 @@ class ListingCard(serializers.ModelSerializer):
             "created_at": _written_time(instance.created_at),
             "updated_at": _written_time(instance.updated_at),
             "source_version": instance.source_version,
-            "photos": [photo_card.to_representation(photo) for photo in instance.photos.all()],
+            "photos": [_PHOTO_CARD.to_representation(photo) for photo in instance.photos.all()],
         }
 
 
