@@ -107,7 +107,10 @@ def touching(
     vectors, _ = vectors_of(np.array(list(touched), np.int64), snapshot)
     own = np.array(categories or [0] * len(touched), np.int64)
     about = replace(TouchedListings.none(), categories=own)
-    return replace(taste(snapshot, touched), vectors=vectors.astype(np.float32), touched=about, kinds=kinds)
+    rows = Listing.objects.filter(pk__in=touched).values_list("pk", "external_id", "title")
+    names = {pk: (external_id, title) for pk, external_id, title in rows}
+    known = vectors.astype(np.float32)
+    return replace(taste(snapshot, touched), vectors=known, touched=about, kinds=kinds, names=names)
 
 
 @pytest.fixture
