@@ -73,8 +73,8 @@ def diversify(
     )
     for row in first:
         greedy.place(row)
-    while len(greedy.chosen) < limit and (row := greedy.best()) is not None:
-        greedy.place(row)
+    while len(greedy.chosen) < limit and (best := greedy.best()) is not None:
+        greedy.place(best)
     return np.array(greedy.chosen[:limit], dtype=np.int64)
 
 

@@ -218,7 +218,11 @@ class SearchPageCard(PageCard):
             "words": instance.words,
             "understood": UnderstoodCard(instance.understood, many=True).data if instance.understood else [],
             "mended": instance.mended,
+            "offered": instance.offered,
+            "unread": list(instance.unread),
             "facets": instance.facets,
+            "facet_counts": FacetsCard(instance.facet_counts).data,
+            "total": instance.total,
             "hint": None if instance.hint is None else HintCard(instance.hint).data,
             "next_offset": instance.next_offset,
         }

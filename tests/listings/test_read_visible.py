@@ -4,8 +4,8 @@ import pytest
 
 from listings import queries
 from listings.api.serializers import ListingCard
-from listings.hydration import read_visible
 from listings.models import Listing, Place
+from listings.queries import read_visible
 from tests import factories
 
 
