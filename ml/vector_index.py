@@ -6,6 +6,7 @@ They are accurate enough to propose candidates, which the caller rescores. A fil
 visits lists until it has k allowed rows and further lists change little; nothing is left out for a filter.
 """
 
+import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,16 @@ from typing import Any
 import faiss
 import numpy as np
 
-from ml.arrays import Bitmap, Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
+from ml.arrays import Bitmap, Matrix, Rows, ShapeError, Vector, pack_mask, require_matrix, require_vector
+from ml.faiss_searches import Selector, selector_of, visit, visiting
 
 EXACT_ROWS = 20_000  # about 0.6 ms a query at 512 dimensions on one thread
 RECALL, RECALL_AT, RECALL_SAMPLE = 0.97, 200, 100  # target recall@200 of an IVF index, on so many queries
 LEAST_RECALL = 0.9  # below it a grown index is outgrown; the room is for chance and for rows hard to find
 SETTLED = 0.02  # a filtered search ends once the lists visited last brought no more of the best RECALL_AT
-FEW_LEFT_OUT = 0.1  # share of rows; a filter that leaves out no more is no reason to visit other lists
+MOST, HALF = 0.9, 0.5  # share of rows that a filter allows, for which no other lists are visited than without
 TRAINING_ROWS_PER_LIST = 256  # FAISS's default; more do not improve the centroids
 CHUNK_ROWS = 65_536  # that are converted to float32 at a time
-Selector = faiss.IDSelector | None  # FAISS's stubs lack what its Python layer adds, hence the ignores below
 FLOAT16, INNER_PRODUCT = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
 
 
@@ -57,14 +58,20 @@ class VectorIndex(ABC):
         """
 
     @abstractmethod
-    def _search(self, queries: Matrix, k: int, allowed: Bitmap | None) -> tuple[Matrix, np.ndarray]:
+    def _search(
+        self, queries: Matrix, k: int, allowed: Bitmap | None, compared: int | None
+    ) -> tuple[Matrix, np.ndarray]:
         """Scores (q, k) float32 and rows (q, k) int64, -1 where there are no more."""
 
-    def search(self, queries: Matrix, k: int, allowed: Bitmap | None = None) -> tuple[Rows, Matrix]:
+    def search(
+        self, queries: Matrix, k: int, allowed: Bitmap | None = None, *, compared: int | None = None
+    ) -> tuple[Rows, Matrix]:
         """The k allowed rows of greatest inner product for each query, best first.
 
         queries (q, d) float32; allowed: a bitmap by `pack_mask`, rows past its end are not allowed; None
-        allows all. Returns rows (q, k) int32, padded with -1, and scores (q, k) float32, padded with -inf.
+        allows all. compared: with about how many allowed rows each query is compared, whatever the size of
+        the index; some of the nearest may be missed. None: with as many as it takes for RECALL.
+        Returns rows (q, k) int32, padded with -1, and scores (q, k) float32, padded with -inf.
         """
         require_matrix(queries, columns=self.dimension, dtypes=[np.float32])
         if k < 1:
@@ -72,7 +79,7 @@ class VectorIndex(ABC):
         if allowed is not None:
             require_vector(allowed, dtypes=[np.uint8])
             allowed = np.ascontiguousarray(allowed)
-        scores, rows = self._search(np.ascontiguousarray(queries), k, allowed)
+        scores, rows = self._search(np.ascontiguousarray(queries), k, allowed, compared)
         return rows.astype(np.int32), np.where(rows < 0, np.float32(-np.inf), scores)
 
     def add(self, vectors: Matrix) -> None:
@@ -94,8 +101,10 @@ class ExactIndex(VectorIndex):
     def is_outgrown(self, *samples: Matrix) -> bool:
         return self.count > 1.25 * EXACT_ROWS  # above the threshold, since a rebuild costs more than slack
 
-    def _search(self, queries: Matrix, k: int, allowed: Bitmap | None) -> tuple[Matrix, np.ndarray]:
-        parameters = faiss.SearchParameters(sel=_selector(allowed))  # type: ignore[call-arg]
+    def _search(
+        self, queries: Matrix, k: int, allowed: Bitmap | None, compared: int | None
+    ) -> tuple[Matrix, np.ndarray]:
+        parameters = faiss.SearchParameters(sel=selector_of(allowed))  # type: ignore[call-arg]
         return self._native.search(queries, k, params=parameters)
 
 
@@ -115,42 +124,48 @@ class IvfIndex(VectorIndex):
 
     def _recall(self, queries: Matrix) -> float:
         k = min(RECALL_AT, self.count)
-        truth = _visit(self._native, queries, k, self._native.nlist)
-        return _recall(_visit(self._native, queries, k, self._native.nprobe), truth)
+        truth = visit(self._native, queries, k, self._native.nlist)
+        return _recall(visit(self._native, queries, k, self._native.nprobe), truth)
 
-    def _search(self, queries: Matrix, k: int, allowed: Bitmap | None) -> tuple[Matrix, np.ndarray]:
-        if allowed is None or self._allows_nearly_all(allowed):
-            selector = _selector(allowed)
-            found = self._native.search(queries, k, params=_visiting(self._native.nprobe, selector))
+    def _search(
+        self, queries: Matrix, k: int, allowed: Bitmap | None, compared: int | None
+    ) -> tuple[Matrix, np.ndarray]:
+        count = self.count if allowed is None else int(np.bitwise_count(allowed).sum())
+        if count >= (MOST if compared is None else HALF) * self.count:
+            parameters = visiting(self._probes(compared, count), selector_of(allowed))
+            found = self._native.search(queries, k, params=parameters)
             if allowed is None or (found[1] >= 0).all():
                 return found
-        assert allowed is not None
+        allowed = pack_mask(np.ones(self.count, bool)) if allowed is None else allowed
         counts = self._allowed_of_lists(allowed)
         scores, rows = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
         for at in range(len(queries)):
-            best = self._search_allowed(queries[at : at + 1], k, counts, _selector(allowed))
+            best = self._search_allowed(queries[at : at + 1], k, counts, selector_of(allowed), compared)
             scores[at, : len(best[0])], rows[at, : len(best[0])] = best
         return scores, rows
 
-    def _allows_nearly_all(self, allowed: Bitmap) -> bool:
-        """Whether so few rows are left out that the tuned number of lists still holds the nearest others."""
-        return int(np.bitwise_count(allowed).sum()) >= (1 - FEW_LEFT_OUT) * self.count
+    def _probes(self, compared: int | None, allowed_count: int) -> int:
+        """The number of lists for a search of rows that are spread over all lists alike."""
+        if compared is None or not allowed_count:
+            return self._native.nprobe
+        return min(math.ceil(compared / allowed_count * self._native.nlist), self._native.nprobe)
 
     def _search_allowed(
-        self, query: Matrix, k: int, counts: Rows, selector: Selector
+        self, query: Matrix, k: int, counts: Rows, selector: Selector, compared: int | None
     ) -> tuple[Vector, np.ndarray]:
         """The best k allowed rows of one query (1, d), with their scores: (<= k,) float32 and int64
 
         counts (nlist,): the allowed rows in each list. Lists are visited in order of their centroids, those
         without an allowed row left out: first as many as hold half the rows that the tuned number of lists
-        holds, then as many again as were visited, until that brings hardly anything new.
+        holds, then as many again as were visited, until that brings hardly anything new. With `compared`,
+        only as many as hold so many allowed rows.
         """
         lists = self._native.quantizer.search(query, self._native.nlist)[1][0]
         lists = lists[counts[lists] > 0]
         rows_until = np.cumsum(counts[lists])
         depth = max(k, RECALL_AT)
-        target = max(self._native.nprobe / self._native.nlist * self.count / 2, depth)
-        if len(lists) and rows_until[-1] <= EXACT_ROWS:
+        target = max(compared or self._native.nprobe / self._native.nlist * self.count / 2, depth)
+        if compared is None and len(lists) and rows_until[-1] <= EXACT_ROWS:
             target = rows_until[-1]
         scores, rows, start = np.empty(0, np.float32), np.empty(0, np.int64), 0
         while start < len(lists):
@@ -160,7 +175,7 @@ class IvfIndex(VectorIndex):
             best = np.argsort(-scores, kind="stable")[:depth]
             is_settled = start > 0 and (best >= len(scores) - len(more_scores)).mean() <= SETTLED
             scores, rows, start = scores[best], rows[best], end
-            if is_settled:
+            if is_settled or (compared is not None and len(rows) >= k):
                 break
             target = 2 * max(target, rows_until[end - 1])
         return scores[:k], rows[:k]
@@ -174,16 +189,14 @@ class IvfIndex(VectorIndex):
         arrays = (np.ascontiguousarray(lists), centroid_scores, scores, rows)
         pointers = [faiss.swig_ptr(array) for array in arrays]
         self._native.search_preassigned_c(
-            1, faiss.swig_ptr(query), depth, *pointers, False, _visiting(len(lists), selector)
+            1, faiss.swig_ptr(query), depth, *pointers, False, visiting(len(lists), selector)
         )
         return scores[rows >= 0], rows[rows >= 0]
 
     def _allowed_of_lists(self, allowed: Bitmap) -> Rows:
         """The number of allowed rows in each list: (nlist,) int64"""
         mask = np.unpackbits(allowed, count=min(8 * len(allowed), self.count), bitorder="little").view(bool)
-        lists = self._lists_of_rows().take(
-            np.flatnonzero(mask)
-        )  # a tenth of the time of indexing by the mask
+        lists = self._lists_of_rows().take(np.flatnonzero(mask))  # a tenth of the time of lists[mask]
         return np.bincount(lists, minlength=self._native.nlist)
 
     def _lists_of_rows(self) -> np.ndarray:
@@ -266,23 +279,11 @@ def _trained_lists(vectors: Matrix, rng: np.random.Generator) -> faiss.IndexIVFS
 def _probes_for_recall(native: faiss.IndexIVFScalarQuantizer, queries: Matrix) -> int:
     """The least number of lists, on a geometric ladder, that reaches RECALL of the RECALL_AT nearest rows."""
     k = min(RECALL_AT, native.ntotal)
-    truth = _visit(native, queries, k, native.nlist)
+    truth = visit(native, queries, k, native.nlist)
     for probes in np.unique(np.geomspace(1, native.nlist, 24).astype(int)):
-        if _recall(_visit(native, queries, k, int(probes)), truth) >= RECALL:
+        if _recall(visit(native, queries, k, int(probes)), truth) >= RECALL:
             return int(probes)
     return native.nlist
-
-
-def _selector(allowed: Bitmap | None) -> Selector:
-    return None if allowed is None else faiss.IDSelectorBitmap(allowed)  # type: ignore[call-arg, arg-type]
-
-
-def _visit(native: faiss.IndexIVFScalarQuantizer, queries: Matrix, k: int, probes: int) -> np.ndarray:
-    return native.search(queries, k, params=_visiting(probes))[1]  # (q, k)
-
-
-def _visiting(probes: int, selector: Selector = None) -> faiss.SearchParameters:
-    return faiss.SearchParametersIVF(sel=selector, nprobe=probes)  # type: ignore[call-arg]
 
 
 def _recall(found: np.ndarray, truth: np.ndarray) -> float:

@@ -4,7 +4,7 @@ H. Steck, "Calibrated Recommendations", RecSys 2018: a list is chosen greedily b
 divergence KL(target | list) of its groups from the target.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,15 +47,17 @@ class Calibration:
             raise ShapeError(f"expected shares that sum to 1 and a strength >= 0, found {self.target}")
 
 
-@dataclass
 class CalibrationState:
     """The groups of what was chosen so far, and what each candidate would add to the list's calibration."""
 
-    calibration: Calibration
-    held: Vector = field(init=False)  # (g,) float64, sums to the number of chosen candidates
-
-    def __post_init__(self) -> None:
-        self.held = np.zeros(len(self.calibration.target))
+    def __init__(self, calibration: Calibration) -> None:
+        wanted = calibration.target > 0  # other groups cost nothing
+        self._calibration, self._length = calibration, 0
+        self._target = calibration.target[wanted]  # (w,)
+        self._least_cost = self._target @ np.log(self._target)
+        # What each kind (k, w), and what was chosen (w,), add to the shares of a list of length 1.
+        self._of_kinds = (1 - SMOOTHING) * calibration.memberships[:, wanted]
+        self._held = np.zeros(len(self._target))
 
     def gains(self) -> Vector:
         """What the divergence costs after each candidate, negative: (n,) float64
@@ -63,14 +65,12 @@ class CalibrationState:
         The divergence is multiplied by the length of the list. Steck adds up relevance over the list, so
         that the divergence, which has a bound, would decide the first places alone.
         """
-        calibration = self.calibration
-        after = self.held + calibration.memberships  # (k, g)
-        length = after.sum(axis=1, keepdims=True)
-        shares = (1 - SMOOTHING) * after / length + SMOOTHING * calibration.target
-        ratios = np.divide(calibration.target, shares, out=np.ones_like(shares), where=calibration.target > 0)
-        costs = length[:, 0] * (np.log(ratios) @ calibration.target)  # (k,)
-        return (-calibration.strength * costs)[calibration.kinds]
+        length = self._length + 1
+        shares = (self._held + self._of_kinds) / length + SMOOTHING * self._target  # (k, w)
+        costs = length * (self._least_cost - np.log(shares) @ self._target)  # (k,)
+        return (-self._calibration.strength * costs)[self._calibration.kinds]
 
     def add(self, row: int) -> None:
         """Count a chosen candidate."""
-        self.held = self.held + self.calibration.memberships[self.calibration.kinds[row]]
+        self._held = self._held + self._of_kinds[self._calibration.kinds[row]]
+        self._length += 1

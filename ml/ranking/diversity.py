@@ -65,11 +65,10 @@ def diversify(
     _require_settings(limit, relevance_share, window)
     greedy = _Greedy(
         relevance=relevance_share * scaled(scores),
-        novelty_share=1 - relevance_share,
-        cosines=vectors @ vectors.T,
+        likeness=(1 - relevance_share) * (vectors @ vectors.T),
         duplicates=duplicates,
         capped=[_WindowCounts(cap, window) for cap in caps],
-        drift=CalibrationState(calibration or Calibration.none(len(scores))),
+        drift=None if calibration is None else CalibrationState(calibration),
     )
     for row in first:
         greedy.place(row)
@@ -89,7 +88,7 @@ def scaled(scores: Vector) -> Vector:
 class _WindowCounts:
     """Counts of a cap's groups in the places that share a window with the next one.
 
-    excess (n,) float64: by how much each row would exceed the cap if it took the next place, 0 = within it.
+    cost (n,) float64: of each row if it took the next place and exceeded the cap, 0 = within it.
     """
 
     def __init__(self, cap: Cap, window: int) -> None:
@@ -99,9 +98,9 @@ class _WindowCounts:
         self._groups: list[int] = groups.tolist()
         self._members = np.split(order, starts)  # of each group, the rows
         self._is_capped: list[bool] = (names != IN_NO_GROUP).tolist()
-        self._counts, self._most = [0] * len(names), cap.most
+        self._counts, self._excess, self._most = [0] * len(names), [0] * len(names), cap.most
         self._recent: deque[int | None] = deque([None] * (window - 1))  # groups of the last places
-        self.excess = np.zeros(len(cap.groups))
+        self.cost = np.zeros(len(cap.groups))
 
     def add(self, row: int) -> None:
         """Count this row, and drop the one that leaves the window."""
@@ -113,7 +112,10 @@ class _WindowCounts:
     def _change(self, group: int, by: int) -> None:
         self._counts[group] += by
         if self._is_capped[group]:
-            self.excess[self._members[group]] = max(self._counts[group] + 1 - self._most, 0)
+            excess = max(self._counts[group] + 1 - self._most, 0)
+            if excess != self._excess[group]:
+                self._excess[group] = excess
+                self.cost[self._members[group]] = EXCESS_COST * excess
 
 
 @dataclass
@@ -121,13 +123,12 @@ class _Greedy:
     """The rows placed so far, and what decides the next place; see `diversify`."""
 
     relevance: Vector  # (n,) float64, weighed; -inf for rows that may not be placed any more
-    novelty_share: float
-    cosines: Matrix  # (n, n)
+    likeness: Matrix  # (n, n) float32, cosines, weighed
     duplicates: Rows | None
     capped: list[_WindowCounts]
-    drift: CalibrationState
+    drift: CalibrationState | None
     chosen: list[int] = field(default_factory=list)
-    similarity: Vector = field(init=False)  # (n,) float32: the greatest cosine to any row placed so far
+    similarity: Vector = field(init=False)  # (n,) float32: the greatest likeness to any row placed so far
 
     def __post_init__(self) -> None:
         self.similarity = np.zeros(len(self.relevance), np.float32)
@@ -136,9 +137,11 @@ class _Greedy:
         """The row for the next place; None when none is left."""
         if not len(self.relevance):
             return None
-        gains = self.relevance - self.novelty_share * self.similarity + self.drift.gains()
+        gains = self.relevance - self.similarity
+        if self.drift is not None:
+            gains += self.drift.gains()
         for window_counts in self.capped:
-            gains -= EXCESS_COST * window_counts.excess
+            gains -= window_counts.cost
         best = int(gains.argmax())
         return best if gains[best] > -np.inf else None
 
@@ -146,16 +149,17 @@ class _Greedy:
         """Give the next place to a row."""
         self.chosen.append(row)
         self.relevance[_same_as(row, self.duplicates)] = -np.inf
-        self.drift.add(row)
-        np.maximum(self.similarity, self.cosines[row], out=self.similarity)
+        if self.drift is not None:
+            self.drift.add(row)
+        np.maximum(self.similarity, self.likeness[row], out=self.similarity)
         for window_counts in self.capped:
             window_counts.add(row)
 
 
-def _same_as(row: int, duplicates: Rows | None) -> Rows | np.ndarray:
+def _same_as(row: int, duplicates: Rows | None) -> int | np.ndarray:
     """The rows that may not be shown after this one: itself and its duplicates."""
     if duplicates is None or duplicates[row] == IN_NO_GROUP:
-        return np.array([row])
+        return row
     return duplicates == duplicates[row]
 
 

@@ -95,7 +95,7 @@ def explain(
     The same profile and snapshot give the same evidence. None for a code of another release.
     """
     rows = snapshot.rows_of(np.array(listing_ids, np.int64))
-    evidence = [_evidence(snapshot, profile, int(row), code) for row, code in zip(rows, codes, strict=True)]
+    evidence = _evidence(snapshot, profile, rows, codes)
     kinds = dict(zip(profile.listing_ids.tolist(), profile.kinds, strict=False))
     names = profile.names  # of listings that are or were for sale; others stay private
     return [
@@ -125,29 +125,36 @@ def _reason(code: str, evidence: list[tuple[str, str, str]]) -> Reason | None:
     return Reason(known_code, sentence, tuple(external_id for external_id, *_ in evidence))
 
 
-def _evidence(snapshot: CatalogueSnapshot, profile: UserProfile, row: int, code: str) -> list[int]:
-    """Ids of the touched listings that contributed most to a row, at most EVIDENCE.
+def _evidence(
+    snapshot: CatalogueSnapshot, profile: UserProfile, rows: Rows, codes: Sequence[str]
+) -> list[list[int]]:
+    """For each row the ids of the touched listings that contributed most, at most EVIDENCE.
 
     They come from the row's own category if any was touched there, else from as low a category as possible
     that holds both. Those with which it shares only the root category must be like it.
     """
-    if row < 0 or not len(profile.listing_ids) or code not in WITH_EVIDENCE:
-        return []
-    vector = snapshot.vectors(np.array([row])).astype(np.float32)  # (1, d)
+    evidence: list[list[int]] = [[] for _ in codes]
+    places = np.flatnonzero((rows >= 0) & np.isin(np.array(codes, object), list(WITH_EVIDENCE)))
+    if not len(places) or not len(profile.listing_ids):
+        return evidence
+    vectors = snapshot.vectors(rows[places]).astype(np.float32)  # (p, d)
     assert profile.vectors is not None  # a profile with listings has their vectors
-    likeness = np.nan_to_num(snapshot.comparison.likeness(profile.vectors, vector)[:, 0], nan=-np.inf)
-    depth = _shared_depth(snapshot, profile, row)
-    is_near = (depth == depth.max()) & ((depth > 1) | (depth == 1) & (likeness >= LEAST_LIKENESS))
-    if code == ReasonCode.BECAUSE_YOU_VIEWED:
-        return _strongest(profile, likeness, is_near)
-    contributions = _contributions(snapshot, profile, row, vector)
-    return _strongest(profile, contributions, is_near & (contributions > 0))
+    likeness = np.nan_to_num(snapshot.comparison.likeness(profile.vectors, vectors), nan=-np.inf)  # (m, p)
+    depth = _shared_depth(snapshot, profile, rows[places])
+    is_near = (depth == depth.max(axis=0)) & ((depth > 1) | (depth == 1) & (likeness >= LEAST_LIKENESS))
+    for column, place in enumerate(places.tolist()):
+        near, contributions = is_near[:, column], likeness[:, column]
+        if codes[place] != ReasonCode.BECAUSE_YOU_VIEWED:
+            contributions = _contributions(snapshot, profile, int(rows[place]), vectors[[column]])
+            near = near & (contributions > 0)
+        evidence[place] = _strongest(profile, contributions, near)
+    return evidence
 
 
-def _shared_depth(snapshot: CatalogueSnapshot, profile: UserProfile, row: int) -> Rows:
-    """How far the category path of each touched listing is that of a row: (m,) int, 0 to 3"""
-    own = paths_of(snapshot.attributes["category_id"][[row]])
-    return (paths_of(profile.touched.categories) == own).sum(axis=1)
+def _shared_depth(snapshot: CatalogueSnapshot, profile: UserProfile, rows: Rows) -> np.ndarray:
+    """How far the category path of each touched listing is that of each row: (p,) -> (m, p) int, 0 to 3"""
+    own = paths_of(snapshot.attributes["category_id"][rows])
+    return (paths_of(profile.touched.categories)[:, None, :] == own).sum(axis=2)
 
 
 def _strongest(profile: UserProfile, contributions: Vector, is_near: np.ndarray) -> list[int]:

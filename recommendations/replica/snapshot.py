@@ -197,10 +197,11 @@ class CatalogueSnapshot:
         created_at = self.attributes["created_at"][rows]
         return rows if len(rows) <= k else rows[np.argpartition(-created_at, k)[:k]]
 
-    def propose(self, queries: Matrix, k: int, allowed: np.ndarray) -> Rows:
+    def propose(self, queries: Matrix, k: int, allowed: np.ndarray, *, compared: int | None = None) -> Rows:
         """About k allowed rows of highest inner product for each query, from every index and the delta.
 
-        queries (q, d) float32; allowed (rows,) bool, without dead rows -> (m,) int64, unordered, repeated
+        queries (q, d) float32; allowed (rows,) bool, without dead rows; compared: as of VectorIndex.search
+        -> (m,) int64, unordered, repeated
         """
         if not len(queries):
             return np.empty(0, np.int64)
@@ -208,7 +209,7 @@ class CatalogueSnapshot:
         for index in (self.base.index, *self.sealed):
             if index is not None:
                 end = start + index.count
-                candidates.append(search_rows(index, queries, k, allowed[start:end]) + start)
+                candidates.append(search_rows(index, queries, k, allowed[start:end], compared) + start)
                 start = end
         return np.concatenate([*candidates, self._scan_delta(queries, k, allowed, start)])
 

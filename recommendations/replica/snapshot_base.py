@@ -29,7 +29,9 @@ class SnapshotBase:
         return cls(columns, index, positions, newest_first, photo_index)
 
 
-def search_rows(index: VectorIndex, queries: Matrix, k: int, allowed: np.ndarray) -> Rows:
+def search_rows(
+    index: VectorIndex, queries: Matrix, k: int, allowed: np.ndarray, compared: int | None
+) -> Rows:
     """The k allowed rows (rows,) bool of an index for each of the queries (q, d), with repetitions."""
-    rows, _ = index.search(queries, min(k, index.count), pack_mask(allowed))
+    rows, _ = index.search(queries, min(k, index.count), pack_mask(allowed), compared=compared)
     return rows[rows >= 0].astype(np.int64)

@@ -19,6 +19,9 @@ from recommendations.taste.profile import UserProfile
 # twice as long to score.
 PER_SOURCE = 100
 NEAREST = 50  # each, of the nearest rows and of the trending rows nearby
+# Rows that each query of a feed is compared with, whatever the size of the catalogue. Of 100,000 listings
+# this finds .92 of the nearest hundred, in a fifth of the time of .97.
+COMPARED = 8192
 LENDERS = 200  # live listings from which co-visitation scores are spread to cold-start listings
 FRESH_HALF_LIFE = timedelta(days=3)
 
@@ -71,7 +74,7 @@ def propose(
     allowed (rows,) bool, without dead rows -> (n,) int32, sorted.
     """
     proposed = {
-        "content": [snapshot.propose(_content_queries(snapshot, profile), PER_SOURCE, allowed)],
+        "content": [_like(snapshot, _content_queries(snapshot, profile), allowed)],
         "collaborative": [_by_factors(snapshot, profile, allowed), _by_prior(snapshot, profile, allowed)],
         "covisitation": [
             _most_covisited(snapshot, profile, allowed, PER_SOURCE),
@@ -135,6 +138,11 @@ def _profile_scores(
     ]
 
 
+def _like(snapshot: CatalogueSnapshot, queries: Matrix, allowed: np.ndarray) -> Rows:
+    """Rows whose vectors are nearest to each query (q, d) float32: unordered, with repetitions."""
+    return snapshot.propose(queries, PER_SOURCE, allowed, compared=COMPARED)
+
+
 def _content_queries(snapshot: CatalogueSnapshot, profile: UserProfile) -> Matrix:
     """Queries for the index that find listings like each interest: (q, d) float32"""
     queries = [snapshot.comparison.queries(interest) for interest in profile.interests]
@@ -173,7 +181,7 @@ def _by_prior(snapshot: CatalogueSnapshot, profile: UserProfile, allowed: np.nda
     if snapshot.prior is None or profile.factors is None:
         return _none()
     query, _ = snapshot.prior.query(profile.factors)
-    return snapshot.propose(query[None, :], PER_SOURCE, allowed & (snapshot.items < 0))
+    return _like(snapshot, query[None, :], allowed & (snapshot.items < 0))
 
 
 def _collaborative_scores(
@@ -225,7 +233,7 @@ def _covisited_by_content(snapshot: CatalogueSnapshot, profile: UserProfile, all
     query = _smoothed_query(snapshot, profile)
     if query is None:
         return _none()
-    return snapshot.propose(query[None, :], PER_SOURCE, allowed & (snapshot.items < 0))
+    return _like(snapshot, query[None, :], allowed & (snapshot.items < 0))
 
 
 def _smoothed_query(snapshot: CatalogueSnapshot, profile: UserProfile) -> Vector | None:
