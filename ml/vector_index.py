@@ -1,9 +1,9 @@
 """Nearest neighbour search by inner product (FAISS), under row numbers that never change.
 
 Rows can be added but not removed; a bitmap excludes rows from a search. `build_index` chooses the kind by
-size: exact search up to EXACT_ROWS, inverted lists (IVF) beyond. Codes are float16, which halves the memory.
-They are accurate enough to propose candidates, which the caller rescores. A filtered search of an IVF index
-visits lists until it has k allowed rows and further lists change little; nothing is left out for a filter.
+size: exact search up to EXACT_ROWS, inverted lists (IVF) beyond. Codes are float16, accurate enough to
+propose candidates, which the caller rescores. A filtered search of an IVF index visits lists until it has k
+allowed rows and further lists change little.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from ml.arrays import Bitmap, Matrix, Rows, ShapeError, Vector, pack_mask, require_matrix, require_vector
+from ml.arrays import Bitmap, Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
 from ml.faiss_searches import Selector, selector_of, visit, visiting
 
 EXACT_ROWS = 20_000  # about 0.6 ms a query at 512 dimensions on one thread
@@ -68,9 +68,8 @@ class VectorIndex(ABC):
     ) -> tuple[Rows, Matrix]:
         """The k allowed rows of greatest inner product for each query, best first.
 
-        queries (q, d) float32; allowed: a bitmap by `pack_mask`, rows past its end are not allowed; None
-        allows all. compared: with about how many allowed rows each query is compared, whatever the size of
-        the index; some of the nearest may be missed. None: with as many as it takes for RECALL.
+        queries (q, d) float32; allowed: a bitmap by `pack_mask`, rows past its end are not; None allows all.
+        compared: about how many allowed rows a query is compared with; None: as many as it takes for RECALL.
         Returns rows (q, k) int32, padded with -1, and scores (q, k) float32, padded with -inf.
         """
         require_matrix(queries, columns=self.dimension, dtypes=[np.float32])
@@ -136,7 +135,7 @@ class IvfIndex(VectorIndex):
             found = self._native.search(queries, k, params=parameters)
             if allowed is None or (found[1] >= 0).all():
                 return found
-        allowed = pack_mask(np.ones(self.count, bool)) if allowed is None else allowed
+        assert allowed is not None
         counts = self._allowed_of_lists(allowed)
         scores, rows = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
         for at in range(len(queries)):
@@ -148,7 +147,8 @@ class IvfIndex(VectorIndex):
         """The number of lists for a search of rows that are spread over all lists alike."""
         if compared is None or not allowed_count:
             return self._native.nprobe
-        return min(math.ceil(compared / allowed_count * self._native.nlist), self._native.nprobe)
+        rows = min(compared, self._native.nprobe / self._native.nlist * self.count)
+        return math.ceil(rows / allowed_count * self._native.nlist)
 
     def _search_allowed(
         self, query: Matrix, k: int, counts: Rows, selector: Selector, compared: int | None

@@ -1,5 +1,6 @@
 """Filtered searches and growth of an IVF index, on clusters that lie far apart."""
 
+import faiss
 import numpy as np
 import pytest
 
@@ -83,8 +84,29 @@ class TestFilteredIvf:
             return visit(self, query, depth, lists, selector)
 
         monkeypatch.setattr(IvfIndex, "_visit_lists", counting)
-        index.search(queries[:1], 10, pack_mask(np.ones(self.ROWS, bool)))
-        assert sum(visited) < index._native.nlist / 2
+        index.search(queries[:1], 10, pack_mask(np.arange(self.ROWS) % 4 > 0))
+        assert 0 < sum(visited) < index._native.nlist / 2
+
+    @pytest.mark.parametrize("kept", [1, 0.6, 0.3])
+    def test_a_query_is_compared_with_about_as_many_rows_as_is_said(self, index, queries, rng, kept):
+        index._native.nprobe = index._native.nlist
+        mask = None if kept == 1 else pack_mask(rng.random(self.ROWS) < kept)
+        faiss.cvar.indexIVF_stats.reset()
+        rows, _ = index.search(queries, 10, mask, compared=300)
+        assert (rows >= 0).all()
+        assert 100 < faiss.cvar.indexIVF_stats.ndis / len(queries) < 900
+
+    def test_rows_far_from_a_query_are_found_with_few_comparisons_too(
+        self, index, queries, centres, cluster_of_row
+    ):
+        mask = self.far_from(queries[0], centres, cluster_of_row)
+        for k in (1, 300):
+            rows, _ = index.search(queries[:1], k, pack_mask(mask), compared=50)
+            assert mask[rows[rows >= 0]].all() and (rows >= 0).sum() == k
+
+    def test_with_few_comparisons_most_of_the_nearest_are_found(self, index, vectors, queries):
+        rows, _ = index.search(queries, 10, compared=600)
+        assert overlap(rows, nearest_by_hand(queries, vectors, 10)) >= 0.8
 
     def test_lists_of_rows_follow_what_is_added(self, index, vectors, queries):
         everything = np.ones(self.ROWS, bool)
