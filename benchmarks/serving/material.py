@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from django.conf import settings
+from listings.importing.csv_import import PRODUCT_COLUMNS, BadRow, ImportOptions, read_listing
 
 from benchmarks.protocol import BadData
 from listings import places
 from listings.batches.listings import ListingRow
 from listings.errors import DomainError
 from listings.importing import cleaning
-from listings.importing.csv_import import PRODUCT_COLUMNS, BadRow, ImportOptions, read_listing
 from listings.importing.files import CsvRow, read_rows
 from listings.models import Category, Place
 
