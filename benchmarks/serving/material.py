@@ -5,21 +5,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
-from django.conf import settings
-from listings.importing.csv_import import PRODUCT_COLUMNS, BadRow, ImportOptions, read_listing
 
 from benchmarks.protocol import BadData
-from listings import places
-from listings.batches.listings import ListingRow
+from benchmarks.stored_adverts import read_listings
 from listings.errors import DomainError
-from listings.importing import cleaning
-from listings.importing.files import CsvRow, read_rows
-from listings.models import Category, Place
+from listings.models import Category
 
 MADE_COUNT = 2000
 ROOTS, KINDS = 12, 30  # root categories, and kinds of things in each
 ADJECTIVES = "red blue green black white oak pine steel small large old modern folding heavy light".split()  # noqa: SIM905
-COUNTRY = "GB"
 
 
 @dataclass(frozen=True)
@@ -43,23 +37,10 @@ def read_material(data: Path | None) -> list[Advert]:
 
 
 def _read(data: Path) -> list[Advert]:
-    places.load_gazetteer(COUNTRY)
-    rows = [row for row in read_rows(data / "Products.csv", PRODUCT_COLUMNS) if not row.problem]
-    options = ImportOptions(settings.ENVIRONMENT.maximum_price, COUNTRY)
-    locations = {cleaning.clean_cell(row.cells.get("location", "")) for row in rows} - {""}
-    placed = places.place_locations(locations, COUNTRY)
-    listings = [listing for row in rows if (listing := _listing(row, options, placed))]
     return [
         Advert(row.title, row.description, row.category, row.price, row.latitude, row.longitude)
-        for row in listings
+        for row in read_listings(data)
     ]
-
-
-def _listing(row: CsvRow, options: ImportOptions, placed: dict[str, Place | None]) -> ListingRow | None:
-    try:
-        return read_listing(row.cells, options, placed)
-    except BadRow:
-        return None
 
 
 def _made() -> list[Advert]:
