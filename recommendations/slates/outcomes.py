@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 from django.db import connection
 
@@ -86,7 +87,11 @@ _SHOWN_TO = """
 
 def shown_to(actor: Actor, listing_id: int) -> list[tuple[uuid.UUID, datetime, int]]:
     """The slates in which this actor was shown a listing: id, time and place from 1, newest first."""
-    parameters = {"listing": listing_id, "actors": identities_of(actor), "slates": SLATES_READ}
+    parameters: dict[str, Any] = {
+        "listing": listing_id,
+        "actors": identities_of(actor),
+        "slates": SLATES_READ,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_SHOWN_TO, parameters)
         return list(cursor.fetchall())

@@ -25,7 +25,7 @@ class Card:
     @property
     def picture(self) -> str | None:
         first = next(iter(self.listing.photos.all()), None)
-        return first and processing.url_of(first.file_name, processing.Size.THUMBNAIL)
+        return processing.url_of(first.file_name, processing.Size.THUMBNAIL) if first else None
 
     @property
     def price(self) -> str:
