@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils import timezone
 
 from marketplace.staff import menu
 
@@ -17,6 +19,14 @@ else:
 class StaffSite(AdminSite):
     site_header = site_title = "Marketplace"
     index_title = "Catalogue and recommendations"
+    index_template = "staff/dashboard.html"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The front page, with the dashboard for those who may see it."""
+        from marketplace.staff.dashboard import dashboard_of  # once the pages of tables are registered
+
+        shown = dashboard_of(request.user, timezone.now())
+        return super().index(request, {**shown, **(extra_context or {})})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """The tables that the user may see, by task; those of one app as Django lists them."""

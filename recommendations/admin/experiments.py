@@ -10,6 +10,7 @@ from django.utils.html import format_html, format_html_join
 
 from listings.admin.base import StackedInline, StaffAdmin
 from recommendations.admin.boosts import StateFilter
+from recommendations.admin.pages.base import link_to_page
 from recommendations.feed import experiments
 from recommendations.feed.experiments import NotRunnable
 from recommendations.models.experiments import CONTROL, Experiment, Variant
@@ -111,4 +112,6 @@ class BaseExperimentAdmin(StaffAdmin):
 
     @admin.display(description="what came of it")
     def report(self, experiment: Experiment) -> str:
-        return f"manage.py report_experiment {experiment.name}" if experiment.pk else "—"
+        if not experiment.pk:
+            return "—"
+        return format_html('<a href="{}">Result so far</a>', link_to_page(experiment, "result"))

@@ -13,7 +13,9 @@ from recommendations.admin.copies import PhotoCopiesMixin, link_to, thumbnail_pa
 from recommendations.admin.doubts import BaseDoubtAdmin
 from recommendations.admin.experiments import BaseExperimentAdmin
 from recommendations.admin.pages.actors import ActorPagesMixin
+from recommendations.admin.pages.experiments import ExperimentPagesMixin
 from recommendations.admin.pages.listings import ListingPagesMixin
+from recommendations.admin.pages.models import ModelPagesMixin
 from recommendations.admin.pages.slates import SlatePagesMixin
 from recommendations.admin.slates import BaseSlateAdmin
 from recommendations.indexing import embedding_jobs, wakeup
@@ -110,7 +112,7 @@ class BoostChangeAdmin(BaseBoostChangeAdmin, ReadOnlyAdmin):
 
 
 @admin.register(Experiment)
-class ExperimentAdmin(BaseExperimentAdmin):
+class ExperimentAdmin(ExperimentPagesMixin, BaseExperimentAdmin):
     """Experiments with variants of feed parameters."""
 
 
@@ -138,7 +140,7 @@ class EmbeddingJobAdmin(ReadOnlyAdmin):
 
 
 @admin.register(TrainedModel)
-class TrainedModelAdmin(ReadOnlyAdmin):
+class TrainedModelAdmin(ModelPagesMixin, ReadOnlyAdmin):
     list_display = ("kind", "version", "status", "created_at", "trouble", "verdict", "measured")
     list_filter = ("kind", "status", ("problem", admin.EmptyFieldListFilter))
     readonly_fields = ("trouble", "created_at", "measured")

@@ -13,6 +13,8 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import accumulate
 
+from django.db import transaction
+
 from listings.errors import DomainError, Invalid
 from listings.models import Actor
 from recommendations.core.identity import member_of
@@ -27,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 class NotRunnable(Invalid):
     """An experiment whose variants cannot be compared."""
+
+
+class NotRunning(Invalid):
+    """An experiment cannot be stopped, because it does not run."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,21 @@ def require_comparable(names: Sequence[str]) -> None:
         raise NotRunnable(f"One variant has to be called {CONTROL}: the feed as it is.")
     if len(names) < 2:
         raise NotRunnable(f"Beside {CONTROL} there has to be another variant.")
+
+
+def stop(experiment: Experiment) -> Experiment:
+    """End a running experiment now: from the next request on, everybody gets the feed without it.
+
+    Raises NotRunning. What it found stays.
+    """
+    with transaction.atomic():
+        stored = Experiment.objects.select_for_update().get(pk=experiment.pk)
+        if stored.status != Experiment.Status.RUNNING:
+            raise NotRunning(f"{stored.name} is {stored.status}: only what runs can be stopped.")
+        stored.status = Experiment.Status.STOPPED
+        stored.save(update_fields=["status"])
+    forget()
+    return stored
 
 
 def forget() -> None:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
 from listings.models import Actor
 from recommendations.core.identity import identities_of
@@ -54,7 +55,7 @@ def last_outcomes(actor: Actor, *, limit: int) -> list[Outcome]:
 
 
 _SHOWINGS = """
-    SELECT served_at::date AS day, count(*) FROM (
+    SELECT (served_at AT TIME ZONE %(zone)s)::date AS day, count(*) FROM (
         SELECT id, array_position(listing_ids, %(listing)s) - 1 AS place FROM (
             SELECT id, listing_ids FROM recommendations_slate ORDER BY created_at DESC LIMIT %(slates)s
         ) newest
@@ -68,7 +69,8 @@ _SHOWINGS = """
 def showings_of(listing_id: int) -> list[tuple[date, int]]:
     """How often a listing was shown on each day, by the newest SLATES_READ slates of all surfaces."""
     with connection.cursor() as cursor:
-        cursor.execute(_SHOWINGS, {"listing": listing_id, "slates": SLATES_READ})
+        zone = timezone.get_current_timezone_name()
+        cursor.execute(_SHOWINGS, {"listing": listing_id, "slates": SLATES_READ, "zone": zone})
         return list(cursor.fetchall())
 
 

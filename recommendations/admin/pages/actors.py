@@ -119,7 +119,7 @@ def _slates_of(request: HttpRequest, actor: Actor) -> list[tuple]:
 
 def _card_of(place: PreviewedPlace) -> Card:
     notes = [place.reason.sentence if place.reason else "No reason is known"]
-    adjusted = f", of which boosts and dislikes {place.adjusted:+.2f}" if place.adjusted else ""
+    adjusted = f", of which boosts and dislikes {place.adjusted:+.2f}" if abs(place.adjusted) >= 0.005 else ""
     notes.append(f"Score {place.score:.2f}{adjusted}")
     if place.is_by_chance:
         notes.append(f"By chance, with probability {place.propensity:.0%}")
