@@ -1,5 +1,6 @@
 """What went on lately: listings, events and feeds by day, and how often what was served was opened."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from listings.models import Listing
 from recommendations.core.ttl_cache import TtlCache
+from recommendations.models.events import Interaction
 from recommendations.models.slates import Slate
 
 SPAN = timedelta(days=14)
@@ -95,6 +97,15 @@ def read_activity(now: datetime) -> Activity:
 def _by_day(rows) -> Days:
     days = rows.annotate(day=TruncDate("created_at")).values_list("day")
     return list(days.annotate(Count("pk")).order_by("day"))
+
+
+def events_by_day(listing: Listing) -> dict[str, Days]:
+    """For each kind of event with one listing: the days on which it happened and how often, oldest first."""
+    days = Interaction.objects.filter(listing=listing).annotate(day=TruncDate("occurred_at"))
+    found: dict[str, Days] = defaultdict(list)
+    for kind, day, count in days.values_list("kind", "day").annotate(Count("pk")).order_by("kind", "day"):
+        found[kind].append((day, count))
+    return dict(found)
 
 
 _seen = TtlCache(read_activity, ttl=READ_EVERY)

@@ -20,7 +20,7 @@ from recommendations.admin.pages.base import (
     require,
 )
 from recommendations.admin.pages.cards import Card, percentages
-from recommendations.analysis.listing_events import events_by_day
+from recommendations.analysis.activity import events_by_day
 from recommendations.core.identity import member_of
 from recommendations.feed.verdict import Verdict, find_verdict
 from recommendations.indexing import embedding_jobs, wakeup

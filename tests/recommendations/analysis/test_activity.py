@@ -4,8 +4,7 @@ import pytest
 from django.utils.timezone import localdate
 
 from listings.models import Listing
-from recommendations.analysis.activity import Rate, read_activity
-from recommendations.analysis.listing_events import events_by_day
+from recommendations.analysis.activity import Rate, events_by_day, read_activity
 from recommendations.interactions.recording import Event, record
 from recommendations.slates import store
 from tests import factories
