@@ -33,6 +33,7 @@ FREQUENT = (
     ("compact-index", "compact_index", 30.0),
     ("refresh-collaborative", "refresh_collaborative", 30.0),
     ("train-when-due", "train_when_due", 60.0),
+    ("train-encoder-when-due", "train_encoder_when_due", 60.0),
 )
 # Then the tasks that run once a night: name of the entry, task, minute of the hour RETRAIN_HOUR.
 NIGHTLY = (
@@ -108,6 +109,7 @@ app.conf.update(
         "recommendations.tasks.train_collaborative": {"queue": "training"},
         "recommendations.tasks.train_ranker": {"queue": "training"},
         "recommendations.tasks.train_when_due": {"queue": "training"},
+        "recommendations.tasks.train_encoder_when_due": {"queue": "training"},
     },
     timezone=settings.TIME_ZONE,
     beat_schedule=beat_schedule(settings.ENVIRONMENT.retrain_hour),

@@ -111,3 +111,12 @@ def train_when_due() -> bool:
         return False
     train_collaborative()
     return True
+
+
+@shared_task
+def train_encoder_when_due() -> bool:
+    """Start a training of the encoder once the catalogue is large enough, grew, or got another backbone."""
+    if not schedule.claim_encoder_training():
+        return False
+    _train("encoder")
+    return True

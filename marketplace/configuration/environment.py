@@ -155,6 +155,12 @@ class Environment(RateLimits):
         allow_inf_nan=False,
         description="Hours between a training and the next one that events start.",
     )
+    train_encoder_after_listings: int = Field(
+        300,
+        ge=0,
+        description="Embedded listings from which on an encoder is trained by itself, and again when the "
+        "catalogue grew by half or the backbone changed; 0: none is.",
+    )
     event_weights: Weights = Field(
         EVENT_WEIGHTS,
         description="Confidence of each kind of event in training, feeds and trending, such as "

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection, transaction
@@ -17,6 +18,7 @@ from django.utils import timezone
 from marketplace.monitoring import queues
 from marketplace.monitoring.results import OK, CheckResult, first_line
 from recommendations.core.ttl_cache import TtlCache
+from recommendations.encoders import training_state
 from recommendations.models.catalogue_changes import CatalogueChange
 from recommendations.models.embeddings import EmbeddingJob
 from recommendations.models.trained_models import TrainedModel
@@ -47,6 +49,16 @@ _seen = TtlCache(run_checks, ttl=LOOK_EVERY)
 def cached_checks() -> list[CheckResult]:
     """The result of `look`, at most LOOK_EVERY old."""
     return _seen.at(timezone.now())
+
+
+def encoder_state() -> dict[str, Any] | None:
+    """Which encoder serves and what comes next; None while the database does not answer."""
+    try:
+        with _short_transaction():
+            return training_state.read_state().to_json()
+    except Error:
+        connection.close()
+        return None
 
 
 def forget() -> None:

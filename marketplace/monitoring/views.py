@@ -46,7 +46,11 @@ def readyz(request: HttpRequest) -> JsonResponse:
     verdict = readiness_of(checks)
     body: dict[str, Any] = {"status": verdict}
     if is_operator(request):
-        body |= {"lines": [line.to_json() for line in checks], "feeds_lack": follower.degraded()}
+        body |= {
+            "lines": [line.to_json() for line in checks],
+            "feeds_lack": follower.degraded(),
+            "encoder": monitoring_checks.encoder_state(),
+        }
     response = JsonResponse(body, status=503 if verdict == UNREADY else 200)
     setattr(response, logs.LOGGED, True)  # a load balancer asks every few seconds
     return response

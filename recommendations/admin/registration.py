@@ -18,6 +18,7 @@ from recommendations.admin.pages.listings import ListingPagesMixin
 from recommendations.admin.pages.models import ModelPagesMixin
 from recommendations.admin.pages.slates import SlatePagesMixin
 from recommendations.admin.slates import BaseSlateAdmin
+from recommendations.encoders import training_state
 from recommendations.indexing import embedding_jobs, wakeup
 from recommendations.models.boosts import Boost, BoostChange, SynonymGroup
 from recommendations.models.catalogue_changes import CatalogueChange
@@ -145,6 +146,11 @@ class TrainedModelAdmin(ModelPagesMixin, ReadOnlyAdmin):
     list_filter = ("kind", "status", ("problem", admin.EmptyFieldListFilter))
     readonly_fields = ("trouble", "created_at", "measured")
     exclude = ("metrics", "problem", "problem_at")
+
+    def changelist_view(self, request, extra_context=None):
+        state = training_state.read_state()
+        title = f"Encoder: {state.serving} {state.next}".strip()
+        return super().changelist_view(request, {**(extra_context or {}), "subtitle": title})
 
     @admin.display(description="problem", ordering="problem_at")
     def trouble(self, model: TrainedModel) -> str:

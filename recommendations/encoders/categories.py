@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from listings.errors import Invalid, Unavailable
-from recommendations.encoders import query_client
+from recommendations.encoders import query_client, training_state
 from recommendations.encoders.encoded_query import CategorySuggestion, EncodedQuery
 from recommendations.encoders.query_client import EncoderUnreachable, EncodingUnavailable, encode_or_raise
 
@@ -19,10 +19,10 @@ class NothingToClassify(Invalid):
 
 
 class NoClassifier(Unavailable):
-    """The encoder in service was never trained on categories."""
+    """The encoder in service was never trained on categories. The message says when one will answer."""
 
     def __init__(self):
-        super().__init__("No classifier was trained yet: run `manage.py train encoder`.")
+        super().__init__(f"No trained classifier serves yet. {training_state.read_state().next}".strip())
 
 
 @dataclass(frozen=True)

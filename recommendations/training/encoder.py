@@ -1,16 +1,16 @@
 """Training of the encoder's heads on stored features; if the gate accepts, listings are embedded again."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from listings.errors import Invalid
 from recommendations.core import locks
 from recommendations.core.progress import Steps, unwatched_steps
 from recommendations.core.tensorboard import tensorboard_writer
-from recommendations.encoders import encoder, selection
+from recommendations.encoders import encoder, selection, training_state
 from recommendations.encoders.encoder import Encoder
 from recommendations.encoders.manifest import EncoderManifest, EncoderUnavailable
 from recommendations.indexing import embedding_jobs, wakeup
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ml.encoder.training import EncoderTrainingData
 
 SEED = 20260302
+FAILURE_KEPT = timedelta(days=1)  # before a training on the same catalogue is tried again
 
 
 class TooLittleMaterial(Invalid):
@@ -61,7 +62,7 @@ def train_encoder(
     even if the gate refuses. Raises TooLittleMaterial, DamagedPhoto, AlreadyTraining, EncoderRefused,
     EncoderUnavailable, BadBackboneSetting, OSError; then the active encoder stays.
     """
-    with encoder_training_lock():
+    with encoder_training_lock(), _failure_noted():
         record = record or selection.requested_manifest(lambda line: None)
         source = _source(record)
         with steps("Reading features") as progress:
@@ -69,6 +70,16 @@ def train_encoder(
         with steps("Training the heads") as progress, tensorboard_writer("encoder", now) as write:
             space, figures = _fit(material, source, options, progress, _both(report, write))
         return _publish(space, record, material, figures, source, force=force)
+
+
+@contextmanager
+def _failure_noted() -> Iterator[None]:
+    """Note a training that cannot succeed on this catalogue, so that it is not started again all the time."""
+    try:
+        yield
+    except Invalid:
+        training_state.note_attempt(kept=FAILURE_KEPT)
+        raise
 
 
 def encoder_training_lock() -> AbstractContextManager[None]:
@@ -162,6 +173,7 @@ def _publish(
     metrics: dict[str, Any] = {
         "source": record.source,
         "backbone": record.backbone,
+        "requested": record.requested,
         "listings": len(material),
         "photos": len(material.features),
         **{name: round(value, 4) for name, value in figures.items()},

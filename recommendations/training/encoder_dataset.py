@@ -15,9 +15,9 @@ from ml.arrays import Matrix, Rows
 from ml.progress import Progress
 from recommendations.encoders.encoder import Encoder
 from recommendations.encoders.feature_store import stored_features, stored_sentences
+from recommendations.encoders.training_state import MOST_LISTINGS
 from recommendations.models.embeddings import PhotoFeatures
 
-MOST_LISTINGS = 100_000  # the newest; more do not fit into memory
 CHUNK = 64
 HELD_OUT = 10  # one listing in so many is held out of every training, so that all encoders can be compared
 

@@ -1,4 +1,4 @@
-"""Schedule of trainings between the nightly ones: one is due after enough events since the last attempt.
+"""Schedule of trainings that start by themselves: of collaborative models by events, of encoders by listings.
 
 Only believed events count, and attempts keep a distance in time: a training takes minutes of a processor,
 which must not be had for a few requests.
@@ -11,12 +11,19 @@ from django.db import connection
 
 from recommendations.collaborative import store
 from recommendations.core import locks
+from recommendations.encoders import selection, training_state
+from recommendations.indexing import embedding_jobs
 from recommendations.interactions import watermark
 from recommendations.popularity import trending
 from recommendations.trust import weighting
 
 ATTEMPT_KEY = "training:tried"  # Redis key: the position in the interactions of the last automatic attempt
 ATTEMPT_AT_KEY = "training:tried-at"  # Redis key: when that was, in seconds since 1970
+
+GROWTH = 1.5  # of the catalogue since the last training of an encoder, after which the next one is due
+MOST_WAITING = 0.1  # share of listings that wait for vectors: during a bulk load no encoder is trained
+# After a claim the process needs a while until it holds the lock. One that is killed leaves no other trace.
+CLAIM_KEPT = timedelta(minutes=10)
 
 _COUNT = """
     SELECT count(*) FROM (
@@ -43,6 +50,31 @@ def claim_training(*, now: datetime) -> bool:
         return False
     trending.client().mset({ATTEMPT_KEY: horizon, ATTEMPT_AT_KEY: now.timestamp()})
     return True
+
+
+def claim_encoder_training() -> bool:
+    """Whether the caller should start a training of the encoder now. If so, the attempt is noted.
+
+    The first is due once TRAIN_ENCODER_AFTER_LISTINGS listings are embedded. Later ones are due when the
+    catalogue has grown by half since the last, or when another backbone is asked for.
+    """
+    least = settings.ENVIRONMENT.train_encoder_after_listings
+    if not least or locks.is_held(locks.ENCODER) or _is_candidate_waiting():
+        return False
+    embedded_count, requested = training_state.embedded_count(), selection.requested_weights()
+    if embedded_count < least or embedding_jobs.waiting_count() > MOST_WAITING * embedded_count:
+        return False
+    listing_count = training_state.listing_count()
+    for attempt in training_state.attempts():
+        if attempt.requested == requested and listing_count < GROWTH * attempt.listing_count:
+            return False
+    training_state.note_attempt(kept=CLAIM_KEPT)
+    return True
+
+
+def _is_candidate_waiting() -> bool:
+    """Whether an encoder was published and does not serve yet."""
+    return selection.target_encoder() != selection.active_encoder()
 
 
 def count_between(since: int, until: int, *, limit: int) -> int:
