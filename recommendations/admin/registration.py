@@ -148,9 +148,10 @@ class TrainedModelAdmin(ModelPagesMixin, ReadOnlyAdmin):
     exclude = ("metrics", "problem", "problem_at")
 
     def changelist_view(self, request, extra_context=None):
-        state = training_state.read_state()
-        title = f"Encoder: {state.serving} {state.next}".strip()
-        return super().changelist_view(request, {**(extra_context or {}), "subtitle": title})
+        if request.method == "GET":
+            state = training_state.read_state()
+            self.message_user(request, f"Encoder. {state.serving} {state.next}".strip())
+        return super().changelist_view(request, extra_context)
 
     @admin.display(description="problem", ordering="problem_at")
     def trouble(self, model: TrainedModel) -> str:

@@ -60,7 +60,7 @@ class EncoderState:
         if self.embedded_count < self.needed_count:
             return (
                 f"One is trained by itself once {self.needed_count} listings are embedded; "
-                f"{self.embedded_count} are."
+                f"{self.embedded_count} are. `manage.py train encoder` trains one now."
             )
         return "A training starts by itself within minutes, unless the last one failed for lack of data."
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import os
 import secrets
 import signal
@@ -18,7 +19,7 @@ from types import FrameType
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
-from django.db import connections
+from django.db import DatabaseError, connections
 from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.text import Text
@@ -29,12 +30,14 @@ from marketplace.servers import die_with_parent, embedded
 from marketplace.servers.home import EmbeddedError
 from marketplace.servers.processes import BEAT, PREPARATIONS, WEB, WORKERS, Supervisor, with_this_python
 from marketplace.set_up import Sources, Step, before_workers, holds_another_catalogue, with_workers
+from recommendations.encoders import training_state
 from recommendations.popularity import trending
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 120
 STOP_STEP_S = 5
 LOOK_EVERY_S = 2
+TELL_EVERY_LOOKS = 5
 SAME_SIGNAL_S = 1
 ALREADY_REPORTED = 2  # exit status of manage.py after it printed a user error
 COLOURS = {"web": "green", "beat": "magenta"}
@@ -75,6 +78,7 @@ class Demo:
         self.supervisor = Supervisor(logs=self.logs, environment=self.environment, say=self.say)
         self.is_serving = False
         self.stopped_at: float | None = None
+        self.told_stage: tuple[object, ...] = ()
 
     def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -104,9 +108,21 @@ class Demo:
             self.do_all(steps)
             self.start_web()
         self.is_serving = True
-        while True:
+        for look in itertools.count():
+            if look % TELL_EVERY_LOOKS == 0:
+                self.tell_of_encoder()
             time.sleep(LOOK_EVERY_S)
             self.keep_servers_up()
+
+    def tell_of_encoder(self) -> None:
+        """Say which encoder serves and what comes next, once for each change."""
+        with contextlib.suppress(DatabaseError):
+            state = training_state.read_state()
+            stage = (state.in_service, state.is_trained, state.is_training, state.has_candidate)
+            if stage != self.told_stage:
+                self.told_stage = stage
+                self.say("encoder", f"{state.serving} {state.next}".strip())
+        connections.close_all()
 
     def start_workers(self) -> None:
         for process in (*WORKERS, BEAT):

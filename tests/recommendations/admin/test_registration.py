@@ -60,6 +60,11 @@ class TestLists:
     def test_rows_that_the_system_writes_cannot_be_added_by_hand(self, browser, model):
         assert browser.get(f"/admin/recommendations/{model}/add/").status_code == 403
 
+    def test_the_list_of_models_says_which_encoder_serves_and_what_comes_next(self, browser, lived_in):
+        page = browser.get("/admin/recommendations/trainedmodel/").content.decode()
+        assert "In service: shufflenet_v2_x0_5" in page
+        assert "One is trained by itself once 300 listings are embedded" in page
+
 
 class TestActions:
     def act(self, browser: Client, model: str, action: str, *rows):

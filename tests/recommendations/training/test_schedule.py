@@ -13,6 +13,8 @@ from recommendations import tasks
 from recommendations.collaborative import refresh, store
 from recommendations.collaborative.history import read_history
 from recommendations.core import locks
+from recommendations.encoders import selection, training_state
+from recommendations.indexing import embedding_jobs
 from recommendations.interactions import watermark
 from recommendations.interactions.recording import Event, record
 from recommendations.model_registry import publication
@@ -20,9 +22,11 @@ from recommendations.models.doubts import Doubt
 from recommendations.models.events import Interaction
 from recommendations.popularity import trending
 from recommendations.training import schedule
+from recommendations.training.encoder import TooLittleMaterial, train_encoder
 from recommendations.trust import weighting
 from tests import factories
 from tests.recommendations.conftest import elsewhere
+from tests.recommendations.indexed import embed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -245,3 +249,72 @@ class TestARestoredDump:
         assert tasks.train_when_due()
         assert trending.roll_up(now=timezone.now()) == 1
         assert refresh.read_delta(since=10**15, now=timezone.now()).listing_ids.tolist() == [sofa.pk]
+
+
+class TestWhenAnEncoderIsDue:
+    """Trained by itself from three embedded listings on."""
+
+    @pytest.fixture
+    def catalogue(self, encoder, started, settings, alice) -> list[list[str]]:
+        """Three embedded listings; the processes that were started."""
+        few = {"train_encoder_after_listings": 3}
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=few)
+        trending.client().delete(training_state.ATTEMPT_KEY)
+        self.advertise(alice, 3)
+        return started
+
+    def advertise(self, alice: Actor, count: int) -> None:
+        for _ in range(count):
+            factories.listing(alice, "Sofa")
+        embed()
+
+    def trained(self, listing_count: int, requested: str) -> None:
+        """A training of so many listings left this row."""
+        metrics = {"listings": listing_count, "requested": requested}
+        selection.reject("trained", metrics, "Worse than the active encoder.")
+
+    def test_enough_embedded_listings_start_one_training_and_not_two(self, catalogue):
+        assert [tasks.train_encoder_when_due() for _ in range(2)] == [True, False]
+        assert [command[-2:] for command in catalogue] == [["train", "encoder"]]
+
+    def test_fewer_listings_than_set_start_none(self, catalogue, settings):
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"train_encoder_after_listings": 4})
+        assert not tasks.train_encoder_when_due()
+
+    def test_a_setting_of_0_trains_no_encoder_by_itself(self, catalogue, settings):
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"train_encoder_after_listings": 0})
+        assert not tasks.train_encoder_when_due()
+
+    def test_none_is_trained_during_a_bulk_load(self, catalogue, alice):
+        factories.listing(alice, "Waits for its vector")
+        embedding_jobs.request_missing()
+        assert not tasks.train_encoder_when_due()
+        embed()
+        assert tasks.train_encoder_when_due()
+
+    def test_none_is_trained_while_another_training_runs(self, catalogue):
+        with elsewhere(locks.ENCODER):
+            assert not tasks.train_encoder_when_due()
+
+    def test_the_next_is_due_once_the_catalogue_has_grown_by_half(self, catalogue, alice):
+        self.trained(3, selection.requested_weights())
+        self.advertise(alice, 1)
+        assert not tasks.train_encoder_when_due()
+        self.advertise(alice, 1)
+        assert tasks.train_encoder_when_due()
+
+    def test_the_next_is_due_once_another_backbone_is_asked_for(self, catalogue, settings):
+        self.trained(3, selection.requested_weights())
+        assert not tasks.train_encoder_when_due()
+        other = {"image_backbone": "efficientnet_lite2", "image_weights": None}
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=other)
+        assert tasks.train_encoder_when_due()
+
+    def test_none_is_trained_before_the_last_one_serves(self, catalogue, encoder):
+        selection.register("next", encoder.path, encoder.sha256, {})
+        assert not tasks.train_encoder_when_due()
+
+    def test_a_training_that_cannot_succeed_is_not_started_again_all_the_time(self, catalogue, settings):
+        with pytest.raises(TooLittleMaterial):
+            train_encoder(now=timezone.now())
+        assert not tasks.train_encoder_when_due()
