@@ -6,6 +6,7 @@ stored nowhere else.
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -98,9 +99,12 @@ def train_ranker() -> None:
     _train("ranker")
 
 
-def _train(kind: str) -> None:
-    """In a separate process: a training takes longer than the time limits of tasks."""
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "train", kind]
+def _train(kind: str, *before: str) -> None:
+    """In a separate process: a training takes longer than the time limits of tasks.
+
+    before: words in front of the command.
+    """
+    command = [*before, sys.executable, str(settings.BASE_DIR / "manage.py"), "train", kind]
     subprocess.Popen(command, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
 
 
@@ -118,5 +122,6 @@ def train_encoder_when_due() -> bool:
     """Start a training of the encoder once the catalogue is large enough, grew, or got another backbone."""
     if not schedule.claim_encoder_training():
         return False
-    _train("encoder")
+    # It may compute the features of all photos, and must not take the processor from those who serve.
+    _train("encoder", *(["nice"] if shutil.which("nice") else []))
     return True

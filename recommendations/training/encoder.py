@@ -1,10 +1,12 @@
 """Training of the encoder's heads on stored features; if the gate accepts, listings are embedded again."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from redis import RedisError
 
 from listings.errors import Invalid
 from recommendations.core import locks
@@ -78,7 +80,8 @@ def _failure_noted() -> Iterator[None]:
     try:
         yield
     except Invalid:
-        training_state.note_attempt(kept=FAILURE_KEPT)
+        with suppress(RedisError):
+            training_state.note_attempt(kept=FAILURE_KEPT)
         raise
 
 

@@ -94,6 +94,14 @@ class TestModelsAndIndex:
         assert results()["index_behind"].status == OVER
 
 
+class TestTheEncoder:
+    def test_staff_are_told_which_encoder_serves_and_what_comes_next(self, follow, as_staff, client):
+        told = as_staff.get("/readyz").json()["encoder"]
+        assert told["serving"].startswith("In service: shufflenet_v2_x0_5")
+        assert told["next"].startswith("One is trained by itself once 300 listings are embedded; 0 are.")
+        assert "encoder" not in client.get("/readyz").json()
+
+
 class TestBrokenServers:
     def test_without_redis_a_process_is_degraded_and_ready(self, follow, settings, as_staff):
         settings.REDIS_URL = "redis://127.0.0.1:1"
