@@ -36,11 +36,11 @@ test: $(DEVELOPMENT_STAMP) ## Run the test suite on its own servers. ARGS="-k fe
 # Not part of `make test`: needs Chromium. Pages are read, clicked, measured and checked by axe-core.
 BROWSER ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 FIND_BROWSER = BROWSER="$(or $(BROWSER),$$(command -v chromium))"
-test-browser: $(BROWSER_STAMP) chromium ## Run the tests of the shop in Chromium. ARGS="-k sell" runs a part.
+test-browser: $(BROWSER_STAMP) chromium ## Run the tests of shop and admin in Chromium. ARGS="-k sell" runs a part.
 	@$(FIND_BROWSER) $(TEST_ENVIRONMENT) exec $(VENV_PYTHON) -m pytest tests/browser $(ARGS)
 
 SITE ?= http://127.0.0.1:$(or $(PORT),8000)
-screenshots: $(BROWSER_STAMP) chromium ## Take pictures of the shop of a running demo (SITE=), into OUT=var/screenshots.
+screenshots: $(BROWSER_STAMP) chromium ## Take pictures of a running demo (SITE=), also of the admin (STAFF=NAME:PASSWORD), into OUT=var/screenshots.
 	@$(FIND_BROWSER) exec $(VENV_PYTHON) -m tests.browser.screenshots $(SITE) $(or $(OUT),var/screenshots)
 
 chromium:

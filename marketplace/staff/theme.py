@@ -20,6 +20,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Marketplace",
     "SITE_HEADER": "Marketplace",
     "SITE_SYMBOL": "storefront",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/storefront/icon.svg"}],
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {"primary": GREEN},
     "SIDEBAR": {"navigation": "marketplace.staff.site.sidebar"},

@@ -1,8 +1,9 @@
-"""Screenshots of the shop, light and dark, on desktop and phone: `make screenshots`.
+"""Screenshots of shop and admin, light and dark, on desktop and phone: `make screenshots`.
 
     python -m tests.browser.screenshots SITE FOLDER
 
-SITE is a running demo, as by `make run`. BROWSER names Chromium.
+SITE is a running demo, as by `make run`. BROWSER names Chromium. STAFF=NAME:PASSWORD is the login that the
+demo prints; without it the admin is left out.
 """
 
 import os
@@ -50,6 +51,32 @@ def take(context: BrowserContext, site: str, save) -> None:
     save(page, "shoppers")
 
 
+def take_admin(context: BrowserContext, site: str, save, login: str) -> None:
+    """The dashboard, and the first actor, listing, slate, model and experiment that there are."""
+    page = context.new_page()
+    page.goto(f"{site}/admin/login/")
+    name, _, password = login.partition(":")
+    page.locator("input[name=username]").fill(name)
+    page.locator("input[name=password]").fill(password)
+    page.locator("[type=submit]").click()
+    page.wait_for_load_state("networkidle")
+    save(page, "dashboard")
+    pages = {
+        "actor": ("listings/actor/?q=shopper", "Events and taste"),
+        "actor-feed": ("listings/actor/?q=shopper", "Feed now"),
+        "listing-admin": ("listings/listing/?status__exact=active", "What happened"),
+        "slate": ("recommendations/slate/", "Order and outcome"),
+        "model": ("recommendations/trainedmodel/", "Compared"),
+        "experiment": ("recommendations/experiment/", "Result"),
+    }
+    for picture, (path, link) in pages.items():
+        page.goto(f"{site}/admin/{path}", wait_until="networkidle")
+        if page.get_by_role("link", name=link, exact=True).count():
+            page.get_by_role("link", name=link, exact=True).first.click()
+            page.wait_for_load_state("networkidle")
+            save(page, picture)
+
+
 def main(site: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
@@ -63,6 +90,8 @@ def main(site: str, folder: Path) -> None:
                     page.screenshot(path=folder / f"{name}-{kind}.png")
 
                 take(context, site.rstrip("/"), save)
+                if login := os.environ.get("STAFF"):
+                    take_admin(context, site.rstrip("/"), save, login)
                 context.close()
         browser.close()
 
