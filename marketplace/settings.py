@@ -8,8 +8,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-import dj_database_url
-
+from marketplace.configuration.addresses import database_or_refuse
 from marketplace.configuration.environment import ROOT, BadEnvironment, Environment, read_environment
 from marketplace.monitoring.logs import logging_settings
 from marketplace.servers import embedded
@@ -130,9 +129,8 @@ TEMPLATES = [
 
 # PostgreSQL and Redis: the configured ones, else the embedded ones, whose addresses depend on VAR.
 DATABASES = {
-    "default": dj_database_url.parse(
-        ENVIRONMENT.database_url or embedded.database_url(VAR), conn_max_age=600, conn_health_checks=True
-    )
+    "default": database_or_refuse(ENVIRONMENT.database_url or embedded.database_url(VAR))
+    | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 }
 # Timeouts for an unreachable server, in seconds and the last in milliseconds; ignored for sockets.
 # https://www.postgresql.org/docs/current/libpq-connect.html
@@ -142,7 +140,7 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
-} | DATABASES["default"].get("OPTIONS", {})
+} | DATABASES["default"]["OPTIONS"]
 REDIS_URL = ENVIRONMENT.redis_url or embedded.redis_url(VAR)
 
 LANGUAGE_CODE = "en-gb"

@@ -4,16 +4,15 @@ import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from marketplace.configuration.addresses import database_or_refuse, redis_or_refuse
 from marketplace.configuration.rate_limits import RateLimits
 from marketplace.configuration.values import (
     event_weights_or_refuse,
     in_one_line,
-    is_address,
     is_weight,
     time_zone_or_refuse,
     weights_in,
@@ -21,8 +20,6 @@ from marketplace.configuration.values import (
 from marketplace.servers import embedded
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql")
-REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 # Default confidence of each kind of event: frequent views are weak, a message to a seller is strong.
 EVENT_WEIGHTS = {"view": 1.0, "click": 1.5, "favourite": 4.0, "message": 6.0, "offer": 7.0, "purchase": 8.0}
@@ -247,18 +244,14 @@ class Environment(RateLimits):
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: str | None) -> str | None:
-        if value is not None and not (
-            is_address(value, DATABASE_SCHEMES) and urlsplit(value).path.strip("/")
-        ):
-            raise ValueError("an address such as postgresql://user:password@host:5432/name")
+        if value is not None:
+            database_or_refuse(value)
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
-        if value is not None and not is_address(value, REDIS_SCHEMES):
-            raise ValueError("an address that begins with redis://, rediss:// or unix://")
-        return value
+        return value if value is None else redis_or_refuse(value)
 
     @field_validator("csrf_trusted_origins")
     @classmethod

@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 
 def weights_in(text: str) -> dict[str, float] | None:
@@ -34,14 +33,6 @@ def can_weigh(weights: list[float]) -> bool:
 
 def is_weight(weight: float) -> bool:
     return math.isfinite(weight) and weight >= 0
-
-
-def is_address(value: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in schemes and parts.port != 0  # a port that is not a number raises ValueError
-    except ValueError:
-        return False
 
 
 def time_zone_or_refuse(name: str) -> str:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from listings.errors import DomainError
 from recommendations.core.progress import progress_bar
-from recommendations.interactions.export_files import export_events, export_lines, select_events
+from recommendations.event_files.export_files import export_events, export_lines, select_events
 from recommendations.management.arguments import iso_time
 
 STANDARD_OUTPUT = "-"

@@ -5,7 +5,7 @@ import pytest
 from django.utils import timezone
 
 from listings.models import Actor
-from recommendations.interactions.import_files import import_events
+from recommendations.event_files.import_files import import_events
 from recommendations.interactions.recording import Event, record
 from recommendations.models.events import Interaction
 from recommendations.models.slates import ANONYMOUS_RETENTION

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from listings.errors import Invalid, Missing
 from ml.progress import Progress, ignore_progress
 from recommendations.core.files import fsync
-from recommendations.interactions.import_files import COLUMNS, CSV, ending
+from recommendations.event_files.import_files import COLUMNS, ending
 from recommendations.models.events import Interaction
 
 EXTERNAL_IDS = {"actor": "actor__external_id", "listing": "listing__external_id"}
@@ -49,7 +49,7 @@ def export_events(events: QuerySet, path: Path, *, progress: Progress = ignore_p
     The file is replaced only once it is complete. Raises Invalid for an ending that is not accepted and for
     a path that cannot be a file, and OSError.
     """
-    is_csv = ending(path) == CSV
+    is_csv = ending(path) == ".csv"
     with _written_aside(path) as file:
         return _write_all(events, _csv_writer(file) if is_csv else _json_writer(file), progress)
 

@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from listings.models import Actor
-from recommendations.interactions import export_files
-from recommendations.interactions.export_files import export_events, select_events
+from recommendations.event_files import export_files
+from recommendations.event_files.export_files import export_events, select_events
 from recommendations.interactions.recording import Event, record
 from recommendations.models.events import Interaction
 from tests import factories
