@@ -13,8 +13,9 @@ from django.utils import timezone
 from benchmarks import installation  # noqa: F401  first: it sets Django up
 from benchmarks.feed.photos import read_features
 from benchmarks.protocol import say
-from listings import places, services
+from listings import places
 from listings.batches.listings import ListingRow
+from listings.categories import tree
 from listings.importing import cleaning
 from listings.importing.adverts import BadRow, ImportOptions, read_listing
 from listings.importing.files import open_photos
@@ -73,7 +74,7 @@ def store_drafts(
     rows: list[ListingRow], published_at: Mapping[str, datetime], actors: dict[str, Actor]
 ) -> dict[str, Listing]:
     """Store drafts that were created at these times. Both mappings are by external id."""
-    categories = {path: services.ensure_category(path) for path in {row.category for row in rows}}
+    categories = {path: tree.ensure_category(path) for path in {row.category for row in rows}}
     drafts = [
         Listing(
             external_id=row.external_id,

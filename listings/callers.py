@@ -15,9 +15,12 @@ from listings.models import Actor, Listing, Writer
 VIEW_LISTINGS = "listings.view_listing"  # read drafts and what was withdrawn
 ADD_LISTINGS = "listings.add_listing"  # publish in the name of others, under ids of their choice
 CHANGE_LISTINGS = "listings.change_listing"  # change any listing
+CHANGE_CATEGORIES = "listings.change_category"  # rename, merge and remove categories
 VIEW_EVENTS = "recommendations.view_interaction"  # see feeds and searches as somebody else would
 VIEW_OPERATIONS = "marketplace.view_operations"  # read metrics, and what is wrong with the installation
-STAFF_PERMISSIONS = (VIEW_LISTINGS, ADD_LISTINGS, CHANGE_LISTINGS, VIEW_EVENTS, VIEW_OPERATIONS)
+STAFF_PERMISSIONS = (
+    *(VIEW_LISTINGS, ADD_LISTINGS, CHANGE_LISTINGS, CHANGE_CATEGORIES, VIEW_EVENTS, VIEW_OPERATIONS),
+)
 
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

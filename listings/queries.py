@@ -9,9 +9,9 @@ from django.db import connection
 from django.db.models import Model, Q, QuerySet
 
 from listings.callers import Caller
+from listings.categories.tree import NoSuchCategory
 from listings.errors import Missing
 from listings.models import Actor, Category, Listing, Photo, Place
-from listings.services import NoSuchCategory
 
 Row = TypeVar("Row", bound=Model)
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from listings.announcing import catalogue_transaction
 from listings.errors import Conflict, Forbidden, Invalid, Missing
-from listings.models import Actor, Category, Listing, Writer
+from listings.models import Actor, Listing, Writer
 
 # Fields that an edit may set, and those that the embedding depends on.
 EDITABLE = frozenset(
@@ -43,13 +43,6 @@ class ListingErased(Missing):
         super().__init__(f"Listing {listing.external_id} is gone.")
 
 
-class NoSuchCategory(Invalid):
-    """The category does not exist. Only services and the importer create categories by naming them."""
-
-    def __init__(self, path: str):
-        super().__init__(f"There is no category {path!r}.", field="category")
-
-
 class StaleVersion(Conflict):
     """The write has an older source_version than the listing. Nothing was changed."""
 
@@ -60,35 +53,12 @@ class StaleVersion(Conflict):
         )
 
 
-def ensure_category(path: str) -> Category:
-    """The category with this path, created with its parents when it is new. Raises Invalid."""
-    # A slash without spaces around it is part of a name, as in `Ham/Amateur Radios`.
-    parts = [part.strip() for part in f" {path} ".split(Category.SEPARATOR)]
-    if not all(parts):
-        raise Invalid(f"{path!r} is not a category path such as 'Home / Garden'.", field="category")
-    root, _ = Category.objects.get_or_create(path=parts[0])
-    category = root
-    for depth in range(2, len(parts) + 1):
-        category, _ = Category.objects.get_or_create(
-            path=Category.SEPARATOR.join(parts[:depth]), defaults={"parent": category, "root": root}
-        )
-    return category
-
-
 def ensure_actors(external_ids: set[str]) -> dict[str, Actor]:
     """The actors with these ids, created when new. Takes two queries for any number."""
     Actor.objects.bulk_create(
         [Actor(external_id=name) for name in sorted(external_ids)], ignore_conflicts=True
     )
     return {actor.external_id: actor for actor in Actor.objects.filter(external_id__in=external_ids)}
-
-
-def find_category(path: str) -> Category:
-    """The category with this path. Raises NoSuchCategory."""
-    try:
-        return Category.objects.get(path=path)
-    except Category.DoesNotExist:
-        raise NoSuchCategory(path) from None
 
 
 def create_listing(

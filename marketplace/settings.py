@@ -94,6 +94,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "marketplace.monitoring.logs.RequestIdMiddleware",
+    "marketplace.web.addresses.WholeAddressMiddleware",
     "marketplace.monitoring.metrics.MeasuringMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "marketplace.web.security_headers.ContentSecurityPolicyMiddleware",
@@ -189,6 +190,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["marketplace.web.authentication.Nobody"],
     "DEFAULT_THROTTLE_CLASSES": ["marketplace.web.rate_limits.RateLimit"],
     "DEFAULT_RENDERER_CLASSES": ["marketplace.web.renderers.TolerantJSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "marketplace.web.renderers.BrowserNegotiation",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "marketplace.web.schema.SummarisedSchema",
     "EXCEPTION_HANDLER": "marketplace.web.errors.problem",
@@ -210,6 +212,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "marketplace.web.schema.add_problems",
+        "marketplace.web.schema.refuse_what_is_no_price",
     ],
 }
 

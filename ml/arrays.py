@@ -33,6 +33,14 @@ def require_vector(
     return array
 
 
+def require_confidence(array: np.ndarray, *, length: int | None = None) -> np.ndarray:
+    """Return the array if it is (length,) of finite numbers of 0 or more. Raises ShapeError."""
+    require_vector(array, length=length)
+    if not (np.isfinite(array).all() and (array >= 0).all()):
+        raise ShapeError("a confidence is a finite number of 0 or more")
+    return array
+
+
 def means_of(rows: Matrix, owners: Rows, count: int) -> Matrix:
     """Mean of the rows of each owner, NaN for owners without rows.   (p, c), (p,) -> (count, c) float32"""
     total, number = np.zeros((count, rows.shape[1]), np.float32), np.zeros(count, np.float32)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from PIL import Image, ImageDraw
 
 from listings import photo_services, services
+from listings.categories import tree
 from listings.models import Actor, Category, Listing, Photo
 from listings.photos import processing
 from recommendations.encoders import query_channel, query_worker
@@ -28,7 +29,7 @@ def actor(name: str) -> Actor:
 
 
 def category(path: str = "Home & Garden / Sofas") -> Category:
-    return services.ensure_category(path)
+    return tree.ensure_category(path)
 
 
 def listing(

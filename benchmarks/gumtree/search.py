@@ -7,7 +7,7 @@ import numpy as np
 from django.db import transaction
 
 from benchmarks.adverts import Adverts
-from listings import services
+from listings.categories import tree
 from listings.models import Actor, Listing
 from ml.arrays import Rows, Vector
 from recommendations.query_parsing import vocabulary
@@ -26,7 +26,7 @@ class Searched:
     @transaction.atomic
     def __init__(self, adverts: Adverts):
         seller = Actor.objects.create(external_id="benchmark")
-        category_of = {path: services.ensure_category(path) for path in set(adverts.paths)}
+        category_of = {path: tree.ensure_category(path) for path in set(adverts.paths)}
         listings = [
             Listing(
                 seller=seller,

@@ -15,6 +15,8 @@ from django.utils.html import format_html, format_html_join
 
 from listings import announcing, photo_services, services
 from listings.admin.base import StaffAdmin, may_change
+from listings.admin.category_actions import move_categories
+from listings.categories import tree
 from listings.errors import DomainError
 from listings.models import Actor, Category, Listing, Photo, PhotoSource, Place, Writer
 from listings.photos import processing
@@ -219,13 +221,11 @@ class CategoryAdmin(PlainRefusals):
     list_select_related = ("root",)
     search_fields = ("path",)
     fields = ("path",)
+    actions = (move_categories,)
 
     def save_model(self, request, obj: Category, form, change: bool) -> None:
-        """Create the category with its parents.
-
-        Paths are final: a rename would not move the categories below.
-        """
-        obj.pk = services.ensure_category(obj.path).pk
+        """Create the category with its parents. Renaming is an action, which moves those below too."""
+        obj.pk = tree.ensure_category(obj.path).pk
 
     def get_readonly_fields(self, request, obj=None):
         return ("path",) if obj else ()

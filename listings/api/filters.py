@@ -7,6 +7,8 @@ from listings.errors import Invalid
 from listings.models import Listing
 from listings.queries import categories_below
 
+PRICES = {"min_value": 0, "max_digits": 12, "decimal_places": 2}
+
 
 class ListingFilter(django_filters.FilterSet):
     category = django_filters.CharFilter(
@@ -17,8 +19,8 @@ class ListingFilter(django_filters.FilterSet):
         method="as_it_is",
         help_text="The order; newest by default.",
     )
-    min_price = django_filters.NumberFilter("price", lookup_expr="gte")
-    max_price = django_filters.NumberFilter("price", lookup_expr="lte")
+    min_price = django_filters.NumberFilter("price", lookup_expr="gte", **PRICES)
+    max_price = django_filters.NumberFilter("price", lookup_expr="lte", **PRICES)
     seller = django_filters.CharFilter("seller__external_id")
 
     class Meta:

@@ -191,6 +191,7 @@ class BatchRow(ListingContent):
     What a row leaves out stays as it is, and null clears it.
     """
 
+    notes: tuple[str, ...] = ()
     CLEARED = {"description": "", "condition": Listing.Condition.UNKNOWN}
 
     description = serializers.CharField(
@@ -206,6 +207,22 @@ class BatchRow(ListingContent):
     # The stubs lack the arguments that many=True passes on to the list.
     photos = NamedPhotoBody(many=True, required=False, max_length=MAXIMUM_PHOTOS)  # type: ignore[call-arg]
 
+    def validate_place(self, name: str | None) -> Place | None:
+        """None for an unknown place too, unless UNKNOWN_PLACES refuses it: it costs its coordinates."""
+        try:
+            return super().validate_place(name)
+        except serializers.ValidationError as error:
+            if settings.ENVIRONMENT.unknown_places == "refuse":
+                raise
+            self.notes = (f"place: {error.detail[0]}",)
+            return None
+
+    def validate(self, attributes: dict) -> dict:
+        attributes = super().validate(attributes)
+        if self.notes:
+            attributes = {"latitude": None, "longitude": None} | attributes
+        return attributes
+
     def validate_photos(self, named: list[dict]) -> list[dict]:
         if len({photo["id"] for photo in named}) < len(named):
             raise serializers.ValidationError("Two photos have the same id.")
@@ -216,7 +233,7 @@ class BatchRow(ListingContent):
         content = sent | {name: empty for name, empty in self.CLEARED.items() if sent.get(name, "") is None}
         left_out = frozenset({*self.CLEARED, "place", "latitude", "longitude"} - sent.keys())
         named = tuple(RequestedPhoto(photo["id"], photo["url"]) for photo in content.pop("photos", ()))
-        return ListingRow(**content, photos=named, left_out=left_out)
+        return ListingRow(**content, photos=named, left_out=left_out, notes=self.notes)
 
 
 class BatchResult(serializers.Serializer):
@@ -225,6 +242,9 @@ class BatchResult(serializers.Serializer):
     external_id = serializers.CharField()
     outcome = serializers.ChoiceField(choices=[outcome.value for outcome in UpsertOutcome])
     reason = serializers.CharField()
+    notes = serializers.ListField(
+        child=serializers.CharField(), help_text="What was taken otherwise than it was sent."
+    )
 
 
 class Batch(serializers.Serializer):

@@ -1,9 +1,11 @@
 from django.urls import path
 
-from listings.api import views
+from listings.api import categories, views
 
 urlpatterns = [
-    path("categories/", views.CategoriesApi.as_view(), name="categories"),
+    path("categories/", categories.CategoriesApi.as_view(), name="categories"),
+    path("categories/move/", categories.MoveCategoryApi.as_view(), name="categories-move"),
+    path("categories/remove/", categories.RemoveCategoryApi.as_view(), name="categories-remove"),
     path("listings/", views.ListingsApi.as_view(), name="listings"),
     path("listings/batch/", views.BatchApi.as_view(), name="listings-batch"),
     path("listings/<str:listing_id>/", views.ListingApi.as_view(), name="listing"),

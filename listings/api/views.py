@@ -19,7 +19,6 @@ from listings.api.serializers import (
     Batch,
     BatchReply,
     BatchRow,
-    CategoryCard,
     ListingCard,
     ListingEdit,
     NewListing,
@@ -30,6 +29,7 @@ from listings.api.serializers import (
 from listings.api.strict import refuse_unknown_parameters
 from listings.batches.listings import RowResult, UpsertOutcome, upsert_batch
 from listings.callers import READ_METHODS, Caller, CallerRequest
+from listings.categories import tree
 from listings.errors import Forbidden, Invalid
 from listings.models import Actor, Category, Listing
 from listings.photos import processing
@@ -230,20 +230,6 @@ class BatchApi(CatalogueApi):
         return Response(BatchReply({"results": results}).data)
 
 
-@extend_schema_view(get=extend_schema(tags=[CATALOGUE]))
-class CategoriesApi(ListAPIView):
-    """Every category path."""
-
-    permission_classes = [ReadsOrWritesCatalogue]
-    serializer_class = CategoryCard
-    queryset = Category.objects.order_by("path")
-    pagination_class = None
-
-    def initial(self, request, *arguments, **options):
-        super().initial(request, *arguments, **options)
-        refuse_unknown_parameters(request)
-
-
 def received_photo(request: CallerRequest, upload: UploadedFile) -> processing.ReceivedPhoto:
     """The verified photo. At most one byte beyond the limit is read, which is enough to refuse the file."""
     data = upload.read(settings.ENVIRONMENT.photo_maximum_bytes + 1)
@@ -291,4 +277,4 @@ def _actor(external_id: str) -> Actor:
 
 def _category(caller: Caller, path: str) -> Category:
     """The category. Only services may create one by naming it: a person's typing mistake must not."""
-    return services.ensure_category(path) if caller.is_service else services.find_category(path)
+    return tree.ensure_category(path) if caller.is_service else tree.find_category(path)

@@ -1,6 +1,6 @@
 """Upsert of many listings by external id in one transaction, with a result for each row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -8,10 +8,11 @@ from enum import StrEnum
 from django.core.exceptions import ValidationError
 
 from listings.announcing import catalogue_transaction
+from listings.categories.tree import ensure_categories
 from listings.errors import DomainError
 from listings.models import Category, Listing, Place, Writer
 from listings.photos.requests import RequestedPhoto, request_photos
-from listings.services import apply_content, change_status, ensure_actors, ensure_category, is_stale
+from listings.services import apply_content, change_status, ensure_actors, is_stale
 from listings.validation import check_title
 
 Status = Listing.Status
@@ -40,6 +41,7 @@ class ListingRow:
     created_at: datetime | None = None
     photos: tuple[RequestedPhoto, ...] = ()  # fetched later by a worker
     left_out: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()  # what was read otherwise than it was written
 
 
 class UpsertOutcome(StrEnum):
@@ -56,6 +58,7 @@ class RowResult:
     outcome: UpsertOutcome
     reason: str = ""
     listing_id: int | None = None  # the primary key; None when rejected
+    notes: tuple[str, ...] = ()  # what was taken otherwise than it was sent
 
 
 def upsert_batch(
@@ -89,7 +92,7 @@ class _Batch:
     def __init__(self, rows: list[ListingRow], now: datetime, by: Writer, is_moving_sellers: bool):
         self.now, self.by, self.is_moving_sellers = now, by, is_moving_sellers
         self.sellers = ensure_actors({row.seller for row in rows})
-        self.categories = _ensure_categories({row.category for row in rows})
+        self.categories = ensure_categories({row.category for row in rows})
         self.listings = _lock_listings({row.external_id for row in rows})
         self.created: list[Listing] = []
         self.updated: list[Listing] = []
@@ -97,7 +100,9 @@ class _Batch:
 
     def apply(self, row: ListingRow) -> RowResult:
         try:
-            return RowResult(row.external_id, self._outcome(row))
+            stored = self.listings.get(row.external_id)
+            notes = row.notes + _notes_on_time(row, stored, self.now)
+            return RowResult(row.external_id, self._outcome(row), notes=notes)
         except DomainError as error:
             return RowResult(row.external_id, UpsertOutcome.REJECTED, error.detail)
 
@@ -169,7 +174,7 @@ class _Batch:
         listing = self.listings.get(result.external_id)
         if listing is None or result.outcome == UpsertOutcome.REJECTED:
             return result
-        return RowResult(result.external_id, result.outcome, result.reason, listing.pk)
+        return replace(result, listing_id=listing.pk)
 
 
 _UPDATED_FIELDS = [
@@ -195,23 +200,20 @@ def _content(row: ListingRow, category: Category) -> dict[str, object]:
     return content
 
 
+def _notes_on_time(row: ListingRow, stored: Listing | None, now: datetime) -> tuple[str, ...]:
+    if row.created_at is None:
+        return ()
+    if stored is not None:
+        is_new = stored.created_at not in (row.created_at, now)
+        return ("created_at: it stays as it was when the listing was new.",) if is_new else ()
+    return ("created_at: it lies ahead, so now was taken.",) if row.created_at > now else ()
+
+
 def _refuse_title(title: str) -> None:
     try:
         check_title(title)
     except ValidationError as error:
         raise DomainError(str(error.message)) from None
-
-
-def _ensure_categories(paths: set[str]) -> dict[str, Category | DomainError]:
-    stored = {category.path: category for category in Category.objects.filter(path__in=paths)}
-    return {path: stored.get(path) or _category_or_error(path) for path in sorted(paths)}
-
-
-def _category_or_error(path: str) -> Category | DomainError:
-    try:
-        return ensure_category(path)
-    except DomainError as error:
-        return error
 
 
 def _lock_listings(external_ids: set[str]) -> dict[str, Listing]:

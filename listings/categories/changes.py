@@ -21,9 +21,7 @@ def move_category(*, category: Category, path: str) -> Category:
     with catalogue_transaction() as changes:
         subtree = list(_subtree(category))
         changes.listing_ids.update(_listing_ids(subtree))
-        moved = _move(Category.objects.get(pk=category.pk), path)
-        _refuse_long_paths()
-    return moved
+        return _move(Category.objects.get(pk=category.pk), path)
 
 
 def remove_category(*, category: Category) -> None:
@@ -54,12 +52,15 @@ def _move(category: Category, path: str) -> Category:
     if target is not None and target.pk != category.pk:
         for child in category.children.all():
             _move(child, f"{target.path}{Category.SEPARATOR}{child.name}")
-        Listing.objects.filter(category=category).update(category=target, updated_at=timezone.now())
+        _refer_to(target, instead_of=category)
         category.delete()
         return target
-    above, _, _ = path.rpartition(Category.SEPARATOR)
+    above, _, name = path.rpartition(Category.SEPARATOR)
     category.parent = ensure_category(above) if above else None
     category.root = (category.parent.root or category.parent) if category.parent else None
+    path = f"{category.parent.path}{Category.SEPARATOR}{name}" if category.parent else name
+    if len(path) > LONGEST_PATH:
+        raise Invalid(f"A path has at most {LONGEST_PATH} characters.", field="to")
     category.path = path
     category.save()
     for child in category.children.all():
@@ -67,6 +68,10 @@ def _move(category: Category, path: str) -> Category:
     return category
 
 
-def _refuse_long_paths() -> None:
-    if Category.objects.filter(path__length__gt=LONGEST_PATH).exists():
-        raise Invalid(f"A path has at most {LONGEST_PATH} characters.", field="to")
+def _refer_to(target: Category, *, instead_of: Category) -> None:
+    """Point everything that names one category to another, such as its listings and boosts."""
+    for relation in Category._meta.related_objects:
+        model, field = relation.related_model, relation.field.name
+        if model is not Category:
+            model._default_manager.filter(**{field: instead_of}).update(**{field: target})
+    Listing.objects.filter(category=target).update(updated_at=timezone.now())

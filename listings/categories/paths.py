@@ -1,4 +1,4 @@
-"""Paths of categories as people and exports write them: `Home &amp; Garden > Beds` is `Home & Garden / Beds`."""
+"""Paths of categories as people write them: `Home &amp; Garden > Beds` is `Home & Garden / Beds`."""
 
 import html
 import re
@@ -12,6 +12,10 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 def clean_path(text: str) -> str:
     """The path with ` / ` between its names, without empty names, entities of HTML and surplus blanks."""
+    return Category.SEPARATOR.join(filter(None, names_in(text)))
+
+
+def names_in(text: str) -> list[str]:
+    """The names of a path from the root on, of which some may be empty."""
     text = html.unescape(html.unescape(UNPRINTABLE.sub(" ", text)))
-    names = (" ".join(name.split()) for name in BETWEEN.split(f" {text} "))
-    return Category.SEPARATOR.join(name for name in names if name)
+    return [" ".join(name.split()) for name in BETWEEN.split(f" {text} ")]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.db.models.functions import Lower
 
-from listings.categories.paths import clean_path
+from listings.categories.paths import clean_path, names_in
 from listings.errors import DomainError, Invalid
 from listings.models import Category
 
@@ -42,7 +42,7 @@ def categories_called(paths: Iterable[str]) -> dict[str, Category]:
 
 def ensure_category(path: str) -> Category:
     """The category with this path, created with its parents when it is new. Raises Invalid."""
-    names = clean_path(path).split(Category.SEPARATOR)
+    names = names_in(path)
     if not all(names) or len(clean_path(path)) > LONGEST_PATH:
         raise Invalid(f"{path[:100]!r} is not a category path such as 'Home / Garden'.", field="category")
     paths = [Category.SEPARATOR.join(names[:depth]) for depth in range(1, len(names) + 1)]
@@ -62,7 +62,7 @@ def _ensure_below(parent: Category | None, name: str) -> Category:
 
 
 def ensure_categories(paths: set[str]) -> dict[str, Category | DomainError]:
-    """The category of each path, made where it is new, or why it cannot be. One query for those that exist."""
+    """The category of each path, made where it is new, or why it cannot be. Existing ones take one query."""
     stored = categories_called(paths)
     return {path: stored.get(path) or _category_or_error(path) for path in sorted(paths)}
 

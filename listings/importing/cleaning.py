@@ -3,6 +3,7 @@
 import hashlib
 import re
 
+from listings.categories.paths import clean_path
 from listings.models import Category
 
 BLANK = frozenset({"", "-", "n/a", "na", "#n/a", "nan", "null", "none"})
@@ -34,9 +35,8 @@ def clean_text(text: str) -> str:
 
 
 def clean_category(text: str) -> str:
-    """The path with ` / ` between its names. A slash without spaces around it is part of a name."""
-    names = (clean_cell(name) for name in f" {clean_cell(text)} ".split(Category.SEPARATOR))
-    return Category.SEPARATOR.join(name for name in names if name)
+    """The path with ` / ` between its names. Empty for cells that mean "no value"."""
+    return clean_path(clean_cell(text))
 
 
 def clean_title(text: str, location: str) -> str:

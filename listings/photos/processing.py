@@ -20,6 +20,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from listings.errors import Invalid
 from listings.photos import jpeg_structure
+from listings.photos.cut_jpegs import completed
 from listings.photos.header import Header, other_format, read_header
 
 FOLDER = "photos"  # under MEDIA_ROOT
@@ -99,8 +100,11 @@ def check(data: bytes, *, most_pixels: int | None = None) -> Header:
 
 
 def decode(data: bytes, image: Image.Image) -> ReceivedPhoto:
-    """Decode and re-encode a photo that `opened` has opened. Raises BadPhoto."""
-    large = _decoded(image)
+    """Decode and re-encode a photo that `opened` has opened. Raises BadPhoto.
+
+    A JPEG that lacks its last bytes is taken where nearly all of it can be seen.
+    """
+    large = _decoded(completed(data) or image)
     pictures = {size: _shrunk(large, side) for size, side in LONGEST_SIDES.items()}
     return ReceivedPhoto(
         sha256=hashlib.sha256(data).hexdigest(),

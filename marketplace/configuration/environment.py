@@ -82,6 +82,9 @@ class Environment(RateLimits):
     country: str = Field(
         "GB", pattern="^[A-Z]{2}$", description="Where adverts are placed, as ISO 3166 code."
     )
+    unknown_places: Literal["note", "refuse"] = Field(
+        "note", description="Whether a row of a batch with an unknown place is taken without it, or refused."
+    )
     maximum_price: Decimal = Field(
         Decimal("100000"),
         gt=0,

@@ -12,6 +12,7 @@ from listings import photo_services, queries, services
 from listings.api.serializers import NewListing
 from listings.api.views import received_photo
 from listings.callers import Caller
+from listings.categories import tree
 from listings.errors import Forbidden, Invalid, Unavailable
 from listings.models import Category, Listing
 from listings.photos import processing
@@ -110,7 +111,7 @@ class StandingPart(ShopPage):
 
 def _publish(caller: Caller, content: dict[str, Any], photos: list[processing.ReceivedPhoto]) -> Listing:
     """Publish it with its photos in one step for shoppers: it is a draft until all of them are stored."""
-    content["category"] = services.find_category(content["category"])
+    content["category"] = tree.find_category(content["category"])
     draft = content | {"status": Listing.Status.DRAFT}
     listing = services.create_listing(seller=caller.require_actor(), now=timezone.now(), **draft)
     for received in photos:

@@ -1,12 +1,19 @@
-"""The addresses of clients, as limits count them: an IPv6 /64 is one address, and a /48 is one site."""
+"""The addresses of clients, as limits count them: an IPv6 /64 is one address, and a /48 is one site.
+
+And those of requests, which may lack their last slash.
+"""
 
 import contextlib
 import ipaddress
+from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import is_valid_path
 
 ADDRESS_FACTOR = 10  # households, offices and phone networks share an address
+API = "/api/"
+WRITING = frozenset({"PUT", "PATCH", "POST", "DELETE"})  # whose bodies a redirect would lose
 SITE_FACTOR = 50  # an IPv6 /48 holds 65,536 household networks
 
 
@@ -46,3 +53,22 @@ def site_of(address: str) -> str:
     with contextlib.suppress(ValueError):
         return str(ipaddress.IPv6Network(address).supernet(new_prefix=48))
     return address
+
+
+class WholeAddressMiddleware:
+    """Answers a write to the API whose address lacks its last slash as the address with it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        path = request.path_info
+        if (
+            request.method in WRITING
+            and path.startswith(API)
+            and not path.endswith("/")
+            and not is_valid_path(path)
+            and is_valid_path(f"{path}/")
+        ):
+            request.path_info, request.path = f"{path}/", f"{request.path}/"
+        return self.get_response(request)

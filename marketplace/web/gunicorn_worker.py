@@ -3,11 +3,14 @@
 Otherwise as many half-sent heads as there are threads would hold the site, where no proxy waits for them.
 """
 
+import contextlib
+import json
 import selectors
 import socket
 import time
 from functools import partial
 
+from gunicorn.http.errors import LimitRequestLine
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 HEAD_LIMIT_S = 10.0  # for the first byte, and from there to the end of the head
@@ -49,6 +52,15 @@ class HeadFirstWorker(ThreadWorker):
                 self.nr_conns -= 1
                 conn.close()
 
+    def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:
+        """Answer an address that is too long as every other problem is answered."""
+        if not isinstance(exc, LimitRequestLine):
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("An address of over %d characters was refused.", self.cfg.limit_request_line)
+        with contextlib.suppress(OSError):
+            client.sendall(_TOO_LONG)
+
     def _wait_for_a_byte(self, conn: TConn) -> None:
         conn.timeout = time.monotonic() + HEAD_LIMIT_S
         self.pending_conns.append(conn)
@@ -57,6 +69,15 @@ class HeadFirstWorker(ThreadWorker):
     def _hand_over(self, conn: TConn) -> None:
         conn.data_ready = True
         super().enqueue_req(conn)
+
+
+_PROBLEM = json.dumps(
+    {"type": "about:blank", "title": "URI Too Long", "status": 414, "detail": "The address is too long."}
+).encode()
+_TOO_LONG = (
+    b"HTTP/1.1 414 URI Too Long\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_PROBLEM), _PROBLEM)
+)
 
 
 def _is_for_a_thread(head: bytes) -> bool:

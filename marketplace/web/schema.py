@@ -1,5 +1,7 @@
 """Additions to the OpenAPI document: credentials, errors and rate limits."""
 
+from collections.abc import Iterator
+
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
@@ -54,6 +56,36 @@ PROBLEM = {
     },
 }
 AFTER = {"Retry-After": {"description": "In so many seconds.", "schema": {"type": "integer"}}}
+
+
+# REST framework's pattern of decimals takes an empty text and a sign, which the code refuses.
+LOOSE_DECIMAL, DECIMAL = r"^-?\d{0,10}(?:\.\d{0,2})?$", r"^\d{1,10}(?:\.\d{1,2})?$"
+LARGEST_PRICE = 9_999_999_999.99
+
+
+def refuse_what_is_no_price(result: dict, generator: object, request: object, public: bool) -> dict:
+    """drf-spectacular hook: prices are as strict as the code that reads them."""
+    for schema in _schemas_in(result):
+        if schema.get("pattern") == LOOSE_DECIMAL:
+            schema["pattern"] = DECIMAL
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                if (
+                    parameter["name"] in ("min_price", "max_price")
+                    and parameter["schema"]["type"] == "number"
+                ):
+                    parameter["schema"] |= {"minimum": 0, "maximum": LARGEST_PRICE}
+    return result
+
+
+def _schemas_in(part: object) -> Iterator[dict]:
+    """Every object within a part of the document."""
+    if isinstance(part, dict):
+        yield part
+    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    for value in inner:
+        yield from _schemas_in(value)
 
 
 def add_problems(result: dict, generator: object, request: object, public: bool) -> dict:

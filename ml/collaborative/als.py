@@ -14,7 +14,7 @@ from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dposv
 from scipy.sparse import csr_matrix
 
-from ml.arrays import Matrix, Rows, ShapeError, Vector, require_matrix, require_vector
+from ml.arrays import Matrix, Rows, ShapeError, Vector, require_confidence, require_matrix, require_vector
 from ml.model_files import ModelFileError, read_arrays, read_settings, write_arrays, write_settings
 from ml.progress import Progress
 
@@ -126,6 +126,7 @@ def fit(
     every core. Returns the model and the actors' factors (actors, k) float32.
     """
     require_vector(listing_ids, length=confidence.shape[1], dtypes=[np.int64])
+    require_confidence(confidence.data)
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
@@ -160,7 +161,7 @@ def solve(factors: Matrix, confidence: Vector, start: Matrix) -> Vector:
     Returns (k,) float32, zeros when m is 0. Raises ShapeError.
     """
     require_matrix(factors, columns=len(start))
-    require_vector(confidence, length=len(factors))
+    require_confidence(confidence, length=len(factors))
     return solve_for(confidence @ factors.astype(np.float64), factors, confidence, start)
 
 

@@ -250,3 +250,6 @@ class LikedCard(ItemCard):
 
 class LikedPageCard(PageCard):
     items = LikedCard(many=True)
+    notes = serializers.ListField(
+        child=serializers.CharField(), help_text="Examples that are unknown and were passed over."
+    )

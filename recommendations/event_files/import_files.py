@@ -47,6 +47,7 @@ class EventImportReport:
     counts: Counter[str] = field(default_factory=Counter)
     refused: list[Refusal] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    unreadable_count: int = 0  # rows that are none, such as broken lines
     on_refusal: Callable[[Refusal], object] = lambda refusal: None
 
     @property
@@ -87,7 +88,7 @@ def import_events(
     The columns may be ours, or those of an export of Segment or GA4. A row that is no event is refused and
     stops nothing. source None: the source that each row names, SOURCE where it names none. Events keep their
     own times, so old ones hardly change what is trending. Raises Invalid for a file of another format or
-    without the required columns.
+    without the required columns, or of which no row can be read.
     """
     report = report or EventImportReport()
     file = open_rows(path, frozenset(COLUMNS))
@@ -101,6 +102,8 @@ def import_events(
             [_event(row, shape.event if shape else _ours, report) for row in chunk], source, now, report
         )
         progress(report.row_count)
+    if report.row_count and report.unreadable_count == report.row_count:
+        raise Invalid(f"{path} holds no event: {report.refused[0][-1]}.")
     return report
 
 
@@ -122,6 +125,7 @@ def _event(
 ) -> ImportedEvent | None:
     """The event of a row; None for one that is refused."""
     if row.problem:
+        report.unreadable_count += 1
         report.add(row, "", RecordOutcome.REJECTED, row.problem)
         return None
     try:

@@ -9,14 +9,17 @@ makes no claim and is never doubtful.
 Limit: anybody who really requests feeds and pages through them makes true claims.
 """
 
+import re
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 
 from recommendations.core.identity import person_key_sql
-from recommendations.models.slates import ANONYMOUS_RETENTION, CURSOR_LIFETIME
+from recommendations.models.slates import ANONYMOUS_RETENTION, CURSOR_LIFETIME, Slate
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 # A malformed id must not become an error. PostgreSQL uses the primary key in spite of the CASE.
 _KEY = """
     CASE WHEN replace({event}.slate, '-', '') ~ '^[0-9a-fA-F]{{32}}$'
@@ -37,6 +40,13 @@ _IS_FALSE = """(
         AND NOT EXISTS (SELECT FROM recommendations_slate slate WHERE slate.id = {key})
     )
 )"""
+
+
+def known_slates(names: set[str]) -> set[str]:
+    """Those of these texts that are ids of stored slates. No query without any."""
+    keys = {name: uuid.UUID(name) for name in names if _UUID.fullmatch(name)}
+    stored = set(Slate.objects.filter(pk__in=keys.values()).values_list("pk", flat=True)) if keys else set()
+    return {name for name, key in keys.items() if key in stored}
 
 
 def slate_key(event: str) -> str:

@@ -41,6 +41,7 @@ class EventResult:
     event_id: str
     outcome: RecordOutcome
     reason: str = ""
+    notes: tuple[str, ...] = ()  # what was taken otherwise than it was sent
 
 
 class ListingPublishedMeanwhile(Exception):
@@ -111,6 +112,8 @@ class _Batch:
         self.source, self.events, self.now = source, events, now
         self.judged = {"judged": are_claims_judged} | attribution.claim_parameters(now)
         self.event_ids = [event.event_id for event in events]
+        slates = {event.slate for event in events if event.slate}
+        self.known_slates = attribution.known_slates(slates) if are_claims_judged else None
         self.stored = self._stored(ParkedInteraction, "listing_external_id")
         self.new: dict[str, RecordOutcome] = {}  # of the first event of an id, until `_result` takes it
 
@@ -152,7 +155,17 @@ class _Batch:
         if not _is_same(event, self.stored[event.event_id]):
             reason = "This event_id was sent before with another body."
             return EventResult(event.event_id, RecordOutcome.CONFLICT, reason)
-        return EventResult(event.event_id, self.new.pop(event.event_id, RecordOutcome.DUPLICATE))
+        outcome = self.new.pop(event.event_id, RecordOutcome.DUPLICATE)
+        return EventResult(event.event_id, outcome, notes=self._notes(event))
+
+    def _notes(self, event: Event) -> tuple[str, ...]:
+        is_ahead = event.occurred_at is not None and event.occurred_at > self.now
+        is_unknown = self.known_slates is not None and event.slate and event.slate not in self.known_slates
+        notes = {
+            "occurred_at: it lies ahead, so now was taken.": is_ahead,
+            "slate: there is no such slate.": is_unknown,
+        }
+        return tuple(note for note, holds in notes.items() if holds)
 
     def _firsts(self) -> list[Event]:
         """The first valid event of each id that is not stored. The others are compared with it."""

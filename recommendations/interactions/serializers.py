@@ -62,6 +62,9 @@ class EventOutcome(serializers.Serializer):
     event_id = serializers.CharField()
     outcome = serializers.ChoiceField(choices=[outcome.value for outcome in RecordOutcome])
     reason = serializers.CharField()
+    notes = serializers.ListField(
+        child=serializers.CharField(), help_text="What was taken otherwise than it was sent."
+    )
 
 
 class EventReply(serializers.Serializer):

@@ -22,7 +22,7 @@ PROPOSED = 200  # candidates of each interest: enough remain after the negative 
 
 class UnknownListings(Invalid):
     def __init__(self, external_ids: Sequence[str]) -> None:
-        super().__init__(f"There is no listing {', '.join(map(repr, external_ids))}.")
+        super().__init__(f"There is no listing {', '.join(map(repr, external_ids))}.", field="positive")
 
 
 class NoPositiveExamples(Invalid):
@@ -45,10 +45,11 @@ def recommend_by_examples(
     The method is `ml.ranking.positive_negative`.
 
     positive and negative: external ids, also of listings that were sold. An example without a vector is
-    left out, and `degraded` says so.
+    left out, and `degraded` says so; so is an unknown one beside known ones, and `notes` name it.
     Raises NoPositiveExamples, ConflictingExamples, UnknownListings, NoSuchCategory, ReplicaNotReady.
     """
-    positive_ids, negative_ids = _keys_of(positive, negative)
+    keys = _keys_of(positive, negative)
+    positive_ids, negative_ids = (_known(ids, keys) for ids in (positive, negative))
     snapshot = follower.snapshot()
     positives, all_positive = _known_vectors(positive_ids, snapshot)
     negatives, all_negative = _known_vectors(negative_ids, snapshot)
@@ -60,11 +61,12 @@ def recommend_by_examples(
         return Item(listing, score, dict(zip(("positive", "negative"), parts, strict=True)))
 
     degraded = [] if all_positive and all_negative else ["not_embedded_yet"]
-    return Page(photo_duplicates.first_folded(list(scores), limit, item_of, snapshot), degraded)
+    items = photo_duplicates.first_folded(list(scores), limit, item_of, snapshot)
+    return Page(items, degraded, notes=_notes({"positive": positive, "negative": negative}, keys))
 
 
-def _keys_of(positive: Sequence[str], negative: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Keys of both kinds of examples. Drafts count as unknown: they are not public."""
+def _keys_of(positive: Sequence[str], negative: Sequence[str]) -> dict[str, int]:
+    """Keys of the known examples of both kinds. Drafts are unknown: they are not public."""
     if not positive:
         raise NoPositiveExamples
     if both := sorted(set(positive) & set(negative)):
@@ -72,12 +74,24 @@ def _keys_of(positive: Sequence[str], negative: Sequence[str]) -> tuple[list[int
     named = list(dict.fromkeys([*positive, *negative]))
     public = Listing.objects.filter(external_id__in=named, status__in=Listing.PUBLIC)
     keys = dict(public.values_list("external_id", "pk"))
-    if unknown := [external_id for external_id in named if external_id not in keys]:
-        raise UnknownListings(unknown)
-    wanted, unwanted = (
-        [keys[external_id] for external_id in dict.fromkeys(ids)] for ids in (positive, negative)
-    )
-    return wanted, unwanted
+    if not _known(positive, keys):
+        raise UnknownListings(list(dict.fromkeys(positive)))
+    return keys
+
+
+def _known(external_ids: Sequence[str], keys: dict[str, int]) -> list[int]:
+    """The keys of those that are known, each once."""
+    return [keys[external_id] for external_id in dict.fromkeys(external_ids) if external_id in keys]
+
+
+def _notes(named: dict[str, Sequence[str]], keys: dict[str, int]) -> list[str]:
+    """Which examples were passed over, by the place where they were named."""
+    return [
+        f"{field}.{place}: there is no listing {external_id!r}."
+        for field, external_ids in named.items()
+        for place, external_id in enumerate(external_ids)
+        if external_id not in keys
+    ]
 
 
 def _known_vectors(listing_ids: list[int], snapshot: CatalogueSnapshot) -> tuple[Matrix, bool]:

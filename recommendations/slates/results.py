@@ -69,3 +69,4 @@ class Page:
     degraded: list[str] = field(default_factory=list)
     slate_id: str | None = None
     next_cursor: str | None = None
+    notes: list[str] = field(default_factory=list)  # what was sent and could not be used

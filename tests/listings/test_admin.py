@@ -257,3 +257,16 @@ class TestTheRest:
     def test_times_in_lists_are_relative_with_the_exact_one_on_hover(self, browser, sofa):
         page = browser.get("/admin/listings/listing/").content.decode()
         assert re.search(r'<time datetime="20[^"]+" title="20[^"]+">(now|[^<]+ ago)</time>', page)
+
+
+class TestMovesOfCategories:
+    LIST = "/admin/listings/category/"
+
+    def test_the_action_asks_for_a_path_and_merges(self, browser, alice):
+        factories.listing(alice, path="Home > Beds")
+        other = factories.listing(alice, path="Sleeping / Beds").category
+        chosen = {"action": "move_categories", "_selected_action": [other.pk]}
+        assert "Sleeping / Beds" in browser.post(self.LIST, chosen).content.decode()
+        browser.post(self.LIST, chosen | {"to": "home / beds"})
+        assert set(Category.objects.values_list("path", flat=True)) == {"Home", "Home / Beds", "Sleeping"}
+        assert Listing.objects.filter(category__path="Home / Beds").count() == 2

@@ -22,6 +22,13 @@ class TestPhotos:
         sofa.refresh_from_db()
         assert sofa.content_version == 3
 
+    def test_the_same_photo_sent_twice_to_a_listing_is_one(self, sofa, settings):
+        photo, again = (photo_services.add_photo(listing=sofa, received=same) for same in [received()] * 2)
+        assert photo == again and Photo.objects.count() == 1
+        assert len(stored_files(settings.MEDIA_ROOT)) == len(processing.Size)
+        sofa.refresh_from_db()
+        assert sofa.content_version == 2
+
     def test_adding_a_photo_is_announced(self, sofa, announced):
         factories.photo(sofa)
         assert announced == [[sofa.pk]]

@@ -6,10 +6,12 @@ from django.db import connections
 from django.utils import timezone
 
 from listings import photo_services, services
+from listings.categories import tree
+from listings.categories.tree import NoSuchCategory
 from listings.errors import Conflict, Invalid
 from listings.models import Actor, Category, Listing, Writer
 from listings.photos import processing
-from listings.services import NoSuchCategory, NotForSale, StaleVersion
+from listings.services import NotForSale, StaleVersion
 from tests import factories
 
 
@@ -209,24 +211,24 @@ class TestStatuses:
 
 class TestCategories:
     def test_a_new_category_path_creates_its_parents_and_root(self, db):
-        sofas = services.ensure_category("Home / Garden / Sofas")
+        sofas = tree.ensure_category("Home / Garden / Sofas")
         assert (sofas.parent.path, sofas.root.path) == ("Home / Garden", "Home")
         assert sofas.parent.parent.parent is None
         assert Category.objects.count() == 3
 
     def test_ensuring_a_category_twice_creates_it_once(self, db):
-        assert services.ensure_category("Home / Sofas") == services.ensure_category("  Home /  Sofas ")
+        assert tree.ensure_category("Home / Sofas") == tree.ensure_category("  Home /  Sofas ")
         assert Category.objects.count() == 2
 
     def test_a_slash_without_spaces_belongs_to_the_categorys_name(self, db):
-        assert services.ensure_category("Ham/Amateur Radios").name == "Ham/Amateur Radios"
+        assert tree.ensure_category("Ham/Amateur Radios").name == "Ham/Amateur Radios"
 
     @pytest.mark.parametrize("path", ["", " ", " / ", "Home / ", " / Sofas"])
     def test_a_category_path_with_an_empty_part_is_refused(self, db, path):
         with pytest.raises(Invalid):
-            services.ensure_category(path)
+            tree.ensure_category(path)
         assert not Category.objects.exists()
 
     def test_finding_an_unknown_category_is_refused_by_name(self, db):
         with pytest.raises(NoSuchCategory, match="Sofass"):
-            services.find_category("Sofass")
+            tree.find_category("Sofass")

@@ -46,6 +46,8 @@ class TestFilters:
             {"max_price": "Infinity"},
             {"max_price": "1e999999"},
             {"max_price": "9" * 400},
+            {"min_price": "1e50"},
+            {"min_price": "-1"},
             {"condition": "shiny"},
             {"seller": "a\0b"},
         ],

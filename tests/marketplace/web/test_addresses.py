@@ -36,3 +36,16 @@ class TestWhereACallerIs:
         assert self.address(remote="2001:db8:1:2::9") != self.address(remote="2001:db8:1:3::9")
         assert self.address(remote="::ffff:192.0.2.1") == "192.0.2.1"
         assert self.address(remote="") == "elsewhere"
+
+
+class TestAddressesWithoutTheirLastSlash:
+    def test_writes_are_answered_and_not_redirected(self, as_alice, sofas):
+        new = {"title": "Red chair", "price": "5", "category": "Home & Garden / Sofas"}
+        assert as_alice.post("/api/v1/listings", new).status_code == 201
+        sofa = f"/api/v1/listings/{sofas[0].external_id}"
+        assert as_alice.patch(sofa, {"title": "Green sofa"}).json()["title"] == "Green sofa"
+        assert as_alice.delete(sofa).status_code == 204
+        assert as_alice.put("/api/v1/listings/batch", {}).status_code == 403
+
+    def test_what_does_not_exist_is_a_404(self, as_alice):
+        assert as_alice.post("/api/v1/nothing", {}).status_code == 404

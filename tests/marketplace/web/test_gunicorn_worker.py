@@ -98,3 +98,9 @@ def test_a_head_that_never_ends_is_cut_off(port):
             link.sendall(b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 200_000)
         with contextlib.suppress(ConnectionResetError):
             assert link.recv(1000) == b""
+
+
+def test_an_address_that_is_too_long_is_a_problem_in_json(port):
+    answer = answer_to(port, b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n").decode()
+    assert answer.startswith("HTTP/1.1 414") and "application/problem+json" in answer
+    assert '"status": 414' in answer

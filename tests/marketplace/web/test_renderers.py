@@ -15,3 +15,9 @@ def test_text_is_rendered_in_utf8():
 def test_a_lone_surrogate_is_rendered_in_ascii(text):
     rendered = TolerantJSONRenderer().render({"title": text})
     assert rendered.isascii() and json.loads(rendered) == {"title": text}
+
+
+@pytest.mark.parametrize("accepted", ["text/html", "text/html, application/xhtml+xml", "text/html;q=0.9"])
+def test_a_browser_that_asks_for_a_page_gets_json(anyone, db, accepted):
+    answer = anyone.get("/api/v1/categories/", HTTP_ACCEPT=accepted)
+    assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("application/json")

@@ -1,5 +1,7 @@
 """The addresses around the API, and the OpenAPI document that describes it."""
 
+import re
+
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.drainage import GENERATOR_STATS
@@ -77,6 +79,15 @@ class TestSchema:
         listings = schema["paths"]["/api/v1/listings/"]
         assert {} in listings["get"]["security"]
         assert {} not in listings["post"]["security"]
+
+    def test_what_is_no_price_does_not_fit_the_document_either(self, schema):
+        new = schema["components"]["schemas"]["NewListingRequest"]["properties"]["price"]
+        feed = schema["paths"]["/api/v1/feed/"]["get"]["parameters"]
+        minimum = next(parameter["schema"] for parameter in feed if parameter["name"] == "min_price")
+        for pattern in (new["pattern"], minimum["pattern"]):
+            assert [bool(re.search(pattern, text)) for text in ("5", "5.00", "", "-5", "1e50", "5.")] == [
+                *(True, True, False, False, False, False)
+            ]
 
     def test_the_filters_of_the_listings_are_described(self, schema):
         names = {parameter["name"] for parameter in schema["paths"]["/api/v1/listings/"]["get"]["parameters"]}

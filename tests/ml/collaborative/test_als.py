@@ -192,3 +192,10 @@ class TestSavedFactors:
         (folder / SETTINGS).write_text(json.dumps({"format": "als-0", "regularisation": 1}))
         with pytest.raises(ModelFileError, match="als-0"):
             AlsModel.load(folder)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1.0])
+def test_confidences_that_are_no_finite_numbers_are_refused(wrong):
+    factors, gram = np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)
+    with pytest.raises(ShapeError, match="finite"):
+        solve(factors, np.array([1, wrong], np.float32), regularised(gram, 0.1))

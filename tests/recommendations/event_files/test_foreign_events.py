@@ -49,8 +49,8 @@ class TestSegment:
         assert "several listings" in report.read_text() and "is no track" in report.read_text()
 
     def test_a_table_of_tracks_is_read_too(self, sofa, tmp_path):
-        text = f"message_id,event,user_id,timestamp,product_id\n1,product_viewed,bob,2026-03-14T12:00Z,{sofa.external_id}"
-        (tmp_path / "tracks.csv").write_text(text)
+        text = "message_id,event,user_id,timestamp,product_id\n1,product_viewed,bob,2026-03-14T12:00Z,"
+        (tmp_path / "tracks.csv").write_text(text + sofa.external_id)
         call_command("import_interactions", str(tmp_path / "tracks.csv"))
         assert stored() == {("bob", sofa.external_id, "view")}
 

@@ -62,6 +62,15 @@ class TestSendingEvents:
         assert Interaction.objects.get().occurred_at <= timezone.now()
         assert outcomes(as_bob.post(ADDRESS, body(sofa, occurred_at=future))) == ["duplicate"]
 
+    def test_what_was_taken_otherwise_than_it_was_sent_is_noted(self, as_bob, sofa):
+        future = (timezone.now() + timedelta(days=3)).isoformat()
+        reply = as_bob.post(ADDRESS, body(sofa, occurred_at=future, slate="s-1")).json()
+        assert reply["results"][0]["notes"] == [
+            "occurred_at: it lies ahead, so now was taken.",
+            "slate: there is no such slate.",
+        ]
+        assert as_bob.post(ADDRESS, body(sofa, event_id="2")).json()["results"][0]["notes"] == []
+
     def test_a_purchase_event_does_not_sell_the_listing(self, as_bob, sofa):
         as_bob.post(ADDRESS, body(sofa, kind="purchase"))
         sofa.refresh_from_db()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from listings.services import ensure_category
+from listings.categories.tree import ensure_category
 from recommendations.ranking.calibration import ELSEWHERE, calibration_of
 from recommendations.taste.affinity import TouchedListings
 from tests.recommendations.small_world import load, taste

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from listings.announcing import catalogue_transaction
+from listings.categories.tree import ensure_category
 from listings.models import Listing
-from listings.services import ensure_category
 from ml.collaborative.content_prior import ContentPrior
 from recommendations.models.feature_names import FEATURES, SOURCES
 from recommendations.ranking.explanations import explain, reason_codes, related

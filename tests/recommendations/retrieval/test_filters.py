@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+from listings.categories.tree import NoSuchCategory
 from listings.errors import Invalid
-from listings.services import NoSuchCategory
 from recommendations.retrieval.filters import Filters, allowed_rows, listings_passing
 from tests import factories
 

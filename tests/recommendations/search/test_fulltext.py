@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from listings import services
 from listings.announcing import catalogue_transaction
+from listings.categories.tree import NoSuchCategory
 from listings.models import Actor, Listing
-from listings.services import NoSuchCategory
 from recommendations.query_parsing import vocabulary, wording
 from recommendations.query_parsing.operators import Operators
 from recommendations.query_parsing.synonyms import Synonyms

@@ -106,12 +106,23 @@ class TestMoreLikeThese:
 
 
 class TestRefusals:
-    def test_unknown_examples_are_named_in_the_error(self, anyone, world, follow):
-        body = {"positive": [world["sofas"][0].external_id, "nobody"], "negative": ["nothing"]}
-        reply = anyone.post(RECOMMEND, body)
-        assert reply.status_code == 400
-        assert "'nobody', 'nothing'" in reply.json()["detail"]
-        assert world["sofas"][0].external_id not in reply.json()["detail"]
+    def test_unknown_examples_are_passed_over_and_named(self, anyone, world, follow):
+        known = world["sofas"][0].external_id
+        alone = anyone.post(RECOMMEND, {"positive": [known]}).json()
+        reply = anyone.post(RECOMMEND, {"positive": [known, "nobody"], "negative": ["nothing"]})
+        assert reply.status_code == 200
+        assert reply.json()["notes"] == [
+            "positive.1: there is no listing 'nobody'.",
+            "negative.0: there is no listing 'nothing'.",
+        ]
+        assert [item["listing"]["id"] for item in reply.json()["items"]] == [
+            item["listing"]["id"] for item in alone["items"]
+        ]
+
+    def test_unknown_positive_examples_alone_are_refused_with_their_field(self, anyone, world):
+        reply = anyone.post(RECOMMEND, {"positive": ["nobody"]})
+        assert reply.status_code == 400 and "'nobody'" in reply.json()["detail"]
+        assert reply.json()["errors"][0]["field"] == "positive"
 
     def test_a_draft_is_refused_as_an_example(self, anyone, alice, world):
         recommend(anyone, [factories.listing(alice, status="draft")], status=400)
