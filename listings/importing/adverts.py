@@ -138,7 +138,8 @@ def _checked_id(name: str, text: str) -> str:
 
 
 def _checked_price(text: str, options: ImportOptions) -> Decimal:
-    cell = cleaning.clean_cell(text)
+    if not (cell := cleaning.clean_cell(text)):
+        raise BadRow("no price")
     try:
         price = read_price(cell, currency=options.currency, country=options.country)
     except OtherCurrency as error:

@@ -16,7 +16,7 @@ from listings.row_files.rows import BadImport, Row, opened_text, plain_header, r
 LONGEST_ROW = 1_000_000  # characters
 LONGEST_HEADER = 100_000
 CARRIAGE_RETURN = "\x1e"  # replaces \r while a row is parsed; cleaning.py drops both
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "¦": "broken bars"}
 DECLARATION = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 FEWEST_COLUMNS = 3  # of a line that is taken for a row inside quotes
 QUOTES = re.compile('"+')

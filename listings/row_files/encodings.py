@@ -33,7 +33,11 @@ CANDIDATES = [
     *("cp850", "cp932", "euc_jp", "cp949", "gb18030", "big5"),
 ]
 CLOSE = 0.1  # of measures of disorder: so near to the best, the most frequent encoding is meant
-NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "mac_roman": "Mac Roman"}
+NAMES = {
+    **dict.fromkeys(("utf-8", "utf-8-sig"), "UTF-8"),
+    **dict.fromkeys(("utf-16", "utf-16-le", "utf-16-be"), "UTF-16"),
+    "mac_roman": "Mac Roman",
+}
 
 HIGH = re.compile(rb"[\x80-\xff]+")
 CHARACTER = re.compile(

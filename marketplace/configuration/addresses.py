@@ -5,7 +5,7 @@ otherwise, is translated here or refused at start, alike for web processes and w
 """
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -72,7 +72,8 @@ def redis_or_refuse(url: str) -> str:
         path = parts.path
     else:
         path = f"/{database}" if database else ""
-    return urlunsplit((parts.scheme, parts.netloc, path, urlencode(options, safe="/"), ""))
+    query = f"?{urlencode(options, safe='/')}" if options else ""
+    return f"{parts.scheme}://{parts.netloc}{path}{query}"
 
 
 def _database_number(text: str) -> str:

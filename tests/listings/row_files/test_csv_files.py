@@ -92,7 +92,7 @@ class TestQuotes:
 class TestDialects:
     ROWS = (("1", "Café table", "80", "Leeds"), ("2", "Bed, oak", "9", "Bath"))
 
-    @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "¦"])
     @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
     def test_delimiter_and_line_ends_are_recognised(self, tmp_path, delimiter, newline):
         lines = [HEADER.replace(",", delimiter)]
