@@ -1,13 +1,23 @@
 """Filters of the catalogue's listing endpoint."""
 
+from decimal import Decimal
+
 import django_filters
+from django.core.validators import MaxValueValidator
 
 from listings.api.pagination import ORDERS
 from listings.errors import Invalid
 from listings.models import Listing
 from listings.queries import categories_below
 
-PRICES = {"min_value": 0, "max_digits": 12, "decimal_places": 2}
+LARGEST_PRICE = Decimal("9999999999.99")  # that the column holds
+
+
+class PriceFilter(django_filters.NumberFilter):
+    """A price that a listing may have."""
+
+    def get_max_validator(self) -> MaxValueValidator:
+        return MaxValueValidator(LARGEST_PRICE)
 
 
 class ListingFilter(django_filters.FilterSet):
@@ -19,8 +29,8 @@ class ListingFilter(django_filters.FilterSet):
         method="as_it_is",
         help_text="The order; newest by default.",
     )
-    min_price = django_filters.NumberFilter("price", lookup_expr="gte", **PRICES)
-    max_price = django_filters.NumberFilter("price", lookup_expr="lte", **PRICES)
+    min_price = PriceFilter("price", lookup_expr="gte", min_value=0)
+    max_price = PriceFilter("price", lookup_expr="lte", min_value=0)
     seller = django_filters.CharFilter("seller__external_id")
 
     class Meta:

@@ -21,6 +21,7 @@ from listings.places import places_written
 from listings.validation import check_external_id, check_title
 
 COORDINATE_DIGITS = 2
+UNKNOWN_PLACE = "The gazetteer knows no place {!r}."
 
 
 class PhotoCard(serializers.ModelSerializer):
@@ -140,11 +141,14 @@ class ListingContent(StrictSerializer):
     def validate_place(self, name: str | None) -> Place | None:
         if name is None:
             return None
-        places = self.context.get("places")  # read once for a whole batch
-        place = (places_written([name]) if places is None else places).get(name)
+        place = self.find_place(name)
         if place is None:
-            raise serializers.ValidationError(f"The gazetteer knows no place {name!r}.")
+            raise serializers.ValidationError(UNKNOWN_PLACE.format(name))
         return place
+
+    def find_place(self, name: str) -> Place | None:
+        places = self.context.get("places")  # read once for a whole batch
+        return (places_written([name]) if places is None else places).get(name)
 
     def validate(self, attributes: dict) -> dict:
         """A listing without coordinates gets those of its place."""
@@ -209,13 +213,12 @@ class BatchRow(ListingContent):
 
     def validate_place(self, name: str | None) -> Place | None:
         """None for an unknown place too, unless UNKNOWN_PLACES refuses it: it costs its coordinates."""
-        try:
+        if settings.ENVIRONMENT.unknown_places == "refuse":
             return super().validate_place(name)
-        except serializers.ValidationError as error:
-            if settings.ENVIRONMENT.unknown_places == "refuse":
-                raise
-            self.notes = (f"place: {error.detail[0]}",)
-            return None
+        place = self.find_place(name) if name else None
+        if name and place is None:
+            self.notes = (f"place: {UNKNOWN_PLACE.format(name)}",)
+        return place
 
     def validate(self, attributes: dict) -> dict:
         attributes = super().validate(attributes)

@@ -20,7 +20,7 @@ class TestGarbage:
         {"price": 10**30}, {"price": "0.001"}, {"price": [1]}, {"price": None}, {"price": "9" * 2000},
         {"condition": "shiny"}, {"condition": []}, {"condition": "\ud800"},
         {"category": "a\0"}, {"category": "\ud800"}, {"category": "x" * 501}, {"category": {}},
-        {"place": "Atlantis"}, {"place": "a\0"}, {"place": "\ud800"}, {"place": []}, {"place": "x" * 201},
+        {"place": "a\0"}, {"place": "\ud800"}, {"place": []}, {"place": "x" * 201},
         {"latitude": "nan", "longitude": 1}, {"latitude": "inf", "longitude": 1},
         {"latitude": 10**400, "longitude": 1}, {"latitude": 91, "longitude": 1},
         {"latitude": 1, "longitude": -181}, {"latitude": [], "longitude": {}},

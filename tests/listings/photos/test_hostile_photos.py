@@ -243,7 +243,7 @@ class TestFiftyAtOnce:
         sofa = factories.listing(alice)
         client = client_of(alice)
         path = f"/api/v1/listings/{sofa.external_id}/photos/"
-        pictures = [factories.picture() for _ in range(50)]
+        pictures = [factories.picture(size=(96 + number, 64)) for number in range(50)]
 
         def upload(data: bytes) -> int:
             try:

@@ -65,6 +65,8 @@ class TestSchema:
             ("post", "/api/v1/search/"),
             ("post", "/api/v1/classify/"),
             ("post", "/api/v1/interactions/"),
+            ("post", "/api/v1/categories/move/"),
+            ("post", "/api/v1/categories/remove/"),
             ("post", "/api/v1/listings/"),
             ("put", "/api/v1/listings/batch/"),
             ("patch", one),
