@@ -253,3 +253,6 @@ class LikedPageCard(PageCard):
     notes = serializers.ListField(
         child=serializers.CharField(), help_text="Examples that are unknown and were passed over."
     )
+
+    def to_representation(self, instance: Page) -> dict[str, Any]:
+        return super().to_representation(instance) | {"notes": instance.notes}

@@ -105,6 +105,7 @@ def world(db, settings, alice, charlie, as_staff) -> SimpleNamespace:
     sofa = factories.listing(alice)
     draft = factories.listing(alice, status="draft")
     reserved = services.reserve(listing=factories.listing(alice))
+    empty = factories.category("Nothing here")
     factories.actor("dora")
     clients = {"anyone": APIClient(), "visitor": visiting(), "member": client_of(charlie)}
     plain = factories.actor("plain")
@@ -118,7 +119,9 @@ def world(db, settings, alice, charlie, as_staff) -> SimpleNamespace:
     clients |= {scope: service_client(f"only {scope}", [scope]) for scope in ("feed", "events", "catalogue")}
     clients["staff key"] = service_client("only staff", ["staff"])
     photo = factories.photo(sofa)
-    return SimpleNamespace(sofa=sofa, draft=draft, reserved=reserved, photo=photo, clients=clients)
+    return SimpleNamespace(
+        sofa=sofa, draft=draft, reserved=reserved, photo=photo, clients=clients, empty_category=empty
+    )
 
 
 def visiting() -> APIClient:
@@ -163,6 +166,8 @@ def body_for(world: SimpleNamespace, caller: str, method: str, address: str, cas
         ("GET", "/api/v1/feed/"): named,
         ("POST", "/api/v1/search/"): {"q": "sofa"} | named,
         ("POST", "/api/v1/login/"): {"username": "charlie", "password": PASSWORD},
+        ("POST", "/api/v1/categories/move/"): {"path": world.sofa.category.path, "to": "Seats"},
+        ("POST", "/api/v1/categories/remove/"): {"path": world.empty_category.path},
         ("POST", "/api/v1/recommend/"): {"positive": [world.sofa.external_id]},
         ("POST", "/api/v1/classify/"): {"title": "Red chair"},
         ("POST", "/api/v1/interactions/"): {

@@ -107,6 +107,7 @@ class TestMoreLikeThese:
 
 class TestRefusals:
     def test_unknown_examples_are_passed_over_and_named(self, anyone, world, follow):
+        follow()
         known = world["sofas"][0].external_id
         alone = anyone.post(RECOMMEND, {"positive": [known]}).json()
         reply = anyone.post(RECOMMEND, {"positive": [known, "nobody"], "negative": ["nothing"]})
