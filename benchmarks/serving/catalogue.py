@@ -16,8 +16,8 @@ from django.db import connection, transaction
 
 from benchmarks.protocol import say
 from benchmarks.serving.material import Advert
+from listings.categories.tree import ensure_category
 from listings.demo.drawings import labelled_drawings
-from listings.services import ensure_category
 from ml.arrays import Matrix, Rows, unit_rows
 from ml.encoder.blocks import Blocks
 from ml.encoder.projection import ProjectionEncoder
