@@ -1,9 +1,7 @@
 """Pages of an actor: what they did and are taken to like, and the feed that they would get now."""
 
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.html import format_html
 
 from listings.admin.base import moment
 from listings.models import Actor
@@ -11,8 +9,9 @@ from listings.queries import public_in_order
 from recommendations.admin.pages.base import (
     VIEW_EVENTS,
     VIEW_SLATES,
-    PagesMixin,
+    LinkedPagesMixin,
     link_to_page,
+    links_of,
     note_access,
     page,
     require,
@@ -28,6 +27,7 @@ from recommendations.taste.description import Taste, describe
 from recommendations.taste.profile import read_profile
 from recommendations.taste.timeline import read_timeline
 
+TITLES = {"story": "Events and taste", "feed": "Feed now", "change": "Edit"}  # of the pages
 EVENTS, SLATES, HIDDEN, PLACES = 60, 12, 12, 40  # shown on a page
 
 
@@ -53,7 +53,7 @@ def show_story(request: HttpRequest, actor: Actor) -> HttpResponse:
         ],
         hidden=[Card(each) for each in public_in_order(sorted(unwanted_by(member), reverse=True)[:HIDDEN])],
         slates=_slates_of(request, member),
-        links=links_of(member, "story"),
+        links=links_of(member, TITLES, "story"),
     )
 
 
@@ -81,7 +81,7 @@ def show_feed(request: HttpRequest, actor: Actor) -> HttpResponse:
         left_out=[(each, [Card(sample) for sample in each.sample]) for each in preview.left_out]
         if preview
         else [],
-        links=links_of(member, "feed"),
+        links=links_of(member, TITLES, "feed"),
     )
 
 
@@ -93,12 +93,6 @@ def _counts_of(preview: Preview) -> dict[str, str]:
         "order": preview.order_length,
     }
     return {name: f"{count:,}" for name, count in counts.items()}
-
-
-def links_of(actor: Actor, current: str) -> list[tuple[str, str, bool]]:
-    """Name and address of each page of an actor, and whether it is the current one."""
-    names = {"story": "Events and taste", "feed": "Feed now", "change": "Edit"}
-    return [(title, link_to_page(actor, name), name == current) for name, title in names.items()]
 
 
 def _taste_of(actor: Actor) -> Taste | None:
@@ -126,24 +120,8 @@ def _card_of(place: PreviewedPlace) -> Card:
     return Card(place.listing, notes, place.is_by_chance, f"{place.number}", percentages(place.shares))
 
 
-class ActorPagesMixin(PagesMixin):
+class ActorPagesMixin(LinkedPagesMixin):
     """Mixin of the admin of actors: a link to their pages in the list and on the form."""
 
     pages = {"story": show_story, "feed": show_feed}
-    change_form_template = "staff/form.html"
-
-    def get_list_display(self, request):
-        return (*super().get_list_display(request), "look")
-
-    def change_view(self, request, object_id, form_url="", extra_context=None):
-        actor = self.get_object(request, object_id)
-        links = links_of(actor, "change") if isinstance(actor, Actor) else []
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "links": links})
-
-    @admin.display(description="")
-    def look(self, actor: Actor) -> str:
-        return format_html(
-            '<a href="{}">Events and taste</a> · <a href="{}">Feed now</a>',
-            link_to_page(actor, "story"),
-            link_to_page(actor, "feed"),
-        )
+    titles = TITLES

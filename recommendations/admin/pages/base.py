@@ -1,6 +1,6 @@
 """What all pages have in common: permissions, the access log, and the frame of the admin around them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -9,6 +9,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
 
 from listings.models import Actor
 from recommendations.core.acting_for import accessed_by_staff
@@ -46,6 +47,11 @@ def link_to_page(row: Model, name: str) -> str:
     return reverse(f"admin:{address_of(type(row), name)}", args=[row.pk])
 
 
+def links_of(row: Model, titles: Mapping[str, str], current: str) -> list[tuple[str, str, bool]]:
+    """Title and address of each page of a row, and whether it is the current one."""
+    return [(title, link_to_page(row, name), name == current) for name, title in titles.items()]
+
+
 class PagesMixin(admin.ModelAdmin):
     """Mixin of an admin with pages for its rows, each under the address of the row.
 
@@ -71,3 +77,26 @@ class PagesMixin(admin.ModelAdmin):
             return view(request, row)
 
         return self.admin_site.admin_view(show)
+
+
+class LinkedPagesMixin(PagesMixin):
+    """Mixin of an admin whose pages are linked in the list and on the form.
+
+    titles: of each page by its name, and of the form, which is called `change`.
+    """
+
+    titles: Mapping[str, str] = {}
+    change_form_template = "staff/form.html"
+
+    def get_list_display(self, request):
+        return (*super().get_list_display(request), "look")
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        row = self.get_object(request, object_id)
+        links = [] if row is None else links_of(row, self.titles, "change")
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "links": links})
+
+    @admin.display(description="")
+    def look(self, row: Model) -> str:
+        pages = ((link_to_page(row, name), self.titles[name]) for name in self.pages)
+        return format_html_join(" · ", '<a href="{}">{}</a>', pages)

@@ -1,9 +1,8 @@
 """The page of a listing: what happened with it, what it is like, and why somebody is shown it or not."""
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from django.utils.html import format_html
 
 from listings.admin.base import may_change, moment
 from listings.errors import DomainError
@@ -13,8 +12,9 @@ from recommendations.admin.pages import charts
 from recommendations.admin.pages.base import (
     VIEW_EVENTS,
     VIEW_SLATES,
-    PagesMixin,
+    LinkedPagesMixin,
     link_to_page,
+    links_of,
     note_access,
     page,
     require,
@@ -31,6 +31,7 @@ from recommendations.retrieval.filters import Filters
 from recommendations.similar.listings import SimilarityBasis, find_similar
 from recommendations.slates.outcomes import SLATES_READ, showings_of, shown_to
 
+TITLES = {"story": "What happened", "change": "Edit"}  # of the pages
 SIMILAR = 12
 
 
@@ -57,7 +58,7 @@ def show_story(request: HttpRequest, listing: Listing) -> HttpResponse:
         similar=similar,
         problem=problem,
         copies=copies_of(listing),
-        links=links_of(listing, "story"),
+        links=links_of(listing, TITLES, "story"),
         **_verdict_of(request, listing),
     )
 
@@ -104,25 +105,8 @@ def _verdict_of(request: HttpRequest, listing: Listing) -> dict:
     }
 
 
-def links_of(listing: Listing, current: str) -> list[tuple[str, str, bool]]:
-    names = {"story": "What happened", "change": "Edit"}
-    return [(title, link_to_page(listing, name), name == current) for name, title in names.items()]
-
-
-class ListingPagesMixin(PagesMixin):
+class ListingPagesMixin(LinkedPagesMixin):
     """Mixin of the admin of listings: a link to the page in the list and on the form."""
 
     pages = {"story": show_story}
-    change_form_template = "staff/form.html"
-
-    def get_list_display(self, request):
-        return (*super().get_list_display(request), "look")
-
-    def change_view(self, request, object_id, form_url="", extra_context=None):
-        listing = self.get_object(request, object_id)
-        links = links_of(listing, "change") if isinstance(listing, Listing) else []
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "links": links})
-
-    @admin.display(description="")
-    def look(self, listing: Listing) -> str:
-        return format_html('<a href="{}">What happened</a>', link_to_page(listing, "story"))
+    titles = TITLES
