@@ -1,6 +1,5 @@
 """Report of an import: counts of outcomes, and a CSV line for each row or photo that was left out."""
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from listings.batches.listings import UpsertOutcome
-from listings.row_files.rows import BadImport
+from listings.row_files.rows import rows_written
 
 PRODUCTS, IMAGES, PHOTOS = "Products.csv", "Images.csv", "photo files"
 SOURCES = (PRODUCTS, IMAGES, PHOTOS)
@@ -99,12 +98,5 @@ class ImportReport:
 @contextmanager
 def import_report(path: Path) -> Iterator[ImportReport]:
     """A report that writes problems to this CSV file. Raises BadImport when it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w", newline="", encoding="utf-8")
-    except OSError as error:
-        raise BadImport(f"{path} cannot be written: {error.strerror}.") from None
-    with file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        yield ImportReport(writer.writerow)
+    with rows_written(path, COLUMNS) as write_row:
+        yield ImportReport(write_row)

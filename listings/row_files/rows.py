@@ -1,8 +1,10 @@
 """Rows of the files of an import, whatever their format, and the opening of these files."""
 
+import csv
 import gzip
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
@@ -69,3 +71,17 @@ def refuse_repeated(header: Iterable[str], path: object) -> None:
         if name in seen:
             raise BadImport(f"{path} has two columns {name!r}.")
         seen.add(name)
+
+
+@contextmanager
+def rows_written(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Iterable[object]], object]]:
+    """A function that writes a row to this CSV file. Raises BadImport when it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise BadImport(f"{path} cannot be written: {error.strerror}.") from None
+    with file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        yield writer.writerow

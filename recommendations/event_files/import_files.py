@@ -1,6 +1,5 @@
 """Import of event files: CSV, JSON lines or Parquet, recorded as events sent to the API are."""
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from rest_framework import serializers
 
 from listings.errors import Invalid
 from listings.row_files.reading import JSON_LINES, RowFile, open_rows, refuse_missing
-from listings.row_files.rows import Row, ending_of
+from listings.row_files.rows import Row, ending_of, rows_written
 from listings.services import ensure_actors
 from recommendations.event_files.foreign_events import NotAnEvent, shape_of
 from recommendations.interactions.recording import MAXIMUM_BATCH, Event, RecordOutcome, record_by_source
@@ -167,9 +166,8 @@ def _import_batch(
 def _record(by_source: dict[str, list[tuple[Row, Event]]], now: datetime, report: EventImportReport) -> None:
     """In one transaction: each shopper may be a source, and a commit for each of them would be slow."""
     events = {source: [event for _, event in numbered] for source, numbered in by_source.items()}
-    results = record_by_source(
-        events, now=now, are_claims_judged=False
-    )  # their slates may be of another database
+    # Slates that the file names may be of another database.
+    results = record_by_source(events, now=now, are_claims_judged=False)
     for source, numbered in by_source.items():
         for (row, _), result in zip(numbered, results[source], strict=True):
             report.add(row, result.event_id, result.outcome, result.reason)
@@ -178,15 +176,8 @@ def _record(by_source: dict[str, list[tuple[Row, Event]]], now: datetime, report
 @contextmanager
 def refusals_written(path: Path) -> Iterator[EventImportReport]:
     """A report that writes every refused row to this CSV file. Raises Invalid when it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w", newline="", encoding="utf-8")
-    except OSError as error:
-        raise Invalid(f"{path} cannot be written: {error.strerror}.") from None
-    with file:
-        writer = csv.writer(file)
-        writer.writerow(REPORT_COLUMNS)
-        yield EventImportReport(on_refusal=writer.writerow)
+    with rows_written(path, REPORT_COLUMNS) as write_row:
+        yield EventImportReport(on_refusal=write_row)
 
 
 def ending(path: Path) -> str:
