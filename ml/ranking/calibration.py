@@ -27,11 +27,6 @@ class Calibration:
     memberships: Matrix
     strength: float
 
-    @classmethod
-    def none(cls, count: int) -> "Calibration":
-        """One group that all candidates belong to, so that nothing is gained by any."""
-        return cls(np.ones(1), np.zeros(count, np.int64), np.ones((1, 1)), 0.0)
-
     def of(self, rows: Rows) -> "Calibration":
         """The same for these candidates: (m,) int"""
         return replace(self, kinds=self.kinds[rows])
